@@ -1,0 +1,82 @@
+/**
+ * The validated configuration, frozen. It is made once, at start, by `loadConfig` (load.ts) from the variables of
+ * variables.ts; nothing else reads the environment.
+ */
+
+export type TemplateEscaping = 'auto' | 'html' | 'json' | 'none';
+
+/** What differs between Azure's clouds; azure/clouds.ts has the values of each. */
+export interface CloudSettings {
+  readonly name: 'public' | 'usgov' | 'china';
+  /** `https://monitor.azure.com` and the like; the scope of a token is this with `/.default`. */
+  readonly ingestionAudience: string;
+  readonly authorityHost: string;
+  readonly resourceManager: string;
+  /** What the host of LOGS_INGESTION_ENDPOINT must end with, dot included. */
+  readonly ingestionHostSuffix: string;
+}
+
+interface Authority {
+  /** https, without a trailing slash. */
+  readonly authorityHost: string;
+  /** False for an authority that is not Microsoft's: MSAL would ask login.microsoftonline.com about it. */
+  readonly instanceDiscovery: boolean;
+}
+
+/** Which credential signs in, decided by what is set: secret, certificate, workload identity, else managed identity. */
+export type CredentialConfig =
+  | ({
+      readonly type: 'secret';
+      readonly tenantId: string;
+      readonly clientId: string;
+      readonly clientSecret: string;
+    } & Authority)
+  | ({
+      readonly type: 'certificate';
+      readonly tenantId: string;
+      readonly clientId: string;
+      readonly certificatePath: string;
+    } & Authority)
+  | ({
+      readonly type: 'workload';
+      readonly tenantId: string;
+      readonly clientId: string;
+      readonly tokenFile: string;
+    } & Authority)
+  | { readonly type: 'managed'; readonly clientId: string | null };
+
+export interface Config {
+  readonly webhook: {
+    readonly secret: string;
+    readonly previousSecret: string | null;
+    readonly escaping: TemplateEscaping;
+    /** After decompression. */
+    readonly maxBodyBytes: number;
+    /** Empty: everybody may come. */
+    readonly allowedCidrs: readonly string[];
+    /** As Express takes it: a hop count, or names and CIDRs; false trusts nobody. */
+    readonly trustProxy: number | readonly string[] | false;
+    readonly host: string;
+    readonly port: number;
+  };
+  /** The operator's listener. No part of this version listens there yet; the values are validated. */
+  readonly admin: { readonly host: string; readonly port: number; readonly token: string | null };
+  readonly ingestion: {
+    /** https origin without a trailing slash. */
+    readonly endpoint: string;
+    readonly ruleId: string;
+    readonly ruleResourceId: string | null;
+    /** By name of the webhook kind; null: `off`, events of that kind are quarantined. */
+    readonly streams: Readonly<Record<string, string | null>>;
+    /** Names of the kinds whose stream variable was set, not defaulted. */
+    readonly explicitStreams: readonly string[];
+  };
+  readonly cloud: CloudSettings;
+  /** AZURE_RESOURCE_MANAGER_ENDPOINT, else that of the cloud. */
+  readonly resourceManager: string;
+  readonly credential: CredentialConfig;
+  readonly outbox: { readonly dataDir: string; readonly maxBytes: number; readonly dedupDays: number };
+  readonly flushIntervalMs: number;
+  readonly shutdownTimeoutMs: number;
+  readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+}

@@ -1,0 +1,38 @@
+/** A JSON number whose digits a double cannot hold; `JSON.stringify` writes `rawJSON` as it is. Made by `JSON.rawJSON`. */
+export interface RawJsonNumber {
+  readonly rawJSON: string;
+}
+
+/**
+ * A decoded JSON value that lost nothing: numbers are doubles where the double means the same number, and
+ * `RawJsonNumber` where it does not. Keys such as `__proto__` are own properties like any other.
+ */
+export type JsonValue = null | boolean | number | string | RawJsonNumber | readonly JsonValue[] | JsonObject;
+
+export interface JsonObject {
+  readonly [key: string]: JsonValue | undefined;
+}
+
+export function isRawNumber(value: unknown): value is RawJsonNumber {
+  return JSON.isRawJSON(value);
+}
+
+export function isJsonObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isRawNumber(value);
+}
+
+export function isJsonArray(value: JsonValue | undefined): value is readonly JsonValue[] {
+  return Array.isArray(value);
+}
+
+// TypeScript's own library does not know these yet: https://tc39.es/proposal-json-parse-with-source/
+declare global {
+  interface JSON {
+    rawJSON(text: string): RawJsonNumber;
+    isRawJSON(value: unknown): value is RawJsonNumber;
+    parse(
+      text: string,
+      reviver: (this: unknown, key: string, value: unknown, context: { source?: string }) => unknown,
+    ): unknown;
+  }
+}

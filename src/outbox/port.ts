@@ -1,0 +1,167 @@
+/**
+ * The outbox: where an accepted webhook waits, durably, until Azure has its rows. This port is what the edge, delivery
+ * and the operator's commands know of it; each engine (sqlite/, later postgres/) keeps the same contract, and
+ * test/outbox/contract.ts holds them to it.
+ *
+ * An event is waiting while any of its rows is neither delivered nor dead, and dead while any of its rows is a dead
+ * letter. Once all of its rows are delivered its body is deleted and only its identity stays, for deduplication.
+ */
+
+/** Rows `from` (inclusive) to `to` (exclusive) of one event, counted from 0. Lists of ranges are sorted and disjoint. */
+export type RowRange = readonly [from: number, to: number];
+
+/** What travels with an event's body because the mapper needs it and the body does not say it. */
+export interface EventMeta {
+  /** Milliseconds since the epoch at which the webhook was received. */
+  readonly receivedAt: number;
+  readonly bodyForm: 'json' | 'template' | 'recipe';
+  /** The X-Apono-Feed header. */
+  readonly feed: string | null;
+}
+
+export interface EventEntry {
+  readonly type: 'event';
+  /** The identity: the same id is the same event. See apono/identity.ts. */
+  readonly eventId: string;
+  /** Name of the webhook kind, which decides stream and mapper. */
+  readonly kind: string;
+  /** The decoded event as JSON text, nothing left out. */
+  readonly body: string;
+  readonly meta: EventMeta;
+  /** How many rows the mapper makes of it, at least 1. */
+  readonly rowCount: number;
+  /** Their size as JSON, in bytes. */
+  readonly mappedBytes: number;
+}
+
+/** An authentic body that could not be understood, kept whole so that it can be read again later. */
+export interface QuarantineEntry {
+  readonly type: 'quarantine';
+  /** Derived from the bytes: the same body is kept once. */
+  readonly quarantineId: string;
+  /** After decompression, before any repair. */
+  readonly body: Uint8Array;
+  readonly receivedAt: number;
+  readonly feed: string | null;
+  /** Stable code of why, as in docs/errors.md. */
+  readonly code: string;
+  /** Why, for a person. Never holds a secret; may quote the body, so it is never logged. */
+  readonly reason: string;
+}
+
+export type OutboxEntry = EventEntry | QuarantineEntry;
+
+/** One for each entry that was put, in their order. */
+export interface StoredEntry {
+  /** eventId or quarantineId. */
+  readonly id: string;
+  readonly duplicate: boolean;
+  /** When the first of its kind was stored, milliseconds since the epoch; this put's time unless it is a duplicate. */
+  readonly firstStoredAt: number;
+}
+
+export type PutOutcome =
+  /** Committed and synced: answer 200 (or 4xx for a quarantined body). */
+  | { readonly outcome: 'stored'; readonly entries: readonly StoredEntry[] }
+  /** The limit OUTBOX_MAX_BYTES or the disk is reached, nothing was stored: answer 503. */
+  | { readonly outcome: 'full' }
+  /** The engine cannot commit now (I/O error, its worker is gone, closing), nothing was stored: answer 503. */
+  | { readonly outcome: 'unavailable'; readonly reason: string };
+
+export interface ClaimRequest {
+  readonly kind: string;
+  /** At most so many events, ... */
+  readonly maxEvents: number;
+  /** ... and stop before the sum of their undelivered rows' bytes passes this; the first event comes whatever its size. */
+  readonly maxMappedBytes: number;
+}
+
+export interface ClaimedEvent {
+  readonly eventId: string;
+  readonly kind: string;
+  /** Fencing token of this claim; a settlement with another one is stale and changes nothing. */
+  readonly token: number;
+  readonly body: string;
+  readonly meta: EventMeta;
+  readonly rowCount: number;
+  readonly mappedBytes: number;
+  /** The rows that are still to be sent. Never empty. */
+  readonly pending: readonly RowRange[];
+}
+
+export interface DeadRows {
+  readonly rows: readonly RowRange[];
+  /** Stable code of why, as in docs/errors.md. */
+  readonly code: string;
+  /** Azure's message or ours, for a person. At most 4,096 characters are kept. */
+  readonly reason: string;
+}
+
+/** What became of some rows of a claimed event. Rows that it does not name stay pending. */
+export interface Settlement {
+  readonly eventId: string;
+  readonly token: number;
+  readonly delivered: readonly RowRange[];
+  readonly dead: readonly DeadRows[];
+  /** Ends the claim: what is still pending can be claimed again. An event with nothing pending is released anyway. */
+  readonly release: boolean;
+}
+
+/** `stale`: the claim is not this token's any more (fenced), or its event is gone; nothing was changed. */
+export type SettlementOutcome = 'applied' | 'stale';
+
+export interface StateCount {
+  readonly count: number;
+  /** When the oldest of them was received, milliseconds since the epoch; null when there is none. */
+  readonly oldestReceivedAt: number | null;
+}
+
+export interface OutboxStats {
+  /** Events with rows still to be sent, by kind; kinds without any may be missing. */
+  readonly waiting: Readonly<Record<string, StateCount>>;
+  /** Events with dead letters. */
+  readonly dead: StateCount;
+  readonly quarantined: StateCount;
+  /** What the store takes on the disk, and its limit. */
+  readonly usedBytes: number;
+  readonly maxBytes: number;
+  /** Whether a put would be committed now, as far as is known. After a failed commit this tries a write. */
+  readonly writable: boolean;
+  /** What is wrong when it is not writable, for the log and /readyz. */
+  readonly problem: string | null;
+}
+
+/**
+ * Every method may be called at any time until `close`. None of them throws for a full disk, an I/O error or a dead
+ * worker unless it says so; they reject only on a defect of the caller's.
+ */
+export interface Outbox {
+  /**
+   * Stores all entries or none, in one durable transaction (many calls may share one commit). An entry whose id is
+   * known is a duplicate: it stores nothing and counts as success. The same id twice in one call: the second is a
+   * duplicate of the first.
+   */
+  put(entries: readonly OutboxEntry[]): Promise<PutOutcome>;
+  /**
+   * Takes events of one kind, oldest first, that nobody holds. They stay claimed until a settlement releases them or
+   * completes them, or until their holder is gone (the process ended; for an engine with replicas, its lease ran out).
+   * Puts that wait go before claims. An engine that cannot answer rejects with an OutboxUnavailableError.
+   */
+  claim(request: ClaimRequest): Promise<readonly ClaimedEvent[]>;
+  /**
+   * Records what became of claimed rows, in one durable transaction; the outcomes are in the settlements' order.
+   * Rejects with an OutboxUnavailableError when it could not be committed: nothing was recorded, settle again.
+   */
+  settle(settlements: readonly Settlement[]): Promise<readonly SettlementOutcome[]>;
+  /** Counts, ages and the condition of the store. Rejects with an OutboxUnavailableError when the engine is gone. */
+  stats(): Promise<OutboxStats>;
+  /** Forgets the identities of events that were delivered before `deliveredBefore` (ms since the epoch). How many. */
+  prune(deliveredBefore: number): Promise<number>;
+  /** Finishes what was asked before, then closes the store. Later puts are `unavailable`. Closing twice does nothing. */
+  close(): Promise<void>;
+}
+
+export class OutboxUnavailableError extends Error {
+  override readonly name = 'OutboxUnavailableError';
+  readonly code = 'outbox_unavailable';
+}
