@@ -1,6 +1,6 @@
 import type { JsonObject } from '../json.ts';
 import type { EventMeta, RowRange } from '../outbox/port.ts';
-import type { Row } from '../sentinel/row.ts';
+import type { SizedRow } from '../sentinel/row.ts';
 import type { TableSchema } from '../sentinel/table.ts';
 
 /** A place in the body and what is wrong there. `path` is a JSON Pointer, "" for the body itself. */
@@ -20,10 +20,10 @@ export interface DecodedEvent {
 export interface RowPlan {
   /** At least 1. */
   readonly rowCount: number;
-  /** The exact size of all rows as JSON, without separators, in bytes; counting stops above `limitBytes`. */
+  /** The size of all rows as JSON, without separators, in bytes; exact up to `limitBytes`, above which counting stops. */
   measure(limitBytes: number): number;
   /** The rows of one range, in order. */
-  rows(range: RowRange): Iterable<Row>;
+  rows(range: RowRange): Iterable<SizedRow>;
 }
 
 /** One of the feeds that Apono can send. kinds/registry.ts lists them. */

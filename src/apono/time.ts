@@ -1,0 +1,89 @@
+import { isRawNumber, type JsonValue } from '../json.ts';
+
+/** Microseconds since 1970-01-01T00:00:00Z: what a column of ours can hold. A bigint, since doubles lose digits here. */
+export type Instant = bigint;
+
+/** 10000-01-01: neither Log Analytics nor ISO 8601 in four digits can say more. */
+const END_OF_TIME: Instant = 253_402_300_800_000_000n;
+const MICROS_PER_SECOND = 1_000_000n;
+
+const DECIMAL = /^\+?(\d{1,40})(?:\.(\d{0,40}))?(?:[eE]([+-]?\d{1,3}))?$/;
+// Date, T or a blank, time with any number of decimals, offset as Z, ±hh, ±hhmm or ±hh:mm, or none.
+const ISO_8601 =
+  /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,40}))?)?\s?(?:([Zz])|([+-])(\d{2}):?(\d{2})?)?$/;
+
+/**
+ * A time as Apono may send it: epoch seconds as a number or as text, with any number of decimals or an exponent
+ * (facts: its Instants print as seconds and nine decimals, a Java double as 1.696263265851898E9), or ISO 8601, where a
+ * missing offset means UTC. Digits beyond the microsecond are cut off. Null when it is no time from 1970 to 9999.
+ */
+export function parseInstant(value: JsonValue | undefined): Instant | null {
+  const text = numberText(value) ?? (typeof value === 'string' ? value.trim() : null);
+  if (text === null) return null;
+  const instant = scaledDecimal(text, 6) ?? parseIso(text);
+  return instant === null || instant < 0n || instant >= END_OF_TIME ? null : instant;
+}
+
+/** `2023-10-02T16:14:25.851898Z`: always six decimals, so that the text sorts as the time does. */
+export function formatInstant(instant: Instant): string {
+  const seconds = new Date(Number(instant / 1000n)).toISOString().slice(0, 19);
+  return `${seconds}.${(instant % MICROS_PER_SECOND).toString().padStart(6, '0')}Z`;
+}
+
+export function instantFromMs(ms: number): Instant {
+  return BigInt(Math.trunc(ms)) * 1000n;
+}
+
+/** A whole number of seconds from a number or its text, decimals cut off; null when it is neither, negative or over 2^53. */
+export function parseSeconds(value: JsonValue | undefined): number | null {
+  const text = numberText(value) ?? (typeof value === 'string' ? value.trim() : null);
+  const seconds = text === null ? null : scaledDecimal(text, 0);
+  return seconds === null || seconds > BigInt(Number.MAX_SAFE_INTEGER) ? null : Number(seconds);
+}
+
+/** The digits of a JSON number; null when the value is none. */
+export function numberText(value: JsonValue | undefined): string | null {
+  if (typeof value === 'number') return String(value);
+  return isRawNumber(value) ? value.rawJSON : null;
+}
+
+/** `text` × 10^scale as an integer, what is smaller cut off; null when it is no non-negative decimal of a sane size. */
+function scaledDecimal(text: string, scale: number): bigint | null {
+  const match = DECIMAL.exec(text);
+  if (match === null) return null;
+  const [, whole = '', fraction = '', exponent = '0'] = match;
+  const digits = whole + fraction;
+  // Where the decimal point lands once the exponent and the scale are applied.
+  const point = whole.length + Number(exponent) + scale;
+  if (point > 60) return /^0*$/.test(digits) ? 0n : null;
+  if (point <= 0) return 0n;
+  return BigInt(digits.slice(0, point).padEnd(point, '0'));
+}
+
+function parseIso(text: string): Instant | null {
+  const match = ISO_8601.exec(text);
+  if (match === null) return null;
+  const [
+    ,
+    year,
+    month,
+    day,
+    hour,
+    minute,
+    second = '0',
+    fraction = '',
+    ,
+    sign,
+    offsetHours = '0',
+    offsetMinutes = '0',
+  ] = match;
+  if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 60) return null;
+  if (Number(offsetHours) > 23 || Number(offsetMinutes) > 59) return null;
+  const date = new Date(0);
+  date.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
+  // Date rolls 31 February over to March; such a date is a mistake, not a time.
+  if (date.getUTCMonth() !== Number(month) - 1 || date.getUTCDate() !== Number(day)) return null;
+  const offset = (sign === '-' ? -1 : 1) * (Number(offsetHours) * 60 + Number(offsetMinutes));
+  const seconds = date.getTime() / 1000 + (Number(hour) * 60 + Number(minute) - offset) * 60 + Number(second);
+  return BigInt(seconds) * MICROS_PER_SECOND + BigInt(fraction.slice(0, 6).padEnd(6, '0'));
+}

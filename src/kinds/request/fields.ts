@@ -1,0 +1,46 @@
+import { formatInstant, numberText, parseInstant } from '../../apono/time.ts';
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../../json.ts';
+
+const NOTHING: JsonObject = {};
+
+/** The object at a place, or an empty one where there is null, nothing or the empty string of a template. */
+export function objectAt(value: JsonValue | undefined): JsonObject {
+  return isJsonObject(value) ? value : NOTHING;
+}
+
+/** The list at a place without its null elements; null where there is none. */
+export function listAt(value: JsonValue | undefined): readonly JsonValue[] | null {
+  return isJsonArray(value) ? value.filter((element) => element !== null && element !== '') : null;
+}
+
+/**
+ * Text as it was sent; numbers as they were written, so that a 20-digit id keeps its digits. In a body that a template
+ * made the empty string is what a missing value renders as, hence null.
+ */
+export function textAt(value: JsonValue | undefined, isTemplate: boolean): string | null {
+  if (value === undefined || value === null || (isTemplate && value === '')) return null;
+  if (typeof value === 'string') return value;
+  return numberText(value) ?? (typeof value === 'boolean' ? String(value) : null);
+}
+
+/** A time in the form of our columns; null where there is none. */
+export function timeAt(value: JsonValue | undefined): string | null {
+  const instant = parseInstant(value);
+  return instant === null ? null : formatInstant(instant);
+}
+
+/**
+ * What is left of a template's value when the blanks that it rendered for missing things are taken out: null for the
+ * empty string, for objects without anything in them, and lists without their blank elements.
+ */
+export function withoutBlanks(value: JsonValue | undefined): JsonValue {
+  if (value === undefined || value === '') return null;
+  if (isJsonArray(value)) return value.map(withoutBlanks).filter((element) => element !== null);
+  if (!isJsonObject(value)) return value;
+  const members = Object.entries(value).map(([key, child]) => [key, withoutBlanks(child)] as const);
+  return members.every(([, child]) => isBlank(child)) ? null : Object.fromEntries(members);
+}
+
+function isBlank(value: JsonValue): boolean {
+  return value === null || (isJsonArray(value) && value.length === 0);
+}

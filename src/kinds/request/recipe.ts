@@ -1,0 +1,68 @@
+import { eventAction } from '../../apono/event-action.ts';
+import { formatInstant, instantFromMs } from '../../apono/time.ts';
+import type { JsonObject, JsonValue } from '../../json.ts';
+import type { DecodedEvent, RowPlan } from '../kind.ts';
+import { requestEventKey } from './event-key.ts';
+import { textAt, timeAt } from './fields.ts';
+import { planRows } from './plan.ts';
+import { requestTable } from './table.ts';
+import { isTestRequest } from './test-events.ts';
+
+/** Columns that only this service can know, whatever an extended recipe puts under their names. */
+const OURS = new Set(['event_time', 'event_id', 'row_id', 'event_key', 'event_action', 'body_form', 'feed']);
+const TEXT_COLUMNS = requestTable.columns
+  .filter((column) => column.type === 'string' && !OURS.has(column.name))
+  .map((column) => column.name);
+
+/**
+ * A row of Apono's own recipe passes through: its time is corrected, and text columns of the table that an admin added
+ * to the recipe are kept. Its resource_id holds the name of the resource type, so that fills resource_type_name too.
+ */
+export function planRecipeRow(event: DecodedEvent): RowPlan {
+  const value = event.value;
+  const texts = Object.fromEntries(TEXT_COLUMNS.map((name) => [name, textAt(value[name], true)]));
+  const namesUnit = [texts['resource_id'], texts['resource_name'], texts['permission']].some((text) => text != null);
+  return planRows({
+    eventId: event.eventId,
+    shared: {
+      ...texts,
+      ...ownColumns(event, texts['request_id'] ?? null),
+      resource_type_name: texts['resource_type_name'] ?? texts['resource_id'] ?? null,
+      access_unit_count: namesUnit ? 1 : 0,
+    },
+    units: [value],
+    unitColumns: () => ({}),
+    incomplete: [],
+  });
+}
+
+function ownColumns(event: DecodedEvent, requestId: string | null): Record<string, JsonValue> {
+  const value: JsonObject = event.value;
+  const eventType = textAt(value['event_type'], true) ?? '';
+  const action = eventAction(eventType);
+  const eventTime = timeAt(value['TimeGenerated']);
+  return {
+    TimeGenerated: eventTime,
+    event_type: eventType,
+    event_time: eventTime,
+    event_id: event.eventId,
+    event_key: requestEventKey({ requestId, eventType, action, eventTime, eventId: event.eventId }),
+    event_action: action,
+    request_created_at: timeAt(value['request_created_at']),
+    revocation_at: timeAt(value['revocation_at']),
+    access_duration_seconds: null,
+    units_truncated: false,
+    approvals: null,
+    approver_emails: null,
+    custom_fields: null,
+    body_form: event.meta.bodyForm,
+    feed: event.meta.feed,
+    is_test: isTestRequest({
+      requestId,
+      friendlyId: textAt(value['request_friendly_id'], true),
+      requesterId: textAt(value['requester_id'], true),
+      requesterEmail: textAt(value['requester_email'], true),
+    }),
+    received_at: formatInstant(instantFromMs(event.meta.receivedAt)),
+  };
+}

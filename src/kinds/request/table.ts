@@ -1,0 +1,4 @@
+import table from '../../../schemas/tables/AponoAccessRequests_CL.json' with { type: 'json' };
+import type { TableSchema } from '../../sentinel/table.ts';
+
+export const requestTable = table as TableSchema;
