@@ -22,6 +22,8 @@ export interface ReceiverOptions {
   readonly escaping: TemplateEscaping;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Tells delivery that there is something new. */
+  readonly onStored: (kind: string, mappedBytes: number) => void;
 }
 
 /** Why an authentic body is kept for later instead of taken. `code` is one of http/problem.ts. */
@@ -42,6 +44,9 @@ export function createReceiver(options: ReceiverOptions): Receive {
     if ('refusal' in understood) return quarantine(body, receivedAt, understood.refusal, options.outbox);
     const put = await options.outbox.put(understood.entries);
     if (put.outcome !== 'stored') return { outcome: put.outcome };
+    for (const [index, entry] of understood.entries.entries()) {
+      if (!put.entries[index]?.duplicate) options.onStored(entry.kind, entry.mappedBytes);
+    }
     const events = understood.entries.map((entry, index) => accepted(entry, put.entries[index], receivedAt));
     return { outcome: 'accepted', events, batch: events.length > 1 };
   };

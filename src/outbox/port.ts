@@ -30,7 +30,7 @@ export interface EventEntry {
   readonly meta: EventMeta;
   /** How many rows the mapper makes of it, at least 1. */
   readonly rowCount: number;
-  /** Their size as JSON, in bytes. */
+  /** What a claim of it costs: the size of its rows as JSON, or of its body where that is larger, in bytes. */
   readonly mappedBytes: number;
 }
 
@@ -72,7 +72,7 @@ export interface ClaimRequest {
   readonly kind: string;
   /** At most so many events, ... */
   readonly maxEvents: number;
-  /** ... and stop before the sum of their undelivered rows' bytes passes this; the first event comes whatever its size. */
+  /** ... and stop before the sum of their mappedBytes passes this; the first event comes whatever its size. */
   readonly maxMappedBytes: number;
 }
 

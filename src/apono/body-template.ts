@@ -1,0 +1,126 @@
+/**
+ * The body template to paste into Apono's request webhook. Apono renders it with Handlebars; that its block helpers may
+ * be used is documented nowhere, so the default has none and carries a fixed number of elements, with one index beyond
+ * as a probe. Every value is in quotes, numbers and times too: an empty one would else leave no JSON.
+ */
+
+export interface CarriedCounts {
+  readonly groups: number;
+  readonly unitsPerGroup: number;
+  readonly approvals: number;
+}
+
+/** What the default template carries; an event with more is marked by its probes. */
+export const carried: CarriedCounts = { groups: 2, unitsPerGroup: 5, approvals: 5 };
+
+type Tree = string | Raw | readonly Tree[] | { readonly [key: string]: Tree };
+
+/** Text of the template that is not a JSON value. */
+class Raw {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+/** Without helpers: works with whatever Apono allows. `data.custom_fields` cannot be carried, its keys being unknown. */
+export function unrolledTemplate(): string {
+  const { groups, unitsPerGroup, approvals } = carried;
+  const group = (index: number): string => `data.access_groups.[${index}]`;
+  const unit = (path: string, index: number): string => `${path}.access_units.[${index}]`;
+  const unitProbes = indices(groups).map((index) => `{{${unit(group(index), unitsPerGroup)}.resource.id}}`);
+  const body = eventTree({
+    access_groups: indices(groups).map((index) => ({
+      integration: fields(`${group(index)}.integration`, ['id', 'type', 'name']),
+      access_units: indices(unitsPerGroup).map((position) => unitTree(`${unit(group(index), position)}.`)),
+    })),
+    approvals_logical_relation: '{{data.approvals_logical_relation}}',
+    approvals: indices(approvals).map((index) => approvalTree(`data.approvals.[${index}].`)),
+    units_beyond: `${unitProbes.join('')}{{${group(groups)}.integration.id}}`,
+    approvals_beyond: `{{data.approvals.[${approvals}].name}}`,
+  });
+  return `${render(body, '')}\n`;
+}
+
+/** With `{{#each}}`, `{{#unless}}` and `@last`: carries everything, if Apono allows them. */
+export function eachTemplate(): string {
+  const body = eventTree({
+    access_groups: each('data.access_groups', {
+      integration: fields('integration', ['id', 'type', 'name']),
+      resource_types: each('resource_types', fields('', ['id', 'name', 'display_path'])),
+      access_units: each('access_units', unitTree('')),
+    }),
+    approvals_logical_relation: '{{data.approvals_logical_relation}}',
+    approvals: each('data.approvals', approvalTree('')),
+    custom_fields: new Raw(
+      '{ {{#each data.custom_fields}}"{{@key}}": "{{this}}"{{#unless @last}}, {{/unless}}{{/each}} }',
+    ),
+  });
+  return `${render(body, '')}\n`;
+}
+
+function eventTree(lists: { readonly [key: string]: Tree }): Tree {
+  return {
+    event_type: '{{event_type}}',
+    event_time: '{{event_time}}',
+    data: {
+      ...fields('data', ['id', 'friendly_id']),
+      requester: fields('data.requester', ['id', 'name', 'email']),
+      grantee: fields('data.grantee', ['id', 'source_id', 'name', 'type']),
+      ...fields('data', ['justification', 'creation_date', 'revocation_date', 'access_duration_in_seconds']),
+      access_flow: fields('data.access_flow', ['id', 'name']),
+      access_bundle: fields('data.access_bundle', ['id', 'name']),
+      ...lists,
+    },
+  };
+}
+
+/** `prefix`: the path of the unit with its dot, or "" within `{{#each}}`. */
+function unitTree(prefix: string): Tree {
+  return {
+    resource: {
+      ...fields(`${prefix}resource`, ['id', 'name', 'path']),
+      type: fields(`${prefix}resource.type`, ['id', 'name', 'display_path']),
+    },
+    permission: fields(`${prefix}permission`, ['id', 'name']),
+  };
+}
+
+function approvalTree(prefix: string): Tree {
+  return {
+    ...fields(prefix.slice(0, -1), ['name', 'type', 'status']),
+    approver: fields(`${prefix}approver`, ['id', 'name', 'email']),
+  };
+}
+
+function fields(path: string, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.map((name) => [name, `{{${path === '' ? name : `${path}.${name}`}}}`]));
+}
+
+function indices(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index);
+}
+
+function each(path: string, element: Tree): Raw {
+  return new Raw(`[\n{{#each ${path}}}\n${render(element, '')}{{#unless @last}},{{/unless}}\n{{/each}}\n]`);
+}
+
+/** Like JSON.stringify with an indent of 2, small objects on one line. Spaces keep braces of JSON and Handlebars apart. */
+function render(tree: Tree, indent: string): string {
+  if (tree instanceof Raw) return tree.text.replaceAll('\n', `\n${indent}`);
+  if (typeof tree === 'string') return `"${tree}"`;
+  const isList = isTreeList(tree);
+  const inner = `${indent}  `;
+  const entries = isList
+    ? tree.map((element) => render(element, inner))
+    : Object.entries(tree).map(([key, value]) => `"${key}": ${render(value, inner)}`);
+  const [open, close] = isList ? ['[', ']'] : ['{', '}'];
+  const line = `${open} ${entries.join(', ')} ${close}`;
+  const flat = !isList && Object.values(tree).every((value) => typeof value === 'string');
+  if (flat && indent !== '') return line;
+  return `${open}\n${entries.map((entry) => `${inner}${entry}`).join(',\n')}\n${indent}${close}`;
+}
+
+function isTreeList(tree: Exclude<Tree, string | Raw>): tree is readonly Tree[] {
+  return Array.isArray(tree);
+}

@@ -1,0 +1,69 @@
+import { parseExact } from '../apono/exact-json.ts';
+import type { Clock } from '../clock.ts';
+import { isJsonObject } from '../json.ts';
+import type { RowPlan, WebhookKind } from '../kinds/kind.ts';
+import type { ClaimedEvent, Outbox } from '../outbox/port.ts';
+import type { Ingestion } from './ingestion.ts';
+import type { DeliveryObserver, Hold } from './observer.ts';
+import { createStreamPump, type StreamPumpOptions } from './stream-pump.ts';
+
+export interface DeliveryOptions {
+  readonly kinds: readonly WebhookKind[];
+  /** By name of the kind; null: off. */
+  readonly streams: Readonly<Record<string, string | null>>;
+  readonly outbox: Outbox;
+  readonly ingestion: Ingestion;
+  readonly explain: StreamPumpOptions['explain'];
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly observer: DeliveryObserver;
+  readonly flushIntervalMs: number;
+}
+
+export interface Delivery {
+  start(): void;
+  /** An event of this kind was stored. */
+  notify(kind: string, mappedBytes: number): void;
+  /** Streams that wait for a person, in the order of the registry. */
+  holds(): readonly Hold[];
+  lastDeliveryAt(): number | null;
+  /** Ends all pumps: see StreamPump.stop. */
+  stop(signal: AbortSignal): Promise<void>;
+}
+
+/** One pump a stream, so that a probe or a hold of one leaves the others going. */
+export function createDelivery(options: DeliveryOptions): Delivery {
+  const pumps = new Map(
+    options.kinds.flatMap((kind) => {
+      const stream = options.streams[kind.name];
+      if (stream == null) return [];
+      return [
+        [kind.name, createStreamPump({ ...options, kind: kind.name, stream, planOf: (event) => planOf(kind, event) })],
+      ];
+    }),
+  );
+  return {
+    start() {
+      for (const pump of pumps.values()) pump.start();
+    },
+    notify: (kind, mappedBytes) => pumps.get(kind)?.notify(mappedBytes),
+    holds: () => [...pumps.values()].flatMap((pump) => pump.hold() ?? []),
+    lastDeliveryAt() {
+      const times = [...pumps.values()].flatMap((pump) => pump.lastDeliveryAt() ?? []);
+      return times.length > 0 ? Math.max(...times) : null;
+    },
+    async stop(signal) {
+      await Promise.all([...pumps.values()].map((pump) => pump.stop(signal)));
+    },
+  };
+}
+
+function planOf(kind: WebhookKind, event: ClaimedEvent): RowPlan {
+  const value = parseExact(event.body);
+  if (!isJsonObject(value)) throw new TypeError('the stored event is no object');
+  const plan = kind.plan({ eventId: event.eventId, value, meta: event.meta });
+  // Row ranges that were recorded by another version's mapper would mean other rows.
+  if (plan.rowCount !== event.rowCount)
+    throw new RangeError(`${plan.rowCount} rows where ${event.rowCount} were accepted`);
+  return plan;
+}

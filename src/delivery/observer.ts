@@ -1,0 +1,39 @@
+import type { UploadResult } from './ingestion.ts';
+import type { Outcome } from './outcome.ts';
+
+/** Why a stream waits for a person, and since when (ms since the epoch). */
+export interface Hold {
+  readonly kind: string;
+  readonly stream: string;
+  readonly since: number;
+  readonly reason: string;
+  readonly fix: string;
+  /** x-ms-client-request-id of the request that was refused: Azure's DCRLogErrors shows it. Null where none was sent. */
+  readonly clientRequestId: string | null;
+}
+
+export interface UploadEvent {
+  readonly stream: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly outcome: Outcome['type'];
+  readonly result: UploadResult;
+  readonly durationMs: number;
+  /** Whether the stream was on hold when the call was made, so that this is its probe. */
+  readonly duringHold: boolean;
+}
+
+/** What delivery tells of itself; the log listens, and whoever counts. No method may throw or wait. */
+export interface DeliveryObserver {
+  uploaded(event: UploadEvent): void;
+  retryScheduled(event: { stream: string; failures: number; delayMs: number }): void;
+  held(hold: Hold): void;
+  /** Once a minute while the hold lasts. */
+  stillHeld(hold: Hold): void;
+  holdEnded(hold: Hold): void;
+  buried(event: { eventId: string; stream: string; rows: number; code: string }): void;
+  /** The outbox could not be asked or told; it is tried again. */
+  outboxFailed(event: { stream: string; operation: 'claim' | 'settle'; message: string }): void;
+  /** Something threw that never should. */
+  defect(event: { stream: string; message: string }): void;
+}
