@@ -42,16 +42,19 @@ export function unrolledTemplate(): string {
   return `${render(body, '')}\n`;
 }
 
-/** With `{{#each}}`, `{{#unless}}` and `@last`: carries everything, if Apono allows them. */
+/**
+ * With `{{#each}}`, `{{#unless}}` and `@last`: carries everything, if Apono allows them. `this.` everywhere, since
+ * handlebars.java looks for a plain name in the surrounding objects too.
+ */
 export function eachTemplate(): string {
   const body = eventTree({
     access_groups: each('data.access_groups', {
-      integration: fields('integration', ['id', 'type', 'name']),
-      resource_types: each('resource_types', fields('', ['id', 'name', 'display_path'])),
-      access_units: each('access_units', unitTree('')),
+      integration: fields('this.integration', ['id', 'type', 'name']),
+      resource_types: each('this.resource_types', fields('this', ['id', 'name', 'display_path'])),
+      access_units: each('this.access_units', unitTree('this.')),
     }),
     approvals_logical_relation: '{{data.approvals_logical_relation}}',
-    approvals: each('data.approvals', approvalTree('')),
+    approvals: each('data.approvals', approvalTree('this.')),
     custom_fields: new Raw(
       '{ {{#each data.custom_fields}}"{{@key}}": "{{this}}"{{#unless @last}}, {{/unless}}{{/each}} }',
     ),
@@ -75,7 +78,7 @@ function eventTree(lists: { readonly [key: string]: Tree }): Tree {
   };
 }
 
-/** `prefix`: the path of the unit with its dot, or "" within `{{#each}}`. */
+/** `prefix`: the path of the unit with its dot. */
 function unitTree(prefix: string): Tree {
   return {
     resource: {
@@ -94,7 +97,7 @@ function approvalTree(prefix: string): Tree {
 }
 
 function fields(path: string, names: readonly string[]): Record<string, string> {
-  return Object.fromEntries(names.map((name) => [name, `{{${path === '' ? name : `${path}.${name}`}}}`]));
+  return Object.fromEntries(names.map((name) => [name, `{{${path}.${name}}}`]));
 }
 
 function indices(count: number): number[] {

@@ -1,0 +1,156 @@
+import type { TableSchema } from '../sentinel/table.ts';
+import type { DataCollectionRule, DataFlow, LogTable, NamedType } from './arm-resources.ts';
+import { effectOfTransform } from './transform.ts';
+
+export interface ColumnProblem {
+  /** `error`: values are lost. `warning`: they can be, or another table than ours is filled. */
+  readonly severity: 'error' | 'warning';
+  readonly code:
+    | 'stream_undeclared'
+    | 'stream_not_in_flow'
+    | 'column_undeclared'
+    | 'column_type'
+    | 'table_column_missing'
+    | 'table_column_type'
+    | 'transform_drops_columns'
+    | 'transform_changes_rows'
+    | 'transform_unchecked'
+    | 'other_table';
+  readonly message: string;
+}
+
+export interface RuleComparison {
+  readonly rule: DataCollectionRule;
+  /** Name of the stream that rows are sent to. */
+  readonly stream: string;
+  /** Our columns. */
+  readonly schema: TableSchema;
+  /** The table that the stream flows into; null: it was not read, and only the rule is compared. */
+  readonly table: LogTable | null;
+}
+
+/** A table that a stream of the rule flows into, and its workspace's ARM id. */
+export interface TargetTable {
+  readonly workspaceResourceId: string;
+  readonly table: string;
+}
+
+/** Where the rows of a stream go. Several data flows can take the same stream. */
+export function targetTables(rule: DataCollectionRule, stream: string): TargetTable[] {
+  const targets = flowsOf(rule, stream).flatMap((flow) =>
+    flow.destinations.flatMap((destination) => {
+      const workspaceResourceId = rule.workspaces[destination] ?? '';
+      return workspaceResourceId === '' ? [] : [{ workspaceResourceId, table: tableOf(flow, stream) }];
+    }),
+  );
+  const keys = targets.map(({ workspaceResourceId, table }) => `${workspaceResourceId} ${table}`.toLowerCase());
+  return targets.filter((_, index) => keys.indexOf(keys[index] ?? '') === index);
+}
+
+/**
+ * What stands between our rows and the table. Azure drops undeclared columns without an error, so that this comparison
+ * is the only place where it shows before rows are missing something.
+ */
+export function compareRule({ rule, stream, schema, table }: RuleComparison): ColumnProblem[] {
+  const declared = rule.streamDeclarations[stream];
+  const flows = flowsOf(rule, stream);
+  const problems: ColumnProblem[] = [];
+  if (declared === undefined) {
+    const known = Object.keys(rule.streamDeclarations).join(', ') || 'none';
+    problems.push(error('stream_undeclared', `The rule declares no stream ${stream}. It declares: ${known}.`));
+  } else {
+    problems.push(...compareStream(declared, stream, schema));
+  }
+  if (flows.length === 0)
+    problems.push(error('stream_not_in_flow', `No data flow of the rule takes ${stream}: nothing arrives.`));
+  for (const flow of flows) problems.push(...compareFlow(flow, stream, schema));
+  const ownFlow = flows.find((flow) => tableOf(flow, stream) === table?.name);
+  if (table !== null && ownFlow !== undefined) problems.push(...compareTable(table, declared ?? [], ownFlow, schema));
+  return problems;
+}
+
+function compareStream(declared: readonly NamedType[], stream: string, schema: TableSchema): ColumnProblem[] {
+  const types = new Map(declared.map(({ name, type }) => [name, type]));
+  const missing = schema.columns.filter(({ name }) => !types.has(name)).map(({ name }) => name);
+  const problems: ColumnProblem[] = [];
+  if (missing.length > 0) {
+    const message = `${stream} does not declare ${missing.join(', ')}: Azure drops ${missing.length === 1 ? 'this column' : 'these columns'} without an error.`;
+    problems.push(error('column_undeclared', message));
+  }
+  for (const { name, type } of schema.columns) {
+    const found = types.get(name);
+    if (found !== undefined && !takes(found, type)) {
+      problems.push(error('column_type', `${stream} declares ${name} as ${found}, our rows carry ${type}.`));
+    }
+  }
+  return problems;
+}
+
+function compareFlow(flow: DataFlow, stream: string, schema: TableSchema): ColumnProblem[] {
+  const problems: ColumnProblem[] = [];
+  const table = tableOf(flow, stream);
+  const names = schema.columns.map(({ name }) => name);
+  const { dropped, replaced, filters, unknown } = effectOfTransform(flow.transformKql, names);
+  const of = `The transformation of ${stream} into ${table}`;
+  if (table !== schema.name) {
+    problems.push(
+      warning('other_table', `${stream} flows into ${table}; rules and workbooks of this service read ${schema.name}.`),
+    );
+  }
+  if (dropped.length > 0) problems.push(error('transform_drops_columns', `${of} drops ${dropped.join(', ')}.`));
+  if (replaced.length > 0) problems.push(warning('transform_changes_rows', `${of} replaces ${replaced.join(', ')}.`));
+  if (filters) problems.push(warning('transform_changes_rows', `${of} leaves out rows (where).`));
+  if (unknown.length > 0) {
+    problems.push(warning('transform_unchecked', `${of} cannot be checked here: ${unknown.join(' | ').slice(0, 200)}`));
+  }
+  return problems;
+}
+
+function compareTable(
+  table: LogTable,
+  declared: readonly NamedType[],
+  flow: DataFlow,
+  schema: TableSchema,
+): ColumnProblem[] {
+  const types = new Map(table.columns.map(({ name, type }) => [name, type]));
+  const streamTypes = new Map(declared.map(({ name, type }) => [name, type]));
+  const names = schema.columns.map(({ name }) => name);
+  const { dropped, replaced } = effectOfTransform(flow.transformKql, names);
+  const problems: ColumnProblem[] = [];
+  const missing = names.filter((name) => !types.has(name) && !dropped.includes(name));
+  if (missing.length > 0) {
+    const message = `The table ${table.name} has no column ${missing.join(', ')}: what is sent for it is dropped.`;
+    problems.push(error('table_column_missing', message));
+  }
+  for (const { name, type } of schema.columns) {
+    const found = types.get(name);
+    const sent = streamTypes.get(name) ?? type;
+    if (found === undefined || dropped.includes(name) || replaced.includes(name) || takes(found, sent)) continue;
+    problems.push(error('table_column_type', `${table.name}.${name} is ${found}, the stream gives ${sent}.`));
+  }
+  return problems;
+}
+
+/** Whether a column of one type keeps values of another. Tables spell `dateTime` what streams spell `datetime`. */
+function takes(column: string, value: string): boolean {
+  const to = column.toLowerCase();
+  const from = value.toLowerCase();
+  return to === from || (from === 'int' && (to === 'long' || to === 'real')) || (from === 'string' && to === 'guid');
+}
+
+function flowsOf(rule: DataCollectionRule, stream: string): DataFlow[] {
+  return rule.dataFlows.filter((flow) => flow.streams.includes(stream));
+}
+
+/** `Custom-Name_CL` is the table Name_CL, `Microsoft-Name` the built-in table Name. */
+function tableOf(flow: DataFlow, stream: string): string {
+  return (flow.outputStream ?? stream).replace(/^(Custom|Microsoft)-/, '');
+}
+
+function error(code: ColumnProblem['code'], message: string): ColumnProblem {
+  return { severity: 'error', code, message };
+}
+
+function warning(code: ColumnProblem['code'], message: string): ColumnProblem {
+  return { severity: 'warning', code, message };
+}

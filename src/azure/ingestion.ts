@@ -1,0 +1,210 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import {
+  bearerTokenAuthenticationPolicyName,
+  createDefaultHttpClient,
+  createHttpHeaders,
+  createPipelineRequest,
+  type PipelinePolicy,
+  type PipelineResponse,
+  redirectPolicyName,
+} from '@azure/core-rest-pipeline';
+import { LogsIngestionClient } from '@azure/monitor-ingestion';
+import { type Clock, systemClock } from '../clock.ts';
+import type { CloudSettings } from '../config/config.ts';
+import type { Ingestion, UploadOptions, UploadResult } from '../delivery/ingestion.ts';
+import type { Row } from '../sentinel/row.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { errorDetailOf } from './answer.ts';
+import { sendAuthorized } from './authorize.ts';
+import { cleanMessage, describeNetworkError } from './messages.ts';
+import { AbortedError, runWithin, TimeLimitError } from './time-limit.ts';
+import type { TokenCache } from './token-cache.ts';
+import { TokenError } from './token-error.ts';
+import { userAgentPrefix } from './user-agent.ts';
+
+const defaultTimeLimitMs = 30_000;
+/** The sum of the rows' JSON, without separators, from which the SDK makes a second request of one call. */
+const sdkChunkBytes = 1_000_000;
+const gzipPolicyName = 'GzippingPolicy';
+const authorizePolicyName = 'tokenCacheAuthorizationPolicy';
+
+export interface IngestionOptions {
+  /** https origin of the data collection rule or endpoint. */
+  readonly endpoint: string;
+  /** Immutable id of the rule, `dcr-…`. */
+  readonly ruleId: string;
+  readonly cloud: CloudSettings;
+  /** For the scope `ingestionScope(cloud)`. Not closed here. */
+  readonly tokens: TokenCache;
+  readonly clock?: Clock;
+  /** How long one request may take from the moment the token is there until its answer is whole; default 30,000. */
+  readonly timeLimitMs?: number;
+  readonly log: Logger;
+}
+
+/** What one call of `upload` learns from the policies while the SDK runs it. */
+interface Exchange {
+  readonly signal: AbortSignal | undefined;
+  clientRequestId: string;
+  token: string;
+  response: PipelineResponse | null;
+  failure: unknown;
+}
+
+/**
+ * The Logs Ingestion API through the SDK's client, one chunk and one request a call, without the SDK's retries. See
+ * the port for what it promises. A call whose rows would be more than one chunk to the SDK rejects with a RangeError.
+ */
+export function createIngestion(options: IngestionOptions): Ingestion {
+  if (!options.endpoint.startsWith('https://'))
+    throw new TypeError(`The endpoint must be https, is ${options.endpoint}`);
+  const exchanges = new AsyncLocalStorage<Exchange>();
+  const client = createClient(options, exchanges);
+  return {
+    async upload(stream: string, rows: readonly Row[], { signal }: UploadOptions = {}): Promise<UploadResult> {
+      if (rows.length > 1) assertOneChunk(rows);
+      const exchange: Exchange = { signal, clientRequestId: '', token: '', response: null, failure: null };
+      const error = await exchanges.run(exchange, async () => {
+        try {
+          // The SDK's own upload sends nothing for an empty list.
+          if (rows.length === 0) await postEmptyList(client, options, stream);
+          else await client.upload(options.ruleId, stream, [...rows], { maxConcurrency: 1 });
+          return null;
+        } catch (thrown) {
+          return thrown;
+        }
+      });
+      const result = resultOf(exchange, error);
+      // The token cache's timer may have been set within this context, which then lives until the next refresh.
+      exchange.response = null;
+      logResult(options.log, stream, rows.length, result);
+      return result;
+    },
+  };
+}
+
+function createClient(options: IngestionOptions, exchanges: AsyncLocalStorage<Exchange>): LogsIngestionClient {
+  const client = new LogsIngestionClient(options.endpoint, options.tokens, {
+    audience: options.cloud.ingestionAudience,
+    retryOptions: { maxRetries: 0 },
+    userAgentOptions: { userAgentPrefix },
+  });
+  const { pipeline } = client;
+  pipeline.removePolicy({ name: bearerTokenAuthenticationPolicyName });
+  // A redirect would take the token to another host. A 3xx is an answer like any other here.
+  pipeline.removePolicy({ name: redirectPolicyName });
+  pipeline.addPolicy(authorizePolicy(options, exchanges));
+  // The SDK compresses behind its bearer policy, so that its second try sends the body compressed twice.
+  const [gzip] = pipeline.removePolicy({ name: gzipPolicyName });
+  if (gzip === undefined) throw new Error('This version of @azure/monitor-ingestion has no GzippingPolicy to move.');
+  pipeline.addPolicy(gzip, { beforePolicies: [authorizePolicyName] });
+  return client;
+}
+
+function authorizePolicy(options: IngestionOptions, exchanges: AsyncLocalStorage<Exchange>): PipelinePolicy {
+  const { tokens, clock = systemClock, timeLimitMs = defaultTimeLimitMs } = options;
+  return {
+    name: authorizePolicyName,
+    async sendRequest(request, next) {
+      const exchange = exchanges.getStore();
+      if (exchange === undefined) throw new Error('A request that does not belong to an upload.');
+      exchange.clientRequestId = request.requestId;
+      // Each sending has its own limit, so that getting a token (which has one, too) does not use it up. The signal is
+      // not given to the SDK's upload: it can take an aborted one for a success.
+      const limits = { clock, limitMs: timeLimitMs, signal: exchange.signal };
+      try {
+        exchange.response = await untilAborted(exchange.signal, () =>
+          sendAuthorized(tokens, request, (authorized) => {
+            exchange.token = authorized.headers.get('Authorization')?.slice('Bearer '.length) ?? '';
+            return runWithin(limits, (ending) => {
+              authorized.abortSignal = ending;
+              return next(authorized);
+            });
+          }),
+        );
+        return exchange.response;
+      } catch (error) {
+        exchange.failure = error;
+        throw error;
+      }
+    },
+  };
+}
+
+/** For the part that waits for a token, which others may wait for as well. */
+async function untilAborted<T>(signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
+  if (signal === undefined) return run();
+  if (signal.aborted) throw new AbortedError('Aborted before it began.');
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(new AbortedError('Aborted.'));
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([run(), aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+async function postEmptyList(client: LogsIngestionClient, options: IngestionOptions, stream: string): Promise<void> {
+  const path = `/dataCollectionRules/${encodeURIComponent(options.ruleId)}/streams/${encodeURIComponent(stream)}`;
+  const request = createPipelineRequest({
+    // The client's own policy adds the api-version.
+    url: `${options.endpoint.replace(/\/+$/, '')}${path}`,
+    method: 'POST',
+    body: '[]',
+    headers: createHttpHeaders({
+      'Content-Type': 'application/json',
+      'Content-Encoding': 'gzip',
+      Accept: 'application/json',
+    }),
+  });
+  await client.pipeline.sendRequest(createDefaultHttpClient(), request);
+}
+
+function assertOneChunk(rows: readonly Row[]): void {
+  let bytes = 0;
+  for (const row of rows) bytes += Buffer.byteLength(JSON.stringify(row));
+  if (bytes >= sdkChunkBytes) {
+    throw new RangeError(`One upload takes rows of less than ${sdkChunkBytes} bytes of JSON, these have ${bytes}.`);
+  }
+}
+
+/** The policy saw the answer itself, so the SDK's errors (whose message is "undefined") are not needed for it. */
+function resultOf(exchange: Exchange, thrown: unknown): UploadResult {
+  const { response, failure, clientRequestId, token } = exchange;
+  if (response !== null) {
+    const { code, message } = response.status < 300 ? { code: null, message: null } : errorDetailOf(response, [token]);
+    const retryAfter = response.headers.get('Retry-After') ?? null;
+    return { type: 'answered', status: response.status, code, message, retryAfter, clientRequestId };
+  }
+  // Nothing was tried: what was passed in cannot be sent, and no answer of Azure's will change that.
+  if (failure === null) throw thrown;
+  if (failure instanceof TokenError) {
+    const { aadsts, message } = failure;
+    return { type: 'no_token', refused: failure.code === 'token_refused', aadsts, message };
+  }
+  if (failure instanceof AbortedError || failure instanceof TimeLimitError) {
+    const reason = failure instanceof AbortedError ? 'aborted' : 'timeout';
+    return { type: 'unanswered', reason, message: failure.message, clientRequestId };
+  }
+  const message = cleanMessage(describeNetworkError(failure), [token]);
+  return { type: 'unanswered', reason: 'network', message, clientRequestId };
+}
+
+function logResult(log: Logger, stream: string, rowCount: number, result: UploadResult): void {
+  const base = { stream, rows: rowCount, result: result.type };
+  switch (result.type) {
+    case 'answered':
+      log.debug(
+        { ...base, status: result.status, code: result.code, client_request_id: result.clientRequestId },
+        'upload',
+      );
+      break;
+    case 'unanswered':
+      log.debug({ ...base, reason: result.reason, client_request_id: result.clientRequestId }, 'upload');
+      break;
+    case 'no_token':
+      log.debug({ ...base, refused: result.refused, aadsts: result.aadsts }, 'upload');
+      break;
+  }
+}

@@ -1,0 +1,131 @@
+import {
+  createDefaultHttpClient,
+  createPipelineFromOptions,
+  createPipelineRequest,
+  type Pipeline,
+  type PipelinePolicy,
+  type PipelineResponse,
+  redirectPolicyName,
+} from '@azure/core-rest-pipeline';
+import { type Clock, systemClock } from '../clock.ts';
+import { errorDetailOf } from './answer.ts';
+import { type DataCollectionRule, type LogTable, readDataCollectionRule, readLogTable } from './arm-resources.ts';
+import { sendAuthorized } from './authorize.ts';
+import { cleanMessage, describeNetworkError } from './messages.ts';
+import { runWithin } from './time-limit.ts';
+import type { TokenCache } from './token-cache.ts';
+import { TokenError } from './token-error.ts';
+import { userAgentPrefix } from './user-agent.ts';
+
+const ruleApiVersion = '2023-03-11';
+const tableApiVersion = '2025-07-01';
+const defaultTimeLimitMs = 15_000;
+
+export type Lookup<T> =
+  | { readonly type: 'found'; readonly value: T }
+  /** 404: it does not exist, or its id names another place. */
+  | { readonly type: 'not_found'; readonly message: string }
+  /** Any other answer, among them 403 without the right to read. */
+  | { readonly type: 'refused'; readonly status: number; readonly code: string | null; readonly message: string | null }
+  | { readonly type: 'no_token'; readonly refused: boolean; readonly aadsts: string | null; readonly message: string }
+  | { readonly type: 'unreachable'; readonly message: string };
+
+export interface ResourceManagerOptions {
+  /** https origin: that of the cloud, or AZURE_RESOURCE_MANAGER_ENDPOINT. */
+  readonly origin: string;
+  /** For the scope `resourceManagerScope(cloud)`. Not closed here. */
+  readonly tokens: TokenCache;
+  readonly clock?: Clock;
+  /** How long one try of a request may take; default 15,000. */
+  readonly timeLimitMs?: number;
+}
+
+/** Reading of Azure's own configuration. No method throws for anything Azure or the network does. */
+export interface ResourceManager {
+  /** `resourceId`: `/subscriptions/…/providers/Microsoft.Insights/dataCollectionRules/…`. Needs `Monitoring Reader` on it. */
+  getDataCollectionRule(resourceId: string): Promise<Lookup<DataCollectionRule>>;
+  /** Needs `Log Analytics Reader` on the workspace. */
+  getTable(workspaceResourceId: string, tableName: string): Promise<Lookup<LogTable>>;
+}
+
+export function createResourceManager(options: ResourceManagerOptions): ResourceManager {
+  const origin = new URL(options.origin).origin;
+  if (!origin.startsWith('https://')) throw new TypeError(`Resource Manager must be https, is ${options.origin}`);
+  const pipeline = createPipeline(options);
+  const get = <T>(path: string, apiVersion: string, read: (value: unknown) => T | null) =>
+    lookUp(pipeline, new URL(`${path}?api-version=${apiVersion}`, origin), read);
+  return {
+    getDataCollectionRule: (resourceId) => get(pathOf(resourceId), ruleApiVersion, readDataCollectionRule),
+    getTable: (workspaceResourceId, tableName) =>
+      get(`${pathOf(workspaceResourceId)}/tables/${encodeURIComponent(tableName)}`, tableApiVersion, readLogTable),
+  };
+}
+
+/** Each segment encoded, so that an id cannot become another host or query. */
+function pathOf(resourceId: string): string {
+  const segments = resourceId.split('/').filter((segment) => segment !== '' && segment !== '.' && segment !== '..');
+  return `/${segments.map(encodeURIComponent).join('/')}`;
+}
+
+function createPipeline({
+  tokens,
+  clock = systemClock,
+  timeLimitMs = defaultTimeLimitMs,
+}: ResourceManagerOptions): Pipeline {
+  const pipeline = createPipelineFromOptions({
+    retryOptions: { maxRetries: 2, retryDelayInMs: 500, maxRetryDelayInMs: 2_000 },
+    userAgentOptions: { userAgentPrefix },
+  });
+  // A redirect would take the token to another host.
+  pipeline.removePolicy({ name: redirectPolicyName });
+  const authorize: PipelinePolicy = {
+    name: 'tokenCacheAuthorizationPolicy',
+    sendRequest: (request, next) =>
+      sendAuthorized(tokens, request, (authorized) =>
+        runWithin({ clock, limitMs: timeLimitMs }, (ending) => {
+          authorized.abortSignal = ending;
+          return next(authorized);
+        }),
+      ),
+  };
+  pipeline.addPolicy(authorize, { phase: 'Sign' });
+  return pipeline;
+}
+
+async function lookUp<T>(pipeline: Pipeline, url: URL, read: (value: unknown) => T | null): Promise<Lookup<T>> {
+  let response: PipelineResponse;
+  try {
+    const request = createPipelineRequest({ url: url.href, method: 'GET' });
+    request.headers.set('Accept', 'application/json');
+    response = await pipeline.sendRequest(createDefaultHttpClient(), request);
+  } catch (error) {
+    if (error instanceof TokenError) {
+      const { aadsts, message } = error;
+      return { type: 'no_token', refused: error.code === 'token_refused', aadsts, message };
+    }
+    return { type: 'unreachable', message: cleanMessage(`${url.host}: ${describeNetworkError(error)}`) };
+  }
+  if (response.status !== 200) return refusalOf(response);
+  const value = parse(response.bodyAsText ?? '', read);
+  if (value !== null) return { type: 'found', value };
+  return {
+    type: 'refused',
+    status: 200,
+    code: null,
+    message: `${url.host} answered with something else than the resource`,
+  };
+}
+
+function refusalOf(response: PipelineResponse): Lookup<never> {
+  const { code, message } = errorDetailOf(response);
+  if (response.status === 404) return { type: 'not_found', message: message ?? 'not found' };
+  return { type: 'refused', status: response.status, code, message };
+}
+
+function parse<T>(body: string, read: (value: unknown) => T | null): T | null {
+  try {
+    return read(JSON.parse(body));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,221 @@
+import type { AccessToken, GetTokenOptions, TokenCredential } from '@azure/core-auth';
+import NodeCache from 'node-cache';
+import type { Clock } from '../clock.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { AbortedError, runWithin, TimeLimitError } from './time-limit.ts';
+import { TokenError, tokenErrorOfMessage } from './token-error.ts';
+
+/** A token with less than this left is not given out any more: the request must still reach Azure. */
+export const tokenMarginMs = 5_000;
+const defaultAttemptLimitMs = 10_000;
+const firstPaceMs = 5_000;
+const longestPaceMs = 60_000;
+/** What a timer of Node's can hold; a longer delay would fire at once. */
+const longestTimerMs = 2 ** 31 - 1;
+
+export type TokenEvent =
+  | { readonly type: 'obtained'; readonly expiresAt: number; readonly background: boolean }
+  | { readonly type: 'failed'; readonly error: TokenError; readonly background: boolean };
+
+export interface TokenCacheOptions {
+  /** Called for each token, since MSAL would give a cached one out of an instance that was used before. */
+  readonly createCredential: () => TokenCredential;
+  /** The only scope this cache serves, e.g. `https://monitor.azure.com/.default`. */
+  readonly scope: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** How long one attempt may take; default 10,000. */
+  readonly attemptLimitMs?: number;
+  /** For metrics. */
+  readonly onEvent?: (event: TokenEvent) => void;
+}
+
+export interface RefreshOptions {
+  /** The token that was answered with 401. When another one is here already, that one is given. */
+  readonly rejected: string;
+  /** The decoded claims of a continuous access evaluation challenge. */
+  readonly claims?: string | undefined;
+}
+
+export interface TokenCache extends TokenCredential {
+  /** A token with at least 5 s left. Rejects with a TokenError. */
+  getToken(scopes?: string | string[], options?: GetTokenOptions): Promise<AccessToken>;
+  /** A token from a fresh credential in place of one that was rejected. Rejects with a TokenError and keeps the old one. */
+  refresh(options: RefreshOptions): Promise<AccessToken>;
+  /** When the token that is kept expires, milliseconds since the epoch; null when there is none. */
+  readonly expiresAt: number | null;
+  /** Ends timers and the attempt that runs. Nothing is refreshed in the background any more. */
+  close(): void;
+}
+
+/**
+ * Keeps one token, in node-cache. From half of its life on (or when Entra says so, if that is sooner) a new one is
+ * fetched in the background while the old one is still given out. One attempt runs at a time, whoever waits for it.
+ */
+export function createTokenCache(options: TokenCacheOptions): TokenCache {
+  return new SingleTokenCache(options);
+}
+
+interface Flight {
+  readonly claims: string | undefined;
+  readonly token: Promise<AccessToken>;
+}
+
+class SingleTokenCache implements TokenCache {
+  readonly #options: TokenCacheOptions;
+  readonly #clock: Clock;
+  /** No check period: it would be one more timer, and a read looks at the time anyway. */
+  readonly #store = new NodeCache({ checkperiod: 0, useClones: false });
+  readonly #closing = new AbortController();
+  #flight: Flight | null = null;
+  #refreshAt = Number.POSITIVE_INFINITY;
+  #cancelTimer: () => void = () => {};
+  #failures = 0;
+  #loggedFailure: string | null = null;
+
+  constructor(options: TokenCacheOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
+  }
+
+  get expiresAt(): number | null {
+    return this.#store.get<AccessToken>(this.#options.scope)?.expiresOnTimestamp ?? null;
+  }
+
+  async getToken(scopes: string | string[] = this.#options.scope, options: GetTokenOptions = {}): Promise<AccessToken> {
+    if ([scopes].flat().join(' ') !== this.#options.scope) {
+      throw new TypeError(
+        `This cache serves the scope ${this.#options.scope}, asked for was ${[scopes].flat().join(' ')}`,
+      );
+    }
+    if (options.claims !== undefined) return this.#fetch(false, options.claims);
+    const token = this.#usable();
+    if (token === null) return this.#fetch(false);
+    if (this.#clock.now() >= this.#refreshAt) this.#refreshInBackground();
+    return token;
+  }
+
+  async refresh({ rejected, claims }: RefreshOptions): Promise<AccessToken> {
+    const token = this.#usable();
+    if (token !== null && token.token !== rejected) return token;
+    return this.#fetch(false, claims);
+  }
+
+  close(): void {
+    this.#closing.abort();
+    this.#cancelTimer();
+    this.#refreshAt = Number.POSITIVE_INFINITY;
+    this.#store.close();
+  }
+
+  #usable(): AccessToken | null {
+    const token = this.#store.get<AccessToken>(this.#options.scope);
+    return token !== undefined && this.#lives(token) ? token : null;
+  }
+
+  #lives(token: AccessToken): boolean {
+    return token.expiresOnTimestamp - this.#clock.now() >= tokenMarginMs;
+  }
+
+  #refreshInBackground(): void {
+    // The next one is scheduled when this flight lands; until then each call would come here.
+    this.#refreshAt = Number.POSITIVE_INFINITY;
+    // It was reported where it happened; nobody waits for it.
+    this.#fetch(true).catch(() => {});
+  }
+
+  async #fetch(background: boolean, claims?: string): Promise<AccessToken> {
+    // A token with claims serves those who asked for none, but not the other way round.
+    while (this.#flight !== null && claims !== undefined && this.#flight.claims !== claims) {
+      await this.#flight.token.catch(() => {});
+    }
+    this.#flight ??= { claims, token: this.#fly(background, claims) };
+    return this.#checked(await this.#flight.token);
+  }
+
+  #checked(token: AccessToken): AccessToken {
+    if (this.#lives(token)) return token;
+    throw new TokenError(
+      'token_unreachable',
+      `The token has less than ${tokenMarginMs / 1000} s to live when it arrives. Check the clock of this machine.`,
+    );
+  }
+
+  /** One attempt, with all that follows from it. */
+  async #fly(background: boolean, claims: string | undefined): Promise<AccessToken> {
+    try {
+      const token = await this.#attempt(claims);
+      this.#keep(token);
+      this.#report({ type: 'obtained', expiresAt: token.expiresOnTimestamp, background });
+      return token;
+    } catch (cause) {
+      const error = cause instanceof TokenError ? cause : tokenErrorOfMessage(cause);
+      this.#scheduleRetry();
+      this.#report({ type: 'failed', error, background });
+      throw error;
+    } finally {
+      this.#flight = null;
+    }
+  }
+
+  async #attempt(claims: string | undefined): Promise<AccessToken> {
+    const { createCredential, scope, attemptLimitMs = defaultAttemptLimitMs } = this.#options;
+    const limits = { clock: this.#clock, limitMs: attemptLimitMs, signal: this.#closing.signal };
+    const token = await runWithin(limits, async (abortSignal) => {
+      const request = { abortSignal, enableCae: true, ...(claims === undefined ? {} : { claims }) };
+      return createCredential().getToken(scope, request);
+    }).catch((error: unknown) => {
+      if (!(error instanceof TimeLimitError || error instanceof AbortedError)) throw error;
+      throw new TokenError('token_unreachable', `No token for ${scope}: ${error.message}`);
+    });
+    if (token === null) throw new TokenError('token_refused', `The credential gave no token for ${scope}.`);
+    return this.#checked(token);
+  }
+
+  #keep(token: AccessToken): void {
+    const now = this.#clock.now();
+    const before = this.expiresAt;
+    const leftMs = token.expiresOnTimestamp - now;
+    this.#failures = 0;
+    if (this.#closing.signal.aborted) return;
+    this.#store.set(this.#options.scope, token, leftMs / 1000);
+    const half = now + leftMs / 2;
+    const told = token.refreshAfterTimestamp ?? half;
+    // A managed identity can answer with the token we have, and its own "refresh after" in the past.
+    const sooner = before !== token.expiresOnTimestamp && told > now ? Math.min(told, half) : half;
+    this.#schedule(sooner);
+  }
+
+  #scheduleRetry(): void {
+    const pace = Math.min(longestPaceMs, firstPaceMs * 2 ** Math.min(this.#failures, 10));
+    this.#failures += 1;
+    // Without a token it is the callers who ask again, at their own pace.
+    if (this.#usable() !== null) this.#schedule(this.#clock.now() + pace);
+  }
+
+  #schedule(at: number): void {
+    this.#cancelTimer();
+    if (this.#closing.signal.aborted) return;
+    this.#refreshAt = at;
+    const delayMs = Math.min(Math.max(0, at - this.#clock.now()), longestTimerMs);
+    this.#cancelTimer = this.#clock.setTimer(delayMs, () => this.#refreshInBackground());
+  }
+
+  #report(event: TokenEvent): void {
+    this.#options.onEvent?.(event);
+    if (event.type === 'obtained') {
+      if (this.#loggedFailure !== null)
+        this.#options.log.info({ expires_at: event.expiresAt }, 'token refreshed again');
+      this.#loggedFailure = null;
+      return;
+    }
+    // Who waits for the token learns of it by itself. A background failure is told once, and again when it changes.
+    const failure = `${event.error.code} ${event.error.aadsts}`;
+    if (!event.background || failure === this.#loggedFailure || this.#closing.signal.aborted) return;
+    this.#loggedFailure = failure;
+    this.#options.log.warn(
+      { code: event.error.code, aadsts: event.error.aadsts, reason: event.error.message, expires_at: this.expiresAt },
+      'token refresh failed, the old token is used until it expires',
+    );
+  }
+}

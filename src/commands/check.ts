@@ -1,0 +1,65 @@
+import type { Config } from '../config/config.ts';
+import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { type DescribedSetting, describeConfig } from '../config/redact.ts';
+import { reportProblems, reportWarnings } from './configuration.ts';
+import { type CommandContext, exitCodes, type TextOutput } from './context.ts';
+import type { Finding } from './live-check.ts';
+import { renderTable } from './table.ts';
+
+export interface CheckOptions {
+  /** Also ask Azure. Nothing is stored by it. */
+  readonly live?: boolean;
+  readonly json?: boolean;
+}
+
+/**
+ * Checks the configuration, prints it without its secrets, and with `live` tries each stream. Exit code 2 when the
+ * configuration is wrong, 1 when a stream or its columns are.
+ */
+export async function check(context: CommandContext, options: CheckOptions): Promise<number> {
+  const loaded = loadConfig(context.env);
+  const settings = loaded.config === null ? [] : describeConfig(loaded.config, loaded.settings);
+  if (options.json !== true) reportConfiguration(context, loaded, settings);
+  const live = loaded.config !== null && options.live === true ? await askAzure(loaded.config, context.stderr) : null;
+  const failed = live?.some(({ level }) => level === 'error') ?? false;
+  if (options.json === true) {
+    const { problems, warnings } = loaded;
+    const result = { ok: problems.length === 0 && !failed, problems, warnings, settings, ...(live && { live }) };
+    context.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+  } else if (live !== null) {
+    context.stdout.write(`\n${live.map(renderFinding).join('')}`);
+  }
+  if (loaded.config === null) return exitCodes.usage;
+  return failed ? exitCodes.failed : exitCodes.done;
+}
+
+function reportConfiguration(
+  { stdout, stderr }: CommandContext,
+  { problems, warnings }: LoadedConfig,
+  settings: readonly DescribedSetting[],
+): void {
+  reportWarnings(stderr, warnings);
+  reportProblems(stderr, problems);
+  if (problems.length > 0) return;
+  const rows = settings.map(({ name, value, from }) => [name, value, from]);
+  stdout.write(`${renderTable(['NAME', 'VALUE', 'FROM'], rows)}\nThe configuration is valid.\n`);
+}
+
+function renderFinding({ level, subject, message, fix }: Finding): string {
+  return `${level.padEnd(8)}${subject}: ${message}\n${fix === '' ? '' : `${' '.repeat(8)}Fix: ${fix}\n`}`;
+}
+
+/** Loads the Azure SDK, which the check of the configuration alone does without. */
+async function askAzure(config: Config, stderr: TextOutput): Promise<readonly Finding[]> {
+  const [{ connectAzure }, { checkLive }, { kinds }] = await Promise.all([
+    import('./azure-connection.ts'),
+    import('./live-check.ts'),
+    import('../kinds/registry.ts'),
+  ]);
+  const connection = connectAzure(config, stderr);
+  try {
+    return await checkLive({ config, kinds, ...connection });
+  } finally {
+    connection.close();
+  }
+}

@@ -1,0 +1,78 @@
+import { Command, CommanderError } from 'commander';
+import { type CommandContext, exitCodes } from './context.ts';
+
+/**
+ * Runs the command that `args` (without node and script) names and gives its exit code. Each command is loaded only when
+ * it runs: `healthcheck` runs every few seconds and must not load the Azure SDK.
+ */
+export async function runCli(args: readonly string[], context: CommandContext): Promise<number> {
+  let exitCode: number = exitCodes.done;
+  const program = createProgram(context, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+  }
+}
+
+function createProgram(context: CommandContext, done: (exitCode: number) => void): Command {
+  const program = new Command('apono-sentinel')
+    .description("Takes Apono's webhooks and delivers them to Microsoft Sentinel.")
+    .version(context.version)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void context.stdout.write(text),
+      writeErr: (text) => void context.stderr.write(text),
+    })
+    .showHelpAfterError('(--help lists what there is)');
+  addServiceCommands(program, context, done);
+  addToolCommands(program, context, done);
+  return program;
+}
+
+function addServiceCommands(program: Command, context: CommandContext, done: (exitCode: number) => void): void {
+  program
+    .command('serve')
+    .description('receive webhooks and deliver them, until SIGTERM or SIGINT')
+    .action(async () => done(await (await import('./serve.ts')).serve(context)));
+  program
+    .command('demo')
+    .description('show the whole way with an emulated Azure; needs no configuration')
+    .option('--once', 'end by itself when the rows have arrived')
+    .action(async (options: { once?: boolean }) => done(await (await import('./demo.ts')).demo(context, options)));
+  program
+    .command('healthcheck')
+    .description('ask the service on HOST and PORT whether it is alive')
+    .action(async () => done(await (await import('./healthcheck.ts')).healthcheck(context)));
+}
+
+function addToolCommands(program: Command, context: CommandContext, done: (exitCode: number) => void): void {
+  program
+    .command('check')
+    .description('check the configuration and print it without its secrets')
+    .option('--live', 'also get a token and post an empty list to each stream, which stores nothing')
+    .option('--json', 'print JSON')
+    .action(async (options: { live?: boolean; json?: boolean }) =>
+      done(await (await import('./check.ts')).check(context, options)),
+    );
+  program
+    .command('send-test')
+    .description('send one test event to the webhook')
+    .option('--url <url>', 'the webhook, when it is not that of HOST and PORT on this machine')
+    .option('--json', 'print JSON')
+    .action(async (options: { url?: string; json?: boolean }) =>
+      done(await (await import('./send-test.ts')).sendTest(context, options)),
+    );
+  program
+    .command('template')
+    .description('print the body template to paste into Apono (stdout) and what else to enter there (stderr)')
+    .option('--each', 'with {{#each}}, which carries everything if Apono offers it')
+    .option('--json', 'print JSON')
+    .action(async (options: { each?: boolean; json?: boolean }) =>
+      done((await import('./template.ts')).template(context, options)),
+    );
+}

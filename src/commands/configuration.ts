@@ -1,0 +1,22 @@
+import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import type { ConfigProblem } from '../config/parsed.ts';
+import type { CommandContext, TextOutput } from './context.ts';
+
+/** Loads the configuration; warnings and problems go to stderr, one a line. Its `config` is null: return exit code 2. */
+export function loadAndReport(context: CommandContext): LoadedConfig {
+  const loaded = loadConfig(context.env);
+  reportWarnings(context.stderr, loaded.warnings);
+  reportProblems(context.stderr, loaded.problems);
+  return loaded;
+}
+
+/** `NAME: what is wrong`, one a line, and how many. */
+export function reportProblems(output: TextOutput, problems: readonly ConfigProblem[]): void {
+  if (problems.length === 0) return;
+  const lines = problems.map(({ name, message }) => `${name}: ${message}\n`).join('');
+  output.write(`${lines}${problems.length === 1 ? '1 problem' : `${problems.length} problems`} in the configuration\n`);
+}
+
+export function reportWarnings(output: TextOutput, warnings: readonly ConfigProblem[]): void {
+  for (const { name, message } of warnings) output.write(`warning: ${name}: ${message}\n`);
+}

@@ -1,0 +1,55 @@
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'POST';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** For the whole exchange, from the look-up of the name to the last byte. */
+  readonly timeLimitMs: number;
+}
+
+export type HttpResult =
+  | { readonly type: 'answered'; readonly status: number; readonly body: string }
+  /** `reason` is for a person and holds nothing that was sent. */
+  | { readonly type: 'failed'; readonly reason: string };
+
+const maxAnswerBytes = 262_144;
+
+/**
+ * One request, one connection. Redirects are not followed: the secret is for the address that was named. An agent of its
+ * own, since NODE_USE_ENV_PROXY would send even a question to this machine through the proxy.
+ */
+export function sendHttp(url: URL, { method, headers, body, timeLimitMs }: HttpRequest): Promise<HttpResult> {
+  const secure = url.protocol === 'https:';
+  const signal = AbortSignal.timeout(timeLimitMs);
+  const options = { method, signal, headers: { connection: 'close', ...headers } };
+  return new Promise((resolve) => {
+    const fail = (error: Error): void => resolve({ type: 'failed', reason: reasonOf(error, signal, timeLimitMs) });
+    const answer = (response: IncomingMessage): void => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      response.on('data', (chunk: Buffer) => {
+        size += chunk.length;
+        if (size <= maxAnswerBytes) chunks.push(chunk);
+        else response.destroy(new Error(`the answer is larger than ${maxAnswerBytes} bytes`));
+      });
+      response.on('error', fail);
+      response.on('end', () => {
+        resolve({ type: 'answered', status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') });
+      });
+    };
+    const request = secure
+      ? httpsRequest(url, { ...options, agent: new HttpsAgent() }, answer)
+      : httpRequest(url, { ...options, agent: new HttpAgent() }, answer);
+    request.on('error', fail);
+    request.end(body);
+  });
+}
+
+function reasonOf(error: Error, signal: AbortSignal, timeLimitMs: number): string {
+  if (signal.aborted) return `no answer within ${timeLimitMs / 1000} s`;
+  // A name with several addresses fails with an AggregateError whose message is empty.
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return error.message || code || 'the connection failed';
+}

@@ -1,0 +1,130 @@
+import { compareRule, targetTables } from '../azure/compare-columns.ts';
+import { explainUpload } from '../azure/fixes.ts';
+import type { Lookup, ResourceManager } from '../azure/resource-manager.ts';
+import type { Config } from '../config/config.ts';
+import type { Ingestion } from '../delivery/ingestion.ts';
+import type { WebhookKind } from '../kinds/kind.ts';
+
+/** One result of `check --live`. Holds no secret. */
+export interface Finding {
+  /** `error`: events would not arrive as they should. `warning`: they may not. `note`: something was not checked. */
+  readonly level: 'well' | 'note' | 'warning' | 'error';
+  /** `stream <name> (<kind>)`, `columns of <name>` or `columns`. */
+  readonly subject: string;
+  readonly message: string;
+  /** What a person has to do; empty when nothing has to be done. */
+  readonly fix: string;
+}
+
+export interface LiveCheck {
+  readonly config: Config;
+  readonly kinds: readonly WebhookKind[];
+  readonly ingestion: Ingestion;
+  readonly resourceManager: ResourceManager;
+}
+
+type Rule = Extract<Awaited<ReturnType<ResourceManager['getDataCollectionRule']>>, { type: 'found' }>['value'];
+
+interface ActiveStream {
+  readonly kind: WebhookKind;
+  readonly stream: string;
+}
+
+/** Posts an empty list to every stream, which stores nothing, and compares columns where the rule can be read. */
+export async function checkLive(check: LiveCheck): Promise<Finding[]> {
+  const active = check.kinds.flatMap((kind): ActiveStream[] => {
+    const stream = check.config.ingestion.streams[kind.name] ?? null;
+    return stream === null ? [] : [{ kind, stream }];
+  });
+  const findings: Finding[] = [];
+  for (const one of active) findings.push(await checkStream(check, one));
+  const declared = active.filter((_, index) => findings[index]?.level !== 'warning');
+  return [...findings, ...(await checkColumns(check, declared))];
+}
+
+async function checkStream({ config, ingestion }: LiveCheck, { kind, stream }: ActiveStream): Promise<Finding> {
+  const result = await ingestion.upload(stream, []);
+  const subject = `stream ${stream} (${kind.name})`;
+  if (result.type === 'answered' && result.status >= 200 && result.status < 300) {
+    const message = `well: Azure took an empty list (${result.status}), so token, role, rule and stream are right`;
+    return { level: 'well', subject, message, fix: '' };
+  }
+  const { endpoint, ruleId, explicitStreams } = config.ingestion;
+  const context = { stream, streamVariable: kind.streamVariable, ruleId, endpoint, credential: config.credential };
+  const { reason, fix } = explainUpload(result, context);
+  // A table of a feed that nobody uses is missing in many a deployment, and costs nothing until such an event comes.
+  const optional = kind.name !== 'request' && !explicitStreams.includes(kind.name);
+  const missing = result.type === 'answered' && result.status === 400 && result.code === 'InvalidStream';
+  return { level: optional && missing ? 'warning' : 'error', subject, message: reason, fix };
+}
+
+async function checkColumns(check: LiveCheck, active: readonly ActiveStream[]): Promise<Finding[]> {
+  const { ruleResourceId, ruleId } = check.config.ingestion;
+  if (ruleResourceId === null) {
+    const fix = 'Set DATA_COLLECTION_RULE_RESOURCE_ID, and give the identity the role "Monitoring Reader" on the rule.';
+    return [{ level: 'note', subject: 'columns', message: 'columns not checked', fix }];
+  }
+  const lookup = await check.resourceManager.getDataCollectionRule(ruleResourceId);
+  if (lookup.type !== 'found') {
+    return [notRead(lookup, 'the rule of DATA_COLLECTION_RULE_RESOURCE_ID', '"Monitoring Reader" on the rule')];
+  }
+  const { immutableId } = lookup.value;
+  if (immutableId?.toLowerCase() !== ruleId.toLowerCase()) {
+    const message = `columns not checked: the rule of DATA_COLLECTION_RULE_RESOURCE_ID has the immutable id ${immutableId ?? '(none)'}, DATA_COLLECTION_RULE_ID is ${ruleId}`;
+    return [{ level: 'error', subject: 'columns', message, fix: 'Make both name the same rule.' }];
+  }
+  const findings: Finding[] = [];
+  for (const one of active) findings.push(...(await compareStream(check.resourceManager, lookup.value, one)));
+  return findings;
+}
+
+async function compareStream(
+  resourceManager: ResourceManager,
+  rule: Rule,
+  { kind, stream }: ActiveStream,
+): Promise<Finding[]> {
+  const subject = `columns of ${stream}`;
+  const targets = targetTables(rule, stream);
+  const target = targets.find(({ table }) => table === kind.table.name) ?? targets[0];
+  const lookup = target && (await resourceManager.getTable(target.workspaceResourceId, target.table));
+  const table = lookup?.type === 'found' ? lookup.value : null;
+  const unread =
+    lookup === undefined || lookup.type === 'found'
+      ? []
+      : [notRead(lookup, `the table ${target?.table}`, '"Log Analytics Reader" on the workspace')];
+  const problems = compareRule({ rule, stream, schema: kind.table, table }).map(
+    ({ severity, message }): Finding => ({ level: severity, subject, message, fix: columnsFix(kind) }),
+  );
+  if (problems.length > 0 || unread.length > 0) return [...problems, ...unread];
+  const message = `well: all ${kind.table.columns.length} columns pass through the rule into the table`;
+  return [{ level: 'well', subject, message, fix: '' }];
+}
+
+function columnsFix({ table }: WebhookKind): string {
+  return `Bring stream declaration, transformation and table in line with the columns of ${table.name} (schemas/tables/${table.name}.json).`;
+}
+
+/** Only a rule or table that is not there is an error: reading them needs roles that delivering does not. */
+function notRead(lookup: Exclude<Lookup<unknown>, { type: 'found' }>, what: string, role: string): Finding {
+  const message = `columns not checked: ${what} could not be read: `;
+  switch (lookup.type) {
+    case 'not_found':
+      return {
+        level: 'error',
+        subject: 'columns',
+        message: message + lookup.message,
+        fix: 'Correct the id, or make it.',
+      };
+    case 'refused': {
+      const said = [lookup.code, lookup.message].filter((part) => part !== null).join(': ');
+      const fix = `Give the identity the role ${role}.`;
+      return { level: 'warning', subject: 'columns', message: `${message}${lookup.status} ${said}`, fix };
+    }
+    case 'no_token':
+    case 'unreachable': {
+      const fix =
+        'Allow the sign-in to Azure Resource Manager and HTTPS to it (AZURE_RESOURCE_MANAGER_ENDPOINT, AZURE_CLOUD).';
+      return { level: 'warning', subject: 'columns', message: message + lookup.message, fix };
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import { systemClock } from '../clock.ts';
+import { describeConfig } from '../config/redact.ts';
+import { type Service, startService } from '../service.ts';
+import { createLogger, type Logger } from '../telemetry/logger.ts';
+import { loadAndReport } from './configuration.ts';
+import { type CommandContext, exitCodes } from './context.ts';
+
+/** npm passes a signal on that its process group got as well, so that one Ctrl-C comes twice. */
+const SAME_SIGNAL_MS = 1_000;
+
+/** Receives and delivers until a signal, or until it cannot go on. */
+export async function serve(context: CommandContext): Promise<number> {
+  const { config, settings } = loadAndReport(context);
+  if (config === null) return exitCodes.usage;
+  const log = createLogger(config.logLevel, context.stderr);
+  const ending = Promise.withResolvers<number>();
+  let service: Service;
+  try {
+    service = await startService({
+      config,
+      version: context.version,
+      clock: systemClock,
+      log,
+      onFatal: () => ending.resolve(exitCodes.failed),
+    });
+  } catch (error) {
+    logStartFailure(log, error);
+    return exitCodes.failed;
+  }
+  log.info({ version: context.version, host: config.webhook.host, port: service.port }, 'ready');
+  log.debug({ configuration: describeConfig(config, settings) }, 'configuration');
+  const offSignal = onFirstSignal(context, log, () => ending.resolve(exitCodes.done));
+  const exitCode = await ending.promise;
+  const cancelLimit = systemClock.setTimer(config.shutdownTimeoutMs, () => {
+    log.error({ limit_ms: config.shutdownTimeoutMs }, 'the time to stop is over');
+    context.exitNow(exitCodes.failed);
+  });
+  await service.stop();
+  cancelLimit();
+  offSignal();
+  log.info({ exit_code: exitCode }, 'stopped');
+  return exitCode;
+}
+
+/** Calls `stop` once; a signal that comes a second or more after the first one ends the process at once. */
+function onFirstSignal(context: CommandContext, log: Logger, stop: () => void): () => void {
+  let firstAt: number | null = null;
+  return context.onSignal((signal) => {
+    const now = performance.now();
+    if (firstAt === null) {
+      firstAt = now;
+      log.info({ signal }, 'stopping');
+      stop();
+    } else if (now - firstAt >= SAME_SIGNAL_MS) {
+      log.warn({ signal }, 'second signal, ending at once');
+      context.exitNow(exitCodes.failed);
+    }
+  });
+}
+
+function logStartFailure(log: Logger, error: unknown): void {
+  const { code, message } =
+    error instanceof Error ? (error as NodeJS.ErrnoException) : { code: null, message: String(error) };
+  log.fatal({ code, error: message }, 'the service could not start');
+}

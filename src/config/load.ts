@@ -1,0 +1,166 @@
+import { clouds } from '../azure/clouds.ts';
+import { kinds as allKinds } from '../kinds/registry.ts';
+import type { CloudSettings, Config } from './config.ts';
+import { chooseCredential } from './credential.ts';
+import { checkIngestionHost, streamName } from './parse-azure.ts';
+import { isLoopbackHost } from './parse-network.ts';
+import type { ConfigProblem } from './parsed.ts';
+import { type Environment, type Reading, readVariables, type Setting } from './read.ts';
+import { findUnknownNames } from './unknown-names.ts';
+import { type Values, type VariableName, variableNames, variables } from './variables.ts';
+
+/** What the configuration needs to know of a webhook kind. */
+export interface StreamKind {
+  readonly name: string;
+  readonly streamVariable: string;
+  readonly defaultStream: string;
+}
+
+export interface LoadedConfig {
+  /** Null exactly when there are problems. */
+  readonly config: Config | null;
+  /** Everything that is wrong, at most one problem a variable, in the order of variables.ts. */
+  readonly problems: readonly ConfigProblem[];
+  readonly warnings: readonly ConfigProblem[];
+  /** What is set, for the redacted print. */
+  readonly settings: readonly Setting[];
+}
+
+/**
+ * Reads and checks all variables. Never throws for what stands in them. The result is frozen.
+ * `kinds`: those whose streams the configuration holds.
+ */
+export function loadConfig(env: Environment, kinds: readonly StreamKind[] = allKinds): LoadedConfig {
+  const reading = readVariables(env, variableNames);
+  const failed = new Set(reading.problems.map(({ name }) => name));
+  const { values } = reading;
+  const cloud = clouds[values.AZURE_CLOUD];
+  const choice = chooseCredential(values, cloud, failed);
+  const together = [...choice.problems, ...checkTogether(values, failed)].filter(({ name }) => !failed.has(name));
+  const problems = inOrder([...reading.problems, ...together]);
+  const warnings = [
+    ...findUnknownNames(env),
+    ...choice.warnings,
+    ...unusedVariables(reading),
+    ...doubtful(values, kinds),
+  ].filter(({ name }) => !problems.some((problem) => problem.name === name));
+  const config = problems.length > 0 ? null : assemble(reading, cloud, choice.credential, kinds);
+  return { config, problems, warnings, settings: reading.settings };
+}
+
+/** What is wrong only with several variables taken together. */
+function checkTogether(values: Values, failed: ReadonlySet<string>): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const add = (name: VariableName, message: string): void => void problems.push({ name, message });
+  if (values.LOGS_INGESTION_ENDPOINT !== null) {
+    const allowed = failed.has('AZURE_CLOUD') ? Object.values(clouds) : [clouds[values.AZURE_CLOUD]];
+    const suffixes = allowed.map((cloud) => cloud.ingestionHostSuffix);
+    const host = checkIngestionHost(values.LOGS_INGESTION_ENDPOINT, suffixes);
+    if (!host.ok) add('LOGS_INGESTION_ENDPOINT', `"${values.LOGS_INGESTION_ENDPOINT}" ${host.problem}`);
+  }
+  if (values.APONO_WEBHOOK_SECRET !== null && values.APONO_WEBHOOK_SECRET === values.APONO_WEBHOOK_SECRET_PREVIOUS) {
+    add(
+      'APONO_WEBHOOK_SECRET_PREVIOUS',
+      'is the same as APONO_WEBHOOK_SECRET; set the secret from before, or unset it',
+    );
+  }
+  if (!failed.has('ADMIN_HOST') && !isLoopbackHost(values.ADMIN_HOST) && values.ADMIN_TOKEN === null) {
+    add('ADMIN_TOKEN', 'is required unless ADMIN_HOST is loopback; set a token, or ADMIN_HOST to 127.0.0.1');
+  }
+  if (values.OUTBOX_URL !== null) {
+    add('OUTBOX_URL', 'is set, but this version has no PostgreSQL outbox; unset it to keep the outbox in DATA_DIR');
+  }
+  return problems;
+}
+
+/** A variable that nothing looks at yet, set to something else than its default. */
+function unusedVariables({ settings }: Reading<VariableName>): ConfigProblem[] {
+  const unused: readonly string[] = variableNames.filter((name) => variables[name].notYetUsed);
+  return settings
+    .filter(({ name, source }) => unused.includes(name) && (source === 'environment' || source === 'file'))
+    .filter(({ name, shown }) => shown !== variables[name].default)
+    .map(({ name }) => ({ name, message: 'is checked, but not used by this version' }));
+}
+
+const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** What can work and is more likely a mistake. */
+function doubtful(values: Values, kinds: readonly StreamKind[]): ConfigProblem[] {
+  const warnings: ConfigProblem[] = [];
+  if (values.AZURE_CLIENT_ID !== null && !guid.test(values.AZURE_CLIENT_ID)) {
+    warnings.push({ name: 'AZURE_CLIENT_ID', message: 'is no GUID, as the client ids that Entra gives are' });
+  }
+  if (values.LOGS_INGESTION_STREAM === null && kinds.length === 1) {
+    warnings.push({
+      name: 'LOGS_INGESTION_STREAM',
+      message: 'is off, so every event is quarantined and none is delivered',
+    });
+  }
+  return warnings;
+}
+
+function streamsOf(kinds: readonly StreamKind[], settings: readonly Setting[]) {
+  const streams: Record<string, string | null> = {};
+  const explicit: string[] = [];
+  for (const kind of kinds) {
+    const setting = settings.find(({ name }) => name === kind.streamVariable);
+    if (setting === undefined)
+      throw new Error(`${kind.streamVariable} of kind ${kind.name} is missing in variables.ts`);
+    const isSet = setting.source === 'environment' || setting.source === 'file';
+    const parsed = streamName(isSet && setting.shown !== null ? setting.shown : kind.defaultStream);
+    if (!parsed.ok) throw new Error(`The default stream of kind ${kind.name} ${parsed.problem}`);
+    streams[kind.name] = parsed.value;
+    if (isSet) explicit.push(kind.name);
+  }
+  return { streams, explicit };
+}
+
+function assemble(
+  { values, settings }: Reading<VariableName>,
+  cloud: CloudSettings,
+  credential: Config['credential'] | null,
+  kinds: readonly StreamKind[],
+): Config {
+  const { APONO_WEBHOOK_SECRET: secret, LOGS_INGESTION_ENDPOINT: endpoint, DATA_COLLECTION_RULE_ID: ruleId } = values;
+  if (secret === null || endpoint === null || ruleId === null || credential === null) {
+    throw new Error('A required value is missing although no problem was found');
+  }
+  const { streams, explicit } = streamsOf(kinds, settings);
+  return deepFreeze({
+    webhook: {
+      secret,
+      previousSecret: values.APONO_WEBHOOK_SECRET_PREVIOUS,
+      escaping: values.APONO_TEMPLATE_ESCAPING,
+      maxBodyBytes: values.MAX_BODY_BYTES,
+      allowedCidrs: values.ALLOWED_CIDRS ?? [],
+      trustProxy: values.TRUST_PROXY,
+      host: values.HOST,
+      port: values.PORT,
+    },
+    admin: { host: values.ADMIN_HOST, port: values.ADMIN_PORT, token: values.ADMIN_TOKEN },
+    ingestion: {
+      endpoint,
+      ruleId,
+      ruleResourceId: values.DATA_COLLECTION_RULE_RESOURCE_ID,
+      streams,
+      explicitStreams: explicit,
+    },
+    cloud,
+    resourceManager: values.AZURE_RESOURCE_MANAGER_ENDPOINT ?? cloud.resourceManager,
+    credential,
+    outbox: { dataDir: values.DATA_DIR, maxBytes: values.OUTBOX_MAX_BYTES, dedupDays: values.DEDUP_DAYS },
+    flushIntervalMs: values.FLUSH_INTERVAL_MS,
+    shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_MS,
+    logLevel: values.LOG_LEVEL,
+  });
+}
+
+function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
+  const order: readonly string[] = variableNames;
+  return problems.toSorted((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(deepFreeze);
+  return value;
+}

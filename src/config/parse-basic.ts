@@ -1,0 +1,44 @@
+import { bad, good, type Parse } from './parsed.ts';
+
+/** Digits only: `1e3`, `0x10`, `+5`, ` 5` and `08` are typing errors more often than numbers. Both bounds are included. */
+export function integer(min: number, max: number): Parse<number> {
+  return (text) => {
+    const value = /^(0|[1-9][0-9]{0,15})$/.test(text) ? Number(text) : Number.NaN;
+    return value >= min && value <= max ? good(value) : bad(`is not a whole number from ${min} to ${max}`);
+  };
+}
+
+/** One of some words, in any case. */
+export function choice<const T extends string>(allowed: readonly T[]): Parse<T> {
+  return (text) => {
+    const found = allowed.find((word) => word === text.toLowerCase());
+    return found === undefined ? bad(`is none of ${allowed.join(', ')}`) : good(found);
+  };
+}
+
+const minSecretCharacters = 16;
+
+/**
+ * A secret that somebody sends us in a header. Only visible ASCII arrives unchanged from every client: spaces at the
+ * ends are cut, anything else is Latin-1 to one side and UTF-8 to the other (RFC 9110, 5.5).
+ */
+export const headerSecret: Parse<string> = (text) => {
+  if (!/^[\x21-\x7e]*$/.test(text)) {
+    return bad(
+      'holds a space, a line break or a character outside ASCII, which cannot be sent in a header; ' +
+        'use letters, digits and signs, for instance from `openssl rand -hex 32`',
+    );
+  }
+  if (text.length < minSecretCharacters) {
+    return bad(
+      `is ${text.length} characters long, expected at least ${minSecretCharacters}; make one with \`openssl rand -hex 32\``,
+    );
+  }
+  return good(text);
+};
+
+/** A secret of somebody else's making, taken as it is. */
+export const opaqueSecret: Parse<string> = (text) => good(text);
+
+export const path: Parse<string> = (text) =>
+  text.includes('\0') ? bad('holds a NUL character, expected a path') : good(text);

@@ -1,0 +1,112 @@
+import { readFileSync, statSync } from 'node:fs';
+import type { ConfigProblem } from './parsed.ts';
+import type { Variable } from './variable.ts';
+import { type Values, type VariableName, variables } from './variables.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where a value came from, for the redacted print. */
+export interface Setting {
+  readonly name: VariableName;
+  /** As it was written, for a secret only its length; the default's text when it is unset; null when there is none. */
+  readonly shown: string | null;
+  readonly source: 'environment' | 'file' | 'default' | 'unset';
+  /** The file that NAME_FILE named. */
+  readonly path: string | null;
+}
+
+export interface Reading<N extends VariableName> {
+  /** A variable with a problem has its default's value here, or null. */
+  readonly values: Pick<Values, N>;
+  readonly settings: readonly Setting[];
+  readonly problems: readonly ConfigProblem[];
+}
+
+interface Raw {
+  readonly text: string | null;
+  readonly source: Setting['source'];
+  readonly path: string | null;
+  readonly problem: string | null;
+}
+
+const maxFileBytes = 65_536;
+
+/** Reads some variables, each by itself; what they mean together is load.ts' part. */
+export function readVariables<const N extends VariableName>(env: Environment, names: readonly N[]): Reading<N> {
+  const raws = new Map(names.map((name) => [name, readRaw(env, name)]));
+  const secrets = names.flatMap((name) => (variables[name].secret ? (raws.get(name)?.text ?? []) : []));
+  const values: Record<string, unknown> = {};
+  const settings: Setting[] = [];
+  const problems: ConfigProblem[] = [];
+  for (const [name, raw] of raws) {
+    const variable: Variable<unknown> = variables[name];
+    const parsed = raw.text === null ? null : variable.parse(raw.text);
+    values[name] = parsed?.ok ? parsed.value : defaultValue(name, variable);
+    settings.push({
+      name,
+      shown:
+        variable.secret && raw.text !== null ? `set (${raw.text.length} characters)` : (raw.text ?? variable.default),
+      source: raw.source === 'unset' && variable.default !== null ? 'default' : raw.source,
+      path: raw.path,
+    });
+    if (raw.problem !== null) problems.push({ name, message: raw.problem });
+    else if (parsed?.ok === false) {
+      problems.push({ name, message: `${shown(raw, variable, secrets)} ${parsed.problem}` });
+    } else if (raw.text === null && variable.required) problems.push({ name, message: missing(name, variable, raw) });
+  }
+  // Each name has its own parser's value, which is what Values says; a loop cannot show that to the compiler.
+  return { values: values as Pick<Values, N>, settings, problems };
+}
+
+function readRaw(env: Environment, name: VariableName): Raw {
+  const direct = env[name] ?? '';
+  const path = variables[name].fromFile ? (env[`${name}_FILE`] ?? '') : '';
+  if (direct !== '' && path !== '') {
+    return { text: null, source: 'unset', path, problem: `is set twice, as ${name} and as ${name}_FILE; keep one` };
+  }
+  if (direct !== '') return { text: direct, source: 'environment', path: null, problem: null };
+  if (path === '') return { text: null, source: 'unset', path: null, problem: null };
+  try {
+    const text = readValueFile(path);
+    return { text: text === '' ? null : text, source: text === '' ? 'unset' : 'file', path, problem: null };
+  } catch (error) {
+    const why = error instanceof Error && 'code' in error ? String(error.code) : 'larger than 64 KiB';
+    const problem = `${name}_FILE names ${shownPath(path)}, which cannot be read (${why}); it must be a file that this user may read`;
+    return { text: null, source: 'unset', path, problem };
+  }
+}
+
+/** Editors and `echo` end a file with a line break, some on Windows start it with a byte order mark: neither is meant. */
+function readValueFile(path: string): string {
+  if (statSync(path).size > maxFileBytes) throw new RangeError('too large');
+  return readFileSync(path, 'utf8')
+    .replace(/^\uFEFF/, '')
+    .replace(/[\r\n]+$/, '');
+}
+
+/** Somebody who mistakes NAME_FILE for NAME puts the secret itself there: what does not look like a path is not shown. */
+function shownPath(path: string): string {
+  return /[/\\.]/.test(path)
+    ? JSON.stringify(path)
+    : `something that does not look like a path (${path.length} characters)`;
+}
+
+function shown(raw: Raw, variable: Variable<unknown>, secrets: readonly string[]): string {
+  const text = raw.text ?? '';
+  // A secret that was pasted into the wrong variable too is not to be found in a log.
+  if (variable.secret || secrets.some((secret) => secret.length > 3 && text.includes(secret))) return 'the value';
+  const withoutLogin = text.replace(/\/\/[^/]*@/, '//…@');
+  return JSON.stringify(withoutLogin.length > 100 ? `${withoutLogin.slice(0, 100)}…` : withoutLogin);
+}
+
+function missing(name: string, variable: Variable<unknown>, raw: Raw): string {
+  const emptyFile = raw.path === null ? '' : ` (${name}_FILE names ${shownPath(raw.path)}, which is empty)`;
+  return `is required and not set${emptyFile}. ${variable.description}`;
+}
+
+function defaultValue(name: string, variable: Variable<unknown>): unknown {
+  if (variable.default === null) return null;
+  const parsed = variable.parse(variable.default);
+  if (!parsed.ok) throw new Error(`The default of ${name} ${parsed.problem}`);
+  return parsed.value;
+}

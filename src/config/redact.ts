@@ -1,0 +1,47 @@
+import type { Config } from './config.ts';
+import type { Setting } from './read.ts';
+
+/** One line of the redacted print. */
+export interface DescribedSetting {
+  readonly name: string;
+  /** What is in effect; a secret shows its length only; empty when nothing is set. */
+  readonly value: string;
+  /** `environment`, `file <path>`, `default`, `not set`, or `derived` from other variables. */
+  readonly from: string;
+}
+
+/** The configuration for people: every variable, then what follows from them. Never holds a secret. */
+export function describeConfig(config: Config, settings: readonly Setting[]): DescribedSetting[] {
+  return [...settings.map(describeSetting), ...describeDerived(config)];
+}
+
+function describeSetting({ name, shown, source, path }: Setting): DescribedSetting {
+  const from = source === 'file' ? `file ${path}` : source === 'unset' ? 'not set' : source;
+  return { name, value: shown ?? '', from };
+}
+
+function describeDerived(config: Config): DescribedSetting[] {
+  const derived = (name: string, value: string): DescribedSetting => ({ name, value, from: 'derived' });
+  const { credential } = config;
+  return [
+    derived('credential', describeCredential(credential)),
+    ...(credential.type === 'managed' ? [] : [derived('authority', credential.authorityHost)]),
+    derived('token audience', config.cloud.ingestionAudience),
+    derived('resource manager', config.resourceManager),
+  ];
+}
+
+function describeCredential(credential: Config['credential']): string {
+  switch (credential.type) {
+    case 'secret':
+      return `client secret of ${credential.clientId}`;
+    case 'certificate':
+      return `certificate ${credential.certificatePath} of ${credential.clientId}`;
+    case 'workload':
+      return `workload identity ${credential.clientId}, token file ${credential.tokenFile}`;
+    case 'managed':
+      return credential.clientId === null
+        ? 'system-assigned managed identity'
+        : `user-assigned managed identity ${credential.clientId}`;
+  }
+}

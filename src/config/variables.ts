@@ -1,0 +1,152 @@
+import { armId, clientId, httpsOrigin, ruleId, streamName, tenantId } from './parse-azure.ts';
+import { choice, headerSecret, integer, opaqueSecret, path } from './parse-basic.ts';
+import { cidrList, listenHost, trustProxy } from './parse-network.ts';
+import { defaulted, type ValueOf, type Variable, variable } from './variable.ts';
+
+const day = 86_400_000;
+
+/**
+ * Every variable of the service: the single source for reading them, for the redacted print of `check`, for .env.example
+ * and for the table in the documentation. The order is that of all of these.
+ */
+export const variables = {
+  APONO_WEBHOOK_SECRET: variable(headerSecret, {
+    required: true,
+    secret: true,
+    description: 'The secret that Apono sends with each webhook, at least 16 characters.',
+  }),
+  APONO_WEBHOOK_SECRET_PREVIOUS: variable(headerSecret, {
+    secret: true,
+    description: 'Also accepted, so that the secret can be changed without losing an event.',
+  }),
+  APONO_TEMPLATE_ESCAPING: defaulted('auto', choice(['auto', 'html', 'json', 'none']), {
+    description: "How Apono's body templates escape text: auto, html, json or none.",
+  }),
+  LOGS_INGESTION_ENDPOINT: variable(httpsOrigin, {
+    required: true,
+    description: 'Ingestion endpoint of the data collection rule (kind: Direct) or of the data collection endpoint.',
+    example: 'https://<name>.<region>.ingest.monitor.azure.com',
+  }),
+  DATA_COLLECTION_RULE_ID: variable(ruleId, {
+    required: true,
+    description: 'Immutable id of the data collection rule: dcr- and 32 hexadecimal digits.',
+    example: 'dcr-00000000000000000000000000000000',
+  }),
+  DATA_COLLECTION_RULE_RESOURCE_ID: variable(armId('Microsoft.Insights/dataCollectionRules'), {
+    description: 'Resource id of the rule, with which `check --live` compares its columns with ours.',
+    example: '/subscriptions/<id>/resourceGroups/<name>/providers/Microsoft.Insights/dataCollectionRules/<name>',
+  }),
+  LOGS_INGESTION_STREAM: defaulted('Custom-AponoAccessRequests_CL', streamName, {
+    description: 'Stream of request events in the data collection rule.',
+  }),
+  LOGS_INGESTION_STREAM_AUDIT: defaulted('Custom-AponoAuditLogs_CL', streamName, {
+    notYetUsed: true,
+    description: 'Stream of audit log events; off: they are quarantined.',
+  }),
+  LOGS_INGESTION_STREAM_ANOMALY: defaulted('Custom-AponoAnomalies_CL', streamName, {
+    notYetUsed: true,
+    description: 'Stream of anomalies; off: they are quarantined.',
+  }),
+  LOGS_INGESTION_STREAM_INTEGRATION: defaulted('Custom-AponoIntegrationStatus_CL', streamName, {
+    notYetUsed: true,
+    description: 'Stream of integration status events; off: they are quarantined.',
+  }),
+  LOGS_INGESTION_STREAM_HEARTBEAT: defaulted('Custom-AponoProxyHeartbeat_CL', streamName, {
+    notYetUsed: true,
+    description: 'Stream of the rows about the service itself.',
+  }),
+  HEARTBEAT_INTERVAL_MINUTES: defaulted('0', integer(0, 1440), {
+    notYetUsed: true,
+    description: 'Minutes between rows about the service itself (1 to 1440); 0: none.',
+  }),
+  AZURE_CLOUD: defaulted('public', choice(['public', 'usgov', 'china']), {
+    description: 'public, usgov or china: token audience, authority, Resource Manager and endpoint suffix.',
+  }),
+  AZURE_TENANT_ID: variable(tenantId, {
+    description: 'Tenant of the application that signs in: its GUID or domain name.',
+  }),
+  AZURE_CLIENT_ID: variable(clientId, {
+    description: 'Client id of the application. Alone: the user-assigned managed identity.',
+  }),
+  AZURE_CLIENT_SECRET: variable(opaqueSecret, {
+    secret: true,
+    description: 'Client secret: sign in with it.',
+  }),
+  AZURE_CLIENT_CERTIFICATE_PATH: variable(path, {
+    fromFile: false,
+    description: 'PEM file with certificate and private key: sign in with it, unless a client secret is set.',
+  }),
+  AZURE_FEDERATED_TOKEN_FILE: variable(path, {
+    fromFile: false,
+    description:
+      'Token file of a workload identity (Kubernetes sets it): sign in with it, unless one of the two above is set.',
+  }),
+  AZURE_AUTHORITY_HOST: variable(httpsOrigin, {
+    description: 'Authority to sign in at, when it is not that of AZURE_CLOUD.',
+    example: 'https://login.microsoftonline.com',
+  }),
+  SENTINEL_WORKSPACE_ID: variable(armId('Microsoft.OperationalInsights/workspaces'), {
+    notYetUsed: true,
+    description: 'Resource id of the Log Analytics workspace, for incidents.',
+    example: '/subscriptions/<id>/resourceGroups/<name>/providers/Microsoft.OperationalInsights/workspaces/<name>',
+  }),
+  AZURE_RESOURCE_MANAGER_ENDPOINT: variable(httpsOrigin, {
+    description: 'Resource Manager, when it is not that of AZURE_CLOUD.',
+    example: 'https://management.azure.com',
+  }),
+  HOST: defaulted('0.0.0.0', listenHost, { description: 'Address on which webhooks are received.' }),
+  PORT: defaulted('8080', integer(0, 65_535), {
+    description: 'Port on which webhooks are received; 0: any free one, printed in the log.',
+  }),
+  ADMIN_HOST: defaulted('127.0.0.1', listenHost, {
+    notYetUsed: true,
+    description: 'Address of metrics and the admin API.',
+  }),
+  ADMIN_PORT: defaulted('9090', integer(0, 65_535), {
+    notYetUsed: true,
+    description: 'Port of metrics and the admin API.',
+  }),
+  ADMIN_TOKEN: variable(headerSecret, {
+    notYetUsed: true,
+    secret: true,
+    description: 'Token for the admin API, at least 16 characters; required unless ADMIN_HOST is loopback.',
+  }),
+  DATA_DIR: defaulted('./data', path, { description: 'Folder of the SQLite outbox.' }),
+  OUTBOX_URL: variable(opaqueSecret, {
+    secret: true,
+    description: 'postgres://… for an outbox in PostgreSQL. Refused by this version, which has none.',
+  }),
+  OUTBOX_MAX_BYTES: defaulted('1073741824', integer(65_536, Number.MAX_SAFE_INTEGER), {
+    description: 'What the outbox may take on the disk, in bytes (65536 or more); past it webhooks are answered 503.',
+  }),
+  DEDUP_DAYS: defaulted('7', integer(1, 3650), {
+    description: "Days for which a delivered event's identity is remembered (1 to 3650).",
+  }),
+  FLUSH_INTERVAL_MS: defaulted('1000', integer(0, 3_600_000), {
+    description: 'The longest a row waits for company, in milliseconds (0 to 3600000).',
+  }),
+  MAX_BODY_BYTES: defaulted('5242880', integer(256, 268_435_456), {
+    description: 'Largest webhook body after decompression, in bytes (256 to 268435456).',
+  }),
+  TRUST_PROXY: defaulted('loopback', trustProxy, {
+    description:
+      'Proxies in front, as Express takes it: how many, or their addresses and CIDR blocks; true is refused.',
+  }),
+  ALLOWED_CIDRS: variable(cidrList, {
+    description: 'Addresses and CIDR blocks from which webhooks are taken; unset: from everywhere.',
+    example: '203.0.113.0/24,2001:db8::/32',
+  }),
+  SHUTDOWN_TIMEOUT_MS: defaulted('25000', integer(100, day), {
+    description: 'The longest that stopping may take, in milliseconds (100 or more).',
+  }),
+  LOG_LEVEL: defaulted('info', choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), {
+    description: 'fatal, error, warn, info, debug, trace or silent.',
+  }),
+} satisfies Readonly<Record<string, Variable<unknown>>>;
+
+export type VariableName = keyof typeof variables;
+
+/** All variables' values by name. */
+export type Values = { readonly [N in VariableName]: ValueOf<(typeof variables)[N]> };
+
+export const variableNames = Object.keys(variables) as VariableName[];

@@ -1,0 +1,18 @@
+/** Token audiences of the public, US government and China clouds. */
+const ingestion = ['https://monitor.azure.com', 'https://monitor.azure.us', 'https://monitor.azure.cn'];
+const resourceManager = [
+  'https://management.azure.com',
+  'https://management.core.windows.net',
+  'https://management.usgovcloudapi.net',
+  'https://management.chinacloudapi.cn',
+];
+
+export type Service = 'ingestion' | 'resource_manager';
+
+/** The service that a token of this audience is for; null: none that the emulator plays. */
+export function serviceOf(audience: string): Service | null {
+  // Some of Microsoft's samples ask for `https://monitor.azure.com//.default`, which leaves a slash at the end.
+  const bare = audience.replace(/\/+$/, '').toLowerCase();
+  if (ingestion.includes(bare)) return 'ingestion';
+  return resourceManager.includes(bare) ? 'resource_manager' : null;
+}

@@ -1,0 +1,106 @@
+import type { Row } from '../sentinel/row.ts';
+import type { RecordedRequest, RequestKind } from './requests.ts';
+
+export type FaultTarget = Exclude<RequestKind, 'other'>;
+
+interface AnswerBase {
+  /** Wait so long before anything is sent, by the emulator's clock. */
+  readonly delayMs?: number;
+  /**
+   * True: Azure did what was asked (stored the rows, issued the token) and only the answer is another one or is lost.
+   * Default: nothing was done.
+   */
+  readonly processed?: boolean;
+}
+
+/** What to answer in place of the proper answer. */
+export type FaultAnswer =
+  /** The proper answer after all, for a step that counts requests or only delays them. */
+  | { readonly type: 'pass'; readonly delayMs?: number }
+  /** This status. A body that is no string is sent as JSON; `headers` come on top of Azure's usual ones. */
+  | (AnswerBase & {
+      readonly type: 'status';
+      readonly status: number;
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly body?: unknown;
+    })
+  /**
+   * The answer stops coming, and the connection stays open: before its `start`, after its `headers`, or after
+   * `half_body`.
+   */
+  | (AnswerBase & { readonly type: 'hang'; readonly at?: CutPoint })
+  /** The connection is cut with a TCP reset, at that point. */
+  | (AnswerBase & { readonly type: 'reset'; readonly at?: CutPoint });
+
+/** Where an answer is cut. Default `start`. */
+export type CutPoint = 'start' | 'headers' | 'half_body';
+
+/** A step of the plan: which requests it is for, how many of them, and what they get. */
+export interface FaultStep {
+  readonly target: FaultTarget;
+  readonly answer: FaultAnswer;
+  /** For so many requests; default 1. */
+  readonly times?: number | 'forever';
+  /** `ingest` only: requests to this stream, ... */
+  readonly stream?: string;
+  /** ... and requests one of whose rows (as sent) makes this true. */
+  readonly matchesRow?: (row: Row) => boolean;
+  /** Any other condition. */
+  readonly matches?: (request: RecordedRequest) => boolean;
+  /** Shown in `RecordedRequest.fault`; default: the type of the answer and its status. */
+  readonly label?: string;
+}
+
+interface PlannedStep {
+  readonly step: FaultStep;
+  left: number;
+}
+
+/**
+ * The steps of each target, in order. A request takes the first step that is for it; a step that has been taken as often
+ * as it says is gone. A step that does not match a request is left for a later one.
+ */
+export class FaultPlan {
+  #steps: PlannedStep[] = [];
+
+  add(steps: readonly FaultStep[]): void {
+    for (const step of steps) {
+      const times = step.times ?? 1;
+      if (times !== 'forever' && (!Number.isInteger(times) || times < 1)) {
+        throw new RangeError(`times must be a whole number of at least 1, or 'forever', is ${times}`);
+      }
+      this.#steps.push({ step, left: times === 'forever' ? Number.POSITIVE_INFINITY : times });
+    }
+  }
+
+  clear(target?: FaultTarget): void {
+    this.#steps = target === undefined ? [] : this.#steps.filter(({ step }) => step.target !== target);
+  }
+
+  /** Steps that were not used up; those that last forever count too. */
+  get remaining(): readonly FaultStep[] {
+    return this.#steps.map(({ step }) => step);
+  }
+
+  /** Takes the step for this request off the plan. `rows` are those of an ingest call that could be read, else empty. */
+  take(request: RecordedRequest, rows: readonly Row[]): FaultStep | null {
+    const index = this.#steps.findIndex(({ step }) => isFor(step, request, rows));
+    const planned = this.#steps[index];
+    if (planned === undefined) return null;
+    planned.left -= 1;
+    if (planned.left <= 0) this.#steps.splice(index, 1);
+    return planned.step;
+  }
+}
+
+function isFor(step: FaultStep, request: RecordedRequest, rows: readonly Row[]): boolean {
+  if (step.target !== request.kind) return false;
+  if (step.stream !== undefined && step.stream !== request.stream) return false;
+  if (step.matchesRow !== undefined && !rows.some(step.matchesRow)) return false;
+  return step.matches === undefined || step.matches(request);
+}
+
+export function labelOf(step: FaultStep): string {
+  if (step.label !== undefined) return step.label;
+  return step.answer.type === 'status' ? `status ${step.answer.status}` : step.answer.type;
+}

@@ -1,0 +1,145 @@
+import type { Call } from './call.ts';
+import type { DeclaredColumn } from './columns.ts';
+import { type AzureState, tableOf } from './state.ts';
+import type { PresentedToken } from './tokens.ts';
+import { azureError, jsonReply, type Reply } from './wire.ts';
+
+type Action = 'Microsoft.Insights/dataCollectionRules/read' | 'Microsoft.OperationalInsights/workspaces/tables/read';
+
+/** GET of the data collection rule by its ARM id. */
+export function rule(state: AzureState, call: Call, token: PresentedToken): Reply {
+  const id = `/${call.segments.join('/')}`;
+  const refusal = refuse(state, call, { token, scope: id, action: 'Microsoft.Insights/dataCollectionRules/read' });
+  if (refusal !== null) return refusal;
+  if (!state.rulePresent || !sameId(id, state.ruleResourceId)) {
+    return notFound('Microsoft.Insights/dataCollectionRules', id);
+  }
+  return jsonReply(200, {
+    id: state.ruleResourceId,
+    name: state.ruleResourceId.split('/').at(-1),
+    type: 'Microsoft.Insights/dataCollectionRules',
+    location: 'westeurope',
+    kind: 'Direct',
+    properties: ruleProperties(state, call.origin),
+  });
+}
+
+function ruleProperties(state: AzureState, origin: string): object {
+  return {
+    immutableId: state.ruleId,
+    endpoints: { logsIngestion: origin },
+    streamDeclarations: Object.fromEntries(
+      [...state.streams].map(([stream, columns]) => [
+        stream,
+        { columns: columns.map(({ name, type }) => ({ name, type })) },
+      ]),
+    ),
+    destinations: { logAnalytics: [{ workspaceResourceId: state.workspaceResourceId, name: 'sentinel' }] },
+    dataFlows: [...state.streams.keys()].map((stream) => ({
+      streams: [stream],
+      destinations: ['sentinel'],
+      transformKql: state.transforms.get(stream) ?? 'source',
+      outputStream: `Custom-${tableOf(stream)}`,
+    })),
+    provisioningState: 'Succeeded',
+  };
+}
+
+/** GET of one of the workspace's tables. */
+export function table(state: AzureState, call: Call, token: PresentedToken): Reply {
+  const id = `/${call.segments.join('/')}`;
+  const scope = state.workspaceResourceId;
+  const refusal = refuse(state, call, { token, scope, action: 'Microsoft.OperationalInsights/workspaces/tables/read' });
+  if (refusal !== null) return refusal;
+  const wanted = [...state.tables].find(([name]) => sameId(id, `${scope}/tables/${name}`));
+  if (wanted === undefined) return notFound('Microsoft.OperationalInsights/workspaces/tables', id);
+  const [name, columns] = wanted;
+  return jsonReply(200, {
+    id: `${scope}/tables/${name}`,
+    name,
+    type: 'Microsoft.OperationalInsights/workspaces/tables',
+    properties: {
+      plan: 'Analytics',
+      retentionInDays: 90,
+      totalRetentionInDays: 90,
+      provisioningState: 'Succeeded',
+      schema: {
+        name,
+        tableType: 'CustomLog',
+        tableSubType: 'DataCollectionRuleBased',
+        columns: columns.map(tableColumn),
+        standardColumns: [{ name: 'TenantId', type: 'guid', isDefaultDisplay: false, isHidden: false }],
+      },
+    },
+  });
+}
+
+/** A table spells the type `dateTime` where a stream declaration spells it `datetime`. */
+function tableColumn({ name, type }: DeclaredColumn): object {
+  return { name, type: type === 'datetime' ? 'dateTime' : type, isDefaultDisplay: false, isHidden: false };
+}
+
+function refuse(
+  state: AzureState,
+  call: Call,
+  { token, scope, action }: { token: PresentedToken; scope: string; action: Action },
+): Reply | null {
+  if (!/^\d{4}-\d{2}-\d{2}(-preview)?$/.test(call.query.get('api-version') ?? '')) {
+    return azureError(
+      400,
+      'MissingApiVersionParameter',
+      'The api-version query parameter (?api-version=) is required for all requests.',
+    );
+  }
+  const refusal = refuseToken(token);
+  if (refusal !== null || state.readerRole) return refusal;
+  return azureError(
+    403,
+    'AuthorizationFailed',
+    `The client '${state.clientId}' with object id '${state.clientId}' does not have authorization to perform action '${action}' over scope '${scope}' or the scope is invalid. If access was recently granted, please refresh your credentials.`,
+  );
+}
+
+function refuseToken(token: PresentedToken): Reply | null {
+  const unauthorized = (code: string, message: string): Reply =>
+    azureError(401, code, message, {
+      'www-authenticate': `Bearer error="invalid_token", error_description="${message}"`,
+    });
+  switch (token.state) {
+    case 'valid':
+      return null;
+    case 'none':
+    case 'missing':
+      return unauthorized('AuthenticationFailed', "Authentication failed. The 'Authorization' header is missing.");
+    case 'expired': {
+      const expiry = new Date(token.expiresAt ?? 0).toISOString();
+      return unauthorized(
+        'ExpiredAuthenticationToken',
+        `The access token expiry UTC time '${expiry}' is earlier than now.`,
+      );
+    }
+    case 'wrong_audience':
+      return unauthorized(
+        'InvalidAuthenticationTokenAudience',
+        `The access token has been obtained for wrong audience or resource '${token.audience}'.`,
+      );
+    case 'unknown':
+    case 'revoked':
+      return unauthorized('InvalidAuthenticationToken', 'The access token is invalid.');
+  }
+}
+
+function notFound(type: string, id: string): Reply {
+  const parts = id.split('/');
+  const [group, name] = [parts[4], parts.at(-1)];
+  return azureError(
+    404,
+    'ResourceNotFound',
+    `The Resource '${type}/${name}' under resource group '${group}' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix`,
+  );
+}
+
+/** ARM ids are compared without regard to case. */
+function sameId(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase();
+}

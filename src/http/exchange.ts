@@ -1,0 +1,59 @@
+import type { Request, Response } from 'express';
+import type { Authentication } from './authenticate.ts';
+import type { AcceptedEvent } from './receiver.ts';
+
+export type Route = 'webhook' | 'livez' | 'readyz' | 'healthz' | 'other';
+
+/** What is known of one request when its answer is ready; the log and, later, the metrics are made of it. */
+export interface RequestRecord {
+  readonly requestId: string;
+  readonly method: string;
+  readonly route: Route;
+  /** Null: the caller went away before there was an answer. */
+  readonly status: number | null;
+  /** The code of the problem that was answered, or of the error behind it. */
+  readonly code: string | null;
+  readonly durationMs: number;
+  /** Null: not asked. */
+  readonly authentication: Authentication | null;
+  /** Only of requests that failed before or at the secret. */
+  readonly clientAddress: string | null;
+  /** Inflated; null: not read. */
+  readonly bodyBytes: number | null;
+  /** Empty unless accepted. */
+  readonly events: readonly AcceptedEvent[];
+  readonly batch: boolean;
+  readonly quarantined: boolean;
+  /** An X-Apono-Feed header that could not be used, see feed.ts. */
+  readonly feedIgnored: boolean;
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** A request on its way, and what was learnt of it so far. */
+export interface Exchange {
+  readonly request: Request;
+  readonly response: Response;
+  /** Of performance.now(). */
+  readonly startedAtMs: number;
+  readonly record: Mutable<RequestRecord>;
+}
+
+export function beginExchange(request: Request, response: Response, requestId: string): Exchange {
+  const record: Mutable<RequestRecord> = {
+    requestId,
+    method: request.method,
+    route: 'other',
+    status: null,
+    code: null,
+    durationMs: 0,
+    authentication: null,
+    clientAddress: null,
+    bodyBytes: null,
+    events: [],
+    batch: false,
+    quarantined: false,
+    feedIgnored: false,
+  };
+  return { request, response, startedAtMs: performance.now(), record };
+}

@@ -1,0 +1,119 @@
+/** What an error code of the webhook port means. docs/errors.md is written from this table. */
+export interface ProblemCodeInfo {
+  readonly status: number;
+  readonly title: string;
+  readonly meaning: string;
+  readonly remedy: string;
+}
+
+/**
+ * Every code that this folder answers with. The codes of quarantined bodies (400 and 422 with `"quarantined": true`)
+ * are those of apono/receive.ts.
+ */
+export const problemCodes = {
+  body_not_decompressible: {
+    status: 400,
+    title: 'The body cannot be decompressed',
+    meaning:
+      'The body is not what its Content-Encoding says, is cut short, or has bytes behind its end. It is not kept.',
+    remedy: 'Send it without Content-Encoding, or compress it correctly.',
+  },
+  secret_missing: {
+    status: 401,
+    title: 'The shared secret is missing',
+    meaning: 'The request has neither an Authorization nor an X-Webhook-Secret header.',
+    remedy: 'Send "Authorization: Bearer <secret>" or "X-Webhook-Secret: <secret>".',
+  },
+  authorization_not_bearer: {
+    status: 401,
+    title: 'The Authorization header is not a Bearer value',
+    meaning: 'There is an Authorization header, but not of the form "Bearer <secret>".',
+    remedy: 'Put the word Bearer and a space before the secret.',
+  },
+  secret_wrong: {
+    status: 401,
+    title: 'The shared secret is wrong',
+    meaning: 'A secret was sent, and it is neither APONO_WEBHOOK_SECRET nor APONO_WEBHOOK_SECRET_PREVIOUS.',
+    remedy: 'Compare the header in Apono with the secret of this service: whole, without quotes or spaces around it.',
+  },
+  address_not_allowed: {
+    status: 403,
+    title: 'This address may not send webhooks',
+    meaning: 'ALLOWED_CIDRS is set and does not hold the address that the request comes from.',
+    remedy: 'Add the address to ALLOWED_CIDRS; if it is the reverse proxy, set TRUST_PROXY.',
+  },
+  not_found: {
+    status: 404,
+    title: 'There is nothing at this path',
+    meaning: 'The webhook is received at /apono/webhook only.',
+    remedy: 'Correct the path of the URL.',
+  },
+  method_not_allowed: {
+    status: 405,
+    title: 'This method is not allowed here',
+    meaning: 'Webhooks are received with POST or PUT; health is read with GET or HEAD.',
+    remedy: 'Use a method that the Allow header names.',
+  },
+  body_too_slow: {
+    status: 408,
+    title: 'The body came too slowly',
+    meaning: 'The body did not arrive whole within the time limit. It is not kept.',
+    remedy: 'Send it again; look at the network between sender and service if it happens often.',
+  },
+  body_too_large: {
+    status: 413,
+    title: 'The body is too large',
+    meaning: 'The body is larger than MAX_BODY_BYTES, as it came or decompressed. It is not kept.',
+    remedy: 'Raise MAX_BODY_BYTES, or make the body template shorter.',
+  },
+  encoding_unsupported: {
+    status: 415,
+    title: 'The encoding of the body is not supported',
+    meaning: 'The body is encoded in a way that is unknown here, or more than once.',
+    remedy: 'Use one of the encodings that the Accept-Encoding header of the answer names, or none.',
+  },
+  too_many_failures: {
+    status: 429,
+    title: 'Too many requests without the right secret',
+    meaning: 'This address sent too many requests without the right secret within a minute.',
+    remedy: 'Correct the secret. A request with the right one is taken at any time.',
+  },
+  internal_error: {
+    status: 500,
+    title: 'The service failed',
+    meaning: 'A defect of this service. The event may not be stored.',
+    remedy: 'Send the event again; look up the request_id in the log of the service.',
+  },
+  too_busy: {
+    status: 503,
+    title: 'The service is busy',
+    meaning: 'The bodies that are being handled take all the memory that is set aside for them. It is not kept.',
+    remedy: 'Send the event again after the seconds that Retry-After names.',
+  },
+  stopping: {
+    status: 503,
+    title: 'The service is stopping',
+    meaning: 'The service shuts down or restarts and takes no new events.',
+    remedy: 'Send the event again after the seconds that Retry-After names.',
+  },
+  outbox_full: {
+    status: 503,
+    title: 'The outbox is full',
+    meaning: 'OUTBOX_MAX_BYTES or the disk is reached. The event is not stored.',
+    remedy: 'Let the outbox drain (see /healthz for a hold) or give it room; then send the event again.',
+  },
+  outbox_unavailable: {
+    status: 503,
+    title: 'The outbox cannot store events now',
+    meaning: 'The outbox could not commit. The event is not stored.',
+    remedy: 'Look at /readyz and the log of the service; then send the event again.',
+  },
+  not_ready: {
+    status: 503,
+    title: 'The service is not ready',
+    meaning: 'The service takes no events now; `reasons` says why.',
+    remedy: 'Do what `reasons` and the log of the service say.',
+  },
+} as const satisfies Readonly<Record<string, ProblemCodeInfo>>;
+
+export type ProblemCode = keyof typeof problemCodes;

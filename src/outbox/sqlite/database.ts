@@ -1,0 +1,129 @@
+import { statSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { DamagedDatabaseError, isDamage, startError, toStartError } from './errors.ts';
+import { databaseFile, preparePrivateFile, setAside } from './files.ts';
+import { APPLICATION_ID, migrate, SCHEMA_VERSION } from './migrations.ts';
+import { pragma } from './sql.ts';
+
+export interface OpenedDatabase {
+  readonly db: DatabaseSync;
+  /** Where the former database lies, when it was damaged and a fresh one took its place. */
+  readonly damagedFile: string | null;
+}
+
+/** For a reader from outside (a backup, the sqlite3 shell); the service itself has one connection. */
+const BUSY_TIMEOUT_MS = 5_000;
+
+/** A whole check reads about 500 MB/s from the cache and 100 MB/s from a disk: well below a second up to here. */
+const WHOLE_CHECK_MAX_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Opens the database of the folder, or makes it. The folder must exist and be locked by the caller. A damaged file, and
+ * nothing else, is set aside; every other failure is an OutboxStartError.
+ */
+export function openDatabase(dataDir: string, nowMs: number): OpenedDatabase {
+  const file = databaseFile(dataDir);
+  try {
+    try {
+      return { db: openFile(file), damagedFile: null };
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      const damagedFile = setAside(file, nowMs);
+      return { db: openFile(file), damagedFile };
+    }
+  } catch (error) {
+    throw toStartError(error, file);
+  }
+}
+
+function openFile(file: string): DatabaseSync {
+  preparePrivateFile(file);
+  const version = inspect(file);
+  const db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true });
+  try {
+    configure(db, file);
+    migrate(db, version);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/**
+ * Looks before anything is written: a file that is not ours, or newer, or damaged, must stay as it is. A connection that
+ * only reads does not even fold the write-ahead log in when it closes. Returns the schema's version, 0 when it is empty.
+ */
+function inspect(file: string): number {
+  const db = new DatabaseSync(file, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
+  try {
+    const version = Number(pragma(db, 'user_version'));
+    const id = Number(pragma(db, 'application_id'));
+    const tables = Number(db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.['n']);
+    const isEmpty = version === 0 && id === 0 && tables === 0;
+    if (!isEmpty && id !== APPLICATION_ID) {
+      throw startError('outbox_foreign_database', `${file} is a database of another program`);
+    }
+    if (version > SCHEMA_VERSION) {
+      const versions = `its schema is version ${version}, this service knows ${SCHEMA_VERSION}`;
+      throw startError('outbox_newer_version', `${file} was written by a later version of this service (${versions})`);
+    }
+    checkIntegrity(db, file);
+    return version;
+  } finally {
+    db.close();
+  }
+}
+
+/**
+ * Small files are checked as a whole. In a large one, which would hold up the start for long, both ends of every table
+ * are read; damage elsewhere shows when it is met: reads reject and puts are unavailable, and nothing is set aside then.
+ */
+function checkIntegrity(db: DatabaseSync, file: string): void {
+  if (statSync(file).size <= WHOLE_CHECK_MAX_BYTES) {
+    const found = pragma(db, 'quick_check(1)');
+    if (found !== 'ok') throw new DamagedDatabaseError(`quick_check: ${String(found)}`);
+    return;
+  }
+  for (const { name } of db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all()) {
+    const table = `"${String(name).replaceAll('"', '""')}"`;
+    db.prepare(`SELECT * FROM ${table} LIMIT 1`).all();
+    const hasRowid = db.prepare('SELECT wr FROM pragma_table_list WHERE name = ?').get(String(name))?.['wr'] === 0;
+    if (hasRowid) db.prepare(`SELECT * FROM ${table} ORDER BY rowid DESC LIMIT 1`).all();
+  }
+}
+
+interface Setting {
+  readonly name: string;
+  readonly value: string | number;
+  /** What it reads back as, where that differs. */
+  readonly reads?: number;
+}
+
+const SETTINGS: readonly Setting[] = [
+  { name: 'journal_mode', value: 'wal' },
+  // Promise 1: every commit is synced before it returns. NORMAL would sync at checkpoints only.
+  { name: 'synchronous', value: 'FULL', reads: 2 },
+  { name: 'foreign_keys', value: 1 },
+  // Deleted bodies are overwritten with zeros, not only unlinked.
+  { name: 'secure_delete', value: 1 },
+  // Savepoints spill to a temporary file else, which would hold bodies, and may not be writable in a container.
+  { name: 'temp_store', value: 'MEMORY', reads: 2 },
+  // KiB. Identities are spread at random over their tree; this keeps its inner pages at hand.
+  { name: 'cache_size', value: -8192 },
+  // The log is folded in at 4 MiB, and cut back to 16 MiB after a group of large puts had made it longer (a group is at
+  // most 16 MiB of bodies, transaction.ts). So the log is bounded, and OUTBOX_MAX_BYTES counts the database alone.
+  { name: 'wal_autocheckpoint', value: 1000 },
+  { name: 'journal_size_limit', value: 16 * 1024 * 1024 },
+];
+
+/** Sets what the promises rest on and reads it back: SQLite does not complain about a setting that it does not take. */
+function configure(db: DatabaseSync, file: string): void {
+  for (const { name, value, reads } of SETTINGS) {
+    db.exec(`PRAGMA ${name} = ${value}`);
+    const found = pragma(db, name);
+    if (found !== (reads ?? value)) {
+      throw startError('outbox_unsupported', `${file}: ${name} = ${value} does not hold, it reads ${String(found)}`);
+    }
+  }
+}

@@ -1,0 +1,104 @@
+import { type OutboxStartCode, OutboxStartError } from '../start-error.ts';
+
+/** Primary result codes of https://www.sqlite.org/rescode.html; the low byte of what node:sqlite gives as `errcode`. */
+const SQLITE = {
+  perm: 3,
+  busy: 5,
+  locked: 6,
+  readonly: 8,
+  ioerr: 10,
+  corrupt: 11,
+  full: 13,
+  cantopen: 14,
+  toobig: 18,
+  constraint: 19,
+  mismatch: 20,
+  auth: 23,
+  range: 25,
+  notadb: 26,
+} as const;
+
+/** What a check of ours found damaged where SQLite had not complained. */
+export class DamagedDatabaseError extends Error {
+  override readonly name = 'DamagedDatabaseError';
+}
+
+/** The primary result code, or null when the error is not SQLite's. */
+function resultCode(error: unknown): number | null {
+  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return null;
+  return error.errcode & 0xff;
+}
+
+function systemCode(error: unknown): string | null {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return null;
+  return error.code;
+}
+
+function isOneOf(code: number | null, ...codes: readonly number[]): boolean {
+  return code !== null && codes.includes(code);
+}
+
+/** The file itself is broken: the only reason for which it is set aside. */
+export function isDamage(error: unknown): boolean {
+  return error instanceof DamagedDatabaseError || isOneOf(resultCode(error), SQLITE.corrupt, SQLITE.notadb);
+}
+
+/** There is no room on the disk. */
+export function isDiskFull(error: unknown): boolean {
+  return resultCode(error) === SQLITE.full || ['ENOSPC', 'EDQUOT'].includes(systemCode(error) ?? '');
+}
+
+export function isBusy(error: unknown): boolean {
+  return isOneOf(resultCode(error), SQLITE.busy, SQLITE.locked);
+}
+
+/**
+ * Whether the fault lies with one call (a value that the schema refuses, an error of ours), so that the others of its
+ * transaction can go on. Any other error is the store's and concerns them all.
+ */
+export function isCallersFault(error: unknown): boolean {
+  const code = resultCode(error);
+  return code === null || isOneOf(code, SQLITE.toobig, SQLITE.constraint, SQLITE.mismatch, SQLITE.range);
+}
+
+/** For logs and answers: SQLite's messages name no data, only tables, columns and conditions. */
+export function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = 'errcode' in error ? ` (SQLite result code ${String(error.errcode)})` : '';
+  return `${error.message}${code}`;
+}
+
+function startCode(error: unknown): OutboxStartCode {
+  const code = resultCode(error);
+  const system = systemCode(error) ?? '';
+  if (isDiskFull(error)) return 'outbox_disk_full';
+  if (isOneOf(code, SQLITE.perm, SQLITE.readonly, SQLITE.cantopen, SQLITE.auth)) return 'outbox_permission';
+  if (['EACCES', 'EPERM', 'EROFS', 'ENOTDIR'].includes(system)) return 'outbox_permission';
+  if (code === SQLITE.ioerr || system === 'EIO') return 'outbox_io_error';
+  return 'outbox_cannot_open';
+}
+
+const WHAT_TO_DO: Record<OutboxStartCode, string> = {
+  outbox_locked: 'Stop the other process, or give this one a DATA_DIR of its own',
+  outbox_newer_version: 'Start the version that wrote it, or a later one',
+  outbox_foreign_database: 'Point DATA_DIR to a folder of its own',
+  outbox_permission:
+    'The user that runs the service must own DATA_DIR and be able to write there: check its owner, mode and mount options',
+  outbox_disk_full: 'Free some space on the disk of DATA_DIR, then start again; nothing was lost',
+  outbox_io_error: 'Check the disk and the system log, then start again; nothing was changed',
+  outbox_unsupported: 'Put DATA_DIR on a local file system',
+  outbox_cannot_open: 'Check DATA_DIR, then start again; nothing was changed',
+};
+
+/** Any error of opening as an OutboxStartError that names `place` and says what to do. */
+export function toStartError(error: unknown, place: string): OutboxStartError {
+  if (error instanceof OutboxStartError) return error;
+  const code = startCode(error);
+  const message = `The outbox at ${place} cannot be opened: ${describe(error)}. ${WHAT_TO_DO[code]}.`;
+  return new OutboxStartError(code, message, { cause: error });
+}
+
+/** The same for a problem that we found ourselves. */
+export function startError(code: OutboxStartCode, problem: string): OutboxStartError {
+  return new OutboxStartError(code, `${problem}. ${WHAT_TO_DO[code]}.`);
+}

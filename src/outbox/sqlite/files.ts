@@ -1,0 +1,92 @@
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fchmodSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  statSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+
+/**
+ * The files of an outbox. Never open one of them with node:fs while it is in use: POSIX drops all the locks that a
+ * process has on a file as soon as it closes any descriptor of it (https://www.sqlite.org/howtocorrupt.html, 2.2), and
+ * with them SQLite's and our own. Names and modes are safe, and so is `wx`, which opens only what did not exist.
+ */
+
+export const databaseFile = (dataDir: string): string => join(dataDir, 'outbox.db');
+export const lockFile = (dataDir: string): string => join(dataDir, 'outbox.lock');
+
+/** SQLite keeps them beside a database in WAL mode. */
+const COMPANIONS = ['-wal', '-shm'] as const;
+
+const OWNER_ONLY_FOLDER = 0o700;
+const OWNER_ONLY_FILE = 0o600;
+const STICKY = 0o1000;
+
+/** Only the owner may change a mode; a volume that belongs to somebody else keeps the one it was given. */
+function isOurs(path: string): boolean {
+  return statSync(path).uid === process.getuid?.();
+}
+
+/** Makes the folder if there is none, and closes it to everybody but its owner. */
+export function preparePrivateFolder(dataDir: string): void {
+  const path = resolve(dataDir);
+  const firstMade = mkdirSync(path, { recursive: true, mode: OWNER_ONLY_FOLDER });
+  // A sticky folder (/tmp) is shared on purpose, and closing it would break the machine.
+  if (isOurs(path) && (statSync(path).mode & STICKY) === 0) chmodSync(path, OWNER_ONLY_FOLDER);
+  // A new name is durable only when the folder that holds it is synced.
+  if (firstMade !== undefined) {
+    for (let made = path; made.length >= firstMade.length; made = dirname(made)) syncFolder(dirname(made));
+  }
+}
+
+/**
+ * Makes the file, empty, if there is none, and closes it and its companions to everybody but the owner. SQLite gives
+ * the companions that it makes the mode of the database.
+ */
+export function preparePrivateFile(file: string): void {
+  try {
+    const descriptor = openSync(file, 'wx', OWNER_ONLY_FILE);
+    try {
+      fchmodSync(descriptor, OWNER_ONLY_FILE);
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    syncFolder(dirname(file));
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  }
+  for (const path of [file, ...COMPANIONS.map((suffix) => file + suffix)]) {
+    if (existsSync(path) && isOurs(path)) chmodSync(path, OWNER_ONLY_FILE);
+  }
+}
+
+/**
+ * Renames the database and its companions to `outbox.db.damaged-<UTC time>`, which SQLite still takes for one database.
+ * `nowMs` is milliseconds since the epoch. Returns the new name of the database.
+ */
+export function setAside(file: string, nowMs: number): string {
+  const time = new Date(nowMs).toISOString().replaceAll(':', '-');
+  let name = `${file}.damaged-${time}`;
+  for (let n = 2; existsSync(name); n++) name = `${file}.damaged-${time}-${n}`;
+  // The companions go first: a write-ahead log that stayed behind would be replayed into the fresh database.
+  for (const suffix of [...COMPANIONS, '']) {
+    if (existsSync(file + suffix)) renameSync(file + suffix, name + suffix);
+  }
+  syncFolder(dirname(file));
+  return name;
+}
+
+function syncFolder(folder: string): void {
+  const descriptor = openSync(folder, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}

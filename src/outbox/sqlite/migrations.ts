@@ -1,0 +1,117 @@
+import type { DatabaseSync } from 'node:sqlite';
+
+/** "APON": tells a database of ours from any other (https://www.sqlite.org/pragma.html#pragma_application_id). */
+export const APPLICATION_ID = 0x41504f4e;
+
+/**
+ * Number n of this list brings a database from `user_version` n - 1 to n. A released migration never changes.
+ *
+ * Claims are not here: they belong to the worker that gave them and must be free again when it is gone, so it keeps
+ * them in memory (claims.ts). That also spares a synced write for each claim, and lets claims go on when a disk is full.
+ */
+const MIGRATIONS: readonly string[] = [
+  `
+  PRAGMA application_id = ${APPLICATION_ID};
+
+  -- Every event that is waiting, dead, or was delivered within DEDUP_DAYS. Times are milliseconds since the epoch.
+  CREATE TABLE identities (
+    event_id TEXT NOT NULL PRIMARY KEY,
+    stored_at INTEGER NOT NULL,
+    delivered_at INTEGER
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX identities_delivered ON identities (delivered_at) WHERE delivered_at IS NOT NULL;
+
+  -- Waiting while pending_rows > 0, dead while dead_rows > 0; when both are 0 the event is deleted.
+  CREATE TABLE events (
+    seq INTEGER NOT NULL PRIMARY KEY,
+    event_id TEXT NOT NULL UNIQUE REFERENCES identities (event_id),
+    kind TEXT NOT NULL,
+    received_at INTEGER NOT NULL,
+    body_form TEXT NOT NULL,
+    feed TEXT,
+    row_count INTEGER NOT NULL CHECK (row_count >= 1),
+    mapped_bytes INTEGER NOT NULL,
+    pending TEXT NOT NULL, -- ranges as JSON: [[from, to], ...]
+    pending_rows INTEGER NOT NULL,
+    dead_rows INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  -- Claims walk it from the oldest, so that their cost does not depend on the backlog; the oldest age is its first entry.
+  CREATE INDEX events_waiting ON events (kind, received_at) WHERE pending_rows > 0;
+  CREATE INDEX events_dead ON events (received_at) WHERE dead_rows > 0;
+
+  -- Apart from the events, because an UPDATE writes the whole row anew: megabytes for each range that is delivered.
+  CREATE TABLE event_bodies (
+    seq INTEGER NOT NULL PRIMARY KEY REFERENCES events (seq) ON DELETE CASCADE,
+    body TEXT NOT NULL
+  ) STRICT;
+
+  CREATE TABLE dead_letters (
+    id INTEGER NOT NULL PRIMARY KEY,
+    seq INTEGER NOT NULL REFERENCES events (seq) ON DELETE CASCADE,
+    rows TEXT NOT NULL, -- ranges as JSON
+    code TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    dead_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX dead_letters_event ON dead_letters (seq);
+
+  CREATE TABLE quarantine (
+    seq INTEGER NOT NULL PRIMARY KEY,
+    quarantine_id TEXT NOT NULL UNIQUE,
+    stored_at INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    feed TEXT,
+    code TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    body BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX quarantine_received ON quarantine (received_at);
+
+  -- Counting 200,000 waiting events takes too long for a health check, so the triggers below count along.
+  CREATE TABLE counts (
+    state TEXT NOT NULL,
+    kind TEXT NOT NULL, -- '' in quarantine, where it is not known
+    n INTEGER NOT NULL CHECK (n >= 0),
+    PRIMARY KEY (state, kind)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TRIGGER events_inserted AFTER INSERT ON events BEGIN
+    INSERT INTO counts VALUES ('waiting', new.kind, new.pending_rows > 0), ('dead', new.kind, new.dead_rows > 0)
+      ON CONFLICT DO UPDATE SET n = n + excluded.n;
+  END;
+  CREATE TRIGGER events_updated AFTER UPDATE OF pending_rows, dead_rows ON events BEGIN
+    UPDATE counts SET n = n + (new.pending_rows > 0) - (old.pending_rows > 0) WHERE state = 'waiting' AND kind = new.kind;
+    UPDATE counts SET n = n + (new.dead_rows > 0) - (old.dead_rows > 0) WHERE state = 'dead' AND kind = new.kind;
+  END;
+  CREATE TRIGGER events_deleted AFTER DELETE ON events BEGIN
+    UPDATE counts SET n = n - (old.pending_rows > 0) WHERE state = 'waiting' AND kind = old.kind;
+    UPDATE counts SET n = n - (old.dead_rows > 0) WHERE state = 'dead' AND kind = old.kind;
+  END;
+  CREATE TRIGGER quarantine_inserted AFTER INSERT ON quarantine BEGIN
+    INSERT INTO counts VALUES ('quarantined', '', 1) ON CONFLICT DO UPDATE SET n = n + 1;
+  END;
+  CREATE TRIGGER quarantine_deleted AFTER DELETE ON quarantine BEGIN
+    UPDATE counts SET n = n - 1 WHERE state = 'quarantined';
+  END;
+
+  -- One row, written to find out whether the store takes writes again.
+  CREATE TABLE write_probe (id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), tried_at INTEGER NOT NULL) STRICT;
+  `,
+];
+
+export const SCHEMA_VERSION = MIGRATIONS.length;
+
+/** Brings the schema up to date, each step in a transaction of its own. */
+export function migrate(db: DatabaseSync, version: number): void {
+  for (const [index, sql] of MIGRATIONS.entries()) {
+    if (index < version) continue;
+    db.exec('BEGIN IMMEDIATE');
+    try {
+      db.exec(sql);
+      db.exec(`PRAGMA user_version = ${index + 1}`);
+      db.exec('COMMIT');
+    } catch (error) {
+      if (db.isTransaction) db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+}

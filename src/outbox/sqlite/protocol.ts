@@ -1,0 +1,59 @@
+import type {
+  ClaimedEvent,
+  ClaimRequest,
+  OutboxEntry,
+  OutboxStats,
+  PutOutcome,
+  Settlement,
+  SettlementOutcome,
+} from '../port.ts';
+import type { OutboxStartCode } from '../start-error.ts';
+
+/** What the main thread and the worker say to each other. Times are milliseconds since the epoch, by the main thread's clock. */
+
+export interface WorkerSettings {
+  readonly dataDir: string;
+  readonly maxBytes: number;
+  readonly now: number;
+}
+
+export interface PutArgs {
+  readonly entries: readonly OutboxEntry[];
+  /** Size of the bodies. */
+  readonly bytes: number;
+  readonly now: number;
+}
+
+export interface SettleArgs {
+  readonly settlements: readonly Settlement[];
+  readonly now: number;
+}
+
+/** The requests, by name: what they take and what they give. */
+export interface Operations {
+  put: { args: PutArgs; result: PutOutcome };
+  claim: { args: ClaimRequest; result: readonly ClaimedEvent[] };
+  settle: { args: SettleArgs; result: readonly SettlementOutcome[] };
+  stats: { args: { readonly now: number }; result: OutboxStats };
+  prune: { args: { readonly deliveredBefore: number }; result: number };
+  /** Comes last: everything that was asked before is done first. The worker ends after its answer. */
+  close: { args: null; result: null };
+}
+
+export type Operation = keyof Operations;
+
+export type Request = {
+  [Name in Operation]: { readonly id: number; readonly op: Name; readonly args: Operations[Name]['args'] };
+}[Operation];
+
+export type RequestOf<Name extends Operation> = Extract<Request, { op: Name }>;
+
+export type Reply =
+  | { readonly type: 'opened'; readonly damagedFile: string | null }
+  /** The worker ends after this. */
+  | { readonly type: 'open_failed'; readonly code: OutboxStartCode; readonly message: string }
+  | { readonly type: 'answer'; readonly id: number; readonly value: Operations[Operation]['result'] }
+  /** The store could not do it now. */
+  | { readonly type: 'unavailable'; readonly id: number; readonly reason: string }
+  /** The caller's fault: a RangeError there. */
+  | { readonly type: 'defect'; readonly id: number; readonly message: string };

@@ -1,0 +1,54 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { describe } from './errors.ts';
+import type { Health } from './health.ts';
+import type { GroupCommit } from './transaction.ts';
+
+/** Some milliseconds of work, so that a put that comes meanwhile does not wait longer. */
+const CHUNK = 500;
+
+export interface PruneChunk {
+  readonly forgotten: number;
+  /** False: there may be more, call again. */
+  readonly done: boolean;
+}
+
+/** Forgets one chunk of the identities that were delivered before a time, in ms since the epoch, oldest first. */
+export function createPrune(
+  db: DatabaseSync,
+  group: GroupCommit,
+  health: Health,
+): (deliveredBefore: number) => PruneChunk {
+  const forget = db.prepare(
+    `DELETE FROM identities WHERE event_id IN
+       (SELECT event_id FROM identities WHERE delivered_at < ? ORDER BY delivered_at LIMIT ${CHUNK})`,
+  );
+
+  return (deliveredBefore) => {
+    const result = group.run([deliveredBefore], (before) => ({
+      keep: true,
+      value: Number(forget.run(before).changes),
+    }));
+    if (!result.committed) {
+      health.failed(describe(result.error));
+      return { forgotten: 0, done: true };
+    }
+    const [forgotten] = result.results;
+    if (typeof forgotten !== 'number') throw forgotten ?? new Error('The group lost its call');
+    if (result.wrote) health.wrote();
+    const done = forgotten < CHUNK;
+    if (done) emptyLog(db);
+    return { forgotten, done };
+  };
+}
+
+/**
+ * Folds the write-ahead log in and cuts it to nothing: the bodies that were delivered meanwhile are zeroed in the
+ * database, but their text would stay in old pages of the log until something else is written over them.
+ */
+export function emptyLog(db: DatabaseSync): void {
+  try {
+    db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  } catch {
+    // Whatever is wrong with the disk, nothing is lost: the log stays as it is, and the next write reports it.
+  }
+}

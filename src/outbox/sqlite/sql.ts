@@ -1,0 +1,20 @@
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+
+/**
+ * node:sqlite gives rows as records of any value. STRICT tables keep a column to its declared type, so a statement's
+ * rows can be given the type that its SELECT says; these two are the only place where that is done.
+ */
+
+export function getRow<Row>(statement: StatementSync, ...params: SQLInputValue[]): Row | undefined {
+  return statement.get(...params) as Row | undefined;
+}
+
+/** Reads on as the caller asks for more; leaving the loop early ends the statement. */
+export function eachRow<Row>(statement: StatementSync, ...params: SQLInputValue[]): Iterable<Row> {
+  return statement.iterate(...params) as Iterable<unknown> as Iterable<Row>;
+}
+
+/** The first column of a PRAGMA's only row. */
+export function pragma(db: DatabaseSync, name: string): unknown {
+  return Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0];
+}

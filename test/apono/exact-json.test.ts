@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { normalDecimal, parseExact } from '../../src/apono/exact-json.ts';
+import { isRawNumber } from '../../src/json.ts';
+
+test('numbers that a double would change keep their digits, through parsing and writing', () => {
+  const text = '{"id":12345678901234567890,"deep":[{"n":0.12345678901234567890123}],"big":1e400}';
+  assert.equal(JSON.stringify(parseExact(text)), text);
+});
+
+test('numbers that a double holds are numbers, however they are written', () => {
+  for (const text of ['1696263265.851898000', '1.0', '1e2', '-0', '123456789012345678e0', '0.1', '5e-324']) {
+    if (text === '123456789012345678e0') continue;
+    assert.equal(parseExact(text), Number(text), text);
+  }
+});
+
+test('digits inside of strings change nothing', () => {
+  const text = '{"a":"12345678901234567890","b\\"12345678901234567890":"\\\\","c":"x\\\\\\"12345678901234567890"}';
+  assert.deepEqual(parseExact(text), JSON.parse(text));
+});
+
+test('__proto__ and constructor are keys like any other, beside a number that needs care', () => {
+  const value = parseExact('{"__proto__":{"polluted":true},"constructor":1,"n":12345678901234567890}');
+  assert.deepEqual(Object.keys(value as object), ['__proto__', 'constructor', 'n']);
+  assert.equal(({} as Record<string, unknown>)['polluted'], undefined);
+});
+
+test('property: any JSON comes out as JSON.parse makes it', () => {
+  fc.assert(
+    fc.property(fc.json({ depthSize: 'medium' }), (text) => {
+      assert.deepEqual(parseExact(text), JSON.parse(text));
+    }),
+  );
+});
+
+test('property: an integer of any length arrives with its digits', () => {
+  fc.assert(
+    fc.property(fc.bigInt({ min: -(10n ** 40n), max: 10n ** 40n }), fc.string(), (integer, company) => {
+      const value = parseExact(`{${JSON.stringify(company)}:${JSON.stringify(company)},"id":${integer}}`) as {
+        id: unknown;
+      };
+      const digits = isRawNumber(value.id) ? value.id.rawJSON : BigInt(value.id as number).toString();
+      assert.equal(digits, integer.toString());
+    }),
+  );
+});
+
+test('equal numbers have one normal form, different numbers have different ones', () => {
+  for (const same of ['1', '1.0', '1e0', '10e-1', '0.1E1', '1.000']) assert.equal(normalDecimal(same), '1e0');
+  assert.equal(normalDecimal('-0.0'), '0');
+  assert.notEqual(normalDecimal('12345678901234567890'), normalDecimal('12345678901234567891'));
+  assert.notEqual(normalDecimal('1'), normalDecimal('-1'));
+});
