@@ -113,7 +113,7 @@ function createServiceDelivery(
     kinds,
     streams,
     outbox,
-    ingestion: createIngestion({ endpoint, ruleId, cloud: config.cloud, tokens, clock, log }),
+    ingestion: createIngestion({ endpoint, ruleId, cloud: config.cloud, tokens, clock }),
     explain: (result, stream) => explainUpload(result, { stream, ruleId, endpoint, credential: config.credential }),
     clock,
     random: Math.random,

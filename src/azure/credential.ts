@@ -1,4 +1,5 @@
-import type { GetTokenOptions, TokenCredential } from '@azure/core-auth';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { TokenCredential } from '@azure/core-auth';
 import { createDefaultHttpClient, type HttpClient } from '@azure/core-rest-pipeline';
 import {
   ClientCertificateCredential,
@@ -13,13 +14,8 @@ import { runWithin } from './time-limit.ts';
 import { TokenError, type TokenExchange, tokenErrorOf } from './token-error.ts';
 import { userAgentPrefix } from './user-agent.ts';
 
-type AbortSignalLike = NonNullable<GetTokenOptions['abortSignal']>;
-
 /** A little below the token cache's own limit, so that the reason is what the network said and not "no token". */
 const exchangeLimitMs = 9_500;
-
-/** Shared, since a credential lives for one token only and its connections are worth keeping. */
-const transport = createDefaultHttpClient();
 
 /**
  * The credential that the configuration names. It rejects with a TokenError and nothing else; also what is wrong with
@@ -27,27 +23,28 @@ const transport = createDefaultHttpClient();
  * instance: only a new one is sure to ask Entra. (Those of a managed identity are kept per process.)
  */
 export function createCredential(config: CredentialConfig): TokenCredential {
-  const watched = watchedTransport();
   const secrets = config.type === 'secret' ? [config.clientSecret] : [];
   let credential: TokenCredential | null = null;
   return {
     async getToken(scopes, options) {
-      watched.begin(options?.abortSignal);
+      const signal = options?.abortSignal instanceof AbortSignal ? options.abortSignal : undefined;
+      const attempt: Attempt = { signal, last: null };
       try {
-        credential ??= createSdkCredential(config, watched.httpClient);
-        const token = await credential.getToken(scopes, options);
+        const sdkCredential = credential ?? createSdkCredential(config);
+        credential = sdkCredential;
+        const token = await attempts.run(attempt, () => sdkCredential.getToken(scopes, options));
         if (token === null) throw new TokenError('token_refused', 'The credential gave no token.');
         return token;
       } catch (error) {
-        throw tokenErrorOf(error, watched.last(), secrets);
+        throw tokenErrorOf(error, attempt.last, secrets);
       }
     },
   };
 }
 
-function createSdkCredential(config: CredentialConfig, httpClient: HttpClient): TokenCredential {
+function createSdkCredential(config: CredentialConfig): TokenCredential {
   const client = {
-    httpClient,
+    httpClient: watchedClient,
     // The token cache tries again, at its own pace. Redirects would carry the client secret to another host.
     retryOptions: { maxRetries: 0 },
     redirectOptions: { maxRetries: 0 },
@@ -79,40 +76,39 @@ function createSdkCredential(config: CredentialConfig, httpClient: HttpClient): 
   }
 }
 
-interface WatchedTransport {
-  readonly httpClient: HttpClient;
-  last(): TokenExchange | null;
-  /** Forgets the last exchange. Those that follow end when the signal says so: MSAL does not pass it on. */
-  begin(signal: AbortSignalLike | undefined): void;
+/** What one call of `getToken` says to the HTTP client, and learns from it. */
+interface Attempt {
+  readonly signal: AbortSignal | undefined;
+  last: TokenExchange | null;
 }
 
-/** An HTTP client with a time limit (the SDK's has none) that remembers how its last exchange ended. */
-function watchedTransport(): WatchedTransport {
-  let last: TokenExchange | null = null;
-  let callerSignal: AbortSignalLike | undefined;
-  return {
-    last: () => last,
-    begin(signal) {
-      last = null;
-      callerSignal = signal;
-    },
-    httpClient: {
-      async sendRequest(request) {
-        const host = new URL(request.url).host;
-        const signal = AbortSignal.any([request.abortSignal, callerSignal].filter((one) => one instanceof AbortSignal));
-        const limits = { clock: systemClock, limitMs: exchangeLimitMs, signal };
-        try {
-          const response = await runWithin(limits, (ending) => {
-            request.abortSignal = ending;
-            return transport.sendRequest(request);
-          });
-          last = { type: 'answered', host, status: response.status, body: response.bodyAsText ?? '' };
-          return response;
-        } catch (error) {
-          last = { type: 'unanswered', host, message: describeNetworkError(error) };
-          throw error;
-        }
-      },
-    },
-  };
+/**
+ * The calls that run. MSAL passes no signal on, hides what happened, and keeps the HTTP client of the first managed
+ * identity credential for all that follow in the process: so there is one client, and this tells whom it works for.
+ */
+const attempts = new AsyncLocalStorage<Attempt>();
+const transport = createDefaultHttpClient();
+
+/** An HTTP client with a time limit (the SDK's has none) that notes how its last exchange ended. */
+const watchedClient: HttpClient = {
+  async sendRequest(request) {
+    const attempt = attempts.getStore();
+    const host = new URL(request.url).host;
+    const signal = AbortSignal.any([request.abortSignal, attempt?.signal].filter((one) => one instanceof AbortSignal));
+    try {
+      const response = await runWithin({ clock: systemClock, limitMs: exchangeLimitMs, signal }, (ending) => {
+        request.abortSignal = ending;
+        return transport.sendRequest(request);
+      });
+      note(attempt, { type: 'answered', host, status: response.status, body: response.bodyAsText ?? '' });
+      return response;
+    } catch (error) {
+      note(attempt, { type: 'unanswered', host, message: describeNetworkError(error) });
+      throw error;
+    }
+  },
+};
+
+function note(attempt: Attempt | undefined, exchange: TokenExchange): void {
+  if (attempt !== undefined) attempt.last = exchange;
 }

@@ -13,7 +13,6 @@ import { type Clock, systemClock } from '../clock.ts';
 import type { CloudSettings } from '../config/config.ts';
 import type { Ingestion, UploadOptions, UploadResult } from '../delivery/ingestion.ts';
 import type { Row } from '../sentinel/row.ts';
-import type { Logger } from '../telemetry/logger.ts';
 import { errorDetailOf } from './answer.ts';
 import { sendAuthorized } from './authorize.ts';
 import { cleanMessage, describeNetworkError } from './messages.ts';
@@ -39,7 +38,6 @@ export interface IngestionOptions {
   readonly clock?: Clock;
   /** How long one request may take from the moment the token is there until its answer is whole; default 30,000. */
   readonly timeLimitMs?: number;
-  readonly log: Logger;
 }
 
 /** What one call of `upload` learns from the policies while the SDK runs it. */
@@ -77,7 +75,6 @@ export function createIngestion(options: IngestionOptions): Ingestion {
       const result = resultOf(exchange, error);
       // The token cache's timer may have been set within this context, which then lives until the next refresh.
       exchange.response = null;
-      logResult(options.log, stream, rows.length, result);
       return result;
     },
   };
@@ -189,22 +186,4 @@ function resultOf(exchange: Exchange, thrown: unknown): UploadResult {
   }
   const message = cleanMessage(describeNetworkError(failure), [token]);
   return { type: 'unanswered', reason: 'network', message, clientRequestId };
-}
-
-function logResult(log: Logger, stream: string, rowCount: number, result: UploadResult): void {
-  const base = { stream, rows: rowCount, result: result.type };
-  switch (result.type) {
-    case 'answered':
-      log.debug(
-        { ...base, status: result.status, code: result.code, client_request_id: result.clientRequestId },
-        'upload',
-      );
-      break;
-    case 'unanswered':
-      log.debug({ ...base, reason: result.reason, client_request_id: result.clientRequestId }, 'upload');
-      break;
-    case 'no_token':
-      log.debug({ ...base, refused: result.refused, aadsts: result.aadsts }, 'upload');
-      break;
-  }
 }

@@ -118,8 +118,6 @@ class SingleTokenCache implements TokenCache {
   }
 
   #refreshInBackground(): void {
-    // The next one is scheduled when this flight lands; until then each call would come here.
-    this.#refreshAt = Number.POSITIVE_INFINITY;
     // It was reported where it happened; nobody waits for it.
     this.#fetch(true).catch(() => {});
   }
@@ -130,15 +128,7 @@ class SingleTokenCache implements TokenCache {
       await this.#flight.token.catch(() => {});
     }
     this.#flight ??= { claims, token: this.#fly(background, claims) };
-    return this.#checked(await this.#flight.token);
-  }
-
-  #checked(token: AccessToken): AccessToken {
-    if (this.#lives(token)) return token;
-    throw new TokenError(
-      'token_unreachable',
-      `The token has less than ${tokenMarginMs / 1000} s to live when it arrives. Check the clock of this machine.`,
-    );
+    return this.#flight.token;
   }
 
   /** One attempt, with all that follows from it. */
@@ -169,7 +159,11 @@ class SingleTokenCache implements TokenCache {
       throw new TokenError('token_unreachable', `No token for ${scope}: ${error.message}`);
     });
     if (token === null) throw new TokenError('token_refused', `The credential gave no token for ${scope}.`);
-    return this.#checked(token);
+    if (this.#lives(token)) return token;
+    throw new TokenError(
+      'token_unreachable',
+      `The token has less than ${tokenMarginMs / 1000} s to live when it arrives. Check the clock of this machine.`,
+    );
   }
 
   #keep(token: AccessToken): void {

@@ -27,7 +27,7 @@ export function connectAzure(config: Config, stderr: TextOutput): AzureConnectio
   const managerTokens = tokensFor(resourceManagerScope(config.cloud));
   const { endpoint, ruleId } = config.ingestion;
   return {
-    ingestion: createIngestion({ endpoint, ruleId, cloud: config.cloud, tokens: ingestionTokens, clock, log }),
+    ingestion: createIngestion({ endpoint, ruleId, cloud: config.cloud, tokens: ingestionTokens, clock }),
     resourceManager: createResourceManager({ origin: config.resourceManager, tokens: managerTokens, clock }),
     close() {
       ingestionTokens.close();

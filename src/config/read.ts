@@ -44,8 +44,7 @@ export function readVariables<const N extends VariableName>(env: Environment, na
     values[name] = parsed?.ok ? parsed.value : defaultValue(name, variable);
     settings.push({
       name,
-      shown:
-        variable.secret && raw.text !== null ? `set (${raw.text.length} characters)` : (raw.text ?? variable.default),
+      shown: variable.secret && raw.text !== null ? lengthOf(raw.text) : (raw.text ?? variable.default),
       source: raw.source === 'unset' && variable.default !== null ? 'default' : raw.source,
       path: raw.path,
     });
@@ -97,6 +96,10 @@ function shown(raw: Raw, variable: Variable<unknown>, secrets: readonly string[]
   if (variable.secret || secrets.some((secret) => secret.length > 3 && text.includes(secret))) return 'the value';
   const withoutLogin = text.replace(/\/\/[^/]*@/, '//…@');
   return JSON.stringify(withoutLogin.length > 100 ? `${withoutLogin.slice(0, 100)}…` : withoutLogin);
+}
+
+function lengthOf(secret: string): string {
+  return `set (${secret.length} ${secret.length === 1 ? 'character' : 'characters'})`;
 }
 
 function missing(name: string, variable: Variable<unknown>, raw: Raw): string {

@@ -20,8 +20,11 @@ export function fitText(text: string): { readonly value: string; readonly trunca
  * A value for a dynamic column: valid JSON of at most 64 KB. Arrays lose whole elements from their end, objects whole
  * members; where not even the first fits, or the value is neither, it is null, since `[]` would say "there are none".
  */
-export function fitDynamic(value: JsonValue): { readonly value: JsonValue; readonly truncated: boolean } {
-  if (value === null || jsonBytes(value) <= MAX_FIELD_BYTES) return { value, truncated: false };
+export function fitDynamic(given: JsonValue): { readonly value: JsonValue; readonly truncated: boolean } {
+  if (given === null) return { value: null, truncated: false };
+  const text = JSON.stringify(given);
+  const value = LONE_SURROGATE.test(text) ? wellFormed(given) : given;
+  if (Buffer.byteLength(text) <= MAX_FIELD_BYTES) return { value, truncated: false };
   if (isJsonArray(value)) {
     const kept = value.slice(0, countFitting(value.map((element) => jsonBytes(element))));
     return { value: kept.length > 0 ? kept : null, truncated: true };
@@ -36,6 +39,18 @@ export function fitDynamic(value: JsonValue): { readonly value: JsonValue; reado
 /** Bytes of UTF-8 that the value takes as JSON. */
 export function jsonBytes(value: JsonValue): number {
   return Buffer.byteLength(JSON.stringify(value));
+}
+
+/** JSON.stringify escapes nothing else like this. */
+const LONE_SURROGATE = /\\ud[89a-f][0-9a-f]{2}/;
+
+function wellFormed(value: JsonValue): JsonValue {
+  if (typeof value === 'string') return value.toWellFormed();
+  if (isJsonArray(value)) return value.map(wellFormed);
+  if (!isJsonObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, child]) => [key.toWellFormed(), wellFormed(child ?? null)]),
+  );
 }
 
 /** How many of the first elements fit between two brackets, with a comma after each. */

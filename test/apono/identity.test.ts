@@ -6,8 +6,14 @@ import { canonicalJson, eventId, quarantineId } from '../../src/apono/identity.t
 
 // These values are stored in every outbox. If one changes, an upgraded service takes duplicates for new events.
 const GOLDEN = [
-  ['{"event_type":"AccessRequestCreated","event_time":1696263265.851898000,"data":{"id":"123"}}', 'v1628e56e5182dbe848a79b13b20beb061212acdff8d73331f447fb82cbcdc3a4a'],
-  ['{"b":[1,2.50,null,true,"é\\n"],"a":{"__proto__":1,"id":12345678901234567890}}', 'v1521dfd861d8f574791d6ea190e0656ef0b27b5e66d2a8d4d5a867a583ccc1b6e'],
+  [
+    '{"event_type":"AccessRequestCreated","event_time":1696263265.851898000,"data":{"id":"123"}}',
+    'v1628e56e5182dbe848a79b13b20beb061212acdff8d73331f447fb82cbcdc3a4a',
+  ],
+  [
+    '{"b":[1,2.50,null,true,"é\\n"],"a":{"__proto__":1,"id":12345678901234567890}}',
+    'v1521dfd861d8f574791d6ea190e0656ef0b27b5e66d2a8d4d5a867a583ccc1b6e',
+  ],
 ] as const;
 
 test('golden identities hold', () => {

@@ -5,6 +5,8 @@ export interface ManualClock extends Clock {
   advance(ms: number): void;
   /** Jumps to a time, backwards too, as an operator or NTP does: calls no timer, since those run on elapsed time. */
   set(ms: number): void;
+  /** How many timers wait. */
+  readonly timerCount: number;
 }
 
 interface Timer {
@@ -36,6 +38,9 @@ export function manualClock(startMs: number = Date.UTC(2026, 0, 2, 3, 4, 5)): Ma
 
   return {
     now: () => wallMs,
+    get timerCount() {
+      return timers.size;
+    },
     setTimer(delayMs, fn) {
       const timer: Timer = { dueMs: elapsedMs + Math.max(0, delayMs), fn };
       timers.add(timer);

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { DataCollectionRule, DataFlow, LogTable, NamedType } from '../../src/azure/arm-resources.ts';
+import { readDataCollectionRule, readLogTable } from '../../src/azure/arm-resources.ts';
+import { compareRule, targetTables } from '../../src/azure/compare-columns.ts';
+import { effectOfTransform } from '../../src/azure/transform.ts';
+import type { TableSchema } from '../../src/sentinel/table.ts';
+
+const stream = 'Custom-Things_CL';
+const schema: TableSchema = {
+  name: 'Things_CL',
+  description: '',
+  columns: [
+    { name: 'TimeGenerated', type: 'datetime', description: '' },
+    { name: 'title', type: 'string', description: '' },
+    { name: 'count', type: 'long', description: '' },
+    { name: 'details', type: 'dynamic', description: '' },
+  ],
+};
+const tableColumns: readonly NamedType[] = [
+  { name: 'TimeGenerated', type: 'dateTime' },
+  { name: 'title', type: 'string' },
+  { name: 'count', type: 'long' },
+  { name: 'details', type: 'dynamic' },
+];
+const flow: DataFlow = { streams: [stream], destinations: ['sentinel'], transformKql: 'source', outputStream: stream };
+const table: LogTable = { name: 'Things_CL', plan: 'Analytics', columns: tableColumns };
+const workspace = '/subscriptions/s/resourceGroups/g/providers/Microsoft.OperationalInsights/workspaces/w';
+
+function rule(
+  flows: readonly DataFlow[] = [flow],
+  declared: readonly NamedType[] = schema.columns,
+): DataCollectionRule {
+  return {
+    immutableId: 'dcr-1',
+    kind: 'Direct',
+    logsIngestionEndpoint: null,
+    dataCollectionEndpointId: null,
+    streamDeclarations: { [stream]: declared },
+    dataFlows: flows,
+    workspaces: { sentinel: workspace },
+  };
+}
+
+function codes(changed: DataCollectionRule, changedTable: LogTable | null = table): string[] {
+  return compareRule({ rule: changed, stream, schema, table: changedTable }).map(
+    ({ severity, code, message }) => `${severity} ${code}: ${message}`,
+  );
+}
+
+function assertOne(problems: readonly string[], pattern: RegExp): void {
+  assert.equal(problems.length, 1, problems.join('\n'));
+  assert.match(problems[0] ?? '', pattern);
+}
+
+describe('comparing a rule with our columns', () => {
+  test('a rule that fits has no problem, with or without its table', () => {
+    assert.deepEqual(codes(rule()), []);
+    assert.deepEqual(codes(rule(), null), []);
+    for (const transformKql of [null, 'source', ' source '])
+      assert.deepEqual(codes(rule([{ ...flow, transformKql }])), []);
+  });
+
+  test('an undeclared stream names those that are declared', () => {
+    const other = { ...rule(), streamDeclarations: { 'Custom-Other_CL': [] } };
+    assertOne(codes(other), /^error stream_undeclared: .*Custom-Things_CL.*Custom-Other_CL/);
+  });
+
+  test('an undeclared column is an error, a column of another type too', () => {
+    assertOne(codes(rule([flow], schema.columns.slice(0, 3))), /^error column_undeclared: .*details/);
+    const declared = schema.columns.map(({ name, type }) => ({ name, type: name === 'details' ? 'string' : type }));
+    const problems = codes(rule([flow], declared));
+    assert.match(problems[0] ?? '', /^error column_type: .*details as string.*dynamic/);
+    assert.match(problems[1] ?? '', /^error table_column_type: .*details is dynamic.*string/);
+  });
+
+  test('a wider number is no problem, a narrower one is', () => {
+    const column = (type: string) =>
+      schema.columns.map((one) => (one.name === 'count' ? { name: 'count', type } : one));
+    const wide: TableSchema = {
+      ...schema,
+      columns: schema.columns.map((one) => (one.name === 'count' ? { ...one, type: 'int' } : one)),
+    };
+    assert.deepEqual(compareRule({ rule: rule(), stream, schema: wide, table }), []);
+    assert.match(codes(rule([flow], column('int')))[0] ?? '', /column_type: .*count as int.*long/);
+  });
+
+  test('a column that the table lacks is an error, unless the transformation drops it anyway', () => {
+    const small = { ...table, columns: tableColumns.slice(0, 3) };
+    assertOne(codes(rule(), small), /^error table_column_missing: .*Things_CL.*details/);
+    assertOne(
+      codes(rule([{ ...flow, transformKql: 'source | project-away details' }]), small),
+      /transform_drops_columns/,
+    );
+  });
+
+  test('a stream that no flow takes arrives nowhere', () => {
+    assertOne(codes(rule([{ ...flow, streams: ['Custom-Other_CL'] }])), /^error stream_not_in_flow/);
+  });
+
+  test('another table than ours is a warning, and where it goes is told', () => {
+    const other = rule([{ ...flow, outputStream: 'Custom-Elsewhere_CL' }]);
+    assertOne(codes(other), /^warning other_table: .*Elsewhere_CL.*Things_CL/);
+    assert.deepEqual(targetTables(other, stream), [{ workspaceResourceId: workspace, table: 'Elsewhere_CL' }]);
+    assert.deepEqual(targetTables(rule([flow, flow, { ...flow, destinations: ['gone'] }]), stream).length, 1);
+  });
+
+  test('a transformation is read as far as it can be', () => {
+    const transformed = (transformKql: string) => codes(rule([{ ...flow, transformKql }]));
+    assertOne(
+      transformed('source | project TimeGenerated, title, count'),
+      /^error transform_drops_columns: .*drops details/,
+    );
+    assertOne(
+      transformed('source | extend TimeGenerated = now()'),
+      /^warning transform_changes_rows: .*replaces TimeGenerated/,
+    );
+    assertOne(transformed("source | where title != 'a | b'"), /^warning transform_changes_rows: .*leaves out rows/);
+    assertOne(transformed('source | parse title with * "x" y'), /^warning transform_unchecked: .*parse title/);
+    assertOne(transformed('datatable(a:string)["x"]'), /^warning transform_unchecked/);
+  });
+});
+
+describe('what a transformation does to columns', () => {
+  const columns = ['a', 'b', 'count_1', 'count_2'];
+  const cases: readonly (readonly [string, Partial<ReturnType<typeof effectOfTransform>>])[] = [
+    ['source | project-away count_*', { dropped: ['count_1', 'count_2'] }],
+    ["source | project-away ['a'], b", { dropped: ['a', 'b'] }],
+    ['source | project-rename c = a', { dropped: ['a'] }],
+    ['source | project a, b = tostring(a), count_1, count_2', { dropped: [], replaced: ['b'] }],
+    ['source | extend c = iif(a == "x, y", b, a) | extend d = 1', { dropped: [], replaced: [], unknown: [] }],
+    ["source\n| extend a = strcat(a, '|', b)\n| where isnotempty(b)", { replaced: ['a'], filters: true, unknown: [] }],
+    ['source | summarize count() by a', { unknown: ['summarize count() by a'] }],
+  ];
+  for (const [kql, expected] of cases) {
+    test(kql, () => {
+      const effect = effectOfTransform(kql, columns);
+      assert.deepEqual({ ...effect, ...expected }, effect);
+    });
+  }
+});
+
+test('what is no rule or table is not taken for one', () => {
+  for (const value of [null, [], 'x', {}, { properties: null }, { properties: [] }]) {
+    assert.equal(readDataCollectionRule(value), null);
+    assert.equal(readLogTable(value), null);
+  }
+  const odd = readDataCollectionRule({
+    properties: { streamDeclarations: { [stream]: { columns: [null, { name: 1 }] } }, dataFlows: 'x' },
+  });
+  assert.deepEqual(odd?.streamDeclarations, { [stream]: [] });
+  assert.deepEqual(odd?.dataFlows, []);
+});

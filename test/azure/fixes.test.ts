@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { explainUpload, type UploadContext } from '../../src/azure/fixes.ts';
+import type { CredentialConfig } from '../../src/config/config.ts';
+import type { UploadResult } from '../../src/delivery/ingestion.ts';
+
+const identity = {
+  tenantId: '11111111-1111-4111-8111-111111111111',
+  clientId: '22222222-2222-4222-8222-222222222222',
+  authorityHost: 'https://login.microsoftonline.com',
+  instanceDiscovery: true,
+};
+const secret: CredentialConfig = { ...identity, type: 'secret', clientSecret: 'the-secret-9d2e' };
+const credentials: readonly CredentialConfig[] = [
+  secret,
+  { ...identity, type: 'certificate', certificatePath: '/run/secrets/client.pem' },
+  { ...identity, type: 'workload', tokenFile: '/var/run/secrets/token' },
+  { type: 'managed', clientId: null },
+  { type: 'managed', clientId: identity.clientId },
+];
+const context: UploadContext = {
+  stream: 'Custom-AponoAuditLogs_CL',
+  streamVariable: 'LOGS_INGESTION_STREAM_AUDIT',
+  ruleId: 'dcr-0123456789abcdef0123456789abcdef',
+  endpoint: 'https://dcr-x.westeurope-1.ingest.monitor.azure.com',
+  credential: secret,
+};
+
+function answered(status: number, code: string | null = null, message: string | null = null): UploadResult {
+  return { type: 'answered', status, code, message, retryAfter: null, clientRequestId: 'the-request-id' };
+}
+
+function unanswered(message: string): UploadResult {
+  return { type: 'unanswered', reason: 'network', message, clientRequestId: 'the-request-id' };
+}
+
+function noToken(refused: boolean, aadsts: string | null, message = 'said so'): UploadResult {
+  return { type: 'no_token', refused, aadsts, message };
+}
+
+test('each failure names what to change', () => {
+  const cases: readonly (readonly [UploadResult, readonly RegExp[]])[] = [
+    [answered(400, 'InvalidStream'), [/LOGS_INGESTION_STREAM_AUDIT/, /streamDeclarations/, /Custom-AponoAuditLogs_CL/]],
+    [answered(400, 'Other'), [/DATA_COLLECTION_RULE_RESOURCE_ID/, /DCRLogErrors/]],
+    [answered(401), [/AZURE_CLOUD/, /AZURE_TENANT_ID/, /clock/]],
+    [
+      answered(403, 'OperationFailed'),
+      [/Monitoring Metrics Publisher/, /az role assignment create/, /30 minutes/, /22222222/],
+    ],
+    [answered(404, 'NotFound'), [/DATA_COLLECTION_RULE_ID/, /immutableId/, /LOGS_INGESTION_ENDPOINT/]],
+    [answered(307), [/Redirects/, /LOGS_INGESTION_ENDPOINT/]],
+    [answered(407), [/HTTPS_PROXY/]],
+    [noToken(true, 'AADSTS7000215'), [/AZURE_CLIENT_SECRET is wrong/, /"Value"/]],
+    [noToken(true, 'AADSTS7000222'), [/AZURE_CLIENT_SECRET has expired/]],
+    [noToken(true, 'AADSTS700016'), [/AZURE_CLIENT_ID/, /AZURE_TENANT_ID/]],
+    [noToken(true, 'AADSTS90002'), [/AZURE_TENANT_ID/]],
+    [noToken(true, 'AADSTS700027'), [/AZURE_CLIENT_CERTIFICATE_PATH/]],
+    [noToken(true, 'AADSTS70021'), [/Federated credentials/, /AZURE_FEDERATED_TOKEN_FILE/]],
+    [noToken(true, 'AADSTS700213'), [/subject/, /Federated credentials/]],
+    [noToken(true, 'AADSTS123456'), [/error\?code=123456/]],
+    [noToken(true, null), [/AZURE_CLIENT_SECRET/]],
+    [
+      noToken(false, null, 'login.microsoftonline.com: ENOTFOUND: getaddrinfo'),
+      [/does not resolve/, /AZURE_AUTHORITY_HOST/],
+    ],
+    [noToken(false, 'AADSTS90033', 'x answered HTTP 503'), [/tried again/]],
+    [unanswered('SELF_SIGNED_CERT_IN_CHAIN: self-signed certificate in certificate chain'), [/NODE_EXTRA_CA_CERTS/]],
+    [unanswered('UNABLE_TO_VERIFY_LEAF_SIGNATURE: unable to verify the first certificate'), [/NODE_EXTRA_CA_CERTS/]],
+    [unanswered('ERR_TLS_CERT_ALTNAME_INVALID: Hostname'), [/another name/]],
+    [unanswered('CERT_HAS_EXPIRED: certificate has expired'), [/clock/]],
+    [unanswered('ENOTFOUND: getaddrinfo ENOTFOUND x'), [/DNS/, /LOGS_INGESTION_ENDPOINT/]],
+    [unanswered('ECONNREFUSED: connect'), [/HTTPS_PROXY/, /443/]],
+    [{ type: 'unanswered', reason: 'timeout', message: 'No answer within 30 s.', clientRequestId: '' }, [/firewall/]],
+  ];
+  for (const [result, patterns] of cases) {
+    const { reason, fix } = explainUpload(result, context);
+    assert.notEqual(reason, '');
+    for (const pattern of patterns) assert.match(fix, pattern, JSON.stringify(result));
+  }
+});
+
+test('a managed identity is not told of variables that it does not use', () => {
+  for (const clientId of [null, identity.clientId]) {
+    const credential: CredentialConfig = { type: 'managed', clientId };
+    for (const result of [
+      answered(401),
+      answered(403),
+      noToken(true, null),
+      noToken(false, null, '169.254.169.254: EHOSTUNREACH'),
+    ]) {
+      const { fix } = explainUpload(result, { ...context, credential });
+      assert.doesNotMatch(fix, /undefined|null/);
+      if (result.type !== 'no_token' || result.refused) assert.doesNotMatch(fix, /AZURE_CLIENT_SECRET|AZURE_TENANT_ID/);
+    }
+  }
+});
+
+test('the request id stands in the reason, success needs no fix, and no text holds the secret', () => {
+  assert.match(explainUpload(answered(403), context).reason, /the-request-id/);
+  assert.equal(explainUpload(answered(204), context).fix, '');
+  for (const credential of credentials) {
+    for (let status = 200; status < 600; status += 1) {
+      const text = JSON.stringify(explainUpload(answered(status), { ...context, credential }));
+      assert.doesNotMatch(text, /the-secret-9d2e|undefined/);
+      if (status >= 300) assert.doesNotMatch(text, /"fix":""/, `${status} has a fix`);
+    }
+    const text = JSON.stringify(explainUpload(noToken(true, null), { ...context, credential }));
+    assert.doesNotMatch(text, /the-secret-9d2e|undefined/);
+  }
+});

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { clouds, resourceManagerScope } from '../../src/azure/clouds.ts';
+import { compareRule, targetTables } from '../../src/azure/compare-columns.ts';
+import { createResourceManager, type ResourceManager } from '../../src/azure/resource-manager.ts';
+import type { Emulator } from '../../src/emulator/emulator.ts';
+import type { TableSchema } from '../../src/sentinel/table.ts';
+import { requestColumns, requestStream, startTestEmulator } from '../support/emulator.ts';
+import { secretCredential, type TestTokensOptions, testTokens } from './support.ts';
+
+const schema: TableSchema = {
+  name: 'AponoAccessRequests_CL',
+  description: '',
+  columns: requestColumns.map((column) => ({ ...column, description: '' })),
+};
+
+function manager(
+  t: TestContext,
+  emulator: Emulator,
+  options: TestTokensOptions & { timeLimitMs?: number } = {},
+): ResourceManager {
+  const { timeLimitMs = 10_000, ...rest } = options;
+  const { tokens } = testTokens(t, emulator, { scope: resourceManagerScope(clouds.public), ...rest });
+  return createResourceManager({ origin: emulator.origin, tokens, timeLimitMs });
+}
+
+test('the rule and its table are read, and agree with our columns', async (t) => {
+  const emulator = await startTestEmulator(t);
+  const arm = manager(t, emulator);
+  const rule = await arm.getDataCollectionRule(emulator.ruleResourceId);
+  assert.ok(rule.type === 'found', JSON.stringify(rule));
+  assert.equal(rule.value.immutableId, emulator.ruleId);
+  assert.equal(rule.value.logsIngestionEndpoint, emulator.origin);
+  assert.equal(rule.value.kind, 'Direct');
+  const targets = targetTables(rule.value, requestStream);
+  assert.deepEqual(targets, [{ workspaceResourceId: emulator.workspaceResourceId, table: 'AponoAccessRequests_CL' }]);
+  const table = await arm.getTable(emulator.workspaceResourceId, 'AponoAccessRequests_CL');
+  assert.ok(table.type === 'found', JSON.stringify(table));
+  assert.equal(table.value.plan, 'Analytics');
+  assert.deepEqual(compareRule({ rule: rule.value, stream: requestStream, schema, table: table.value }), []);
+});
+
+test('a recipe of nine columns is seen to lose all the others', async (t) => {
+  const emulator = await startTestEmulator(t);
+  emulator.setStream(requestStream, requestColumns.slice(0, 9));
+  emulator.setTable('AponoAccessRequests_CL', requestColumns.slice(0, 9));
+  const arm = manager(t, emulator);
+  const rule = await arm.getDataCollectionRule(emulator.ruleResourceId);
+  const table = await arm.getTable(emulator.workspaceResourceId, 'AponoAccessRequests_CL');
+  assert.ok(rule.type === 'found' && table.type === 'found');
+  const problems = compareRule({ rule: rule.value, stream: requestStream, schema, table: table.value });
+  assert.deepEqual(
+    problems.map(({ code, severity }) => [code, severity]),
+    [
+      ['column_undeclared', 'error'],
+      ['table_column_missing', 'error'],
+    ],
+  );
+  for (const { name } of requestColumns.slice(9)) assert.match(problems[0]?.message ?? '', new RegExp(`\\b${name}\\b`));
+});
+
+test('what is missing and what may not be read are told apart', async (t) => {
+  const emulator = await startTestEmulator(t);
+  const arm = manager(t, emulator);
+  assert.equal((await arm.getDataCollectionRule(`${emulator.ruleResourceId}-other`)).type, 'not_found');
+  assert.equal((await arm.getTable(emulator.workspaceResourceId, 'Nothing_CL')).type, 'not_found');
+  emulator.setReaderRole(false);
+  const refused = await arm.getDataCollectionRule(emulator.ruleResourceId);
+  assert.ok(refused.type === 'refused', JSON.stringify(refused));
+  assert.deepEqual([refused.status, refused.code], [403, 'AuthorizationFailed']);
+});
+
+test('a wrong secret, silence, and an answer of something else each have their result', async (t) => {
+  const emulator = await startTestEmulator(t);
+  const wrong = await manager(t, emulator, {
+    credential: secretCredential(emulator, 'wrong-1b2c'),
+  }).getDataCollectionRule(emulator.ruleResourceId);
+  assert.ok(wrong.type === 'no_token' && wrong.refused, JSON.stringify(wrong));
+  assert.equal(wrong.aadsts, 'AADSTS7000215');
+  const arm = manager(t, emulator, { timeLimitMs: 300 });
+  emulator.plan({ target: 'rule', answer: { type: 'hang' } });
+  const silent = await arm.getDataCollectionRule(emulator.ruleResourceId);
+  assert.ok(silent.type === 'unreachable', JSON.stringify(silent));
+  for (const body of ['<h1>Sign in</h1>', '[]', '{"properties":null}']) {
+    emulator.plan({ target: 'rule', answer: { type: 'status', status: 200, body } });
+    const odd = await arm.getDataCollectionRule(emulator.ruleResourceId);
+    assert.ok(odd.type === 'refused' && odd.status === 200, JSON.stringify(odd));
+  }
+  emulator.plan({
+    target: 'rule',
+    answer: { type: 'status', status: 302, headers: { location: `${emulator.origin}/elsewhere` } },
+  });
+  assert.equal((await arm.getDataCollectionRule(emulator.ruleResourceId)).type, 'refused');
+  assert.ok(emulator.requests.every(({ kind }) => kind !== 'other'));
+});
+
+test('a passing failure is tried again', async (t) => {
+  const emulator = await startTestEmulator(t);
+  emulator.plan({ target: 'rule', answer: { type: 'status', status: 503 } });
+  assert.equal((await manager(t, emulator).getDataCollectionRule(emulator.ruleResourceId)).type, 'found');
+});
+
+test('an id cannot lead to another host or carry a query of its own', async (t) => {
+  const emulator = await startTestEmulator(t);
+  const arm = manager(t, emulator);
+  for (const id of ['//elsewhere.invalid/x', '/../../x', '/a?b=c#d', '@elsewhere.invalid']) {
+    const result = await arm.getDataCollectionRule(id);
+    assert.ok(['not_found', 'refused'].includes(result.type), `${id}: ${JSON.stringify(result)}`);
+  }
+});

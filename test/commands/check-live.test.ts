@@ -1,0 +1,215 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { connectAzure } from '../../src/commands/azure-connection.ts';
+import { checkLive } from '../../src/commands/live-check.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import type { Emulator } from '../../src/emulator/emulator.ts';
+import { kinds } from '../../src/kinds/registry.ts';
+import { azureEnv, requestColumns, requestStream, startTestEmulator } from '../support/emulator.ts';
+import { run, secret, spawnCli } from './support.ts';
+
+interface Setup {
+  readonly emulator: Emulator;
+  readonly env: Record<string, string>;
+}
+
+async function setUp(t: TestContext): Promise<Setup> {
+  const emulator = await startTestEmulator(t);
+  return { emulator, env: { ...azureEnv(emulator), APONO_WEBHOOK_SECRET: secret } };
+}
+
+/** The same, with the rule's resource id. */
+function withRule({ emulator, env }: Setup): Record<string, string> {
+  return {
+    ...env,
+    AZURE_RESOURCE_MANAGER_ENDPOINT: emulator.origin,
+    DATA_COLLECTION_RULE_RESOURCE_ID: emulator.ruleResourceId,
+  };
+}
+
+describe('check --live', () => {
+  it('says that all is well after a 204, stores nothing, and tells that columns were not checked', async (t) => {
+    const { emulator, env } = await setUp(t);
+    const { exitCode, stdout } = await run(['check', '--live'], env);
+    assert.equal(exitCode, 0);
+    assert.match(stdout, /^well +stream Custom-AponoAccessRequests_CL \(request\): .*204/m);
+    assert.match(stdout, /^note +columns: columns not checked/m);
+    assert.equal(emulator.rowCount(requestStream), 0);
+    assert.equal(emulator.requests.filter(({ kind }) => kind === 'ingest').length, 1);
+    assert.ok(!stdout.includes(secret) && !stdout.includes(emulator.clientSecret));
+  });
+
+  const faults: [string, (emulator: Emulator) => void, RegExp, RegExp][] = [
+    [
+      '400 InvalidStream',
+      (emulator) => emulator.setStream(requestStream, null),
+      /answered 400/,
+      /Set LOGS_INGESTION_STREAM to/,
+    ],
+    ['403', (emulator) => emulator.setPublisherRole(false), /answered 403/, /Monitoring Metrics Publisher/],
+    ['404', (emulator) => emulator.setRulePresent(false), /answered 404/, /DATA_COLLECTION_RULE_ID is the immutableId/],
+    [
+      'an expired client secret',
+      (emulator) => emulator.setClientSecretExpired(true),
+      /AADSTS7000222/,
+      /AZURE_CLIENT_SECRET/,
+    ],
+    [
+      '401',
+      (emulator) => emulator.plan({ target: 'ingest', answer: { type: 'status', status: 401 }, times: 'forever' }),
+      /answered 401/,
+      /Fix: /,
+    ],
+  ];
+  for (const [what, break_, reason, fix] of faults) {
+    it(`prints what to fix after ${what} and exits 1`, async (t) => {
+      const { emulator, env } = await setUp(t);
+      break_(emulator);
+      const { exitCode, stdout } = await run(['check', '--live'], env);
+      assert.equal(exitCode, 1);
+      const [line = '', fixLine = ''] = stdout.slice(stdout.indexOf('\nerror ') + 1).split('\n');
+      assert.match(line, /^error +stream Custom-AponoAccessRequests_CL \(request\): /);
+      assert.match(line, reason);
+      assert.match(fixLine, fix);
+      assert.ok(!stdout.includes(emulator.clientSecret));
+    });
+  }
+
+  it('prints what to fix when nothing answers', async (t) => {
+    const { emulator, env } = await setUp(t);
+    await emulator.stop();
+    const { exitCode, stdout } = await run(['check', '--live', '--json'], env);
+    assert.equal(exitCode, 1);
+    const result = JSON.parse(stdout);
+    assert.equal(result.ok, false);
+    assert.equal(result.live[0].level, 'error');
+    assert.match(result.live[0].message, /ECONNREFUSED/);
+    assert.notEqual(result.live[0].fix, '');
+  });
+
+  it('asks nothing of Azure when the configuration is wrong', async (t) => {
+    const { emulator, env } = await setUp(t);
+    const { exitCode } = await run(['check', '--live'], { ...env, PORT: 'x' });
+    assert.equal(exitCode, 2);
+    assert.equal(emulator.requestCount, 0);
+  });
+
+  it('works in a process of its own, which then ends by itself', async (t) => {
+    const { emulator, env } = await setUp(t);
+    const folder = mkdtempSync(join(tmpdir(), 'apono-live-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const ca = join(folder, 'ca.pem');
+    writeFileSync(ca, emulator.caPem);
+    const { exitCode, stdout } = await spawnCli(['check', '--live'], { ...env, NODE_EXTRA_CA_CERTS: ca });
+    assert.equal(exitCode, 0);
+    assert.match(stdout, /^well +stream/m);
+  });
+});
+
+describe('check --live with DATA_COLLECTION_RULE_RESOURCE_ID', () => {
+  it('says that all columns pass', async (t) => {
+    const { exitCode, stdout } = await run(['check', '--live'], withRule(await setUp(t)));
+    assert.equal(exitCode, 0);
+    assert.match(stdout, new RegExp(`^well +columns of ${requestStream}: .*all ${requestColumns.length} columns`, 'm'));
+  });
+
+  it('names the columns that the stream does not declare and exits 1', async (t) => {
+    const setup = await setUp(t);
+    setup.emulator.setStream(
+      requestStream,
+      requestColumns.filter(({ name }) => name !== 'justification'),
+    );
+    const { exitCode, stdout } = await run(['check', '--live'], withRule(setup));
+    assert.equal(exitCode, 1);
+    assert.match(stdout, /^well +stream/m);
+    assert.match(stdout, /^error +columns of .*does not declare justification/m);
+  });
+
+  it('names the columns that the table lacks and exits 1', async (t) => {
+    const setup = await setUp(t);
+    setup.emulator.setTable(
+      'AponoAccessRequests_CL',
+      requestColumns.filter(({ name }) => name !== 'event_key'),
+    );
+    const { exitCode, stdout } = await run(['check', '--live'], withRule(setup));
+    assert.equal(exitCode, 1);
+    assert.match(stdout, /^error +columns of .*event_key/m);
+  });
+
+  it('only warns when the identity may not read the rule', async (t) => {
+    const setup = await setUp(t);
+    setup.emulator.setReaderRole(false);
+    const { exitCode, stdout } = await run(['check', '--live'], withRule(setup));
+    assert.equal(exitCode, 0);
+    assert.match(stdout, /^warning columns: columns not checked: .*403/m);
+    assert.match(stdout, /Monitoring Reader/);
+  });
+
+  it('fails when it names another rule than DATA_COLLECTION_RULE_ID does', async (t) => {
+    const setup = await setUp(t);
+    setup.emulator.plan({
+      target: 'ingest',
+      answer: { type: 'status', status: 204 },
+    });
+    const env = { ...withRule(setup), DATA_COLLECTION_RULE_ID: 'dcr-ffffffffffffffffffffffffffffffff' };
+    const { exitCode, stdout } = await run(['check', '--live'], env);
+    assert.equal(exitCode, 1);
+    assert.match(stdout, /^error +columns: .*immutable id/m);
+  });
+
+  it('fails when there is no such rule', async (t) => {
+    const setup = await setUp(t);
+    const id = setup.emulator.ruleResourceId.replace(/[^/]+$/, 'another-rule');
+    const { exitCode, stdout } = await run(['check', '--live'], {
+      ...withRule(setup),
+      DATA_COLLECTION_RULE_RESOURCE_ID: id,
+    });
+    assert.equal(exitCode, 1);
+    assert.match(stdout, /^error +columns: columns not checked: the rule .* could not be read/m);
+  });
+});
+
+describe('a stream of another kind that the rule does not have', () => {
+  const [request] = kinds;
+  assert.ok(request !== undefined);
+  const audit = {
+    ...request,
+    name: 'audit',
+    streamVariable: 'LOGS_INGESTION_STREAM_AUDIT',
+    defaultStream: 'Custom-AponoAuditLogs_CL',
+  };
+
+  for (const [how, extra, level] of [
+    ['by default: a warning', {}, 'warning'],
+    ['named by its variable: an error', { LOGS_INGESTION_STREAM_AUDIT: 'Custom-AponoAuditLogs_CL' }, 'error'],
+  ] as const) {
+    it(how, async (t) => {
+      const { env } = await setUp(t);
+      const both = [request, audit];
+      const { config } = loadConfig({ ...env, ...extra }, both);
+      assert.ok(config !== null);
+      const connection = connectAzure(config, { write: () => {} });
+      t.after(() => connection.close());
+      const findings = await checkLive({ config, kinds: both, ...connection });
+      assert.deepEqual(
+        findings.map(({ level }) => level),
+        ['well', level, 'note'],
+      );
+      assert.match(findings[1]?.fix ?? '', /LOGS_INGESTION_STREAM_AUDIT/);
+    });
+  }
+
+  it('switched off: not asked for', async (t) => {
+    const { env, emulator } = await setUp(t);
+    const { config } = loadConfig({ ...env, LOGS_INGESTION_STREAM_AUDIT: 'off' }, [request, audit]);
+    assert.ok(config !== null);
+    const connection = connectAzure(config, { write: () => {} });
+    t.after(() => connection.close());
+    const findings = await checkLive({ config, kinds: [request, audit], ...connection });
+    assert.equal(findings.length, 2);
+    assert.equal(emulator.requests.filter(({ kind }) => kind === 'ingest').length, 1);
+  });
+});

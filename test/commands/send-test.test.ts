@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { createTestEvent } from '../../src/commands/test-event.ts';
+import { requestKind } from '../../src/kinds/request/kind.ts';
+import { TEST_REQUEST_ID_PREFIX } from '../../src/kinds/request/test-events.ts';
+import { secret, withEdge } from '../http/edge.ts';
+import { startStandIn } from './stand-in.ts';
+import { run, spawnCli } from './support.ts';
+
+const env = { APONO_WEBHOOK_SECRET: secret };
+
+describe('send-test', () => {
+  it('sends one event to the service on PORT, prints its answer and exits 0', async () => {
+    await withEdge({}, async ({ port, received }) => {
+      const { exitCode, stdout, stderr } = await spawnCli(['send-test'], { ...env, PORT: String(port) });
+      assert.equal(stderr, '');
+      assert.equal(exitCode, 0);
+      assert.match(stdout, /^http_status: 200$/m);
+      assert.match(stdout, /^status: accepted$/m);
+      assert.match(stdout, /^event_id: v1-abc$/m);
+      assert.match(stdout, /^duplicate: false$/m);
+      assert.equal(received.length, 1);
+      const body: unknown = JSON.parse(Buffer.from(received[0]?.bytes ?? []).toString());
+      assert.deepEqual(requestKind.validate(body), []);
+      assert.ok(!stdout.includes(secret));
+    });
+  });
+
+  it('sends another event each time', async () => {
+    await withEdge({}, async ({ port, received }) => {
+      const options = ['send-test', '--url', `http://127.0.0.1:${port}/apono/webhook`];
+      await run(options, env);
+      await run(options, env);
+      const ids = received.map(({ bytes }) => JSON.parse(Buffer.from(bytes).toString()).data.id);
+      assert.equal(new Set(ids).size, 2);
+      for (const id of ids) assert.ok(id.startsWith(TEST_REQUEST_ID_PREFIX));
+    });
+  });
+
+  it('prints JSON when asked to', async () => {
+    await withEdge({}, async ({ port }) => {
+      const { stdout } = await run(['send-test', '--json'], { ...env, PORT: String(port) });
+      const answer = JSON.parse(stdout);
+      assert.equal(answer.accepted, true);
+      assert.equal(answer.http_status, 200);
+      assert.equal(answer.event_id, 'v1-abc');
+    });
+  });
+
+  it('prints title, detail and code of a refusal on stderr and exits 1', async () => {
+    await withEdge({}, async ({ port, received }) => {
+      const wrong = { APONO_WEBHOOK_SECRET: 'another-secret-of-24-char', PORT: String(port) };
+      const { exitCode, stdout, stderr } = await run(['send-test'], wrong);
+      assert.equal(exitCode, 1);
+      assert.equal(stdout, '');
+      assert.match(stderr, /^http_status: 401$/m);
+      for (const name of ['title', 'detail', 'code']) assert.match(stderr, new RegExp(`^${name}: \\S`, 'm'));
+      assert.ok(!stderr.includes('another-secret'));
+      assert.equal(received.length, 0);
+    });
+  });
+
+  it('exits 1 when the outbox is full', async () => {
+    await withEdge({ receive: async () => ({ outcome: 'full' }) }, async ({ port }) => {
+      const { exitCode, stderr } = await run(['send-test'], { ...env, PORT: String(port) });
+      assert.equal(exitCode, 1);
+      assert.match(stderr, /^http_status: 503$/m);
+    });
+  });
+
+  it('exits 1 when nobody listens', async () => {
+    let port = 0;
+    await withEdge({}, async (edge) => {
+      port = edge.port;
+    });
+    const { exitCode, stderr } = await run(['send-test'], { ...env, PORT: String(port) });
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /ECONNREFUSED/);
+  });
+
+  it('never shows the secret, even when what answers sends it back', async (t) => {
+    const port = await startStandIn(t, (request, response) => {
+      const title = `You said ${request.headers.authorization}`;
+      response.writeHead(400, { 'content-type': 'application/problem+json' }).end(JSON.stringify({ title }));
+    });
+    for (const options of [[], ['--json']]) {
+      const { exitCode, stdout, stderr } = await run(['send-test', ...options], { ...env, PORT: String(port) });
+      assert.equal(exitCode, 1);
+      assert.match(stdout + stderr, /You said Bearer \*\*\*/);
+      assert.ok(!(stdout + stderr).includes(secret));
+    }
+  });
+
+  it('does not follow a redirect with the secret', async (t) => {
+    let followed = 0;
+    const elsewhere = await startStandIn(t, (_, response) => {
+      followed += 1;
+      response.end();
+    });
+    const port = await startStandIn(t, (_, response) => {
+      response.writeHead(307, { location: `http://127.0.0.1:${elsewhere}/` }).end('<html>moved</html>');
+    });
+    const { exitCode, stderr } = await run(['send-test'], { ...env, PORT: String(port) });
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /^http_status: 307$/m);
+    assert.match(stderr, /no answer of apono-sentinel/);
+    assert.equal(followed, 0);
+  });
+
+  it('takes a 200 of something else for no success', async (t) => {
+    for (const body of ['', 'OK', '[]', '{}', '{"status":"ok"}']) {
+      const port = await startStandIn(t, (_, response) => response.end(body));
+      assert.equal((await run(['send-test'], { ...env, PORT: String(port) })).exitCode, 1, body);
+    }
+  });
+
+  it('exits 2 without a secret or with a URL that is none', async () => {
+    const { exitCode, stderr } = await run(['send-test', '--url', 'ftp://x'], { APONO_WEBHOOK_SECRET: 'short' });
+    assert.equal(exitCode, 2);
+    assert.match(stderr, /^APONO_WEBHOOK_SECRET: .*\n--url: .*\n2 problems/);
+    for (const url of ['', 'apono', 'https://me:pw@host/apono/webhook']) {
+      assert.equal((await run(['send-test', '--url', url], env)).exitCode, 2, url);
+    }
+  });
+});
+
+describe('the test event', () => {
+  it('is a valid request event whose rows are marked as a test', () => {
+    const nowMs = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
+    const value = JSON.parse(JSON.stringify(createTestEvent(nowMs, 'ab12cd34ef56ab12')));
+    assert.equal(requestKind.mismatch(value), null);
+    assert.deepEqual(requestKind.validate(value), []);
+    const meta = { receivedAt: nowMs, bodyForm: 'json', feed: null } as const;
+    const plan = requestKind.plan({ eventId: 'v1-x', value, meta });
+    assert.equal(plan.rowCount, 1);
+    const [sized] = [...plan.rows([0, 1])];
+    const columns = sized?.row ?? {};
+    assert.equal(columns['is_test'], true);
+    assert.equal(columns['request_friendly_id'], 'TEST-AB12CD');
+    assert.equal(columns['requester_name'], 'Apono Sentinel test');
+    assert.match(String(columns['event_time']), /^2026-01-02T03:04:05\.678/);
+  });
+});

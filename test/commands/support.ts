@@ -1,0 +1,62 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { runCli } from '../../src/commands/cli.ts';
+import type { CommandContext } from '../../src/commands/context.ts';
+
+export const secret = 'correct-horse-battery';
+
+/** Variables with which `check` has nothing to complain about. */
+export const validEnv: Readonly<Record<string, string>> = {
+  APONO_WEBHOOK_SECRET: secret,
+  LOGS_INGESTION_ENDPOINT: 'https://apono-a1b2.westeurope-1.ingest.monitor.azure.com',
+  DATA_COLLECTION_RULE_ID: 'dcr-0123456789abcdef0123456789abcdef',
+};
+
+export interface Run {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+type Env = Readonly<Record<string, string>>;
+
+/** Runs a command in this process, which trusts the emulators that its tests start. */
+export async function run(args: readonly string[], env: Env = {}): Promise<Run> {
+  const stdout: string[] = [];
+  const stderr: string[] = [];
+  const context: CommandContext = {
+    env,
+    stdout: { write: (text) => stdout.push(text) },
+    stderr: { write: (text) => stderr.push(text) },
+    version: '1.2.3',
+    onSignal: () => () => {},
+    exitNow: (code) => {
+      throw new Error(`exitNow(${code}) in a command that does not run on`);
+    },
+  };
+  const exitCode = await runCli(args, context);
+  return { exitCode, stdout: stdout.join(''), stderr: stderr.join('') };
+}
+
+export const mainFile = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+/** Runs the real command line in a process of its own, with these variables and no others of ours. */
+export function spawnCli(args: readonly string[], env: Env = {}): Promise<Run> {
+  const child = spawn(process.execPath, [mainFile, ...args], {
+    env: { PATH: process.env['PATH'], ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 60_000,
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (exitCode) => resolve({ exitCode, stdout, stderr }));
+  });
+}

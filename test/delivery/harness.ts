@@ -1,0 +1,214 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+import { pino } from 'pino';
+import { createReceiver } from '../../src/apono/receive.ts';
+import { clouds, ingestionScope } from '../../src/azure/clouds.ts';
+import { createCredential } from '../../src/azure/credential.ts';
+import { explainUpload } from '../../src/azure/fixes.ts';
+import { createIngestion } from '../../src/azure/ingestion.ts';
+import { createTokenCache } from '../../src/azure/token-cache.ts';
+import type { CredentialConfig } from '../../src/config/config.ts';
+import { createDelivery, type Delivery } from '../../src/delivery/delivery.ts';
+import type { Ingestion } from '../../src/delivery/ingestion.ts';
+import { logObserver } from '../../src/delivery/log-observer.ts';
+import type { DeliveryObserver, Hold, UploadEvent } from '../../src/delivery/observer.ts';
+import type { Emulator, EmulatorOptions, RecordedRequest } from '../../src/emulator/emulator.ts';
+import type { Received } from '../../src/http/receiver.ts';
+import type { WebhookKind } from '../../src/kinds/kind.ts';
+import { kinds as allKinds } from '../../src/kinds/registry.ts';
+import type { OutboxStats } from '../../src/outbox/port.ts';
+import { openSqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
+import type { Row } from '../../src/sentinel/row.ts';
+import { requestStream, startTestEmulator } from '../support/emulator.ts';
+import { eventually } from '../support/eventually.ts';
+import { type ManualClock, manualClock } from '../support/manual-clock.ts';
+
+export const FLUSH_MS = 1_000;
+
+export interface DeliveryFixture {
+  readonly emulator: Emulator;
+  /** Of outbox, tokens, ingestion and delivery. It starts now, since the emulator's tokens live by the real time. */
+  readonly clock: ManualClock;
+  readonly delivery: Delivery;
+  /** What delivery told its observer, in order. */
+  readonly uploads: UploadEvent[];
+  readonly retries: { failures: number; delayMs: number }[];
+  readonly holds: Hold[];
+  readonly reminders: Hold[];
+  readonly ended: Hold[];
+  readonly buried: { eventId: string; rows: number; code: string }[];
+  readonly logLines: Record<string, unknown>[];
+  send(body: string): Promise<Received>;
+  /** As `send`, and lets the time for company pass until delivery has begun to send. */
+  sendAndFlush(body: string): Promise<Received>;
+  /** Uploads under way. */
+  inFlight(): number;
+  stats(): Promise<OutboxStats>;
+  waiting(): Promise<number>;
+  /** Requests to Logs Ingestion so far. */
+  calls(): RecordedRequest[];
+  rows(stream?: string): readonly Row[];
+}
+
+export interface DeliveryFixtureOptions {
+  readonly emulator?: Partial<EmulatorOptions>;
+  readonly kinds?: readonly WebhookKind[];
+  readonly streams?: Readonly<Record<string, string>>;
+  /** For the jitter; default 1 − ε, so that delays are whole. */
+  readonly random?: () => number;
+  readonly autoStart?: boolean;
+}
+
+/** Emulator, SQLite outbox, token cache, the SDK's client and delivery, as the service puts them together. */
+export async function startDelivery(t: TestContext, options: DeliveryFixtureOptions = {}): Promise<DeliveryFixture> {
+  const emulator = await startTestEmulator(t, options.emulator);
+  const clock = manualClock(Date.now());
+  const logLines: Record<string, unknown>[] = [];
+  const log = pino({ level: 'debug' }, { write: (line: string) => void logLines.push(JSON.parse(line)) });
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-test-'));
+  const outbox = await openSqliteOutbox({
+    dataDir,
+    maxBytes: 1 << 30,
+    clock,
+    log,
+    onFatal: (error) => assertNever(error),
+  });
+  const { tenantId, clientId, clientSecret, ruleId, origin } = emulator;
+  const credential: CredentialConfig = {
+    type: 'secret',
+    tenantId,
+    clientId,
+    clientSecret,
+    authorityHost: origin,
+    instanceDiscovery: false,
+  };
+  const cloud = clouds.public;
+  const tokens = createTokenCache({
+    createCredential: () => createCredential(credential),
+    scope: ingestionScope(cloud),
+    clock,
+    log,
+  });
+  const recorder = recordingObserver(logObserver(log));
+  const kinds = options.kinds ?? allKinds;
+  const streams = options.streams ?? { request: requestStream };
+  const ingestion = createIngestion({ endpoint: origin, ruleId, cloud, tokens, clock });
+  let inFlight = 0;
+  const counted: Ingestion = {
+    async upload(...args) {
+      inFlight++;
+      return ingestion.upload(...args).finally(() => inFlight--);
+    },
+  };
+  const delivery = createDelivery({
+    kinds,
+    streams,
+    outbox,
+    ingestion: counted,
+    explain: (result, stream) => explainUpload(result, { stream, ruleId, endpoint: origin, credential }),
+    clock,
+    random: options.random ?? (() => 1 - Number.EPSILON),
+    observer: recorder.observer,
+    flushIntervalMs: FLUSH_MS,
+  });
+  const receive = createReceiver({ outbox, kinds, streams, escaping: 'auto', clock, log, onStored: delivery.notify });
+  if (options.autoStart !== false) {
+    delivery.start();
+    // The look at what waited over a restart is over when it begins to wait.
+    await eventually(() => clock.timerCount > 0);
+  }
+  t.after(async () => {
+    await delivery.stop(AbortSignal.abort());
+    await outbox.close();
+    tokens.close();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+  const send = (body: string) => receive({ bytes: Buffer.from(body), feed: null });
+  const fixture: DeliveryFixture = {
+    emulator,
+    clock,
+    delivery,
+    ...recorder,
+    logLines,
+    send,
+    async sendAndFlush(body) {
+      const before = recorder.uploads.length;
+      const received = await send(body);
+      if (received.outcome === 'accepted' && received.events.every((event) => event.duplicate)) return received;
+      await advanceUntil(fixture, FLUSH_MS, () => inFlight > 0 || recorder.uploads.length > before);
+      return received;
+    },
+    inFlight: () => inFlight,
+    stats: () => outbox.stats(),
+    waiting: async () => Object.values((await outbox.stats()).waiting).reduce((sum, { count }) => sum + count, 0),
+    calls: () => emulator.requests.filter((request) => request.kind === 'ingest'),
+    rows: (stream = requestStream) => emulator.rows(stream),
+  };
+  return fixture;
+}
+
+/**
+ * Lets the clock go on, a little at a time, until the condition holds: for waits whose exact time does not matter. It
+ * stands still while an upload is under way, which would reach its time limit else.
+ */
+export async function advanceUntil(
+  { clock, inFlight }: DeliveryFixture,
+  stepMs: number,
+  condition: () => boolean | Promise<boolean>,
+): Promise<void> {
+  await eventually(async () => {
+    if (await condition()) return true;
+    if (inFlight() === 0) clock.advance(stepMs);
+    return false;
+  });
+}
+
+function recordingObserver(next: DeliveryObserver) {
+  const uploads: UploadEvent[] = [];
+  const retries: { failures: number; delayMs: number }[] = [];
+  const holds: Hold[] = [];
+  const reminders: Hold[] = [];
+  const ended: Hold[] = [];
+  const buried: { eventId: string; rows: number; code: string }[] = [];
+  const both =
+    <E>(list: E[], forward: (event: E) => void) =>
+    (event: E) => {
+      list.push(event);
+      forward(event);
+    };
+  const observer: DeliveryObserver = {
+    ...next,
+    uploaded: both(uploads, next.uploaded),
+    retryScheduled: (event) => {
+      retries.push(event);
+      next.retryScheduled(event);
+    },
+    held: both(holds, next.held),
+    stillHeld: both(reminders, next.stillHeld),
+    holdEnded: both(ended, next.holdEnded),
+    buried: (event) => {
+      buried.push(event);
+      next.buried(event);
+    },
+  };
+  return { observer, uploads, retries, holds, reminders, ended, buried };
+}
+
+function assertNever(error: Error): never {
+  throw error;
+}
+
+/** A request event; `data` comes on top of what makes it this one. */
+export function requestEvent(id: string, data: object = {}): string {
+  return JSON.stringify({ event_type: 'RequestGranted', event_time: Date.now() / 1000, data: { id, ...data } });
+}
+
+export function units(count: number, name = 'resource'): object {
+  const accessUnits = Array.from({ length: count }, (_, index) => ({
+    resource: { id: `${name}-${index}`, name: `${name} ${index}` },
+    permission: { id: 'READ', name: 'READ' },
+  }));
+  return { access_groups: [{ integration: { id: 'i', type: 't', name: 'n' }, access_units: accessUnits }] };
+}

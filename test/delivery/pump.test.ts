@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { WebhookKind } from '../../src/kinds/kind.ts';
+import { requestKind } from '../../src/kinds/request/kind.ts';
+import { requestColumns, requestStream } from '../support/emulator.ts';
+import { eventually } from '../support/eventually.ts';
+import { advanceUntil, FLUSH_MS, requestEvent, startDelivery, units } from './harness.ts';
+
+test('a row waits for company for FLUSH_INTERVAL_MS, then all go in one call', async (t) => {
+  const f = await startDelivery(t);
+  await f.send(requestEvent('r-1'));
+  f.clock.advance(FLUSH_MS - 1);
+  await f.send(requestEvent('r-2'));
+  await f.send(requestEvent('r-3'));
+  assert.equal(f.calls().length, 0);
+  f.clock.advance(1);
+  await eventually(async () => (await f.waiting()) === 0);
+  assert.deepEqual(
+    f.calls().map(({ rowCount }) => rowCount),
+    [3],
+  );
+});
+
+test('a full call goes at once, without the clock moving', async (t) => {
+  const f = await startDelivery(t);
+  await f.send(requestEvent('r-1', { ...units(1000), justification: 'x'.repeat(1000) }));
+  await eventually(() => f.calls().length >= 2);
+  await eventually(async () => (await f.waiting()) === 0);
+  assert.equal(f.rows().length, 1000);
+});
+
+test('no call is over 950,000 bytes, and every row of 10,000 arrives once', async (t) => {
+  const f = await startDelivery(t);
+  const received = await f.send(requestEvent('r-1', units(10_000)));
+  assert.equal(received.outcome, 'accepted');
+  await eventually(async () => (await f.waiting()) === 0);
+  assert.ok(f.calls().every(({ decompressedBytes }) => (decompressedBytes ?? 0) <= 950_000));
+  assert.ok(
+    f.calls().some(({ decompressedBytes }) => (decompressedBytes ?? 0) > 900_000),
+    'calls are filled',
+  );
+  assert.deepEqual(
+    f
+      .rows()
+      .map((row) => Number(row['access_unit_index']))
+      .sort((a, b) => a - b),
+    Array.from({ length: 10_000 }, (_, i) => i),
+  );
+});
+
+test('with a backlog up to four calls are under way at once, while Azure fails only one', async (t) => {
+  const f = await startDelivery(t, { autoStart: false });
+  for (let i = 0; i < 8; i++) await f.send(requestEvent(`r-${i}`, { ...units(500), justification: 'x'.repeat(900) }));
+  f.emulator.plan({ target: 'ingest', answer: { type: 'hang' }, times: 4 });
+  f.delivery.start();
+  await f.emulator.waitFor(() => f.calls().length === 4);
+  assert.equal(f.uploads.length, 0, 'all four are under way');
+  f.clock.advance(30_000);
+  await eventually(() => f.retries.length === 1);
+  f.emulator.plan({ target: 'ingest', answer: { type: 'hang' }, times: 4 });
+  const before = f.calls().length;
+  await advanceUntil(f, 250, () => f.calls().length > before);
+  f.clock.advance(30_000);
+  await eventually(() => f.retries.length === 2);
+  assert.equal(f.calls().length, before + 1);
+  f.emulator.clearPlan();
+  await advanceUntil(f, 1_000, async () => (await f.waiting()) === 0);
+  assert.equal(new Set(f.rows().map((row) => row['row_id'])).size, 4_000);
+});
+
+test('ranges that were delivered before a setback are not sent again', async (t) => {
+  const f = await startDelivery(t);
+  const isLate = (row: Readonly<Record<string, unknown>>) => Number(row['access_unit_index']) >= 5_000;
+  f.emulator.plan({ target: 'ingest', times: 3, matchesRow: isLate, answer: { type: 'status', status: 503 } });
+  await f.send(requestEvent('r-1', units(9_000)));
+  await eventually(() => f.retries.length > 0);
+  const delivered = f.rows().length;
+  assert.ok(delivered > 0 && delivered < 9_000);
+  await advanceUntil(f, 1_000, async () => (await f.waiting()) === 0);
+  assert.equal(f.rows().length, 9_000, 'none twice');
+});
+
+test('a hold of one stream leaves the others going, and their rows never share a call', async (t) => {
+  const other: WebhookKind = {
+    ...requestKind,
+    name: 'other',
+    mismatch: (value) => (value['event_type'] === 'OtherEvent' ? null : 'it is no other event'),
+  };
+  const request: WebhookKind = {
+    ...requestKind,
+    mismatch: (value) => (other.mismatch(value) === null ? 'it is another' : requestKind.mismatch(value)),
+  };
+  const f = await startDelivery(t, {
+    kinds: [request, other],
+    streams: { request: requestStream, other: 'Custom-Other_CL' },
+    emulator: { streams: { [requestStream]: requestColumns, 'Custom-Other_CL': requestColumns } },
+  });
+  f.emulator.plan({
+    target: 'ingest',
+    stream: requestStream,
+    times: 'forever',
+    answer: { type: 'status', status: 403 },
+  });
+  const otherEvent = (id: string) => requestEvent(id).replace('RequestGranted', 'OtherEvent');
+  await f.send(requestEvent('r-1'));
+  await f.send(otherEvent('o-1'));
+  await advanceUntil(f, 100, () => f.delivery.holds().length === 1 && f.rows('Custom-Other_CL').length === 1);
+  await f.send(otherEvent('o-2'));
+  await advanceUntil(f, 100, () => f.rows('Custom-Other_CL').length === 2);
+  assert.equal(f.delivery.holds()[0]?.stream, requestStream);
+  assert.equal((await f.stats()).waiting['request']?.count, 1);
+  f.emulator.clearPlan();
+  await advanceUntil(f, 1_000, () => f.rows().length === 1);
+});
+
+test('a mapper that throws buries its event and nobody else’s', async (t) => {
+  const broken: WebhookKind = {
+    ...requestKind,
+    plan(event) {
+      const plan = requestKind.plan(event);
+      const isBroken = JSON.stringify(event.value).includes('"break-me"');
+      // As a defect would show: accepted, then fails when its rows are made.
+      return {
+        ...plan,
+        *rows(range) {
+          for (const row of plan.rows(range)) {
+            if (isBroken && row.row['access_unit_index'] === 2) throw new TypeError('defect');
+            yield row;
+          }
+        },
+        measure: () => 1,
+      };
+    },
+  };
+  const f = await startDelivery(t, { kinds: [broken] });
+  await f.send(requestEvent('r-1'));
+  await f.send(requestEvent('break-me', units(5)));
+  await f.sendAndFlush(requestEvent('r-2'));
+  await eventually(async () => (await f.waiting()) === 0);
+  assert.equal(f.rows().length, 4);
+  assert.deepEqual(
+    f.buried.map(({ rows, code }) => [rows, code]),
+    [[3, 'mapping_failed']],
+  );
+  assert.equal((await f.stats()).dead.count, 1);
+});
+
+test('a row that no call can hold is a dead letter, the rest of its event is delivered', async (t) => {
+  const huge: WebhookKind = {
+    ...requestKind,
+    plan(event) {
+      const plan = requestKind.plan(event);
+      return {
+        ...plan,
+        *rows(range) {
+          for (const { row, bytes } of plan.rows(range))
+            yield row['access_unit_index'] === 1 ? { row, bytes: 2_000_000 } : { row, bytes };
+        },
+      };
+    },
+  };
+  const f = await startDelivery(t, { kinds: [huge] });
+  await f.sendAndFlush(requestEvent('r-1', units(3)));
+  await eventually(async () => (await f.waiting()) === 0);
+  assert.deepEqual(
+    f.rows().map((row) => row['access_unit_index']),
+    [0, 2],
+  );
+  assert.deepEqual(
+    f.buried.map(({ rows, code }) => [rows, code]),
+    [[1, 'row_too_large']],
+  );
+});
+
+test('stopping finishes the call that is under way and gives back what was not sent', async (t) => {
+  const f = await startDelivery(t);
+  f.emulator.plan({ target: 'ingest', answer: { type: 'pass', delayMs: 200 } });
+  await f.sendAndFlush(requestEvent('r-1'));
+  await f.emulator.waitFor(() => f.calls().length === 1);
+  await f.delivery.stop(new AbortController().signal);
+  assert.equal(f.rows().length, 1);
+  assert.equal(await f.waiting(), 0);
+});
+
+test('stopping without time gives back the call that is under way', async (t) => {
+  const f = await startDelivery(t);
+  f.emulator.plan({ target: 'ingest', answer: { type: 'hang' } });
+  await f.sendAndFlush(requestEvent('r-1'));
+  await f.emulator.waitFor(() => f.calls().length === 1);
+  const abort = new AbortController();
+  const stopped = f.delivery.stop(abort.signal);
+  abort.abort();
+  await stopped;
+  assert.equal(await f.waiting(), 1);
+});
+
+test('the same event sent twice makes one set of rows', async (t) => {
+  const f = await startDelivery(t);
+  const body = requestEvent('r-1', units(3));
+  await f.sendAndFlush(body);
+  await eventually(async () => (await f.waiting()) === 0);
+  const again = await f.sendAndFlush(body);
+  assert.ok(again.outcome === 'accepted' && again.events[0]?.duplicate);
+  assert.equal(await f.waiting(), 0);
+  assert.equal(f.rows().length, 3);
+  assert.equal(f.calls().length, 1);
+});
