@@ -1,16 +1,13 @@
-import { randomBytes } from 'node:crypto';
-import { type Clock, systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import type { Row } from '../sentinel/row.ts';
 import { makeCertificate } from './certificate.ts';
 import type { DeclaredColumn } from './columns.ts';
 import { FaultPlan, type FaultStep, type FaultTarget } from './faults.ts';
 import { type RecordedRequest, RequestLog } from './requests.ts';
-import { startServer } from './server.ts';
-import { type AzureState, tableOf } from './state.ts';
-import { RowStore } from './store.ts';
+import { type RunningServer, startServer } from './server.ts';
+import { type AzureState, initialState } from './state.ts';
 import { summary } from './summary.ts';
 import { switches } from './switches.ts';
-import { TokenStore } from './tokens.ts';
 import { Waiters } from './waiters.ts';
 
 export type { DeclaredColumn } from './columns.ts';
@@ -118,19 +115,35 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   const plan = new FaultPlan();
   const waiters = new Waiters();
   const host = options.host ?? '127.0.0.1';
-  const name = anyOrLoopback.has(host) ? 'localhost' : host;
+  const name = reachedByLocalhost.has(host) ? 'localhost' : host;
   const hostNames = [...new Set(['localhost', '127.0.0.1', '::1', name, ...(options.hostNames ?? [])])];
   const certificate = await makeCertificate(hostNames);
   const changed = (): void => waiters.notify();
   const server = await startServer({ state, plan, log, certificate, hostNames, changed }, host, options.port ?? 0);
   const origin = `https://${name.includes(':') ? `[${name}]` : name}:${server.port}`;
+  return emulatorOf({ state, plan, log, waiters, server, origin, caPem: certificate.caPem });
+}
+
+const reachedByLocalhost = new Set(['localhost', '127.0.0.1', '::1', '0.0.0.0', '::']);
+
+interface Parts {
+  readonly state: AzureState;
+  readonly plan: FaultPlan;
+  readonly log: RequestLog;
+  readonly waiters: Waiters;
+  readonly server: RunningServer;
+  readonly origin: string;
+  readonly caPem: string;
+}
+
+function emulatorOf({ state, plan, log, waiters, server, origin, caPem }: Parts): Emulator {
   const emulator: Emulator = {
     ...identity(state),
     ...switches(state),
     origin,
     identityEndpoint: `${origin}/msi/token`,
     port: server.port,
-    caPem: certificate.caPem,
+    caPem,
     get clientSecret() {
       return state.clientSecret;
     },
@@ -147,54 +160,17 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     get remainingPlan() {
       return plan.remaining;
     },
-    waitFor: (predicate, timeoutMs = 10_000) =>
-      waiters.wait(
-        () => predicate(emulator),
-        timeoutMs,
-        () => new EmulatorTimeoutError(`not so within ${timeoutMs} ms\n${summary(emulator, state.store.counts())}`),
-      ),
-    stop: async () => {
+    waitFor(predicate, timeoutMs = 10_000) {
+      const timedOut = (): Error =>
+        new EmulatorTimeoutError(`not so within ${timeoutMs} ms\n${summary(emulator, state.store.counts())}`);
+      return waiters.wait(() => predicate(emulator), timeoutMs, timedOut);
+    },
+    async stop() {
       waiters.close(new Error('the emulator was stopped'));
       await server.stop();
     },
   };
   return emulator;
-}
-
-/** What localhost reaches. */
-const anyOrLoopback = new Set(['localhost', '127.0.0.1', '::1', '0.0.0.0', '::']);
-
-const subscriptionId = '33333333-3333-4333-8333-333333333333';
-const resourceGroup = `/subscriptions/${subscriptionId}/resourceGroups/rg-sentinel/providers`;
-
-function initialState(options: EmulatorOptions): AzureState {
-  const clock = options.clock ?? systemClock;
-  const ruleId = options.ruleId ?? `dcr-${'0123456789abcdef'.repeat(2)}`;
-  if (!/^dcr-[0-9a-f]{32}$/.test(ruleId)) throw new RangeError(`ruleId must be dcr- and 32 hex digits, is ${ruleId}`);
-  const store = new RowStore(options.maxStoredBytes ?? 256 * 1_048_576);
-  const streams = new Map(Object.entries(options.streams));
-  for (const stream of streams.keys()) store.declare(stream);
-  return {
-    clock,
-    tokens: new TokenStore(clock),
-    store,
-    tenantId: options.tenantId ?? '11111111-1111-4111-8111-111111111111',
-    clientId: options.clientId ?? '22222222-2222-4222-8222-222222222222',
-    clientSecret: options.clientSecret ?? randomBytes(30).toString('base64url'),
-    secretExpired: false,
-    ruleId,
-    ruleResourceId: `${resourceGroup}/Microsoft.Insights/dataCollectionRules/dcr-apono`,
-    workspaceResourceId: `${resourceGroup}/Microsoft.OperationalInsights/workspaces/law-sentinel`,
-    identityHeader: randomBytes(16).toString('hex'),
-    tokenLifetimeSeconds: options.tokenLifetimeSeconds ?? 3600,
-    refreshInSeconds: options.refreshInSeconds ?? null,
-    publisherRole: true,
-    readerRole: true,
-    rulePresent: true,
-    streams,
-    tables: new Map([...streams].map(([stream, columns]) => [tableOf(stream), columns])),
-    transforms: new Map(),
-  };
 }
 
 function identity(state: AzureState) {

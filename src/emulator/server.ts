@@ -5,15 +5,16 @@ import type { Call } from './call.ts';
 import type { ServerCertificate } from './certificate.ts';
 import { token as entraToken, openid } from './entra.ts';
 import { type FaultAnswer, type FaultPlan, labelOf } from './faults.ts';
-import { ingest, ingestHeaders } from './ingest.ts';
+import { ingest } from './ingest.ts';
 import { managedIdentity } from './managed_identity.ts';
 import { maxCallBytes, readPayload } from './payload.ts';
+import { replyFor, withHeaders } from './planned.ts';
 import type { OpenRequest, RequestLog } from './requests.ts';
 import { rule, table } from './resource_manager.ts';
 import { routeOf } from './route.ts';
 import type { AzureState } from './state.ts';
 import type { PresentedToken } from './tokens.ts';
-import { azureError, Connections, jsonReply, type Reply, readBody, send, sendPart } from './wire.ts';
+import { azureError, Connections, type Reply, readBody, send, sendPart } from './wire.ts';
 
 const maxFormBytes = 65_536;
 
@@ -36,8 +37,7 @@ export interface RunningServer {
 /** Rejects when the address cannot be listened on. */
 export async function startServer(parts: ServerParts, host: string, port: number): Promise<RunningServer> {
   const connections = new Connections();
-  const delays = new Set<() => void>();
-  const exchange = new Exchange(parts, connections, delays);
+  const exchange = new Exchange(parts, connections);
   const server = createServer(
     // Azure keeps idle connections for minutes; Node's 5 s would cut them under a client that is about to use one.
     {
@@ -63,7 +63,6 @@ export async function startServer(parts: ServerParts, host: string, port: number
       exchange.stopped = true;
       server.close(() => resolve());
       connections.destroyAll();
-      for (const cancel of delays) cancel();
     });
     return stopped;
   };
@@ -74,15 +73,13 @@ export async function startServer(parts: ServerParts, host: string, port: number
 class Exchange {
   readonly #parts: ServerParts;
   readonly #connections: Connections;
-  readonly #delays: Set<() => void>;
   port = 0;
   /** Nothing is answered any more. */
   stopped = false;
 
-  constructor(parts: ServerParts, connections: Connections, delays: Set<() => void>) {
+  constructor(parts: ServerParts, connections: Connections) {
     this.#parts = parts;
     this.#connections = connections;
-    this.#delays = delays;
   }
 
   /** Never rejects. */
@@ -189,17 +186,15 @@ class Exchange {
     return token;
   }
 
-  /** Ends early when the client goes away or the emulator stops. */
+  /** Ends early when the client goes away or the emulator stops: then the connection closes. */
   #delay(delayMs: number, res: ServerResponse): Promise<void> {
     return new Promise((resolve) => {
       let cancel = (): void => {};
       const done = (): void => {
         cancel();
-        this.#delays.delete(done);
         res.off('close', done);
         resolve();
       };
-      this.#delays.add(done);
       res.once('close', done);
       cancel = this.#parts.state.clock.setTimer(delayMs, done);
     });
@@ -225,27 +220,4 @@ function describe(request: OpenRequest, req: IncomingMessage, stream: string | n
   const id =
     req.headers['x-ms-client-request-id'] ?? req.headers['client-request-id'] ?? query.get('client-request-id');
   request.clientRequestId = id?.toString().slice(0, 128) ?? null;
-}
-
-function replyFor(answer: FaultAnswer, proper: Reply | null): Reply {
-  if (answer.type === 'status') return planned(answer);
-  return proper ?? azureError(503, 'ServiceUnavailable', 'The service is unavailable.');
-}
-
-function planned(answer: FaultAnswer & { type: 'status' }): Reply {
-  const { status, body, headers = {} } = answer;
-  if (body === undefined) return { status, headers, body: null, errorCode: null };
-  if (typeof body === 'string') return { status, headers, body, errorCode: null };
-  return jsonReply(status, body as object, { headers, ...errorCodeOf(body) });
-}
-
-function errorCodeOf(body: unknown): { errorCode?: string } {
-  const error = typeof body === 'object' && body !== null && 'error' in body ? body.error : null;
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : error;
-  return typeof code === 'string' ? { errorCode: code } : {};
-}
-
-function withHeaders(reply: Reply, call: Call): Reply {
-  const usual = call.request.kind === 'token' || call.request.kind === 'openid' ? {} : ingestHeaders(call);
-  return { ...reply, headers: { ...usual, ...reply.headers } };
 }
