@@ -21,7 +21,8 @@ export function sendAnswer(exchange: Exchange, answer: Answer, limits: EdgeLimit
   const bytes = Buffer.from(JSON.stringify(answer.body));
   response.statusCode = answer.status;
   for (const [name, value] of Object.entries(answer.headers ?? {})) response.setHeader(name, value);
-  response.setHeader('Content-Type', `${answer.contentType}; charset=utf-8`);
+  // JSON has no charset parameter: it is UTF-8 (RFC 8259, 11).
+  response.setHeader('Content-Type', answer.contentType);
   response.setHeader('Content-Length', bytes.length);
   response.setHeader('Cache-Control', 'no-store');
   if (!bodyIsOutstanding(request)) {

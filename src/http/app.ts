@@ -90,13 +90,15 @@ function configure(app: Express, trustProxy: AppOptions['webhook']['trustProxy']
   app.set('trust proxy', Array.isArray(trustProxy) ? [...trustProxy] : trustProxy);
 }
 
-/** Nothing that is answered here is ever to be shown as a page. */
+/** Nothing that is answered here is ever to be shown as a page. Subdomains are not this service's to speak for. */
 function securityHeaders(): RequestHandler {
   return helmet({
     contentSecurityPolicy: {
       useDefaults: false,
       directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
     },
+    frameguard: { action: 'deny' },
+    strictTransportSecurity: { includeSubDomains: false },
   });
 }
 

@@ -6,10 +6,7 @@ export interface ProblemCodeInfo {
   readonly remedy: string;
 }
 
-/**
- * Every code that this folder answers with. The codes of quarantined bodies (400 and 422 with `"quarantined": true`)
- * are those of apono/receive.ts.
- */
+/** Every code that this folder answers with by itself. */
 export const problemCodes = {
   body_not_decompressible: {
     status: 400,
@@ -117,3 +114,65 @@ export const problemCodes = {
 } as const satisfies Readonly<Record<string, ProblemCodeInfo>>;
 
 export type ProblemCode = keyof typeof problemCodes;
+
+const toBeReplayed = 'The body is kept in quarantine and can be replayed once the cause is gone.';
+
+/** The codes of bodies that apono/receive.ts put into quarantine: `"quarantined": true` in the answer. */
+export const quarantineCodes = {
+  body_not_json: {
+    status: 400,
+    title: 'The body is not JSON',
+    meaning: `The body is not JSON, even after the repair of what templates break. ${toBeReplayed}`,
+    remedy: 'Compare the body template in Apono with the output of `template`.',
+  },
+  nested_too_deep: {
+    status: 422,
+    title: 'The body is nested too deeply',
+    meaning: `The JSON is nested deeper than any event is. ${toBeReplayed}`,
+    remedy: 'Look at what sends it: Apono does not send such bodies.',
+  },
+  no_event: {
+    status: 422,
+    title: 'The body holds no event',
+    meaning: 'The body is an empty list.',
+    remedy: 'Correct the body template in Apono.',
+  },
+  unknown_kind: {
+    status: 422,
+    title: 'The body is of no kind of event that is known here',
+    meaning: `No kind of webhook has the members that this body has; \`errors\` says what speaks against each. ${toBeReplayed}`,
+    remedy: 'Compare the body template in Apono with the output of `template`, or update this service.',
+  },
+  schema_mismatch: {
+    status: 422,
+    title: 'The body does not fit the schema of its kind',
+    meaning: `A member is missing or of the wrong type; \`errors\` says which. ${toBeReplayed}`,
+    remedy: 'Correct the body template in Apono, or update this service.',
+  },
+  stream_off: {
+    status: 422,
+    title: 'Events of this kind are turned off',
+    meaning: `The variable that names the stream of this kind is \`off\`. ${toBeReplayed}`,
+    remedy: 'Set the variable to a stream of the data collection rule, or remove the webhook in Apono.',
+  },
+  too_many_rows: {
+    status: 422,
+    title: 'The event makes too many rows',
+    meaning: `The event has more access units than one event may have. ${toBeReplayed}`,
+    remedy: 'Split the access request in Apono.',
+  },
+  too_many_bytes: {
+    status: 422,
+    title: 'The event makes too many bytes of rows',
+    meaning: `The rows of the event together are larger than those of one event may be. ${toBeReplayed}`,
+    remedy: 'Split the access request in Apono, or shorten what is repeated in each of its rows.',
+  },
+  mapping_failed: {
+    status: 422,
+    title: 'The event could not be made into rows',
+    meaning: `A defect of this service: the event is valid, and its rows could not be made. ${toBeReplayed}`,
+    remedy: 'Report it with the request_id, and replay the event after an update.',
+  },
+} as const satisfies Readonly<Record<string, ProblemCodeInfo>>;
+
+export type QuarantineCode = keyof typeof quarantineCodes;

@@ -1,5 +1,5 @@
 import type { Answer } from './answer.ts';
-import { type ProblemCode, problemCodes } from './problem-codes.ts';
+import { type ProblemCode, type ProblemCodeInfo, problemCodes, quarantineCodes } from './problem-codes.ts';
 
 /** Apono shows answers to its admins: what comes of a body's content is cut to these. */
 const maxDetailLength = 500;
@@ -62,10 +62,15 @@ export function quarantined(
   return new HttpProblem({
     code: refusal.code,
     status,
-    title: status === 400 ? 'The body is not JSON' : 'The body is not an event that is known here',
+    title: quarantineTitle(refusal.code),
     detail: shorten(refusal.detail),
     members: { quarantined: true, ...(errors && { errors }) },
   });
+}
+
+function quarantineTitle(code: string): string {
+  const known: Readonly<Record<string, ProblemCodeInfo>> = quarantineCodes;
+  return Object.hasOwn(known, code) ? (known[code]?.title ?? '') : 'The body could not be understood';
 }
 
 /** RFC 9457. `type` is a name, not an address: docs/errors.md is where the codes are explained. */

@@ -38,7 +38,7 @@ export function createServer(options: ServerOptions): WebhookServer {
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     connections.opened(request, response);
-    if (stopped !== null) response.setHeader('Connection', 'close');
+    if (stopped !== null) connections.announceClose();
     response.once('close', () => {
       connections.closed(request.socket, response);
       // An answer that had gone out as keep-alive when the stop began leaves its connection behind.
@@ -49,6 +49,8 @@ export function createServer(options: ServerOptions): WebhookServer {
   server.on('request', onRequest);
   // Without this listener Node asks for the body by itself, before the secret was looked at.
   server.on('checkContinue', onRequest);
+  // An expectation that nobody knows may be ignored (RFC 9110, 10.1.1); Node would answer it past the app.
+  server.on('checkExpectation', onRequest);
 
   async function stop(limitMs: number): Promise<void> {
     const { clock } = options;
@@ -111,7 +113,7 @@ interface Connections {
   opened(request: IncomingMessage, response: ServerResponse): void;
   closed(socket: Socket, response: ServerResponse): void;
   last(socket: Socket): OpenExchange | undefined;
-  /** Every answer that has not begun will say that its connection ends. */
+  /** The last answer under way on each connection will say that it ends, if it has not begun. */
   announceClose(): void;
   /** `unused`: nothing ever came; `idle`: no request is under way. How many were closed. */
   destroy(which: 'unused' | 'idle' | 'all'): number;
@@ -119,22 +121,20 @@ interface Connections {
 
 /** Node closes by itself only connections that are idle between two requests. */
 function trackConnections(server: http.Server): Connections {
-  const open = new Map<Socket, Set<OpenExchange>>();
+  const open = new Map<Socket, Map<ServerResponse, IncomingMessage>>();
   server.on('connection', (socket) => {
-    open.set(socket, new Set());
+    open.set(socket, new Map());
     socket.once('close', () => open.delete(socket));
   });
   return {
-    opened: (request, response) => void open.get(request.socket)?.add({ request, response }),
-    closed(socket, response) {
-      const exchanges = open.get(socket);
-      for (const exchange of exchanges ?? []) if (exchange.response === response) exchanges?.delete(exchange);
+    opened: (request, response) => void open.get(request.socket)?.set(response, request),
+    closed: (socket, response) => void open.get(socket)?.delete(response),
+    last(socket) {
+      const [response, request] = [...(open.get(socket) ?? [])].at(-1) ?? [];
+      return response && request && { request, response };
     },
-    last: (socket) => [...(open.get(socket) ?? [])].at(-1),
     announceClose() {
-      for (const { response } of [...open.values()].flatMap((exchanges) => [...exchanges])) {
-        if (!response.headersSent) response.setHeader('Connection', 'close');
-      }
+      for (const exchanges of open.values()) announceCloseOf([...exchanges.keys()]);
     },
     destroy(which) {
       const chosen = [...open].filter(([socket, exchanges]) => {
@@ -145,6 +145,14 @@ function trackConnections(server: http.Server): Connections {
       return chosen.length;
     },
   };
+}
+
+/** Not the earlier ones of pipelined requests: Node closes behind the first that says so, and the others got no answer. */
+function announceCloseOf(responses: readonly ServerResponse[]): void {
+  for (const response of responses.filter(({ headersSent }) => !headersSent)) {
+    if (response === responses.at(-1)) response.setHeader('Connection', 'close');
+    else response.removeHeader('Connection');
+  }
 }
 
 /** One line a minute, not one a connection. */

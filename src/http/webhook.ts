@@ -48,8 +48,7 @@ export function createWebhook(options: WebhookOptions): (exchange: Exchange) => 
     const reservation = inFlight.reserve(declaredBytes(request));
     if (reservation === null) throw tooBusy();
     try {
-      // The server answers every other expectation by itself, and HTTP/1.0 knows none.
-      if (request.headers.expect !== undefined && request.httpVersion === '1.1') response.writeContinue();
+      if (expectsContinue(request)) response.writeContinue();
       const bytes = await readBody(request, { decoder, limits, clock, reservation });
       record.bodyBytes = bytes.length;
       const feedHeaders = request.headersDistinct['x-apono-feed'];
@@ -60,6 +59,11 @@ export function createWebhook(options: WebhookOptions): (exchange: Exchange) => 
       reservation.release();
     }
   };
+}
+
+/** Whether the caller waits for leave to send its body. HTTP/1.0 knows no such thing. */
+function expectsContinue({ headers, httpVersion }: Exchange['request']): boolean {
+  return httpVersion === '1.1' && headers.expect?.trim().toLowerCase() === '100-continue';
 }
 
 async function admit({ request, response, record }: Exchange, options: WebhookOptions): Promise<void> {

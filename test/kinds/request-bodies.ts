@@ -132,7 +132,8 @@ const template = JSON.stringify(
   1,
 );
 
-const everyScript =
+/** Text that has every reason to be damaged on the way. */
+export const everyScript =
   'English, Ελληνικά, Русский, العربية, עברית, हिन्दी, ไทย, 中文, 日本語, 한국어, ქართული, 🧑🏽‍💻👨‍👩‍👧, z̷̐a̴͝l̶̛g̵o̷, \u202eRTL\u202c, tab\t, nul\u0000, bell\u0007, quote " \\ /';
 
 export const requestBodies: Readonly<Record<string, string>> = {

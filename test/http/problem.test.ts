@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { problem, quarantined } from '../../src/http/problem.ts';
+import { type ProblemCode, problemCodes, quarantineCodes } from '../../src/http/problem-codes.ts';
+
+test('every code says what it means and what to do, under a name of its own', () => {
+  const all = [...Object.entries(problemCodes), ...Object.entries(quarantineCodes)];
+  assert.equal(new Set(all.map(([code]) => code)).size, all.length);
+  for (const [code, { status, title, meaning, remedy }] of all) {
+    assert.match(code, /^[a-z]+(_[a-z]+)*$/);
+    assert.ok(status >= 400 && status < 600);
+    for (const text of [meaning, remedy]) assert.match(text, /^[A-Z].*\.$/, code);
+    assert.match(title, /^[A-Z].*[^.]$/, code);
+  }
+});
+
+test('a problem made without a detail says what to do', () => {
+  for (const code of Object.keys(problemCodes) as ProblemCode[]) {
+    const made = problem(code);
+    assert.equal(made.status, problemCodes[code].status);
+    assert.ok(made.message.endsWith(problemCodes[code].remedy));
+  }
+});
+
+test('a code of quarantine that no table has is answered all the same', () => {
+  for (const code of ['new_code', 'constructor', '__proto__']) {
+    const made = quarantined(422, { code, detail: 'why' });
+    assert.equal(made.code, code);
+    assert.equal(made.title, 'The body could not be understood');
+    assert.deepEqual(made.members, { quarantined: true });
+  }
+});

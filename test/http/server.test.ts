@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { createServer as createNetServer } from 'node:net';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  assertProblem,
+  condition,
+  count,
+  head,
+  heldReceiver,
+  openRaw,
+  post,
+  send,
+  startEdge,
+  webhook,
+  withEdge,
+} from './edge.ts';
+
+describe('start', () => {
+  test('rejects when the port is taken', async () => {
+    const other = createNetServer();
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const address = other.address();
+    assert.ok(address !== null && typeof address === 'object');
+    await assert.rejects(startEdge({ port: address.port }), { code: 'EADDRINUSE' });
+    await new Promise((resolve) => other.close(resolve));
+  });
+
+  test('rejects for a host that is not of this machine', async () => {
+    await assert.rejects(startEdge({ host: '203.0.113.1' }), { code: 'EADDRNOTAVAIL' });
+  });
+});
+
+describe('requests on one connection', () => {
+  test('pipelined webhooks are answered in their order', async () => {
+    await withEdge({}, async ({ port, received }) => {
+      const raw = openRaw(port);
+      const bodies = Array.from({ length: 50 }, (_, index) => 'x'.repeat(index + 1));
+      raw.socket.write(bodies.map((body) => head([`Content-Length: ${body.length}`]) + body).join(''));
+      const text = await raw.until(/"rows":50,[\s\S]*"rows":50,/);
+      const rows = [...text.matchAll(/"rows":(\d+),"duplicate":false,"data"/g)].map(([, number]) => Number(number));
+      assert.deepEqual(
+        rows,
+        bodies.map(({ length }) => length),
+      );
+      assert.equal(received.length, 50);
+      raw.socket.destroy();
+    });
+  });
+
+  test('a refused request in the middle does not disturb the others', async () => {
+    await withEdge({}, async ({ port }) => {
+      const raw = openRaw(port);
+      const refused = `POST /apono/webhook HTTP/1.1\r\nHost: a\r\nContent-Length: ${webhook.length}\r\n\r\n${webhook}`;
+      raw.socket.write(webhook + refused + webhook);
+      const text = await raw.until(/200 OK[\s\S]*401 [\s\S]*200 OK[\s\S]*\}\}$/);
+      assert.equal(count(text, /HTTP\/1\.1 /g), 3, 'a body is not taken for a request');
+      raw.socket.destroy();
+    });
+  });
+
+  test('what is malformed behind a webhook does not take its answer away', async () => {
+    const held = heldReceiver();
+    await withEdge({ receive: held.receive }, async ({ port }) => {
+      const raw = openRaw(port);
+      raw.socket.write(`${webhook}this is no request\r\n\r\n`);
+      await condition(() => held.waiting === 1);
+      raw.socket.write('nor is this\r\n\r\n');
+      held.release();
+      await raw.closed;
+      assert.match(raw.text(), /^HTTP\/1\.1 200 /);
+      assert.equal(count(raw.text(), /HTTP\/1\.1 /g), 1);
+    });
+  });
+
+  test('a caller that ends its side behind the request still gets the answer', async () => {
+    const held = heldReceiver();
+    await withEdge({ receive: held.receive }, async ({ port }) => {
+      const raw = openRaw(port);
+      raw.socket.end(webhook);
+      await condition(() => held.waiting === 1);
+      // Behind a round trip the server has seen the end as well.
+      await send(port, { method: 'GET', path: '/livez' });
+      held.release();
+      await raw.closed;
+      assert.match(raw.text(), /^HTTP\/1\.1 200 [\s\S]*\}\}$/);
+    });
+  });
+
+  test('HTTP/1.0 is answered and closed', async () => {
+    await withEdge({}, async ({ port }) => {
+      const raw = openRaw(port);
+      raw.socket.write(`${head(['Content-Length: 2'], 'POST', '1.0')}{}`);
+      await raw.closed;
+      assert.match(raw.text(), /^HTTP\/1\.1 200 [\s\S]*\}\}$/);
+    });
+  });
+
+  test('an offer to upgrade is not taken up, and the webhook is', async () => {
+    await withEdge({}, async ({ port }) => {
+      const raw = openRaw(port);
+      raw.socket.write(`${head(['Content-Length: 2', 'Connection: Upgrade', 'Upgrade: h2c'])}{}`);
+      assert.match(await raw.until(/\}\}$/), /^HTTP\/1\.1 200 /);
+      raw.socket.destroy();
+    });
+  });
+});
+
+describe('what is no HTTP', () => {
+  const malformed: [string, string, number][] = [
+    ['garbage', 'hello\r\n\r\n', 400],
+    ['TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 400],
+    ['no Host', 'POST /apono/webhook HTTP/1.1\r\nContent-Length: 0\r\n\r\n', 400],
+    ['two lengths', head(['Content-Length: 2', 'Content-Length: 3']), 400],
+    ['a length and chunks', head(['Content-Length: 2', 'Transfer-Encoding: chunked']), 400],
+    ['a negative length', head(['Content-Length: -1']), 400],
+    ['a length that is no number', head(['Content-Length: 0x10']), 400],
+    ['a length beyond counting', head(['Content-Length: 99999999999999999999999']), 400],
+    ['a chunk size that is none', `${head(['Transfer-Encoding: chunked'])}zz\r\n`, 400],
+    ['a line break inside a header', head(['X-A: b\n c']), 400],
+    ['too many bytes of headers', head([`X-Long: ${'x'.repeat(20_000)}`]), 431],
+    ['too many headers', head(Array.from({ length: 5_000 }, (_, index) => `X-${index}: y`)), 431],
+  ];
+  for (const [name, bytes, status] of malformed) {
+    test(`${name} is ${status}, and the connection ends`, async () => {
+      await withEdge({ limits: { lingerMs: 50 } }, async ({ port, received }) => {
+        const raw = openRaw(port);
+        raw.socket.write(Buffer.from(bytes, 'latin1'));
+        await raw.closed;
+        assert.ok(raw.text().startsWith(`HTTP/1.1 ${status} `), raw.text());
+        assert.equal(count(raw.text(), /HTTP\/1\.1 /g), 1);
+        assert.equal(received.length, 0);
+        assert.equal((await post(port, '{}')).status, 200);
+      });
+    });
+  }
+});
+
+test('requests with any bytes turned leave the server as it was', async () => {
+  await withEdge({ limits: { lingerMs: 10 } }, async ({ port, logs }) => {
+    const whole = Buffer.from(`${head(['Transfer-Encoding: chunked', 'Expect: x'])}2\r\n{}\r\n0\r\n\r\n`, 'latin1');
+    const change = fc.tuple(fc.nat(whole.length - 1), fc.nat(255));
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 4 }), async (changes) => {
+        const bytes = Buffer.from(whole);
+        for (const [index, byte] of changes) bytes.writeUInt8(byte, index);
+        const raw = openRaw(port);
+        raw.socket.end(bytes);
+        await raw.closed;
+        assert.match(raw.text(), /^(HTTP\/1\.1 (200|400|401|404|405|413|415|431) [\s\S]*)?$/);
+      }),
+      { numRuns: 300 },
+    );
+    assert.deepEqual(
+      logs().filter(({ level }) => level === 'error'),
+      [],
+    );
+    assert.equal((await post(port, '{}')).status, 200);
+  });
+});
+
+describe('time limits', () => {
+  const limits = { headersTimeoutMs: 150, requestTimeoutMs: 300, lingerMs: 50 };
+
+  test('headers that do not come to an end are 408', async () => {
+    await withEdge({ limits }, async ({ port }) => {
+      const raw = openRaw(port);
+      raw.socket.write('POST /apono/webhook HTTP/1.1\r\nHost: a\r\nX-Slow: ');
+      await raw.closed;
+      assert.match(raw.text(), /^HTTP\/1\.1 408 /);
+    });
+  });
+
+  test('a connection on which nothing ever came is closed without a word', async () => {
+    await withEdge({ limits }, async ({ port }) => {
+      const raw = openRaw(port);
+      await raw.closed;
+      assert.equal(raw.text(), '');
+    });
+  });
+
+  test('the server’s own limit ends a body too, should ours not', async () => {
+    await withEdge({ limits }, async ({ port, received, records }) => {
+      const raw = openRaw(port);
+      raw.socket.write(`${head(['Content-Length: 100'])}x`);
+      await raw.closed;
+      assert.match(raw.text(), /^HTTP\/1\.1 408 /);
+      await condition(() => records.length === 1);
+      assert.equal(records[0]?.status, null);
+      assert.equal(received.length, 0);
+    });
+  });
+
+  test('a connection stays open for longer than proxies keep theirs', async () => {
+    await withEdge({}, async ({ port }) => {
+      const raw = openRaw(port);
+      raw.socket.write(webhook);
+      const text = await raw.until(/\}\}$/);
+      assert.match(text, /Connection: keep-alive/);
+      assert.ok(Number(/Keep-Alive: timeout=(\d+)/.exec(text)?.[1]) > 120);
+      raw.socket.destroy();
+    });
+  });
+});
+
+test('beyond the limit connections are refused, and the log says so once', async () => {
+  await withEdge({ limits: { maxConnections: 2 } }, async ({ port, logs }) => {
+    const open = [openRaw(port), openRaw(port)];
+    for (const raw of open) {
+      raw.socket.write(webhook);
+      await raw.until(/\}\}$/);
+    }
+    for (let more = 0; more < 3; more += 1) await openRaw(port).closed;
+    assert.equal(logs().filter((line) => line['max_connections'] === 2).length, 1);
+    for (const raw of open) raw.socket.destroy();
+  });
+});
+
+test('1,000 idle connections do not keep a webhook from its answer', async () => {
+  await withEdge({}, async ({ port }) => {
+    const idle = Array.from({ length: 1_000 }, () => openRaw(port));
+    await Promise.all(idle.map(({ socket }) => new Promise((resolve) => socket.once('connect', resolve))));
+    assert.equal((await post(port, '{}')).status, 200);
+    assertProblem(await send(port), 401, 'secret_missing');
+    for (const { socket } of idle) socket.destroy();
+  });
+});

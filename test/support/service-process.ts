@@ -1,0 +1,98 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import process from 'node:process';
+import { createInterface } from 'node:readline';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Emulator } from '../../src/emulator/emulator.ts';
+import { azureEnv } from './emulator.ts';
+
+export const SECRET = 'a-secret-for-the-tests';
+
+export interface ServiceProcess {
+  readonly port: number;
+  readonly child: ChildProcess;
+  /** Everything it logged, parsed where it is JSON. */
+  readonly logs: Record<string, unknown>[];
+  readonly stdout: () => string;
+  /** Resolves with exit code or signal when it has ended. */
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+  url(pathname: string): string;
+  post(body: string | Uint8Array, headers?: Record<string, string>): Promise<Response>;
+}
+
+export interface ServiceFiles {
+  readonly folder: string;
+  readonly dataDir: string;
+  readonly caFile: string;
+}
+
+/** A folder for the data and the CA of the emulator, kept over restarts and removed after the test. */
+export async function serviceFiles(t: TestContext, emulator: Emulator): Promise<ServiceFiles> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-service-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const caFile = path.join(folder, 'ca.pem');
+  await writeFile(caFile, emulator.caPem);
+  return { folder, dataDir: path.join(folder, 'data'), caFile };
+}
+
+export function serviceEnv(emulator: Emulator, files: ServiceFiles): Record<string, string | undefined> {
+  return {
+    PATH: process.env['PATH'],
+    HOST: '127.0.0.1',
+    PORT: '0',
+    APONO_WEBHOOK_SECRET: SECRET,
+    NODE_EXTRA_CA_CERTS: files.caFile,
+    DATA_DIR: files.dataDir,
+    FLUSH_INTERVAL_MS: '50',
+    ...azureEnv(emulator),
+  };
+}
+
+/** Runs `apono-sentinel serve` as an operator does and waits until it is ready. It is killed after the test. */
+export async function startServiceProcess(
+  t: TestContext,
+  env: Record<string, string | undefined>,
+): Promise<ServiceProcess> {
+  const running = spawnService(t, env);
+  const ready = await Promise.race([running.ready, running.exited.then(() => null)]);
+  if (ready === null) throw new Error(`the service ended before it was ready: ${JSON.stringify(running.logs)}`);
+  const url = (pathname: string) => `http://127.0.0.1:${ready}${pathname}`;
+  return {
+    ...running,
+    port: ready,
+    url,
+    post: (body, headers) =>
+      fetch(url('/apono/webhook'), {
+        method: 'POST',
+        body,
+        headers: { authorization: `Bearer ${SECRET}`, ...headers },
+      }),
+  };
+}
+
+/** The same without waiting: for starts that fail. */
+export function spawnService(t: TestContext, env: Record<string, string | undefined>) {
+  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+  const child = spawn(process.execPath, [main, 'serve'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const logs: Record<string, unknown>[] = [];
+  let stdout = '';
+  child.stdout.on('data', (chunk) => {
+    stdout += String(chunk);
+  });
+  const ready = Promise.withResolvers<number>();
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    const entry = line.startsWith('{') ? (JSON.parse(line) as Record<string, unknown>) : { text: line };
+    logs.push(entry);
+    if (entry['message'] === 'ready') ready.resolve(Number(entry['port']));
+  });
+  const exited = once(child, 'close').then(([code, signal]) => ({ code, signal }));
+  t.after(async () => {
+    child.kill('SIGKILL');
+    await exited;
+  });
+  return { child, logs, stdout: () => stdout, exited, ready: ready.promise };
+}
