@@ -112,7 +112,7 @@ const SETTINGS: readonly Setting[] = [
   // KiB. Identities are spread at random over their tree; this keeps its inner pages at hand.
   { name: 'cache_size', value: -8192 },
   // The log is folded in at 4 MiB, and cut back to 16 MiB after a group of large puts had made it longer (a group is at
-  // most 16 MiB of bodies, transaction.ts). So the log is bounded, and OUTBOX_MAX_BYTES counts the database alone.
+  // most 16 MiB of bodies, turns.ts). So the log is bounded, and OUTBOX_MAX_BYTES counts the database alone.
   { name: 'wal_autocheckpoint', value: 1000 },
   { name: 'journal_size_limit', value: 16 * 1024 * 1024 },
 ];

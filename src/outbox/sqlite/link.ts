@@ -98,7 +98,7 @@ export class WorkerLink {
 
   async #close(): Promise<void> {
     // A worker that is just being started must not be left behind.
-    await this.#starting?.catch(() => undefined);
+    if (this.#state === 'restarting') await this.#starting?.catch(() => undefined);
     const worker = this.#worker;
     if (this.#state === 'running' && worker !== null) {
       this.#state = 'closing';

@@ -23,6 +23,8 @@ export function acquireLock(dataDir: string): OutboxLock {
   try {
     preparePrivateFile(file);
     holder = new DatabaseSync(file, { timeout: PATIENCE_MS });
+    // Nothing is ever written to it, and an empty journal file would stay behind after a kill -9.
+    holder.exec('PRAGMA journal_mode = MEMORY');
     holder.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     holder?.close();

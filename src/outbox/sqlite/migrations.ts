@@ -93,8 +93,8 @@ const MIGRATIONS: readonly string[] = [
     UPDATE counts SET n = n - 1 WHERE state = 'quarantined';
   END;
 
-  -- One row, written to find out whether the store takes writes again.
-  CREATE TABLE write_probe (id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), tried_at INTEGER NOT NULL) STRICT;
+  -- Empty, but while it is tried whether the store takes writes again.
+  CREATE TABLE write_probe (id INTEGER NOT NULL PRIMARY KEY, filler BLOB NOT NULL) STRICT;
   `,
 ];
 

@@ -51,7 +51,9 @@ export async function openSqliteOutbox(options: SqliteOutboxOptions): Promise<Sq
   try {
     const damagedFile = await link.open();
     if (damagedFile !== null) logDamage(log, damagedFile);
-    return createOutbox(link, options, { damagedFile, release: () => lock.release() });
+    const outbox = createOutbox(link, options, { damagedFile, release: () => lock.release() });
+    await outbox.stats(); // so that there are counts to show, should the worker die before anybody asks
+    return outbox;
   } catch (error) {
     lock.release();
     throw toStartError(error, dataDir);
@@ -99,7 +101,7 @@ function createOutbox(link: WorkerLink, { clock }: SqliteOutboxOptions, opened: 
 
   async function stats(): Promise<OutboxStats> {
     try {
-      lastStats = await link.request('stats', { now: clock.now() });
+      lastStats = await link.request('stats', null);
       return lastStats;
     } catch (error) {
       // While the worker is being restarted the last counts are still the best there are.

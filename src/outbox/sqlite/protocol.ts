@@ -34,7 +34,7 @@ export interface Operations {
   put: { args: PutArgs; result: PutOutcome };
   claim: { args: ClaimRequest; result: readonly ClaimedEvent[] };
   settle: { args: SettleArgs; result: readonly SettlementOutcome[] };
-  stats: { args: { readonly now: number }; result: OutboxStats };
+  stats: { args: null; result: OutboxStats };
   prune: { args: { readonly deliveredBefore: number }; result: number };
   /** Comes last: everything that was asked before is done first. The worker ends after its answer. */
   close: { args: null; result: null };

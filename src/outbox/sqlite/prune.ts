@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { describe } from './errors.ts';
 import type { Health } from './health.ts';
+import { emptyLog } from './log.ts';
 import type { GroupCommit } from './transaction.ts';
 
 /** Some milliseconds of work, so that a put that comes meanwhile does not wait longer. */
@@ -39,16 +40,4 @@ export function createPrune(
     if (done) emptyLog(db);
     return { forgotten, done };
   };
-}
-
-/**
- * Folds the write-ahead log in and cuts it to nothing: the bodies that were delivered meanwhile are zeroed in the
- * database, but their text would stay in old pages of the log until something else is written over them.
- */
-export function emptyLog(db: DatabaseSync): void {
-  try {
-    db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
-  } catch {
-    // Whatever is wrong with the disk, nothing is lost: the log stays as it is, and the next write reports it.
-  }
 }

@@ -17,13 +17,15 @@ export interface StatsParts {
   readonly maxBytes: number;
 }
 
-/** `now` is milliseconds since the epoch. Throws when the database cannot be read. */
-export function createStats({ db, group, usage, health, maxBytes }: StatsParts): (now: number) => OutboxStats {
+/** Throws when the database cannot be read. */
+export function createStats({ db, group, usage, health, maxBytes }: StatsParts): () => OutboxStats {
   const counts = db.prepare('SELECT kind, n FROM counts WHERE state = ? AND n > 0');
   const oldestWaiting = db.prepare('SELECT min(received_at) AS at FROM events WHERE kind = ? AND pending_rows > 0');
   const oldestDead = db.prepare('SELECT min(received_at) AS at FROM events WHERE dead_rows > 0');
   const oldestQuarantined = db.prepare('SELECT min(received_at) AS at FROM quarantine');
-  const tryWrite = db.prepare('INSERT OR REPLACE INTO write_probe (id, tried_at) VALUES (1, ?)');
+  // As large as an ordinary webhook: a disk that is full for those may still have room for a byte.
+  const fill = db.prepare(`INSERT INTO write_probe (filler) VALUES (zeroblob(${HEADROOM_BYTES}))`);
+  const clear = db.prepare('DELETE FROM write_probe');
   const headroom = Math.min(HEADROOM_BYTES, Math.floor(maxBytes / 16));
 
   const countsOf = (state: string) => [...eachRow<{ kind: string; n: number }>(counts, state)];
@@ -42,20 +44,26 @@ export function createStats({ db, group, usage, health, maxBytes }: StatsParts):
     );
   }
 
-  function findProblem(now: number, usedBytes: number): string | null {
-    if (health.problem !== null) {
-      const tried = group.run([now], (at) => ({ keep: true, value: tryWrite.run(at) }));
-      if (tried.committed) health.wrote();
-      else health.failed(describe(tried.error));
+  function tryToWrite(): void {
+    for (const statement of [fill, clear]) {
+      const tried = group.run([statement], (each) => ({ keep: true, value: each.run() }));
+      if (tried.committed) continue;
+      health.failed(describe(tried.error));
+      return;
     }
+    health.wrote();
+  }
+
+  function findProblem(usedBytes: number): string | null {
+    if (health.problem !== null) tryToWrite();
     if (health.problem !== null) return health.problem;
     if (usedBytes + headroom <= maxBytes) return null;
     return `the outbox is full: ${usedBytes} of ${maxBytes} bytes are used (OUTBOX_MAX_BYTES)`;
   }
 
-  return (now) => {
+  return () => {
     const usedBytes = usage.usedBytes();
-    const problem = findProblem(now, usedBytes);
+    const problem = findProblem(usedBytes);
     return {
       waiting: waiting(),
       dead: total('dead', oldestDead),

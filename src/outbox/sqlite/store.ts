@@ -4,8 +4,9 @@ import { createClaim } from './claim.ts';
 import { createClaims } from './claims.ts';
 import { describe, isDiskFull } from './errors.ts';
 import { createHealth } from './health.ts';
+import { emptyLog, foldLog } from './log.ts';
 import type { PutArgs, SettleArgs } from './protocol.ts';
-import { createPrune, emptyLog, type PruneChunk } from './prune.ts';
+import { createPrune, type PruneChunk } from './prune.ts';
 import { createPut } from './put.ts';
 import { createSettle } from './settle.ts';
 import { createStats } from './stats.ts';
@@ -23,7 +24,7 @@ export interface Store {
   put(calls: readonly PutArgs[]): readonly (PutOutcome | Error)[];
   settle(calls: readonly SettleArgs[]): readonly (readonly SettlementOutcome[] | Error)[] | Uncommitted;
   claim(request: ClaimRequest): readonly ClaimedEvent[];
-  stats(now: number): OutboxStats;
+  stats(): OutboxStats;
   pruneChunk(deliveredBefore: number): PruneChunk;
   close(): void;
 }
@@ -36,6 +37,14 @@ export function createStore(db: DatabaseSync, maxBytes: number): Store {
   const putOne = createPut(db, usage, maxBytes);
   const settleOne = createSettle(db, claims);
 
+  function failed(error: unknown): string {
+    // Folded in, the log starts over in the room it has: settlements may then go on while the disk is full.
+    if (isDiskFull(error)) foldLog(db);
+    const reason = describe(error);
+    health.failed(reason);
+    return reason;
+  }
+
   return {
     put(calls) {
       const done = group.run(calls, putOne);
@@ -43,8 +52,7 @@ export function createStore(db: DatabaseSync, maxBytes: number): Store {
         if (done.wrote) health.wrote();
         return done.results;
       }
-      const reason = describe(done.error);
-      health.failed(reason);
+      const reason = failed(done.error);
       return calls.map(() => (isDiskFull(done.error) ? { outcome: 'full' } : { outcome: 'unavailable', reason }));
     },
 
@@ -56,9 +64,7 @@ export function createStore(db: DatabaseSync, maxBytes: number): Store {
         return settled;
       });
       if (!done.committed) {
-        const unavailable = describe(done.error);
-        health.failed(unavailable);
-        return { unavailable };
+        return { unavailable: failed(done.error) };
       }
       if (done.wrote) health.wrote();
       // Only now: a claim that ended before its rows were recorded would send them again.

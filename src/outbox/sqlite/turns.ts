@@ -1,0 +1,120 @@
+import { describe } from './errors.ts';
+import type { Operation, Operations, Reply, Request, RequestOf } from './protocol.ts';
+import type { Store } from './store.ts';
+
+/** Bodies in one commit, so that the write-ahead log stays bounded; a single put may be larger. */
+const MAX_GROUP_BYTES = 16 * 1024 * 1024;
+
+interface Pruning {
+  readonly id: number;
+  readonly deliveredBefore: number;
+  forgotten: number;
+}
+
+/**
+ * What waits for the store, and in which order it is served: each turn takes every put that has arrived in one commit,
+ * then every settlement in one commit, then one of the others. So new events go first, and yet a steady stream of them
+ * cannot keep delivery from its share of the turns.
+ */
+export class Turns {
+  readonly #store: Store;
+  readonly #reply: (message: Reply) => void;
+  readonly #puts: RequestOf<'put'>[] = [];
+  readonly #settles: RequestOf<'settle'>[] = [];
+  readonly #others: RequestOf<'claim' | 'stats' | 'prune'>[] = [];
+  #pruning: Pruning | null = null;
+  #closing: RequestOf<'close'> | null = null;
+
+  constructor(store: Store, reply: (message: Reply) => void) {
+    this.#store = store;
+    this.#reply = reply;
+  }
+
+  accept(request: Request): void {
+    if (request.op === 'put') this.#puts.push(request);
+    else if (request.op === 'settle') this.#settles.push(request);
+    else if (request.op === 'close') this.#closing = request;
+    else this.#others.push(request);
+  }
+
+  get isIdle(): boolean {
+    return this.#puts.length + this.#settles.length + this.#others.length === 0 && this.#pruning === null;
+  }
+
+  take(): void {
+    this.#runPuts();
+    this.#runSettles();
+    this.#runOther();
+    this.#runPruning();
+  }
+
+  /** Call when idle. Closes the store when that was asked for, and says whether it did. */
+  closeIfAsked(): boolean {
+    if (this.#closing === null) return false;
+    this.#store.close();
+    this.#answer(this.#closing.id, null);
+    return true;
+  }
+
+  #answer(id: number, value: Operations[Operation]['result']): void {
+    this.#reply({ type: 'answer', id, value });
+  }
+
+  /** An Error is the fault of that call alone. */
+  #answerOrDefect(id: number, result: Operations[Operation]['result'] | Error): void {
+    if (result instanceof Error) this.#reply({ type: 'defect', id, message: result.message });
+    else this.#answer(id, result);
+  }
+
+  #takePuts(): RequestOf<'put'>[] {
+    let bytes = 0;
+    const end = this.#puts.findIndex((request, index) => {
+      bytes += request.args.bytes;
+      return index > 0 && bytes > MAX_GROUP_BYTES;
+    });
+    return this.#puts.splice(0, end === -1 ? this.#puts.length : end);
+  }
+
+  #runPuts(): void {
+    const group = this.#takePuts();
+    if (group.length === 0) return;
+    const results = this.#store.put(group.map((request) => request.args));
+    for (const [index, { id }] of group.entries()) {
+      this.#answerOrDefect(id, results[index] ?? new Error('The group lost a put'));
+    }
+  }
+
+  #runSettles(): void {
+    const group = this.#settles.splice(0);
+    if (group.length === 0) return;
+    const results = this.#store.settle(group.map((request) => request.args));
+    for (const [index, { id }] of group.entries()) {
+      if ('unavailable' in results) this.#reply({ type: 'unavailable', id, reason: results.unavailable });
+      else this.#answerOrDefect(id, results[index] ?? new Error('The group lost a settlement'));
+    }
+  }
+
+  #runOther(): void {
+    const request = this.#others.shift();
+    if (request === undefined) return;
+    try {
+      if (request.op === 'claim') this.#answer(request.id, this.#store.claim(request.args));
+      else if (request.op === 'stats') this.#answer(request.id, this.#store.stats());
+      else if (this.#pruning !== null) this.#others.push(request);
+      else this.#pruning = { id: request.id, deliveredBefore: request.args.deliveredBefore, forgotten: 0 };
+    } catch (error) {
+      this.#reply({ type: 'unavailable', id: request.id, reason: describe(error) });
+    }
+  }
+
+  /** One chunk a turn, so that a put does not wait for the whole. */
+  #runPruning(): void {
+    if (this.#pruning === null) return;
+    const { forgotten, done } = this.#store.pruneChunk(this.#pruning.deliveredBefore);
+    this.#pruning.forgotten += forgotten;
+    // A shutdown does not wait for the rest, which the next prune forgets.
+    if (!done && this.#closing === null) return;
+    this.#answer(this.#pruning.id, this.#pruning.forgotten);
+    this.#pruning = null;
+  }
+}

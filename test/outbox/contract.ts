@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe } from 'node:test';
+import { type ClaimedEvent, type ClaimRequest, type Outbox, OutboxUnavailableError } from '../../src/outbox/port.ts';
+import type { ManualClock } from '../support/manual-clock.ts';
+import { claimContract } from './contract-claim.ts';
+import { lifeContract } from './contract-life.ts';
+import { putContract } from './contract-put.ts';
+import { modelContract } from './model.ts';
+
+/** One open store of an engine. */
+export interface OutboxFixture {
+  /** The one that is open now; another object after `reopen`. */
+  readonly outbox: Outbox;
+  readonly clock: ManualClock;
+  /** Closes it and opens it again, as a restart of the process does. */
+  reopen(): Promise<void>;
+  cleanup(): Promise<void>;
+}
+
+export interface FixtureOptions {
+  /** OUTBOX_MAX_BYTES; without it, large enough for every test. */
+  readonly maxBytes?: number;
+}
+
+export type OpenFixture = (options?: FixtureOptions) => Promise<OutboxFixture>;
+
+/** What the suites see of the fixture of their test. */
+export interface Subject {
+  readonly fixture: OutboxFixture;
+  readonly outbox: Outbox;
+  readonly clock: ManualClock;
+  readonly open: OpenFixture;
+}
+
+/** What port.ts promises, whatever the engine. */
+export function outboxContract(name: string, open: OpenFixture): void {
+  describe(`outbox contract: ${name}`, () => {
+    let fixture: OutboxFixture | null = null;
+    const subject: Subject = {
+      get fixture() {
+        assert(fixture !== null);
+        return fixture;
+      },
+      get outbox() {
+        return this.fixture.outbox;
+      },
+      get clock() {
+        return this.fixture.clock;
+      },
+      open,
+    };
+    beforeEach(async () => {
+      fixture = await open();
+    });
+    afterEach(async () => {
+      await fixture?.cleanup();
+      fixture = null;
+    });
+    putContract(subject);
+    claimContract(subject);
+    lifeContract(subject);
+  });
+  modelContract(name, open);
+}
+
+/** Claims as much as there is, of the kind that samples.ts makes. */
+export function claimAll(outbox: Outbox, over: Partial<ClaimRequest> = {}): Promise<readonly ClaimedEvent[]> {
+  return outbox.claim({ kind: 'request', maxEvents: 1000, maxMappedBytes: Number.MAX_SAFE_INTEGER, ...over });
+}
+
+export async function claimOne(outbox: Outbox): Promise<ClaimedEvent> {
+  const [claimed] = await claimAll(outbox, { maxEvents: 1 });
+  assert(claimed !== undefined, 'an event should be there to be claimed');
+  return claimed;
+}
+
+export const ids = (events: readonly ClaimedEvent[]): string[] => events.map((claimed) => claimed.eventId);
+
+export const isUnavailable = (error: unknown): boolean => error instanceof OutboxUnavailableError;

@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import type { ClaimedEvent, OutboxStats, RowRange } from '../../src/outbox/port.ts';
+import type { OpenFixture, OutboxFixture } from './contract.ts';
+import { event, receivedAt, settlement } from './samples.ts';
+
+/**
+ * Random histories, held against an outbox of three maps: the slow, obvious one that keeps each row by itself.
+ */
+
+type Row = 'pending' | 'delivered' | 'dead';
+
+interface ModelEvent {
+  readonly eventId: string;
+  readonly kind: string;
+  readonly receivedAt: number;
+  readonly seq: number;
+  readonly rows: Row[];
+}
+
+const KINDS = ['request', 'audit'] as const;
+const ROWS_OF = (n: number) => (n % 5) + 1;
+const T = Date.UTC(2026, 0, 2);
+
+class Model {
+  readonly events = new Map<string, ModelEvent>();
+  /** When it was delivered; null while it was not. */
+  readonly identities = new Map<string, number | null>();
+  /** Claims that the test holds, the former ones too: those are stale. */
+  readonly held = new Map<string, ClaimedEvent>();
+  readonly stale: ClaimedEvent[] = [];
+  #seq = 0;
+
+  put(eventId: string, kind: string, receivedAt: number, rowCount: number): boolean {
+    if (this.identities.has(eventId)) return false;
+    this.identities.set(eventId, null);
+    const rows = new Array<Row>(rowCount).fill('pending');
+    this.events.set(eventId, { eventId, kind, receivedAt, seq: this.#seq++, rows });
+    return true;
+  }
+
+  claimable(kind: string): ModelEvent[] {
+    return [...this.events.values()]
+      .filter((each) => each.kind === kind && each.rows.includes('pending') && !this.held.has(each.eventId))
+      .sort((a, b) => a.receivedAt - b.receivedAt || a.seq - b.seq);
+  }
+
+  settle(eventId: string, fate: (row: number) => Row, now: number): void {
+    const { rows } = this.events.get(eventId) ?? assert.fail('settled an event that the model lost');
+    for (const [n, row] of rows.entries()) if (row === 'pending') rows[n] = fate(n);
+    if (rows.every((row) => row === 'delivered')) {
+      this.events.delete(eventId);
+      this.identities.set(eventId, now);
+    }
+  }
+
+  endClaim(eventId: string): void {
+    const claimed = this.held.get(eventId);
+    if (claimed !== undefined) this.stale.push(claimed);
+    this.held.delete(eventId);
+  }
+
+  prune(before: number): number {
+    const old = [...this.identities].filter(([, at]) => at !== null && at < before);
+    for (const [id] of old) this.identities.delete(id);
+    return old.length;
+  }
+}
+
+/** Ranges of the rows for which `has` holds. */
+function rangesOf(rows: readonly Row[], has: (row: Row, n: number) => boolean): RowRange[] {
+  return rows.flatMap((row, n): RowRange[] => (has(row, n) ? [[n, n + 1]] : []));
+}
+
+function expand(ranges: readonly RowRange[]): number[] {
+  return ranges.flatMap(([from, to]) => Array.from({ length: to - from }, (_, n) => from + n));
+}
+
+type Step = (fixture: OutboxFixture, model: Model) => Promise<void>;
+
+const putStep =
+  (numbers: readonly number[], age: number): Step =>
+  async ({ outbox, clock }, model) => {
+    const entries = numbers.map((n) =>
+      receivedAt(`e${n}`, T - age * n, {
+        kind: KINDS[n % 2] ?? 'request',
+        rowCount: ROWS_OF(n),
+        mappedBytes: 100 * ROWS_OF(n),
+      }),
+    );
+    const isNew = entries.map((e) => model.put(e.eventId, e.kind, e.meta.receivedAt, e.rowCount));
+    const put = await outbox.put(entries);
+    assert(put.outcome === 'stored');
+    assert.deepEqual(
+      put.entries.map((entry) => !entry.duplicate),
+      isNew,
+    );
+    clock.advance(1);
+  };
+
+const claimStep =
+  (kindIndex: number, maxEvents: number): Step =>
+  async ({ outbox }, model) => {
+    const kind = KINDS[kindIndex] ?? 'request';
+    const claimed = await outbox.claim({ kind, maxEvents, maxMappedBytes: Number.MAX_SAFE_INTEGER });
+    const expected = model.claimable(kind).slice(0, maxEvents);
+    assert.deepEqual(
+      claimed.map((each) => each.eventId),
+      expected.map((each) => each.eventId),
+    );
+    for (const [n, each] of claimed.entries()) {
+      const rows = expected[n]?.rows ?? [];
+      assert.deepEqual(expand(each.pending), expand(rangesOf(rows, (row) => row === 'pending')));
+      assert.equal(each.body, event(each.eventId).body);
+      model.held.set(each.eventId, each);
+    }
+  };
+
+const settleStep =
+  (pick: number, fates: readonly Row[], release: boolean): Step =>
+  async ({ outbox, clock }, model) => {
+    const claimed = [...model.held.values()].at(pick % Math.max(1, model.held.size));
+    if (claimed === undefined) return;
+    const fate = (n: number): Row => fates[n % fates.length] ?? 'pending';
+    const rows = model.events.get(claimed.eventId)?.rows ?? [];
+    const buried = rangesOf(rows, (row, n) => row === 'pending' && fate(n) === 'dead');
+    const outcome = await outbox.settle([
+      settlement(claimed, {
+        delivered: rangesOf(rows, (row, n) => row === 'pending' && fate(n) === 'delivered'),
+        dead: buried.length > 0 ? [{ rows: buried, code: 'refused', reason: 'no' }] : [],
+        release,
+      }),
+    ]);
+    assert.deepEqual(outcome, ['applied']);
+    model.settle(claimed.eventId, fate, clock.now());
+    const after = model.events.get(claimed.eventId);
+    if (release || after === undefined || !after.rows.includes('pending')) model.endClaim(claimed.eventId);
+  };
+
+const staleStep =
+  (pick: number): Step =>
+  async ({ outbox }, model) => {
+    const former = model.stale.at(pick % Math.max(1, model.stale.length));
+    if (former === undefined) return;
+    assert.deepEqual(await outbox.settle([settlement(former, { delivered: former.pending })]), ['stale']);
+  };
+
+const pruneStep =
+  (agoMs: number): Step =>
+  async ({ outbox, clock }, model) => {
+    const before = clock.now() - agoMs;
+    assert.equal(await outbox.prune(before), model.prune(before));
+  };
+
+const reopenStep: Step = async (fixture, model) => {
+  await fixture.reopen();
+  for (const eventId of [...model.held.keys()]) model.endClaim(eventId);
+};
+
+async function compareStats({ outbox }: OutboxFixture, model: Model): Promise<void> {
+  const stats: OutboxStats = await outbox.stats();
+  const events = [...model.events.values()];
+  const summary = (chosen: readonly ModelEvent[]) => ({
+    count: chosen.length,
+    oldestReceivedAt: chosen.length === 0 ? null : Math.min(...chosen.map((each) => each.receivedAt)),
+  });
+  for (const kind of KINDS) {
+    const expected = summary(events.filter((each) => each.kind === kind && each.rows.includes('pending')));
+    assert.deepEqual(stats.waiting[kind] ?? { count: 0, oldestReceivedAt: null }, expected);
+  }
+  assert.deepEqual(stats.dead, summary(events.filter((each) => each.rows.includes('dead'))));
+}
+
+const fate = fc.constantFrom<Row>('pending', 'delivered', 'delivered', 'dead');
+const steps = fc.array(
+  fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc
+        .tuple(fc.array(fc.nat(12), { maxLength: 4 }), fc.nat(3))
+        .map((args) => ({ name: 'put', args, step: putStep(...args) })),
+    },
+    {
+      weight: 4,
+      arbitrary: fc
+        .tuple(fc.nat(1), fc.integer({ min: 1, max: 4 }))
+        .map((args) => ({ name: 'claim', args, step: claimStep(...args) })),
+    },
+    {
+      weight: 6,
+      arbitrary: fc
+        .tuple(fc.nat(9), fc.array(fate, { minLength: 1, maxLength: 5 }), fc.boolean())
+        .map((args) => ({ name: 'settle', args, step: settleStep(...args) })),
+    },
+    { weight: 2, arbitrary: fc.tuple(fc.nat(20)).map((args) => ({ name: 'stale', args, step: staleStep(...args) })) },
+    { weight: 1, arbitrary: fc.tuple(fc.nat(20)).map((args) => ({ name: 'prune', args, step: pruneStep(...args) })) },
+    { weight: 1, arbitrary: fc.constant({ name: 'reopen', args: [], step: reopenStep }) },
+  ),
+  { maxLength: 60, size: 'max' },
+);
+
+export function modelContract(name: string, open: OpenFixture): void {
+  describe(`outbox model: ${name}`, () => {
+    it('behaves as three maps do, over any history', async () => {
+      const property = fc.asyncProperty(steps, async (history) => {
+        const fixture = await open();
+        try {
+          const model = new Model();
+          for (const { step } of history) {
+            await step(fixture, model);
+            await compareStats(fixture, model);
+          }
+        } finally {
+          await fixture.cleanup();
+        }
+      });
+      await fc.assert(property, { numRuns: 25 });
+    });
+  });
+}

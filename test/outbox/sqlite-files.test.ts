@@ -1,0 +1,232 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { CANDIDATES_SQL } from '../../src/outbox/sqlite/claim.ts';
+import { openDatabase } from '../../src/outbox/sqlite/database.ts';
+import { isOutboxLocked } from '../../src/outbox/sqlite/lock.ts';
+import { SCHEMA_VERSION } from '../../src/outbox/sqlite/migrations.ts';
+import { claimAll, claimOne, ids } from './contract.ts';
+import { delivered, event, quarantined, settlement } from './samples.ts';
+import { openSqliteFixture, type SqliteFixture, tempFolder } from './sqlite-fixture.ts';
+
+const mode = (path: string): number => statSync(path).mode & 0o777;
+
+describe('SQLite outbox and its files', () => {
+  let root = '';
+  let dataDir = '';
+  const opened: SqliteFixture[] = [];
+  const file = () => join(dataDir, 'outbox.db');
+
+  beforeEach(() => {
+    root = tempFolder();
+    dataDir = join(root, 'deep', 'data');
+  });
+  afterEach(async () => {
+    for (const fixture of opened.splice(0)) await fixture.cleanup();
+    rmSync(root, { recursive: true, force: true });
+  });
+
+  /** Closed after the test, also when it failed: an open outbox keeps the process running. */
+  async function open(): Promise<SqliteFixture> {
+    const fixture = await openSqliteFixture({ dataDir });
+    opened.push(fixture);
+    return fixture;
+  }
+
+  async function putAndClose(...idsToPut: readonly string[]): Promise<void> {
+    const fixture = await open();
+    await fixture.outbox.put(idsToPut.map((id) => event(id, { body: `"${id} ${'x'.repeat(20_000)}"` })));
+    await fixture.cleanup();
+  }
+
+  it('closes folder and files to everybody else, whatever the umask', async () => {
+    const umask = process.umask(0);
+    try {
+      const fixture = await open();
+      await fixture.outbox.put([event('a')]);
+      assert.equal(mode(dataDir), 0o700);
+      const files = readdirSync(dataDir).sort();
+      assert.deepEqual(files, ['outbox.db', 'outbox.db-shm', 'outbox.db-wal', 'outbox.lock']);
+      for (const name of files) assert.equal(mode(join(dataDir, name)), 0o600, name);
+      await fixture.cleanup();
+    } finally {
+      process.umask(umask);
+    }
+  });
+
+  it('closes what stood open before', async () => {
+    await putAndClose('a');
+    chmodSync(dataDir, 0o755);
+    chmodSync(file(), 0o644);
+    await putAndClose('b');
+    assert.equal(mode(dataDir), 0o700);
+    assert.equal(mode(file()), 0o600);
+  });
+
+  it('holds the settings that its promises rest on', () => {
+    mkdirSync(dataDir, { recursive: true });
+    const { db } = openDatabase(dataDir, 0);
+    const read = (name: string) => Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0];
+    assert.equal(read('journal_mode'), 'wal');
+    assert.equal(read('synchronous'), 2, 'FULL');
+    assert.equal(read('foreign_keys'), 1);
+    assert.equal(read('secure_delete'), 1);
+    assert.equal(read('user_version'), SCHEMA_VERSION);
+    const strict = db.prepare("SELECT name FROM pragma_table_list WHERE strict = 0 AND name NOT LIKE 'sqlite_%'").all();
+    assert.deepEqual(strict, [], 'every table is STRICT');
+    db.close();
+  });
+
+  it('finds claims and ages by index, so that their cost does not grow with the backlog', () => {
+    mkdirSync(dataDir, { recursive: true });
+    const { db } = openDatabase(dataDir, 0);
+    const plan = (sql: string) =>
+      String(
+        db
+          .prepare(`EXPLAIN QUERY PLAN ${sql}`)
+          .all()
+          .map((row) => row['detail']),
+      );
+    const oldest = 'SELECT min(received_at) FROM events WHERE kind = ? AND pending_rows > 0';
+    for (const sql of [CANDIDATES_SQL, oldest]) {
+      assert.match(plan(sql), /^SEARCH events USING (COVERING )?INDEX events_waiting \(kind=\?\)$/);
+    }
+    db.close();
+  });
+
+  it('keeps nothing of a body once it is delivered', async () => {
+    const secret = 'the justification of somebody';
+    const fixture = await open();
+    // By another process: POSIX would drop our locks if this one opened and closed the files.
+    const filesWithSecret = () => String(spawnSync('grep', ['-rl', secret, dataDir]).stdout);
+    await fixture.outbox.put([event('a', { body: JSON.stringify(secret.repeat(500)) })]);
+    assert.notEqual(filesWithSecret(), '');
+    await fixture.outbox.settle([delivered(await claimOne(fixture.outbox))]);
+    await fixture.outbox.prune(0);
+    assert.equal(filesWithSecret(), '');
+    await fixture.cleanup();
+    assert.equal(filesWithSecret(), '');
+  });
+
+  it('keeps dead letters with rows, code and a reason cut to 4,096 characters, and quarantined bytes', async () => {
+    const fixture = await open();
+    const body = Uint8Array.from({ length: 256 }, (_, n) => n);
+    await fixture.outbox.put([
+      event('a', { rowCount: 5 }),
+      quarantined('q', { body, feed: 'f', code: 'c', reason: 'r' }),
+    ]);
+    const reason = `${'x'.repeat(4_095)}\u{1F511} more`;
+    const dead = [
+      {
+        rows: [
+          [1, 2],
+          [3, 5],
+        ] as const,
+        code: 'refused',
+        reason,
+      },
+    ];
+    await fixture.outbox.settle([settlement(await claimOne(fixture.outbox), { dead })]);
+    const deadAt = fixture.clock.now();
+    await fixture.cleanup();
+    const db = new DatabaseSync(file(), { readOnly: true });
+    const letter = db.prepare('SELECT rows, code, reason, dead_at FROM dead_letters').get();
+    const kept = `${'x'.repeat(4_095)}\uFFFD`;
+    assert.deepEqual({ ...letter }, { rows: '[[1,2],[3,5]]', code: 'refused', reason: kept, dead_at: deadAt });
+    const { seq: _, stored_at: __, received_at: ___, ...row } = { ...db.prepare('SELECT * FROM quarantine').get() };
+    assert.deepEqual(row, { quarantine_id: 'q', feed: 'f', code: 'c', reason: 'r', body });
+    db.close();
+  });
+
+  it('takes an empty file for a fresh start', async () => {
+    mkdirSync(dataDir, { recursive: true });
+    writeFileSync(file(), '');
+    const fixture = await open();
+    assert.equal(fixture.outbox.damagedFile, null);
+    await fixture.cleanup();
+  });
+
+  const damages: Record<string, (bytes: Buffer) => Buffer> = {
+    'is not a database': () => Buffer.from('these are the notes of somebody, not a database. '.repeat(300)),
+    'is all zeros': (bytes) => Buffer.alloc(bytes.length),
+    'was cut in the middle': (bytes) => bytes.subarray(0, Math.floor(bytes.length / 2 / 4096) * 4096),
+    'has garbage in it': (bytes) => Buffer.from(bytes).fill(0xa5, 4096, 5 * 4096),
+  };
+  for (const [what, damage] of Object.entries(damages)) {
+    it(`sets a file aside that ${what}, loudly, and starts fresh`, async () => {
+      await putAndClose('a', 'b', 'c');
+      const damaged = damage(readFileSync(file()));
+      writeFileSync(file(), damaged);
+      const fixture = await open();
+      const { damagedFile } = fixture.outbox;
+      assert.equal(damagedFile, `${file()}.damaged-2026-01-02T03-04-05.000Z`);
+      assert.deepEqual(readFileSync(damagedFile), damaged, 'not a byte of it is changed');
+      const line = fixture.logLines.map((text) => JSON.parse(text)).find((entry) => entry.code === 'outbox_damaged');
+      assert.deepEqual([line?.level, line?.damagedFile], ['error', damagedFile]);
+      const put = await fixture.outbox.put([event('a')]);
+      assert(put.outcome === 'stored' && put.entries[0]?.duplicate === false);
+      await fixture.reopen();
+      assert.equal(fixture.outbox.damagedFile, null);
+      assert.deepEqual(ids(await claimAll(fixture.outbox)), ['a']);
+      await fixture.cleanup();
+    });
+  }
+
+  it('refuses a file of a later version and leaves it as it is', async () => {
+    await putAndClose('a');
+    const db = new DatabaseSync(file());
+    db.exec(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`);
+    db.close();
+    const before = readFileSync(file());
+    const { mtimeMs } = statSync(file());
+    await assert.rejects(open(), { code: 'outbox_newer_version', message: /later version/ });
+    assert.deepEqual(readFileSync(file()), before);
+    assert.equal(statSync(file()).mtimeMs, mtimeMs);
+    assert.equal(isOutboxLocked(dataDir), false, 'the lock is given back');
+  });
+
+  it("refuses another program's database and leaves it as it is", async () => {
+    mkdirSync(dataDir, { recursive: true });
+    const db = new DatabaseSync(file());
+    db.exec('CREATE TABLE photographs (id INTEGER PRIMARY KEY)');
+    db.close();
+    const before = readFileSync(file());
+    await assert.rejects(open(), { code: 'outbox_foreign_database' });
+    assert.deepEqual(readFileSync(file()), before);
+  });
+
+  it('refuses a folder that is a file, or a database that is a folder, and sets nothing aside', async () => {
+    mkdirSync(join(root, 'deep'));
+    writeFileSync(dataDir, '');
+    await assert.rejects(open(), { name: 'OutboxStartError', message: /deep\/data/ });
+    rmSync(dataDir);
+    mkdirSync(file(), { recursive: true });
+    await assert.rejects(open(), { name: 'OutboxStartError', message: /outbox\.db/ });
+    assert.deepEqual(readdirSync(dataDir).sort(), ['outbox.db', 'outbox.lock']);
+  });
+
+  it('checks both ends of every table when the file is too large to be checked as a whole', async () => {
+    await putAndClose('a');
+    const db = new DatabaseSync(file());
+    db.exec('CREATE TABLE filler (x BLOB); INSERT INTO filler VALUES (zeroblob(70000000)); DROP TABLE filler');
+    db.close();
+    assert(statSync(file()).size > 64 * 1024 * 1024);
+    const sound = await open();
+    assert.equal(sound.outbox.damagedFile, null);
+    assert.equal((await claimAll(sound.outbox)).length, 1);
+    await sound.cleanup();
+    const bytes = readFileSync(file());
+    writeFileSync(file(), bytes.fill(0xa5, 4096, 40 * 4096));
+    const fresh = await open();
+    assert.notEqual(fresh.outbox.damagedFile, null);
+    await fresh.cleanup();
+  });
+
+  it('says of a folder without an outbox that nobody has it', () => {
+    assert.equal(isOutboxLocked(join(root, 'nowhere')), false);
+    assert.equal(existsSync(join(root, 'nowhere')), false);
+  });
+});

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import type { PutOutcome } from '../../src/outbox/port.ts';
+import { isOutboxLocked } from '../../src/outbox/sqlite/lock.ts';
+import { claimAll, claimOne, ids, isUnavailable } from './contract.ts';
+import { delivered, event, quarantined } from './samples.ts';
+import { openSqliteFixture, type SqliteFixture } from './sqlite-fixture.ts';
+
+const TIME_LIMIT = { timeout: 60_000 };
+
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const endMs = Date.now() + 30_000;
+  while (!(await holds())) {
+    if (Date.now() > endMs) assert.fail(`waited too long: ${what}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+describe('SQLite outbox and its worker', TIME_LIMIT, () => {
+  let fixture: SqliteFixture;
+  beforeEach(async () => {
+    fixture = await openSqliteFixture();
+  });
+  afterEach(() => fixture.cleanup());
+
+  const isWritable = async () => (await fixture.outbox.stats()).writable;
+  const waitForWorker = () => until('the worker is back', isWritable);
+
+  it('answers waiting puts with unavailable when it dies, and keeps what it had answered as stored', async () => {
+    const { outbox } = fixture;
+    await outbox.put([event('before')]);
+    const stored = new Set(['before']);
+    let killed: Promise<void> | null = null;
+    const outcomes: PutOutcome['outcome'][] = [];
+    const puts = Array.from({ length: 300 }, async (_, n) => {
+      const { outcome } = await outbox.put([event(`e${n}`, { body: `"${'x'.repeat(50_000)}"` })]);
+      if (outcome === 'stored') stored.add(`e${n}`);
+      outcomes.push(outcome);
+      killed ??= outbox.killWorkerForTests();
+    });
+    await Promise.all(puts);
+    await killed;
+    assert.equal(outcomes.length, 300);
+    assert(outcomes.includes('unavailable'), 'some must have been waiting');
+    await waitForWorker();
+    const known = new Set(ids(await claimAll(outbox)));
+    for (const id of stored) assert(known.has(id), `${id} was answered as stored`);
+  });
+
+  it('is not writable while it is down, and frees the claims of the dead worker', async () => {
+    const { outbox } = fixture;
+    await outbox.put([event('a')]);
+    const former = await claimOne(outbox);
+    await outbox.stats();
+    await outbox.killWorkerForTests();
+    const down = await outbox.stats();
+    assert.deepEqual([down.writable, down.waiting['request']?.count], [false, 1]);
+    assert.match(down.problem ?? '', /restarted/);
+    assert.deepEqual(await outbox.put([event('b')]), { outcome: 'unavailable', reason: down.problem ?? '' });
+    await assert.rejects(claimAll(outbox), isUnavailable);
+    await assert.rejects(outbox.settle([delivered(former)]), isUnavailable);
+    await waitForWorker();
+    const again = await claimOne(outbox);
+    assert.notEqual(again.token, former.token);
+    assert.deepEqual(await outbox.settle([delivered(former)]), ['stale']);
+    assert.deepEqual(await outbox.settle([delivered(again)]), ['applied']);
+    assert.deepEqual(fixture.fatal, []);
+    const codes = fixture.logLines.map((line) => JSON.parse(line).code);
+    assert.deepEqual(codes, ['outbox_worker_died', 'outbox_worker_restarted']);
+  });
+
+  it('is given up after the second death', async () => {
+    const { outbox, dataDir } = fixture;
+    await outbox.put([event('a')]);
+    await outbox.stats();
+    await outbox.killWorkerForTests();
+    await waitForWorker();
+    const waiting = [outbox.put([event('b')]), outbox.put([event('c')])];
+    await outbox.killWorkerForTests();
+    for (const put of waiting) assert.notEqual((await put).outcome, 'full');
+    assert.equal(fixture.fatal.length, 1);
+    assert.equal((await outbox.put([event('d')])).outcome, 'unavailable');
+    await assert.rejects(outbox.stats(), isUnavailable);
+    await assert.rejects(claimAll(outbox), isUnavailable);
+    assert.equal(isOutboxLocked(dataDir), true, 'the folder stays ours until it is closed');
+    await outbox.close();
+    assert.equal(isOutboxLocked(dataDir), false);
+  });
+
+  it('leaves no worker behind when it is closed during a restart', async () => {
+    const { outbox, dataDir } = fixture;
+    await outbox.killWorkerForTests();
+    await outbox.close();
+    assert.equal(isOutboxLocked(dataDir), false);
+    assert.deepEqual(fixture.fatal, []);
+    await fixture.reopen();
+    assert.equal(await isWritable(), true);
+  });
+
+  it('serves new events before claims that came earlier', async () => {
+    const { outbox } = fixture;
+    await outbox.put(Array.from({ length: 1_000 }, (_, n) => event(`e${n}`)));
+    const order: string[] = [];
+    const claims = Array.from({ length: 300 }, async () => {
+      await claimAll(outbox, { maxEvents: 3 });
+      order.push('claim');
+    });
+    const put = outbox.put([event('new')]).then(() => order.push('put'));
+    await Promise.all([...claims, put]);
+    const place = order.indexOf('put');
+    assert(place < 200, `the put was answered after ${place} of 300 claims`);
+  });
+
+  it('keeps its share of the turns for claims while new events keep coming', async () => {
+    const { outbox } = fixture;
+    await outbox.put([event('old')]);
+    let claimed = false;
+    let n = 0;
+    const senders = Array.from({ length: 4 }, async () => {
+      while (!claimed && n < 20_000) await outbox.put([event(`e${n++}`)]);
+    });
+    const found = await claimAll(outbox, { maxEvents: 1 });
+    claimed = true;
+    await Promise.all(senders);
+    assert.deepEqual(ids(found), ['old']);
+    assert(n < 20_000, 'it was claimed while events were coming');
+  });
+
+  it('bounds what waits for the worker, but takes a single put of any size', async () => {
+    const { outbox } = fixture;
+    const mebibytes = (n: number) => new Uint8Array(n * 2 ** 20);
+    const first = outbox.put([quarantined('q1', { body: mebibytes(70) })]);
+    const second = outbox.put([quarantined('q2', { body: mebibytes(1) })]);
+    assert.deepEqual(await second, { outcome: 'unavailable', reason: 'busy' });
+    assert.equal((await first).outcome, 'stored');
+    assert.equal((await outbox.put([quarantined('q2', { body: mebibytes(1) })])).outcome, 'stored');
+    assert.equal((await outbox.stats()).quarantined.count, 2);
+  });
+});

@@ -1,0 +1,4 @@
+import { outboxContract } from './contract.ts';
+import { openSqliteFixture } from './sqlite-fixture.ts';
+
+outboxContract('SQLite', openSqliteFixture);
