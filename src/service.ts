@@ -114,7 +114,14 @@ function createServiceDelivery(
     streams,
     outbox,
     ingestion: createIngestion({ endpoint, ruleId, cloud: config.cloud, tokens, clock }),
-    explain: (result, stream) => explainUpload(result, { stream, ruleId, endpoint, credential: config.credential }),
+    explain: (result, kind) =>
+      explainUpload(result, {
+        stream: streams[kind.name] ?? kind.defaultStream,
+        streamVariable: kind.streamVariable,
+        ruleId,
+        endpoint,
+        credential: config.credential,
+      }),
     clock,
     random: Math.random,
     observer: logObserver(log),

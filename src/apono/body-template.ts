@@ -28,7 +28,11 @@ export function unrolledTemplate(): string {
   const { groups, unitsPerGroup, approvals } = carried;
   const group = (index: number): string => `data.access_groups.[${index}]`;
   const unit = (path: string, index: number): string => `${path}.access_units.[${index}]`;
-  const unitProbes = indices(groups).map((index) => `{{${unit(group(index), unitsPerGroup)}.resource.id}}`);
+  // Any of these fields may be missing in an element that is there.
+  const probe = (path: string, names: readonly string[]): string => names.map((name) => `{{${path}.${name}}}`).join('');
+  const unitNames = ['resource.id', 'resource.name', 'permission.id'];
+  const unitProbes = indices(groups).map((index) => probe(unit(group(index), unitsPerGroup), unitNames));
+  const groupProbe = probe(group(groups), ['integration.id', 'integration.name', 'access_units.[0].resource.id']);
   const body = eventTree({
     access_groups: indices(groups).map((index) => ({
       integration: fields(`${group(index)}.integration`, ['id', 'type', 'name']),
@@ -36,8 +40,8 @@ export function unrolledTemplate(): string {
     })),
     approvals_logical_relation: '{{data.approvals_logical_relation}}',
     approvals: indices(approvals).map((index) => approvalTree(`data.approvals.[${index}].`)),
-    units_beyond: `${unitProbes.join('')}{{${group(groups)}.integration.id}}`,
-    approvals_beyond: `{{data.approvals.[${approvals}].name}}`,
+    units_beyond: [...unitProbes, groupProbe].join(''),
+    approvals_beyond: probe(`data.approvals.[${approvals}]`, ['name', 'type', 'status']),
   });
   return `${render(body, '')}\n`;
 }

@@ -62,11 +62,15 @@ function endOfString(text: string, quote: number): number {
   return text.length;
 }
 
-/** Whether the double's shortest decimal is the very number that was written; zeros at its ends do not count. */
+/**
+ * Whether the double's shortest decimal is the very number that was written; zeros at its ends do not count. A number
+ * that JavaScript would write with an exponent although it came without one is kept too: ids are shown as text.
+ */
 function isExact(value: number, source: string): boolean {
-  return (
-    source.length <= LONGEST_DOUBLE && Number.isFinite(value) && normalDecimal(String(value)) === normalDecimal(source)
-  );
+  if (source.length > LONGEST_DOUBLE || !Number.isFinite(value)) return false;
+  const shortest = String(value);
+  if (shortest.includes('e') && !/e/i.test(source)) return false;
+  return normalDecimal(shortest) === normalDecimal(source);
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { TemplateEscaping } from '../config/config.ts';
+import type { QuarantineCode } from '../http/problem-codes.ts';
 import type { AcceptedEvent, Receive, Received, ReceivedBody } from '../http/receiver.ts';
 import { isJsonObject, type JsonValue } from '../json.ts';
 import type { Problem, RowPlan, WebhookKind } from '../kinds/kind.ts';
@@ -26,10 +27,10 @@ export interface ReceiverOptions {
   readonly onStored: (kind: string, mappedBytes: number) => void;
 }
 
-/** Why an authentic body is kept for later instead of taken. `code` is one of http/problem.ts. */
+/** Why an authentic body is kept for later instead of taken. */
 interface Refusal {
   readonly type: 'not_json' | 'not_understood';
-  readonly code: string;
+  readonly code: QuarantineCode;
   readonly detail: string;
   readonly errors: readonly Problem[];
 }
@@ -129,7 +130,7 @@ function entryOf(value: JsonValue & object, kind: WebhookKind, meta: EventMeta, 
   };
 }
 
-function refuse(code: string, errors: readonly Problem[]): { readonly refusal: Refusal } {
+function refuse(code: QuarantineCode, errors: readonly Problem[]): { readonly refusal: Refusal } {
   const first = errors[0];
   const where = first?.path ? `${first.path} ` : 'the body ';
   const detail = `${where}${first?.message ?? ''}${errors.length > 1 ? `, and ${errors.length - 1} more` : ''}`;

@@ -44,23 +44,19 @@ async function run(
   service: DemoService,
 ): Promise<number> {
   const { stdout } = context;
-  // From here on a signal ends the demo in order, so that no process and no folder stays behind.
+  // From here on a signal ends the demo in order, to the very end: no process and no folder stays behind.
   const interrupted = Promise.withResolvers<'interrupted'>();
-  const offSignal = context.onSignal(() => interrupted.resolve('interrupted'));
-  try {
-    const expected = await sendSamples(stdout, service);
-    await emulator.waitFor(() => allRows(emulator).length >= expected, ARRIVAL_LIMIT_MS);
-    printRows(stdout, `${expected} rows arrived at the emulated Azure:`, allRows(emulator));
-    if (options.once) return exitCodes.done;
-    printNextSteps(stdout, service);
-    const following = followRows(stdout, emulator, expected);
-    const ended = await Promise.race([interrupted.promise, service.exited, following]);
-    if (ended === 'interrupted') return exitCodes.done;
-    context.stderr.write('the service ended by itself\n');
-    return exitCodes.failed;
-  } finally {
-    offSignal();
-  }
+  context.onSignal(() => interrupted.resolve('interrupted'));
+  const expected = await sendSamples(stdout, service);
+  await emulator.waitFor(() => allRows(emulator).length >= expected, ARRIVAL_LIMIT_MS);
+  printRows(stdout, `${expected} rows arrived at the emulated Azure:`, allRows(emulator));
+  if (options.once) return exitCodes.done;
+  printNextSteps(stdout, service);
+  const following = followRows(stdout, emulator, expected);
+  const ended = await Promise.race([interrupted.promise, service.exited, following]);
+  if (ended === 'interrupted') return exitCodes.done;
+  context.stderr.write('the service ended by itself\n');
+  return exitCodes.failed;
 }
 
 /** How many rows they must become. Rejects when one is not accepted. */

@@ -1,8 +1,9 @@
 import { systemClock } from '../clock.ts';
+import { loadConfig } from '../config/load.ts';
 import { describeConfig } from '../config/redact.ts';
 import { type Service, startService } from '../service.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
-import { loadAndReport } from './configuration.ts';
+import { reportProblems } from './configuration.ts';
 import { type CommandContext, exitCodes } from './context.ts';
 
 /** npm passes a signal on that its process group got as well, so that one Ctrl-C comes twice. */
@@ -10,10 +11,16 @@ const SAME_SIGNAL_MS = 1_000;
 
 /** Receives and delivers until a signal, or until it cannot go on. */
 export async function serve(context: CommandContext): Promise<number> {
-  const { config, settings } = loadAndReport(context);
-  if (config === null) return exitCodes.usage;
+  const { config, problems, settings, warnings } = loadConfig(context.env);
+  if (config === null) {
+    reportProblems(context.stderr, problems);
+    return exitCodes.usage;
+  }
   const log = createLogger(config.logLevel, context.stderr);
+  for (const { name, message } of warnings) log.warn({ variable: name, warning: message }, 'configuration');
   const ending = Promise.withResolvers<number>();
+  // Before the port is open: who sees it ready may stop it at once.
+  onFirstSignal(context, log, () => ending.resolve(exitCodes.done));
   let service: Service;
   try {
     service = await startService({
@@ -29,7 +36,6 @@ export async function serve(context: CommandContext): Promise<number> {
   }
   log.info({ version: context.version, host: config.webhook.host, port: service.port }, 'ready');
   log.debug({ configuration: describeConfig(config, settings) }, 'configuration');
-  const offSignal = onFirstSignal(context, log, () => ending.resolve(exitCodes.done));
   const exitCode = await ending.promise;
   const cancelLimit = systemClock.setTimer(config.shutdownTimeoutMs, () => {
     log.error({ limit_ms: config.shutdownTimeoutMs }, 'the time to stop is over');
@@ -37,15 +43,17 @@ export async function serve(context: CommandContext): Promise<number> {
   });
   await service.stop();
   cancelLimit();
-  offSignal();
   log.info({ exit_code: exitCode }, 'stopped');
   return exitCode;
 }
 
-/** Calls `stop` once; a signal that comes a second or more after the first one ends the process at once. */
-function onFirstSignal(context: CommandContext, log: Logger, stop: () => void): () => void {
+/**
+ * Calls `stop` once; a signal that comes a second or more after the first one ends the process at once. It listens to
+ * the very end: npm's copy of a signal can come when everything is closed, and must not make an orderly end a killed one.
+ */
+function onFirstSignal(context: CommandContext, log: Logger, stop: () => void): void {
   let firstAt: number | null = null;
-  return context.onSignal((signal) => {
+  context.onSignal((signal) => {
     const now = performance.now();
     if (firstAt === null) {
       firstAt = now;

@@ -24,8 +24,8 @@ export function checkIngestionHost(origin: string, suffixes: readonly string[]):
   if (!suffixes.some((suffix) => hostname.endsWith(suffix) && hostname.length > suffix.length)) {
     const expected = suffixes.map((suffix) => `https://<name>${suffix}`).join(' or ');
     return bad(
-      `is no ingestion endpoint of this cloud, expected ${expected}: logsIngestion.endpoint of the data collection rule, ` +
-        'or the logs ingestion URI of the data collection endpoint (AZURE_CLOUD decides the suffix)',
+      `is no ingestion endpoint of this cloud, expected ${expected}: endpoints.logsIngestion of the data collection rule, ` +
+        'or logsIngestion.endpoint of the data collection endpoint (AZURE_CLOUD decides the suffix)',
     );
   }
   return port === '' ? good(origin) : bad(`names port ${port}, but Azure listens on 443 only`);

@@ -3,9 +3,9 @@ import type { Clock } from '../clock.ts';
 import { isJsonObject } from '../json.ts';
 import type { RowPlan, WebhookKind } from '../kinds/kind.ts';
 import type { ClaimedEvent, Outbox } from '../outbox/port.ts';
-import type { Ingestion } from './ingestion.ts';
+import type { Ingestion, UploadResult } from './ingestion.ts';
 import type { DeliveryObserver, Hold } from './observer.ts';
-import { createStreamPump, type StreamPumpOptions } from './stream-pump.ts';
+import { createStreamPump } from './stream-pump.ts';
 
 export interface DeliveryOptions {
   readonly kinds: readonly WebhookKind[];
@@ -13,7 +13,8 @@ export interface DeliveryOptions {
   readonly streams: Readonly<Record<string, string | null>>;
   readonly outbox: Outbox;
   readonly ingestion: Ingestion;
-  readonly explain: StreamPumpOptions['explain'];
+  /** What to tell an operator of an answer that holds the kind's stream. */
+  readonly explain: (result: UploadResult, kind: WebhookKind) => { readonly reason: string; readonly fix: string };
   readonly clock: Clock;
   readonly random: () => number;
   readonly observer: DeliveryObserver;
@@ -38,7 +39,16 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       const stream = options.streams[kind.name];
       if (stream == null) return [];
       return [
-        [kind.name, createStreamPump({ ...options, kind: kind.name, stream, planOf: (event) => planOf(kind, event) })],
+        [
+          kind.name,
+          createStreamPump({
+            ...options,
+            kind: kind.name,
+            stream,
+            planOf: (event) => planOf(kind, event),
+            explain: (result) => options.explain(result, kind),
+          }),
+        ],
       ];
     }),
   );

@@ -21,7 +21,7 @@ export interface StreamPumpOptions {
   readonly outbox: Outbox;
   readonly ingestion: Ingestion;
   readonly planOf: (event: ClaimedEvent) => RowPlan;
-  readonly explain: (result: UploadResult, stream: string) => { readonly reason: string; readonly fix: string };
+  readonly explain: (result: UploadResult) => { readonly reason: string; readonly fix: string };
   readonly clock: Clock;
   /** Gives [0, 1). */
   readonly random: () => number;
@@ -151,7 +151,7 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
 
   function fail(setback: Setback): void {
     if (setback.outcome.type !== 'hold') return;
-    const explained = options.explain(setback.result, stream);
+    const explained = options.explain(setback.result);
     const clientRequestId = setback.result.type === 'no_token' ? null : setback.result.clientRequestId;
     const isNew = hold === null;
     hold = { kind, stream, since: hold?.since ?? clock.now(), ...explained, clientRequestId };

@@ -16,6 +16,14 @@ test('numbers that a double holds are numbers, however they are written', () => 
   }
 });
 
+test('an id of many digits that ends in zeros is not written with an exponent', () => {
+  const text = '{"id":123000000000000000000000,"small":0.0000001,"exponent":1.23e23}';
+  assert.equal(
+    JSON.stringify(parseExact(text)),
+    '{"id":123000000000000000000000,"small":0.0000001,"exponent":1.23e+23}',
+  );
+});
+
 test('digits inside of strings change nothing', () => {
   const text = '{"a":"12345678901234567890","b\\"12345678901234567890":"\\\\","c":"x\\\\\\"12345678901234567890"}';
   assert.deepEqual(parseExact(text), JSON.parse(text));

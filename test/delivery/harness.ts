@@ -107,7 +107,14 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
     streams,
     outbox,
     ingestion: counted,
-    explain: (result, stream) => explainUpload(result, { stream, ruleId, endpoint: origin, credential }),
+    explain: (result, kind) =>
+      explainUpload(result, {
+        stream: streams[kind.name] ?? '',
+        streamVariable: kind.streamVariable,
+        ruleId,
+        endpoint: origin,
+        credential,
+      }),
     clock,
     random: options.random ?? (() => 1 - Number.EPSILON),
     observer: recorder.observer,

@@ -147,6 +147,22 @@ test('SIGTERM: what was accepted is finished or kept, exit 0; a second signal wi
   assert.equal(emulator.rowCount(requestStream), 1);
 });
 
+// dash forks where bash would exec: a shell between npm and node would die of the signal and leave node behind.
+test('npm start passes signals and exit codes on', { skip: process.platform === 'win32' }, async (t) => {
+  const emulator = await startTestEmulator(t);
+  const env = serviceEnv(emulator, await serviceFiles(t, emulator));
+  const npm = { command: 'npm', args: ['start', '--silent'] };
+  const wrong = spawnService(t, { ...env, APONO_WEBHOOK_SECRET: 'short' }, npm);
+  assert.equal((await wrong.exited).code, 2);
+  for (const toGroup of [false, true]) {
+    const service = spawnService(t, env, npm);
+    const port = await service.ready;
+    process.kill((toGroup ? -1 : 1) * Number(service.child.pid), 'SIGTERM');
+    assert.deepEqual(await service.exited, { code: 0, signal: null });
+    await assert.rejects(fetch(`http://127.0.0.1:${port}/livez`));
+  }
+});
+
 test('a stop that would take longer than SHUTDOWN_TIMEOUT_MS gives the upload back and ends in time', async (t) => {
   const emulator = await startTestEmulator(t);
   const env = { ...serviceEnv(emulator, await serviceFiles(t, emulator)), SHUTDOWN_TIMEOUT_MS: '2500' };

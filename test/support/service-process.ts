@@ -10,6 +10,9 @@ import { fileURLToPath } from 'node:url';
 import type { Emulator } from '../../src/emulator/emulator.ts';
 import { azureEnv } from './emulator.ts';
 
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const mainFile = path.join(root, 'src/main.ts');
+
 export const SECRET = 'a-secret-for-the-tests';
 
 export interface ServiceProcess {
@@ -75,9 +78,13 @@ export async function startServiceProcess(
 }
 
 /** The same without waiting: for starts that fail. */
-export function spawnService(t: TestContext, env: Record<string, string | undefined>) {
-  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-  const child = spawn(process.execPath, [main, 'serve'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+export function spawnService(
+  t: TestContext,
+  env: Record<string, string | undefined>,
+  { command, args } = { command: process.execPath, args: [mainFile, 'serve'] },
+) {
+  // A process group of its own, so that a test can signal it as a terminal does.
+  const child = spawn(command, args, { env, cwd: root, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const logs: Record<string, unknown>[] = [];
   let stdout = '';
   child.stdout.on('data', (chunk) => {
@@ -91,8 +98,17 @@ export function spawnService(t: TestContext, env: Record<string, string | undefi
   });
   const exited = once(child, 'close').then(([code, signal]) => ({ code, signal }));
   t.after(async () => {
-    child.kill('SIGKILL');
+    killGroup(child);
     await exited;
   });
   return { child, logs, stdout: () => stdout, exited, ready: ready.promise };
+}
+
+function killGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
 }

@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict';
+import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { unrolledTemplate } from '../src/apono/body-template.ts';
+import { runCli } from '../src/commands/cli.ts';
+import { renderVariablesTable } from '../src/config/document.ts';
+import { variableNames } from '../src/config/variables.ts';
+import { type ProblemCodeInfo, problemCodes, quarantineCodes } from '../src/http/problem-codes.ts';
+import { requestTable } from '../src/kinds/request/table.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const read = (file: string): string => readFileSync(path.join(root, file), 'utf8');
+const documents = globSync(['*.md', 'docs/**/*.md'], { cwd: root }).map((file) => file.replaceAll('\\', '/'));
+
+type Codes = Readonly<Record<string, ProblemCodeInfo>>;
+const answered: Codes = { ...problemCodes, ...quarantineCodes };
+
+/** What is made from the code, by file and name of its `<!-- generated: name -->`. */
+const generated: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'README.md': { variables: renderVariablesTable() },
+  'docs/apono.md': { template: `\`\`\`handlebars\n${unrolledTemplate()}\`\`\`\n` },
+  'docs/errors.md': { answers: codesTable(problemCodes), quarantine: codesTable(quarantineCodes) },
+};
+
+function codesTable(codes: Codes): string {
+  const rows = Object.entries(codes).map(
+    ([code, { status, meaning, remedy }]) => `| \`${code}\` | ${status} | ${meaning} | ${remedy} |\n`,
+  );
+  return `| code | status | meaning | what to do |\n|---|---|---|---|\n${rows.join('')}`;
+}
+
+function withBlock(text: string, name: string, content: string): string {
+  const block = new RegExp(`(<!-- generated: ${name} -->\n)[\\s\\S]*?(<!-- /generated -->\n)`);
+  assert.match(text, block);
+  return text.replace(block, (_whole, open: string, close: string) => open + content + close);
+}
+
+/** Sources as they are but for their comments: a code that only a comment names is none. */
+function sources(...patterns: readonly string[]): string {
+  const files = globSync([...patterns], { cwd: root, exclude: ['src/emulator/**'] });
+  assert.ok(files.length >= patterns.length);
+  return files.map((file) => read(file).replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')).join('\n');
+}
+
+/** The first groups of all matches, each once, sorted. None at all means that the pattern fits the text no more. */
+function found(text: string, pattern: RegExp): string[] {
+  const names = [...text.matchAll(pattern)].map(([, name]) => name ?? '');
+  assert.notEqual(names.length, 0, `nothing matches ${pattern}`);
+  return [...new Set(names)].sort();
+}
+
+/** The part of a page under one of its `##` headings. */
+function section(file: string, heading: string): string {
+  const part = read(file)
+    .split(/^## /m)
+    .find((candidate) => candidate.startsWith(`${heading}\n`));
+  assert.ok(part !== undefined, `${file} has no section "${heading}"`);
+  return part;
+}
+
+const documentedCodes = (heading: string): string[] => found(section('docs/errors.md', heading), /^\| `(\w+)` \|/gm);
+
+describe('what is generated', () => {
+  for (const [file, blocks] of Object.entries(generated)) {
+    it(`is up to date in ${file} (UPDATE_DOCS=1 makes it so)`, () => {
+      const text = read(file);
+      const current = Object.entries(blocks).reduce((all, [name, content]) => withBlock(all, name, content), text);
+      if (process.env['UPDATE_DOCS'] !== undefined) writeFileSync(path.join(root, file), current);
+      assert.equal(read(file), current);
+    });
+  }
+});
+
+describe('docs/errors.md', () => {
+  it('has the quarantine codes that the receiver uses', () => {
+    const used = found(sources('src/apono/receive.ts'), /(?:refuse\(\s*|\bcode: )'([a-z_]+)'/g);
+    assert.deepEqual(documentedCodes('Bodies in quarantine'), used);
+  });
+
+  it('has the codes of dead letters', () => {
+    const used = found(sources('src/delivery/batch.ts', 'src/delivery/courier.ts'), /'([a-z]+(?:_[a-z]+)+)'/g);
+    assert.deepEqual(documentedCodes('Dead letters'), used);
+  });
+
+  it('has the codes with which an outbox does not start', () => {
+    assert.deepEqual(documentedCodes('Start'), found(sources('src/outbox/start-error.ts'), /^\s*\| '([a-z_]+)'/gm));
+  });
+
+  it('has the codes of failed sign-ins, and the numbers of Entra that are explained', () => {
+    const tokenErrors = found(sources('src/azure/token-error.ts'), /'(token_[a-z]+)'/g);
+    const numbers = found(sources('src/azure/token-fixes.ts'), /^\s*(AADSTS\d+):/gm);
+    assert.deepEqual(documentedCodes('Sign-in to Azure'), [...tokenErrors, ...numbers].sort());
+  });
+
+  it('has every code of a log line or an error, and none that is not there', () => {
+    const all = sources('src/**/*.ts');
+    // Of an error that never leaves src/azure/: it becomes the failure `timeout`.
+    const internal = ['time_limit'];
+    const documented = found(read('docs/errors.md'), /^\| `(\w+)` \|/gm);
+    const used = found(all, /\bcode(?::| =) '([a-z]+(?:_[a-z]+)+)'/g);
+    assert.deepEqual(
+      used.filter((code) => !documented.includes(code) && !internal.includes(code)),
+      [],
+    );
+    assert.deepEqual(
+      documented.filter((code) => !new RegExp(`'${code}'|\\b${code}:`).test(all)),
+      [],
+    );
+  });
+});
+
+describe('README.md', () => {
+  it('names codes that are answered, with their status', () => {
+    const part = section('README.md', "What an error in Apono's invocation panel means");
+    const rows = [...part.matchAll(/^\| ([\d, ]+) \| (`[^|]*`) \|/gm)];
+    assert.notEqual(rows.length, 0);
+    for (const [, statuses = '', codes = ''] of rows) {
+      for (const code of found(codes, /`(\w+)`/g)) {
+        assert.ok(statuses.includes(String(answered[code]?.status)), `${code} is not answered with ${statuses}`);
+      }
+    }
+  });
+
+  it('has the commands that there are', async () => {
+    let help = '';
+    const stdout = { write: (text: string) => (help += text) };
+    const silent = { write: () => true };
+    const context = { env: {}, stdout, stderr: silent, version: '0', onSignal: () => () => {}, exitNow: () => {} };
+    assert.equal(await runCli(['--help'], context), 0);
+    const commands = found(help, /^ {2}([a-z][\w-]*)(?: \[[a-z]+\])? {2,}/gm).filter((name) => name !== 'help');
+    assert.deepEqual(found(section('README.md', 'Commands'), /^\| `([\w-]+)[^`]*` \|/gm), commands);
+  });
+});
+
+describe('the Markdown files', () => {
+  it('name variables that there are', () => {
+    const known: readonly string[] = variableNames;
+    for (const file of documents) {
+      const names = read(file).matchAll(/\b((?:APONO|OUTBOX|LOGS_INGESTION|DATA_COLLECTION|ADMIN)_[A-Z_]*[A-Z])\b/g);
+      for (const [, name = ''] of names) {
+        assert.ok(known.includes(name) || known.includes(name.replace(/_FILE$/, '')), `${file} names ${name}`);
+      }
+    }
+  });
+
+  it('count the columns of the table rightly', () => {
+    for (const file of ['README.md', 'CHANGELOG.md']) {
+      assert.deepEqual(found(read(file), /(\d+) columns/g), [String(requestTable.columns.length)], file);
+    }
+  });
+
+  it('name npm scripts that there are', () => {
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Readonly<Record<string, string>> };
+    for (const file of documents) {
+      for (const [, script = ''] of read(file).matchAll(/npm run (?:--silent )?([a-z]+)/g)) {
+        assert.ok(Object.hasOwn(scripts, script), `${file}: npm run ${script}`);
+      }
+    }
+  });
+
+  it('link to files and headings that there are', () => {
+    assert.ok(documents.includes('docs/errors.md'));
+    assert.deepEqual(documents.flatMap(brokenLinks), []);
+  });
+});
+
+function brokenLinks(file: string): string[] {
+  return [...read(file).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)]
+    .filter(([, target = '', anchor]) => {
+      const to = target === '' ? file : path.posix.join(path.posix.dirname(file), target);
+      if (!existsSync(path.join(root, to))) return true;
+      return anchor !== undefined && !anchorsOf(read(to)).includes(anchor);
+    })
+    .map(([link]) => `${file}: ${link}`);
+}
+
+/** As GitHub makes them of headings. */
+function anchorsOf(text: string): string[] {
+  return [...text.matchAll(/^#{1,6} (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}

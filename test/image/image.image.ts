@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { buildImage, docker, dockerRun, hardened, image, removeAll, repository } from './docker.ts';
+
+interface Manifest {
+  readonly version: string;
+}
+interface Lockfile {
+  readonly packages: Readonly<Record<string, { readonly dev?: boolean; readonly optional?: boolean }>>;
+}
+interface ImageConfig {
+  readonly User: string;
+  readonly Volumes: Readonly<Record<string, object>>;
+  readonly ExposedPorts: Readonly<Record<string, object>>;
+  readonly Labels: Readonly<Record<string, string>>;
+  readonly Healthcheck: { readonly Test: readonly string[] };
+  readonly StopSignal: string;
+}
+
+function readJson<T>(path: string): T {
+  return JSON.parse(readFileSync(join(repository, path), 'utf8')) as T;
+}
+
+describe('the image', () => {
+  before(async () => {
+    await removeAll();
+    await buildImage({ VERSION: '1.2.3', REVISION: 'abcdef0', CREATED: '2024-05-06T07:08:09Z' });
+  });
+  after(removeAll);
+
+  test('runs as uid 1000 with a volume for its data, and says what it is', async () => {
+    const config = JSON.parse(await docker('image', 'inspect', '--format', '{{json .Config}}', image)) as ImageConfig;
+    assert.equal(config.User, '1000:1000');
+    assert.deepEqual(Object.keys(config.Volumes), ['/data']);
+    assert.deepEqual(Object.keys(config.ExposedPorts), ['8080/tcp']);
+    assert.deepEqual(config.Healthcheck.Test, ['CMD', 'apono-sentinel', 'healthcheck']);
+    assert.equal(config.StopSignal, 'SIGTERM');
+    assert.equal(config.Labels['org.opencontainers.image.title'], 'apono-sentinel');
+    assert.equal(config.Labels['org.opencontainers.image.version'], '1.2.3');
+    assert.equal(config.Labels['org.opencontainers.image.revision'], 'abcdef0');
+    assert.equal(config.Labels['org.opencontainers.image.created'], '2024-05-06T07:08:09Z');
+  });
+
+  test('--version prints the version of package.json', async () => {
+    const { exitCode, stdout } = await dockerRun('--rm', ...hardened, image, '--version');
+    assert.deepEqual(
+      { exitCode, stdout: stdout.trim() },
+      { exitCode: 0, stdout: readJson<Manifest>('package.json').version },
+    );
+  });
+
+  test('check without a variable names those that are missing and exits 2', async () => {
+    const { exitCode, stdout, stderr } = await dockerRun('--rm', ...hardened, image, 'check');
+    assert.equal(exitCode, 2);
+    for (const name of ['APONO_WEBHOOK_SECRET', 'LOGS_INGESTION_ENDPOINT', 'DATA_COLLECTION_RULE_ID']) {
+      assert.match(stdout + stderr, new RegExp(`\\b${name}\\b.*required`));
+    }
+  });
+
+  test('serve without a variable exits 2 instead of staying up', async () => {
+    const { exitCode } = await dockerRun('--rm', ...hardened, image);
+    assert.equal(exitCode, 2);
+  });
+
+  test('demo --once shows the whole way without any network but its own', async () => {
+    const { exitCode, stdout, stderr } = await dockerRun('--rm', '--network', 'none', image, 'demo', '--once');
+    assert.equal(exitCode, 0, `${stdout}\n${stderr}`);
+  });
+
+  test('has every package of the lockfile that runs, and none that is for development or a checkout', async () => {
+    const { packages } = readJson<Lockfile>('package-lock.json');
+    const installed = new Set((await inImage('find node_modules -name package.json')).split('\n'));
+    for (const [path, { dev = false, optional = false }] of Object.entries(packages)) {
+      if (path !== '') assert.equal(installed.has(`${path}/package.json`), !dev && !optional, path);
+    }
+  });
+
+  test('has what runs and nothing else: no npm, no build tools, no tests, no history, no secrets', async () => {
+    assert.deepEqual((await inImage('ls -A /app')).split('\n').sort(), [
+      '.compile-cache',
+      'node_modules',
+      'package.json',
+      'schemas',
+      'src',
+    ]);
+    const tools = 'npm npx yarn corepack tsc biome gcc cc g++ make python3 git curl';
+    assert.equal(await inImage(`for tool in ${tools}; do command -v $tool; done; true`), '');
+  });
+
+  test('keeps its own files from the user that runs them, and the data folder from everybody else', async () => {
+    assert.equal(await inImage('find /app /usr/local -writable -not -type l'), '');
+    assert.equal(await inImage('stat -c "%u:%g %a" /data'), '1000:1000 700');
+  });
+
+  test('starts from a compile cache that was made at the build', async () => {
+    const trace = await docker(
+      'run',
+      '--rm',
+      ...hardened,
+      '--env',
+      'NODE_DEBUG_NATIVE=COMPILE_CACHE',
+      '--entrypoint',
+      'sh',
+      image,
+      '-c',
+      'apono-sentinel --version 2>&1',
+    );
+    assert.match(trace, /cli\.ts was accepted/);
+  });
+});
+
+function inImage(script: string): Promise<string> {
+  return docker('run', '--rm', '--entrypoint', 'sh', image, '-c', script);
+}
