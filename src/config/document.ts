@@ -18,13 +18,23 @@ const envExampleHead = `# Variables of apono-sentinel. Copy to .env and fill in;
 # HTTPS_PROXY, NO_PROXY and NODE_EXTRA_CA_CERTS work as elsewhere.
 `;
 
+const envExampleFoot = `
+# --- docker-compose.yml only, the service does not read these ---
+
+# The name at which Apono reaches the service; Caddy gets a certificate for it.
+#PUBLIC_HOSTNAME=localhost
+
+# Network of the containers, and with it TRUST_PROXY.
+#PROXY_SUBNET=172.30.254.0/28
+`;
+
 /** The text of .env.example. A test holds the file to it. */
 export function renderEnvExample(): string {
   const parts = variableNames.map((name) => {
     const heading = headings[name];
     return `${heading === undefined ? '' : `\n# --- ${heading} ---\n`}\n${envExampleEntry(name, variables[name])}`;
   });
-  return envExampleHead + parts.join('');
+  return envExampleHead + parts.join('') + envExampleFoot;
 }
 
 /** The description, and what no reader of a table can know otherwise. */
