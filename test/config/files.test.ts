@@ -70,7 +70,7 @@ describe('NAME_FILE', () => {
   it('never shows what is in the file', () => {
     const { problems, settings } = load({
       APONO_WEBHOOK_SECRET: '',
-      APONO_WEBHOOK_SECRET_FILE: file('umlaut', 'ein geheimes Wört, ganz geheim'),
+      APONO_WEBHOOK_SECRET_FILE: file('tab', 'ein geheimes\tWort, ganz geheim'),
       APONO_WEBHOOK_SECRET_PREVIOUS_FILE: file('short', 'hunter2'),
     });
     assert.equal(problems.length, 2);
