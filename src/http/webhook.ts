@@ -78,7 +78,7 @@ async function admit({ request, response, record }: Exchange, options: WebhookOp
   record.clientAddress = address;
   await options.failures.count(request, response);
   throw problem(authenticationProblems[authentication], {
-    headers: { 'WWW-Authenticate': 'Bearer realm="apono-sentinel"' },
+    headers: { 'WWW-Authenticate': 'Bearer' },
   });
 }
 
