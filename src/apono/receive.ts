@@ -125,8 +125,12 @@ function entryOf(value: JsonValue & object, kind: WebhookKind, meta: EventMeta, 
     return refuse('too_many_bytes', [{ path: '', message: `makes rows of over ${MAX_MAPPED_BYTES_PER_EVENT} bytes` }]);
   }
   const body = JSON.stringify(value);
+  // Claims are bounded by this, and a body full of unknown fields is larger than its rows.
+  const claimBytes = Math.max(mappedBytes, Buffer.byteLength(body));
   return {
-    entries: [{ type: 'event', eventId: id, kind: kind.name, body, meta, rowCount: plan.rowCount, mappedBytes }],
+    entries: [
+      { type: 'event', eventId: id, kind: kind.name, body, meta, rowCount: plan.rowCount, mappedBytes: claimBytes },
+    ],
   };
 }
 
