@@ -122,6 +122,8 @@ export interface OutboxStats {
   /** Events with dead letters. */
   readonly dead: StateCount;
   readonly quarantined: StateCount;
+  /** Of the bodies, by state. An event with rows of both kinds counts as dead and as waiting. */
+  readonly bytes: { readonly waiting: number; readonly dead: number; readonly quarantined: number };
   /** What the store takes on the disk, and its limit. */
   readonly usedBytes: number;
   readonly maxBytes: number;
@@ -129,6 +131,67 @@ export interface OutboxStats {
   readonly writable: boolean;
   /** What is wrong when it is not writable, for the log and /readyz. */
   readonly problem: string | null;
+}
+
+/** Where a record lies. An event with rows of both kinds is listed as dead and as waiting. */
+export type RecordState = 'waiting' | 'dead' | 'quarantined';
+
+export interface ListRequest {
+  readonly state: RecordState;
+  /** Only of this webhook kind; quarantined bodies have none. */
+  readonly kind?: string;
+  /** `next` of the page before; oldest first, and a record that comes or goes meanwhile moves no other. */
+  readonly after?: string;
+  /** 1 to 1,000. */
+  readonly limit: number;
+}
+
+export interface DeadLetter extends DeadRows {
+  /** When it was buried, milliseconds since the epoch. */
+  readonly buriedAt: number;
+}
+
+/** A record without its body: what a list shows. */
+export interface RecordSummary {
+  /** eventId or quarantineId. */
+  readonly id: string;
+  /** Null for a quarantined body. */
+  readonly kind: string | null;
+  readonly receivedAt: number;
+  readonly feed: string | null;
+  /** Rows of the event that were accepted, and of those the ones that wait and that are dead; 0 for quarantine. */
+  readonly rowCount: number;
+  readonly pendingRows: number;
+  readonly deadRows: number;
+  readonly bodyBytes: number;
+  /** Of the newest dead letter, or of the quarantine; null for an event that only waits. The reason may quote the body. */
+  readonly code: string | null;
+  readonly reason: string | null;
+}
+
+export interface RecordPage {
+  readonly records: readonly RecordSummary[];
+  /** Null: this was the last page. */
+  readonly next: string | null;
+}
+
+/** One record whole. */
+export interface RecordDetail extends RecordSummary {
+  readonly type: 'event' | 'quarantine';
+  /** The decoded event as JSON text, or the body as it came. */
+  readonly body: Uint8Array;
+  /** Null for quarantine. */
+  readonly meta: EventMeta | null;
+  readonly pending: readonly RowRange[];
+  readonly deadLetters: readonly DeadLetter[];
+}
+
+export interface PutOptions {
+  /**
+   * Removes this quarantined body in the same transaction: its events take its place. A body that is not there any
+   * more makes the put store nothing, with the outcome `stored` and no entries, so that two replays make one event.
+   */
+  readonly resolves?: string;
 }
 
 /**
@@ -141,7 +204,7 @@ export interface Outbox {
    * known is a duplicate: it stores nothing and counts as success. The same id twice in one call: the second is a
    * duplicate of the first.
    */
-  put(entries: readonly OutboxEntry[]): Promise<PutOutcome>;
+  put(entries: readonly OutboxEntry[], options?: PutOptions): Promise<PutOutcome>;
   /**
    * Takes events of one kind, oldest first, that nobody holds. They stay claimed until a settlement releases them or
    * completes them, or until their holder is gone (the process ended; for an engine with replicas, its lease ran out).
@@ -157,6 +220,22 @@ export interface Outbox {
   stats(): Promise<OutboxStats>;
   /** Forgets the identities of events that were delivered before `deliveredBefore` (ms since the epoch). How many. */
   prune(deliveredBefore: number): Promise<number>;
+  /** One page of records of one state, oldest first. Rejects with an OutboxUnavailableError. */
+  list(request: ListRequest): Promise<RecordPage>;
+  /** One record, or null when there is none of this id. Rejects with an OutboxUnavailableError. */
+  show(id: string): Promise<RecordDetail | null>;
+  /**
+   * Makes all dead rows of these events wait again, past deduplication; the event keeps its id, delivered rows stay
+   * delivered. How many rows of each, in the order of `eventIds`: 0 where there is no such event or none is dead.
+   * One durable transaction. Rejects with an OutboxUnavailableError.
+   */
+  revive(eventIds: readonly string[]): Promise<readonly number[]>;
+  /**
+   * Deletes records for good: the body, the dead letters and what waits of an event (claimed rows too: their settlement
+   * is then stale), or a quarantined body. The identity of an event stays, so that it is not taken anew. Which of the
+   * ids were there, in their order. One durable transaction. Rejects with an OutboxUnavailableError.
+   */
+  purge(ids: readonly string[]): Promise<readonly boolean[]>;
   /** Finishes what was asked before, then closes the store. Later puts are `unavailable`. Closing twice does nothing. */
   close(): Promise<void>;
 }

@@ -12,6 +12,8 @@ export type OutboxStartCode =
   | 'outbox_io_error'
   /** The file system cannot keep what is promised (no write-ahead log, or settings that do not hold). */
   | 'outbox_unsupported'
+  /** A network file system, on which locks and syncs are not what they are on a disk. */
+  | 'outbox_network_file_system'
   | 'outbox_cannot_open';
 
 /** The message names the place and says what to do next. Nothing was stored, deleted or renamed. */

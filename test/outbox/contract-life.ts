@@ -11,7 +11,8 @@ export function lifeContract(subject: Subject): void {
     it('is empty, sound and within its limit at first', async () => {
       const { usedBytes, maxBytes, ...rest } = await subject.outbox.stats();
       const none = { count: 0, oldestReceivedAt: null };
-      assert.deepEqual(rest, { waiting: {}, dead: none, quarantined: none, writable: true, problem: null });
+      const bytes = { waiting: 0, dead: 0, quarantined: 0 };
+      assert.deepEqual(rest, { waiting: {}, dead: none, quarantined: none, bytes, writable: true, problem: null });
       assert(usedBytes >= 0 && usedBytes < maxBytes);
     });
 

@@ -4,6 +4,7 @@ import { type ClaimedEvent, type ClaimRequest, type Outbox, OutboxUnavailableErr
 import type { ManualClock } from '../support/manual-clock.ts';
 import { claimContract } from './contract-claim.ts';
 import { lifeContract } from './contract-life.ts';
+import { operatorContract } from './contract-operator.ts';
 import { putContract } from './contract-put.ts';
 import { modelContract } from './model.ts';
 
@@ -59,6 +60,7 @@ export function outboxContract(name: string, open: OpenFixture): void {
     putContract(subject);
     claimContract(subject);
     lifeContract(subject);
+    operatorContract(subject);
   });
   modelContract(name, open);
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { ClaimedEvent, OutboxStats, RowRange } from '../../src/outbox/port.ts';
+import type { ClaimedEvent, OutboxStats, RecordPage, RowRange } from '../../src/outbox/port.ts';
 import type { OpenFixture, OutboxFixture } from './contract.ts';
 import { event, receivedAt, settlement } from './samples.ts';
 
@@ -23,6 +23,8 @@ const KINDS = ['request', 'audit'] as const;
 const ROWS_OF = (n: number) => (n % 5) + 1;
 const T = Date.UTC(2026, 0, 2);
 
+const byAge = (a: ModelEvent, b: ModelEvent): number => a.receivedAt - b.receivedAt || a.seq - b.seq;
+
 class Model {
   readonly events = new Map<string, ModelEvent>();
   /** When it was delivered; null while it was not. */
@@ -30,7 +32,18 @@ class Model {
   /** Claims that the test holds, the former ones too: those are stale. */
   readonly held = new Map<string, ClaimedEvent>();
   readonly stale: ClaimedEvent[] = [];
+  readonly #heldRows = new Map<string, Set<number>>();
   #seq = 0;
+
+  hold(claimed: ClaimedEvent): void {
+    this.held.set(claimed.eventId, claimed);
+    this.#heldRows.set(claimed.eventId, new Set(expand(claimed.pending)));
+  }
+
+  /** Rows of the claim that are not settled yet. A row that is revived meanwhile is not among them. */
+  heldRows(eventId: string): number[] {
+    return [...(this.#heldRows.get(eventId) ?? [])];
+  }
 
   put(eventId: string, kind: string, receivedAt: number, rowCount: number): boolean {
     if (this.identities.has(eventId)) return false;
@@ -43,12 +56,14 @@ class Model {
   claimable(kind: string): ModelEvent[] {
     return [...this.events.values()]
       .filter((each) => each.kind === kind && each.rows.includes('pending') && !this.held.has(each.eventId))
-      .sort((a, b) => a.receivedAt - b.receivedAt || a.seq - b.seq);
+      .sort(byAge);
   }
 
   settle(eventId: string, fate: (row: number) => Row, now: number): void {
     const { rows } = this.events.get(eventId) ?? assert.fail('settled an event that the model lost');
-    for (const [n, row] of rows.entries()) if (row === 'pending') rows[n] = fate(n);
+    for (const n of this.heldRows(eventId)) rows[n] = fate(n);
+    const left = this.heldRows(eventId).filter((n) => rows[n] === 'pending');
+    this.#heldRows.set(eventId, new Set(left));
     if (rows.every((row) => row === 'delivered')) {
       this.events.delete(eventId);
       this.identities.set(eventId, now);
@@ -59,6 +74,32 @@ class Model {
     const claimed = this.held.get(eventId);
     if (claimed !== undefined) this.stale.push(claimed);
     this.held.delete(eventId);
+  }
+
+  revive(eventId: string): number {
+    const rows = this.events.get(eventId)?.rows ?? [];
+    let revived = 0;
+    for (const [n, row] of rows.entries()) {
+      if (row !== 'dead') continue;
+      rows[n] = 'pending';
+      revived++;
+    }
+    return revived;
+  }
+
+  purge(eventId: string, now: number): boolean {
+    if (!this.events.delete(eventId)) return false;
+    this.identities.set(eventId, now);
+    this.endClaim(eventId);
+    return true;
+  }
+
+  /** Of one state, oldest first. */
+  listed(state: 'waiting' | 'dead', kind: string | null): ModelEvent[] {
+    const row = state === 'waiting' ? 'pending' : 'dead';
+    return [...this.events.values()]
+      .filter((each) => each.rows.includes(row) && (kind === null || each.kind === kind))
+      .sort(byAge);
   }
 
   prune(before: number): number {
@@ -113,7 +154,7 @@ const claimStep =
       const rows = expected[n]?.rows ?? [];
       assert.deepEqual(expand(each.pending), expand(rangesOf(rows, (row) => row === 'pending')));
       assert.equal(each.body, event(each.eventId).body);
-      model.held.set(each.eventId, each);
+      model.hold(each);
     }
   };
 
@@ -124,18 +165,18 @@ const settleStep =
     if (claimed === undefined) return;
     const fate = (n: number): Row => fates[n % fates.length] ?? 'pending';
     const rows = model.events.get(claimed.eventId)?.rows ?? [];
-    const buried = rangesOf(rows, (row, n) => row === 'pending' && fate(n) === 'dead');
+    const held = new Set(model.heldRows(claimed.eventId));
+    const buried = rangesOf(rows, (_, n) => held.has(n) && fate(n) === 'dead');
     const outcome = await outbox.settle([
       settlement(claimed, {
-        delivered: rangesOf(rows, (row, n) => row === 'pending' && fate(n) === 'delivered'),
+        delivered: rangesOf(rows, (_, n) => held.has(n) && fate(n) === 'delivered'),
         dead: buried.length > 0 ? [{ rows: buried, code: 'refused', reason: 'no' }] : [],
         release,
       }),
     ]);
     assert.deepEqual(outcome, ['applied']);
     model.settle(claimed.eventId, fate, clock.now());
-    const after = model.events.get(claimed.eventId);
-    if (release || after === undefined || !after.rows.includes('pending')) model.endClaim(claimed.eventId);
+    if (release || model.heldRows(claimed.eventId).length === 0) model.endClaim(claimed.eventId);
   };
 
 const staleStep =
@@ -144,6 +185,54 @@ const staleStep =
     const former = model.stale.at(pick % Math.max(1, model.stale.length));
     if (former === undefined) return;
     assert.deepEqual(await outbox.settle([settlement(former, { delivered: former.pending })]), ['stale']);
+  };
+
+const reviveStep =
+  (numbers: readonly number[]): Step =>
+  async ({ outbox }, model) => {
+    const asked = numbers.map((n) => `e${n}`);
+    const revived = await outbox.revive(asked);
+    assert.deepEqual(
+      revived,
+      asked.map((id) => model.revive(id)),
+    );
+  };
+
+const purgeStep =
+  (numbers: readonly number[]): Step =>
+  async ({ outbox, clock }, model) => {
+    const asked = numbers.map((n) => `e${n}`);
+    const purged = await outbox.purge(asked);
+    assert.deepEqual(
+      purged,
+      asked.map((id) => model.purge(id, clock.now())),
+    );
+  };
+
+const listStep =
+  (state: 'waiting' | 'dead', kindIndex: number, limit: number): Step =>
+  async ({ outbox }, model) => {
+    const kind = KINDS[kindIndex] ?? null;
+    const expected = model.listed(state, kind);
+    let after: string | null = null;
+    for (let from = 0; from === 0 || after !== null; from += limit) {
+      const page: RecordPage = await outbox.list({
+        state,
+        limit,
+        ...(kind !== null && { kind }),
+        ...(after !== null && { after }),
+      });
+      const ofPage = expected.slice(from, from + limit);
+      assert.deepEqual(
+        page.records.map((each) => [each.id, each.pendingRows, each.deadRows]),
+        ofPage.map(({ eventId, rows }) => [
+          eventId,
+          rows.filter((row) => row === 'pending').length,
+          rows.filter((row) => row === 'dead').length,
+        ]),
+      );
+      after = page.next;
+    }
   };
 
 const pruneStep =
@@ -170,6 +259,11 @@ async function compareStats({ outbox }: OutboxFixture, model: Model): Promise<vo
     assert.deepEqual(stats.waiting[kind] ?? { count: 0, oldestReceivedAt: null }, expected);
   }
   assert.deepEqual(stats.dead, summary(events.filter((each) => each.rows.includes('dead'))));
+  const bytesOf = (row: Row) =>
+    events
+      .filter((each) => each.rows.includes(row))
+      .reduce((sum, { eventId }) => sum + Buffer.byteLength(event(eventId).body), 0);
+  assert.deepEqual(stats.bytes, { waiting: bytesOf('pending'), dead: bytesOf('dead'), quarantined: 0 });
 }
 
 const fate = fc.constantFrom<Row>('pending', 'delivered', 'delivered', 'dead');
@@ -195,6 +289,24 @@ const steps = fc.array(
     },
     { weight: 2, arbitrary: fc.tuple(fc.nat(20)).map((args) => ({ name: 'stale', args, step: staleStep(...args) })) },
     { weight: 1, arbitrary: fc.tuple(fc.nat(20)).map((args) => ({ name: 'prune', args, step: pruneStep(...args) })) },
+    {
+      weight: 2,
+      arbitrary: fc
+        .tuple(fc.array(fc.nat(12), { maxLength: 4 }))
+        .map((args) => ({ name: 'revive', args, step: reviveStep(...args) })),
+    },
+    {
+      weight: 1,
+      arbitrary: fc
+        .tuple(fc.array(fc.nat(12), { maxLength: 2 }))
+        .map((args) => ({ name: 'purge', args, step: purgeStep(...args) })),
+    },
+    {
+      weight: 2,
+      arbitrary: fc
+        .tuple(fc.constantFrom('waiting' as const, 'dead' as const), fc.nat(2), fc.integer({ min: 1, max: 4 }))
+        .map((args) => ({ name: 'list', args, step: listStep(...args) })),
+    },
     { weight: 1, arbitrary: fc.constant({ name: 'reopen', args: [], step: reopenStep }) },
   ),
   { maxLength: 60, size: 'max' },

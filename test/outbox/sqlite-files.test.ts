@@ -6,8 +6,9 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { CANDIDATES_SQL } from '../../src/outbox/sqlite/claim.ts';
 import { openDatabase } from '../../src/outbox/sqlite/database.ts';
+import { LIST_SQL } from '../../src/outbox/sqlite/list.ts';
 import { isOutboxLocked } from '../../src/outbox/sqlite/lock.ts';
-import { SCHEMA_VERSION } from '../../src/outbox/sqlite/migrations.ts';
+import { migrate, SCHEMA_VERSION } from '../../src/outbox/sqlite/migrations.ts';
 import { claimAll, claimOne, ids } from './contract.ts';
 import { delivered, event, quarantined, settlement } from './samples.ts';
 import { openSqliteFixture, type SqliteFixture, tempFolder } from './sqlite-fixture.ts';
@@ -97,6 +98,75 @@ describe('SQLite outbox and its files', () => {
     db.close();
   });
 
+  it('finds the pages of every list by index, also behind a cursor', () => {
+    mkdirSync(dataDir, { recursive: true });
+    const { db } = openDatabase(dataDir, 0);
+    for (const [state, { same, later }] of Object.entries(LIST_SQL)) {
+      const index = state === 'quarantined' ? 'quarantine_received' : `events_${state}`;
+      const kind = state === 'quarantined' ? '' : 'kind=\\? AND ';
+      for (const [sql, place] of [
+        [same, 'received_at=\\? AND rowid>\\?'],
+        [later, 'received_at>\\?'],
+      ] as const) {
+        const plan = db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all();
+        const [first] = plan.map((row) => String(row['detail']));
+        assert.match(first ?? '', new RegExp(`USING INDEX ${index} \\(${kind}${place}\\)$`));
+        assert(!plan.some((row) => String(row['detail']).includes('TEMP B-TREE')), 'nothing is sorted');
+      }
+    }
+    db.close();
+  });
+
+  it('brings a database of the first version up to date, with what it holds', async () => {
+    mkdirSync(dataDir, { recursive: true });
+    const db = new DatabaseSync(file());
+    migrate(db, 0, 1);
+    db.exec(`
+      INSERT INTO identities VALUES ('w', 1, NULL), ('d', 2, NULL);
+      INSERT INTO events VALUES (1, 'w', 'request', 10, 'json', NULL, 2, 200, '[[0,2]]', 2, 0);
+      INSERT INTO events VALUES (2, 'd', 'audit', 20, 'json', 'f', 3, 300, '[[2,3]]', 1, 2);
+      INSERT INTO event_bodies VALUES (1, '"ä"'), (2, '{}');
+      INSERT INTO dead_letters VALUES (1, 2, '[[0,2]]', 'refused', 'no', 30);
+      INSERT INTO quarantine VALUES (1, 'q', 3, 40, NULL, 'body_not_json', 'no', x'00ff00');
+    `);
+    assert.equal(db.prepare('PRAGMA user_version').get()?.['user_version'], 1);
+    db.close();
+    const { outbox } = await open();
+    const { waiting, dead, quarantined: kept, bytes } = await outbox.stats();
+    assert.deepEqual(waiting, {
+      request: { count: 1, oldestReceivedAt: 10 },
+      audit: { count: 1, oldestReceivedAt: 20 },
+    });
+    assert.deepEqual(
+      [dead, kept],
+      [
+        { count: 1, oldestReceivedAt: 20 },
+        { count: 1, oldestReceivedAt: 40 },
+      ],
+    );
+    assert.deepEqual(bytes, { waiting: 6, dead: 2, quarantined: 3 });
+    assert.equal((await outbox.list({ state: 'dead', limit: 10 })).records[0]?.bodyBytes, 2);
+    assert.deepEqual(await outbox.revive(['d']), [2]);
+    assert.deepEqual((await outbox.show('d'))?.pending, [[0, 3]]);
+    assert.deepEqual(await outbox.purge(['w', 'd', 'q']), [true, true, true]);
+    assert.deepEqual((await outbox.stats()).bytes, { waiting: 0, dead: 0, quarantined: 0 });
+  });
+
+  it('keeps nothing of what is purged', async () => {
+    const secret = 'the justification of somebody';
+    const fixture = await open();
+    const filesWithSecret = () => String(spawnSync('grep', ['-rl', secret, dataDir]).stdout);
+    await fixture.outbox.put([
+      event('a', { body: JSON.stringify(secret.repeat(500)) }),
+      quarantined('q', { body: Buffer.from(secret.repeat(500)), reason: secret }),
+    ]);
+    const dead = [{ rows: [[0, 1]] as const, code: 'refused', reason: secret }];
+    await fixture.outbox.settle([settlement(await claimOne(fixture.outbox), { dead })]);
+    assert.notEqual(filesWithSecret(), '');
+    assert.deepEqual(await fixture.outbox.purge(['a', 'q']), [true, true]);
+    assert.equal(filesWithSecret(), '');
+  });
+
   it('keeps nothing of a body once it is delivered', async () => {
     const secret = 'the justification of somebody';
     const fixture = await open();
@@ -169,6 +239,8 @@ describe('SQLite outbox and its files', () => {
       const put = await fixture.outbox.put([event('a')]);
       assert(put.outcome === 'stored' && put.entries[0]?.duplicate === false);
       await fixture.reopen();
+      assert.equal(fixture.outbox.damagedFile, damagedFile, 'a restart does not end the alarm');
+      rmSync(damagedFile);
       assert.equal(fixture.outbox.damagedFile, null);
       assert.deepEqual(ids(await claimAll(fixture.outbox)), ['a']);
       await fixture.cleanup();

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Commit } from '../../src/outbox/sqlite/commit.ts';
 import { openSqliteOutbox, type SqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { type ManualClock, manualClock } from '../support/manual-clock.ts';
@@ -23,6 +24,7 @@ export function tempFolder(): string {
 export interface SqliteFixtureOptions extends FixtureOptions {
   /** Without it, a new one, which cleanup removes. */
   readonly dataDir?: string;
+  readonly onCommit?: (commit: Commit) => void;
 }
 
 export async function openSqliteFixture(options: SqliteFixtureOptions = {}): Promise<SqliteFixture> {
@@ -39,6 +41,7 @@ export async function openSqliteFixture(options: SqliteFixtureOptions = {}): Pro
       clock,
       log,
       onFatal: (error) => void fatal.push(error),
+      ...(options.onCommit !== undefined && { onCommit: options.onCommit }),
     });
   let outbox = await open();
   return {

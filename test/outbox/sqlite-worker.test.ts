@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { PutOutcome } from '../../src/outbox/port.ts';
+import type { Commit } from '../../src/outbox/sqlite/commit.ts';
 import { isOutboxLocked } from '../../src/outbox/sqlite/lock.ts';
 import { claimAll, claimOne, ids, isUnavailable } from './contract.ts';
 import { delivered, event, quarantined } from './samples.ts';
@@ -135,5 +136,32 @@ describe('SQLite outbox and its worker', TIME_LIMIT, () => {
     assert.equal((await first).outcome, 'stored');
     assert.equal((await outbox.put([quarantined('q2', { body: mebibytes(1) })])).outcome, 'stored');
     assert.equal((await outbox.stats()).quarantined.count, 2);
+  });
+});
+
+describe('SQLite outbox and its commits', TIME_LIMIT, () => {
+  it('tells of each transaction of puts: how long, how many, and what came of it', async () => {
+    const commits: Commit[] = [];
+    const fixture = await openSqliteFixture({ maxBytes: 1_000_000, onCommit: (commit) => commits.push(commit) });
+    try {
+      const { outbox } = fixture;
+      await Promise.all(Array.from({ length: 30 }, (_, n) => outbox.put([event(`a${n}`), event(`b${n}`)])));
+      assert.equal(
+        commits.reduce((sum, { puts }) => sum + puts, 0),
+        30,
+      );
+      assert.equal(
+        commits.reduce((sum, { events }) => sum + events, 0),
+        60,
+      );
+      assert(commits.length < 30, 'some shared one');
+      assert(commits.every(({ outcome, durationMs }) => outcome === 'committed' && durationMs > 0));
+      const tooLarge = event('large', { body: `"${'x'.repeat(2_000_000)}"` });
+      assert.equal((await outbox.put([tooLarge])).outcome, 'full');
+      const { outcome, puts, events } = commits.at(-1) ?? assert.fail();
+      assert.deepEqual([outcome, puts, events], ['full', 1, 1]);
+    } finally {
+      await fixture.cleanup();
+    }
   });
 });

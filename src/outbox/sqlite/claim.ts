@@ -55,15 +55,18 @@ export function createClaim(db: DatabaseSync, claims: Claims): (request: ClaimRe
       if (row === undefined) throw new Error(`The body of event ${event.event_id} is missing from the outbox`);
       return { event, row };
     });
-    return found.map(({ event, row }) => ({
-      eventId: event.event_id,
-      kind: request.kind,
-      token: claims.take(event.event_id),
-      body: row.body,
-      meta: { receivedAt: row.received_at, bodyForm: row.body_form, feed: row.feed },
-      rowCount: event.row_count,
-      mappedBytes: event.mapped_bytes,
-      pending: JSON.parse(row.pending) as readonly RowRange[],
-    }));
+    return found.map(({ event, row }) => {
+      const pending = JSON.parse(row.pending) as readonly RowRange[];
+      return {
+        eventId: event.event_id,
+        kind: request.kind,
+        token: claims.take(event.event_id, pending),
+        body: row.body,
+        meta: { receivedAt: row.received_at, bodyForm: row.body_form, feed: row.feed },
+        rowCount: event.row_count,
+        mappedBytes: event.mapped_bytes,
+        pending,
+      };
+    });
   };
 }

@@ -3,6 +3,7 @@ import type { Clock } from '../../clock.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { OutboxUnavailableError } from '../port.ts';
 import { OutboxStartError } from '../start-error.ts';
+import type { Commit } from './commit.ts';
 import type { Operation, Operations, Reply, WorkerSettings } from './protocol.ts';
 
 export interface LinkOptions {
@@ -12,6 +13,7 @@ export interface LinkOptions {
   readonly log: Logger;
   /** The worker died a second time, or could not be started again. Called once. */
   readonly onFatal: (error: Error) => void;
+  readonly onCommit?: (commit: Commit) => void;
 }
 
 interface Pending {
@@ -39,6 +41,12 @@ const WHY_UNAVAILABLE: Record<State, string> = {
 };
 
 const MAX_RESTARTS = 1;
+
+/**
+ * The worker makes much garbage that dies at once (messages, rows). Without a bound V8 gives it as large a nursery as a
+ * whole program gets and keeps the pages for good. Memory that lives is not limited: a single put may have any size.
+ */
+const resourceLimits = { maxYoungGenerationSizeMb: 8 };
 
 /** The main thread's end of the worker: requests and their answers by id, and what happens when the worker dies. */
 export class WorkerLink {
@@ -127,7 +135,11 @@ export class WorkerLink {
   #start(): Promise<string | null> {
     const { dataDir, maxBytes, clock } = this.#options;
     const settings: WorkerSettings = { dataDir, maxBytes, now: clock.now() };
-    const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: settings, name: 'outbox' });
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), {
+      workerData: settings,
+      name: 'outbox',
+      resourceLimits,
+    });
     this.#worker = worker;
     this.#starting = new Promise((resolve, reject) => {
       let opened = false;
@@ -138,6 +150,8 @@ export class WorkerLink {
           resolve(message.damagedFile);
         } else if (message.type === 'open_failed') {
           cause = new OutboxStartError(message.code, message.message);
+        } else if (message.type === 'commit') {
+          this.#options.onCommit?.(message.commit);
         } else {
           this.#answer(message);
         }
@@ -154,7 +168,7 @@ export class WorkerLink {
     return this.#starting;
   }
 
-  #answer(message: Exclude<Reply, { type: 'opened' | 'open_failed' }>): void {
+  #answer(message: Exclude<Reply, { type: 'opened' | 'open_failed' | 'commit' }>): void {
     const pending = this.#pending.get(message.id);
     this.#pending.delete(message.id);
     if (message.type === 'answer') pending?.resolve(message.value);

@@ -96,14 +96,61 @@ const MIGRATIONS: readonly string[] = [
   -- Empty, but while it is tried whether the store takes writes again.
   CREATE TABLE write_probe (id INTEGER NOT NULL PRIMARY KEY, filler BLOB NOT NULL) STRICT;
   `,
+  `
+  -- Lists of the dead by kind walk the index as those of the waiting do.
+  DROP INDEX events_dead;
+  CREATE INDEX events_dead ON events (kind, received_at) WHERE dead_rows > 0;
+
+  -- Bytes of bodies, by state. An event that is waiting and dead counts in both.
+  ALTER TABLE events ADD COLUMN body_bytes INTEGER NOT NULL DEFAULT 0;
+  UPDATE events SET body_bytes = coalesce((SELECT octet_length(body) FROM event_bodies WHERE seq = events.seq), 0);
+  ALTER TABLE counts ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+  UPDATE counts SET bytes = CASE state
+    WHEN 'waiting' THEN (SELECT total(body_bytes) FROM events WHERE kind = counts.kind AND pending_rows > 0)
+    WHEN 'dead' THEN (SELECT total(body_bytes) FROM events WHERE kind = counts.kind AND dead_rows > 0)
+    ELSE (SELECT total(octet_length(body)) FROM quarantine) END;
+
+  DROP TRIGGER events_inserted;
+  CREATE TRIGGER events_inserted AFTER INSERT ON events BEGIN
+    INSERT INTO counts (state, kind, n, bytes) VALUES
+      ('waiting', new.kind, new.pending_rows > 0, (new.pending_rows > 0) * new.body_bytes),
+      ('dead', new.kind, new.dead_rows > 0, (new.dead_rows > 0) * new.body_bytes)
+      ON CONFLICT DO UPDATE SET n = n + excluded.n, bytes = bytes + excluded.bytes;
+  END;
+  DROP TRIGGER events_updated;
+  CREATE TRIGGER events_updated AFTER UPDATE OF pending_rows, dead_rows ON events BEGIN
+    UPDATE counts SET n = n + (new.pending_rows > 0) - (old.pending_rows > 0),
+      bytes = bytes + ((new.pending_rows > 0) - (old.pending_rows > 0)) * new.body_bytes
+      WHERE state = 'waiting' AND kind = new.kind;
+    UPDATE counts SET n = n + (new.dead_rows > 0) - (old.dead_rows > 0),
+      bytes = bytes + ((new.dead_rows > 0) - (old.dead_rows > 0)) * new.body_bytes
+      WHERE state = 'dead' AND kind = new.kind;
+  END;
+  DROP TRIGGER events_deleted;
+  CREATE TRIGGER events_deleted AFTER DELETE ON events BEGIN
+    UPDATE counts SET n = n - (old.pending_rows > 0), bytes = bytes - (old.pending_rows > 0) * old.body_bytes
+      WHERE state = 'waiting' AND kind = old.kind;
+    UPDATE counts SET n = n - (old.dead_rows > 0), bytes = bytes - (old.dead_rows > 0) * old.body_bytes
+      WHERE state = 'dead' AND kind = old.kind;
+  END;
+  DROP TRIGGER quarantine_inserted;
+  CREATE TRIGGER quarantine_inserted AFTER INSERT ON quarantine BEGIN
+    INSERT INTO counts (state, kind, n, bytes) VALUES ('quarantined', '', 1, length(new.body))
+      ON CONFLICT DO UPDATE SET n = n + 1, bytes = bytes + excluded.bytes;
+  END;
+  DROP TRIGGER quarantine_deleted;
+  CREATE TRIGGER quarantine_deleted AFTER DELETE ON quarantine BEGIN
+    UPDATE counts SET n = n - 1, bytes = bytes - length(old.body) WHERE state = 'quarantined';
+  END;
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
-/** Brings the schema up to date, each step in a transaction of its own. */
-export function migrate(db: DatabaseSync, version: number): void {
+/** Brings the schema from one version to another, each step in a transaction of its own. */
+export function migrate(db: DatabaseSync, version: number, toVersion = SCHEMA_VERSION): void {
   for (const [index, sql] of MIGRATIONS.entries()) {
-    if (index < version) continue;
+    if (index < version || index >= toVersion) continue;
     db.exec('BEGIN IMMEDIATE');
     try {
       db.exec(sql);

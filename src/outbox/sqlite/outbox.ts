@@ -1,18 +1,25 @@
 import type { Clock } from '../../clock.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import {
-  type ClaimRequest,
+  type ListRequest,
   type Outbox,
   type OutboxEntry,
   type OutboxStats,
   OutboxUnavailableError,
+  type PutOptions,
   type PutOutcome,
+  type RecordPage,
 } from '../port.ts';
+import type { Commit } from './commit.ts';
+import { encodeCursor } from './cursor.ts';
 import { bodyBytes, copyEntries } from './entries.ts';
 import { toStartError } from './errors.ts';
-import { preparePrivateFolder } from './files.ts';
+import { checkFileSystem } from './file-system.ts';
+import { findDamaged, preparePrivateFolder } from './files.ts';
 import { logDamage, WorkerLink } from './link.ts';
 import { acquireLock } from './lock.ts';
+import { copyClaim, readList } from './requests.ts';
+import type { RestoreOutcome, SalvagedRecord } from './salvaged.ts';
 
 export interface SqliteOutboxOptions {
   /** Made with mode 0700 if it is missing. */
@@ -23,11 +30,23 @@ export interface SqliteOutboxOptions {
   readonly log: Logger;
   /** The worker died and cannot be brought back: the process should end, so that its supervisor starts it anew. */
   readonly onFatal: (error: Error) => void;
+  /** Called after each transaction of puts, for the metrics. */
+  readonly onCommit?: (commit: Commit) => void;
+  /** For tests, which cannot mount a network file system: the type of the file system of a folder. */
+  readonly fileSystemType?: (folder: string) => number;
 }
 
 export interface SqliteOutbox extends Outbox {
-  /** Where the database lies that was found damaged at start and set aside, for /healthz; null when it was sound. */
+  /**
+   * Where the newest database lies that was found damaged and set aside, at this start or an earlier one, and was neither
+   * salvaged nor removed since; null: there is none. For /healthz and the metrics: a restart must not end the alarm.
+   */
   readonly damagedFile: string | null;
+  /**
+   * Stores what was salvaged (salvage.ts), one durable transaction. What is known here already stays as it is. Rejects
+   * with an OutboxUnavailableError.
+   */
+  restore(records: readonly SalvagedRecord[]): Promise<RestoreOutcome>;
   /** For tests only: ends the worker as a crash would, wherever it is. */
   killWorkerForTests(): Promise<void>;
 }
@@ -46,12 +65,13 @@ export async function openSqliteOutbox(options: SqliteOutboxOptions): Promise<Sq
   } catch (error) {
     throw toStartError(error, dataDir);
   }
+  checkFileSystem(dataDir, log, options.fileSystemType);
   const lock = acquireLock(dataDir);
   const link = new WorkerLink(options);
   try {
     const damagedFile = await link.open();
     if (damagedFile !== null) logDamage(log, damagedFile);
-    const outbox = createOutbox(link, options, { damagedFile, release: () => lock.release() });
+    const outbox = createOutbox(link, options, () => lock.release());
     await outbox.stats(); // so that there are counts to show, should the worker die before anybody asks
     return outbox;
   } catch (error) {
@@ -60,18 +80,18 @@ export async function openSqliteOutbox(options: SqliteOutboxOptions): Promise<Sq
   }
 }
 
-interface Opened {
-  readonly damagedFile: string | null;
-  /** Gives the lock back. */
-  release(): void;
-}
-
-function createOutbox(link: WorkerLink, { clock }: SqliteOutboxOptions, opened: Opened): SqliteOutbox {
+function createOutbox(link: WorkerLink, { clock, dataDir }: SqliteOutboxOptions, release: () => void): SqliteOutbox {
   let inFlightBytes = 0;
+  let latest = clock.now();
+  /** Never goes back with the clock: an event that seems to be delivered earlier than it was is forgotten too early. */
+  const now = (): number => {
+    latest = Math.max(latest, clock.now());
+    return latest;
+  };
   let lastStats: OutboxStats | null = null;
   let closed: Promise<void> | null = null;
 
-  async function put(given: readonly OutboxEntry[]): Promise<PutOutcome> {
+  async function put(given: readonly OutboxEntry[], { resolves }: PutOptions = {}): Promise<PutOutcome> {
     const entries = copyEntries(given);
     if (link.problem !== null) return { outcome: 'unavailable', reason: link.problem };
     const bytes = bodyBytes(entries);
@@ -82,7 +102,11 @@ function createOutbox(link: WorkerLink, { clock }: SqliteOutboxOptions, opened: 
     const buffers = entries.flatMap((entry) => (entry.type === 'quarantine' ? [entry.body.buffer] : []));
     inFlightBytes += bytes;
     try {
-      return await link.request('put', { entries, bytes, now: clock.now() }, buffers.filter(isTransferable));
+      return await link.request(
+        'put',
+        { entries, bytes, now: clock.now(), resolves: resolves ?? null },
+        buffers.filter(isTransferable),
+      );
     } catch (error) {
       if (error instanceof OutboxUnavailableError) return { outcome: 'unavailable', reason: error.message };
       throw error;
@@ -91,12 +115,9 @@ function createOutbox(link: WorkerLink, { clock }: SqliteOutboxOptions, opened: 
     }
   }
 
-  async function claim({ kind, maxEvents, maxMappedBytes }: ClaimRequest) {
-    if (!Number.isSafeInteger(maxEvents) || maxEvents < 1) {
-      throw new RangeError(`maxEvents must be a whole number of at least 1, got ${maxEvents}`);
-    }
-    if (!(maxMappedBytes >= 0)) throw new RangeError(`maxMappedBytes must be at least 0, got ${maxMappedBytes}`);
-    return link.request('claim', { kind, maxEvents, maxMappedBytes });
+  async function list(request: ListRequest): Promise<RecordPage> {
+    const { records, next } = await link.request('list', readList(request));
+    return { records, next: next === null ? null : encodeCursor(next) };
   }
 
   async function stats(): Promise<OutboxStats> {
@@ -120,14 +141,21 @@ function createOutbox(link: WorkerLink, { clock }: SqliteOutboxOptions, opened: 
   }
 
   return {
-    damagedFile: opened.damagedFile,
+    get damagedFile() {
+      return findDamaged(dataDir);
+    },
     put,
-    claim,
-    settle: (settlements) => link.request('settle', { settlements, now: clock.now() }),
+    claim: async (request) => link.request('claim', copyClaim(request)),
+    settle: (settlements) => link.request('settle', { settlements, now: now() }),
     stats,
     prune,
+    list,
+    show: (id) => link.request('show', { id }),
+    revive: (eventIds) => link.request('revive', { eventIds: [...eventIds] }),
+    restore: (records) => link.request('restore', { records }),
+    purge: (ids) => link.request('purge', { ids: [...ids], now: now() }),
     close() {
-      closed ??= link.close().finally(opened.release);
+      closed ??= link.close().finally(release);
       return closed;
     },
     killWorkerForTests: () => link.kill(),

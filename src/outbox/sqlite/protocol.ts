@@ -4,10 +4,17 @@ import type {
   OutboxEntry,
   OutboxStats,
   PutOutcome,
+  RecordDetail,
+  RecordState,
   Settlement,
   SettlementOutcome,
 } from '../port.ts';
 import type { OutboxStartCode } from '../start-error.ts';
+import type { Commit } from './commit.ts';
+import type { Position } from './cursor.ts';
+import type { Page } from './list.ts';
+import type { PurgeArgs } from './purge.ts';
+import type { RestoreOutcome, SalvagedRecord } from './salvaged.ts';
 
 /** What the main thread and the worker say to each other. Times are milliseconds since the epoch, by the main thread's clock. */
 
@@ -22,6 +29,16 @@ export interface PutArgs {
   /** Size of the bodies. */
   readonly bytes: number;
   readonly now: number;
+  /** See PutOptions; null: nothing. */
+  readonly resolves: string | null;
+}
+
+export interface ListArgs {
+  readonly state: RecordState;
+  /** Null: of every kind. */
+  readonly kind: string | null;
+  readonly after: Position;
+  readonly limit: number;
 }
 
 export interface SettleArgs {
@@ -36,6 +53,11 @@ export interface Operations {
   settle: { args: SettleArgs; result: readonly SettlementOutcome[] };
   stats: { args: null; result: OutboxStats };
   prune: { args: { readonly deliveredBefore: number }; result: number };
+  list: { args: ListArgs; result: Page };
+  show: { args: { readonly id: string }; result: RecordDetail | null };
+  revive: { args: { readonly eventIds: readonly string[] }; result: readonly number[] };
+  restore: { args: { readonly records: readonly SalvagedRecord[] }; result: RestoreOutcome };
+  purge: { args: PurgeArgs; result: readonly boolean[] };
   /** Comes last: everything that was asked before is done first. The worker ends after its answer. */
   close: { args: null; result: null };
 }
@@ -53,6 +75,8 @@ export type Reply =
   /** The worker ends after this. */
   | { readonly type: 'open_failed'; readonly code: OutboxStartCode; readonly message: string }
   | { readonly type: 'answer'; readonly id: number; readonly value: Operations[Operation]['result'] }
+  /** Answers nobody: what a group of puts took. */
+  | { readonly type: 'commit'; readonly commit: Commit }
   /** The store could not do it now. */
   | { readonly type: 'unavailable'; readonly id: number; readonly reason: string }
   /** The caller's fault: a RangeError there. */

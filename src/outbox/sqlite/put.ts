@@ -10,8 +10,9 @@ export function createPut(db: DatabaseSync, usage: Usage, maxBytes: number): (ca
   const findIdentity = db.prepare('SELECT stored_at FROM identities WHERE event_id = ?');
   const addIdentity = db.prepare('INSERT OR IGNORE INTO identities (event_id, stored_at) VALUES (?, ?)');
   const addEvent = db.prepare(
-    `INSERT INTO events (event_id, kind, received_at, body_form, feed, row_count, mapped_bytes, pending, pending_rows)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO events (event_id, kind, received_at, body_form, feed, row_count, mapped_bytes, pending,
+       pending_rows, body_bytes)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const addBody = db.prepare('INSERT INTO event_bodies (seq, body) VALUES (?, ?)');
   const findQuarantined = db.prepare('SELECT stored_at FROM quarantine WHERE quarantine_id = ?');
@@ -19,6 +20,7 @@ export function createPut(db: DatabaseSync, usage: Usage, maxBytes: number): (ca
     `INSERT OR IGNORE INTO quarantine (quarantine_id, stored_at, received_at, feed, code, reason, body)
      VALUES (?, ?, ?, ?, ?, ?, ?)`,
   );
+  const removeQuarantined = db.prepare('DELETE FROM quarantine WHERE quarantine_id = ?');
 
   function putEvent(entry: EventEntry, now: number): boolean {
     if (addIdentity.run(entry.eventId, now).changes === 0) return false;
@@ -34,6 +36,7 @@ export function createPut(db: DatabaseSync, usage: Usage, maxBytes: number): (ca
       entry.mappedBytes,
       pending,
       entry.rowCount,
+      Buffer.byteLength(entry.body),
     );
     addBody.run(lastInsertRowid, entry.body);
     return true;
@@ -44,7 +47,10 @@ export function createPut(db: DatabaseSync, usage: Usage, maxBytes: number): (ca
     return addQuarantined.run(quarantineId, now, receivedAt, feed, code, reason, body).changes !== 0;
   }
 
-  return ({ entries, now }) => {
+  return ({ entries, now, resolves }) => {
+    if (resolves !== null && removeQuarantined.run(resolves).changes === 0) {
+      return { keep: true, value: { outcome: 'stored', entries: [] } };
+    }
     let stored = 0;
     const results: StoredEntry[] = [];
     for (const entry of entries) {

@@ -13,10 +13,13 @@ interface EventRow {
   readonly dead_rows: number;
 }
 
+/** What the settlements of a transaction leave of the rows that its claims hold; none ends the claim. */
+export type ClaimProgress = ReadonlyMap<string, readonly RowRange[]>;
+
 export interface Settled {
   readonly outcomes: readonly SettlementOutcome[];
-  /** Events whose claims end, once the transaction is committed and not before. */
-  readonly released: readonly string[];
+  /** To be told to the claims once the transaction is committed, and not before. */
+  readonly progress: ClaimProgress;
 }
 
 /** What is kept of a reason, in characters. */
@@ -40,26 +43,25 @@ function checkRows(settlement: Settlement, rowCount: number): void {
   }
 }
 
-/** The statements of one settle call. `released` of the calls before it in the group is passed on in `ended`. */
+/** The statements of one settle call. `earlier` is the progress of the calls before it in the transaction. */
 export function createSettle(
   db: DatabaseSync,
   claims: Claims,
-): (call: SettleArgs, ended: Set<string>) => CallResult<Settled> {
+): (call: SettleArgs, earlier: ClaimProgress) => CallResult<Settled> {
   const find = db.prepare('SELECT seq, row_count, pending, dead_rows FROM events WHERE event_id = ?');
   const update = db.prepare('UPDATE events SET pending = ?, pending_rows = ?, dead_rows = ? WHERE seq = ?');
   const bury = db.prepare('INSERT INTO dead_letters (seq, rows, code, reason, dead_at) VALUES (?, ?, ?, ?, ?)');
   const remove = db.prepare('DELETE FROM events WHERE seq = ?');
   const markDelivered = db.prepare('UPDATE identities SET delivered_at = ? WHERE event_id = ?');
 
-  /** Returns how many rows are still pending. */
-  function apply(settlement: Settlement, event: EventRow, now: number): number {
-    checkRows(settlement, event.row_count);
+  /** `held`: the rows of the claim. Others may have come to wait since it was taken, and are not this claim's. */
+  function apply(settlement: Settlement, event: EventRow, held: readonly RowRange[], now: number): void {
     const before = JSON.parse(event.pending) as readonly RowRange[];
     // A row that is not pending any more keeps the fate it has: naming it again is not an error.
-    let pending = subtractRanges(before, settlement.delivered);
+    let pending = subtractRanges(before, intersectRanges(held, settlement.delivered));
     let deadRows = event.dead_rows;
     for (const dead of settlement.dead) {
-      const rows = intersectRanges(pending, dead.rows);
+      const rows = intersectRanges(intersectRanges(pending, held), dead.rows);
       if (rows.length === 0) continue;
       bury.run(event.seq, JSON.stringify(rows), dead.code, cutReason(dead.reason), now);
       deadRows += countRows(rows);
@@ -72,19 +74,22 @@ export function createSettle(
     } else if (left !== countRows(before)) {
       update.run(JSON.stringify(pending), left, deadRows, event.seq);
     }
-    return left;
   }
 
-  return ({ settlements, now }, ended) => {
-    const released = new Set<string>();
+  return ({ settlements, now }, earlier) => {
+    const progress = new Map<string, readonly RowRange[]>();
     const outcomes = settlements.map((settlement): SettlementOutcome => {
-      const { eventId, token } = settlement;
-      if (!claims.isCurrent(eventId, token) || ended.has(eventId) || released.has(eventId)) return 'stale';
-      const event = getRow<EventRow>(find, eventId);
-      const left = event === undefined ? 0 : apply(settlement, event, now);
-      if (left === 0 || settlement.release) released.add(eventId);
-      return event === undefined ? 'stale' : 'applied';
+      const { eventId, token, delivered, dead, release } = settlement;
+      const claimed = claims.rowsOf(eventId, token);
+      const held = claimed === null ? [] : (progress.get(eventId) ?? earlier.get(eventId) ?? claimed);
+      const event = held.length === 0 ? undefined : getRow<EventRow>(find, eventId);
+      if (event === undefined) return 'stale';
+      checkRows(settlement, event.row_count);
+      apply(settlement, event, held, now);
+      const settled = [delivered, ...dead.map((each) => each.rows)].reduce(subtractRanges, held);
+      progress.set(eventId, release ? [] : settled);
+      return 'applied';
     });
-    return { keep: true, value: { outcomes, released: [...released] } };
+    return { keep: true, value: { outcomes, progress } };
   };
 }

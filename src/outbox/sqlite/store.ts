@@ -1,16 +1,31 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { ClaimedEvent, ClaimRequest, OutboxStats, PutOutcome, SettlementOutcome } from '../port.ts';
+import {
+  type ClaimedEvent,
+  type ClaimRequest,
+  type OutboxStats,
+  OutboxUnavailableError,
+  type PutOutcome,
+  type RecordDetail,
+  type RowRange,
+  type SettlementOutcome,
+} from '../port.ts';
 import { createClaim } from './claim.ts';
 import { createClaims } from './claims.ts';
 import { describe, isDiskFull } from './errors.ts';
 import { createHealth } from './health.ts';
+import { createList, type Page } from './list.ts';
 import { emptyLog, foldLog } from './log.ts';
-import type { PutArgs, SettleArgs } from './protocol.ts';
+import type { ListArgs, PutArgs, SettleArgs } from './protocol.ts';
 import { createPrune, type PruneChunk } from './prune.ts';
+import { createPurge, type PurgeArgs } from './purge.ts';
 import { createPut } from './put.ts';
+import { createRestore } from './restore.ts';
+import { createRevive } from './revive.ts';
+import type { RestoreOutcome, SalvagedRecord } from './salvaged.ts';
 import { createSettle } from './settle.ts';
+import { createShow } from './show.ts';
 import { createStats } from './stats.ts';
-import { createGroupCommit } from './transaction.ts';
+import { type CallResult, createGroupCommit } from './transaction.ts';
 import { createUsage } from './usage.ts';
 
 /** Could not be committed: nothing of the group was stored. */
@@ -18,7 +33,7 @@ export interface Uncommitted {
   readonly unavailable: string;
 }
 
-/** The outbox's operations on an open database, synchronous. Each runs to its end, commit included. */
+/** The outbox's operations on an open database, synchronous. Each runs to its end, commit included, or throws. */
 export interface Store {
   /** One outcome a call; an Error is that call's own fault. */
   put(calls: readonly PutArgs[]): readonly (PutOutcome | Error)[];
@@ -26,6 +41,11 @@ export interface Store {
   claim(request: ClaimRequest): readonly ClaimedEvent[];
   stats(): OutboxStats;
   pruneChunk(deliveredBefore: number): PruneChunk;
+  list(request: ListArgs): Page;
+  show(id: string): RecordDetail | null;
+  revive(eventIds: readonly string[]): readonly number[];
+  purge(call: PurgeArgs): readonly boolean[];
+  restore(records: readonly SalvagedRecord[]): RestoreOutcome;
   close(): void;
 }
 
@@ -36,6 +56,9 @@ export function createStore(db: DatabaseSync, maxBytes: number): Store {
   const claims = createClaims();
   const putOne = createPut(db, usage, maxBytes);
   const settleOne = createSettle(db, claims);
+  const reviveOne = createRevive(db);
+  const purgeOne = createPurge(db);
+  const restoreOne = createRestore(db, usage, maxBytes);
 
   function failed(error: unknown): string {
     // Folded in, the log starts over in the room it has: settlements may then go on while the disk is full.
@@ -43,6 +66,15 @@ export function createStore(db: DatabaseSync, maxBytes: number): Store {
     const reason = describe(error);
     health.failed(reason);
     return reason;
+  }
+
+  function commitOne<Call, Value>(call: Call, run: (call: Call) => CallResult<Value>): Value {
+    const done = group.run([call], run);
+    if (!done.committed) throw new OutboxUnavailableError(failed(done.error), { cause: done.error });
+    if (done.wrote) health.wrote();
+    const [result] = done.results;
+    if (result === undefined || result instanceof Error) throw result ?? new Error('The group lost its call');
+    return result;
   }
 
   return {
@@ -57,10 +89,10 @@ export function createStore(db: DatabaseSync, maxBytes: number): Store {
     },
 
     settle(calls) {
-      const ended = new Set<string>();
+      const progress = new Map<string, readonly RowRange[]>();
       const done = group.run(calls, (call) => {
-        const settled = settleOne(call, ended);
-        for (const eventId of settled.value.released) ended.add(eventId);
+        const settled = settleOne(call, progress);
+        for (const [eventId, rows] of settled.value.progress) progress.set(eventId, rows);
         return settled;
       });
       if (!done.committed) {
@@ -68,13 +100,26 @@ export function createStore(db: DatabaseSync, maxBytes: number): Store {
       }
       if (done.wrote) health.wrote();
       // Only now: a claim that ended before its rows were recorded would send them again.
-      for (const eventId of ended) claims.release(eventId);
+      for (const [eventId, rows] of progress) claims.keep(eventId, rows);
       return done.results.map((result) => (result instanceof Error ? result : result.outcomes));
     },
 
     claim: createClaim(db, claims),
     stats: createStats({ db, group, usage, health, maxBytes }),
     pruneChunk: createPrune(db, group, health),
+
+    list: createList(db),
+    show: createShow(db),
+    revive: (eventIds) => commitOne(eventIds, reviveOne),
+
+    restore: (records) => commitOne(records, restoreOne),
+
+    purge(call) {
+      const removed = commitOne(call, purgeOne);
+      for (const id of call.ids) claims.release(id);
+      emptyLog(db); // who purges wants it gone
+      return removed;
+    },
 
     close() {
       emptyLog(db);

@@ -1,9 +1,12 @@
+import { describeCommit } from './commit.ts';
 import { describe } from './errors.ts';
 import type { Operation, Operations, Reply, Request, RequestOf } from './protocol.ts';
 import type { Store } from './store.ts';
 
 /** Bodies in one commit, so that the write-ahead log stays bounded; a single put may be larger. */
 const MAX_GROUP_BYTES = 16 * 1024 * 1024;
+
+type Other = RequestOf<Exclude<Operation, 'put' | 'settle' | 'close'>>;
 
 interface Pruning {
   readonly id: number;
@@ -21,7 +24,7 @@ export class Turns {
   readonly #reply: (message: Reply) => void;
   readonly #puts: RequestOf<'put'>[] = [];
   readonly #settles: RequestOf<'settle'>[] = [];
-  readonly #others: RequestOf<'claim' | 'stats' | 'prune'>[] = [];
+  readonly #others: Other[] = [];
   #pruning: Pruning | null = null;
   #closing: RequestOf<'close'> | null = null;
 
@@ -78,7 +81,11 @@ export class Turns {
   #runPuts(): void {
     const group = this.#takePuts();
     if (group.length === 0) return;
-    const results = this.#store.put(group.map((request) => request.args));
+    const calls = group.map((request) => request.args);
+    const begunAt = performance.now();
+    const results = this.#store.put(calls);
+    const durationMs = performance.now() - begunAt;
+    this.#reply({ type: 'commit', commit: describeCommit(calls, results, durationMs) });
     for (const [index, { id }] of group.entries()) {
       this.#answerOrDefect(id, results[index] ?? new Error('The group lost a put'));
     }
@@ -98,12 +105,31 @@ export class Turns {
     const request = this.#others.shift();
     if (request === undefined) return;
     try {
-      if (request.op === 'claim') this.#answer(request.id, this.#store.claim(request.args));
-      else if (request.op === 'stats') this.#answer(request.id, this.#store.stats());
+      if (request.op !== 'prune') this.#answer(request.id, this.#do(request));
       else if (this.#pruning !== null) this.#others.push(request);
       else this.#pruning = { id: request.id, deliveredBefore: request.args.deliveredBefore, forgotten: 0 };
     } catch (error) {
       this.#reply({ type: 'unavailable', id: request.id, reason: describe(error) });
+    }
+  }
+
+  #do(request: Exclude<Other, RequestOf<'prune'>>): Operations[Operation]['result'] {
+    const store = this.#store;
+    switch (request.op) {
+      case 'claim':
+        return store.claim(request.args);
+      case 'stats':
+        return store.stats();
+      case 'list':
+        return store.list(request.args);
+      case 'show':
+        return store.show(request.args.id);
+      case 'revive':
+        return store.revive(request.args.eventIds);
+      case 'restore':
+        return store.restore(request.args.records);
+      case 'purge':
+        return store.purge(request.args);
     }
   }
 

@@ -1,0 +1,39 @@
+import type { OutboxStats, RecordDetail, RecordPage, RecordState, RowRange } from './port.ts';
+
+/**
+ * What an operator can do with the outbox. The admin API serves it over HTTP, and the `outbox` commands use either that
+ * API, while a server runs, or this directly, on a database that nobody serves.
+ */
+export interface OutboxOperator {
+  stats(): Promise<OperatorStats>;
+  list(request: { state: OperatorState; kind?: string; after?: string; limit: number }): Promise<RecordPage>;
+  show(id: string): Promise<RecordDetail | null>;
+  /** Sends the dead rows of events again, and reads quarantined bodies again with the schemas and code of now. */
+  replay(ids: readonly string[], options: { dryRun: boolean }): Promise<readonly ReplayResult[]>;
+  /** Deletes for good. In the order of `ids`: whether there was such a record. */
+  purge(ids: readonly string[]): Promise<readonly boolean[]>;
+}
+
+/** `held`: what waits of the kinds whose stream is on hold. Without a server nothing is known to be held. */
+export type OperatorState = RecordState | 'held';
+
+export interface OperatorStats extends OutboxStats {
+  /** Kinds whose stream is on hold now. */
+  readonly heldKinds: readonly string[];
+}
+
+export type ReplayResult =
+  /** Dead rows wait again (or would). */
+  | { readonly id: string; readonly outcome: 'revived'; readonly rows: number; readonly ranges: readonly RowRange[] }
+  /** A quarantined body is understood now and its events were stored (or would be); duplicates make no rows. */
+  | {
+      readonly id: string;
+      readonly outcome: 'accepted';
+      readonly events: readonly { eventId: string; kind: string; rows: number; duplicate: boolean }[];
+    }
+  /** A quarantined body is still not understood: it stays where it is. */
+  | { readonly id: string; readonly outcome: 'still_refused'; readonly code: string; readonly detail: string }
+  /** No record of this id, or an event without dead rows. */
+  | { readonly id: string; readonly outcome: 'nothing_to_replay' }
+  /** The outbox is full or cannot commit: nothing was changed. */
+  | { readonly id: string; readonly outcome: 'unavailable' };

@@ -1,0 +1,69 @@
+import { statfsSync } from 'node:fs';
+import type { Logger } from '../../telemetry/logger.ts';
+import { startError } from './errors.ts';
+
+/**
+ * Types of file systems as statfs(2) gives them on Linux; numbers from include/uapi/linux/magic.h and the list in
+ * https://man7.org/linux/man-pages/man2/statfs.2.html, those of the last group from the file systems' own sources.
+ */
+
+/**
+ * SQLite's write-ahead log needs shared memory between all that open the database, which no network has
+ * (https://www.sqlite.org/wal.html, "Overview"), and locks and syncs that hold, which few keep
+ * (https://www.sqlite.org/howtocorrupt.html, 2.1 and 3.1).
+ */
+const NETWORK: ReadonlyMap<number, string> = new Map([
+  [0x6969, 'NFS'],
+  [0x517b, 'SMB'],
+  [0xff534d42, 'CIFS (SMB)'],
+  [0xfe534d42, 'SMB 2'],
+  [0x564c, 'NCP'],
+  [0x73757245, 'Coda'],
+  [0x5346414f, 'AFS'],
+  [0x6b414653, 'AFS'],
+  [0x00c36400, 'Ceph'],
+  [0x7461636f, 'OCFS2'],
+  [0x0bd00bd0, 'Lustre'],
+  [0x47504653, 'GPFS'],
+  [0x19830326, 'BeeGFS'],
+  [0x20030528, 'OrangeFS'],
+]);
+
+const DOUBTFUL: ReadonlyMap<number, { readonly name: string; readonly warning: string }> = new Map([
+  [0x01021994, { name: 'tmpfs', warning: 'it is memory, and what waits there is gone when the host restarts' }],
+  [0x858458f6, { name: 'ramfs', warning: 'it is memory, and what waits there is gone when the host restarts' }],
+  [
+    0x794c7630,
+    { name: 'overlay', warning: 'it is the layer of a container, and what waits there goes with the container' },
+  ],
+  [0x65735546, { name: 'FUSE', warning: 'a sync there may promise less than one of a disk' }],
+  [0x01021997, { name: '9p', warning: 'a sync there may promise less than one of a disk' }],
+]);
+
+/** Throws an OutboxStartError on a network file system, and warns of one that forgets. The folder must exist. */
+export function checkFileSystem(
+  dataDir: string,
+  log: Logger,
+  typeOf: (folder: string) => number | null = readType,
+): void {
+  const given = typeOf(dataDir);
+  // Some of the numbers do not fit the signed 32 bits in which a kernel may give them.
+  const type = given === null ? null : given >>> 0;
+  const network = type === null ? undefined : NETWORK.get(type);
+  if (network !== undefined) {
+    const problem = `DATA_DIR ${dataDir} is on a network file system (${network}), where SQLite cannot keep its promises`;
+    throw startError('outbox_network_file_system', problem);
+  }
+  const doubtful = type === null ? undefined : DOUBTFUL.get(type);
+  if (doubtful === undefined) return;
+  const { name, warning } = doubtful;
+  log.warn(
+    { code: 'outbox_file_system', dataDir, fileSystem: name },
+    `DATA_DIR is on ${name}: ${warning}. Use a volume on a local disk`,
+  );
+}
+
+/** The numbers are Linux's; other systems have others. */
+function readType(folder: string): number | null {
+  return process.platform === 'linux' ? statfsSync(folder).type : null;
+}

@@ -1,0 +1,131 @@
+import { DatabaseSync } from 'node:sqlite';
+import { setImmediate as pause } from 'node:timers/promises';
+import { OutboxUnavailableError } from '../port.ts';
+import { describe } from './errors.ts';
+import { markSalvaged } from './files.ts';
+import { APPLICATION_ID } from './migrations.ts';
+import type { SqliteOutbox } from './outbox.ts';
+import { type Finding, readEvents, readIdentities, readQuarantine } from './salvage-read.ts';
+import type { SalvagedRecord } from './salvaged.ts';
+import { pragma } from './sql.ts';
+
+export interface SalvageCounts {
+  /** Events and quarantined bodies that are in the outbox now and were not before. */
+  readonly recovered: number;
+  /** Records that the outbox knew already, delivered ones too. */
+  readonly duplicate: number;
+  /** Records of which only traces can be read; there may be more, of which not even that is left. */
+  readonly unreadable: number;
+  /** Identities of delivered events that are remembered again, for deduplication. */
+  readonly identities: number;
+}
+
+/** Where a salvage puts what it reads: an open SqliteOutbox, of the running service or of the command. */
+export type SalvageSink = Pick<SqliteOutbox, 'restore'>;
+
+export interface SalvageOptions {
+  /** Called after each batch, for progress and to tell delivery that there are events. */
+  readonly onProgress?: (counts: SalvageCounts) => void;
+  /** Milliseconds since the epoch, for what has lost its own time. */
+  readonly nowMs: number;
+}
+
+export type SalvageErrorCode =
+  /** The file is not there, not ours, or its first page is broken. */
+  | 'salvage_unreadable'
+  /** The outbox is full or cannot commit. */
+  | 'salvage_not_stored';
+
+/** The message says what to do. What was stored before it stays: salvaging again goes on, duplicates being known. */
+export class SalvageError extends Error {
+  override readonly name = 'SalvageError';
+  readonly code: SalvageErrorCode;
+
+  constructor(code: SalvageErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+const MAX_BATCH_RECORDS = 200;
+const MAX_BATCH_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Reads what can be read of a database that was set aside (`outbox.db.damaged-<time>`) and puts it into the outbox:
+ * events with the rows that still wait and their dead letters, quarantined bodies, identities of delivered events. What
+ * the outbox knows already stays as it is there. In the end the file, when it has that name, is renamed to
+ * `outbox.db.salvaged-<time>`, which ends the alarm. Rejects with a SalvageError.
+ */
+export async function salvage(file: string, into: SalvageSink, options: SalvageOptions): Promise<SalvageCounts> {
+  const counts = { recovered: 0, duplicate: 0, unreadable: 0, identities: 0 };
+  const db = openDamaged(file);
+  try {
+    for await (const batch of batches(findings(db, options.nowMs), () => counts.unreadable++)) {
+      const isNew = await restore(batch, into);
+      for (const [index, record] of batch.entries()) {
+        if (record.type === 'identity') counts.identities += isNew[index] === true ? 1 : 0;
+        else if (isNew[index] === true) counts.recovered++;
+        else counts.duplicate++;
+      }
+      options.onProgress?.({ ...counts });
+    }
+  } finally {
+    db.close();
+  }
+  markSalvaged(file);
+  return counts;
+}
+
+/** Identities last: an event whose own row was read must not be taken for delivered. */
+function* findings(db: DatabaseSync, nowMs: number): Generator<Finding> {
+  yield* readEvents(db, nowMs);
+  yield* readQuarantine(db);
+  yield* readIdentities(db);
+}
+
+async function* batches(found: Iterable<Finding>, onUnreadable: () => void): AsyncGenerator<SalvagedRecord[]> {
+  let batch: SalvagedRecord[] = [];
+  let bytes = 0;
+  let sincePause = 0;
+  for (const finding of found) {
+    // Reading is synchronous, and the service that this may run in must go on answering.
+    if (++sincePause % MAX_BATCH_RECORDS === 0) await pause();
+    if (finding === 'unreadable') onUnreadable();
+    if (finding === null || finding === 'unreadable') continue;
+    batch.push(finding);
+    bytes += finding.type === 'identity' ? 0 : finding.entry.body.length;
+    if (batch.length < MAX_BATCH_RECORDS && bytes < MAX_BATCH_BYTES) continue;
+    yield batch;
+    batch = [];
+    bytes = 0;
+  }
+  yield batch;
+}
+
+async function restore(batch: readonly SalvagedRecord[], into: SalvageSink): Promise<readonly boolean[]> {
+  let reason = 'the outbox is full (OUTBOX_MAX_BYTES)';
+  try {
+    const restored = await into.restore(batch);
+    if (restored.outcome === 'stored') return restored.isNew;
+  } catch (error) {
+    if (!(error instanceof OutboxUnavailableError)) throw error;
+    reason = error.message;
+  }
+  const advice = 'Make room, then salvage the file again: what is stored already is known';
+  throw new SalvageError('salvage_not_stored', `Not everything was stored: ${reason}. ${advice}.`);
+}
+
+function openDamaged(file: string): DatabaseSync {
+  let db: DatabaseSync | null = null;
+  try {
+    db = new DatabaseSync(file, { readOnly: true });
+    if (Number(pragma(db, 'application_id')) === APPLICATION_ID) return db;
+    db.close();
+  } catch (error) {
+    db?.close();
+    const advice = 'Is the path right? Where even the first page is broken, restore a backup instead';
+    const message = `${file} cannot be read as a database: ${describe(error)}. ${advice}.`;
+    throw new SalvageError('salvage_unreadable', message, { cause: error });
+  }
+  throw new SalvageError('salvage_unreadable', `${file} is not a database of this service. Is the path right?`);
+}

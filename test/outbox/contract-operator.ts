@@ -1,0 +1,299 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { ListRequest, Outbox, RecordSummary } from '../../src/outbox/port.ts';
+import { claimAll, claimOne, ids, isUnavailable, type Subject } from './contract.ts';
+import { delivered, event, quarantined, receivedAt, settlement } from './samples.ts';
+
+const T = Date.UTC(2026, 0, 2);
+const refused = (from: number, to: number, code = 'refused') => ({ rows: [[from, to]] as const, code, reason: code });
+
+/** The ids of every page. */
+async function listAll(outbox: Outbox, request: Omit<ListRequest, 'after'>): Promise<string[]> {
+  const found: RecordSummary[] = [];
+  let next: string | null = null;
+  do {
+    const page = await outbox.list({ ...request, ...(next !== null && { after: next }) });
+    assert(page.records.length <= request.limit);
+    assert(page.next === null || page.records.length === request.limit, 'only the last page is short');
+    found.push(...page.records);
+    next = page.next;
+  } while (next !== null);
+  return found.map(({ id }) => id);
+}
+
+/** Puts an event of some rows and buries `from` to `to`; the rows before them are delivered. */
+async function bury(outbox: Outbox, id: string, [from, to]: readonly [number, number], rowCount = to): Promise<void> {
+  await outbox.put([event(id, { rowCount })]);
+  const claimed = (await claimAll(outbox)).find(({ eventId }) => eventId === id);
+  assert(claimed !== undefined);
+  const before = from === 0 ? [] : ([[0, from]] as const);
+  await outbox.settle([settlement(claimed, { delivered: before, dead: [refused(from, to)] })]);
+}
+
+const isDuplicate = async (outbox: Outbox, id: string): Promise<boolean> => {
+  const put = await outbox.put([event(id)]);
+  assert(put.outcome === 'stored');
+  return put.entries[0]?.duplicate ?? assert.fail();
+};
+
+export function operatorContract(subject: Subject): void {
+  describe('list', () => {
+    it('gives each record once, oldest first, over pages of any size, also within one millisecond', async () => {
+      const { outbox } = subject;
+      const times = [3, 1, 1, 1, 1, 2, 2, 0, 1];
+      await outbox.put(times.map((t, n) => receivedAt(`e${n}`, T + t, { kind: n % 3 === 0 ? 'audit' : 'request' })));
+      const expected = ['e7', 'e1', 'e2', 'e3', 'e4', 'e8', 'e5', 'e6', 'e0'];
+      for (let limit = 1; limit <= 10; limit++) {
+        assert.deepEqual(await listAll(outbox, { state: 'waiting', limit }), expected, `pages of ${limit}`);
+        const requests = expected.filter((id) => !['e0', 'e3', 'e6'].includes(id));
+        assert.deepEqual(await listAll(outbox, { state: 'waiting', kind: 'request', limit }), requests);
+      }
+      assert.deepEqual(await listAll(outbox, { state: 'waiting', kind: 'unheard-of', limit: 5 }), []);
+      assert.deepEqual(await listAll(outbox, { state: 'dead', limit: 5 }), []);
+    });
+
+    it('moves no record of a later page when others come and go', async () => {
+      const { outbox } = subject;
+      await outbox.put(Array.from({ length: 6 }, (_, n) => receivedAt(`e${n}`, T + n)));
+      const first = await outbox.list({ state: 'waiting', limit: 2 });
+      assert(first.next !== null);
+      const claimed = await claimAll(outbox, { maxEvents: 3 });
+      await outbox.settle(claimed.map(delivered));
+      await outbox.put([receivedAt('older', T - 1), receivedAt('newer', T + 100)]);
+      const second = await outbox.list({ state: 'waiting', limit: 10, after: first.next });
+      assert.deepEqual(
+        second.records.map(({ id }) => id),
+        ['e3', 'e4', 'e5', 'newer'],
+      );
+    });
+
+    it('says of each record what is known without its body', async () => {
+      const { outbox } = subject;
+      await outbox.put([receivedAt('a', T, { rowCount: 5, body: '"ä"' })]);
+      const claimed = await claimOne(outbox);
+      const dead = [refused(1, 2, 'older'), refused(3, 5, 'newest')];
+      await outbox.settle([settlement(claimed, { delivered: [[0, 1]], dead })]);
+      const summary: RecordSummary = {
+        id: 'a',
+        kind: 'request',
+        receivedAt: T,
+        feed: null,
+        rowCount: 5,
+        pendingRows: 1,
+        deadRows: 3,
+        bodyBytes: 4,
+        code: 'newest',
+        reason: 'newest',
+      };
+      for (const state of ['dead', 'waiting'] as const) {
+        assert.deepEqual(await outbox.list({ state, limit: 1 }), { records: [summary], next: null });
+      }
+      await outbox.put([quarantined('q', { body: new Uint8Array(7), receivedAt: T + 1, feed: 'f' })]);
+      const { records } = await outbox.list({ state: 'quarantined', limit: 1_000 });
+      assert.deepEqual(records, [
+        {
+          ...summary,
+          id: 'q',
+          kind: null,
+          receivedAt: T + 1,
+          feed: 'f',
+          rowCount: 0,
+          pendingRows: 0,
+          deadRows: 0,
+          bodyBytes: 7,
+          code: 'body_not_json',
+          reason: 'Unexpected token',
+        },
+      ]);
+      assert.deepEqual(await listAll(outbox, { state: 'quarantined', kind: 'request', limit: 1 }), []);
+    });
+
+    it('rejects a page size, a state and a cursor that it does not know', async () => {
+      const { outbox } = subject;
+      await outbox.put([event('a'), event('b')]);
+      const { next } = await outbox.list({ state: 'waiting', limit: 1 });
+      assert(next !== null);
+      for (const limit of [0, 1_001, 1.5, Number.NaN]) {
+        await assert.rejects(outbox.list({ state: 'waiting', limit }), RangeError);
+      }
+      for (const after of ['', 'nonsense', `${next}x`, ` ${next}`, 'MS4y.', 'é']) {
+        await assert.rejects(outbox.list({ state: 'waiting', limit: 1, after }), RangeError, JSON.stringify(after));
+      }
+      const unknown = JSON.parse('{"state":"constructor","limit":1}') as ListRequest;
+      await assert.rejects(outbox.list(unknown), RangeError);
+    });
+  });
+
+  describe('show', () => {
+    it('shows an event whole, dead letters included', async () => {
+      const { outbox, clock } = subject;
+      const entry = event('a', { rowCount: 9, body: '{"text":"日本語"}' });
+      await outbox.put([entry]);
+      const claimed = await claimOne(outbox);
+      const first = clock.now();
+      await outbox.settle([settlement(claimed, { dead: [refused(1, 2, 'one')], release: false })]);
+      clock.advance(5);
+      await outbox.settle([settlement(claimed, { delivered: [[0, 1]], dead: [refused(4, 6, 'two')] })]);
+      const shown = await outbox.show('a');
+      assert(shown !== null);
+      const { body, type, meta, pending, deadLetters, ...summary } = shown;
+      assert.deepEqual(
+        [type, new TextDecoder().decode(body), meta, pending],
+        [
+          'event',
+          entry.body,
+          entry.meta,
+          [
+            [2, 4],
+            [6, 9],
+          ],
+        ],
+      );
+      assert.deepEqual(deadLetters, [
+        { ...refused(1, 2, 'one'), buriedAt: first },
+        { ...refused(4, 6, 'two'), buriedAt: first + 5 },
+      ]);
+      assert.deepEqual((await outbox.list({ state: 'dead', limit: 1 })).records, [summary]);
+    });
+
+    it('shows a quarantined body to the byte, and nothing of what is delivered or unknown', async () => {
+      const { outbox } = subject;
+      const bytes = Uint8Array.from({ length: 300 }, (_, n) => n % 256);
+      await outbox.put([quarantined('q', { body: bytes }), event('done')]);
+      await outbox.settle([delivered(await claimOne(outbox))]);
+      const shown = await outbox.show('q');
+      assert.deepEqual([shown?.type, shown?.meta, shown?.pending, shown?.deadLetters], ['quarantine', null, [], []]);
+      assert.deepEqual(new Uint8Array(shown?.body ?? []), bytes);
+      for (const id of ['done', 'unheard-of', '', "'; DROP TABLE events"])
+        assert.equal(await outbox.show(id), null, id);
+    });
+  });
+
+  describe('revive', () => {
+    it('makes dead rows wait again, and only those, past deduplication and over a restart', async () => {
+      const { outbox, fixture } = subject;
+      await bury(outbox, 'a', [2, 5], 6);
+      assert.equal(await isDuplicate(outbox, 'a'), true);
+      assert.deepEqual(await outbox.revive(['unheard-of', 'a', 'a', '']), [0, 3, 0, 0]);
+      await fixture.reopen();
+      const again = await claimOne(subject.outbox);
+      assert.deepEqual([again.eventId, again.pending], ['a', [[2, 6]]]);
+      const { dead, waiting } = await subject.outbox.stats();
+      assert.deepEqual([dead.count, waiting['request']?.count], [0, 1]);
+      await subject.outbox.settle([delivered(again)]);
+      assert.equal(await subject.outbox.show('a'), null);
+      assert.equal(await isDuplicate(subject.outbox, 'a'), true);
+    });
+
+    it('does nothing for an event that waits, was delivered, or lies in quarantine', async () => {
+      const { outbox } = subject;
+      await outbox.put([event('done')]);
+      await outbox.settle([delivered(await claimOne(outbox))]);
+      await outbox.put([event('waiting'), quarantined('q')]);
+      assert.deepEqual(await outbox.revive(['done', 'waiting', 'q']), [0, 0, 0]);
+      assert.deepEqual(await outbox.revive([]), []);
+      assert.deepEqual(ids(await claimAll(outbox)), ['waiting']);
+    });
+
+    it('leaves a claim of the same event with the rows that it had', async () => {
+      const { outbox } = subject;
+      await bury(outbox, 'a', [0, 2], 6);
+      const holder = await claimOne(outbox);
+      assert.deepEqual(holder.pending, [[2, 6]]);
+      await outbox.settle([settlement(holder, { dead: [refused(2, 3)], release: false })]);
+      assert.deepEqual(await outbox.revive(['a']), [3]);
+      assert.deepEqual(await claimAll(outbox), [], 'it is still held');
+      const late = settlement(holder, { delivered: [[0, 6]], release: false });
+      assert.deepEqual(await outbox.settle([late]), ['applied']);
+      assert.deepEqual((await claimOne(outbox)).pending, [[0, 3]], 'rows that were not its own wait on');
+    });
+
+    it('revives once for many that ask at the same time', async () => {
+      const { outbox } = subject;
+      await bury(outbox, 'a', [0, 4]);
+      const revived = await Promise.all(Array.from({ length: 10 }, () => outbox.revive(['a'])));
+      assert.deepEqual(
+        revived.flat().sort(),
+        [4, ...new Array(9).fill(0)].sort((a, b) => a - b),
+      );
+    });
+  });
+
+  describe('purge', () => {
+    it('deletes what waits, is dead or lies in quarantine, and keeps identities until they are pruned', async () => {
+      const { outbox, fixture, clock } = subject;
+      await bury(outbox, 'dead', [0, 1]);
+      await outbox.put([event('waiting'), event('kept'), quarantined('q')]);
+      const asked = ['dead', 'unheard-of', 'waiting', 'q', 'q'];
+      assert.deepEqual(await outbox.purge(asked), [true, false, true, true, false]);
+      await fixture.reopen();
+      const again = subject.outbox;
+      for (const id of ['dead', 'waiting', 'q']) assert.equal(await again.show(id), null);
+      const { waiting, dead, quarantined: kept, bytes } = await again.stats();
+      assert.deepEqual([waiting['request']?.count, dead.count, kept.count, bytes.quarantined], [1, 0, 0, 0]);
+      assert.equal(await isDuplicate(again, 'dead'), true);
+      assert.equal(await isDuplicate(again, 'waiting'), true);
+      const put = await again.put([quarantined('q')]);
+      assert(put.outcome === 'stored' && put.entries[0]?.duplicate === false, 'a quarantined body is no identity');
+      clock.advance(1);
+      assert.equal(await again.prune(clock.now()), 2);
+      assert.equal(await isDuplicate(again, 'dead'), false);
+      assert.equal(await isDuplicate(again, 'kept'), true);
+    });
+
+    it('makes the settlement of a claimed event stale', async () => {
+      const { outbox } = subject;
+      await outbox.put([event('a', { rowCount: 2 })]);
+      const holder = await claimOne(outbox);
+      assert.deepEqual(await outbox.purge(['a']), [true]);
+      assert.deepEqual(await outbox.settle([settlement(holder, { delivered: [[0, 1]] })]), ['stale']);
+      assert.deepEqual(await claimAll(outbox), []);
+      assert.deepEqual(await outbox.purge(['a']), [false]);
+    });
+  });
+
+  describe('put that resolves a quarantined body', () => {
+    it('puts events in its place, once', async () => {
+      const { outbox } = subject;
+      await outbox.put([quarantined('q'), event('known')]);
+      const replays = [1, 2].map(() => outbox.put([event('a'), event('known')], { resolves: 'q' }));
+      const [first, second] = await Promise.all(replays);
+      assert(first?.outcome === 'stored' && second?.outcome === 'stored');
+      assert.deepEqual(
+        first.entries.map(({ id, duplicate }) => [id, duplicate]),
+        [
+          ['a', false],
+          ['known', true],
+        ],
+      );
+      assert.deepEqual(second.entries, []);
+      assert.equal((await outbox.stats()).quarantined.count, 0);
+      assert.deepEqual(ids(await claimAll(outbox)).sort(), ['a', 'known']);
+      const unknown = await outbox.put([event('b')], { resolves: 'unheard-of' });
+      assert.deepEqual(unknown, { outcome: 'stored', entries: [] });
+      assert.deepEqual(await claimAll(outbox), []);
+    });
+
+    it('leaves it where it is when there is no room for its events, or they are defective', async () => {
+      const fixture = await subject.open({ maxBytes: 500_000 });
+      try {
+        await fixture.outbox.put([quarantined('q')]);
+        const large = event('a', { body: `"${'x'.repeat(600_000)}"` });
+        assert.deepEqual(await fixture.outbox.put([large], { resolves: 'q' }), { outcome: 'full' });
+        await assert.rejects(fixture.outbox.put([event('a', { rowCount: 0 })], { resolves: 'q' }), RangeError);
+        assert.equal((await fixture.outbox.show('q'))?.type, 'quarantine');
+      } finally {
+        await fixture.cleanup();
+      }
+    });
+  });
+
+  it('rejects as unavailable what an operator asks of a closed outbox', async () => {
+    const { outbox } = subject;
+    await outbox.close();
+    await assert.rejects(outbox.list({ state: 'dead', limit: 1 }), isUnavailable);
+    await assert.rejects(outbox.show('a'), isUnavailable);
+    await assert.rejects(outbox.revive(['a']), isUnavailable);
+    await assert.rejects(outbox.purge(['a']), isUnavailable);
+  });
+}

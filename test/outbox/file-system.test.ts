@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { openSqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
+import { createLogger } from '../../src/telemetry/logger.ts';
+import { manualClock } from '../support/manual-clock.ts';
+import { event } from './samples.ts';
+
+const TMPFS = 0x01021994;
+
+function folderIn(t: TestContext, parent: string): string {
+  const folder = mkdtempSync(join(parent, 'outbox-test-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+async function openOn(t: TestContext, dataDir: string, type?: number) {
+  const lines: string[] = [];
+  const outbox = await openSqliteOutbox({
+    dataDir,
+    maxBytes: 2 ** 30,
+    clock: manualClock(),
+    log: createLogger('debug', { write: (line: string) => void lines.push(line) }),
+    onFatal: assert.fail,
+    ...(type !== undefined && { fileSystemType: () => type }),
+  });
+  t.after(() => outbox.close());
+  return { outbox, warnings: lines.map((line) => JSON.parse(line)).filter(({ level }) => level === 'warn') };
+}
+
+// Numbers as the kernel gives them: f_type is signed in some.
+const network: [string, number][] = [
+  ['NFS', 0x6969],
+  ['CIFS', 0xff534d42],
+  ['CIFS', 0xff534d42 | 0],
+  ['SMB 2', 0xfe534d42],
+  ['Ceph', 0x00c36400],
+];
+for (const [name, type] of network) {
+  test(`a folder on ${name} (${type}) is refused, with what to do, and nothing is made in it`, async (t) => {
+    const dataDir = folderIn(t, tmpdir());
+    await assert.rejects(openOn(t, dataDir, type), (error: Error) => {
+      assert.equal('code' in error && error.code, 'outbox_network_file_system');
+      assert.match(error.message, new RegExp(`${name}.*local disk.*OUTBOX_URL`));
+      assert(error.message.includes(dataDir));
+      return true;
+    });
+    assert.equal(existsSync(join(dataDir, 'outbox.lock')), false);
+  });
+}
+
+for (const [name, type] of [
+  ['tmpfs', TMPFS],
+  ['overlay', 0x794c7630],
+] as const) {
+  test(`a folder on ${name} is warned about and used`, async (t) => {
+    const { outbox, warnings } = await openOn(t, folderIn(t, tmpdir()), type);
+    assert.deepEqual(
+      warnings.map(({ code, fileSystem }) => [code, fileSystem]),
+      [['outbox_file_system', name]],
+    );
+    assert.equal((await outbox.put([event('a')])).outcome, 'stored');
+  });
+}
+
+test('a disk is not warned about', async (t) => {
+  const { warnings } = await openOn(t, folderIn(t, tmpdir()), 0xef53);
+  assert.deepEqual(warnings, []);
+});
+
+test('a real tmpfs is known by its number', async (t) => {
+  const shared = '/dev/shm';
+  if (!existsSync(shared) || statfsSync(shared).type !== TMPFS) return t.skip(`${shared} is no tmpfs here`);
+  const { warnings } = await openOn(t, folderIn(t, shared));
+  assert.deepEqual(
+    warnings.map(({ fileSystem }) => fileSystem),
+    ['tmpfs'],
+  );
+});
