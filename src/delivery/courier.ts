@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { ClaimedEvent, DeadRows, Settlement } from '../outbox/port.ts';
+import { countRows } from '../outbox/ranges.ts';
 import { type Call, halve, rangesByEvent } from './batch.ts';
 import type { Ingestion, UploadResult } from './ingestion.ts';
 import type { DeliveryObserver } from './observer.ts';
@@ -72,8 +73,7 @@ export function createCourier(options: CourierOptions): Courier {
     switch (outcome.type) {
       case 'delivered':
         options.onDelivered();
-        await options.settle(deliveredSettlements(call));
-        return null;
+        return settleDelivered(call);
       case 'split':
         if (call.rows.length > 1) return inHalves(call, (half) => deliver(half, signal));
         await buryAll(call, 'row_too_large', 'Azure refused the row alone as too large (413)');
@@ -82,6 +82,17 @@ export function createCourier(options: CourierOptions): Courier {
       case 'hold':
         return { outcome, result };
     }
+  }
+
+  async function settleDelivered(call: Call): Promise<null> {
+    const byEvent = [...rangesByEvent(call.sources)];
+    for (const [{ meta }, delivered] of byEvent) {
+      observer.delivered({ stream, receivedAt: meta.receivedAt, rows: countRows(delivered) });
+    }
+    await options.settle(
+      byEvent.map(([{ eventId, token }, delivered]) => ({ eventId, token, delivered, dead: [], release: false })),
+    );
+    return null;
   }
 
   /** Finds the rows that Azure refuses; those that it takes are delivered on the way. */
@@ -107,8 +118,7 @@ export function createCourier(options: CourierOptions): Courier {
   async function bury(event: ClaimedEvent, dead: DeadRows): Promise<void> {
     const { eventId, token } = event;
     await options.settle([{ eventId, token, delivered: [], dead: [dead], release: false }]);
-    const rows = dead.rows.reduce((sum, [from, to]) => sum + to - from, 0);
-    observer.buried({ eventId, stream, rows, code: dead.code });
+    observer.buried({ eventId, stream, rows: countRows(dead.rows), code: dead.code });
   }
 
   return { deliver, bury };
@@ -124,14 +134,4 @@ async function inHalves(call: Call, send: (half: Call) => Promise<Setback | null
 
 function isSetback(outcome: Outcome): outcome is Setback['outcome'] {
   return outcome.type === 'retry' || outcome.type === 'hold';
-}
-
-function deliveredSettlements(call: Call): Settlement[] {
-  return [...rangesByEvent(call.sources)].map(([{ eventId, token }, delivered]) => ({
-    eventId,
-    token,
-    delivered,
-    dead: [],
-    release: false,
-  }));
 }

@@ -10,6 +10,8 @@ export function logObserver(log: Logger): DeliveryObserver {
       const level = event.outcome === 'delivered' ? 'info' : event.duringHold ? 'debug' : 'warn';
       log[level](uploadFields(event), 'upload');
     },
+    // The line of the call says it.
+    delivered: () => {},
     retryScheduled: ({ stream, failures, delayMs }) =>
       log.warn({ stream, failures, delay_ms: Math.round(delayMs) }, 'delivery will be tried again'),
     held: (hold) => log.error(holdFields(hold), 'delivery on hold'),
@@ -33,14 +35,15 @@ function uploadFields(event: UploadEvent) {
   };
 }
 
+/** Azure's own message is left out: it may quote a row. What the network or the sign-in said names hosts and codes. */
 function resultFields(result: UploadResult) {
   switch (result.type) {
     case 'answered':
       return { status: result.status, azure_code: result.code, client_request_id: result.clientRequestId };
     case 'unanswered':
-      return { failure: result.reason, client_request_id: result.clientRequestId };
+      return { failure: result.reason, error: result.message, client_request_id: result.clientRequestId };
     case 'no_token':
-      return { failure: 'no_token', aadsts: result.aadsts };
+      return { failure: 'no_token', error: result.message, aadsts: result.aadsts };
   }
 }
 

@@ -1,3 +1,4 @@
+import type { HoldCause } from './hold-cause.ts';
 import type { UploadResult } from './ingestion.ts';
 import type { Outcome } from './outcome.ts';
 
@@ -8,6 +9,7 @@ export interface Hold {
   readonly since: number;
   readonly reason: string;
   readonly fix: string;
+  readonly cause: HoldCause;
   /** x-ms-client-request-id of the request that was refused: Azure's DCRLogErrors shows it. Null where none was sent. */
   readonly clientRequestId: string | null;
 }
@@ -23,9 +25,19 @@ export interface UploadEvent {
   readonly duringHold: boolean;
 }
 
+/** Rows of one event that Azure took with one call. */
+export interface DeliveredRows {
+  readonly stream: string;
+  /** When the event was received, milliseconds since the epoch. */
+  readonly receivedAt: number;
+  readonly rows: number;
+}
+
 /** What delivery tells of itself; the log listens, and whoever counts. No method may throw or wait. */
 export interface DeliveryObserver {
   uploaded(event: UploadEvent): void;
+  /** Behind `uploaded`, once for each event of the call. */
+  delivered(event: DeliveredRows): void;
   retryScheduled(event: { stream: string; failures: number; delayMs: number }): void;
   held(hold: Hold): void;
   /** Once a minute while the hold lasts. */

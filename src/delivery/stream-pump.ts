@@ -4,6 +4,7 @@ import type { ClaimedEvent, Outbox, Settlement } from '../outbox/port.ts';
 import { retryDelayMs } from './backoff.ts';
 import { batches, MAX_CALL_BYTES } from './batch.ts';
 import { createCourier, type Setback } from './courier.ts';
+import { holdCauseOf } from './hold-cause.ts';
 import type { Ingestion, UploadResult } from './ingestion.ts';
 import type { DeliveryObserver, Hold } from './observer.ts';
 import { createWaiter } from './waiter.ts';
@@ -154,7 +155,8 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
     const explained = options.explain(setback.result);
     const clientRequestId = setback.result.type === 'no_token' ? null : setback.result.clientRequestId;
     const isNew = hold === null;
-    hold = { kind, stream, since: hold?.since ?? clock.now(), ...explained, clientRequestId };
+    const cause = holdCauseOf(setback.result);
+    hold = { kind, stream, since: hold?.since ?? clock.now(), ...explained, cause, clientRequestId };
     if (!isNew) return;
     observer.held(hold);
     remind();

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
+import type { TokenCredential } from '@azure/core-auth';
 import { pino } from 'pino';
 import { createReceiver } from '../../src/apono/receive.ts';
 import { clouds, ingestionScope } from '../../src/azure/clouds.ts';
@@ -59,12 +60,16 @@ export interface DeliveryFixtureOptions {
   /** For the jitter; default 1 − ε, so that delays are whole. */
   readonly random?: () => number;
   readonly autoStart?: boolean;
+  /** In place of a clock of its own that starts now. */
+  readonly clock?: ManualClock;
+  /** In place of the SDK's, which reckons expiry by the machine's clock. */
+  readonly createCredential?: (emulator: Emulator) => TokenCredential;
 }
 
 /** Emulator, SQLite outbox, token cache, the SDK's client and delivery, as the service puts them together. */
 export async function startDelivery(t: TestContext, options: DeliveryFixtureOptions = {}): Promise<DeliveryFixture> {
   const emulator = await startTestEmulator(t, options.emulator);
-  const clock = manualClock(Date.now());
+  const clock = options.clock ?? manualClock(Date.now());
   const logLines: Record<string, unknown>[] = [];
   const log = pino({ level: 'debug' }, { write: (line: string) => void logLines.push(JSON.parse(line)) });
   const dataDir = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-test-'));
@@ -86,7 +91,7 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
   };
   const cloud = clouds.public;
   const tokens = createTokenCache({
-    createCredential: () => createCredential(credential),
+    createCredential: () => options.createCredential?.(emulator) ?? createCredential(credential),
     scope: ingestionScope(cloud),
     clock,
     log,

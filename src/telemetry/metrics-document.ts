@@ -1,0 +1,54 @@
+import { createInstruments } from './metrics-instruments.ts';
+import type { LabelSet, MetricSpec } from './metrics-spec.ts';
+import { metricTable } from './metrics-table.ts';
+
+const dimensionText = {
+  kinds: 'each kind of webhook',
+  streams: 'each stream',
+  version: 'of the service',
+  node_version: 'of Node',
+} as const;
+
+/** The tables of docs/metrics.md, one a part. */
+export function renderMetrics(): string {
+  const specs: readonly MetricSpec[] = Object.values(metricTable);
+  const parts = Map.groupBy(specs, ({ part }) => part);
+  return [...parts].map(([part, ofPart]) => `\n### ${part}\n\n${tableOf(ofPart)}`).join('');
+}
+
+function tableOf(specs: readonly MetricSpec[]): string {
+  const rows = specs.map(
+    (spec) => `| \`${spec.name}\` | ${spec.type} | ${spec.unit} | ${labelsOf(spec)} | ${spec.help}${buckets(spec)} |\n`,
+  );
+  return `| metric | type | unit | labels | meaning |\n|---|---|---|---|---|\n${rows.join('')}`;
+}
+
+/** Each label with the values that it has in any of the label sets. */
+function labelsOf({ labels }: MetricSpec): string {
+  const names = Object.keys(labels[0] ?? {});
+  return names.map((name) => `\`${name}\`: ${valuesOf(name, labels)}`).join('<br>');
+}
+
+function valuesOf(name: string, sets: readonly LabelSet[]): string {
+  const values = sets.flatMap((set) => {
+    const given = set[name] ?? [];
+    return typeof given === 'string' ? [dimensionText[given]] : given.map((value) => `\`${value}\``);
+  });
+  return [...new Set(values)].join(', ');
+}
+
+function buckets({ buckets: bounds }: MetricSpec): string {
+  return bounds === undefined ? '' : ` Buckets: ${bounds.join(', ')}.`;
+}
+
+/** prom-client's own, as it says them of itself. The ones of open files and of memory by kind are there on Linux only. */
+export function renderProcessMetrics(): string {
+  const { registry } = createInstruments({ kinds: [], streams: [], version: [], node_version: [] });
+  const own = new Set<string>(Object.values(metricTable).map(({ name }) => name));
+  const rows = registry
+    .getMetricsAsArray()
+    .filter(({ name }) => !own.has(name))
+    .map(({ name, help }) => `| \`${name}\` | ${help} |\n`)
+    .sort();
+  return `| metric | meaning |\n|---|---|\n${rows.join('')}`;
+}

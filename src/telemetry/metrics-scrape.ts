@@ -1,0 +1,91 @@
+import type { Clock } from '../clock.ts';
+import { holdCauses } from '../delivery/hold-cause.ts';
+import type { Hold } from '../delivery/observer.ts';
+import type { OutboxStats, StateCount } from '../outbox/port.ts';
+import { createBoundedRead } from './bounded-read.ts';
+import type { Instruments } from './metrics-instruments.ts';
+
+/** What is asked at each scrape. */
+export interface MetricsSources {
+  stats(): Promise<OutboxStats>;
+  holds(): readonly Pick<Hold, 'kind' | 'stream' | 'since' | 'cause'>[];
+  /** The file system of DATA_DIR. */
+  disk(): Promise<DiskSpace>;
+  /** Whether a damaged database was set aside that nobody has salvaged or removed yet. */
+  isOutboxDamaged(): boolean;
+}
+
+export interface DiskSpace {
+  readonly freeBytes: number;
+  readonly sizeBytes: number;
+}
+
+/** As /readyz and /healthz wait for the outbox. */
+export const SCRAPE_LIMIT_MS = 2_000;
+
+interface ScrapeOptions {
+  readonly metrics: Instruments;
+  readonly clock: Clock;
+  readonly streams: readonly string[];
+  readonly sources: MetricsSources;
+}
+
+/** Brings the gauges up to date that show a state. Never rejects, and takes at most SCRAPE_LIMIT_MS. */
+export function createScrape({ metrics, clock, streams, sources }: ScrapeOptions): () => Promise<void> {
+  const bounds = { limitMs: SCRAPE_LIMIT_MS, clock };
+  const readStats = createBoundedRead(async () => sources.stats(), bounds);
+  const readDisk = createBoundedRead(async () => sources.disk(), bounds);
+  let known: OutboxStats | null = null;
+
+  return async () => {
+    const [stats, disk] = await Promise.all([readStats(), readDisk()]);
+    const holds = sources.holds();
+    metrics.outboxWritable.set(stats?.writable ? 1 : 0);
+    metrics.outboxDamaged.set(sources.isOutboxDamaged() ? 1 : 0);
+    known = stats ?? known;
+    // Without an answer the last counts stand and the ages go on: the alarm must not fall silent with the outbox.
+    if (known !== null) setOutbox(metrics, known, new Set(holds.map(({ kind }) => kind)), clock.now());
+    setHolds(metrics, streams, holds);
+    metrics.diskFreeBytes.set(disk?.freeBytes ?? 0);
+    metrics.diskSizeBytes.set(disk?.sizeBytes ?? 0);
+  };
+}
+
+function setOutbox(metrics: Instruments, stats: OutboxStats, heldKinds: ReadonlySet<string>, nowMs: number): void {
+  const kinds = Object.entries(stats.waiting);
+  const states = {
+    waiting: total(kinds.filter(([kind]) => !heldKinds.has(kind)).map(([, count]) => count)),
+    held: total(kinds.filter(([kind]) => heldKinds.has(kind)).map(([, count]) => count)),
+    dead: stats.dead,
+    quarantined: stats.quarantined,
+  };
+  for (const [state, { count, oldestReceivedAt }] of Object.entries(states)) {
+    metrics.outboxEvents.set({ state }, count);
+    const ageMs = oldestReceivedAt === null ? 0 : Math.max(0, nowMs - oldestReceivedAt);
+    metrics.outboxOldestAge.set({ state }, ageMs / 1000);
+  }
+  for (const [state, bytes] of Object.entries(stats.bytes)) metrics.outboxBytes.set({ state }, bytes);
+  metrics.outboxUsedBytes.set(stats.usedBytes);
+  metrics.outboxMaxBytes.set(stats.maxBytes);
+}
+
+function total(counts: readonly StateCount[]): StateCount {
+  const times = counts.flatMap(({ oldestReceivedAt }) => oldestReceivedAt ?? []);
+  return {
+    count: counts.reduce((sum, { count }) => sum + count, 0),
+    oldestReceivedAt: times.length === 0 ? null : Math.min(...times),
+  };
+}
+
+/** All of them: a hold may have ended, or have another reason, since the last scrape. */
+function setHolds(metrics: Instruments, streams: readonly string[], holds: ReturnType<MetricsSources['holds']>): void {
+  for (const stream of streams) {
+    // Two kinds may share a stream.
+    const ofStream = holds.filter((hold) => hold.stream === stream);
+    for (const reason of holdCauses) {
+      metrics.hold.set({ stream, reason }, ofStream.some(({ cause }) => cause === reason) ? 1 : 0);
+    }
+    const since = ofStream.length === 0 ? 0 : Math.min(...ofStream.map((hold) => hold.since));
+    metrics.holdSince.set({ stream }, since / 1000);
+  }
+}

@@ -1,0 +1,125 @@
+import { holdCauses } from '../delivery/hold-cause.ts';
+import type { MetricSpecs } from './metrics-spec.ts';
+
+/** The codes that delivery buries rows with, as in docs/errors.md. */
+export const deadLetterCodes = ['row_too_large', 'mapping_failed', 'refused_by_azure'] as const;
+
+/** Answers and failures of a call by what they mean. An answer that is not named counts as its class, as in `5xx`. */
+export const uploadCodes = {
+  delivered: ['204', '2xx'],
+  retry: ['408', '429', '500', '502', '503', '504', '5xx', 'network', 'timeout', 'aborted', 'no_token'],
+  split: ['413'],
+  refused: ['400'],
+  hold: ['3xx', '400', '401', '403', '404', '4xx', 'no_token'],
+} as const;
+
+const uploadLabels = [
+  { stream: 'streams', outcome: ['delivered'], code: uploadCodes.delivered },
+  { stream: 'streams', outcome: ['retry'], code: uploadCodes.retry },
+  { stream: 'streams', outcome: ['split'], code: uploadCodes.split },
+  { stream: 'streams', outcome: ['refused'], code: uploadCodes.refused },
+  { stream: 'streams', outcome: ['hold'], code: uploadCodes.hold },
+] as const;
+
+export const deliveryMetrics = {
+  uploads: {
+    name: 'apono_sentinel_uploads_total',
+    type: 'counter',
+    unit: 'calls',
+    part: 'Delivery',
+    help: 'Calls to the Logs Ingestion API by what their answer means, and its status or how it failed. Calls without rows, which prove the stream, count too.',
+    labels: uploadLabels,
+  },
+  uploadDuration: {
+    name: 'apono_sentinel_upload_duration_seconds',
+    type: 'histogram',
+    unit: 'seconds',
+    part: 'Delivery',
+    help: 'How long a call took, the wait for a token included.',
+    labels: [{ stream: 'streams', outcome: ['delivered', 'retry', 'split', 'refused', 'hold'] }],
+    buckets: [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60],
+  },
+  uploadRows: {
+    name: 'apono_sentinel_upload_rows',
+    type: 'histogram',
+    unit: 'rows',
+    part: 'Delivery',
+    help: 'Rows in a call that carried any.',
+    labels: [{ stream: 'streams' }],
+    buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000],
+  },
+  uploadBytes: {
+    name: 'apono_sentinel_upload_bytes',
+    type: 'histogram',
+    unit: 'bytes',
+    part: 'Delivery',
+    help: 'JSON in a call that carried rows, before compression. The most is 950,000.',
+    labels: [{ stream: 'streams' }],
+    buckets: [1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 950000],
+  },
+  deliveredRows: {
+    name: 'apono_sentinel_delivered_rows_total',
+    type: 'counter',
+    unit: 'rows',
+    part: 'Delivery',
+    help: 'Rows that Azure took.',
+    labels: [{ stream: 'streams' }],
+  },
+  deliveryLatency: {
+    name: 'apono_sentinel_delivery_latency_seconds',
+    type: 'histogram',
+    unit: 'seconds',
+    part: 'Delivery',
+    help: 'End to end: from the receipt of an event to the answer of Azure that took rows of it. An event whose rows need several calls counts once for each.',
+    labels: [{ stream: 'streams' }],
+    buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400],
+  },
+  lastDelivery: {
+    name: 'apono_sentinel_last_delivery_timestamp_seconds',
+    type: 'gauge',
+    unit: 'seconds since the epoch',
+    part: 'Delivery',
+    help: 'When Azure last took rows; 0: not since the start.',
+    labels: [{ stream: 'streams' }],
+  },
+  retries: {
+    name: 'apono_sentinel_delivery_retries_total',
+    type: 'counter',
+    unit: 'pauses',
+    part: 'Delivery',
+    help: 'Pauses after a failure that passes, each followed by another try.',
+    labels: [{ stream: 'streams' }],
+  },
+  hold: {
+    name: 'apono_sentinel_hold',
+    type: 'gauge',
+    unit: '1 or 0',
+    part: 'Delivery',
+    help: 'Whether a stream is on hold, and what a person has to look at: the role (403), the rule (404), the stream in the rule (400), the token (401, or the sign-in was refused), other.',
+    labels: [{ stream: 'streams', reason: holdCauses }],
+  },
+  holdSince: {
+    name: 'apono_sentinel_hold_since_timestamp_seconds',
+    type: 'gauge',
+    unit: 'seconds since the epoch',
+    part: 'Delivery',
+    help: 'When the hold began; 0: there is none.',
+    labels: [{ stream: 'streams' }],
+  },
+  deadRows: {
+    name: 'apono_sentinel_dead_rows_total',
+    type: 'counter',
+    unit: 'rows',
+    part: 'Delivery',
+    help: 'Rows that became dead letters, by why (docs/errors.md).',
+    labels: [{ stream: 'streams', code: deadLetterCodes }],
+  },
+  deliveryDefects: {
+    name: 'apono_sentinel_delivery_defects_total',
+    type: 'counter',
+    unit: 'defects',
+    part: 'Delivery',
+    help: 'Times that delivery met a defect of its own. It goes on; the log says what happened.',
+    labels: [{ stream: 'streams' }],
+  },
+} as const satisfies MetricSpecs;

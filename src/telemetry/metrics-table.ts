@@ -1,0 +1,53 @@
+import type { MetricSpecs } from './metrics-spec.ts';
+import { deliveryMetrics } from './metrics-table-delivery.ts';
+import { outboxMetrics } from './metrics-table-outbox.ts';
+import { webhookMetrics } from './metrics-table-webhooks.ts';
+
+const tokenAndServiceMetrics = {
+  tokenExpiry: {
+    name: 'apono_sentinel_token_expiry_timestamp_seconds',
+    type: 'gauge',
+    unit: 'seconds since the epoch',
+    part: 'Token',
+    help: 'When the last token that was obtained expires (or did); 0: none yet.',
+    labels: [{}],
+  },
+  tokenAge: {
+    name: 'apono_sentinel_token_age_seconds',
+    type: 'gauge',
+    unit: 'seconds',
+    part: 'Token',
+    help: 'How long ago it was obtained; 0 as long as there is none.',
+    labels: [{}],
+  },
+  tokenRefreshes: {
+    name: 'apono_sentinel_token_refreshes_total',
+    type: 'counter',
+    unit: 'tries',
+    part: 'Token',
+    help: 'Tries to get a token: obtained, refused by who judges the sign-in, or unreachable. Trigger "background": ahead of the expiry; "call": an upload waits for it.',
+    labels: [{ result: ['obtained', 'refused', 'unreachable'], trigger: ['background', 'call'] }],
+  },
+  buildInfo: {
+    name: 'apono_sentinel_build_info',
+    type: 'gauge',
+    unit: 'always 1',
+    part: 'Service',
+    help: 'The version of the service and of Node.',
+    labels: [{ version: 'version', node_version: 'node_version' }],
+  },
+} as const satisfies MetricSpecs;
+
+/**
+ * Every metric of this service's own: the single source of the instruments (metrics-instruments.ts), of docs/metrics.md
+ * (metrics-document.ts) and of the tests that hold alarms and dashboard to it. The rule for the names is written in
+ * docs/metrics.md.
+ */
+export const metricTable = {
+  ...webhookMetrics,
+  ...outboxMetrics,
+  ...deliveryMetrics,
+  ...tokenAndServiceMetrics,
+};
+
+export type MetricTable = typeof metricTable;

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { UploadResult } from '../../src/delivery/ingestion.ts';
+import { logObserver } from '../../src/delivery/log-observer.ts';
+import type { UploadEvent } from '../../src/delivery/observer.ts';
+import { createLogger } from '../../src/telemetry/logger.ts';
+
+/** The line of one call. */
+function lineOf(result: UploadResult, outcome: UploadEvent['outcome']): Record<string, unknown> {
+  const lines: string[] = [];
+  const log = createLogger('info', { write: (line) => void lines.push(line) });
+  const event = { stream: 'Custom-A_CL', rows: 2, bytes: 90, durationMs: 12.6, outcome, result, duringHold: false };
+  logObserver(log).uploaded(event);
+  assert.equal(lines.length, 1);
+  return JSON.parse(lines[0] ?? '') as Record<string, unknown>;
+}
+
+test('a call that got no answer says why, so that DNS, TLS and proxy can be told apart', () => {
+  const message = 'ENOTFOUND: getaddrinfo ENOTFOUND rule.westeurope-1.ingest.monitor.azure.com';
+  const line = lineOf({ type: 'unanswered', reason: 'network', message, clientRequestId: 'c-1' }, 'retry');
+  assert.deepEqual(
+    [line['level'], line['message'], line['outcome'], line['failure'], line['error'], line['client_request_id']],
+    ['warn', 'upload', 'retry', 'network', message, 'c-1'],
+  );
+});
+
+test('a call without a token says what the sign-in said', () => {
+  const message = 'login.microsoftonline.com did not answer within 9500 ms';
+  const line = lineOf({ type: 'no_token', refused: false, aadsts: null, message }, 'retry');
+  assert.deepEqual([line['failure'], line['error'], line['aadsts']], ['no_token', message, null]);
+});
+
+test('what Azure answered is named by its codes alone, since its message may quote a row', () => {
+  const line = lineOf(
+    {
+      type: 'answered',
+      status: 400,
+      code: 'InvalidRow',
+      message: 'zoe@example.com is no datetime',
+      clientRequestId: 'c-2',
+      retryAfter: null,
+    },
+    'refused',
+  );
+  assert.deepEqual([line['status'], line['azure_code'], line['error']], [400, 'InvalidRow', undefined]);
+  assert.doesNotMatch(JSON.stringify(line), /zoe/);
+});
