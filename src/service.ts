@@ -6,16 +6,22 @@ import { createIngestion } from './azure/ingestion.ts';
 import { createTokenCache } from './azure/token-cache.ts';
 import type { Clock } from './clock.ts';
 import type { Config } from './config/config.ts';
+import { combineObservers } from './delivery/combine-observers.ts';
 import { createDelivery, type Delivery } from './delivery/delivery.ts';
 import { logObserver } from './delivery/log-observer.ts';
+import { createAdminServer } from './http/admin/server.ts';
+import type { Listener } from './http/listener.ts';
 import { createServer } from './http/server.ts';
 import { kinds } from './kinds/registry.ts';
+import { createOperator } from './outbox/operator-local.ts';
 import type { Outbox } from './outbox/port.ts';
+import { keepPruning } from './outbox/retention.ts';
 import { openSqliteOutbox } from './outbox/sqlite/outbox.ts';
+import { storeId } from './outbox/sqlite/store-id.ts';
+import { diskSpace } from './telemetry/disk-space.ts';
 import type { Logger } from './telemetry/logger.ts';
+import { createMetrics, type Metrics } from './telemetry/metrics.ts';
 
-const DAY_MS = 86_400_000;
-const PRUNE_INTERVAL_MS = 3_600_000;
 /** Of the time to stop: what stays for writing down what the last uploads did, and closing the database. */
 const CLOSE_RESERVE_MS = 2_000;
 
@@ -29,8 +35,10 @@ export interface ServiceOptions {
 }
 
 export interface Service {
-  /** The port it listens on. */
+  /** The port on which it takes webhooks. */
   readonly port: number;
+  /** The port of metrics and the admin API; null: it could not be had, see `startAdmin`. */
+  readonly adminPort: number | null;
   /**
    * Readiness off, listener closed, requests in flight answered, running uploads finished or given back, database
    * closed, all within SHUTDOWN_TIMEOUT_MS as far as it is in our hands.
@@ -44,14 +52,28 @@ export interface Service {
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, clock, log } = options;
-  const outbox = await openSqliteOutbox({ ...config.outbox, clock, log, onFatal: options.onFatal });
+  const metrics = createMetrics({ version: options.version, clock, kinds, streams: config.ingestion.streams });
+  const outbox = await openSqliteOutbox({
+    ...config.outbox,
+    clock,
+    log,
+    onFatal: options.onFatal,
+    onCommit: metrics.onCommit,
+  });
   const tokens = createTokenCache({
     createCredential: () => createCredential(config.credential),
     scope: ingestionScope(config.cloud),
     clock,
     log,
+    onEvent: metrics.onTokenEvent,
   });
-  const delivery = createServiceDelivery(options, outbox, tokens);
+  const delivery = createServiceDelivery(options, outbox, tokens, metrics);
+  metrics.watch({
+    stats: () => outbox.stats(),
+    holds: delivery.holds,
+    disk: () => diskSpace(config.outbox.dataDir),
+    isOutboxDamaged: () => outbox.damagedFile !== null,
+  });
   let state: 'starting' | 'started' | 'draining' = 'starting';
   const server = createServer({
     ...config.webhook,
@@ -73,29 +95,37 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       holds: delivery.holds,
       lastDeliveryAt: delivery.lastDeliveryAt,
       tokenExpiresAt: () => tokens.expiresAt,
+      damagedFile: () => outbox.damagedFile,
       started: () => state === 'started',
       draining: () => state === 'draining',
     },
+    onRequest: metrics.onRequest,
   });
+  const adminServer = createServiceAdmin(options, outbox, delivery, metrics);
   let port: number;
+  let adminPort: number | null;
   try {
+    // The webhook port last: who can reach it gets a 2xx.
+    adminPort = await startAdmin(adminServer, config, log);
     ({ port } = await server.start());
   } catch (error) {
+    await adminServer.stop(0);
     await outbox.close();
     throw error;
   }
   delivery.start();
-  const stopPruning = keepPruning(outbox, config.outbox.dedupDays, clock);
+  const stopPruning = keepPruning({ outbox, dedupDays: config.outbox.dedupDays, clock });
   state = 'started';
   return {
     port,
+    adminPort,
     async stop() {
       state = 'draining';
       stopPruning();
       const limitMs = Math.max(0, config.shutdownTimeoutMs - CLOSE_RESERVE_MS);
       const abort = new AbortController();
       const cancelAbort = clock.setTimer(limitMs, () => abort.abort());
-      await Promise.all([server.stop(limitMs), delivery.stop(abort.signal)]);
+      await Promise.all([server.stop(limitMs), adminServer.stop(limitMs), delivery.stop(abort.signal)]);
       cancelAbort();
       await outbox.close();
       tokens.close();
@@ -103,10 +133,30 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   };
 }
 
+/**
+ * Null where nobody chose the port and another program has it (9090 is Prometheus' own default too): webhooks are worth
+ * more than metrics, so that is an error in the log and no failed start. A port that was set must be there.
+ */
+async function startAdmin(admin: Listener, config: Config, log: Logger): Promise<number | null> {
+  try {
+    return (await admin.start()).port;
+  } catch (error) {
+    const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+    if (!isTaken || !config.admin.isDefaultPort) throw error;
+    const { host, port } = config.admin;
+    log.error(
+      { code: 'admin_port_taken', host, port },
+      'no metrics and no admin API: another program has the port, set ADMIN_PORT',
+    );
+    return null;
+  }
+}
+
 function createServiceDelivery(
   { config, clock, log }: ServiceOptions,
   outbox: Outbox,
   tokens: ReturnType<typeof createTokenCache>,
+  metrics: Metrics,
 ): Delivery {
   const { endpoint, ruleId, streams } = config.ingestion;
   return createDelivery({
@@ -124,22 +174,26 @@ function createServiceDelivery(
       }),
     clock,
     random: Math.random,
-    observer: logObserver(log),
+    observer: combineObservers(logObserver(log), metrics.delivery),
     flushIntervalMs: config.flushIntervalMs,
   });
 }
 
-/** Forgets identities when DEDUP_DAYS are over: now, and every hour. */
-function keepPruning(outbox: Outbox, dedupDays: number, clock: Clock): () => void {
-  let cancel = () => {};
-  let stopped = false;
-  async function prune(): Promise<void> {
-    await outbox.prune(clock.now() - dedupDays * DAY_MS);
-    if (!stopped) cancel = clock.setTimer(PRUNE_INTERVAL_MS, () => void prune());
-  }
-  void prune();
-  return () => {
-    stopped = true;
-    cancel();
-  };
+function createServiceAdmin(
+  { config, clock, log }: ServiceOptions,
+  outbox: Outbox,
+  delivery: Delivery,
+  { expose, onRequest }: Metrics,
+): Listener {
+  const operator = createOperator({
+    outbox,
+    kinds,
+    streams: config.ingestion.streams,
+    escaping: config.webhook.escaping,
+    log,
+    heldKinds: () => delivery.holds().map(({ kind }) => kind),
+    onStored: delivery.notify,
+  });
+  const served = storeId(config.outbox.dataDir);
+  return createAdminServer({ admin: config.admin, operator, storeId: served, expose, onRequest, clock, log });
 }

@@ -1,7 +1,10 @@
-/** What happened to a request, whatever Apono's spelling. `Other` is none of ours to refuse. */
-export type EventAction = 'Created' | 'Approved' | 'Rejected' | 'Granted' | 'Expired' | 'Failed' | 'Manual' | 'Other';
+const KNOWN = ['Created', 'Approved', 'Rejected', 'Granted', 'Expired', 'Failed', 'Manual'] as const;
 
-const KNOWN: readonly EventAction[] = ['Created', 'Approved', 'Rejected', 'Granted', 'Expired', 'Failed', 'Manual'];
+export const eventActions = [...KNOWN, 'Other'] as const;
+
+/** What happened to a request, whatever Apono's spelling. `Other` is none of ours to refuse. */
+export type EventAction = (typeof eventActions)[number];
+
 const BY_SPELLING = new Map<string, EventAction>(
   KNOWN.flatMap((action) =>
     ['', 'request', 'accessrequest', 'access'].map((prefix) => [prefix + action.toLowerCase(), action]),

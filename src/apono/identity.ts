@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
-import { isJsonArray, isJsonObject, type JsonValue } from '../json.ts';
+import { isJsonArray, isRawNumber, type JsonValue } from '../json.ts';
 import { normalDecimal } from './exact-json.ts';
-import { numberText } from './time.ts';
 
 /**
  * The identity of an event: `v1` and the SHA-256, in hex, of its kind and of the canonical JSON of what was decoded,
@@ -27,14 +26,30 @@ export function canonicalHash(value: JsonValue): string {
  * Like RFC 8785, but numbers keep all their digits.
  */
 export function canonicalJson(value: JsonValue): string {
-  const number = numberText(value);
-  if (number !== null) return normalDecimal(number);
-  if (isJsonArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
-  if (!isJsonObject(value)) return JSON.stringify(value);
-  const members = Object.keys(value)
-    .sort()
-    .map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`);
-  return `{${members.join(',')}}`;
+  if (typeof value === 'number') return canonicalNumber(value);
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (isRawNumber(value)) return normalDecimal(value.rawJSON);
+  let text = '';
+  if (isJsonArray(value)) {
+    for (const element of value) text += `${text === '' ? '' : ','}${canonicalJson(element)}`;
+    return `[${text}]`;
+  }
+  for (const key of Object.keys(value).sort()) {
+    text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`;
+  }
+  return `{${text}}`;
+}
+
+/** `normalDecimal` of a double; by arithmetic where that is the same, since bodies can hold millions of small integers. */
+function canonicalNumber(value: number): string {
+  if (!Number.isSafeInteger(value) || value === 0) return normalDecimal(String(value));
+  let digits = value;
+  let power = 0;
+  while (digits % 10 === 0) {
+    digits /= 10;
+    power++;
+  }
+  return `${digits}e${power}`;
 }
 
 function digest(text: string): string {

@@ -1,7 +1,7 @@
 import type { TemplateEscaping } from '../config/config.ts';
 import { isJsonObject, type JsonValue } from '../json.ts';
 import { decodeEntitiesDeep } from './entities.ts';
-import { exactFrom } from './exact-json.ts';
+import { exactFrom, isNestedDeeperThan } from './exact-json.ts';
 import { isRecipeRow } from './recipe-row.ts';
 import { escapingEvidence, readLiterally } from './template-text.ts';
 
@@ -65,7 +65,7 @@ function chooseReading(text: string, escaping: TemplateEscaping): { literal: boo
 
 function finish(parsed: Parsed & { outcome: 'parsed' }, form: 'json' | 'template', decode: boolean): ReadBody {
   // Before anything recurses into it.
-  if (isDeeperThan(parsed.plain, MAX_DEPTH)) return { outcome: 'too_deep' };
+  if (isNestedDeeperThan(parsed.text, MAX_DEPTH)) return { outcome: 'too_deep' };
   const exact = exactFrom(parsed.plain, parsed.text);
   if (!decode) return { outcome: 'read', value: exact, plain: parsed.plain, form };
   const value = decodeEntitiesDeep(exact);
@@ -102,10 +102,4 @@ function placeOf(error: unknown): string {
 function isTemplateMade(plain: unknown): boolean {
   const events = Array.isArray(plain) ? plain : [plain];
   return events.some((event) => isJsonObject(event) && (typeof event['event_time'] === 'string' || isRecipeRow(event)));
-}
-
-function isDeeperThan(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  if (levels === 0) return true;
-  return Object.values(value).some((child) => isDeeperThan(child, levels - 1));
 }

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { type CommandContext, exitCodes } from './context.ts';
+import { addOutboxCommands } from './outbox/register.ts';
 
 /**
  * Runs the command that `args` (without node and script) names and gives its exit code. Each command is loaded only when
@@ -31,6 +32,7 @@ function createProgram(context: CommandContext, done: (exitCode: number) => void
     .showHelpAfterError('(--help lists what there is)');
   addServiceCommands(program, context, done);
   addToolCommands(program, context, done);
+  addOutboxCommands(program, context, done);
   return program;
 }
 

@@ -15,6 +15,8 @@ export interface CommandContext {
   readonly stdout: TextOutput;
   /** For logs, problems and notes. */
   readonly stderr: TextOutput;
+  /** Asks the person at the terminal; empty when there was no answer. Absent where nobody is there to be asked. */
+  readonly ask?: (question: string) => Promise<string>;
   /** Of the service, as in package.json. */
   readonly version: string;
   /**

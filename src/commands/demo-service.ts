@@ -71,6 +71,7 @@ function environment(emulator: Emulator, secret: string): Record<string, string>
   return {
     HOST: '127.0.0.1',
     PORT: '0',
+    ADMIN_PORT: '0',
     APONO_WEBHOOK_SECRET: secret,
     LOGS_INGESTION_ENDPOINT: emulator.origin,
     DATA_COLLECTION_RULE_ID: emulator.ruleId,

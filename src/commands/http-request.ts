@@ -7,6 +7,8 @@ export interface HttpRequest {
   readonly body?: string;
   /** For the whole exchange, from the look-up of the name to the last byte. */
   readonly timeLimitMs: number;
+  /** The largest answer that is read; 256 KiB unless told otherwise. */
+  readonly maxAnswerBytes?: number;
 }
 
 export type HttpResult =
@@ -14,16 +16,17 @@ export type HttpResult =
   /** `reason` is for a person and holds nothing that was sent. */
   | { readonly type: 'failed'; readonly reason: string };
 
-const maxAnswerBytes = 262_144;
+const defaultMaxAnswerBytes = 262_144;
 
 /**
  * One request, one connection. Redirects are not followed: the secret is for the address that was named. An agent of its
  * own, since NODE_USE_ENV_PROXY would send even a question to this machine through the proxy.
  */
-export function sendHttp(url: URL, { method, headers, body, timeLimitMs }: HttpRequest): Promise<HttpResult> {
+export function sendHttp(url: URL, options: HttpRequest): Promise<HttpResult> {
+  const { method, headers, body, timeLimitMs, maxAnswerBytes = defaultMaxAnswerBytes } = options;
   const secure = url.protocol === 'https:';
   const signal = AbortSignal.timeout(timeLimitMs);
-  const options = { method, signal, headers: { connection: 'close', ...headers } };
+  const requestOptions = { method, signal, headers: { connection: 'close', ...headers } };
   return new Promise((resolve) => {
     const fail = (error: Error): void => resolve({ type: 'failed', reason: reasonOf(error, signal, timeLimitMs) });
     const answer = (response: IncomingMessage): void => {
@@ -40,8 +43,8 @@ export function sendHttp(url: URL, { method, headers, body, timeLimitMs }: HttpR
       });
     };
     const request = secure
-      ? httpsRequest(url, { ...options, agent: new HttpsAgent() }, answer)
-      : httpRequest(url, { ...options, agent: new HttpAgent() }, answer);
+      ? httpsRequest(url, { ...requestOptions, agent: new HttpsAgent() }, answer)
+      : httpRequest(url, { ...requestOptions, agent: new HttpAgent() }, answer);
     request.on('error', fail);
     request.end(body);
   });

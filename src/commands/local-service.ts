@@ -16,6 +16,11 @@ export function findLocalService(env: Environment): LocalService {
     const message = 'is 0, so the service listens on a port that only its log tells';
     return { origin: null, problems: [{ name: 'PORT', message }] };
   }
-  const address = localAddress(values.HOST);
-  return { origin: `http://${isIP(address) === 6 ? `[${address}]` : address}:${values.PORT}`, problems: [] };
+  return { origin: localOrigin(values.HOST, values.PORT), problems: [] };
+}
+
+/** Of a listener on `host`, seen from this machine. */
+export function localOrigin(host: string, port: number): string {
+  const address = localAddress(host);
+  return `http://${isIP(address) === 6 ? `[${address}]` : address}:${port}`;
 }

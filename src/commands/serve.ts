@@ -34,7 +34,9 @@ export async function serve(context: CommandContext): Promise<number> {
     logStartFailure(log, error);
     return exitCodes.failed;
   }
-  log.info({ version: context.version, host: config.webhook.host, port: service.port }, 'ready');
+  const { port, adminPort } = service;
+  const { host } = config.webhook;
+  log.info({ version: context.version, host, port, admin_host: config.admin.host, admin_port: adminPort }, 'ready');
   log.debug({ configuration: describeConfig(config, settings) }, 'configuration');
   const exitCode = await ending.promise;
   const cancelLimit = systemClock.setTimer(config.shutdownTimeoutMs, () => {

@@ -59,8 +59,14 @@ export interface Config {
     readonly host: string;
     readonly port: number;
   };
-  /** The operator's listener. No part of this version listens there yet; the values are validated. */
-  readonly admin: { readonly host: string; readonly port: number; readonly token: string | null };
+  /** The operator's listener: metrics and admin API. Null: no token, which only a loopback host may do. */
+  readonly admin: {
+    readonly host: string;
+    readonly port: number;
+    /** ADMIN_PORT was not set. */
+    readonly isDefaultPort: boolean;
+    readonly token: string | null;
+  };
   readonly ingestion: {
     /** https origin without a trailing slash. */
     readonly endpoint: string;

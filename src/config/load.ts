@@ -106,13 +106,18 @@ function streamsOf(kinds: readonly StreamKind[], settings: readonly Setting[]) {
     const setting = settings.find(({ name }) => name === kind.streamVariable);
     if (setting === undefined)
       throw new Error(`${kind.streamVariable} of kind ${kind.name} is missing in variables.ts`);
-    const isSet = setting.source === 'environment' || setting.source === 'file';
-    const parsed = streamName(isSet && setting.shown !== null ? setting.shown : kind.defaultStream);
+    const isExplicit = isSet(settings, kind.streamVariable);
+    const parsed = streamName(isExplicit && setting.shown !== null ? setting.shown : kind.defaultStream);
     if (!parsed.ok) throw new Error(`The default stream of kind ${kind.name} ${parsed.problem}`);
     streams[kind.name] = parsed.value;
-    if (isSet) explicit.push(kind.name);
+    if (isExplicit) explicit.push(kind.name);
   }
   return { streams, explicit };
+}
+
+function isSet(settings: readonly Setting[], name: string): boolean {
+  const source = settings.find((setting) => setting.name === name)?.source;
+  return source === 'environment' || source === 'file';
 }
 
 function assemble(
@@ -137,7 +142,12 @@ function assemble(
       host: values.HOST,
       port: values.PORT,
     },
-    admin: { host: values.ADMIN_HOST, port: values.ADMIN_PORT, token: values.ADMIN_TOKEN },
+    admin: {
+      host: values.ADMIN_HOST,
+      port: values.ADMIN_PORT,
+      isDefaultPort: !isSet(settings, 'ADMIN_PORT'),
+      token: values.ADMIN_TOKEN,
+    },
     ingestion: {
       endpoint,
       ruleId,

@@ -99,17 +99,14 @@ export const variables = {
     description: 'Port on which webhooks are received; 0: any free one, printed in the log.',
   }),
   ADMIN_HOST: defaulted('127.0.0.1', listenHost, {
-    notYetUsed: true,
     description: 'Address of metrics and the admin API.',
   }),
   ADMIN_PORT: defaulted('9090', integer(0, 65_535), {
-    notYetUsed: true,
-    description: 'Port of metrics and the admin API.',
+    description: 'Port of metrics and the admin API; 0: any free one, printed in the log.',
   }),
   ADMIN_TOKEN: variable(headerSecret, {
-    notYetUsed: true,
     secret: true,
-    description: 'Token for the admin API, at least 16 characters; required unless ADMIN_HOST is loopback.',
+    description: 'Token for metrics and the admin API, at least 16 characters; required unless ADMIN_HOST is loopback.',
   }),
   DATA_DIR: defaulted('./data', path, { description: 'Folder of the SQLite outbox.' }),
   OUTBOX_URL: variable(opaqueSecret, {

@@ -5,9 +5,9 @@ import type { EdgeLimits } from './limits.ts';
 
 export interface Answer {
   readonly status: number;
-  readonly contentType: 'application/json' | 'application/problem+json';
+  readonly contentType: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Becomes JSON. */
+  /** Bytes are sent as they are, anything else as JSON. */
   readonly body: unknown;
 }
 
@@ -18,7 +18,7 @@ export interface Answer {
 export function sendAnswer(exchange: Exchange, answer: Answer, limits: EdgeLimits, clock: Clock): void {
   const { request, response } = exchange;
   if (response.headersSent || response.destroyed) return;
-  const bytes = Buffer.from(JSON.stringify(answer.body));
+  const bytes = answer.body instanceof Uint8Array ? answer.body : Buffer.from(JSON.stringify(answer.body));
   response.statusCode = answer.status;
   for (const [name, value] of Object.entries(answer.headers ?? {})) response.setHeader(name, value);
   // JSON has no charset parameter: it is UTF-8 (RFC 8259, 11).

@@ -23,6 +23,11 @@ export function checkBodyHeaders(request: IncomingMessage, limits: EdgeLimits): 
   return decoderFor(request);
 }
 
+/** Whether the caller waits for leave to send its body. HTTP/1.0 knows no such thing. */
+export function expectsContinue({ headers, httpVersion }: IncomingMessage): boolean {
+  return httpVersion === '1.1' && headers.expect?.trim().toLowerCase() === '100-continue';
+}
+
 interface ReadOptions {
   readonly decoder: DecoderFactory;
   readonly limits: EdgeLimits;

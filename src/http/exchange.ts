@@ -1,12 +1,16 @@
 import type { Request, Response } from 'express';
 import type { Authentication } from './authenticate.ts';
 import type { AcceptedEvent } from './receiver.ts';
+import { type TraceContext, traceContextOf } from './trace-context.ts';
 
-export type Route = 'webhook' | 'livez' | 'readyz' | 'healthz' | 'other';
+/** `metrics` and `admin` are those of the admin port. */
+export type Route = 'webhook' | 'livez' | 'readyz' | 'healthz' | 'metrics' | 'admin' | 'other';
 
 /** What is known of one request when its answer is ready; the log and, later, the metrics are made of it. */
 export interface RequestRecord {
   readonly requestId: string;
+  /** Null: no `traceparent`, or one that is not well-formed. */
+  readonly trace: TraceContext | null;
   readonly method: string;
   readonly route: Route;
   /** Null: the caller went away before there was an answer. */
@@ -42,6 +46,7 @@ export interface Exchange {
 export function beginExchange(request: Request, response: Response, requestId: string): Exchange {
   const record: Mutable<RequestRecord> = {
     requestId,
+    trace: traceContextOf(request.headers['traceparent']),
     method: request.method,
     route: 'other',
     status: null,

@@ -24,6 +24,8 @@ export interface HealthSources {
   lastDeliveryAt(): number | null;
   /** Null: there is no token yet. */
   tokenExpiresAt(): number | null;
+  /** Where a damaged database was set aside that nobody has salvaged or removed yet; null: nowhere. */
+  damagedFile(): string | null;
   started(): boolean;
   /** Set before the listener closes, so that a load balancer can turn away first. */
   draining(): boolean;
@@ -70,9 +72,11 @@ export function createHealth(options: HealthOptions): Health {
       const holds = sources.holds();
       const outbox = outboxFacts(read.stats, holds, clock.now());
       const reasons = notReady(read, options);
-      const problems = [...reasons, ...notDelivering(holds, outbox.oldest_age_seconds)];
+      const damagedFile = sources.damagedFile();
+      const failing = [...reasons, ...notDelivering(holds, outbox.oldest_age_seconds)];
+      const problems = [...failing, ...damaged(damagedFile)];
       const [hold = null, ...others] = holds.map(holdFacts);
-      return json(problems.length === 0 ? 200 : 503, {
+      return json(failing.length === 0 ? 200 : 503, {
         status: problems.length === 0 ? 'ok' : reasons.length === 0 ? 'degraded' : 'unavailable',
         version,
         uptime_seconds: Math.floor((performance.now() - startedAtMs) / 1000),
@@ -80,6 +84,7 @@ export function createHealth(options: HealthOptions): Health {
         last_delivery: isoOrNull(sources.lastDeliveryAt()),
         token_expires_at: isoOrNull(sources.tokenExpiresAt()),
         previous_secret_last_used_at: isoOrNull(options.previousSecretLastUsedAt()),
+        damaged_file: damagedFile,
         hold,
         ...(hold !== null && others.length > 0 && { holds: [hold, ...others] }),
         problems,
@@ -109,6 +114,15 @@ function notDelivering(holds: readonly Hold[], oldestAgeSeconds: number | null):
     problems.push(`the oldest event has waited for ${oldestAgeSeconds} seconds`);
   }
   return problems;
+}
+
+/**
+ * Listed until a person has looked, over restarts too: what had been accepted may be in there and nowhere else. Not a
+ * 503: events are taken and delivered, and the alarm for it is the metric's.
+ */
+function damaged(file: string | null): string[] {
+  if (file === null) return [];
+  return [`a damaged database was set aside, and events may be in it: run \`outbox salvage ${file}\`, or remove it`];
 }
 
 interface OutboxFacts {

@@ -25,6 +25,8 @@ export interface EdgeLimits {
   readonly maxConnections: number;
   /** How long a connection with a malformed request stays open behind its answer. */
   readonly lingerMs: number;
+  /** How long a webhook waits for the outbox to commit; below the 60 s that proxies wait for an answer. */
+  readonly receiveTimeoutMs: number;
   /** How long /readyz and /healthz wait for the outbox. */
   readonly statsTimeoutMs: number;
 }
@@ -48,6 +50,7 @@ export function edgeLimits(maxBodyBytes: number, overrides: Partial<EdgeLimits> 
     maxHeaderBytes: 16 * 1024,
     maxConnections: 2_000,
     lingerMs: 1_000,
+    receiveTimeoutMs: 30_000,
     statsTimeoutMs: 2_000,
     ...overrides,
   };

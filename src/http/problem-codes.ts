@@ -1,4 +1,4 @@
-/** What an error code of the webhook port means. docs/errors.md is written from this table. */
+/** What an error code of an answer means. docs/errors.md is written from this table. */
 export interface ProblemCodeInfo {
   readonly status: number;
   readonly title: string;
@@ -6,7 +6,7 @@ export interface ProblemCodeInfo {
   readonly remedy: string;
 }
 
-/** Every code that this folder answers with by itself. */
+/** Every code that the webhook port answers with by itself; the admin port shares some of them. */
 export const problemCodes = {
   body_not_decompressible: {
     status: 400,
@@ -48,7 +48,8 @@ export const problemCodes = {
   method_not_allowed: {
     status: 405,
     title: 'This method is not allowed here',
-    meaning: 'Webhooks are received with POST or PUT; health is read with GET or HEAD.',
+    meaning:
+      'Webhooks are received with POST or PUT; health and the admin port are read with GET or HEAD, and the admin port changes something with POST.',
     remedy: 'Use a method that the Allow header names.',
   },
   body_too_slow: {
@@ -105,6 +106,13 @@ export const problemCodes = {
     meaning: 'The outbox could not commit. The event is not stored.',
     remedy: 'Look at /readyz and the log of the service; then send the event again.',
   },
+  outbox_timeout: {
+    status: 503,
+    title: 'The outbox did not answer in time',
+    meaning: 'The outbox did not commit within 30 seconds. The event may be stored all the same.',
+    remedy:
+      'Send the event again: if it was stored, it is known as a duplicate. Look at the disk and at the log of the service.',
+  },
   not_ready: {
     status: 503,
     title: 'The service is not ready',
@@ -113,7 +121,54 @@ export const problemCodes = {
   },
 } as const satisfies Readonly<Record<string, ProblemCodeInfo>>;
 
-export type ProblemCode = keyof typeof problemCodes;
+/** What only the admin port answers. */
+export const adminCodes = {
+  request_invalid: {
+    status: 400,
+    title: 'The request is not valid',
+    meaning: 'A parameter or a member of the body is missing or not valid; `errors` says which.',
+    remedy: 'Correct the request.',
+  },
+  token_missing: {
+    status: 401,
+    title: 'The admin token is missing',
+    meaning: 'ADMIN_TOKEN is set, and the request has no Authorization header.',
+    remedy: 'Send "Authorization: Bearer <ADMIN_TOKEN>".',
+  },
+  token_not_bearer: {
+    status: 401,
+    title: 'The Authorization header is not a Bearer value',
+    meaning: 'There is an Authorization header, but not of the form "Bearer <ADMIN_TOKEN>".',
+    remedy: 'Put the word Bearer and a space before the token.',
+  },
+  token_wrong: {
+    status: 401,
+    title: 'The admin token is wrong',
+    meaning: 'A token was sent, and it is not ADMIN_TOKEN. The secret of the webhook is not taken here.',
+    remedy: 'Compare it with ADMIN_TOKEN of this service: whole, without quotes or spaces around it.',
+  },
+  host_not_allowed: {
+    status: 403,
+    title: 'The Host header does not name this machine',
+    meaning:
+      'Without ADMIN_TOKEN only requests to localhost or a loopback address are answered: a web page whose name was pointed here must not get in.',
+    remedy: 'Ask 127.0.0.1 or localhost, or set ADMIN_TOKEN.',
+  },
+  record_not_found: {
+    status: 404,
+    title: 'There is no such record',
+    meaning: 'No event that waits or has dead letters, and no quarantined body, has this id.',
+    remedy: 'List the records; an event that was delivered or purged is none any more.',
+  },
+  content_type_not_json: {
+    status: 415,
+    title: 'The Content-Type is not application/json',
+    meaning: 'What changes something must come as JSON and say so: no form of a web page can.',
+    remedy: 'Send "Content-Type: application/json".',
+  },
+} as const satisfies Readonly<Record<string, ProblemCodeInfo>>;
+
+export type ProblemCode = keyof typeof problemCodes | keyof typeof adminCodes;
 
 const toBeReplayed = 'The body is kept in quarantine and can be replayed once the cause is gone.';
 

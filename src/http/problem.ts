@@ -1,5 +1,5 @@
 import type { Answer } from './answer.ts';
-import { type ProblemCode, type ProblemCodeInfo, problemCodes, quarantineCodes } from './problem-codes.ts';
+import { adminCodes, type ProblemCode, type ProblemCodeInfo, problemCodes, quarantineCodes } from './problem-codes.ts';
 
 /** Apono shows answers to its admins: what comes of a body's content is cut to these. */
 const maxDetailLength = 500;
@@ -42,9 +42,11 @@ interface ProblemOptions {
   readonly retryAfterSeconds?: number;
 }
 
-/** A problem of this folder's table. */
+const codes: Readonly<Record<ProblemCode, ProblemCodeInfo>> = { ...problemCodes, ...adminCodes };
+
+/** A problem of this folder's tables. */
 export function problem(code: ProblemCode, options: ProblemOptions = {}): HttpProblem {
-  const { status, title, meaning, remedy } = problemCodes[code];
+  const { status, title, meaning, remedy } = codes[code];
   const { detail = `${meaning} ${remedy}`, members = {}, retryAfterSeconds } = options;
   const retry = retryAfterSeconds === undefined ? {} : { 'Retry-After': String(retryAfterSeconds) };
   return new HttpProblem({ code, status, title, detail, headers: { ...options.headers, ...retry }, members });

@@ -10,6 +10,8 @@ export interface ReceivedBody {
 export interface AcceptedEvent {
   readonly eventId: string;
   readonly kind: string;
+  /** What happened, one of a few fixed words whatever Apono's spelling (apono/event-action.ts). */
+  readonly action: string;
   readonly rows: number;
   readonly duplicate: boolean;
   /** Milliseconds since the epoch. */

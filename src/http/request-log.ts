@@ -16,6 +16,7 @@ export function logRequest(log: Logger, record: RequestRecord): void {
   const first = events[0];
   const fields = {
     request_id: record.requestId,
+    ...(record.trace !== null && { trace_id: record.trace.traceId, span_id: record.trace.spanId }),
     method: record.method,
     route,
     status,
@@ -44,6 +45,8 @@ function eventFields({ eventId, kind, rows, duplicate }: AcceptedEvent): Record<
 /** Probes and scanners are no news; a 429 is one of many that were logged as 401 before. */
 function levelOf({ route, status }: RequestRecord): 'debug' | 'info' | 'warn' | 'error' {
   if (status === 500) return 'error';
+  // Somebody at the operator's door.
+  if ((route === 'admin' || route === 'metrics') && (status === 401 || status === 403)) return 'warn';
   if (route !== 'webhook' || status === 405 || status === 429) return 'debug';
   return status === 200 ? 'info' : 'warn';
 }

@@ -1,8 +1,6 @@
-import http, { type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
 import { type AppOptions, createApp } from './app.ts';
-import { createClientErrorHandler, type OpenExchange } from './client-error.ts';
-import { type EdgeLimits, edgeLimits } from './limits.ts';
+import { edgeLimits } from './limits.ts';
+import { createListener, type Listener } from './listener.ts';
 
 export interface ServerOptions extends AppOptions {
   readonly host: string;
@@ -10,158 +8,19 @@ export interface ServerOptions extends AppOptions {
   readonly port: number;
 }
 
-export interface WebhookServer {
-  /** Resolves when it listens; rejects with Node's error (EADDRINUSE, EACCES, …) when it cannot. */
-  start(): Promise<{ readonly port: number }>;
-  /**
-   * Closes the listener and idle connections, answers what is under way, and closes what is left after `limitMs`.
-   * Resolves when no connection is left. Calling it again gives the same promise.
-   */
-  stop(limitMs: number): Promise<void>;
-}
+export type WebhookServer = Listener;
 
-/** How long a request whose headers were half there when the stop began may take to become one. */
-const halfRequestGraceMs = 1_000;
-const dropLogIntervalMs = 60_000;
-
-/** The webhook port: the app of app.ts behind time limits, with a start that fails loudly and a stop that loses nothing. */
+/** The webhook port. */
 export function createServer(options: ServerOptions): WebhookServer {
-  let stopped: Promise<void> | null = null;
+  const { host, port, clock, log } = options;
   const limits = edgeLimits(options.webhook.maxBodyBytes, options.limits);
-  const app = createApp(options, () => stopped !== null);
-  const server = http.createServer(httpOptions(limits));
-  const connections = trackConnections(server);
-  applyLimits(server, limits);
-  server.on('clientError', (error, socket) => onClientError(error, socket as Socket));
-  const onClientError = createClientErrorHandler({ ...limits, clock: options.clock, lastExchange: connections.last });
-  server.on('drop', dropLogger(options, limits));
-
-  function onRequest(request: IncomingMessage, response: ServerResponse): void {
-    connections.opened(request, response);
-    if (stopped !== null) connections.announceClose();
-    response.once('close', () => {
-      connections.closed(request.socket, response);
-      // An answer that had gone out as keep-alive when the stop began leaves its connection behind.
-      if (stopped !== null) setImmediate(() => server.closeIdleConnections());
-    });
-    app(request, response);
-  }
-  server.on('request', onRequest);
-  // Without this listener Node asks for the body by itself, before the secret was looked at.
-  server.on('checkContinue', onRequest);
-  // An expectation that nobody knows may be ignored (RFC 9110, 10.1.1); Node would answer it past the app.
-  server.on('checkExpectation', onRequest);
-
-  async function stop(limitMs: number): Promise<void> {
-    const { clock } = options;
-    connections.announceClose();
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    connections.destroy('unused');
-    const cancelGrace = clock.setTimer(Math.min(halfRequestGraceMs, limitMs), () => connections.destroy('idle'));
-    const cancelLimit = clock.setTimer(limitMs, () => {
-      const left = connections.destroy('all');
-      if (left > 0) options.log.warn({ connections: left }, 'the time to stop is over, open connections were closed');
-    });
-    await closed;
-    cancelGrace();
-    cancelLimit();
-  }
-
-  return {
-    start: () => listen(server, options),
-    stop(limitMs) {
-      stopped ??= stop(limitMs);
-      return stopped;
-    },
-  };
-}
-
-function httpOptions(limits: EdgeLimits): http.ServerOptions {
-  return {
-    maxHeaderSize: limits.maxHeaderBytes,
-    headersTimeout: limits.headersTimeoutMs,
-    requestTimeout: limits.requestTimeoutMs,
-    keepAliveTimeout: limits.keepAliveTimeoutMs,
-    // How often the two time limits above are looked at; Node's 30 s would make 45 of the 15 s for headers.
-    connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs),
-  };
-}
-
-function applyLimits(server: http.Server & { httpAllowHalfOpen?: boolean }, limits: EdgeLimits): void {
-  server.maxConnections = limits.maxConnections;
-  // No limit: a proxy keeps one connection for many callers.
-  server.maxRequestsPerSocket = 0;
-  // Their size bounds them. Node would leave out the ones above a number without a word.
-  server.maxHeadersCount = 0;
-  // A caller that ends its side behind its request still gets the answer; Node would close its own side at once.
-  server.httpAllowHalfOpen = true;
-}
-
-function listen(server: http.Server, { host, port, log }: ServerOptions): Promise<{ port: number }> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port }, () => {
-      server.off('error', reject);
-      // From here on: a connection could not be taken (EMFILE). The others go on.
-      server.on('error', (error: NodeJS.ErrnoException) => log.error({ code: error.code }, 'the webhook port failed'));
-      resolve({ port: (server.address() as AddressInfo).port });
-    });
+  return createListener({
+    name: 'webhook',
+    host,
+    port,
+    limits,
+    clock,
+    log,
+    createApp: (isStopping, isClosing) => createApp(options, isStopping, isClosing),
   });
-}
-
-interface Connections {
-  opened(request: IncomingMessage, response: ServerResponse): void;
-  closed(socket: Socket, response: ServerResponse): void;
-  last(socket: Socket): OpenExchange | undefined;
-  /** The last answer under way on each connection will say that it ends, if it has not begun. */
-  announceClose(): void;
-  /** `unused`: nothing ever came; `idle`: no request is under way. How many were closed. */
-  destroy(which: 'unused' | 'idle' | 'all'): number;
-}
-
-/** Node closes by itself only connections that are idle between two requests. */
-function trackConnections(server: http.Server): Connections {
-  const open = new Map<Socket, Map<ServerResponse, IncomingMessage>>();
-  server.on('connection', (socket) => {
-    open.set(socket, new Map());
-    socket.once('close', () => open.delete(socket));
-  });
-  return {
-    opened: (request, response) => void open.get(request.socket)?.set(response, request),
-    closed: (socket, response) => void open.get(socket)?.delete(response),
-    last(socket) {
-      const [response, request] = [...(open.get(socket) ?? [])].at(-1) ?? [];
-      return response && request && { request, response };
-    },
-    announceClose() {
-      for (const exchanges of open.values()) announceCloseOf([...exchanges.keys()]);
-    },
-    destroy(which) {
-      const chosen = [...open].filter(([socket, exchanges]) => {
-        if (which === 'all') return true;
-        return exchanges.size === 0 && (which === 'idle' || socket.bytesRead === 0);
-      });
-      for (const [socket] of chosen) socket.destroy();
-      return chosen.length;
-    },
-  };
-}
-
-/** Not the earlier ones of pipelined requests: Node closes behind the first that says so, and the others got no answer. */
-function announceCloseOf(responses: readonly ServerResponse[]): void {
-  for (const response of responses.filter(({ headersSent }) => !headersSent)) {
-    if (response === responses.at(-1)) response.setHeader('Connection', 'close');
-    else response.removeHeader('Connection');
-  }
-}
-
-/** One line a minute, not one a connection. */
-function dropLogger({ clock, log }: ServerOptions, { maxConnections }: EdgeLimits): () => void {
-  let lastLoggedAt = Number.NEGATIVE_INFINITY;
-  return () => {
-    const now = clock.now();
-    if (Math.abs(now - lastLoggedAt) < dropLogIntervalMs) return;
-    lastLoggedAt = now;
-    log.warn({ max_connections: maxConnections }, 'connections are refused: too many are open');
-  };
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Answer } from './answer.ts';
 import type { Authenticator } from './authenticate.ts';
-import { checkBodyHeaders, declaredBytes, readBody, tooBusy } from './body.ts';
+import { checkBodyHeaders, declaredBytes, expectsContinue, readBody, tooBusy } from './body.ts';
 import { clientAddress, isFromUnknownProxy } from './client-address.ts';
 import type { Exchange } from './exchange.ts';
 import type { FailureLimiter } from './failure-limit.ts';
@@ -11,7 +11,8 @@ import type { InFlightBytes } from './in-flight.ts';
 import type { EdgeLimits } from './limits.ts';
 import { problem, quarantined } from './problem.ts';
 import type { ProblemCode } from './problem-codes.ts';
-import type { AcceptedEvent, Receive, Received } from './receiver.ts';
+import { createLimitedReceive } from './receive-limit.ts';
+import type { AcceptedEvent, Receive, Received, ReceivedBody } from './receiver.ts';
 
 export interface WebhookOptions {
   readonly authenticator: Authenticator;
@@ -23,7 +24,7 @@ export interface WebhookOptions {
   readonly clock: Clock;
   readonly log: Logger;
   /** The server takes no new events. */
-  readonly isStopping: () => boolean;
+  readonly isClosing: () => boolean;
 }
 
 const authenticationProblems = {
@@ -38,15 +39,17 @@ const authenticationProblems = {
  */
 export function createWebhook(options: WebhookOptions): (exchange: Exchange) => Promise<Answer> {
   const { inFlight, limits, clock } = options;
+  const receive = createLimitedReceive(options);
   const warnOfUnknownProxy = unknownProxyWarning(options.log);
   return async (exchange) => {
     const { request, response, record } = exchange;
     await admit(exchange, options);
     if (isFromUnknownProxy(request)) warnOfUnknownProxy();
     const decoder = checkBodyHeaders(request, limits);
-    if (options.isStopping()) throw problem('stopping', { retryAfterSeconds: 5 });
+    if (options.isClosing()) throw problem('stopping', { retryAfterSeconds: 5 });
     const reservation = inFlight.reserve(declaredBytes(request));
     if (reservation === null) throw tooBusy();
+    let body: ReceivedBody;
     try {
       if (expectsContinue(request)) response.writeContinue();
       const bytes = await readBody(request, { decoder, limits, clock, reservation });
@@ -54,16 +57,13 @@ export function createWebhook(options: WebhookOptions): (exchange: Exchange) => 
       const feedHeaders = request.headersDistinct['x-apono-feed'];
       const feed = feedOf(feedHeaders);
       record.feedIgnored = feed === null && (feedHeaders?.some((value) => value !== '') ?? false);
-      return answerOf(await options.receive({ bytes, feed }), exchange);
-    } finally {
+      body = { bytes, feed };
+    } catch (error) {
       reservation.release();
+      throw error;
     }
+    return answerOf(await receive(body, { requestId: record.requestId, onSettled: reservation.release }), exchange);
   };
-}
-
-/** Whether the caller waits for leave to send its body. HTTP/1.0 knows no such thing. */
-function expectsContinue({ headers, httpVersion }: Exchange['request']): boolean {
-  return httpVersion === '1.1' && headers.expect?.trim().toLowerCase() === '100-continue';
 }
 
 async function admit({ request, response, record }: Exchange, options: WebhookOptions): Promise<void> {

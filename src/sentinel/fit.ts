@@ -23,17 +23,16 @@ export function fitText(text: string): { readonly value: string; readonly trunca
 export function fitDynamic(given: JsonValue): { readonly value: JsonValue; readonly truncated: boolean } {
   if (given === null) return { value: null, truncated: false };
   const text = JSON.stringify(given);
-  const value = LONE_SURROGATE.test(text) ? wellFormed(given) : given;
-  if (Buffer.byteLength(text) <= MAX_FIELD_BYTES) return { value, truncated: false };
-  if (isJsonArray(value)) {
-    const kept = value.slice(0, countFitting(value.map((element) => jsonBytes(element))));
+  const clean = LONE_SURROGATE.test(text) ? wellFormed : (value: JsonValue) => value;
+  if (Buffer.byteLength(text) <= MAX_FIELD_BYTES) return { value: clean(given), truncated: false };
+  if (isJsonArray(given)) {
+    const kept = takeFitting(given, clean, jsonBytes);
     return { value: kept.length > 0 ? kept : null, truncated: true };
   }
-  if (!isJsonObject(value)) return { value: null, truncated: true };
-  const members = Object.entries(value);
-  const sizes = members.map(([key, child]) => jsonBytes(key) + 1 + jsonBytes(child ?? null));
-  const kept = Object.fromEntries(members.slice(0, countFitting(sizes)));
-  return { value: Object.keys(kept).length > 0 ? kept : null, truncated: true };
+  if (!isJsonObject(given)) return { value: null, truncated: true };
+  const member = (key: string) => [key.toWellFormed(), clean(given[key] ?? null)] as const;
+  const kept = takeFitting(Object.keys(given), member, ([key, child]) => jsonBytes(key) + 1 + jsonBytes(child));
+  return { value: kept.length > 0 ? Object.fromEntries(kept) : null, truncated: true };
 }
 
 /** Bytes of UTF-8 that the value takes as JSON. */
@@ -53,12 +52,22 @@ function wellFormed(value: JsonValue): JsonValue {
   );
 }
 
-/** How many of the first elements fit between two brackets, with a comma after each. */
-function countFitting(sizes: readonly number[]): number {
+/**
+ * The first elements that fit between two brackets with a comma after each, each as `clean` makes it. Looks no further
+ * than they reach: a body may hold a million.
+ */
+function takeFitting<From, To>(
+  elements: readonly From[],
+  clean: (element: From) => To,
+  bytesOf: (element: To) => number,
+): To[] {
+  const kept: To[] = [];
   let total = 2;
-  const over = sizes.findIndex((size) => {
-    total += size + 1;
-    return total - 1 > MAX_FIELD_BYTES;
-  });
-  return over === -1 ? sizes.length : over;
+  for (const element of elements) {
+    const cleaned = clean(element);
+    total += bytesOf(cleaned) + 1;
+    if (total - 1 > MAX_FIELD_BYTES) break;
+    kept.push(cleaned);
+  }
+  return kept;
 }

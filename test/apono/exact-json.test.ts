@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { normalDecimal, parseExact } from '../../src/apono/exact-json.ts';
+import { isNestedDeeperThan, normalDecimal, parseExact } from '../../src/apono/exact-json.ts';
 import { isRawNumber } from '../../src/json.ts';
 
 test('numbers that a double would change keep their digits, through parsing and writing', () => {
@@ -61,3 +61,56 @@ test('equal numbers have one normal form, different numbers have different ones'
   assert.notEqual(normalDecimal('12345678901234567890'), normalDecimal('12345678901234567891'));
   assert.notEqual(normalDecimal('1'), normalDecimal('-1'));
 });
+
+/** What `parseExact` is to be equal to: the standard's way, which is too slow for megabytes. */
+function withReviver(text: string): unknown {
+  return JSON.parse(text, (_key, value, { source }) => {
+    if (typeof value !== 'number' || source === undefined) return value;
+    const shortest = String(value);
+    const same = Number.isFinite(value) && normalDecimal(shortest) === normalDecimal(source);
+    return same && (!shortest.includes('e') || /e/i.test(source)) ? value : JSON.rawJSON(source);
+  });
+}
+
+test('property: it is what a reviver that looks at every number makes', () => {
+  const digits = fc.string({ unit: fc.constantFrom(...'0123456789'), maxLength: 25 });
+  const number = fc
+    .tuple(
+      fc.constantFrom('', '-'),
+      fc.nat(9),
+      digits,
+      digits,
+      fc.constantFrom('', 'e1', 'E-7', 'e+30', 'e400', 'e-400'),
+    )
+    .map(([sign, first, whole, fraction, exponent]) => {
+      const point = fraction === '' ? '' : `.${fraction}`;
+      return `${sign}${first === 0 ? '0' : `${first}${whole}`}${point}${exponent}`;
+    });
+  const key = fc.oneof(
+    fc.constantFrom('"__proto__"', '"a"', '"1e999"'),
+    fc.string().map((text) => JSON.stringify(text)),
+  );
+  const { value: json } = fc.letrec<{ value: string }>((tie) => ({
+    value: fc.oneof(
+      { depthSize: 'small', withCrossShrink: true },
+      fc.oneof(number, key, fc.constantFrom('true', 'null')),
+      fc.array(tie('value'), { maxLength: 4 }).map((elements) => `[${elements.join(' ,')}]`),
+      fc
+        .array(fc.tuple(key, tie('value')), { maxLength: 4 })
+        .map((members) => `{${members.map(([name, value]) => `${name}: ${value}`).join(',')}}`),
+    ),
+  }));
+  fc.assert(
+    fc.property(json, (text) => {
+      const exact = parseExact(text);
+      assert.equal(JSON.stringify(exact), JSON.stringify(withReviver(text)));
+      assert.equal(isNestedDeeperThan(JSON.stringify(exact), 3), depthOf(exact) > 3);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+function depthOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null || JSON.isRawJSON(value)) return 0;
+  return 1 + Math.max(0, ...Object.values(value).map(depthOf));
+}

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { parseExact } from '../../src/apono/exact-json.ts';
+import { normalDecimal, parseExact } from '../../src/apono/exact-json.ts';
 import { canonicalJson, eventId, quarantineId } from '../../src/apono/identity.ts';
 
 // These values are stored in every outbox. If one changes, an upgraded service takes duplicates for new events.
@@ -72,3 +72,15 @@ function reversed(value: unknown): unknown {
       .map(([key, child]) => [key, reversed(child)]),
   );
 }
+
+test('property: a number has one spelling, whichever way it is made', () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.maxSafeInteger(), fc.integer(), fc.double({ noNaN: true, noDefaultInfinity: true })),
+      (value) => {
+        assert.equal(canonicalJson(value), normalDecimal(String(value)));
+        assert.equal(canonicalJson(value * 1000), normalDecimal(String(value * 1000)));
+      },
+    ),
+  );
+});

@@ -26,6 +26,7 @@ describe('healthcheck', () => {
       holds: () => [],
       lastDeliveryAt: () => null,
       tokenExpiresAt: () => null,
+      damagedFile: () => null,
       started: () => false,
       draining: () => true,
     };

@@ -17,7 +17,7 @@ describe('the least configuration', () => {
       host: '0.0.0.0',
       port: 8080,
     });
-    assert.deepEqual(config.admin, { host: '127.0.0.1', port: 9090, token: null });
+    assert.deepEqual(config.admin, { host: '127.0.0.1', port: 9090, isDefaultPort: true, token: null });
     assert.deepEqual(config.outbox, { dataDir: './data', maxBytes: 1_073_741_824, dedupDays: 7 });
     assert.deepEqual(config.ingestion.streams, { request: 'Custom-AponoAccessRequests_CL' });
     assert.deepEqual(config.ingestion.explicitStreams, []);

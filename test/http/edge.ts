@@ -9,6 +9,7 @@ import type { AcceptedEvent, Receive, Received, ReceivedBody } from '../../src/h
 import { createServer, type ServerOptions, type WebhookServer } from '../../src/http/server.ts';
 import type { OutboxStats } from '../../src/outbox/port.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
+import { assertNothingPrivate } from '../support/log-secrets.ts';
 
 export const secret = 'correct-horse-battery';
 export const previousSecret = 'staple-of-yesterday';
@@ -18,6 +19,7 @@ export const emptyStats: OutboxStats = {
   waiting: {},
   dead: { count: 0, oldestReceivedAt: null },
   quarantined: { count: 0, oldestReceivedAt: null },
+  bytes: { waiting: 0, dead: 0, quarantined: 0 },
   usedBytes: 4_096,
   maxBytes: 1_000_000,
   writable: true,
@@ -29,6 +31,7 @@ export const wellHealth: HealthSources = {
   holds: () => [],
   lastDeliveryAt: () => null,
   tokenExpiresAt: () => null,
+  damagedFile: () => null,
   started: () => true,
   draining: () => false,
 };
@@ -37,6 +40,7 @@ export function event(overrides: Partial<AcceptedEvent> = {}): AcceptedEvent {
   return {
     eventId: 'v1-abc',
     kind: 'request',
+    action: 'Granted',
     rows: 1,
     duplicate: false,
     firstStoredAt: Date.UTC(2026, 0, 2),
@@ -108,7 +112,7 @@ function parseLines(text: string): Record<string, unknown>[] {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
-/** Runs `use` with an edge and stops it, whatever came of it. */
+/** Runs `use` with an edge and stops it, whatever came of it; then nothing private may stand in its log. */
 export async function withEdge(options: EdgeOptions, use: (edge: Edge) => Promise<void>): Promise<void> {
   const edge = await startEdge(options);
   try {
@@ -116,6 +120,7 @@ export async function withEdge(options: EdgeOptions, use: (edge: Edge) => Promis
   } finally {
     await edge.server.stop(0);
   }
+  assertNothingPrivate(edge.logText(), [secret, previousSecret]);
 }
 
 export interface Reply {

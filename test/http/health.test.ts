@@ -56,6 +56,7 @@ test('/healthz says what the contract lists', async () => {
     }),
     lastDeliveryAt: () => now - 1_000,
     tokenExpiresAt: () => now + minutes(55),
+    damagedFile: () => null,
   };
   await withEdge({ clock, health }, async ({ port }) => {
     const { status, json } = await get(port, '/healthz');
@@ -69,6 +70,7 @@ test('/healthz says what the contract lists', async () => {
       last_delivery: '2026-03-04T05:06:06.000Z',
       token_expires_at: '2026-03-04T06:01:07.000Z',
       previous_secret_last_used_at: null,
+      damaged_file: null,
       hold: null,
       problems: [],
     });
@@ -113,6 +115,19 @@ test('an event that waits over 15 minutes makes /healthz 503, at 15 minutes it i
     assert.equal(late.status, 503);
     assert.equal(late.json['status'], 'degraded');
     assert.equal((await get(port, '/readyz')).status, 200);
+  });
+});
+
+test('a damaged database that was set aside: /healthz is degraded and names it until somebody has looked', async () => {
+  let damagedFile: string | null = '/data/outbox.db.damaged-2026-01-02T03-04-05.000Z';
+  const health = { ...wellHealth, damagedFile: () => damagedFile };
+  await withEdge({ health }, async ({ port }) => {
+    const { status, json } = await get(port, '/healthz');
+    assert.deepEqual([status, json['status'], json['damaged_file']], [200, 'degraded', damagedFile]);
+    assert.match(String(json['problems']), /outbox salvage \/data\/outbox\.db\.damaged-/);
+    assert.equal((await get(port, '/readyz')).status, 200);
+    damagedFile = null;
+    assert.equal((await get(port, '/healthz')).json['status'], 'ok');
   });
 });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { problem, quarantined } from '../../src/http/problem.ts';
-import { type ProblemCode, problemCodes, quarantineCodes } from '../../src/http/problem-codes.ts';
+import { adminCodes, type ProblemCode, problemCodes, quarantineCodes } from '../../src/http/problem-codes.ts';
 
 test('every code says what it means and what to do, under a name of its own', () => {
   const all = [...Object.entries(problemCodes), ...Object.entries(quarantineCodes)];
@@ -15,10 +15,11 @@ test('every code says what it means and what to do, under a name of its own', ()
 });
 
 test('a problem made without a detail says what to do', () => {
-  for (const code of Object.keys(problemCodes) as ProblemCode[]) {
+  const codes = { ...problemCodes, ...adminCodes };
+  for (const code of Object.keys(codes) as ProblemCode[]) {
     const made = problem(code);
-    assert.equal(made.status, problemCodes[code].status);
-    assert.ok(made.message.endsWith(problemCodes[code].remedy));
+    assert.equal(made.status, codes[code].status);
+    assert.ok(made.message.endsWith(codes[code].remedy));
   }
 });
 

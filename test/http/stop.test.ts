@@ -5,10 +5,10 @@ import { manualClock } from '../support/manual-clock.ts';
 import { bearer, condition, count, head, heldReceiver, openRaw, post, send, startEdge, webhook } from './edge.ts';
 
 describe('stop', () => {
-  test('requests in flight are answered with Connection: close, idle connections end at once', async () => {
+  test('requests in flight are answered with Connection: close, connections without one end after a second', async () => {
     const held = heldReceiver();
-    // It stands still: nothing here waits for a time limit.
-    const edge = await startEdge({ clock: manualClock(), receive: held.receive });
+    const clock = manualClock();
+    const edge = await startEdge({ clock, receive: held.receive });
     const idle = openRaw(edge.port);
     idle.socket.write('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n');
     await idle.until(/alive/);
@@ -23,10 +23,13 @@ describe('stop', () => {
     const stopped = edge.server.stop(60_000).then(() => {
       done = true;
     });
-    await Promise.all([idle.closed, unused.closed]);
     await assert.rejects(post(edge.port, '{}'), { code: 'ECONNREFUSED' });
     half.socket.write('{}');
     await condition(() => held.waiting === 2);
+    clock.advance(999);
+    assert.equal(idle.socket.destroyed || unused.socket.destroyed, false);
+    clock.advance(1);
+    await Promise.all([idle.closed, unused.closed]);
     assert.equal(done, false);
     held.release();
     await Promise.all([busy.closed, half.closed, stopped]);
@@ -37,9 +40,31 @@ describe('stop', () => {
     }
   });
 
-  test('a webhook that comes during the stop is 503, and health says that it is not ready', async () => {
+  test('a webhook that a proxy sends on a connection that it kept is taken, and its answer ends the connection', async () => {
+    const clock = manualClock();
+    const edge = await startEdge({ clock });
+    const [kept, opened] = [openRaw(edge.port), openRaw(edge.port)];
+    kept.socket.write(webhook);
+    await kept.until(/\}\}$/);
+    // Behind a round trip the other connection has been taken too.
+    await send(edge.port, { method: 'GET', path: '/livez' });
+    const stopped = edge.server.stop(60_000);
+    for (const { socket } of [kept, opened]) socket.write(webhook);
+    await Promise.all([kept.closed, opened.closed, stopped]);
+    for (const [raw, answers] of [
+      [kept, 2],
+      [opened, 1],
+    ] as const) {
+      assert.equal(count(raw.text(), /HTTP\/1\.1 200 /g), answers);
+      assert.equal(count(raw.text(), /Connection: close/gi), 1);
+    }
+    assert.equal(clock.timerCount, 0);
+  });
+
+  test('a webhook that comes when that second is over is 503, and health says that it is not ready', async () => {
     const held = heldReceiver();
-    const edge = await startEdge({ receive: held.receive });
+    const clock = manualClock();
+    const edge = await startEdge({ clock, receive: held.receive });
     const raw = openRaw(edge.port);
     raw.socket.write(webhook);
     const probe = openRaw(edge.port);
@@ -48,8 +73,10 @@ describe('stop', () => {
     // Behind a round trip the half request has been read too. Neither connection is idle, so both stay.
     await send(edge.port, { method: 'GET', path: '/livez' });
     const stopped = edge.server.stop(60_000);
-    raw.socket.write(webhook);
     probe.socket.write('a\r\n\r\n');
+    await probe.closed;
+    clock.advance(1_000);
+    raw.socket.write(webhook);
     await condition(() => edge.records.some(({ code }) => code === 'stopping'));
     held.release();
     await Promise.all([stopped, raw.closed, probe.closed]);

@@ -249,7 +249,7 @@ test('answers carry the headers of something that is never a page, and not what 
       assert.equal(headers['etag'], undefined);
       assert.equal(headers['x-content-type-options'], 'nosniff');
       assert.equal(headers['cache-control'], 'no-store');
-      assert.match(String(headers['content-security-policy']), /default-src 'none'/);
+      assert.match(String(headers['content-security-policy']), /default-src 'none'; ?frame-ancestors 'none'/);
     }
   });
 });

@@ -206,6 +206,18 @@ test('property: whatever the unknown fields, each unit is one row in its order, 
   );
 });
 
+// Deeper ones overflowed the stack when their rows were written: such an event was quarantined as mapping_failed.
+test('custom fields as text are an object, but a text that is nested too deep stays text', () => {
+  const customFieldsOf = (text: string) => {
+    const event = decode(`{"event_type":"Granted","event_time":1,"data":{"custom_fields":${JSON.stringify(text)}}}`);
+    return rowsOf(requestKind.plan(event))[0]?.['custom_fields'];
+  };
+  const nested = (levels: number) => '{"a":'.repeat(levels) + 1 + '}'.repeat(levels);
+  assert.deepEqual(customFieldsOf(nested(64)), JSON.parse(nested(64)));
+  for (const levels of [65, 8_000]) assert.equal(customFieldsOf(nested(levels)), nested(levels));
+  assert.equal(customFieldsOf(nested(50_000)), null, 'too long for its column');
+});
+
 const KNOWN_DATA: JsonObject = Object.fromEntries(
   [
     'id',

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { requestKind } from '../../src/kinds/request/kind.ts';
 import { everyScript, requestBodies } from '../kinds/request-bodies.ts';
@@ -123,6 +124,8 @@ test('200 webhooks while Azure answers 503, kill -9, restart, Azure well again: 
   await emulator.waitFor(() => emulator.requests.some(({ kind }) => kind === 'ingest'));
   first.child.kill('SIGKILL');
   await first.exited;
+  // A call that the kill cut off is still answered as planned: Azure well again in the middle of it would take its rows.
+  await emulator.waitFor(() => emulator.requests.every(({ outcome }) => outcome !== 'pending'));
   emulator.clearPlan();
   const second = await startServiceProcess(t, env);
   await emulator.waitFor(() => emulator.rowCount(requestStream) === 200);
@@ -198,6 +201,23 @@ test('a taken port and a wrong configuration end the start, with 1 and 2', async
   assert.ok(taken.logs.some((line) => line['code'] === 'EADDRINUSE'));
   const wrong = spawnService(t, { ...other, APONO_WEBHOOK_SECRET: 'short' });
   assert.equal((await wrong.exited).code, 2);
+});
+
+test('the default admin port in use costs the metrics and no webhook; one that was chosen must be there', async (t) => {
+  const emulator = await startTestEmulator(t);
+  const { ADMIN_PORT: _any, ...env } = serviceEnv(emulator, await serviceFiles(t, emulator));
+  const other = createServer();
+  // Whoever has it, this test or another program: it is taken.
+  await new Promise<void>((resolve) => other.once('error', () => resolve()).listen(9090, '127.0.0.1', resolve));
+  t.after(() => other.close());
+  const service = await startServiceProcess(t, env);
+  assert.ok(service.logs.some((line) => line['code'] === 'admin_port_taken' && line['level'] === 'error'));
+  assert.equal((await service.post(event('a'))).status, 200);
+  await emulator.waitFor(() => emulator.rowCount(requestStream) === 1);
+  service.child.kill('SIGTERM');
+  assert.deepEqual(await service.exited, { code: 0, signal: null });
+  const chosen = spawnService(t, { ...env, ADMIN_PORT: '9090' });
+  assert.equal((await chosen.exited).code, 1);
 });
 
 test('past OUTBOX_MAX_BYTES: 503 with Retry-After and not ready, never a 2xx or a 4xx; room again after delivery', async (t) => {

@@ -9,6 +9,7 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Emulator } from '../../src/emulator/emulator.ts';
 import { azureEnv } from './emulator.ts';
+import { assertNothingPrivate, privateTexts, secretsOf } from './log-secrets.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const mainFile = path.join(root, 'src/main.ts');
@@ -17,6 +18,8 @@ export const SECRET = 'a-secret-for-the-tests';
 
 export interface ServiceProcess {
   readonly port: number;
+  /** The port of metrics and the admin API. */
+  readonly adminPort: number;
   readonly child: ChildProcess;
   /** Everything it logged, parsed where it is JSON. */
   readonly logs: Record<string, unknown>[];
@@ -25,6 +28,8 @@ export interface ServiceProcess {
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
   url(pathname: string): string;
   post(body: string | Uint8Array, headers?: Record<string, string>): Promise<Response>;
+  /** Texts that its log must not hold; `post` adds those of its bodies, and secrets are added by themselves. */
+  keepOutOfLog(texts: readonly string[]): void;
 }
 
 export interface ServiceFiles {
@@ -47,6 +52,7 @@ export function serviceEnv(emulator: Emulator, files: ServiceFiles): Record<stri
     PATH: process.env['PATH'],
     HOST: '127.0.0.1',
     PORT: '0',
+    ADMIN_PORT: '0',
     APONO_WEBHOOK_SECRET: SECRET,
     NODE_EXTRA_CA_CERTS: files.caFile,
     DATA_DIR: files.dataDir,
@@ -63,21 +69,26 @@ export async function startServiceProcess(
   const running = spawnService(t, env);
   const ready = await Promise.race([running.ready, running.exited.then(() => null)]);
   if (ready === null) throw new Error(`the service ended before it was ready: ${JSON.stringify(running.logs)}`);
-  const url = (pathname: string) => `http://127.0.0.1:${ready}${pathname}`;
+  const url = (pathname: string) => `http://127.0.0.1:${ready.port}${pathname}`;
   return {
     ...running,
-    port: ready,
+    ...ready,
     url,
-    post: (body, headers) =>
-      fetch(url('/apono/webhook'), {
+    post(body, headers) {
+      running.keepOutOfLog(privateTexts(body));
+      return fetch(url('/apono/webhook'), {
         method: 'POST',
         body,
         headers: { authorization: `Bearer ${SECRET}`, ...headers },
-      }),
+      });
+    },
   };
 }
 
-/** The same without waiting: for starts that fail. */
+/**
+ * The same without waiting: for starts that fail. When the test is over, everything that the process wrote is searched
+ * for secrets, tokens, e-mail addresses and what it was sent, and the test fails if any is found.
+ */
 export function spawnService(
   t: TestContext,
   env: Record<string, string | undefined>,
@@ -86,22 +97,40 @@ export function spawnService(
   // A process group of its own, so that a test can signal it as a terminal does.
   const child = spawn(command, args, { env, cwd: root, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const logs: Record<string, unknown>[] = [];
+  const kept = new Set(secretsOf(env));
   let stdout = '';
+  let stderr = '';
+  child.stderr.on('data', (chunk) => {
+    stderr += String(chunk);
+  });
   child.stdout.on('data', (chunk) => {
     stdout += String(chunk);
   });
-  const ready = Promise.withResolvers<number>();
+  const ready = Promise.withResolvers<{ readonly port: number; readonly adminPort: number }>();
   createInterface({ input: child.stderr }).on('line', (line) => {
     const entry = line.startsWith('{') ? (JSON.parse(line) as Record<string, unknown>) : { text: line };
     logs.push(entry);
-    if (entry['message'] === 'ready') ready.resolve(Number(entry['port']));
+    if (entry['message'] === 'ready') {
+      ready.resolve({ port: Number(entry['port']), adminPort: Number(entry['admin_port']) });
+    }
   });
   const exited = once(child, 'close').then(([code, signal]) => ({ code, signal }));
   t.after(async () => {
     killGroup(child);
     await exited;
+    assertNothingPrivate(stdout + stderr, kept);
   });
-  return { child, logs, stdout: () => stdout, exited, ready: ready.promise };
+  return {
+    child,
+    logs,
+    stdout: () => stdout,
+    exited,
+    ready: ready.promise,
+    /** Texts that the log must not hold, beside the secrets of the environment. */
+    keepOutOfLog(texts: readonly string[]) {
+      for (const text of texts) kept.add(text);
+    },
+  };
 }
 
 function killGroup({ pid }: ChildProcess): void {

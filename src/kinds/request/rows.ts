@@ -1,5 +1,6 @@
 import { eventAction } from '../../apono/event-action.ts';
-import { parseExact } from '../../apono/exact-json.ts';
+import { isNestedDeeperThan, parseExact } from '../../apono/exact-json.ts';
+import { MAX_DEPTH } from '../../apono/read.ts';
 import { isRecipeRow } from '../../apono/recipe-row.ts';
 import { formatInstant, instantFromMs, parseSeconds } from '../../apono/time.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts';
@@ -136,10 +137,14 @@ function approverEmails(data: JsonObject, isTemplate: boolean): readonly string[
   return [...new Set(emails.filter((email) => email !== null))];
 }
 
-/** An engine may print an object as JSON text; then it is an object again. Any other text stays text. */
+/**
+ * An engine may print an object as JSON text; then it is an object again. Any other text stays text, one nested deeper
+ * than a body may be too: every walk over a value may recurse.
+ */
 function customFields(value: JsonValue | undefined): JsonValue {
   if (value === undefined || value === '') return null;
   if (typeof value !== 'string' || !value.trimStart().startsWith('{')) return value;
+  if (isNestedDeeperThan(value, MAX_DEPTH)) return value;
   try {
     const parsed = parseExact(value);
     return isJsonObject(parsed) ? parsed : value;

@@ -1,0 +1,162 @@
+import { existsSync } from 'node:fs';
+import { systemClock } from '../../clock.ts';
+import { readVariables } from '../../config/read.ts';
+import type { Values } from '../../config/variables.ts';
+import { kinds } from '../../kinds/registry.ts';
+import type { OutboxOperator } from '../../outbox/operator.ts';
+import { createOperator } from '../../outbox/operator-local.ts';
+import { OutboxUnavailableError } from '../../outbox/port.ts';
+import { databaseFile } from '../../outbox/sqlite/files.ts';
+import { isOutboxLocked } from '../../outbox/sqlite/lock.ts';
+import { openSqliteOutbox, type SqliteOutbox } from '../../outbox/sqlite/outbox.ts';
+import { storeId } from '../../outbox/sqlite/store-id.ts';
+import { OutboxStartError } from '../../outbox/start-error.ts';
+import { createLogger } from '../../telemetry/logger.ts';
+import { reportProblems } from '../configuration.ts';
+import { type CommandContext, exitCodes, type TextOutput } from '../context.ts';
+import { localOrigin } from '../local-service.ts';
+import { AdminApiError, createAdminClient } from './admin-client.ts';
+
+/** Only what these commands use: they work where the service's Azure variables are not set. */
+const names = [
+  'DATA_DIR',
+  'OUTBOX_MAX_BYTES',
+  'ADMIN_HOST',
+  'ADMIN_PORT',
+  'ADMIN_TOKEN',
+  'APONO_TEMPLATE_ESCAPING',
+  'LOGS_INGESTION_STREAM',
+  'LOGS_INGESTION_STREAM_AUDIT',
+  'LOGS_INGESTION_STREAM_ANOMALY',
+  'LOGS_INGESTION_STREAM_INTEGRATION',
+  'LOGS_INGESTION_STREAM_HEARTBEAT',
+] as const;
+
+type OutboxValues = Pick<Values, (typeof names)[number]>;
+
+export interface Connected {
+  readonly operator: OutboxOperator;
+  /** `server`: through the admin API of the service that has the outbox open. `database`: no service runs. */
+  readonly through: 'server' | 'database';
+}
+
+/** There is nothing to open. Its message says what to do. */
+class NoOutboxError extends Error {
+  override readonly name = 'NoOutboxError';
+  readonly code = 'outbox_missing';
+}
+
+/**
+ * Runs `use` on the outbox: through the admin API while a service has it open, else on the database, with its lock held
+ * until `use` is done; never on both. What goes wrong is told on stderr: exit code 2 for variables, else 1.
+ */
+export function withOperator(context: CommandContext, use: (connected: Connected) => Promise<number>): Promise<number> {
+  return withValues(context, async (values) => {
+    if (isOutboxLocked(values.DATA_DIR)) {
+      return use({ operator: await connectToServer(values), through: 'server' });
+    }
+    return withDatabase(context.stderr, values, (outbox) => {
+      const operator = createOperator({
+        outbox,
+        kinds,
+        streams: streamsOf(values),
+        escaping: values.APONO_TEMPLATE_ESCAPING,
+        log: errorsTo(context.stderr),
+        heldKinds: () => [],
+        onStored: () => undefined,
+      });
+      return use({ operator, through: 'database' });
+    });
+  });
+}
+
+/** For what only the database itself can do: no service may run. The database is made if there is none. */
+export function withOwnDatabase(
+  context: CommandContext,
+  use: (outbox: SqliteOutbox) => Promise<number>,
+): Promise<number> {
+  return withValues(context, (values) => withDatabase(context.stderr, values, use, { create: true }));
+}
+
+async function withValues(context: CommandContext, use: (values: OutboxValues) => Promise<number>): Promise<number> {
+  const { values, problems } = readVariables(context.env, names);
+  if (problems.length > 0) {
+    reportProblems(context.stderr, problems);
+    return exitCodes.usage;
+  }
+  try {
+    return await use(values);
+  } catch (error) {
+    if (!isExpected(error)) throw error;
+    context.stderr.write(`${error.code}: ${error.message}\n`);
+    return exitCodes.failed;
+  }
+}
+
+function isExpected(error: unknown): error is Error & { readonly code: string } {
+  const expected = [AdminApiError, NoOutboxError, OutboxStartError, OutboxUnavailableError];
+  return expected.some((known) => error instanceof known);
+}
+
+async function connectToServer(values: OutboxValues): Promise<OutboxOperator> {
+  const { ADMIN_HOST: host, ADMIN_PORT: port, ADMIN_TOKEN: token, DATA_DIR: dataDir } = values;
+  if (port === 0) {
+    const message =
+      'A process has the outbox open, and ADMIN_PORT is 0: set ADMIN_PORT to the admin_port that the "ready" line of ' +
+      'the service names.';
+    throw new AdminApiError('admin_unreachable', message);
+  }
+  const origin = localOrigin(host, port);
+  const client = createAdminClient({ origin, token });
+  const served = await client.storeId();
+  if (served !== storeId(dataDir)) {
+    const message =
+      `The service at ${origin} has another outbox open than that of DATA_DIR (${dataDir}). Give this command the ` +
+      'ADMIN_PORT of the service that you mean, or its DATA_DIR.';
+    throw new AdminApiError('admin_other_outbox', message);
+  }
+  return client;
+}
+
+async function withDatabase(
+  stderr: TextOutput,
+  { DATA_DIR: dataDir, OUTBOX_MAX_BYTES: maxBytes }: OutboxValues,
+  use: (outbox: SqliteOutbox) => Promise<number>,
+  { create } = { create: false },
+): Promise<number> {
+  if (!create && !existsSync(databaseFile(dataDir))) {
+    throw new NoOutboxError(`There is no outbox in ${dataDir}. Set DATA_DIR to the folder that the service uses.`);
+  }
+  const log = errorsTo(stderr);
+  // A worker that died for good rejects what is asked of it.
+  const onFatal = () => undefined;
+  const outbox = await openSqliteOutbox({ dataDir, maxBytes, clock: systemClock, log, onFatal }).catch(asLocked);
+  try {
+    return await use(outbox);
+  } finally {
+    await outbox.close();
+  }
+}
+
+/** The advice of a service that does not start, a DATA_DIR of its own, would be the wrong one here. */
+function asLocked(error: unknown): never {
+  if (!(error instanceof OutboxStartError) || error.code !== 'outbox_locked') throw error;
+  const message =
+    'A process has the outbox of DATA_DIR open, and this command needs it to itself. Stop the service, or wait for the ' +
+    'other outbox command; then run this one again.';
+  throw new OutboxStartError('outbox_locked', message, { cause: error });
+}
+
+function errorsTo(stderr: TextOutput) {
+  return createLogger('error', { write: (line) => void stderr.write(line) });
+}
+
+function streamsOf(values: OutboxValues): Readonly<Record<string, string | null>> {
+  const byVariable: Readonly<Record<string, unknown>> = values;
+  return Object.fromEntries(
+    kinds.map(({ name, streamVariable }) => {
+      const stream = byVariable[streamVariable];
+      return [name, typeof stream === 'string' ? stream : null];
+    }),
+  );
+}

@@ -1,0 +1,67 @@
+import type { OperatorState, OutboxOperator } from '../../outbox/operator.ts';
+import { summaryJson } from '../../outbox/operator-json.ts';
+import type { RecordSummary } from '../../outbox/port.ts';
+import { type CommandContext, exitCodes } from '../context.ts';
+import { renderTable } from '../table.ts';
+import { withOperator } from './connect.ts';
+import { pagesOf } from './pages.ts';
+import { printable, timeText } from './text.ts';
+
+export interface ListOptions {
+  readonly state?: OperatorState;
+  readonly kind?: string;
+  readonly limit: number;
+  readonly all?: boolean;
+  readonly json?: boolean;
+}
+
+interface Listed {
+  readonly state: OperatorState;
+  readonly record: RecordSummary;
+}
+
+const PAGE_SIZE = 1_000;
+/** What needs a person comes first. */
+const everyState: readonly OperatorState[] = ['dead', 'quarantined', 'held', 'waiting'];
+
+/** Lists records, oldest first of each state; an event with rows of both kinds is dead and waiting, and shown as both. */
+export function list(context: CommandContext, options: ListOptions): Promise<number> {
+  return withOperator(context, async ({ operator }) => {
+    const { listed, more } = await collect(context, operator, options);
+    if (options.json === true) {
+      const records = listed.map(({ state, record }) => ({ state, ...summaryJson(record) }));
+      context.stdout.write(`${JSON.stringify({ records, more }, null, 2)}\n`);
+    } else {
+      context.stdout.write(renderTable(head, listed.map(cells)));
+    }
+    if (more) context.stderr.write(`There are more than ${listed.length}: see them with --all or a larger --limit.\n`);
+    return exitCodes.done;
+  });
+}
+
+const head = ['ID', 'STATE', 'KIND', 'RECEIVED', 'ROWS', 'PENDING', 'DEAD', 'CODE'];
+
+function cells({ state, record }: Listed): string[] {
+  const { id, kind, receivedAt, rowCount, pendingRows, deadRows, code } = record;
+  const numbers = [rowCount, pendingRows, deadRows].map(String);
+  return [id, state, kind ?? '-', timeText(receivedAt), ...numbers, code ?? '-'].map(printable);
+}
+
+/** One more than is asked for, to know whether there are more. */
+async function collect(
+  { stderr }: CommandContext,
+  operator: OutboxOperator,
+  options: ListOptions,
+): Promise<{ readonly listed: readonly Listed[]; readonly more: boolean }> {
+  const limit = options.all === true ? Number.POSITIVE_INFINITY : options.limit;
+  const listed: Listed[] = [];
+  for (const state of options.state === undefined ? everyState : [options.state]) {
+    const selection = { state, ...(options.kind !== undefined && { kind: options.kind }) };
+    for await (const records of pagesOf(operator, selection, Math.min(PAGE_SIZE, limit + 1))) {
+      listed.push(...records.map((record) => ({ state, record })));
+      if (listed.length > limit) return { listed: listed.slice(0, limit), more: true };
+      if (records.length === PAGE_SIZE) stderr.write(`${listed.length} records …\n`);
+    }
+  }
+  return { listed, more: false };
+}

@@ -1,0 +1,36 @@
+import type { OperatorStats } from '../../outbox/operator.ts';
+import { statsJson } from '../../outbox/operator-json.ts';
+import { type CommandContext, exitCodes } from '../context.ts';
+import { renderTable } from '../table.ts';
+import { withOperator } from './connect.ts';
+import { printable, timeText } from './text.ts';
+
+/** Counts, ages and the condition of the outbox. */
+export function stats(context: CommandContext, options: { readonly json?: boolean }): Promise<number> {
+  return withOperator(context, async ({ operator, through }) => {
+    const found = await operator.stats();
+    if (options.json === true) context.stdout.write(`${JSON.stringify(statsJson(found), null, 2)}\n`);
+    else context.stdout.write(render(found));
+    if (through === 'database') {
+      context.stderr.write('No service has this outbox open: nothing is sent, and what is held is not known.\n');
+    }
+    return exitCodes.done;
+  });
+}
+
+function render(found: OperatorStats): string {
+  const { waiting, held, dead, quarantined } = statsJson(found);
+  const states = Object.entries({ waiting, held, dead, quarantined });
+  const rows = states.map(([state, { count, oldest_received_at: oldest }]) => [
+    state,
+    String(count),
+    oldest === null ? '-' : timeText(Date.parse(oldest)),
+  ]);
+  const holds = found.heldKinds.length === 0 ? '' : `Held: ${found.heldKinds.join(', ')} (/healthz says why)\n`;
+  const problem = found.writable ? '' : `It cannot be written: ${printable(found.problem ?? 'unknown')}\n`;
+  const percent = Math.round((found.usedBytes / found.maxBytes) * 100);
+  return (
+    renderTable(['STATE', 'COUNT', 'OLDEST RECEIVED'], rows) +
+    `\n${found.usedBytes} of ${found.maxBytes} bytes are used (${percent}%)\n${holds}${problem}`
+  );
+}

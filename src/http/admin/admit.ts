@@ -1,0 +1,65 @@
+import type { Clock } from '../../clock.ts';
+import type { Config } from '../../config/config.ts';
+import { isLoopbackHost } from '../../config/parse-network.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import { createAuthenticator } from '../authenticate.ts';
+import { clientAddress } from '../client-address.ts';
+import type { Exchange } from '../exchange.ts';
+import { createFailureLimiter } from '../failure-limit.ts';
+import type { EdgeLimits } from '../limits.ts';
+import { problem } from '../problem.ts';
+import type { ProblemCode } from '../problem-codes.ts';
+
+interface AdmitOptions {
+  readonly token: Config['admin']['token'];
+  readonly limits: EdgeLimits;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+const authenticationProblems = {
+  missing: 'token_missing',
+  not_bearer: 'token_not_bearer',
+  wrong: 'token_wrong',
+} as const satisfies Record<string, ProblemCode>;
+
+/**
+ * Who may use the admin port: whoever has the token, or, where none is set, whoever is on this machine; config/load.ts
+ * sees to it that the port is on loopback then. Throws the problem that is answered.
+ */
+export function createAdmission(options: AdmitOptions): (exchange: Exchange) => Promise<void> {
+  const { token } = options;
+  const check = token === null ? checkHost : createTokenCheck(token, options);
+  return async (exchange) => {
+    exchange.record.route = 'admin';
+    await check(exchange);
+  };
+}
+
+/**
+ * A browser on this machine reaches loopback too: a page that has its own name resolve to 127.0.0.1 ("DNS rebinding")
+ * would be of the same origin as the answer. Its Host header gives it away.
+ */
+async function checkHost({ request, record }: Exchange): Promise<void> {
+  const host = URL.parse(`http://${request.headers.host ?? ''}`)?.hostname ?? '';
+  if (isLoopbackHost(host)) return;
+  record.clientAddress = clientAddress(request);
+  throw problem('host_not_allowed');
+}
+
+function createTokenCheck(token: string, { limits, clock, log }: AdmitOptions): (exchange: Exchange) => Promise<void> {
+  const authenticator = createAuthenticator({ secret: token, previousSecret: null, clock });
+  const failures = createFailureLimiter({ limits, clock, log });
+  return async ({ request, response, record }) => {
+    // Not the header of the webhook, which a proxy in front may add by itself.
+    const { authorization = [] } = request.headersDistinct;
+    const authentication = authenticator.authenticate({ authorization });
+    record.authentication = authentication;
+    if (authentication === 'current' || authentication === 'previous') return;
+    record.clientAddress = clientAddress(request);
+    await failures.count(request, response);
+    throw problem(authenticationProblems[authentication], {
+      headers: { 'WWW-Authenticate': 'Bearer realm="apono-sentinel admin"' },
+    });
+  };
+}

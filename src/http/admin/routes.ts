@@ -1,0 +1,102 @@
+import type { Clock } from '../../clock.ts';
+import type { OutboxOperator } from '../../outbox/operator.ts';
+import { detailJson, pageJson, purgeJson, replayJson, statsJson } from '../../outbox/operator-json.ts';
+import { OutboxUnavailableError, type RecordPage } from '../../outbox/port.ts';
+import type { Answer } from '../answer.ts';
+import { checkBodyHeaders, declaredBytes, expectsContinue, readBody, tooBusy } from '../body.ts';
+import type { Exchange } from '../exchange.ts';
+import type { Handler } from '../exchanges.ts';
+import type { InFlightBytes } from '../in-flight.ts';
+import type { EdgeLimits } from '../limits.ts';
+import { problem } from '../problem.ts';
+import { invalid, type ListQuery, readListQuery, readPurgeBody, readReplayBody } from './requests.ts';
+
+export interface RouteOptions {
+  readonly operator: OutboxOperator;
+  /** Which outbox it is, for the commands. */
+  readonly storeId: string | null;
+  readonly limits: EdgeLimits;
+  readonly clock: Clock;
+  readonly inFlight: InFlightBytes;
+}
+
+export interface OutboxRoutes {
+  readonly stats: Handler;
+  readonly records: Handler;
+  readonly record: Handler;
+  readonly replay: Handler;
+  readonly purge: Handler;
+}
+
+/** The admin API over the outbox: what operator.ts can do, as requests and answers. */
+export function createOutboxRoutes(options: RouteOptions): OutboxRoutes {
+  const { operator } = options;
+  const routes: OutboxRoutes = {
+    stats: async () => json({ ...statsJson(await operator.stats()), store: options.storeId }),
+    records: async ({ request }) => json(pageJson(await listPage(operator, readListQuery(request)))),
+    async record({ request }) {
+      const record = await operator.show(String(request.params['id']));
+      if (record === null) throw problem('record_not_found');
+      return json(detailJson(record));
+    },
+    async replay(exchange) {
+      const { ids, dryRun } = readReplayBody(await readJsonBody(exchange, options));
+      const results = await operator.replay(ids, { dryRun });
+      return json({ dry_run: dryRun, results: results.map(replayJson) });
+    },
+    async purge(exchange) {
+      const ids = readPurgeBody(await readJsonBody(exchange, options));
+      return json({ results: purgeJson(ids, await operator.purge(ids)) });
+    },
+  };
+  return {
+    stats: answering503(routes.stats),
+    records: answering503(routes.records),
+    record: answering503(routes.record),
+    replay: answering503(routes.replay),
+    purge: answering503(routes.purge),
+  };
+}
+
+async function listPage(operator: OutboxOperator, query: ListQuery): Promise<RecordPage> {
+  try {
+    return await operator.list(query);
+  } catch (error) {
+    // What a cursor looks like is the engine's alone.
+    if (error instanceof RangeError) throw invalid([{ path: 'after', message: 'is no `next` of a page before' }]);
+    throw error;
+  }
+}
+
+/** An engine that is gone or being restarted is no defect of ours. */
+function answering503(handler: Handler): Handler {
+  return async (exchange) => {
+    try {
+      return await handler(exchange);
+    } catch (error) {
+      if (!(error instanceof OutboxUnavailableError)) throw error;
+      const detail =
+        'The outbox does not answer now, and nothing was changed. Look at /readyz and the log of the service.';
+      throw problem('outbox_unavailable', { detail, retryAfterSeconds: 10 });
+    }
+  };
+}
+
+async function readJsonBody({ request, response }: Exchange, options: RouteOptions): Promise<Uint8Array> {
+  const { limits, clock, inFlight } = options;
+  // A web page can send text/plain or a form to any port without asking; for JSON its browser asks first, in vain.
+  if (!/^application\/json *(;|$)/i.test(request.headers['content-type'] ?? '')) throw problem('content_type_not_json');
+  const decoder = checkBodyHeaders(request, limits);
+  const reservation = inFlight.reserve(declaredBytes(request));
+  if (reservation === null) throw tooBusy();
+  try {
+    if (expectsContinue(request)) response.writeContinue();
+    return await readBody(request, { decoder, limits, clock, reservation });
+  } finally {
+    reservation.release();
+  }
+}
+
+function json(body: unknown): Answer {
+  return { status: 200, contentType: 'application/json', body };
+}

@@ -1,0 +1,134 @@
+import type { ErrorRequestHandler, Express, RequestHandler } from 'express';
+import helmet from 'helmet';
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config/config.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { type Answer, sendAnswer } from './answer.ts';
+import { RequestAbortedError } from './body.ts';
+import { beginExchange, type Exchange, type RequestRecord, type Route } from './exchange.ts';
+import type { EdgeLimits } from './limits.ts';
+import { HttpProblem, problem, problemAnswer } from './problem.ts';
+import { requestIdOf } from './request-id.ts';
+import { logRequest } from './request-log.ts';
+
+/** What both ports' apps have in common. `trustProxy` as in TRUST_PROXY. */
+export function configure(app: Express, trustProxy: Config['webhook']['trustProxy']): void {
+  app.disable('x-powered-by').disable('etag').enable('case sensitive routing');
+  app.set('query parser', 'simple');
+  app.set('trust proxy', Array.isArray(trustProxy) ? [...trustProxy] : trustProxy);
+}
+
+/** Nothing that is answered here is ever to be shown as a page. Subdomains are not this service's to speak for. */
+export function securityHeaders(): RequestHandler {
+  return helmet({
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
+    },
+    frameguard: { action: 'deny' },
+    strictTransportSecurity: { includeSubDomains: false },
+  });
+}
+
+export interface Exchanges {
+  readonly begin: RequestHandler;
+  /** Looked at before any route; what it throws is the answer. */
+  guard(check: (exchange: Exchange) => void | Promise<void>): RequestHandler;
+  handle(route: Route, methods: readonly string[], handler: Handler): RequestHandler;
+  readonly fail: ErrorRequestHandler;
+}
+
+export interface ExchangesOptions {
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly limits: EdgeLimits;
+  /** Called once for each request when its answer is ready, or when its caller went away before. */
+  readonly onRequest?: (record: RequestRecord) => void;
+}
+
+export type Handler = (exchange: Exchange) => Answer | Promise<Answer>;
+
+/** What surrounds every request: its id, its answer, the one place where errors become answers, and its record. */
+export function createExchanges({ log, clock, limits, onRequest }: ExchangesOptions): Exchanges {
+  const exchanges = new WeakMap<object, Exchange>();
+
+  function exchangeOf(response: object): Exchange {
+    const exchange = exchanges.get(response);
+    if (exchange === undefined) throw new TypeError('the request did not pass the first middleware');
+    return exchange;
+  }
+
+  function finish(exchange: Exchange, status: number | null): void {
+    exchange.record.status = status;
+    exchange.record.durationMs = performance.now() - exchange.startedAtMs;
+    logRequest(log, exchange.record);
+    onRequest?.(exchange.record);
+  }
+
+  function answer(exchange: Exchange, toSend: Answer): void {
+    sendAnswer(exchange, toSend, limits, clock);
+    finish(exchange, toSend.status);
+  }
+
+  return {
+    begin(request, response, next) {
+      const requestId = requestIdOf(request.headers['x-request-id']);
+      response.setHeader('X-Request-Id', requestId);
+      exchanges.set(response, beginExchange(request, response, requestId));
+      next();
+    },
+    guard: (check) => async (_request, response, next) => {
+      await check(exchangeOf(response));
+      next();
+    },
+    handle: (route, methods, handler) => async (request, response) => {
+      const exchange = exchangeOf(response);
+      exchange.record.route = route;
+      if (!methods.includes(request.method)) {
+        throw problem('method_not_allowed', { headers: { Allow: methods.join(', ') } });
+      }
+      answer(exchange, await handler(exchange));
+    },
+    // Express knows an error handler by its four parameters.
+    fail(error: unknown, _request, response, _next) {
+      const exchange = exchangeOf(response);
+      if (error instanceof RequestAbortedError) {
+        exchange.record.code = error.code;
+        return finish(exchange, null);
+      }
+      const refusal = refusalOf(error, exchange, log);
+      exchange.record.code = refusal.code;
+      answer(exchange, problemAnswer(refusal, exchange.record.requestId));
+    },
+  };
+}
+
+function refusalOf(error: unknown, exchange: Exchange, log: Logger): HttpProblem {
+  if (error instanceof HttpProblem) return error;
+  // Express throws it for a path whose percent signs encode nothing.
+  return error instanceof URIError ? problem('not_found') : unexpected(error, exchange, log);
+}
+
+/**
+ * A defect. The log gets where it happened; the caller nothing of it. A SyntaxError's message is left out: that of
+ * `JSON.parse` quotes the text, which is the body.
+ */
+function unexpected(error: unknown, exchange: Exchange, log: Logger): HttpProblem {
+  const isError = error instanceof Error;
+  log.error(
+    {
+      request_id: exchange.record.requestId,
+      error: isError ? error.name : typeof error,
+      ...(isError && !(error instanceof SyntaxError) && { error_message: error.message.slice(0, 500) }),
+      ...(isError && { at: framesOf(error) }),
+    },
+    'a request failed because of a defect',
+  );
+  return problem('internal_error');
+}
+
+/** The lines of a stack that name functions and files, without the message above them. */
+function framesOf(error: Error): string[] {
+  const lines = (error.stack ?? '').split('\n').map((line) => line.trim());
+  return lines.filter((line) => line.startsWith('at ')).slice(0, 10);
+}

@@ -1,0 +1,187 @@
+import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import net, { type AddressInfo, type Socket } from 'node:net';
+import type { Clock } from '../clock.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { createClientErrorHandler, type OpenExchange } from './client-error.ts';
+import type { EdgeLimits } from './limits.ts';
+
+export interface ListenerOptions {
+  /** For the log: `webhook`, `admin`. */
+  readonly name: string;
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly limits: EdgeLimits;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** `isStopping`: the stop has begun. `isClosing`: its grace is over, nothing new is taken. Called once. */
+  readonly createApp: (isStopping: () => boolean, isClosing: () => boolean) => http.RequestListener;
+}
+
+export interface Listener {
+  /** Resolves when it listens; rejects with Node's error (EADDRINUSE, EACCES, …) when it cannot. */
+  start(): Promise<{ readonly port: number }>;
+  /**
+   * Closes the listener, answers what is under way or comes on an open connection within a second, closes idle
+   * connections then, and what is left after `limitMs`.
+   * Resolves when no connection is left. Calling it again gives the same promise.
+   */
+  stop(limitMs: number): Promise<void>;
+}
+
+/**
+ * How long connections without a request stay open when the stop has begun. A proxy that keeps them may be sending on
+ * one right now: closed under it, the request fails (502). Its answer tells the proxy not to come again.
+ */
+const stopGraceMs = 1_000;
+const dropLogIntervalMs = 60_000;
+
+/** A port: an app behind time limits, with a start that fails loudly and a stop that loses nothing. */
+export function createListener(options: ListenerOptions): Listener {
+  let stopped: Promise<void> | null = null;
+  let isClosing = false;
+  const { limits } = options;
+  const app = options.createApp(
+    () => stopped !== null,
+    () => isClosing,
+  );
+  const server = http.createServer(httpOptions(limits));
+  const connections = trackConnections(server);
+  applyLimits(server, limits);
+  server.on('clientError', (error, socket) => onClientError(error, socket as Socket));
+  const onClientError = createClientErrorHandler({ ...limits, clock: options.clock, lastExchange: connections.last });
+  server.on('drop', dropLogger(options, limits));
+
+  function onRequest(request: IncomingMessage, response: ServerResponse): void {
+    connections.opened(request, response);
+    if (stopped !== null) connections.announceClose();
+    response.once('close', () => {
+      connections.closed(request.socket, response);
+      // An answer that had gone out as keep-alive when the stop began leaves its connection behind.
+      if (isClosing) setImmediate(() => server.closeIdleConnections());
+    });
+    app(request, response);
+  }
+  server.on('request', onRequest);
+  // Without this listener Node asks for the body by itself, before the secret was looked at.
+  server.on('checkContinue', onRequest);
+  // An expectation that nobody knows may be ignored (RFC 9110, 10.1.1); Node would answer it past the app.
+  server.on('checkExpectation', onRequest);
+
+  async function stop(limitMs: number): Promise<void> {
+    const { clock } = options;
+    connections.announceClose();
+    // Not the HTTP server's own `close`, which ends idle connections at once.
+    const closed = new Promise<void>((resolve) => net.Server.prototype.close.call(server, () => resolve()));
+    const endGrace = (): void => {
+      isClosing = true;
+      server.closeIdleConnections();
+      connections.destroy('idle');
+    };
+    const cancelGrace = limitMs > 0 ? clock.setTimer(Math.min(stopGraceMs, limitMs), endGrace) : endGrace();
+    const cancelLimit = clock.setTimer(limitMs, () => {
+      const left = connections.destroy('all');
+      if (left > 0) options.log.warn({ connections: left }, 'the time to stop is over, open connections were closed');
+    });
+    await closed;
+    // Nothing is left to close; this ends the timer that looks for slow requests.
+    server.close(() => undefined);
+    cancelGrace?.();
+    cancelLimit();
+  }
+
+  return {
+    start: () => listen(server, options),
+    stop(limitMs) {
+      stopped ??= stop(limitMs);
+      return stopped;
+    },
+  };
+}
+
+function httpOptions(limits: EdgeLimits): http.ServerOptions {
+  return {
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    // How often the two time limits above are looked at; Node's 30 s would make 45 of the 15 s for headers.
+    connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs),
+  };
+}
+
+function applyLimits(server: http.Server & { httpAllowHalfOpen?: boolean }, limits: EdgeLimits): void {
+  server.maxConnections = limits.maxConnections;
+  // No limit: a proxy keeps one connection for many callers.
+  server.maxRequestsPerSocket = 0;
+  // Their size bounds them. Node would leave out the ones above a number without a word.
+  server.maxHeadersCount = 0;
+  // A caller that ends its side behind its request still gets the answer; Node would close its own side at once.
+  server.httpAllowHalfOpen = true;
+}
+
+function listen(server: http.Server, { name, host, port, log }: ListenerOptions): Promise<{ port: number }> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, () => {
+      server.off('error', reject);
+      // From here on: a connection could not be taken (EMFILE). The others go on.
+      server.on('error', (error: NodeJS.ErrnoException) => log.error({ code: error.code }, `the ${name} port failed`));
+      resolve({ port: (server.address() as AddressInfo).port });
+    });
+  });
+}
+
+interface Connections {
+  opened(request: IncomingMessage, response: ServerResponse): void;
+  closed(socket: Socket, response: ServerResponse): void;
+  last(socket: Socket): OpenExchange | undefined;
+  /** The last answer under way on each connection will say that it ends, if it has not begun. */
+  announceClose(): void;
+  /** `idle`: no request is under way. How many were closed. */
+  destroy(which: 'idle' | 'all'): number;
+}
+
+/** Node closes by itself only connections that are idle between two requests. */
+function trackConnections(server: http.Server): Connections {
+  const open = new Map<Socket, Map<ServerResponse, IncomingMessage>>();
+  server.on('connection', (socket) => {
+    open.set(socket, new Map());
+    socket.once('close', () => open.delete(socket));
+  });
+  return {
+    opened: (request, response) => void open.get(request.socket)?.set(response, request),
+    closed: (socket, response) => void open.get(socket)?.delete(response),
+    last(socket) {
+      const [response, request] = [...(open.get(socket) ?? [])].at(-1) ?? [];
+      return response && request && { request, response };
+    },
+    announceClose() {
+      for (const exchanges of open.values()) announceCloseOf([...exchanges.keys()]);
+    },
+    destroy(which) {
+      const chosen = [...open].filter(([, exchanges]) => which === 'all' || exchanges.size === 0);
+      for (const [socket] of chosen) socket.destroy();
+      return chosen.length;
+    },
+  };
+}
+
+/** Not the earlier ones of pipelined requests: Node closes behind the first that says so, and the others got no answer. */
+function announceCloseOf(responses: readonly ServerResponse[]): void {
+  for (const response of responses.filter(({ headersSent }) => !headersSent)) {
+    if (response === responses.at(-1)) response.setHeader('Connection', 'close');
+    else response.removeHeader('Connection');
+  }
+}
+
+/** One line a minute, not one a connection. */
+function dropLogger({ clock, log }: ListenerOptions, { maxConnections }: EdgeLimits): () => void {
+  let lastLoggedAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    const now = clock.now();
+    if (Math.abs(now - lastLoggedAt) < dropLogIntervalMs) return;
+    lastLoggedAt = now;
+    log.warn({ max_connections: maxConnections }, 'connections are refused: too many are open');
+  };
+}

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import type { OutboxEntry } from '../../src/outbox/port.ts';
+import { event as outboxEvent, quarantined, settlement } from '../outbox/samples.ts';
+import { requestStream } from '../support/emulator.ts';
+import { serviceEnv, startServiceProcess } from '../support/service-process.ts';
+import {
+  idOf,
+  jsonOf,
+  openOutbox,
+  recordsOf,
+  refuseSomeRows,
+  resourceIds,
+  resultsOf,
+  settled,
+  startRunning,
+  stop,
+  units,
+} from './outbox-fixture.ts';
+import { type Run, run, spawnCli } from './support.ts';
+
+describe('outbox, when no service runs', () => {
+  it('works on the database itself, needs no Azure variable, and the service sends what was replayed', async (t) => {
+    const { emulator, service, files, env } = await startRunning(t);
+    refuseSomeRows(emulator);
+    const eventId = await idOf(await service.post(units('r1')));
+    await settled(service, 1);
+    await stop(service);
+    emulator.clearPlan('ingest');
+    const list = await spawnCli(['outbox', 'list', '--json'], { DATA_DIR: files.dataDir });
+    assert.equal(list.exitCode, 0, list.stderr);
+    assert.deepEqual(
+      recordsOf(list).map(({ id }) => id),
+      [eventId],
+    );
+    const stats = await run(['outbox', 'stats'], env);
+    assert.match(stats.stderr, /No service has this outbox open/);
+    assert.match(stats.stdout, /^dead +1 /m);
+    const replay = await run(['outbox', 'replay', eventId], env);
+    assert.equal(replay.exitCode, 0, replay.stderr);
+    assert.match(replay.stderr, /They are sent when the service runs/);
+    await startServiceProcess(t, serviceEnv(emulator, files));
+    await emulator.waitFor(() => emulator.rowCount(requestStream) === 4);
+    assert.deepEqual(resourceIds(emulator), ['r1-a', 'r1-b', 'r1-c', 'r1-d']);
+  });
+
+  it('lists 2,500 records in pages, with progress on stderr and the results on stdout', async (t) => {
+    const { dataDir, outbox } = await openOutbox(t);
+    const entries: OutboxEntry[] = Array.from({ length: 2_500 }, (_, index) => quarantined(`q-${index}`));
+    await outbox.put(entries);
+    await outbox.close();
+    const env = { DATA_DIR: dataDir };
+    const some = await run(['outbox', 'list'], env);
+    assert.equal(some.stdout.trimEnd().split('\n').length, 101);
+    assert.match(some.stderr, /There are more than 100: see them with --all/);
+    const all = await run(['outbox', 'list', '--all', '--json'], env);
+    assert.equal(all.exitCode, 0);
+    assert.deepEqual(new Set(recordsOf(all).map(({ id }) => id)), new Set(entries.map((_, index) => `q-${index}`)));
+    assert.equal(recordsOf(all).length, 2_500);
+    assert.match(all.stderr, /^1000 records …\n2000 records …\n$/);
+    const exact = await run(['outbox', 'list', '--limit', '2500', '--json'], env);
+    assert.deepEqual([recordsOf(exact).length, jsonOf(exact)['more']], [2_500, false]);
+    const purge = await run(['outbox', 'purge', '--all', '--state', 'quarantined', '--yes', '--json'], env);
+    assert.equal(resultsOf(purge).filter(({ purged }) => purged === true).length, 2_500);
+    assert.deepEqual(recordsOf(await run(['outbox', 'list', '--json'], env)), []);
+  });
+
+  it('replays a long list in batches, with progress, and only what has the code that was asked for', async (t) => {
+    const { dataDir, outbox } = await openOutbox(t);
+    const broken = Array.from({ length: 250 }, (_, index) => quarantined(`q-${index}`));
+    const readable = Buffer.from(units('r1'));
+    await outbox.put([...broken, quarantined('readable', { body: readable, code: 'unknown_kind' })]);
+    await outbox.close();
+    const env = { DATA_DIR: dataDir };
+    const args = ['outbox', 'replay', '--all', '--state', 'quarantined', '--json'];
+    const of = (result: Run, outcome: string) => resultsOf(result).filter((one) => one['outcome'] === outcome).length;
+    const one = await run([...args, '--code', 'unknown_kind'], env);
+    assert.deepEqual([one.exitCode, resultsOf(one).length, of(one, 'accepted')], [0, 1, 1], one.stderr);
+    const rest = await run(args, env);
+    assert.deepEqual([rest.exitCode, resultsOf(rest).length, of(rest, 'still_refused')], [1, 250, 250]);
+    assert.match(rest.stderr, /^100 records …\n200 records …\n0 records replayed with 0 rows, 250 not\.\n$/);
+    const [waiting] = recordsOf(await run(['outbox', 'list', '--state', 'waiting', '--json'], env));
+    assert.deepEqual([waiting?.['kind'], waiting?.['pending_rows']], ['request', 4]);
+  });
+
+  it('refuses a folder without an outbox instead of making one', async (t) => {
+    const { dataDir } = await openOutbox(t);
+    const wrong = path.join(path.dirname(dataDir), 'elsewhere');
+    const list = await run(['outbox', 'list'], { DATA_DIR: wrong });
+    assert.equal(list.exitCode, 1);
+    assert.match(list.stderr, /^outbox_missing: There is no outbox in .*elsewhere\. Set DATA_DIR/);
+  });
+
+  it('lets a body say nothing to the terminal', async (t) => {
+    const { dataDir, outbox } = await openOutbox(t);
+    const evil = '\u001b]0;owned\u0007\u001b[2Jgone\u202e';
+    await outbox.put([quarantined('a', { body: Buffer.from(`${evil}\nnext`), reason: evil, feed: evil })]);
+    await outbox.put([outboxEvent('b', { body: JSON.stringify(evil) })]);
+    const [claimed] = await outbox.claim({ kind: 'request', maxEvents: 1, maxMappedBytes: 1e6 });
+    assert.ok(claimed !== undefined);
+    await outbox.settle([settlement(claimed, { dead: [{ rows: [[0, 1]], code: 'refused_by_azure', reason: evil }] })]);
+    await outbox.close();
+    for (const id of ['a', 'b']) {
+      const { stdout } = await run(['outbox', 'show', id, '--body'], { DATA_DIR: dataDir });
+      assert.ok(stdout.includes('\\u001b[2Jgone\\u202e'));
+      assert.ok(['\u001b', '\u0007', '\u202e'].every((character) => !stdout.includes(character)));
+    }
+    const raw = jsonOf(await run(['outbox', 'show', 'a', '--body', '--json'], { DATA_DIR: dataDir }));
+    assert.equal(raw['body'], `${evil}\nnext`, 'as it came');
+  });
+
+  it('salvage brings back what another database holds', async (t) => {
+    const old = await openOutbox(t);
+    await old.outbox.put([quarantined('a'), outboxEvent('b', { rowCount: 3 })]);
+    await old.outbox.close();
+    const { dataDir, outbox } = await openOutbox(t);
+    await outbox.close();
+    const salvage = await run(['outbox', 'salvage', path.join(old.dataDir, 'outbox.db')], { DATA_DIR: dataDir });
+    assert.equal(salvage.exitCode, 0, salvage.stderr);
+    assert.match(salvage.stdout, /^recovered +2$/m);
+    const records = recordsOf(await run(['outbox', 'list', '--json'], { DATA_DIR: dataDir }));
+    assert.deepEqual(
+      records.map(({ id, state, pending_rows: pending }) => [id, state, pending]),
+      [
+        ['a', 'quarantined', 0],
+        ['b', 'waiting', 3],
+      ],
+    );
+  });
+
+  it('salvage says when there is nothing to read', async (t) => {
+    const { dataDir, outbox } = await openOutbox(t);
+    await outbox.close();
+    const salvage = await run(['outbox', 'salvage', path.join(dataDir, 'no-such-file')], { DATA_DIR: dataDir });
+    assert.equal(salvage.exitCode, 1);
+    assert.match(salvage.stderr, /^salvage_unreadable: /);
+  });
+});
