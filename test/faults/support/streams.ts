@@ -1,0 +1,8 @@
+import type { DeclaredColumn } from '../../../src/emulator/emulator.ts';
+
+/** Enough of the table to tell rows apart: the emulator then keeps hundreds of thousands of them in little memory. */
+export const idColumns: readonly DeclaredColumn[] = [
+  { name: 'TimeGenerated', type: 'datetime' },
+  { name: 'event_id', type: 'string' },
+  { name: 'row_id', type: 'string' },
+];
