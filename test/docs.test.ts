@@ -7,8 +7,9 @@ import { unrolledTemplate } from '../src/apono/body-template.ts';
 import { runCli } from '../src/commands/cli.ts';
 import { renderVariablesTable } from '../src/config/document.ts';
 import { variableNames } from '../src/config/variables.ts';
-import { type ProblemCodeInfo, problemCodes, quarantineCodes } from '../src/http/problem-codes.ts';
+import { adminCodes, type ProblemCodeInfo, problemCodes, quarantineCodes } from '../src/http/problem-codes.ts';
 import { requestTable } from '../src/kinds/request/table.ts';
+import { renderMetrics, renderProcessMetrics } from '../src/telemetry/metrics-document.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const read = (file: string): string => readFileSync(path.join(root, file), 'utf8');
@@ -21,7 +22,12 @@ const answered: Codes = { ...problemCodes, ...quarantineCodes };
 const generated: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'README.md': { variables: renderVariablesTable() },
   'docs/apono.md': { template: `\`\`\`handlebars\n${unrolledTemplate()}\`\`\`\n` },
-  'docs/errors.md': { answers: codesTable(problemCodes), quarantine: codesTable(quarantineCodes) },
+  'docs/metrics.md': { metrics: renderMetrics(), process: renderProcessMetrics() },
+  'docs/errors.md': {
+    answers: codesTable(problemCodes),
+    quarantine: codesTable(quarantineCodes),
+    admin: codesTable(adminCodes),
+  },
 };
 
 function codesTable(codes: Codes): string {
@@ -75,7 +81,7 @@ describe('what is generated', () => {
 
 describe('docs/errors.md', () => {
   it('has the quarantine codes that the receiver uses', () => {
-    const used = found(sources('src/apono/receive.ts'), /(?:refuse\(\s*|\bcode: )'([a-z_]+)'/g);
+    const used = found(sources('src/apono/understand.ts'), /(?:refuse\(\s*|\bcode: )'([a-z_]+)'/g);
     assert.deepEqual(documentedCodes('Bodies in quarantine'), used);
   });
 

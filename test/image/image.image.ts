@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { buildImage, docker, dockerRun, hardened, image, removeAll, repository } from './docker.ts';
+import { buildImage, docker, dockerRun, hardened, image, mustRun, removeAll, repository } from './docker.ts';
 
 interface Manifest {
   readonly version: string;
@@ -10,11 +10,15 @@ interface Manifest {
 interface Lockfile {
   readonly packages: Readonly<Record<string, { readonly dev?: boolean; readonly optional?: boolean }>>;
 }
+interface Sbom {
+  readonly components: readonly { readonly name: string; readonly version: string }[];
+}
 interface ImageConfig {
   readonly User: string;
   readonly Volumes: Readonly<Record<string, object>>;
   readonly ExposedPorts: Readonly<Record<string, object>>;
   readonly Labels: Readonly<Record<string, string>>;
+  readonly Env: readonly string[];
   readonly Healthcheck: { readonly Test: readonly string[] };
   readonly StopSignal: string;
 }
@@ -77,7 +81,22 @@ describe('the image', () => {
     }
   });
 
-  test('has what runs and nothing else: no npm, no build tools, no tests, no history, no secrets', async () => {
+  test('has the packages of the SBOM, in their versions, and no other', async () => {
+    const paths = (await inImage('find node_modules -name package.json')).split('\n');
+    // A package's own manifest, and not one of the many that only say which kind of module a folder holds.
+    const manifests = paths.filter((path) => /(^|\/)node_modules\/(@[^/]+\/)?[^/]+\/package\.json$/.test(path)).sort();
+    const print = `for (const path of ${JSON.stringify(manifests)}) {
+      const { name, version } = JSON.parse(require("node:fs").readFileSync(path));
+      console.log(name + "@" + version);
+    }`;
+    assert.ok(manifests.length > 50);
+    const installed = (await docker('run', '--rm', '--entrypoint', 'node', image, '--eval', print)).split('\n');
+    const { components } = JSON.parse(await mustRun('npm', ['run', '--silent', 'sbom'])) as Sbom;
+    const listed = components.map(({ name, version }) => `${name}@${version}`);
+    assert.deepEqual([...new Set(installed)].sort(), [...new Set(listed)].sort());
+  });
+
+  test('has what runs and nothing else: no package manager, no build tools, no tests', async () => {
     assert.deepEqual((await inImage('ls -A /app')).split('\n').sort(), [
       '.compile-cache',
       'node_modules',
@@ -85,8 +104,33 @@ describe('the image', () => {
       'schemas',
       'src',
     ]);
-    const tools = 'npm npx yarn corepack tsc biome gcc cc g++ make python3 git curl';
+    const tools = 'npm npx yarn corepack apt apt-get dpkg tsc biome gcc cc g++ make python3 git curl wget';
     assert.equal(await inImage(`for tool in ${tools}; do command -v $tool; done; true`), '');
+    assert.match(await inImage('grep --count "^Package: " /var/lib/dpkg/status'), /^[1-9]\d+$/, 'for scanners');
+  });
+
+  test('holds no secret and no history: not in its files, its environment or the record of its layers', async () => {
+    const found = await asRootInImage(
+      'find / -xdev \\( -name .env -o -name .git -o -name .npmrc -o -name secrets -o -name "*.db" -o -name "id_*" \\) ' +
+        '-not -path "*/node_modules/*"; find /data /root /home /tmp -type f',
+    );
+    assert.deepEqual(
+      found
+        .split('\n')
+        .filter((path) => path !== '' && !/^\/(root|home\/node)\/\.(bashrc|profile|bash_logout)$/.test(path)),
+      [],
+    );
+    const { Env } = JSON.parse(await docker('image', 'inspect', '--format', '{{json .Config}}', image)) as ImageConfig;
+    const history = await docker('image', 'history', '--no-trunc', '--format', '{{.CreatedBy}}', image);
+    assert.match(history, /npm ci|COPY|chmod/);
+    assert.doesNotMatch(
+      [...Env, history].join('\n'),
+      /secret|token|password|passwd|credential|_KEY\b|https?:\/\/[^/\s]*@/i,
+    );
+  });
+
+  test('has no file that runs as somebody else than its caller', async () => {
+    assert.equal(await asRootInImage('find / -xdev -type f -perm /6000'), '');
   });
 
   test('keeps its own files from the user that runs them, and the data folder from everybody else', async () => {
@@ -113,4 +157,9 @@ describe('the image', () => {
 
 function inImage(script: string): Promise<string> {
   return docker('run', '--rm', '--entrypoint', 'sh', image, '-c', script);
+}
+
+/** Sees every folder of the image, /root too. */
+function asRootInImage(script: string): Promise<string> {
+  return docker('run', '--rm', '--user', '0', '--entrypoint', 'sh', image, '-c', script);
 }
