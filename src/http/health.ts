@@ -1,21 +1,12 @@
 import type { Clock } from '../clock.ts';
+import type { Hold as DeliveryHold } from '../delivery/observer.ts';
 import type { OutboxStats, StateCount } from '../outbox/port.ts';
 import type { Answer } from './answer.ts';
 import type { EdgeLimits } from './limits.ts';
 import { problem, problemAnswer } from './problem.ts';
 
-/** A stream that delivery holds back until a person has fixed something. */
-export interface Hold {
-  /** Name of the webhook kind whose events wait. */
-  readonly kind: string;
-  readonly stream: string;
-  /** Milliseconds since the epoch. */
-  readonly since: number;
-  /** What Azure said, short. */
-  readonly reason: string;
-  /** What to do about it. */
-  readonly fix: string;
-}
+/** What is told of a stream that delivery holds back until a person has fixed something. */
+export type Hold = Pick<DeliveryHold, 'kind' | 'stream' | 'since' | 'reason' | 'fix'>;
 
 /** Where health gets its facts. All but `stats` answer at once; times are milliseconds since the epoch. */
 export interface HealthSources {
