@@ -17,6 +17,12 @@ const [{ runCli }, { default: manifest }] = await Promise.all([
   import('../package.json', { with: { type: 'json' } }),
 ]);
 
+/**
+ * Set by a command that handles signals. Node takes its handlers away while it ends by itself, and npm's copy of a signal
+ * that comes just then would make an orderly end a killed one; `process.exit` keeps them.
+ */
+let endsAtOnce = false;
+
 const context: CommandContext = {
   env: process.env,
   stdout: process.stdout,
@@ -25,6 +31,7 @@ const context: CommandContext = {
   ...(process.stdin.isTTY && process.stderr.isTTY && { ask }),
   version: manifest.version,
   onSignal(listener) {
+    endsAtOnce = true;
     process.on('SIGINT', listener).on('SIGTERM', listener);
     return () => void process.off('SIGINT', listener).off('SIGTERM', listener);
   },
@@ -57,4 +64,14 @@ try {
   // A defect, or something that no command expected. The stack says where, and holds no request.
   context.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   process.exitCode = 1;
+}
+
+if (endsAtOnce) {
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  process.exit();
+}
+
+/** Resolves when all that was written before has been handed over, or cannot be. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => void stream.write('', () => resolve()));
 }

@@ -150,6 +150,19 @@ test('SIGTERM: what was accepted is finished or kept, exit 0; a second signal wi
   assert.equal(emulator.rowCount(requestStream), 1);
 });
 
+test('copies of the signal that keep coming to the very end do not make an orderly end a killed one', async (t) => {
+  const emulator = await startTestEmulator(t);
+  for (let round = 0; round < 3; round++) {
+    const service = await startServiceProcess(t, serviceEnv(emulator, await serviceFiles(t, emulator)));
+    const rain = setInterval(() => service.child.kill('SIGTERM'), 1);
+    try {
+      assert.deepEqual(await service.exited, { code: 0, signal: null });
+    } finally {
+      clearInterval(rain);
+    }
+  }
+});
+
 // dash forks where bash would exec: a shell between npm and node would die of the signal and leave node behind.
 test('npm start passes signals and exit codes on', { skip: process.platform === 'win32' }, async (t) => {
   const emulator = await startTestEmulator(t);
