@@ -1,14 +1,5 @@
-import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { ConfigProblem } from '../config/parsed.ts';
-import type { CommandContext, TextOutput } from './context.ts';
-
-/** Loads the configuration; warnings and problems go to stderr, one a line. Its `config` is null: return exit code 2. */
-export function loadAndReport(context: CommandContext): LoadedConfig {
-  const loaded = loadConfig(context.env);
-  reportWarnings(context.stderr, loaded.warnings);
-  reportProblems(context.stderr, loaded.problems);
-  return loaded;
-}
+import type { TextOutput } from './context.ts';
 
 /** `NAME: what is wrong`, one a line, and how many. */
 export function reportProblems(output: TextOutput, problems: readonly ConfigProblem[]): void {
