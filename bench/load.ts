@@ -1,0 +1,146 @@
+/**
+ * A load generator that costs little beside what it loads: prepared requests over plain keep-alive sockets, one at a
+ * time on each, and no more of an answer read than its status and its end.
+ */
+import net from 'node:net';
+
+export interface Target {
+  readonly port: number;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface Answered {
+  /** From when the request was due to the end of its answer, in milliseconds. */
+  readonly latenciesMs: readonly number[];
+  readonly durationMs: number;
+}
+
+/** Makes the nth body. */
+export type Bodies = (index: number) => string;
+
+const HEAD_END = '\r\n\r\n';
+
+/** One connection. `send` resolves when the answer is there whole, and rejects when it is no 2xx. */
+class Connection {
+  readonly #socket: net.Socket;
+  #received = '';
+  #waiting: PromiseWithResolvers<string> | null = null;
+
+  private constructor(socket: net.Socket) {
+    this.#socket = socket;
+    socket.setNoDelay(true).setEncoding('latin1');
+    socket.on('data', (chunk: string) => this.#receive(chunk));
+    socket.on('error', (error) => this.#waiting?.reject(error));
+    socket.on('close', () => this.#waiting?.reject(new Error('the connection was closed')));
+  }
+
+  static async open(port: number): Promise<Connection> {
+    const socket = net.connect({ port, host: '127.0.0.1' });
+    await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+    return new Connection(socket);
+  }
+
+  /** The body of the answer. */
+  send(request: string): Promise<string> {
+    this.#waiting = Promise.withResolvers();
+    this.#socket.write(request);
+    return this.#waiting.promise;
+  }
+
+  close(): void {
+    this.#waiting = null;
+    this.#socket.destroy();
+  }
+
+  #receive(chunk: string): void {
+    this.#received += chunk;
+    const headEnd = this.#received.indexOf(HEAD_END);
+    if (headEnd === -1) return;
+    const head = this.#received.slice(0, headEnd);
+    const length = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0);
+    const end = headEnd + HEAD_END.length + length;
+    if (this.#received.length < end) return;
+    const body = this.#received.slice(headEnd + HEAD_END.length, end);
+    this.#received = this.#received.slice(end);
+    if (/^HTTP\/1\.1 2/.test(head)) this.#waiting?.resolve(body);
+    else this.#waiting?.reject(new Error(`${head.split('\r\n')[0]}: ${body}`));
+  }
+}
+
+function requestOf({ port, path, headers }: Target, body: string): string {
+  const lines = Object.entries({ host: `127.0.0.1:${port}`, 'content-type': 'application/json', ...headers });
+  const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  return `POST ${path} HTTP/1.1\r\n${head}content-length: ${Buffer.byteLength(body)}${HEAD_END}${body}`;
+}
+
+/** As fast as the answers come, over so many connections, until the time is over. */
+export async function closedLoop(
+  target: Target,
+  bodies: Bodies,
+  { connections, durationMs }: { readonly connections: number; readonly durationMs: number },
+): Promise<Answered> {
+  const latenciesMs: number[] = [];
+  const startedAt = performance.now();
+  let index = 0;
+  async function sender(): Promise<void> {
+    const connection = await Connection.open(target.port);
+    while (performance.now() - startedAt < durationMs) {
+      const dueAt = performance.now();
+      await connection.send(requestOf(target, bodies(index++)));
+      latenciesMs.push(performance.now() - dueAt);
+    }
+    connection.close();
+  }
+  await Promise.all(Array.from({ length: connections }, sender));
+  return { latenciesMs, durationMs: performance.now() - startedAt };
+}
+
+/**
+ * So many a second, whether answers come or not: latency counts from when a request was due, so that one slow answer
+ * shows in all that had to wait behind it.
+ */
+export async function openLoop(
+  target: Target,
+  bodies: Bodies,
+  options: {
+    readonly perSecond: number;
+    readonly durationMs: number;
+    readonly connections: number;
+    readonly onAnswer?: (index: number, body: string) => void;
+  },
+): Promise<Answered> {
+  const { perSecond, durationMs, connections, onAnswer } = options;
+  const latenciesMs: number[] = [];
+  const total = Math.floor((perSecond * durationMs) / 1000);
+  const free = await Promise.all(Array.from({ length: connections }, () => Connection.open(target.port)));
+  const startedAt = performance.now();
+  let index = 0;
+  async function sender(connection: Connection): Promise<void> {
+    while (index < total) {
+      const own = index++;
+      const dueAt = startedAt + (own * 1000) / perSecond;
+      const early = dueAt - performance.now();
+      if (early > 1) await new Promise((resolve) => setTimeout(resolve, early));
+      const body = await connection.send(requestOf(target, bodies(own)));
+      latenciesMs.push(performance.now() - dueAt);
+      onAnswer?.(own, body);
+    }
+    connection.close();
+  }
+  await Promise.all(free.map(sender));
+  return { latenciesMs, durationMs: performance.now() - startedAt };
+}
+
+/** Each of the bodies once, over so many connections. */
+export async function sendAll(target: Target, bodies: readonly string[], connections: number): Promise<void> {
+  let index = 0;
+  async function sender(): Promise<void> {
+    const connection = await Connection.open(target.port);
+    for (let body = bodies[index++]; body !== undefined; body = bodies[index++]) {
+      await connection.send(requestOf(target, body));
+    }
+    connection.close();
+  }
+  await Promise.all(Array.from({ length: connections }, sender));
+}

@@ -1,0 +1,161 @@
+import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import process from 'node:process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { AzureOrder, AzureReady, AzureReport } from './azure.ts';
+import type { Target } from './load.ts';
+
+const SECRET = 'a-secret-for-the-bench';
+export const RULE_ID = 'dcr-00000000000000000000000000000000';
+export const STREAM = 'Custom-AponoAccessRequests_CL';
+
+const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+
+/** A process that is measured, or that something is measured with. */
+export interface Running {
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+export interface Azure extends Running {
+  readonly origin: string;
+  readonly caFile: string;
+  readonly folder: string;
+  set(order: AzureOrder): void;
+  /** What came since the last report. */
+  report(): Promise<AzureReport>;
+}
+
+export interface Receiver extends Running {
+  readonly target: Target;
+  /** From its start to when it took webhooks. */
+  readonly startMs: number;
+}
+
+export interface Service extends Receiver {
+  readonly dataDir: string;
+  readonly adminPort: number;
+}
+
+export async function startAzure(): Promise<Azure> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-bench-'));
+  const child = fork(file('azure.ts'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const [{ port, caPem }] = (await once(child, 'message')) as [AzureReady];
+  const caFile = path.join(folder, 'ca.pem');
+  await writeFile(caFile, caPem);
+  return {
+    ...running(child),
+    origin: `https://localhost:${port}`,
+    caFile,
+    folder,
+    set: (order) => void child.send(order),
+    async report() {
+      child.send({ report: true } satisfies AzureOrder);
+      const [report] = (await once(child, 'message')) as [AzureReport];
+      return report;
+    },
+    async stop() {
+      await running(child).stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** One of the servers of baselines/, without secret. */
+export async function startBaseline(name: 'express' | 'awaits-upload' | 'http', azure: Azure): Promise<Receiver> {
+  const startedAt = performance.now();
+  const child = fork(file(`baselines/${name}.ts`), [azure.origin, RULE_ID, STREAM], {
+    env: { PATH: process.env['PATH'], NODE_EXTRA_CA_CERTS: azure.caFile },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  const [{ port }] = (await once(child, 'message')) as [{ readonly port: number }];
+  const startMs = performance.now() - startedAt;
+  return { ...running(child), startMs, target: { port, path: '/', headers: {} } };
+}
+
+/** The real service, as `npm start` runs it, with an empty DATA_DIR unless one is given. */
+export async function startService(azure: Azure, options: { readonly dataDir?: string } = {}): Promise<Service> {
+  const dataDir = options.dataDir ?? (await mkdtemp(path.join(azure.folder, 'data-')));
+  const startedAt = performance.now();
+  const child = spawn(process.execPath, [file('../src/main.ts'), 'serve'], {
+    env: environment(azure, dataDir),
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const ready = Promise.withResolvers<{ readonly port: number; readonly adminPort: number }>();
+  const tail: string[] = [];
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    const entry = line.startsWith('{') ? (JSON.parse(line) as Record<string, unknown>) : {};
+    if (tail.push(line) > 20) tail.shift();
+    if (entry['message'] === 'ready') {
+      ready.resolve({ port: Number(entry['port']), adminPort: Number(entry['admin_port']) });
+    }
+  });
+  child.once('exit', (code) => ready.reject(new Error(`the service ended with ${code}:\n${tail.join('\n')}`)));
+  const { port, adminPort } = await ready.promise;
+  return {
+    ...running(child),
+    startMs: performance.now() - startedAt,
+    dataDir,
+    adminPort,
+    target: { port, path: '/apono/webhook', headers: { authorization: `Bearer ${SECRET}` } },
+  };
+}
+
+function environment(azure: Azure, dataDir: string): Record<string, string | undefined> {
+  return {
+    PATH: process.env['PATH'],
+    HOST: '127.0.0.1',
+    PORT: '0',
+    ADMIN_PORT: '0',
+    APONO_WEBHOOK_SECRET: SECRET,
+    LOGS_INGESTION_ENDPOINT: azure.origin,
+    DATA_COLLECTION_RULE_ID: RULE_ID,
+    AZURE_TENANT_ID: '00000000-0000-0000-0000-000000000000',
+    AZURE_CLIENT_ID: '00000000-0000-0000-0000-000000000001',
+    AZURE_CLIENT_SECRET: 'bench',
+    AZURE_AUTHORITY_HOST: azure.origin,
+    NODE_EXTRA_CA_CERTS: azure.caFile,
+    OUTBOX_MAX_BYTES: String(2 ** 33),
+    DATA_DIR: dataDir,
+  };
+}
+
+function running(child: ChildProcess): Running {
+  return {
+    pid: child.pid ?? 0,
+    async stop() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const exited = once(child, 'exit');
+      child.kill('SIGTERM');
+      await exited;
+    },
+  };
+}
+
+/** Resident memory in bytes, null where there is no /proc. */
+export async function residentBytes({ pid }: Running): Promise<number | null> {
+  try {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8');
+    return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) * 1024;
+  } catch {
+    return null;
+  }
+}
+
+/** How many events wait, by the service's own word. */
+export async function waitingEvents({ target }: Service): Promise<number> {
+  const response = await fetch(`http://127.0.0.1:${target.port}/healthz`);
+  const { outbox } = (await response.json()) as {
+    readonly outbox: { readonly waiting: number; readonly held: number };
+  };
+  return outbox.waiting + outbox.held;
+}
+
+/** Resolves when nothing waits any more. */
+export async function drained(service: Service): Promise<void> {
+  while ((await waitingEvents(service)) > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+}

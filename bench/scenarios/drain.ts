@@ -1,0 +1,85 @@
+import { documentedEvents, lists } from '../events.ts';
+import { sendAll } from '../load.ts';
+import { type Azure, residentBytes, type Service, startService, waitingEvents } from '../processes.ts';
+import type { Figure } from '../result.ts';
+import { median } from '../statistics.ts';
+
+const BACKLOGS = [
+  { events: 1_000, rounds: 3 },
+  { events: 10_000, rounds: 3 },
+  { events: 100_000, rounds: 1 },
+];
+const EVENTS_A_WEBHOOK = 500;
+const SCENARIO = '4. Drain of a backlog (one row an event)';
+
+interface Drain {
+  readonly rowsPerSecond: number;
+  /** How fast the last quarter went, against the first. */
+  readonly lastToFirst: number;
+  readonly grownBytes: number | null;
+}
+
+/** Started anew into the backlog, as after an outage: what the load before left in memory is not counted. */
+export async function measureDrain(azure: Azure): Promise<Figure[]> {
+  const figures: Figure[] = [];
+  let smallest: number | null = null;
+  for (const { events, rounds } of BACKLOGS) {
+    const drains: Drain[] = [];
+    for (let round = 0; round < rounds; round++) drains.push(await measure(azure, events, `${events}-${round}`));
+    const rate = median(drains.map(({ rowsPerSecond }) => rowsPerSecond));
+    smallest ??= rate;
+    const grown = drains.flatMap(({ grownBytes }) => grownBytes ?? []);
+    const name = `${events.toLocaleString('en')} events`;
+    figures.push(
+      { scenario: SCENARIO, name, value: rate, unit: 'rows/s', ratio: rate / smallest, against: 'that of 1,000' },
+      {
+        scenario: SCENARIO,
+        name: `${name}: last quarter`,
+        value: median(drains.map(({ lastToFirst }) => lastToFirst)),
+        unit: '× the first',
+      },
+      {
+        scenario: SCENARIO,
+        name: `${name}: memory grown by`,
+        value: grown.length > 0 ? median(grown) / 2 ** 20 : null,
+        unit: 'MiB',
+      },
+    );
+  }
+  return figures;
+}
+
+async function measure(azure: Azure, events: number, run: string): Promise<Drain> {
+  azure.set({ isDown: true });
+  const filling = await startService(azure);
+  await sendAll(filling.target, lists(documentedEvents(run), events, EVENTS_A_WEBHOOK), 4);
+  await filling.stop();
+  const service = await startService(azure, { dataDir: filling.dataDir });
+  const idleBytes = await residentBytes(service);
+  azure.set({ isDown: false });
+  const drain = await follow(service, events);
+  const afterBytes = await residentBytes(service);
+  await service.stop();
+  const grownBytes = idleBytes === null || afterBytes === null ? null : afterBytes - idleBytes;
+  return { ...drain, grownBytes };
+}
+
+/** From the first delivery, since the pause before it is the backoff's, to the last. */
+async function follow(service: Service, events: number): Promise<Omit<Drain, 'grownBytes'>> {
+  const times: { readonly left: number; readonly atMs: number }[] = [];
+  for (let left = events; left > 0; ) {
+    left = await waitingEvents(service);
+    if (left < events) times.push({ left, atMs: performance.now() });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  const [first, last] = [times[0], times.at(-1)];
+  if (first === undefined || last === undefined || first === last) return { rowsPerSecond: Number.NaN, lastToFirst: 1 };
+  const reached = (left: number): number => times.find((time) => time.left <= left)?.atMs ?? last.atMs;
+  const quarter = first.left / 4;
+  const firstQuarterMs = reached(first.left - quarter) - first.atMs;
+  const lastQuarterMs = last.atMs - reached(quarter);
+  return {
+    rowsPerSecond: (first.left * 1000) / (last.atMs - first.atMs),
+    lastToFirst: firstQuarterMs / lastQuarterMs,
+  };
+}
