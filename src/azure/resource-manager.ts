@@ -1,21 +1,16 @@
 import {
   createDefaultHttpClient,
-  createPipelineFromOptions,
   createPipelineRequest,
   type Pipeline,
-  type PipelinePolicy,
   type PipelineResponse,
-  redirectPolicyName,
 } from '@azure/core-rest-pipeline';
 import { type Clock, systemClock } from '../clock.ts';
 import { errorDetailOf } from './answer.ts';
+import { armPath, createArmPipeline } from './arm-pipeline.ts';
 import { type DataCollectionRule, type LogTable, readDataCollectionRule, readLogTable } from './arm-resources.ts';
-import { sendAuthorized } from './authorize.ts';
 import { cleanMessage, describeNetworkError } from './messages.ts';
-import { runWithin } from './time-limit.ts';
 import type { TokenCache } from './token-cache.ts';
 import { TokenError } from './token-error.ts';
-import { userAgentPrefix } from './user-agent.ts';
 
 const ruleApiVersion = '2023-03-11';
 const tableApiVersion = '2025-07-01';
@@ -51,45 +46,15 @@ export interface ResourceManager {
 export function createResourceManager(options: ResourceManagerOptions): ResourceManager {
   const origin = new URL(options.origin).origin;
   if (!origin.startsWith('https://')) throw new TypeError(`Resource Manager must be https, is ${options.origin}`);
-  const pipeline = createPipeline(options);
+  const { tokens, clock = systemClock, timeLimitMs = defaultTimeLimitMs } = options;
+  const pipeline = createArmPipeline({ tokens, clock, timeLimitMs, maxRetries: 2 });
   const get = <T>(path: string, apiVersion: string, read: (value: unknown) => T | null) =>
     lookUp(pipeline, new URL(`${path}?api-version=${apiVersion}`, origin), read);
   return {
-    getDataCollectionRule: (resourceId) => get(pathOf(resourceId), ruleApiVersion, readDataCollectionRule),
+    getDataCollectionRule: (resourceId) => get(armPath(resourceId), ruleApiVersion, readDataCollectionRule),
     getTable: (workspaceResourceId, tableName) =>
-      get(`${pathOf(workspaceResourceId)}/tables/${encodeURIComponent(tableName)}`, tableApiVersion, readLogTable),
+      get(`${armPath(workspaceResourceId)}/tables/${encodeURIComponent(tableName)}`, tableApiVersion, readLogTable),
   };
-}
-
-/** Each segment encoded, so that an id cannot become another host or query. */
-function pathOf(resourceId: string): string {
-  const segments = resourceId.split('/').filter((segment) => segment !== '' && segment !== '.' && segment !== '..');
-  return `/${segments.map(encodeURIComponent).join('/')}`;
-}
-
-function createPipeline({
-  tokens,
-  clock = systemClock,
-  timeLimitMs = defaultTimeLimitMs,
-}: ResourceManagerOptions): Pipeline {
-  const pipeline = createPipelineFromOptions({
-    retryOptions: { maxRetries: 2, retryDelayInMs: 500, maxRetryDelayInMs: 2_000 },
-    userAgentOptions: { userAgentPrefix },
-  });
-  // A redirect would take the token to another host.
-  pipeline.removePolicy({ name: redirectPolicyName });
-  const authorize: PipelinePolicy = {
-    name: 'tokenCacheAuthorizationPolicy',
-    sendRequest: (request, next) =>
-      sendAuthorized(tokens, request, (authorized) =>
-        runWithin({ clock, limitMs: timeLimitMs }, (ending) => {
-          authorized.abortSignal = ending;
-          return next(authorized);
-        }),
-      ),
-  };
-  pipeline.addPolicy(authorize, { phase: 'Sign' });
-  return pipeline;
 }
 
 async function lookUp<T>(pipeline: Pipeline, url: URL, read: (value: unknown) => T | null): Promise<Lookup<T>> {

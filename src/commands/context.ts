@@ -3,6 +3,9 @@ import type { Environment } from '../config/read.ts';
 /** Something that takes text: process.stdout in main.ts, a list in a test. */
 export interface TextOutput {
   write(text: string): unknown;
+  /** It is a terminal, so many columns wide. */
+  readonly isTTY?: boolean;
+  readonly columns?: number;
 }
 
 /** Exit code of a command: done, it failed, wrong usage or configuration. */

@@ -10,6 +10,8 @@ export interface Call {
   readonly segments: readonly string[];
   /** Decoded: the SDK writes `api%2Dversion`. */
   readonly query: URLSearchParams;
+  /** As it came: a continuation token must come back byte for byte. */
+  readonly rawQuery: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: ReceivedBody;
   /** The origin under which the client knows the emulator. */

@@ -1,8 +1,10 @@
 import type { Clock } from '../clock.ts';
+import type { JsonObject } from '../json.ts';
 import type { Row } from '../sentinel/row.ts';
 import { makeCertificate } from './certificate.ts';
 import type { DeclaredColumn } from './columns.ts';
 import { FaultPlan, type FaultStep, type FaultTarget } from './faults.ts';
+import type { IncidentDetail, IncidentSource, PagingOddities } from './incident-book.ts';
 import { type RecordedRequest, RequestLog } from './requests.ts';
 import { type RunningServer, startServer } from './server.ts';
 import { type AzureState, initialState } from './state.ts';
@@ -12,6 +14,7 @@ import { Waiters } from './waiters.ts';
 
 export type { DeclaredColumn } from './columns.ts';
 export type { CutPoint, FaultAnswer, FaultStep, FaultTarget } from './faults.ts';
+export type { IncidentDetail, IncidentSource, PagingOddities } from './incident-book.ts';
 export type { RecordedRequest, RequestKind, TokenState } from './requests.ts';
 
 export interface EmulatorOptions {
@@ -40,7 +43,10 @@ export interface EmulatorOptions {
   readonly maxStoredBytes?: number;
 }
 
-/** A local Azure over HTTPS: Entra's token endpoint, a managed identity endpoint, Logs Ingestion, Resource Manager. */
+/**
+ * A local Azure over HTTPS: Entra's token endpoint, a managed identity endpoint, Logs Ingestion, Resource Manager and,
+ * below it, Sentinel's incidents.
+ */
 export interface Emulator {
   /** `https://localhost:PORT`: ingestion endpoint, authority host and Resource Manager at once. */
   readonly origin: string;
@@ -88,7 +94,7 @@ export interface Emulator {
   revokeTokens(): void;
   /** Monitoring Metrics Publisher on the rule; without it each upload gets 403. */
   setPublisherRole(granted: boolean): void;
-  /** Reader on rule and workspace; without it Resource Manager answers 403. */
+  /** Reader on rule, workspace and Sentinel; without it Resource Manager answers 403. */
   setReaderRole(granted: boolean): void;
   /** Deletes the rule (404), and puts it back. */
   setRulePresent(present: boolean): void;
@@ -98,6 +104,15 @@ export interface Emulator {
   setTable(table: string, columns: readonly DeclaredColumn[] | null): void;
   /** The transformation that Resource Manager shows for a stream. It is not run: the emulator runs no KQL. */
   setTransform(stream: string, transformKql: string): void;
+  /** Takes Sentinel off the workspace (400, not onboarded), and puts it back. */
+  setSentinelEnabled(enabled: boolean): void;
+  /** All incidents, from now on; there are none at first. */
+  setIncidents(incidents: IncidentSource | readonly JsonObject[]): void;
+  /** What belongs to an incident, by its name. */
+  setIncidentDetails(detailOf: (name: string) => IncidentDetail): void;
+  setAlertRules(rules: readonly JsonObject[]): void;
+  /** How the pages of incidents are odd; `{}`: not at all. */
+  setPagingOddities(oddities: PagingOddities): void;
 
   /** Ends every connection at once, also those that hang; resolves when the port is free. Stopping twice does nothing. */
   stop(): Promise<void>;

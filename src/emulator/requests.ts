@@ -1,5 +1,24 @@
-/** What a request asked for. `rule` and `table` are Azure Resource Manager's. */
-export type RequestKind = 'openid' | 'token' | 'managed_identity' | 'ingest' | 'rule' | 'table' | 'other';
+/** What a request asked for. Those from `rule` to `alert_rule` are Azure Resource Manager's. */
+export type RequestKind =
+  | 'openid'
+  | 'token'
+  | 'managed_identity'
+  | 'ingest'
+  | 'rule'
+  | 'table'
+  | 'incidents'
+  | 'incident'
+  | 'incident_detail'
+  | 'alert_rules'
+  | 'alert_rule'
+  | 'other';
+
+const withoutToken: readonly RequestKind[] = ['openid', 'token', 'managed_identity', 'other'];
+
+/** Whether a request of this kind must bring a bearer token. */
+export function carriesToken(kind: RequestKind): boolean {
+  return !withoutToken.includes(kind);
+}
 
 /** What the bearer token of a request was worth when it came. `none`: this kind of request carries none. */
 export type TokenState = 'none' | 'missing' | 'unknown' | 'revoked' | 'expired' | 'wrong_audience' | 'valid';
@@ -15,6 +34,8 @@ export interface RecordedRequest {
   readonly method: string;
   /** Decoded path, without the query. */
   readonly path: string;
+  /** `incidents` only: the query as it came, byte for byte. */
+  readonly query: string | null;
   /** When its head came and when its answer was handed over, milliseconds since the epoch by the emulator's clock. */
   readonly at: number;
   readonly endedAt: number | null;
@@ -89,6 +110,7 @@ export class RequestLog {
       stream: null,
       rowCount: null,
       storedRowCount: 0,
+      query: null,
       scope: null,
       credential: null,
       claims: null,

@@ -4,7 +4,12 @@ import { type AzureState, tableOf } from './state.ts';
 import type { PresentedToken } from './tokens.ts';
 import { azureError, jsonReply, type Reply } from './wire.ts';
 
-type Action = 'Microsoft.Insights/dataCollectionRules/read' | 'Microsoft.OperationalInsights/workspaces/tables/read';
+export type Action =
+  | 'Microsoft.Insights/dataCollectionRules/read'
+  | 'Microsoft.OperationalInsights/workspaces/tables/read'
+  | 'Microsoft.SecurityInsights/incidents/read'
+  | 'Microsoft.SecurityInsights/incidents/comments/read'
+  | 'Microsoft.SecurityInsights/alertRules/read';
 
 /** GET of the data collection rule by its ARM id. */
 export function rule(state: AzureState, call: Call, token: PresentedToken): Reply {
@@ -79,7 +84,8 @@ function tableColumn({ name, type }: DeclaredColumn): object {
   return { name, type: type === 'datetime' ? 'dateTime' : type, isDefaultDisplay: false, isHidden: false };
 }
 
-function refuse(
+/** What stands before every answer of Resource Manager: the version, the token and the role. */
+export function refuse(
   state: AzureState,
   call: Call,
   { token, scope, action }: { token: PresentedToken; scope: string; action: Action },

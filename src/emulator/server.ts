@@ -9,9 +9,10 @@ import { ingest } from './ingest.ts';
 import { managedIdentity } from './managed-identity.ts';
 import { maxCallBytes, readPayload } from './payload.ts';
 import { replyFor, withHeaders } from './planned.ts';
-import type { OpenRequest, RequestLog } from './requests.ts';
+import { carriesToken, type OpenRequest, type RequestLog } from './requests.ts';
 import { rule, table } from './resource-manager.ts';
-import { routeOf } from './route.ts';
+import { type Route, routeOf } from './route.ts';
+import { alertRules, incident, incidentDetail, listIncidents } from './sentinel.ts';
 import type { AzureState } from './state.ts';
 import type { PresentedToken } from './tokens.ts';
 import { azureError, Connections, type Reply, readBody, send, sendPart } from './wire.ts';
@@ -88,7 +89,7 @@ class Exchange {
     const route = routeOf(req);
     const path = `/${route.segments.join('/')}`.slice(0, 1024);
     const request = log.open({ kind: route.kind, method: req.method ?? '', path, at: state.clock.now() });
-    describe(request, req, route.stream, route.query);
+    describe(request, req, route);
     res.once('close', () => this.#ended(request));
     const token = this.#checkToken(request, req);
     changed();
@@ -98,9 +99,19 @@ class Exchange {
       const payload = request.kind === 'ingest' ? await readPayload(body, req.headers['content-encoding']) : null;
       if (payload?.type === 'rows') request.rowCount = payload.rows.length;
       if (payload !== null && 'bytes' in payload) request.decompressedBytes = payload.bytes;
-      const { segments, query } = route;
+      const { segments, query, rawQuery } = route;
       const origin = this.#originFor(req.headers.host);
-      const call = { method: request.method, segments, query, headers: req.headers, body, origin, request, payload };
+      const call = {
+        method: request.method,
+        segments,
+        query,
+        rawQuery,
+        headers: req.headers,
+        body,
+        origin,
+        request,
+        payload,
+      };
       await this.#answer(call, token, res);
     } catch (error) {
       // Either the client went away while it was sending, or the emulator (or a predicate of the plan) has a defect.
@@ -169,6 +180,15 @@ class Exchange {
         return rule(state, call, token);
       case 'table':
         return table(state, call, token);
+      case 'incidents':
+        return listIncidents(state, call, token);
+      case 'incident':
+        return incident(state, call, token);
+      case 'incident_detail':
+        return incidentDetail(state, call, token);
+      case 'alert_rules':
+      case 'alert_rule':
+        return alertRules(state, call, token);
       case 'other':
         return azureError(404, 'NotFound', 'The emulator has nothing at this path.');
     }
@@ -176,7 +196,7 @@ class Exchange {
 
   #checkToken(request: OpenRequest, req: IncomingMessage): PresentedToken {
     const { kind } = request;
-    if (kind !== 'ingest' && kind !== 'rule' && kind !== 'table') {
+    if (!carriesToken(kind)) {
       return { state: 'none', id: null, audience: null, expiresAt: null };
     }
     const service = kind === 'ingest' ? 'ingestion' : 'resource_manager';
@@ -213,7 +233,8 @@ class Exchange {
   }
 }
 
-function describe(request: OpenRequest, req: IncomingMessage, stream: string | null, query: URLSearchParams): void {
+function describe(request: OpenRequest, req: IncomingMessage, { kind, stream, query, rawQuery }: Route): void {
+  request.query = kind === 'incidents' ? rawQuery : null;
   request.stream = stream;
   request.contentEncoding = req.headers['content-encoding']?.slice(0, 64) ?? null;
   request.userAgent = req.headers['user-agent']?.slice(0, 256) ?? null;

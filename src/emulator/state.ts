@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type Clock, systemClock } from '../clock.ts';
 import type { DeclaredColumn } from './columns.ts';
 import type { EmulatorOptions } from './emulator.ts';
+import { IncidentBook } from './incident-book.ts';
 import { RowStore } from './store.ts';
 import { TokenStore } from './tokens.ts';
 
@@ -29,6 +30,7 @@ export interface AzureState {
   readonly tables: Map<string, readonly DeclaredColumn[]>;
   /** Transformations that are not `source`, by stream. */
   readonly transforms: Map<string, string>;
+  readonly sentinel: IncidentBook;
 }
 
 /** The table that a stream flows into: `Custom-Name_CL` and `Custom-Name` both into `Name_CL`. */
@@ -76,5 +78,6 @@ export function initialState(options: EmulatorOptions): AzureState {
     streams,
     tables: new Map([...streams].map(([stream, columns]) => [tableOf(stream), columns])),
     transforms: new Map(),
+    sentinel: new IncidentBook(),
   };
 }

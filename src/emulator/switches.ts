@@ -1,4 +1,5 @@
 import type { Emulator } from './emulator.ts';
+import { type IncidentSource, listed } from './incident-book.ts';
 import { type AzureState, tableOf } from './state.ts';
 
 type Switches = Pick<
@@ -13,6 +14,11 @@ type Switches = Pick<
   | 'setStream'
   | 'setTable'
   | 'setTransform'
+  | 'setSentinelEnabled'
+  | 'setIncidents'
+  | 'setIncidentDetails'
+  | 'setAlertRules'
+  | 'setPagingOddities'
 >;
 
 /** What an administrator can change in Azure while clients run. */
@@ -54,5 +60,24 @@ export function switches(state: AzureState): Switches {
       if (!state.streams.has(stream)) throw new RangeError(`the rule declares no stream ${stream}`);
       state.transforms.set(stream, transformKql);
     },
+    setSentinelEnabled: (enabled) => {
+      state.sentinel.isEnabled = enabled;
+    },
+    setIncidents: (incidents) => {
+      state.sentinel.source = isSource(incidents) ? incidents : listed(incidents);
+    },
+    setIncidentDetails: (detailOf) => {
+      state.sentinel.detailOf = detailOf;
+    },
+    setAlertRules: (rules) => {
+      state.sentinel.rules = rules;
+    },
+    setPagingOddities: (oddities) => {
+      state.sentinel.oddities = oddities;
+    },
   };
+}
+
+function isSource(incidents: IncidentSource | readonly unknown[]): incidents is IncidentSource {
+  return 'find' in incidents && 'count' in incidents;
 }

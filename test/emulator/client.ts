@@ -16,25 +16,31 @@ export interface CallOptions {
   readonly headers?: Record<string, string>;
   readonly body?: string | Buffer;
   readonly agent?: https.Agent;
+  /** Path and query as they are to be sent; a URL would be parsed, and some characters written anew. */
+  readonly path?: string;
   /** Added to those that the process trusts. */
   readonly ca?: string;
 }
 
 /** A plain HTTPS request; rejects when no whole answer comes. */
 export function call(url: string, options: CallOptions = {}): Promise<Answer> {
-  const { method = 'GET', headers = {}, body, ca, agent = false } = options;
+  const { method = 'GET', headers = {}, body, ca, path, agent = false } = options;
   const { hostname } = new URL(url);
   // Else Node takes the name to verify from the Host header, which a test may forge. An IP address is no server name.
   const tlsOptions = { ...(isIP(hostname) === 0 ? { servername: hostname } : {}), ...(ca === undefined ? {} : { ca }) };
   return new Promise((resolve, reject) => {
-    const req = https.request(url, { method, headers, agent, ...tlsOptions }, (res) => {
-      const chunks: Buffer[] = [];
-      res.on('data', (chunk: Buffer) => chunks.push(chunk));
-      res.on('error', reject);
-      res.on('end', () => {
-        resolve({ status: res.statusCode ?? 0, headers: res.headers, text: Buffer.concat(chunks).toString('utf8') });
-      });
-    });
+    const req = https.request(
+      url,
+      { method, headers, agent, ...tlsOptions, ...(path !== undefined && { path }) },
+      (res) => {
+        const chunks: Buffer[] = [];
+        res.on('data', (chunk: Buffer) => chunks.push(chunk));
+        res.on('error', reject);
+        res.on('end', () => {
+          resolve({ status: res.statusCode ?? 0, headers: res.headers, text: Buffer.concat(chunks).toString('utf8') });
+        });
+      },
+    );
     req.on('error', reject);
     req.end(body);
   });

@@ -39,7 +39,7 @@ function codeOf(answer: Answer): [number, string | null] {
 
 describe('Azure Resource Manager', () => {
   test('the rule shows its declarations and flows, whatever the case of its id', async (t) => {
-    const emulator = await startTestEmulator(t);
+    const emulator = await startTestEmulator(t, { streams: { [requestStream]: requestColumns } });
     const answer = await get(emulator, emulator.ruleResourceId);
     assert.equal(answer.status, 200);
     const { kind, properties } = JSON.parse(answer.text) as Rule;

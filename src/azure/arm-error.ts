@@ -1,0 +1,181 @@
+import type { CredentialConfig } from '../config/config.ts';
+import type { ErrorDetail } from './answer.ts';
+import { explainNetwork } from './network-fixes.ts';
+import type { TokenError } from './token-error.ts';
+import { explainTokenFailure } from './token-fixes.ts';
+
+export type ArmErrorCode =
+  /** 404 of the workspace itself, its resource group or its subscription. */
+  | 'workspace_not_found'
+  | 'sentinel_not_enabled'
+  | 'role_missing'
+  /** 400: mostly the `--filter`. */
+  | 'query_refused'
+  /** 401 with a token that was just fetched. */
+  | 'token_rejected'
+  | 'token_refused'
+  | 'token_unreachable'
+  /** Another answer that no further try will change. */
+  | 'azure_refused'
+  /** Throttling, faults or silence that went on through all tries. */
+  | 'azure_unavailable'
+  /** 200, and something else than what was asked for. */
+  | 'answer_unreadable'
+  /** The pages do not end as they should, or lead elsewhere. */
+  | 'paging_broken'
+  | 'aborted';
+
+/** Something was asked of Resource Manager in vain. Holds no secret. */
+export class ArmError extends Error {
+  override readonly name = 'ArmError';
+  readonly code: ArmErrorCode;
+  /** What a person has to do; empty when nothing has to be done. */
+  readonly fix: string;
+
+  /** Of Azure's answer; null when none came. */
+  readonly status: number | null;
+
+  constructor(code: ArmErrorCode, message: string, fix = '', status: number | null = null) {
+    super(message);
+    this.code = code;
+    this.fix = fix;
+    this.status = status;
+  }
+}
+
+/** What the questions were asked with, so that the advice can name it. */
+export interface ArmContext {
+  readonly workspaceId: string;
+  /** https origin of Resource Manager. */
+  readonly origin: string;
+  readonly credential: CredentialConfig;
+}
+
+export interface RefusedAnswer extends ErrorDetail {
+  readonly status: number;
+  readonly clientRequestId: string;
+  /** What was asked, for the message: `the incidents`. */
+  readonly what: string;
+}
+
+/** An answer that is no success, after all tries that make sense. */
+export function errorOfAnswer(answer: RefusedAnswer, context: ArmContext): ArmError {
+  const { status, code, what, clientRequestId } = answer;
+  const message = unwrapped(answer.message);
+  const said = [code, message].filter((part) => part !== null && part !== '').join(': ');
+  const reason = `Azure answered ${status}${said === '' ? '' : ` (${said})`} when asked for ${what}, request ${clientRequestId}.`;
+  const [errorCode, fix] = judge({ ...answer, message }, context);
+  return new ArmError(errorCode, reason, fix, status);
+}
+
+function judge(answer: RefusedAnswer, context: ArmContext): [ArmErrorCode, string] {
+  const { status } = answer;
+  if (status === 400) return judgeBadRequest(answer, context);
+  if (status === 401) return ['token_rejected', tokenFix(context)];
+  if (status === 403) return ['role_missing', roleFix(answer, context)];
+  if (status === 404) return ['workspace_not_found', workspaceFix(context)];
+  if (status === 429 || status === 408 || status >= 500) {
+    return [
+      'azure_unavailable',
+      'Try again later. If it goes on, look at Azure Service Health, and at what else reads from this subscription.',
+    ];
+  }
+  if (status >= 300 && status < 400) {
+    return [
+      'azure_refused',
+      `Redirects are not followed, since they would carry the token elsewhere. ${originHint(context)}`,
+    ];
+  }
+  return [
+    'azure_refused',
+    `This is no answer that Azure documents: something between may have given it. ${originHint(context)}`,
+  ];
+}
+
+function judgeBadRequest({ message, code }: RefusedAnswer, context: ArmContext): [ArmErrorCode, string] {
+  const said = `${code} ${message}`;
+  // "Workspace 'x' is not onboarded to Microsoft Sentinel. Please onboard through the portal …"; "The subscription is not
+  // registered to 'Microsoft.SecurityInsights'".
+  if (
+    /not onboarded to (Microsoft|Azure) Sentinel|not registered to (use namespace )?'Microsoft\.SecurityInsights'/i.test(
+      said,
+    )
+  ) {
+    return [
+      'sentinel_not_enabled',
+      `Add Microsoft Sentinel to the workspace ${nameOf(context)} (portal: Microsoft Sentinel, Create), or set SENTINEL_WORKSPACE_ID to the workspace that has it.`,
+    ];
+  }
+  if (/InvalidSubscriptionId|InvalidResourceGroup|InvalidResourceName/i.test(said))
+    return ['workspace_not_found', workspaceFix(context)];
+  return [
+    'query_refused',
+    "Compare --filter with the API: texts in single quotes, those inside doubled (properties/severity eq 'High'), times bare " +
+      '(2026-11-01T00:00:00Z). If it came in the middle of an export, run it again.',
+  ];
+}
+
+/** Sentinel's own service puts an error as JSON into the message of another one. */
+function unwrapped(message: string | null): string | null {
+  if (message === null || !message.startsWith('{')) return message;
+  try {
+    const { error } = Object(JSON.parse(message)) as { error?: { message?: unknown } };
+    return typeof error?.message === 'string' ? error.message : message;
+  } catch {
+    return message;
+  }
+}
+
+function roleFix({ message }: RefusedAnswer, { credential, workspaceId }: ArmContext): string {
+  const who =
+    credential.type === 'managed'
+      ? `the managed identity${credential.clientId === null ? '' : ` with client id ${credential.clientId}`}`
+      : `the service principal (enterprise application) of AZURE_CLIENT_ID ${credential.clientId}`;
+  const assignee = credential.clientId ?? '<object id of the identity>';
+  // The alerts and entities of an incident are asked for by POST, which Resource Manager takes for an action.
+  const role = /\/action['"\s]/i.test(message ?? '') ? 'Microsoft Sentinel Responder' : 'Microsoft Sentinel Reader';
+  return (
+    `Give ${who} the role "${role}" on the workspace (portal: the workspace, Access control (IAM); or ` +
+    `\`az role assignment create --role "${role}" --assignee ${assignee} --scope ${workspaceId}\`). A new assignment takes some ` +
+    'minutes to count. A workspace in a subscription that does not exist is answered like this too: compare SENTINEL_WORKSPACE_ID.'
+  );
+}
+
+function workspaceFix({ workspaceId, origin }: ArmContext): string {
+  return (
+    `SENTINEL_WORKSPACE_ID (now ${workspaceId}) must be the resource id of the Log Analytics workspace: ` +
+    '/subscriptions/<id>/resourceGroups/<name>/providers/Microsoft.OperationalInsights/workspaces/<name> (portal: the workspace, ' +
+    'JSON view; or `az monitor log-analytics workspace show --resource-group <group> --workspace-name <name> --query id`), in the ' +
+    `cloud of ${new URL(origin).host}. It is not the workspace id, a GUID.`
+  );
+}
+
+function tokenFix({ credential }: ArmContext): string {
+  const tenant =
+    credential.type === 'managed'
+      ? ''
+      : `, and AZURE_TENANT_ID (now ${credential.tenantId}) the tenant of its subscription`;
+  return `A new token was rejected too: AZURE_CLOUD must be that of the workspace (public or usgov)${tenant}. Check that the clock of this machine is right.`;
+}
+
+function originHint({ origin }: ArmContext): string {
+  return `Resource Manager is ${origin}: AZURE_CLOUD decides it, unless AZURE_RESOURCE_MANAGER_ENDPOINT is set.`;
+}
+
+function nameOf({ workspaceId }: ArmContext): string {
+  return workspaceId.split('/').at(-1) ?? workspaceId;
+}
+
+/** No token could be had. */
+export function errorOfToken(error: TokenError, { credential }: ArmContext): ArmError {
+  const { code, aadsts, message } = error;
+  const { reason, fix } = explainTokenFailure({ refused: code === 'token_refused', aadsts, message }, credential);
+  return new ArmError(code, reason, fix);
+}
+
+/** No answer came, through all tries. `message` as `describeNetworkError` writes it. */
+export function errorOfSilence(message: string, { origin }: ArmContext): ArmError {
+  const host = new URL(origin).host;
+  const fix = explainNetwork(message, host, 'AZURE_RESOURCE_MANAGER_ENDPOINT or AZURE_CLOUD');
+  return new ArmError('azure_unavailable', `No answer from ${host}: ${message}`, fix);
+}

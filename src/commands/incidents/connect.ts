@@ -1,0 +1,126 @@
+import { clouds, resourceManagerScope } from '../../azure/clouds.ts';
+import { createCredential } from '../../azure/credential.ts';
+import { ArmError, createIncidents, type Incidents, type Retry } from '../../azure/incidents.ts';
+import { createTokenCache } from '../../azure/token-cache.ts';
+import { systemClock } from '../../clock.ts';
+import { chooseCredential } from '../../config/credential.ts';
+import type { ConfigProblem } from '../../config/parsed.ts';
+import { readVariables } from '../../config/read.ts';
+import { createLogger } from '../../telemetry/logger.ts';
+import { reportProblems, reportWarnings } from '../configuration.ts';
+import { type CommandContext, exitCodes } from '../context.ts';
+import { printable } from '../outbox/text.ts';
+import { longWaitMs, waitingText } from './progress.ts';
+
+/** Only what these commands use: they work where the service's other variables are not set. */
+const names = [
+  'AZURE_CLOUD',
+  'AZURE_TENANT_ID',
+  'AZURE_CLIENT_ID',
+  'AZURE_CLIENT_SECRET',
+  'AZURE_CLIENT_CERTIFICATE_PATH',
+  'AZURE_FEDERATED_TOKEN_FILE',
+  'AZURE_AUTHORITY_HOST',
+  'SENTINEL_WORKSPACE_ID',
+  'AZURE_RESOURCE_MANAGER_ENDPOINT',
+  'LOG_LEVEL',
+] as const;
+
+export interface Connected {
+  readonly incidents: Incidents;
+  readonly workspaceId: string;
+}
+
+export interface ConnectOptions {
+  /** Ends questions that run and waits. */
+  readonly signal?: AbortSignal;
+  /** How often one question is sent at most; default 4, for somebody who waits. */
+  readonly maxAttempts?: number;
+  readonly onRetry?: (retry: Retry) => void;
+}
+
+/** Runs `use` with Azure. What goes wrong is told on stderr: exit code 2 for variables, else 1. */
+export async function withIncidents(
+  context: CommandContext,
+  { signal, maxAttempts = 4, onRetry }: ConnectOptions,
+  use: (connected: Connected) => Promise<number>,
+): Promise<number> {
+  const settings = readSettings(context);
+  if (settings === null) return exitCodes.usage;
+  const { cloud, credential, workspaceId, origin, log } = settings;
+  const clock = systemClock;
+  const tokens = createTokenCache({
+    createCredential: () => createCredential(credential),
+    scope: resourceManagerScope(cloud),
+    clock,
+    log,
+  });
+  const ending = new AbortController();
+  const incidents = createIncidents({
+    origin,
+    workspaceId,
+    credential,
+    tokens,
+    clock,
+    maxAttempts,
+    signal: signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal]),
+    onRetry: onRetry ?? ((retry) => reportWait(context, retry)),
+  });
+  try {
+    return await use({ incidents, workspaceId });
+  } catch (error) {
+    if (!(error instanceof ArmError)) throw error;
+    reportArmError(context, error);
+    return exitCodes.failed;
+  } finally {
+    // After a failure of one question others may still run.
+    ending.abort();
+    tokens.close();
+  }
+}
+
+function reportWait({ stderr }: CommandContext, retry: Retry): void {
+  if (retry.delayMs >= longWaitMs) stderr.write(`${waitingText(retry)}\n`);
+}
+
+export function reportArmError({ stderr }: CommandContext, { code, message, fix }: ArmError): void {
+  stderr.write(printable(`${code}: ${message}\n${fix === '' ? '' : `Fix: ${fix}\n`}`));
+}
+
+function readSettings({ env, stderr }: CommandContext) {
+  const { values, problems } = readVariables(env, names);
+  const failed = new Set<string>(problems.map(({ name }) => name));
+  const cloud = clouds[values.AZURE_CLOUD];
+  const choice = chooseCredential(values, cloud, failed);
+  const workspaceId = values.SENTINEL_WORKSPACE_ID;
+  const all = [
+    ...problems,
+    ...choice.problems.filter(({ name }) => !failed.has(name)),
+    ...(workspaceId === null && !failed.has('SENTINEL_WORKSPACE_ID') ? [noWorkspace] : []),
+    ...(cloud.name === 'china' ? [noSentinelInChina] : []),
+  ];
+  if (all.length > 0 || workspaceId === null || choice.credential === null) {
+    reportProblems(stderr, all);
+    return null;
+  }
+  reportWarnings(stderr, choice.warnings);
+  const origin = values.AZURE_RESOURCE_MANAGER_ENDPOINT ?? cloud.resourceManager;
+  const isVerbose = values.LOG_LEVEL === 'debug' || values.LOG_LEVEL === 'trace';
+  const log = createLogger(isVerbose ? values.LOG_LEVEL : 'silent', { write: (line) => void stderr.write(line) });
+  return { cloud, credential: choice.credential, workspaceId, origin, log };
+}
+
+const noWorkspace: ConfigProblem = {
+  name: 'SENTINEL_WORKSPACE_ID',
+  message:
+    'is not set. It is the resource id of the Log Analytics workspace: /subscriptions/<id>/resourceGroups/<name>/providers/' +
+    'Microsoft.OperationalInsights/workspaces/<name> (portal: the workspace, JSON view; or `az monitor log-analytics workspace ' +
+    'show --resource-group <group> --workspace-name <name> --query id`)',
+};
+
+const noSentinelInChina: ConfigProblem = {
+  name: 'AZURE_CLOUD',
+  message:
+    'is china, where Microsoft Sentinel has been retired: there are no incidents to be read. Logs are still delivered to a ' +
+    'workspace there',
+};

@@ -1,0 +1,246 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { ArmError, type IncidentPage, type Incidents, maxPageSize } from '../../azure/incidents.ts';
+import { systemClock } from '../../clock.ts';
+import { allOf, incidentFilter } from '../../sentinel/incidents/filter.ts';
+import { createFormat, type FormatName } from '../../sentinel/incidents/formats.ts';
+import {
+  type DetailedIncident,
+  type DetailName,
+  type Incident,
+  property,
+  textOf,
+} from '../../sentinel/incidents/incident.ts';
+import {
+  ChangeTracker,
+  changedSince,
+  type ExportState,
+  ExportStateError,
+  selectionKey,
+} from '../../sentinel/incidents/state.ts';
+import { type CommandContext, exitCodes } from '../context.ts';
+import { wrongUsage } from '../outbox/choice.ts';
+import { plural, printable } from '../outbox/text.ts';
+import { type Connected, reportArmError, withIncidents } from './connect.ts';
+import { fetchDetails } from './details.ts';
+import { type ExportOutput, OutputError, openFileOutput, openStreamOutput } from './output.ts';
+import { Progress } from './progress.ts';
+import { wantedBy } from './rules.ts';
+import { readSelection, type SelectionOptions, selectionParts } from './selection.ts';
+import { loadState, saveState } from './state-file.ts';
+import { stopOnSignals } from './stop.ts';
+
+export interface ExportOptions extends SelectionOptions {
+  readonly format: FormatName;
+  readonly out?: string;
+  readonly with?: readonly DetailName[];
+  readonly incremental?: string;
+  readonly bom?: boolean;
+  readonly quiet?: boolean;
+}
+
+/** One question may be asked so often: about a quarter of an hour of an outage. */
+const maxAttempts = 10;
+/** Incidents whose details are asked for at a time. */
+const detailBatch = 4;
+
+/** Writes all incidents that the options select, oldest first, with one page in memory at a time. */
+export async function exportIncidents(context: CommandContext, options: ExportOptions): Promise<number> {
+  const nowMs = systemClock.now();
+  const selected = readSelection(options, nowMs);
+  const out = options.out?.replaceAll('{time}', fileTime(nowMs));
+  const problem = selected.type === 'wrong' ? selected.message : usageProblem(options, out);
+  if (selected.type === 'wrong' || problem !== null) return wrongUsage(context, problem ?? '');
+  const progress = new Progress(context.stderr, systemClock, { quiet: options.quiet === true });
+  const stop = stopOnSignals(context);
+  try {
+    const connection = { signal: stop.signal, maxAttempts, onRetry: progress.retry.bind(progress) };
+    return await withIncidents(context, connection, (connected) =>
+      new Export({ context, options, connected, progress, filter: incidentFilter(selected.selection), out }).run(),
+    );
+  } finally {
+    stop.release();
+  }
+}
+
+/** `2026-11-01T080000Z`: no colons, which Windows does not allow in a name. */
+function fileTime(nowMs: number): string {
+  return new Date(nowMs).toISOString().replace(/\.\d+/, '').replaceAll(':', '');
+}
+
+function usageProblem({ bom, format, incremental, out: given }: ExportOptions, out: string | undefined): string | null {
+  if (bom === true && format !== 'csv') return '--bom goes with --format csv';
+  if (given === '' || incremental === '') return '--out and --incremental must name a file';
+  if (incremental !== undefined && !existsSync(path.dirname(path.resolve(incremental)))) {
+    return `there is no folder for ${printable(incremental)}`;
+  }
+  if (incremental !== undefined && out !== undefined && path.resolve(out) === path.resolve(incremental)) {
+    return '--out and --incremental name the same file';
+  }
+  if (incremental !== undefined && out !== undefined && existsSync(out)) {
+    return `${out} is there already, and an incremental export holds only what changed since: put {time} into the name`;
+  }
+  return null;
+}
+
+interface ExportParts {
+  readonly context: CommandContext;
+  readonly options: ExportOptions;
+  readonly connected: Connected;
+  readonly progress: Progress;
+  readonly filter: string | null;
+  readonly out: string | undefined;
+}
+
+type Wanted = (incident: Incident) => boolean;
+
+/** One run of the command. */
+class Export {
+  readonly #parts: ExportParts;
+  readonly #selection: string;
+  #count = 0;
+  #lastCreated: string | null = null;
+
+  constructor(parts: ExportParts) {
+    this.#parts = parts;
+    this.#selection = selectionKey(selectionParts(parts.options));
+  }
+
+  async run(): Promise<number> {
+    const { context, connected, options, out } = this.#parts;
+    try {
+      const former = await this.#loadState();
+      const wanted = await wantedBy(context, connected.incidents, options);
+      if (wanted === null) return exitCodes.failed;
+      const output = out === undefined ? openStreamOutput(context.stdout) : await openFileOutput(out);
+      return await this.#runTo(output, former, wanted);
+    } catch (error) {
+      if (error instanceof ArmError) throw error;
+      return this.#report(error);
+    }
+  }
+
+  async #runTo(output: ExportOutput, former: ExportState | null, wanted: Wanted): Promise<number> {
+    const { connected, options, progress } = this.#parts;
+    const format = createFormat({ format: options.format, details: options.with ?? [], bom: options.bom === true });
+    let tracker: ChangeTracker | null = null;
+    let isBegun = false;
+    try {
+      for await (const page of this.#pages(connected.incidents, former)) {
+        tracker ??= new ChangeTracker(former, page.answeredAtMs);
+        if (!isBegun) await output.write(format.head);
+        isBegun = true;
+        const changes = tracker;
+        const chosen = page.incidents.filter(
+          (one) => wanted(one) && (options.incremental === undefined || changes.isNew(one)),
+        );
+        for await (const detailed of this.#detailed(chosen)) await this.#write(output, format.part(detailed), detailed);
+      }
+      isBegun = false;
+      await output.write(format.tail);
+      await output.commit();
+    } catch (error) {
+      progress.end();
+      if (isBegun) await output.write(format.tail).catch(() => undefined);
+      return this.#fail(error, output);
+    }
+    progress.end();
+    return this.#succeed(tracker);
+  }
+
+  #pages(incidents: Incidents, former: ExportState | null): AsyncGenerator<IncidentPage> {
+    const filter = allOf([this.#parts.filter, changedSince(former)]);
+    return incidents.pages({ filter, order: 'asc', pageSize: maxPageSize });
+  }
+
+  async *#detailed(incidents: readonly Incident[]): AsyncGenerator<readonly DetailedIncident[]> {
+    const names = this.#parts.options.with ?? [];
+    if (names.length === 0) {
+      yield incidents.map((incident) => ({ ...incident, details: {} }));
+      return;
+    }
+    for (let at = 0; at < incidents.length; at += detailBatch) {
+      yield await fetchDetails(this.#parts.connected.incidents, incidents.slice(at, at + detailBatch), names);
+    }
+  }
+
+  async #write(output: ExportOutput, text: string, incidents: readonly Incident[]): Promise<void> {
+    await output.write(text);
+    this.#count += incidents.length;
+    const last = incidents.at(-1);
+    if (last !== undefined) this.#lastCreated = textOf(property(last.resource, 'createdTimeUtc'));
+    this.#parts.progress.update(this.#count, this.#lastCreated);
+  }
+
+  #loadState(): Promise<ExportState | null> {
+    const { options, connected } = this.#parts;
+    if (options.incremental === undefined) return Promise.resolve(null);
+    return loadState(options.incremental, { workspaceId: connected.workspaceId, selection: this.#selection });
+  }
+
+  async #succeed(tracker: ChangeTracker | null): Promise<number> {
+    const { context, options, connected, out } = this.#parts;
+    if (options.incremental !== undefined && tracker !== null) {
+      await this.#saveState(options.incremental, tracker.next(connected.workspaceId, this.#selection));
+    }
+    if (options.quiet !== true) {
+      context.stderr.write(`${this.#counted()} exported${out === undefined ? '' : ` to ${printable(out)}`}.\n`);
+    }
+    return exitCodes.done;
+  }
+
+  async #saveState(file: string, state: ExportState): Promise<void> {
+    try {
+      await saveState(file, state);
+    } catch (error) {
+      this.#parts.context.stderr.write(
+        `The export itself is complete, with ${this.#counted()}; the next one repeats it.\n`,
+      );
+      throw error;
+    }
+  }
+
+  /** Says what is missing, and where the rest is. */
+  async #fail(error: unknown, output: ExportOutput): Promise<number> {
+    const { context, options } = this.#parts;
+    const kept = await output.abandon().catch((failure: unknown) => {
+      this.#report(failure);
+      return null;
+    });
+    // Its reader has what it wanted, as of `… | head`.
+    if (error instanceof OutputError && error.code === 'output_closed' && options.incremental === undefined)
+      return exitCodes.done;
+    if (error instanceof ArmError) reportArmError(context, error);
+    else this.#report(error);
+    context.stderr.write(`The export is incomplete. ${this.#missing(kept)}${this.#unchangedState()}\n`);
+    return exitCodes.failed;
+  }
+
+  /** `kept`: the file with the part that was written. */
+  #missing(kept: string | null): string {
+    const { out } = this.#parts;
+    const notWritten = out === undefined ? '' : `${printable(out)} was not written`;
+    if (this.#count === 0) return `${notWritten === '' ? '' : `${notWritten}: `}No incident had arrived.`;
+    const where = kept === null ? 'What was written' : printable(kept);
+    const upTo = this.#lastCreated === null ? '' : `, up to the one created ${printable(this.#lastCreated)}`;
+    return `${notWritten === '' ? '' : `${notWritten}. `}${where} holds ${this.#counted()}${upTo}; those created later are missing.`;
+  }
+
+  #unchangedState(): string {
+    const { incremental } = this.#parts.options;
+    return incremental === undefined
+      ? ''
+      : ` ${printable(incremental)} is as it was, so the next run begins at the same place.`;
+  }
+
+  #counted(): string {
+    return plural(this.#count, 'incident');
+  }
+
+  /** What nobody foresaw is thrown on. */
+  #report(error: unknown): number {
+    if (!(error instanceof OutputError || error instanceof ExportStateError)) throw error;
+    this.#parts.context.stderr.write(printable(`${error.code}: ${error.message}\n`));
+    return exitCodes.failed;
+  }
+}

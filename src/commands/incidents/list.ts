@@ -1,0 +1,90 @@
+import { type Incidents, maxPageSize } from '../../azure/incidents.ts';
+import { systemClock } from '../../clock.ts';
+import { incidentFilter } from '../../sentinel/incidents/filter.ts';
+import { safeJson } from '../../sentinel/incidents/formats.ts';
+import { type Incident, numberOf, property, textOf } from '../../sentinel/incidents/incident.ts';
+import { timeText } from '../../sentinel/incidents/lines.ts';
+import { type CommandContext, exitCodes } from '../context.ts';
+import { wrongUsage } from '../outbox/choice.ts';
+import { printable } from '../outbox/text.ts';
+import { renderTable } from '../table.ts';
+import { cutToWidth, displayWidth } from '../width.ts';
+import { withIncidents } from './connect.ts';
+import { wantedBy } from './rules.ts';
+import { readSelection, type SelectionOptions } from './selection.ts';
+
+export interface ListOptions extends SelectionOptions {
+  readonly limit: number;
+  readonly json?: boolean;
+}
+
+/** A table of the newest incidents. */
+export async function list(context: CommandContext, options: ListOptions): Promise<number> {
+  const selected = readSelection(options, systemClock.now());
+  if (selected.type === 'wrong') return wrongUsage(context, selected.message);
+  return withIncidents(context, {}, async ({ incidents }) => {
+    const wanted = await wantedBy(context, incidents, options);
+    if (wanted === null) return exitCodes.failed;
+    const { found, more } = await collect(incidents, incidentFilter(selected.selection), wanted, options);
+    if (options.json === true) {
+      const resources = found.map(({ resource }) => resource);
+      context.stdout.write(`${safeJson({ incidents: resources, more }, 2)}\n`);
+    } else {
+      context.stdout.write(renderIncidents(found, context.stdout.columns));
+    }
+    if (found.length === 0) context.stderr.write('No incident matches.\n');
+    if (more)
+      context.stderr.write(
+        `There are more than ${found.length}: see them with a larger --limit, or \`incidents export\`.\n`,
+      );
+    return exitCodes.done;
+  });
+}
+
+async function collect(
+  incidents: Incidents,
+  filter: string | null,
+  wanted: (incident: Incident) => boolean,
+  { limit, apono }: ListOptions,
+): Promise<{ readonly found: readonly Incident[]; readonly more: boolean }> {
+  const found: Incident[] = [];
+  // One more than is asked for, to know whether there are more. Of Apono's, many may have to be passed over.
+  const pageSize = apono === true ? maxPageSize : Math.min(maxPageSize, limit + 1);
+  for await (const page of incidents.pages({ filter, order: 'desc', pageSize })) {
+    found.push(...page.incidents.filter(wanted));
+    if (found.length > limit) return { found: found.slice(0, limit), more: true };
+  }
+  return { found, more: false };
+}
+
+const head = ['NUMBER', 'CREATED', 'SEVERITY', 'STATUS', 'TITLE', 'OWNER', 'ALERTS'];
+const titleColumn = head.indexOf('TITLE');
+const minTitleWidth = 20;
+
+/** On a terminal the titles give way, so that a line is a line. */
+function renderIncidents(found: readonly Incident[], width: number | undefined): string {
+  const rows = found.map(cells);
+  if (width === undefined) return renderTable(head, rows);
+  const widest = (column: number): number => Math.max(...[head, ...rows].map((row) => displayWidth(row[column] ?? '')));
+  const others = head.reduce((sum, _, column) => (column === titleColumn ? sum : sum + widest(column) + 2), 0);
+  const room = Math.max(minTitleWidth, width - others);
+  return renderTable(
+    head,
+    rows.map((row) => row.map((cell, column) => (column === titleColumn ? cutToWidth(cell, room) : cell))),
+  );
+}
+
+function cells({ resource }: Incident): string[] {
+  const text = (...path: readonly string[]): string => textOf(property(resource, ...path)) ?? '-';
+  const number = (...path: readonly string[]): string => String(numberOf(property(resource, ...path)) ?? '-');
+  const owner = [text('owner', 'assignedTo'), text('owner', 'userPrincipalName'), text('owner', 'email')];
+  return [
+    number('incidentNumber'),
+    timeText(textOf(property(resource, 'createdTimeUtc'))),
+    text('severity'),
+    text('status'),
+    text('title'),
+    owner.find((name) => name !== '-') ?? '-',
+    number('additionalData', 'alertsCount'),
+  ].map((cell) => printable(cell.replaceAll(/\s+/g, ' ')));
+}

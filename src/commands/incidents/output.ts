@@ -1,0 +1,134 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, statSync } from 'node:fs';
+import { type FileHandle, open, realpath, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { Writable } from 'node:stream';
+import type { TextOutput } from '../context.ts';
+import { printable } from '../outbox/text.ts';
+
+/** Where an export goes. Every method rejects with an OutputError. */
+export interface ExportOutput {
+  /** Resolves when more can be taken: who waits for it keeps one page in memory, however slow the reader is. */
+  write(text: string): Promise<void>;
+  /** It is complete. */
+  commit(): Promise<void>;
+  /** It will never be. Resolves with where the part that was written is kept; null where there is none. */
+  abandon(): Promise<string | null>;
+}
+
+export class OutputError extends Error {
+  override readonly name = 'OutputError';
+  readonly code: 'output_failed' | 'output_closed';
+
+  /** `output_closed`: the reader of stdout went away, which is its right. */
+  constructor(code: OutputError['code'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/**
+ * A file that is there whole or not at all: it is written beside its place, synced and renamed. What was written of one
+ * that failed is kept as `<file>.partial`. Only this user can read it, since incidents name people.
+ */
+export async function openFileOutput(file: string): Promise<ExportOutput> {
+  try {
+    // A rename would put a file in the place of a link, a pipe or a device.
+    const target = existsSync(file) ? await realpath(file) : path.resolve(file);
+    if (existsSync(target) && !statSync(target).isFile()) {
+      throw new OutputError('output_failed', `${file} is no file; leave --out away to write to stdout`);
+    }
+    const temporary = `${target}.${randomBytes(4).toString('hex')}.tmp`;
+    return new FileOutput(target, temporary, await open(temporary, 'wx', 0o600));
+  } catch (error) {
+    throw asOutputError(error, file);
+  }
+}
+
+class FileOutput implements ExportOutput {
+  readonly #target: string;
+  readonly #temporary: string;
+  readonly #handle: FileHandle;
+  #isEmpty = true;
+
+  constructor(target: string, temporary: string, handle: FileHandle) {
+    this.#target = target;
+    this.#temporary = temporary;
+    this.#handle = handle;
+  }
+
+  async write(text: string): Promise<void> {
+    if (text === '') return;
+    this.#isEmpty = false;
+    await this.#handle.appendFile(text).catch((error: unknown) => {
+      throw asOutputError(error, this.#target);
+    });
+  }
+
+  async commit(): Promise<void> {
+    try {
+      await this.#handle.sync();
+      await this.#handle.close();
+      await rename(this.#temporary, this.#target);
+      await syncFolder(this.#target);
+    } catch (error) {
+      throw asOutputError(error, this.#target);
+    }
+  }
+
+  async abandon(): Promise<string | null> {
+    try {
+      await this.#handle.close();
+      if (this.#isEmpty) {
+        await rm(this.#temporary, { force: true });
+        return null;
+      }
+      const partial = `${this.#target}.partial`;
+      await rename(this.#temporary, partial);
+      return partial;
+    } catch (error) {
+      throw asOutputError(error, this.#temporary);
+    }
+  }
+}
+
+/** A rename is only sure to be there after a power cut when its folder is synced. Windows cannot, and need not. */
+export async function syncFolder(file: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const folder = await open(path.dirname(file), 'r');
+  await folder.sync().finally(() => folder.close());
+}
+
+/** The stream behind stdout says when it has taken a text and when its reader is gone; a list in a test takes all. */
+export function openStreamOutput(stdout: TextOutput): ExportOutput {
+  const isTerminal = stdout.isTTY === true;
+  return {
+    write(text) {
+      // In a terminal a title could hold what steers it; in a file or a pipe every byte counts.
+      const shown = isTerminal ? printable(text.replaceAll('\r\n', '\n')) : text;
+      if (shown === '') return Promise.resolve();
+      return stdout instanceof Writable ? writeTo(stdout, shown) : Promise.resolve(void stdout.write(shown));
+    },
+    commit: () => Promise.resolve(),
+    abandon: () => Promise.resolve(null),
+  };
+}
+
+function writeTo(stream: Writable, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(text, (error) => {
+      if (error === null || error === undefined) resolve();
+      else reject(asOutputError(error, 'stdout'));
+    });
+  });
+}
+
+const closed = new Set(['EPIPE', 'ERR_STREAM_DESTROYED', 'ECONNRESET']);
+
+function asOutputError(error: unknown, where: string): OutputError {
+  if (error instanceof OutputError) return error;
+  const code = error instanceof Error && 'code' in error ? String(error.code) : null;
+  if (code !== null && closed.has(code)) return new OutputError('output_closed', `the reader of ${where} went away`);
+  const message = error instanceof Error ? error.message : String(error);
+  return new OutputError('output_failed', `${where} could not be written: ${message}`, { cause: error });
+}

@@ -1,0 +1,61 @@
+import type { Retry } from '../../azure/incidents.ts';
+import type { Clock } from '../../clock.ts';
+import { timeText } from '../../sentinel/incidents/lines.ts';
+import type { TextOutput } from '../context.ts';
+import { plural, printable } from '../outbox/text.ts';
+
+/** Between lines where no terminal shows one that changes. */
+const pauseMs = 10_000;
+
+/** Who waits for so long wants to know why. */
+export const longWaitMs = 5_000;
+
+export function waitingText({ reason, delayMs }: Retry): string {
+  return `waiting ${Math.ceil(delayMs / 1000)} s: ${printable(reason)}`;
+}
+
+/** How far an export is: one changing line on a terminal, else a line every ten seconds. Has no timers. */
+export class Progress {
+  readonly #output: TextOutput;
+  readonly #clock: Clock;
+  readonly #isQuiet: boolean;
+  #nextAt: number;
+  #hasLine = false;
+
+  constructor(output: TextOutput, clock: Clock, { quiet }: { readonly quiet: boolean }) {
+    this.#output = output;
+    this.#clock = clock;
+    this.#isQuiet = quiet;
+    this.#nextAt = clock.now() + pauseMs;
+  }
+
+  /** `createdAt`: of the last incident, as Azure writes it. */
+  update(count: number, createdAt: string | null): void {
+    this.#show(`${plural(count, 'incident')}, up to the one created ${timeText(createdAt)}`);
+  }
+
+  retry({ reason, delayMs }: Retry): void {
+    this.#show(waitingText({ reason, delayMs }), delayMs >= longWaitMs);
+  }
+
+  /** Ends the line of a terminal, so that what follows begins its own. */
+  end(): void {
+    if (this.#hasLine) this.#output.write('\r\u001b[K');
+    this.#hasLine = false;
+  }
+
+  /** `isUrgent`: not only every ten seconds. */
+  #show(text: string, isUrgent = false): void {
+    if (this.#isQuiet) return;
+    if (this.#output.isTTY === true) {
+      this.#output.write(`\r${text.slice(0, Math.max(20, (this.#output.columns ?? 80) - 1))}\u001b[K`);
+      this.#hasLine = true;
+      return;
+    }
+    const now = this.#clock.now();
+    // The clock may have been set back.
+    if (!isUrgent && now < this.#nextAt && this.#nextAt - now <= pauseMs) return;
+    this.#nextAt = now + pauseMs;
+    this.#output.write(`${text}\n`);
+  }
+}

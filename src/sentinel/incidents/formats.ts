@@ -1,0 +1,93 @@
+import { stringify } from 'csv-stringify/sync';
+import type { JsonObject } from '../../json.ts';
+import { columnsWith } from './columns.ts';
+import { guardCell } from './formula-guard.ts';
+import { type DetailedIncident, type DetailName, detailNames } from './incident.ts';
+
+export const formatNames = ['csv', 'json', 'ndjson'] as const;
+export type FormatName = (typeof formatNames)[number];
+
+/** Makes the text of an export, a part at a time: `head`, then `part` for each page, then `tail`. */
+export interface FormatWriter {
+  readonly head: string;
+  part(incidents: readonly DetailedIncident[]): string;
+  readonly tail: string;
+}
+
+export interface FormatOptions {
+  readonly format: FormatName;
+  readonly details: readonly DetailName[];
+  /** CSV only: begins with a byte order mark, from which Excel knows that it is UTF-8. */
+  readonly bom?: boolean;
+}
+
+export function createFormat({ format, details, bom = false }: FormatOptions): FormatWriter {
+  switch (format) {
+    case 'csv':
+      return createCsv(details, bom);
+    case 'json':
+      return createJson();
+    case 'ndjson':
+      return { head: '', part: (incidents) => incidents.map((one) => `${jsonOf(one)}\n`).join(''), tail: '' };
+  }
+}
+
+/** RFC 4180: CRLF, quotes where they are needed, those inside doubled. Numbers stand bare. */
+function createCsv(details: readonly DetailName[], bom: boolean): FormatWriter {
+  const columns = columnsWith(details);
+  const options = {
+    record_delimiter: 'windows',
+    // With a record delimiter of the caller's csv-stringify 6.9 takes this for false: RFC 4180 wants a lone LF quoted too.
+    quote_record_delimiter: true,
+    escape_formulas: true,
+    // csv-stringify's own guard does not know the line feed, nor blanks ahead of the sign.
+    cast: { string: guardCell },
+  } as const;
+  return {
+    head: `${bom ? '\uFEFF' : ''}${stringify([columns.map(({ name }) => name)], options)}`,
+    part: (incidents) =>
+      stringify(
+        incidents.map((incident) => columns.map(({ cell }) => cell(incident))),
+        options,
+      ),
+    tail: '',
+  };
+}
+
+function createJson(): FormatWriter {
+  let between = '\n';
+  return {
+    head: '[',
+    part(incidents) {
+      return incidents
+        .map((incident) => {
+          const text = `${between}${jsonOf(incident)}`;
+          between = ',\n';
+          return text;
+        })
+        .join('');
+    },
+    tail: '\n]\n',
+  };
+}
+
+/** Resource Manager's own object, with the details as members beside its own. */
+export function withDetails({ resource, details }: DetailedIncident): JsonObject {
+  const added = detailNames.flatMap((name) => (details[name] === undefined ? [] : [[name, details[name]] as const]));
+  return added.length === 0 ? resource : { ...resource, ...Object.fromEntries(added) };
+}
+
+function jsonOf(incident: DetailedIncident): string {
+  return safeJson(withDetails(incident));
+}
+
+/**
+ * One line of JSON in which the characters that steer a terminal stand escaped: those below U+0020 are by themselves, the
+ * others mean the same to any reader of JSON.
+ */
+export function safeJson(value: object, indent?: number): string {
+  return JSON.stringify(value, null, indent).replaceAll(
+    /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}

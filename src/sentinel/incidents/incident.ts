@@ -1,0 +1,60 @@
+import { isJsonArray, isJsonObject, isRawNumber, type JsonObject, type JsonValue } from '../../json.ts';
+
+/** An incident as Resource Manager gave it: `resource` is its own object, with all that it holds. */
+export interface Incident {
+  /** The GUID that Sentinel knows it by. The last part of the id is the same, whatever the case of the rest. */
+  readonly name: string;
+  readonly resource: JsonObject;
+}
+
+/** What `--with` adds. Null: the incident was deleted between the list and the question. */
+export interface IncidentDetails {
+  readonly comments?: readonly JsonObject[] | null;
+  readonly alerts?: readonly JsonObject[] | null;
+  readonly entities?: readonly JsonObject[] | null;
+}
+
+export type DetailName = keyof IncidentDetails;
+export const detailNames: readonly DetailName[] = ['comments', 'alerts', 'entities'];
+
+export interface DetailedIncident extends Incident {
+  readonly details: IncidentDetails;
+}
+
+/** Null when it is no incident: without a name, and without an id from which to take it. */
+export function readIncident(value: JsonValue): Incident | null {
+  if (!isJsonObject(value)) return null;
+  const name = textOf(value['name']) ?? textOf(value['id'])?.split('/').at(-1) ?? '';
+  return name === '' ? null : { name, resource: value };
+}
+
+/** The member behind a path such as `properties`, `owner`, `email`; null where any part of it is missing. */
+export function valueAt(resource: JsonObject, ...path: readonly string[]): JsonValue {
+  let value: JsonValue = resource;
+  for (const part of path) value = isJsonObject(value) ? (value[part] ?? null) : null;
+  return value;
+}
+
+/** A property of an incident, an alert, a comment or an entity. */
+export function property(resource: JsonObject, ...path: readonly string[]): JsonValue {
+  return valueAt(resource, 'properties', ...path);
+}
+
+/** Null for what is missing, empty or no text. */
+export function textOf(value: JsonValue | undefined): string | null {
+  return typeof value === 'string' && value !== '' ? value : null;
+}
+
+/** Null for what is no number. A number that a double cannot hold keeps its digits as text. */
+export function numberOf(value: JsonValue | undefined): number | string | null {
+  if (typeof value === 'number') return value;
+  return isRawNumber(value) ? value.rawJSON : null;
+}
+
+export function textsOf(value: JsonValue | undefined): readonly string[] {
+  return isJsonArray(value) ? value.flatMap((item) => textOf(item) ?? []) : [];
+}
+
+export function objectsOf(value: JsonValue | undefined): readonly JsonObject[] {
+  return isJsonArray(value) ? value.filter(isJsonObject) : [];
+}

@@ -1,0 +1,53 @@
+import type { JsonObject } from '../../json.ts';
+import { property, textOf } from './incident.ts';
+import { plainText } from './plain-text.ts';
+
+/** One comment, alert or entity in a line of text, for a cell and for a terminal. None of them ends with a line break. */
+
+export function commentLine(comment: JsonObject): string {
+  return `${timeText(textOf(property(comment, 'createdTimeUtc')))} ${commentAuthor(comment)}: ${oneLine(commentText(comment))}`;
+}
+
+export function commentAuthor(comment: JsonObject): string {
+  const author = (member: string) => textOf(property(comment, 'author', member));
+  return author('name') ?? author('userPrincipalName') ?? author('email') ?? author('objectId') ?? '(unknown)';
+}
+
+/** The portal writes comments as HTML. */
+export function commentText(comment: JsonObject): string {
+  return plainText(textOf(property(comment, 'message')) ?? '');
+}
+
+export function alertLine(alert: JsonObject): string {
+  const time = textOf(property(alert, 'timeGenerated')) ?? textOf(property(alert, 'startTimeUtc'));
+  const name = textOf(property(alert, 'alertDisplayName')) ?? textOf(property(alert, 'friendlyName')) ?? '(no name)';
+  const product = textOf(property(alert, 'productName'));
+  const severity = textOf(property(alert, 'severity')) ?? '-';
+  return `${timeText(time)} ${severity} ${oneLine(name)}${product === null ? '' : ` (${product})`}`;
+}
+
+/** Members that name an entity, the most telling first: not every kind has a friendlyName. */
+const naming = ['friendlyName', 'address', 'url', 'domainName', 'hostName', 'accountName', 'appName', 'fileName'];
+
+export function entityLine(entity: JsonObject): string {
+  const kind = textOf(entity['kind']) ?? 'Entity';
+  const name = naming.map((member) => textOf(property(entity, member))).find((found) => found !== null);
+  const account = kind === 'Account' ? accountOf(entity) : null;
+  return `${kind}: ${oneLine(account ?? name ?? textOf(entity['name']) ?? '(no name)')}`;
+}
+
+/** `zoe@example.com` of a name and its suffix, which Sentinel keeps apart. */
+function accountOf(entity: JsonObject): string | null {
+  const name = textOf(property(entity, 'accountName'));
+  const suffix = textOf(property(entity, 'upnSuffix'));
+  return name === null || suffix === null || name.includes('@') ? null : `${name}@${suffix}`;
+}
+
+/** Azure's times have up to seven decimals; to the second is enough to be read. Others stay as they are. */
+export function timeText(time: string | null): string {
+  return time === null ? '-' : time.replace(/^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z$/, '$1Z');
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/\s+/g, ' ').trim();
+}
