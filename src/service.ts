@@ -8,7 +8,9 @@ import type { Clock } from './clock.ts';
 import type { Config } from './config/config.ts';
 import { combineObservers } from './delivery/combine-observers.ts';
 import { createDelivery, type Delivery } from './delivery/delivery.ts';
+import type { Ingestion } from './delivery/ingestion.ts';
 import { logObserver } from './delivery/log-observer.ts';
+import { createConfiguredHeartbeat } from './heartbeat/configured.ts';
 import { createAdminServer } from './http/admin/server.ts';
 import type { Listener } from './http/listener.ts';
 import { createServer } from './http/server.ts';
@@ -67,7 +69,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     log,
     onEvent: metrics.onTokenEvent,
   });
-  const delivery = createServiceDelivery(options, outbox, tokens, metrics);
+  const { endpoint, ruleId } = config.ingestion;
+  const ingestion = createIngestion({ endpoint, ruleId, cloud: config.cloud, tokens, clock });
+  const delivery = createServiceDelivery(options, outbox, ingestion, metrics);
+  const heartbeat = createConfiguredHeartbeat({ ...options, outbox, ingestion, metrics });
   metrics.watch({
     stats: () => outbox.stats(),
     holds: delivery.holds,
@@ -81,6 +86,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     version: options.version,
     clock,
     log,
+    kinds: kinds.map(({ name }) => name),
     receive: createReceiver({
       outbox,
       kinds,
@@ -96,6 +102,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       lastDeliveryAt: delivery.lastDeliveryAt,
       tokenExpiresAt: () => tokens.expiresAt,
       damagedFile: () => outbox.damagedFile,
+      heartbeat: () => heartbeat?.status() ?? null,
       started: () => state === 'started',
       draining: () => state === 'draining',
     },
@@ -114,8 +121,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     throw error;
   }
   delivery.start();
+  heartbeat?.start();
   const stopPruning = keepPruning({ outbox, dedupDays: config.outbox.dedupDays, clock });
   state = 'started';
+  // Their schemas are compiled at first use: better now, one a turn, than while a webhook waits.
+  for (const kind of kinds) setImmediate(() => kind.validate(null));
   return {
     port,
     adminPort,
@@ -125,7 +135,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       const limitMs = Math.max(0, config.shutdownTimeoutMs - CLOSE_RESERVE_MS);
       const abort = new AbortController();
       const cancelAbort = clock.setTimer(limitMs, () => abort.abort());
-      await Promise.all([server.stop(limitMs), adminServer.stop(limitMs), delivery.stop(abort.signal)]);
+      await Promise.all([
+        server.stop(limitMs),
+        adminServer.stop(limitMs),
+        delivery.stop(abort.signal),
+        heartbeat?.stop(),
+      ]);
       cancelAbort();
       await outbox.close();
       tokens.close();
@@ -155,7 +170,7 @@ async function startAdmin(admin: Listener, config: Config, log: Logger): Promise
 function createServiceDelivery(
   { config, clock, log }: ServiceOptions,
   outbox: Outbox,
-  tokens: ReturnType<typeof createTokenCache>,
+  ingestion: Ingestion,
   metrics: Metrics,
 ): Delivery {
   const { endpoint, ruleId, streams } = config.ingestion;
@@ -163,7 +178,7 @@ function createServiceDelivery(
     kinds,
     streams,
     outbox,
-    ingestion: createIngestion({ endpoint, ruleId, cloud: config.cloud, tokens, clock }),
+    ingestion,
     explain: (result, kind) =>
       explainUpload(result, {
         stream: streams[kind.name] ?? kind.defaultStream,

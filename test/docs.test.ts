@@ -3,12 +3,11 @@ import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { unrolledTemplate } from '../src/apono/body-template.ts';
 import { runCli } from '../src/commands/cli.ts';
 import { renderVariablesTable } from '../src/config/document.ts';
 import { variableNames } from '../src/config/variables.ts';
 import { adminCodes, type ProblemCodeInfo, problemCodes, quarantineCodes } from '../src/http/problem-codes.ts';
-import { requestTable } from '../src/kinds/request/table.ts';
+import { kinds } from '../src/kinds/registry.ts';
 import { renderMetrics, renderProcessMetrics } from '../src/telemetry/metrics-document.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -21,7 +20,12 @@ const answered: Codes = { ...problemCodes, ...quarantineCodes };
 /** What is made from the code, by file and name of its `<!-- generated: name -->`. */
 const generated: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'README.md': { variables: renderVariablesTable() },
-  'docs/apono.md': { template: `\`\`\`handlebars\n${unrolledTemplate()}\`\`\`\n` },
+  'docs/apono.md': Object.fromEntries(
+    kinds.map(({ name, bodyTemplate }) => [
+      name === 'request' ? 'template' : `template-${name}`,
+      `\`\`\`handlebars\n${bodyTemplate.plain.text()}\`\`\`\n`,
+    ]),
+  ),
   'docs/metrics.md': { metrics: renderMetrics(), process: renderProcessMetrics() },
   'docs/errors.md': {
     answers: codesTable(problemCodes),
@@ -81,7 +85,10 @@ describe('what is generated', () => {
 
 describe('docs/errors.md', () => {
   it('has the quarantine codes that the receiver uses', () => {
-    const used = found(sources('src/apono/understand.ts'), /(?:refuse\(\s*|\bcode: )'([a-z_]+)'/g);
+    const used = found(
+      sources('src/apono/understand.ts', 'src/kinds/recognize.ts'),
+      /(?:refuse\(\s*|\bcode: )'([a-z_]+)'/g,
+    );
     assert.deepEqual(documentedCodes('Bodies in quarantine'), used);
   });
 
@@ -151,16 +158,33 @@ describe('the Markdown files', () => {
     }
   });
 
-  it('count the columns of the table rightly', () => {
+  it('count the columns of the tables rightly, of every kind in README.md', () => {
+    const counts = new Map(kinds.map(({ table }) => [table.name, table.columns.length]));
     for (const file of ['README.md', 'CHANGELOG.md']) {
-      assert.deepEqual(found(read(file), /(\d+) columns/g), [String(requestTable.columns.length)], file);
+      const text = read(file);
+      const named = [...text.matchAll(/`(\w+_CL)`[^`\d]*(\d+) columns/g)].map(([, name, count]) => [
+        name,
+        Number(count),
+      ]);
+      for (const [name = '', count] of named) assert.equal(count, counts.get(String(name)), `${file}: ${name}`);
+      assert.equal(named.length, [...text.matchAll(/\d+ columns/g)].length, `${file} counts columns of what table?`);
+      const missing = [...counts.keys()].filter((name) => !named.some(([other]) => other === name));
+      assert.deepEqual(missing, [], file);
+    }
+  });
+
+  it('have a section in docs/apono.md for the webhook of every kind, with its URL and its table', () => {
+    const text = read('docs/apono.md');
+    for (const { bodyTemplate, table } of kinds) {
+      assert.ok(text.includes(`https://<host>${bodyTemplate.path}\``), bodyTemplate.path);
+      assert.match(text, new RegExp(`\\n${table.name}\\n\\| where`));
     }
   });
 
   it('name npm scripts that there are', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Readonly<Record<string, string>> };
     for (const file of documents) {
-      for (const [, script = ''] of read(file).matchAll(/npm run (?:--silent )?([a-z]+)/g)) {
+      for (const [, script = ''] of read(file).matchAll(/npm run (?:--silent )?([a-z:]+)/g)) {
         assert.ok(Object.hasOwn(scripts, script), `${file}: npm run ${script}`);
       }
     }
@@ -175,7 +199,7 @@ describe('the Markdown files', () => {
 function brokenLinks(file: string): string[] {
   return [...read(file).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)]
     .filter(([, target = '', anchor]) => {
-      const to = target === '' ? file : path.posix.join(path.posix.dirname(file), target);
+      const to = target === '' ? file : path.posix.join(path.posix.dirname(file), decodeURIComponent(target));
       if (!existsSync(path.join(root, to))) return true;
       return anchor !== undefined && !anchorsOf(read(to)).includes(anchor);
     })

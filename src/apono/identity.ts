@@ -11,9 +11,12 @@ export function eventId(kind: string, value: JsonValue): string {
   return `v1${digest(`${kind}\n${canonicalJson(value)}`)}`;
 }
 
-/** The same for a body that could not be understood, over its bytes. */
-export function quarantineId(bytes: Uint8Array): string {
-  return `q1${createHash('sha256').update(bytes).digest('hex')}`;
+/** The same for a body that could not be understood: over its bytes, and the kind that its path named, if any. */
+export function quarantineId(bytes: Uint8Array, kind: string | null): string {
+  const hash = createHash('sha256').update(bytes);
+  // No body that somebody keeps ends like this, so that the ids of bodies without a kind stay what they were.
+  if (kind !== null) hash.update(`\0${kind}`);
+  return `q1${hash.digest('hex')}`;
 }
 
 /** SHA-256 in hex of any JSON value's canonical form. */

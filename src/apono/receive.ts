@@ -30,9 +30,10 @@ export function createReceiver(options: ReceiverOptions): Receive {
 async function quarantine(body: ReceivedBody, receivedAt: number, refusal: Refusal, outbox: Outbox): Promise<Received> {
   const { code, detail, errors } = refusal;
   const reason = errors.map(({ path, message }) => `${path || 'body'} ${message}`).join('; ') || detail;
-  const id = quarantineId(body.bytes);
+  const { bytes, feed, kind } = body;
+  const id = quarantineId(bytes, kind);
   const put = await outbox.put([
-    { type: 'quarantine', quarantineId: id, body: body.bytes, receivedAt, feed: body.feed, code, reason },
+    { type: 'quarantine', quarantineId: id, body: bytes, receivedAt, feed, kind, code, reason },
   ]);
   if (put.outcome !== 'stored') return { outcome: put.outcome };
   return refusal.type === 'not_json'

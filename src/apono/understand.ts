@@ -4,9 +4,10 @@ import type { QuarantineCode } from '../http/problem-codes.ts';
 import type { ReceivedBody } from '../http/receiver.ts';
 import { isJsonObject, type JsonValue } from '../json.ts';
 import type { Problem, RowPlan, WebhookKind } from '../kinds/kind.ts';
+import { recognize } from '../kinds/recognize.ts';
 import type { EventEntry, EventMeta } from '../outbox/port.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { type EventAction, eventAction } from './event-action.ts';
+import type { EventAction } from './event-action.ts';
 import { eventId } from './identity.ts';
 import { MAX_DEPTH, readBody } from './read.ts';
 import { isRecipeRow } from './recipe-row.ts';
@@ -56,24 +57,31 @@ export async function understand(
     case 'too_deep':
       return refuse('nested_too_deep', [{ path: '', message: `is nested deeper than ${MAX_DEPTH} levels` }]);
     case 'read':
-      return understandEvents(read.value, read.plain, { receivedAt, bodyForm: read.form, feed: body.feed }, options);
+      return understandEvents(
+        { value: read.value, plain: read.plain, kind: body.kind },
+        { receivedAt, bodyForm: read.form, feed: body.feed },
+        options,
+      );
   }
 }
 
+/** What was read, exact and as `JSON.parse` makes it, and the kind that the path of the URL named. */
+interface Given {
+  readonly value: JsonValue;
+  readonly plain: unknown;
+  readonly kind: string | null;
+}
+
 /** All events of the body or none: the first one that is refused refuses the whole. */
-async function understandEvents(
-  value: JsonValue,
-  plain: unknown,
-  meta: EventMeta,
-  options: UnderstandOptions,
-): Promise<Understood> {
-  if (!Array.isArray(value)) return understandEvent(value, plain, meta, options);
+async function understandEvents(given: Given, meta: EventMeta, options: UnderstandOptions): Promise<Understood> {
+  const { value, plain, kind } = given;
+  if (!Array.isArray(value)) return understandEvent(given, meta, options);
   if (value.length === 0) return refuse('no_event', [{ path: '', message: 'is an empty list' }]);
   const plainEvents = plain as readonly unknown[];
   const entries: UnderstoodEvent[] = [];
   let turnEndsAt = performance.now() + MAX_TURN_MS;
   for (const [index, element] of value.entries()) {
-    const understood = understandEvent(element, plainEvents[index], meta, options);
+    const understood = understandEvent({ value: element, plain: plainEvents[index], kind }, meta, options);
     if ('refusal' in understood) return { refusal: withPrefix(understood.refusal, `/${index}`) };
     entries.push(...understood.entries);
     if (performance.now() < turnEndsAt) continue;
@@ -83,17 +91,15 @@ async function understandEvents(
   return { entries };
 }
 
-function understandEvent(value: JsonValue, plain: unknown, meta: EventMeta, options: UnderstandOptions): Understood {
+function understandEvent(
+  { value, plain, kind: fixed }: Given,
+  meta: EventMeta,
+  options: UnderstandOptions,
+): Understood {
   if (!isJsonObject(value)) return refuse('schema_mismatch', [{ path: '', message: 'must be an event object' }]);
-  const mismatches = options.kinds.map((kind) => ({ kind, reason: kind.mismatch(value) }));
-  const kind = mismatches.find((candidate) => candidate.reason === null)?.kind;
-  if (kind === undefined) {
-    const errors = mismatches.map(({ kind: { name }, reason }) => ({
-      path: '',
-      message: `is no ${name} event: ${reason}`,
-    }));
-    return refuse('unknown_kind', errors);
-  }
+  const recognized = recognize(value, options.kinds, fixed);
+  if (!('kind' in recognized)) return refuse(recognized.code, recognized.problems);
+  const { kind } = recognized;
   const problems = kind.validate(plain);
   if (problems.length > 0) return refuse('schema_mismatch', problems);
   if (options.streams[kind.name] == null) {
@@ -132,15 +138,15 @@ function entryOf(value: JsonValue & object, kind: WebhookKind, meta: EventMeta, 
   // Claims are bounded by this, and a body full of unknown fields is larger than its rows.
   const claimBytes = Math.max(mappedBytes, Buffer.byteLength(body));
   const { rowCount } = plan;
-  const action = actionOf(value);
+  const action = actionOf(value, kind);
   return {
     entries: [{ type: 'event', eventId: id, kind: kind.name, action, body, meta, rowCount, mappedBytes: claimBytes }],
   };
 }
 
-function actionOf(value: JsonValue & object): EventAction {
+function actionOf(value: JsonValue & object, kind: WebhookKind): EventAction {
   const type = isJsonObject(value) ? value['event_type'] : null;
-  return typeof type === 'string' ? eventAction(type) : 'Other';
+  return typeof type === 'string' ? (kind.actionOf?.(type) ?? 'Other') : 'Other';
 }
 
 function refuse(code: QuarantineCode, errors: readonly Problem[]): { readonly refusal: Refusal } {

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { type CommandContext, exitCodes } from './context.ts';
+import { addIncidentsCommands } from './incidents/register.ts';
 import { addOutboxCommands } from './outbox/register.ts';
 
 /**
@@ -33,6 +34,7 @@ function createProgram(context: CommandContext, done: (exitCode: number) => void
   addServiceCommands(program, context, done);
   addToolCommands(program, context, done);
   addOutboxCommands(program, context, done);
+  addIncidentsCommands(program, context, done);
   return program;
 }
 
@@ -65,16 +67,18 @@ function addToolCommands(program: Command, context: CommandContext, done: (exitC
     .command('send-test')
     .description('send one test event to the webhook')
     .option('--url <url>', 'the webhook, when it is not that of HOST and PORT on this machine')
+    .option('--kind <kind>', "which of Apono's webhooks; a wrong name lists them", 'request')
     .option('--json', 'print JSON')
-    .action(async (options: { url?: string; json?: boolean }) =>
+    .action(async (options: { url?: string; kind?: string; json?: boolean }) =>
       done(await (await import('./send-test.ts')).sendTest(context, options)),
     );
   program
     .command('template')
     .description('print the body template to paste into Apono (stdout) and what else to enter there (stderr)')
+    .option('--kind <kind>', "which of Apono's webhooks; a wrong name lists them", 'request')
     .option('--each', 'with {{#each}}, which carries everything if Apono offers it')
     .option('--json', 'print JSON')
-    .action(async (options: { each?: boolean; json?: boolean }) =>
+    .action(async (options: { kind?: string; each?: boolean; json?: boolean }) =>
       done((await import('./template.ts')).template(context, options)),
     );
 }

@@ -5,7 +5,7 @@ export interface DemoEvent {
   readonly rows: number;
 }
 
-/** Bodies as Apono sends them, of now: its documented event, one with every field, and what two templates render. */
+/** Bodies as Apono sends them, of now: its documented event, one with every field, what two templates render, and one of each other webhook. */
 export function demoEvents(nowMs: number): readonly DemoEvent[] {
   const seconds = (nowMs / 1000).toFixed(6);
   return [
@@ -13,6 +13,9 @@ export function demoEvents(nowMs: number): readonly DemoEvent[] {
     { title: 'a grant of two resources in two integrations, as JSON', body: grantedEvent(seconds), rows: 3 },
     { title: 'a row of Apono’s own Sentinel recipe', body: recipeRow(seconds), rows: 1 },
     { title: 'a body template with a line break and a backslash in the text', body: templateBody(seconds), rows: 1 },
+    { title: 'an event of the audit log: somebody changed an access flow', body: auditEvent(seconds), rows: 1 },
+    { title: 'an anomaly with the request that it is about', body: anomalyEvent(seconds), rows: 1 },
+    { title: 'an integration in trouble, with two issues', body: integrationEvent(seconds), rows: 2 },
   ];
 }
 
@@ -106,6 +109,53 @@ second line, as CORP\\bob",
     ] } ]
   }
 }`;
+}
+
+function auditEvent(seconds: string): string {
+  const flow = { id: 'flow-77', name: 'DBA on-call (break glass)', active: true, revoke_after_in_sec: 14400 };
+  return json(seconds, 'AccessFlowUpdated', {
+    timestamp: Number(seconds),
+    action: 'edit',
+    actor_id: 'ana@example.com',
+    actor_name: 'Ana Pires',
+    actor_type: 'user',
+    source: 'Terraform',
+    target_id: flow.id,
+    target_type: 'access flow',
+    target_name: flow.name,
+    metadata: {},
+    current_target_object: { ...flow, approver_policy: null },
+    // As JSON text, which is how some templates carry an object.
+    previous_target_object: JSON.stringify({ ...flow, approver_policy: { condition_groups: ['manager'] } }),
+  });
+}
+
+function anomalyEvent(seconds: string): string {
+  return json(seconds, 'RequestAnomalyDetected', {
+    id: 'an-12',
+    type: 'ApprovedAfterRejection',
+    severity: 'High',
+    title: 'Approved after it was rejected',
+    request: {
+      id: '7c9d',
+      friendly_id: 'AR-8842',
+      requester: { id: 'b0b', name: 'Bob', email: 'bob@example.com' },
+      access_flow: { id: 'flow-77', name: 'DBA on-call (break glass)' },
+    },
+  });
+}
+
+function integrationEvent(seconds: string): string {
+  return json(seconds, 'IntegrationStatusChanged', {
+    id: 'int-pg',
+    name: 'orders-prod',
+    type: 'postgresql',
+    status: 'Error',
+    issues: [
+      { status: 'Error', message: 'Password of "apono" expired' },
+      { status: 'Warning', message: 'Schema billing was not found' },
+    ],
+  });
 }
 
 /** With event_time as Apono writes it: seconds and nine decimals, as a number. */

@@ -1,6 +1,6 @@
 import { type Emulator, startEmulator } from '../emulator/emulator.ts';
+import { heartbeatDefaultStream, heartbeatTable } from '../heartbeat/table.ts';
 import { kinds } from '../kinds/registry.ts';
-import type { Row } from '../sentinel/row.ts';
 import { type CommandContext, exitCodes, type TextOutput } from './context.ts';
 import { demoEvents } from './demo-events.ts';
 import { type DemoService, startDemoService } from './demo-service.ts';
@@ -12,6 +12,7 @@ const DEMO_SECRET = 'demo-secret-of-no-value';
 const ARRIVAL_LIMIT_MS = 30_000;
 const SEND_LIMIT_MS = 10_000;
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
+/** Those whose rows are shown. */
 const STREAMS = Object.fromEntries(kinds.map((kind) => [kind.defaultStream, kind.table.columns]));
 
 export interface DemoOptions {
@@ -21,7 +22,9 @@ export interface DemoOptions {
 
 /** The whole way without Azure and without configuration: emulator, real service, Apono's sample events, their rows. */
 export async function demo(context: CommandContext, options: DemoOptions): Promise<number> {
-  const emulator = await startEmulator({ streams: STREAMS });
+  // The rule has the stream of the heartbeat too, but the service sends none: its rows are none of Apono's events.
+  const streams = { ...STREAMS, [heartbeatDefaultStream]: heartbeatTable.columns };
+  const emulator = await startEmulator({ streams });
   try {
     const service = await startDemoService(context, emulator, DEMO_SECRET);
     try {
@@ -48,11 +51,12 @@ async function run(
   const interrupted = Promise.withResolvers<'interrupted'>();
   context.onSignal(() => interrupted.resolve('interrupted'));
   const expected = await sendSamples(stdout, service);
-  await emulator.waitFor(() => allRows(emulator).length >= expected, ARRIVAL_LIMIT_MS);
-  printRows(stdout, `${expected} rows arrived at the emulated Azure:`, allRows(emulator));
+  await emulator.waitFor(() => rowCount(emulator) >= expected, ARRIVAL_LIMIT_MS);
+  stdout.write(`\n${expected} rows arrived at the emulated Azure:\n`);
+  const shown = printNew(stdout, emulator, {});
   if (options.once) return exitCodes.done;
   printNextSteps(stdout, service);
-  const following = followRows(stdout, emulator, expected);
+  const following = followRows(stdout, emulator, shown);
   const ended = await Promise.race([interrupted.promise, service.exited, following]);
   if (ended === 'interrupted') return exitCodes.done;
   context.stderr.write('the service ended by itself\n');
@@ -79,26 +83,51 @@ async function sendSamples(stdout: TextOutput, service: DemoService): Promise<nu
 }
 
 function shortAnswer(body: string): string {
-  const { status, event_id: eventId, rows, duplicate } = JSON.parse(body) as Record<string, unknown>;
-  return JSON.stringify({ status, event_id: `${String(eventId).slice(0, 12)}…`, rows, duplicate });
+  const { status, event_id: eventId, kind, rows, duplicate } = JSON.parse(body) as Record<string, unknown>;
+  return JSON.stringify({ status, event_id: `${String(eventId).slice(0, 12)}…`, kind, rows, duplicate });
 }
 
-function allRows(emulator: Emulator): readonly Row[] {
-  return Object.keys(STREAMS).flatMap((stream) => emulator.rows(stream));
+function rowCount(emulator: Emulator): number {
+  return Object.keys(STREAMS).reduce((sum, stream) => sum + emulator.rowCount(stream), 0);
 }
 
-function printRows(stdout: TextOutput, title: string, rows: readonly Row[]): void {
-  const columns = [
-    'event_time',
-    'event_action',
-    'requester_email',
-    'resource_name',
-    'permission',
-    'justification',
-    'body_form',
-  ];
-  const cells = rows.map((row) => columns.map((column) => cell(row[column])));
-  stdout.write(`\n${title}\n\n${renderTable(columns, cells)}\n`);
+/** What of a table is shown, as far as it has it: who did what to what, in the order in which one asks. */
+const COLUMNS = [
+  'event_time',
+  'event_action',
+  'action',
+  'anomaly_type',
+  'severity',
+  'actor_id',
+  'requester_email',
+  'target_type',
+  'target_name',
+  'changed_fields',
+  'integration_name',
+  'integration_status',
+  'issue_status',
+  'issue_message',
+  'summary',
+  'resource_name',
+  'permission',
+  'justification',
+  'body_form',
+];
+
+/** How many rows of each stream have been shown. */
+type Shown = Readonly<Record<string, number>>;
+
+function printNew(stdout: TextOutput, emulator: Emulator, before: Shown): Shown {
+  const shown: Record<string, number> = {};
+  for (const { defaultStream, table } of kinds) {
+    const rows = emulator.rows(defaultStream);
+    shown[defaultStream] = rows.length;
+    const unseen = rows.slice(before[defaultStream] ?? 0);
+    const columns = COLUMNS.filter((column) => table.columns.some(({ name }) => name === column));
+    const cells = unseen.map((row) => columns.map((column) => cell(row[column])));
+    if (unseen.length > 0) stdout.write(`\n${table.name}\n\n${renderTable(columns, cells)}\n`);
+  }
+  return shown;
 }
 
 function cell(value: unknown): string {
@@ -126,9 +155,9 @@ New rows are shown here as they arrive. Ctrl-C ends the demo.
 }
 
 /** Prints what arrives, for ever. */
-async function followRows(stdout: TextOutput, emulator: Emulator, shown: number): Promise<never> {
-  for (let seen = shown; ; seen = allRows(emulator).length) {
-    await emulator.waitFor(() => allRows(emulator).length > seen, LONGEST_WAIT_MS);
-    printRows(stdout, 'arrived:', allRows(emulator).slice(seen));
+async function followRows(stdout: TextOutput, emulator: Emulator, before: Shown): Promise<never> {
+  for (let shown = before; ; shown = printNew(stdout, emulator, shown)) {
+    const seen = Object.values(shown).reduce((sum, count) => sum + count, 0);
+    await emulator.waitFor(() => rowCount(emulator) > seen, LONGEST_WAIT_MS);
   }
 }

@@ -3,13 +3,15 @@ import { explainUpload } from '../azure/fixes.ts';
 import type { Lookup, ResourceManager } from '../azure/resource-manager.ts';
 import type { Config } from '../config/config.ts';
 import type { Ingestion } from '../delivery/ingestion.ts';
+import { heartbeatStreamVariable, heartbeatTable } from '../heartbeat/table.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
+import type { TableSchema } from '../sentinel/table.ts';
 
 /** One result of `check --live`. Holds no secret. */
 export interface Finding {
   /** `error`: events would not arrive as they should. `warning`: they may not. `note`: something was not checked. */
   readonly level: 'well' | 'note' | 'warning' | 'error';
-  /** `stream <name> (<kind>)`, `columns of <name>` or `columns`. */
+  /** `stream <name> (<kind, or heartbeat>)`, `columns of <name>` or `columns`. */
   readonly subject: string;
   readonly message: string;
   /** What a person has to do; empty when nothing has to be done. */
@@ -26,36 +28,55 @@ export interface LiveCheck {
 type Rule = Extract<Awaited<ReturnType<ResourceManager['getDataCollectionRule']>>, { type: 'found' }>['value'];
 
 interface ActiveStream {
-  readonly kind: WebhookKind;
+  /** Of the kind, or `heartbeat`. */
+  readonly name: string;
   readonly stream: string;
+  readonly streamVariable: string;
+  readonly table: TableSchema;
+  /** That the rule does not have it costs nothing until such an event comes. */
+  readonly isOptional: boolean;
 }
 
 /** Posts an empty list to every stream, which stores nothing, and compares columns where the rule can be read. */
 export async function checkLive(check: LiveCheck): Promise<Finding[]> {
-  const active = check.kinds.flatMap((kind): ActiveStream[] => {
-    const stream = check.config.ingestion.streams[kind.name] ?? null;
-    return stream === null ? [] : [{ kind, stream }];
-  });
+  const active = [...streamsOfKinds(check), ...heartbeatStream(check.config)];
   const findings: Finding[] = [];
   for (const one of active) findings.push(await checkStream(check, one));
   const declared = active.filter((_, index) => findings[index]?.level !== 'warning');
   return [...findings, ...(await checkColumns(check, declared))];
 }
 
-async function checkStream({ config, ingestion }: LiveCheck, { kind, stream }: ActiveStream): Promise<Finding> {
+function streamsOfKinds({ config, kinds }: LiveCheck): ActiveStream[] {
+  const { streams, explicitStreams } = config.ingestion;
+  return kinds.flatMap(({ name, streamVariable, table }) => {
+    const stream = streams[name] ?? null;
+    // A table of a feed that nobody uses is missing in many a deployment.
+    const isOptional = name !== 'request' && !explicitStreams.includes(name);
+    return stream === null ? [] : [{ name, stream, streamVariable, table, isOptional }];
+  });
+}
+
+/** None where nothing would be sent to it, unless somebody named it. */
+function heartbeatStream({ heartbeat }: Config): ActiveStream[] {
+  if (heartbeat === null || (heartbeat.intervalMs === 0 && heartbeat.isDefaultStream)) return [];
+  const { stream } = heartbeat;
+  const streamVariable = heartbeatStreamVariable;
+  return [{ name: 'heartbeat', stream, streamVariable, table: heartbeatTable, isOptional: false }];
+}
+
+async function checkStream({ config, ingestion }: LiveCheck, active: ActiveStream): Promise<Finding> {
+  const { name, stream, streamVariable, isOptional } = active;
   const result = await ingestion.upload(stream, []);
-  const subject = `stream ${stream} (${kind.name})`;
+  const subject = `stream ${stream} (${name})`;
   if (result.type === 'answered' && result.status >= 200 && result.status < 300) {
     const message = `well: Azure took an empty list (${result.status}), so token, role, rule and stream are right`;
     return { level: 'well', subject, message, fix: '' };
   }
-  const { endpoint, ruleId, explicitStreams } = config.ingestion;
-  const context = { stream, streamVariable: kind.streamVariable, ruleId, endpoint, credential: config.credential };
+  const { endpoint, ruleId } = config.ingestion;
+  const context = { stream, streamVariable, ruleId, endpoint, credential: config.credential };
   const { reason, fix } = explainUpload(result, context);
-  // A table of a feed that nobody uses is missing in many a deployment, and costs nothing until such an event comes.
-  const optional = kind.name !== 'request' && !explicitStreams.includes(kind.name);
   const missing = result.type === 'answered' && result.status === 400 && result.code === 'InvalidStream';
-  return { level: optional && missing ? 'warning' : 'error', subject, message: reason, fix };
+  return { level: isOptional && missing ? 'warning' : 'error', subject, message: reason, fix };
 }
 
 async function checkColumns(check: LiveCheck, active: readonly ActiveStream[]): Promise<Finding[]> {
@@ -81,27 +102,27 @@ async function checkColumns(check: LiveCheck, active: readonly ActiveStream[]): 
 async function compareStream(
   resourceManager: ResourceManager,
   rule: Rule,
-  { kind, stream }: ActiveStream,
+  { stream, table: schema }: ActiveStream,
 ): Promise<Finding[]> {
   const subject = `columns of ${stream}`;
   const targets = targetTables(rule, stream);
-  const target = targets.find(({ table }) => table === kind.table.name) ?? targets[0];
+  const target = targets.find(({ table }) => table === schema.name) ?? targets[0];
   const lookup = target && (await resourceManager.getTable(target.workspaceResourceId, target.table));
   const table = lookup?.type === 'found' ? lookup.value : null;
   const unread =
     lookup === undefined || lookup.type === 'found'
       ? []
       : [notRead(lookup, `the table ${target?.table}`, '"Log Analytics Reader" on the workspace')];
-  const problems = compareRule({ rule, stream, schema: kind.table, table }).map(
-    ({ severity, message }): Finding => ({ level: severity, subject, message, fix: columnsFix(kind) }),
+  const problems = compareRule({ rule, stream, schema, table }).map(
+    ({ severity, message }): Finding => ({ level: severity, subject, message, fix: columnsFix(schema) }),
   );
   if (problems.length > 0 || unread.length > 0) return [...problems, ...unread];
-  const message = `well: all ${kind.table.columns.length} columns pass through the rule into the table`;
+  const message = `well: all ${schema.columns.length} columns pass through the rule into the table`;
   return [{ level: 'well', subject, message, fix: '' }];
 }
 
-function columnsFix({ table }: WebhookKind): string {
-  return `Bring stream declaration, transformation and table in line with the columns of ${table.name} (schemas/tables/${table.name}.json).`;
+function columnsFix({ name }: TableSchema): string {
+  return `Bring stream declaration, transformation and table in line with the columns of ${name} (schemas/tables/${name}.json).`;
 }
 
 /** Only a rule or table that is not there is an error: reading them needs roles that delivering does not. */

@@ -1,16 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { systemClock } from '../clock.ts';
 import { readVariables } from '../config/read.ts';
+import { kindNamed } from '../kinds/registry.ts';
 import { reportProblems } from './configuration.ts';
 import { type CommandContext, exitCodes } from './context.ts';
 import { sendHttp } from './http-request.ts';
 import { findLocalService } from './local-service.ts';
-import { createTestEvent } from './test-event.ts';
+import { unknownKind } from './template.ts';
 
 export interface SendTestOptions {
   /** Where to send it; without it to the service on HOST and PORT of this machine. */
   readonly url?: string;
   readonly json?: boolean;
+  /** Name of the webhook kind; default request. */
+  readonly kind?: string;
 }
 
 const timeLimitMs = 10_000;
@@ -21,19 +24,21 @@ interface Shown {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** Sends one event that looks like a real request to the webhook, with the configured secret, and prints the answer. */
+/** Sends one event that looks like a real one of its kind to the webhook, with the configured secret, and prints the answer. */
 export async function sendTest(context: CommandContext, options: SendTestOptions): Promise<number> {
   const { values, problems } = readVariables(context.env, ['APONO_WEBHOOK_SECRET']);
   const target = findTarget(context, options.url);
   const secret = values.APONO_WEBHOOK_SECRET;
-  if (secret === null || target.url === null) {
-    reportProblems(context.stderr, [...problems, ...target.problems]);
+  const kind = kindNamed(options.kind ?? 'request');
+  if (secret === null || target.url === null || kind === undefined) {
+    const kindProblems = kind === undefined ? [unknownKind()] : [];
+    reportProblems(context.stderr, [...problems, ...target.problems, ...kindProblems]);
     return exitCodes.usage;
   }
   const result = await sendHttp(target.url, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${secret}` },
-    body: JSON.stringify(createTestEvent(systemClock.now(), randomBytes(8).toString('hex'))),
+    body: JSON.stringify(kind.createTestEvent(systemClock.now(), randomBytes(8).toString('hex'))),
     timeLimitMs,
   });
   // What comes back is somebody else's text, and could quote the header.

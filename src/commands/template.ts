@@ -1,59 +1,71 @@
-import { carried, eachTemplate, unrolledTemplate } from '../apono/body-template.ts';
+import type { BodyTemplate, RenderedTemplate } from '../kinds/body-template.ts';
+import { kindNamed, kinds } from '../kinds/registry.ts';
+import { reportProblems } from './configuration.ts';
 import { type CommandContext, exitCodes } from './context.ts';
 
 export interface TemplateOptions {
+  /** Name of the webhook kind; default request. */
+  readonly kind?: string;
   readonly each?: boolean;
   readonly json?: boolean;
 }
-
-/** What to enter in Apono beside the body, in the words of its form. */
-const settings = {
-  type: 'Request webhook, HTTP',
-  method: 'POST',
-  url: 'https://<your host>/apono/webhook',
-  headers: { Authorization: 'Bearer <APONO_WEBHOOK_SECRET>' },
-  triggers: [
-    'RequestCreated',
-    'RequestApproved',
-    'RequestRejected',
-    'RequestGranted',
-    'RequestExpired',
-    'RequestFailed',
-  ],
-  filters: [],
-  timeout_seconds: 30,
-  response_validators: [{ json_path: '$.data.status', expected_values: ['accepted'] }],
-} as const;
 
 /**
  * Prints the body template alone to stdout, so that it can be piped into a file or the clipboard, and what else to enter
  * in Apono to stderr.
  */
 export function template(context: CommandContext, options: TemplateOptions): number {
-  const text = options.each === true ? eachTemplate() : unrolledTemplate();
-  const notes = options.each === true ? eachNotes : unrolledNotes;
-  if (options.json === true) {
-    context.stdout.write(
-      `${JSON.stringify({ template: text, settings, notes: [...notes, ...commonNotes] }, null, 2)}\n`,
-    );
-    return exitCodes.done;
+  const kind = kindNamed(options.kind ?? 'request');
+  if (kind === undefined) {
+    reportProblems(context.stderr, [unknownKind()]);
+    return exitCodes.usage;
   }
-  context.stdout.write(text);
-  context.stderr.write(`\n${describeSettings()}${[...notes, ...commonNotes].map((note) => `- ${note}\n`).join('')}`);
+  const { bodyTemplate } = kind;
+  const rendered = options.each === true ? bodyTemplate.each : bodyTemplate.plain;
+  if (rendered === null) {
+    const message = `block helpers would carry no more of kind ${kind.name}; leave it out`;
+    reportProblems(context.stderr, [{ name: '--each', message }]);
+    return exitCodes.usage;
+  }
+  print(context, { bodyTemplate, rendered, json: options.json === true });
   return exitCodes.done;
 }
 
-const unrolledNotes = [
-  `This template needs no helpers. It carries ${carried.groups} access groups with ${carried.unitsPerGroup} access units ` +
-    `each and ${carried.approvals} approvals; of a larger request the rows say units_truncated = true.`,
-  'It leaves data.custom_fields out: without helpers Handlebars prints an object as "[object Object]". ' +
-    '`template --each` carries them.',
-];
+/** For `--kind` of any command. */
+export function unknownKind() {
+  return { name: '--kind', message: `must be one of ${kinds.map(({ name }) => name).join(', ')}` };
+}
 
-const eachNotes = [
-  'This template carries everything, but no page of Apono says that {{#each}} may be used. Try it with the Test button: ' +
-    'if the body in "View Invocation Data" still shows {{#each}}, or Apono refuses it, use the default template.',
-];
+interface Printed {
+  readonly bodyTemplate: BodyTemplate;
+  readonly rendered: RenderedTemplate;
+  readonly json: boolean;
+}
+
+function print(context: CommandContext, { bodyTemplate, rendered, json }: Printed): void {
+  const notes = [...rendered.notes, ...commonNotes];
+  if (json) {
+    const printed = { template: rendered.text(), settings: settingsOf(bodyTemplate), notes };
+    context.stdout.write(`${JSON.stringify(printed, null, 2)}\n`);
+    return;
+  }
+  context.stdout.write(rendered.text());
+  context.stderr.write(`\n${describeSettings(bodyTemplate)}${notes.map((note) => `- ${note}\n`).join('')}`);
+}
+
+/** What to enter in Apono beside the body, in the words of its form. */
+function settingsOf({ webhook, path, triggers }: BodyTemplate) {
+  return {
+    type: webhook,
+    method: 'POST',
+    url: `https://<your host>${path}`,
+    headers: { Authorization: 'Bearer <APONO_WEBHOOK_SECRET>' },
+    triggers,
+    filters: [],
+    timeout_seconds: 30,
+    response_validators: [{ json_path: '$.data.status', expected_values: ['accepted'] }],
+  };
+}
 
 const commonNotes = [
   'The secret may also be sent as X-Webhook-Secret: <APONO_WEBHOOK_SECRET>, without "Bearer".',
@@ -62,17 +74,18 @@ const commonNotes = [
     'because the same event is stored once and makes no second row.',
 ];
 
-function describeSettings(): string {
-  const [validator] = settings.response_validators;
+function describeSettings(bodyTemplate: BodyTemplate): string {
+  const settings = settingsOf(bodyTemplate);
+  const { triggers } = settings;
   const lines = [
     ['Type', settings.type],
     ['Method', settings.method],
     ['URL', settings.url],
     ['Header', `Authorization: ${settings.headers.Authorization}`],
-    ['Triggers', `${settings.triggers.join(', ')} (all six)`],
+    ...(triggers.length > 0 ? [['Triggers', `${triggers.join(', ')} (all ${triggers.length})`]] : []),
     ['Filters', 'none'],
     ['Timeout', `${settings.timeout_seconds} seconds`],
-    ['Response validator', `${validator.json_path} = ${validator.expected_values.join(', ')}`],
+    ['Response validator', '$.data.status = accepted'],
     ['Body template', 'the text on standard output, whole'],
   ];
   return `Enter in Apono:\n${lines.map(([name = '', value = '']) => `  ${`${name}:`.padEnd(20)}${value}\n`).join('')}\n`;

@@ -77,6 +77,14 @@ export interface Config {
     /** Names of the kinds whose stream variable was set, not defaulted. */
     readonly explicitStreams: readonly string[];
   };
+  /** Null: LOGS_INGESTION_STREAM_HEARTBEAT is `off`. */
+  readonly heartbeat: {
+    readonly stream: string;
+    /** LOGS_INGESTION_STREAM_HEARTBEAT was not set. */
+    readonly isDefaultStream: boolean;
+    /** 0: no heartbeat is sent. */
+    readonly intervalMs: number;
+  } | null;
   readonly cloud: CloudSettings;
   /** AZURE_RESOURCE_MANAGER_ENDPOINT, else that of the cloud. */
   readonly resourceManager: string;

@@ -1,19 +1,19 @@
 import { clouds } from '../azure/clouds.ts';
-import { kinds as allKinds } from '../kinds/registry.ts';
+import { kinds as allKinds, type StreamVariable } from '../kinds/registry.ts';
 import type { CloudSettings, Config } from './config.ts';
 import { chooseCredential } from './credential.ts';
-import { checkIngestionHost, streamName } from './parse-azure.ts';
+import { doubtfulHeartbeat, heartbeatOf } from './heartbeat.ts';
+import { checkIngestionHost } from './parse-azure.ts';
 import { isLoopbackHost } from './parse-network.ts';
 import type { ConfigProblem } from './parsed.ts';
-import { type Environment, type Reading, readVariables, type Setting } from './read.ts';
+import { type Environment, isSet, type Reading, readVariables, type Setting } from './read.ts';
 import { findUnknownNames } from './unknown-names.ts';
 import { type Values, type VariableName, variableNames, variables } from './variables.ts';
 
 /** What the configuration needs to know of a webhook kind. */
 export interface StreamKind {
   readonly name: string;
-  readonly streamVariable: string;
-  readonly defaultStream: string;
+  readonly streamVariable: StreamVariable;
 }
 
 export interface LoadedConfig {
@@ -43,6 +43,7 @@ export function loadConfig(env: Environment, kinds: readonly StreamKind[] = allK
     ...choice.warnings,
     ...unusedVariables(reading),
     ...doubtful(values, kinds),
+    ...doubtfulHeartbeat(values, reading.settings, kinds),
   ].filter(({ name }) => !problems.some((problem) => problem.name === name));
   const config = problems.length > 0 ? null : assemble(reading, cloud, choice.credential, kinds);
   return { config, problems, warnings, settings: reading.settings };
@@ -90,34 +91,18 @@ function doubtful(values: Values, kinds: readonly StreamKind[]): ConfigProblem[]
   if (values.AZURE_CLIENT_ID !== null && !guid.test(values.AZURE_CLIENT_ID)) {
     warnings.push({ name: 'AZURE_CLIENT_ID', message: 'is no GUID, as the client ids that Entra gives are' });
   }
-  if (values.LOGS_INGESTION_STREAM === null && kinds.length === 1) {
-    warnings.push({
-      name: 'LOGS_INGESTION_STREAM',
-      message: 'is off, so every event is quarantined and none is delivered',
-    });
+  if (kinds.every(({ streamVariable }) => values[streamVariable] === null)) {
+    const message = 'is off like the streams of all kinds, so every event is quarantined and none is delivered';
+    warnings.push({ name: 'LOGS_INGESTION_STREAM', message });
   }
   return warnings;
 }
 
-function streamsOf(kinds: readonly StreamKind[], settings: readonly Setting[]) {
-  const streams: Record<string, string | null> = {};
-  const explicit: string[] = [];
-  for (const kind of kinds) {
-    const setting = settings.find(({ name }) => name === kind.streamVariable);
-    if (setting === undefined)
-      throw new Error(`${kind.streamVariable} of kind ${kind.name} is missing in variables.ts`);
-    const isExplicit = isSet(settings, kind.streamVariable);
-    const parsed = streamName(isExplicit && setting.shown !== null ? setting.shown : kind.defaultStream);
-    if (!parsed.ok) throw new Error(`The default stream of kind ${kind.name} ${parsed.problem}`);
-    streams[kind.name] = parsed.value;
-    if (isExplicit) explicit.push(kind.name);
-  }
-  return { streams, explicit };
-}
-
-function isSet(settings: readonly Setting[], name: string): boolean {
-  const source = settings.find((setting) => setting.name === name)?.source;
-  return source === 'environment' || source === 'file';
+function streamsOf(kinds: readonly StreamKind[], values: Values, settings: readonly Setting[]) {
+  return {
+    streams: Object.fromEntries(kinds.map(({ name, streamVariable }) => [name, values[streamVariable]])),
+    explicit: kinds.filter(({ streamVariable }) => isSet(settings, streamVariable)).map(({ name }) => name),
+  };
 }
 
 function assemble(
@@ -130,7 +115,7 @@ function assemble(
   if (secret === null || endpoint === null || ruleId === null || credential === null) {
     throw new Error('A required value is missing although no problem was found');
   }
-  const { streams, explicit } = streamsOf(kinds, settings);
+  const { streams, explicit } = streamsOf(kinds, values, settings);
   return deepFreeze({
     webhook: {
       secret,
@@ -155,6 +140,7 @@ function assemble(
       streams,
       explicitStreams: explicit,
     },
+    heartbeat: heartbeatOf(values, settings),
     cloud,
     resourceManager: values.AZURE_RESOURCE_MANAGER_ENDPOINT ?? cloud.resourceManager,
     credential,

@@ -15,6 +15,12 @@ export interface Setting {
   readonly path: string | null;
 }
 
+/** Whether somebody gave it a value. */
+export function isSet(settings: readonly Setting[], name: string): boolean {
+  const source = settings.find((setting) => setting.name === name)?.source;
+  return source === 'environment' || source === 'file';
+}
+
 export interface Reading<N extends VariableName> {
   /** A variable with a problem has its default's value here, or null. */
   readonly values: Pick<Values, N>;

@@ -1,9 +1,20 @@
+import { kinds, type StreamVariable } from '../kinds/registry.ts';
 import { armId, clientId, httpsOrigin, ruleId, streamName, tenantId } from './parse-azure.ts';
 import { choice, headerSecret, integer, opaqueSecret, path } from './parse-basic.ts';
 import { cidrList, listenHost, trustProxy } from './parse-network.ts';
 import { defaulted, type ValueOf, type Variable, variable } from './variable.ts';
 
 const day = 86_400_000;
+
+/** One for each kind of webhook. */
+const streamVariables = Object.fromEntries(
+  kinds.map(({ streamVariable, defaultStream, description }) => [
+    streamVariable,
+    defaulted(defaultStream, streamName, {
+      description: `Stream of ${description} in the data collection rule; off: they are quarantined.`,
+    }),
+  ]),
+) as Readonly<Record<StreamVariable, Variable<string | null, string>>>;
 
 /**
  * Every variable of the service: the single source for reading them, for the redacted print of `check`, for .env.example
@@ -36,27 +47,11 @@ export const variables = {
     description: 'Resource id of the rule, with which `check --live` compares its columns with ours.',
     example: '/subscriptions/<id>/resourceGroups/<name>/providers/Microsoft.Insights/dataCollectionRules/<name>',
   }),
-  LOGS_INGESTION_STREAM: defaulted('Custom-AponoAccessRequests_CL', streamName, {
-    description: 'Stream of request events in the data collection rule.',
-  }),
-  LOGS_INGESTION_STREAM_AUDIT: defaulted('Custom-AponoAuditLogs_CL', streamName, {
-    notYetUsed: true,
-    description: 'Stream of audit log events; off: they are quarantined.',
-  }),
-  LOGS_INGESTION_STREAM_ANOMALY: defaulted('Custom-AponoAnomalies_CL', streamName, {
-    notYetUsed: true,
-    description: 'Stream of anomalies; off: they are quarantined.',
-  }),
-  LOGS_INGESTION_STREAM_INTEGRATION: defaulted('Custom-AponoIntegrationStatus_CL', streamName, {
-    notYetUsed: true,
-    description: 'Stream of integration status events; off: they are quarantined.',
-  }),
+  ...streamVariables,
   LOGS_INGESTION_STREAM_HEARTBEAT: defaulted('Custom-AponoProxyHeartbeat_CL', streamName, {
-    notYetUsed: true,
-    description: 'Stream of the rows about the service itself.',
+    description: 'Stream of the rows about the service itself; off: none.',
   }),
   HEARTBEAT_INTERVAL_MINUTES: defaulted('0', integer(0, 1440), {
-    notYetUsed: true,
     description: 'Minutes between rows about the service itself (1 to 1440); 0: none.',
   }),
   AZURE_CLOUD: defaulted('public', choice(['public', 'usgov', 'china']), {
@@ -86,8 +81,7 @@ export const variables = {
     example: 'https://login.microsoftonline.com',
   }),
   SENTINEL_WORKSPACE_ID: variable(armId('Microsoft.OperationalInsights/workspaces'), {
-    notYetUsed: true,
-    description: 'Resource id of the Log Analytics workspace, for incidents.',
+    description: 'Resource id of the Log Analytics workspace, for the `incidents` commands.',
     example: '/subscriptions/<id>/resourceGroups/<name>/providers/Microsoft.OperationalInsights/workspaces/<name>',
   }),
   AZURE_RESOURCE_MANAGER_ENDPOINT: variable(httpsOrigin, {

@@ -20,6 +20,8 @@ export interface AppOptions {
     'secret' | 'previousSecret' | 'maxBodyBytes' | 'allowedCidrs' | 'trustProxy'
   >;
   readonly receive: Receive;
+  /** Names of the webhook kinds, each of which has a path of its own. */
+  readonly kinds: readonly string[];
   readonly health: HealthSources;
   /** Of this service, shown in /healthz. */
   readonly version: string;
@@ -64,7 +66,13 @@ export function createApp(
   const app = express();
   configure(app, webhook.trustProxy);
   app.use(exchanges.begin, securityHeaders());
-  app.all('/apono/webhook', exchanges.handle('webhook', ['POST', 'PUT'], handleWebhook));
+  for (const kind of [null, ...options.kinds]) {
+    const path = kind === null ? '/apono/webhook' : `/apono/webhook/${kind}`;
+    app.all(
+      path,
+      exchanges.handle('webhook', ['POST', 'PUT'], (exchange) => handleWebhook(exchange, kind)),
+    );
+  }
   app.all(
     '/livez',
     exchanges.handle('livez', ['GET', 'HEAD'], () => health.livez()),

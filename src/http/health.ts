@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { Hold as DeliveryHold } from '../delivery/observer.ts';
+import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
 import type { OutboxStats, StateCount } from '../outbox/port.ts';
 import type { Answer } from './answer.ts';
 import type { EdgeLimits } from './limits.ts';
@@ -17,6 +18,8 @@ export interface HealthSources {
   tokenExpiresAt(): number | null;
   /** Where a damaged database was set aside that nobody has salvaged or removed yet; null: nowhere. */
   damagedFile(): string | null;
+  /** Of the rows about the service itself; null: none are sent. */
+  heartbeat(): HeartbeatStatus | null;
   started(): boolean;
   /** Set before the listener closes, so that a load balancer can turn away first. */
   draining(): boolean;
@@ -65,7 +68,8 @@ export function createHealth(options: HealthOptions): Health {
       const reasons = notReady(read, options);
       const damagedFile = sources.damagedFile();
       const failing = [...reasons, ...notDelivering(holds, outbox.oldest_age_seconds)];
-      const problems = [...failing, ...damaged(damagedFile)];
+      const heartbeat = sources.heartbeat();
+      const problems = [...failing, ...damaged(damagedFile), ...notBeating(heartbeat)];
       const [hold = null, ...others] = holds.map(holdFacts);
       return json(failing.length === 0 ? 200 : 503, {
         status: problems.length === 0 ? 'ok' : reasons.length === 0 ? 'degraded' : 'unavailable',
@@ -76,6 +80,7 @@ export function createHealth(options: HealthOptions): Health {
         token_expires_at: isoOrNull(sources.tokenExpiresAt()),
         previous_secret_last_used_at: isoOrNull(options.previousSecretLastUsedAt()),
         damaged_file: damagedFile,
+        ...(heartbeat !== null && { heartbeat: heartbeatFacts(heartbeat) }),
         hold,
         ...(hold !== null && others.length > 0 && { holds: [hold, ...others] }),
         problems,
@@ -114,6 +119,20 @@ function notDelivering(holds: readonly Hold[], oldestAgeSeconds: number | null):
 function damaged(file: string | null): string[] {
   if (file === null) return [];
   return [`a damaged database was set aside, and events may be in it: run \`outbox salvage ${file}\`, or remove it`];
+}
+
+/** No 503 either: it is about seeing the service from Sentinel, and holds no event back. */
+function notBeating(heartbeat: HeartbeatStatus | null): string[] {
+  if (heartbeat === null || heartbeat.failing === null) return [];
+  return [`no heartbeat since ${isoOrNull(heartbeat.lastSentAt) ?? 'the start'}: ${heartbeat.failing.reason}`];
+}
+
+function heartbeatFacts({ stream, lastSentAt, failing }: HeartbeatStatus): Record<string, unknown> {
+  return {
+    stream,
+    last_sent: isoOrNull(lastSentAt),
+    failing: failing && { since: isoOrNull(failing.since), reason: failing.reason, fix: failing.fix },
+  };
 }
 
 interface OutboxFacts {

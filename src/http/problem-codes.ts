@@ -42,7 +42,7 @@ export const problemCodes = {
   not_found: {
     status: 404,
     title: 'There is nothing at this path',
-    meaning: 'The webhook is received at /apono/webhook only.',
+    meaning: 'Webhooks are received at /apono/webhook and /apono/webhook/<kind>.',
     remedy: 'Correct the path of the URL.',
   },
   method_not_allowed: {
@@ -197,6 +197,18 @@ export const quarantineCodes = {
     title: 'The body is of no kind of event that is known here',
     meaning: `No kind of webhook has the members that this body has; \`errors\` says what speaks against each. ${toBeReplayed}`,
     remedy: 'Compare the body template in Apono with the output of `template`, or update this service.',
+  },
+  ambiguous_kind: {
+    status: 422,
+    title: 'The body could be of more than one kind of event',
+    meaning: `The body has the members of several kinds of webhooks; \`errors\` says of which. It is not guessed. ${toBeReplayed}`,
+    remedy: 'Give the webhook in Apono the URL that names the kind, /apono/webhook/<kind>.',
+  },
+  kind_mismatch: {
+    status: 422,
+    title: 'The body is not of the kind that the URL names',
+    meaning: `The URL ends in a kind, and the body is none of that kind; \`errors\` says what speaks against it. ${toBeReplayed}`,
+    remedy: 'Correct the URL of the webhook in Apono, or its body template.',
   },
   schema_mismatch: {
     status: 422,

@@ -5,6 +5,8 @@ export interface ReceivedBody {
   readonly bytes: Uint8Array;
   /** The X-Apono-Feed header, see feed.ts. */
   readonly feed: string | null;
+  /** Of the path `/apono/webhook/<kind>`; null: the body itself says of which kind it is. */
+  readonly kind: string | null;
 }
 
 export interface AcceptedEvent {

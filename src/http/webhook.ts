@@ -35,13 +35,13 @@ const authenticationProblems = {
 
 /**
  * address → secret → headers of the body → body → receiver → answer; app.ts has looked at path and method before.
- * Nothing is read for a caller without the secret.
+ * Nothing is read for a caller without the secret. `kind`: the one that the path names; null: none.
  */
-export function createWebhook(options: WebhookOptions): (exchange: Exchange) => Promise<Answer> {
+export function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: string | null) => Promise<Answer> {
   const { inFlight, limits, clock } = options;
   const receive = createLimitedReceive(options);
   const warnOfUnknownProxy = unknownProxyWarning(options.log);
-  return async (exchange) => {
+  return async (exchange, kind) => {
     const { request, response, record } = exchange;
     await admit(exchange, options);
     if (isFromUnknownProxy(request)) warnOfUnknownProxy();
@@ -57,7 +57,7 @@ export function createWebhook(options: WebhookOptions): (exchange: Exchange) => 
       const feedHeaders = request.headersDistinct['x-apono-feed'];
       const feed = feedOf(feedHeaders);
       record.feedIgnored = feed === null && (feedHeaders?.some((value) => value !== '') ?? false);
-      body = { bytes, feed };
+      body = { bytes, feed, kind };
     } catch (error) {
       reservation.release();
       throw error;

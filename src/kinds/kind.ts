@@ -1,7 +1,9 @@
+import type { EventAction } from '../apono/event-action.ts';
 import type { JsonObject } from '../json.ts';
 import type { EventMeta, RowRange } from '../outbox/port.ts';
 import type { SizedRow } from '../sentinel/row.ts';
 import type { TableSchema } from '../sentinel/table.ts';
+import type { BodyTemplate } from './body-template.ts';
 
 /** A place in the body and what is wrong there. `path` is a JSON Pointer, "" for the body itself. */
 export interface Problem {
@@ -26,18 +28,37 @@ export interface RowPlan {
   rows(range: RowRange): Iterable<SizedRow>;
 }
 
+/**
+ * What makes an event one of a kind's, weakest first: an event_type that could also be another's, a few of the fields of
+ * `data`, an event_type that no other feed has, a set of fields that no other feed has.
+ */
+export const evidences = ['possible_type', 'fields', 'own_type', 'own_fields'] as const;
+
+/** Looks at content only. `missing` says what an event of the kind would have, for who wrote the body template. */
+export type Recognition = { readonly evidence: (typeof evidences)[number] } | { readonly missing: string };
+
 /** One of the feeds that Apono can send. kinds/registry.ts lists them. */
 export interface WebhookKind {
-  /** As it stands in answers, logs, metrics and the outbox. Never changes once released. */
+  /** As it stands in answers, logs, metrics, the outbox and the path `/apono/webhook/<name>`. Never changes once released. */
   readonly name: string;
+  /** In a sentence: "Stream of <description>". */
+  readonly description: string;
   readonly table: TableSchema;
   /** The variable that names its stream in the data collection rule, and the default. */
-  readonly streamVariable: string;
+  readonly streamVariable: `LOGS_INGESTION_STREAM${string}`;
   readonly defaultStream: string;
-  /** Null when `value` is of this kind, else what speaks against it. Looks at content only, never guesses. */
-  mismatch(value: JsonObject): string | null;
+  /** `onItsPath`: the admin has said that it is of this kind. recognize.ts weighs what the kinds say. */
+  recognize(value: JsonObject, onItsPath: boolean): Recognition;
   /** What the kind's JSON Schema says of it; empty when it is valid. `plain` is as `JSON.parse` makes it. */
   validate(plain: unknown): readonly Problem[];
   /** Call only with a valid event. */
   plan(event: DecodedEvent): RowPlan;
+  /** For the metrics; without it every event of the kind is `Other`. */
+  readonly actionOf?: (eventType: string) => EventAction;
+  /** What to enter in Apono. */
+  readonly bodyTemplate: BodyTemplate;
+  /**
+   * An event as Apono sends it, whose rows get `is_test`. `random`: what tells it from other tests, letters and digits.
+   */
+  createTestEvent(nowMs: number, random: string): JsonObject;
 }

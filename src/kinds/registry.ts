@@ -1,9 +1,19 @@
+import { anomalyKind } from './anomaly.ts';
+import { auditKind } from './audit.ts';
+import { integrationKind } from './integration.ts';
 import type { WebhookKind } from './kind.ts';
 import { requestKind } from './request/kind.ts';
 
-/** The feeds of Apono's that this version takes. A further one is a folder beside request/, its schemas and a line here. */
-export const kinds: readonly WebhookKind[] = [requestKind];
+/** The feeds of Apono's that this version takes. CONTRIBUTING.md walks through adding one. */
+const registered = [requestKind, auditKind, anomalyKind, integrationKind];
 
-export function kindNamed(name: string): WebhookKind | undefined {
+/** The variables that name their streams. */
+export type StreamVariable = (typeof registered)[number]['streamVariable'];
+
+export type RegisteredKind = WebhookKind & { readonly streamVariable: StreamVariable };
+
+export const kinds: readonly RegisteredKind[] = registered;
+
+export function kindNamed(name: string): RegisteredKind | undefined {
   return kinds.find((kind) => kind.name === name);
 }

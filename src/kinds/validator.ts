@@ -1,4 +1,5 @@
-import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import { createRequire } from 'node:module';
+import type { Ajv2020, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
 import { parseInstant, parseSeconds } from '../apono/time.ts';
 import type { Problem } from './kind.ts';
 
@@ -8,25 +9,37 @@ const MAX_EXPLAINED_LENGTH = 65_536;
 
 export type Validate = (plain: unknown) => readonly Problem[];
 
-/** Compiles one schema of schemas/apono/. `others` are those that it refers to. Strict: a misspelt keyword throws here. */
+/**
+ * Validates by one schema of schemas/apono/; `others` are those that it refers to. It is compiled when it is first needed,
+ * which takes a good part of a second for all kinds: `healthcheck` runs every half minute and needs none of them.
+ * Strict: a misspelt keyword throws then.
+ */
 export function compileSchema(schema: object, others: readonly object[] = []): Validate {
-  const validate = compile(schema, others, false);
-  const explain = compile(schema, others, true);
+  let validate: ValidateFunction | null = null;
+  let explain: ValidateFunction | null = null;
   return (plain) => {
+    validate ??= compile(schema, others, false);
     if (validate(plain)) return [];
     // All errors of a body of megabytes could be more than the body; its first one must do.
-    const explains = JSON.stringify(plain).length <= MAX_EXPLAINED_LENGTH;
-    if (explains) explain(plain);
-    return problemsOf((explains ? explain : validate).errors ?? []);
+    if (JSON.stringify(plain).length > MAX_EXPLAINED_LENGTH) return problemsOf(validate.errors ?? []);
+    explain ??= compile(schema, others, true);
+    explain(plain);
+    return problemsOf(explain.errors ?? []);
   };
 }
 
 function compile(schema: object, others: readonly object[], allErrors: boolean): ValidateFunction {
-  const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, allErrors, verbose: true });
+  const ajv = createAjv({ strict: true, allowUnionTypes: true, allErrors, verbose: true });
   ajv.addFormat('apono-time', { type: 'string', validate: (text: string) => parseInstant(text) !== null });
   ajv.addFormat('apono-seconds', { type: 'string', validate: (text: string) => parseSeconds(text) !== null });
   for (const other of others) ajv.addSchema(other);
   return ajv.compile(schema);
+}
+
+/** Loaded here for the same reason. */
+function createAjv(options: ConstructorParameters<typeof Ajv2020>[0]): Ajv2020 {
+  const ajv = createRequire(import.meta.url)('ajv/dist/2020.js') as { readonly Ajv2020: typeof Ajv2020 };
+  return new ajv.Ajv2020(options);
 }
 
 /** One problem a place, in words for the person who wrote the body template. Never quotes the value. */

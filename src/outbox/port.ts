@@ -43,6 +43,8 @@ export interface QuarantineEntry {
   readonly body: Uint8Array;
   readonly receivedAt: number;
   readonly feed: string | null;
+  /** The kind that the path of its URL named; null: none. */
+  readonly kind: string | null;
   /** Stable code of why, as in docs/errors.md. */
   readonly code: string;
   /** Why, for a person. Never holds a secret; may quote the body, so it is never logged. */
@@ -138,7 +140,7 @@ export type RecordState = 'waiting' | 'dead' | 'quarantined';
 
 export interface ListRequest {
   readonly state: RecordState;
-  /** Only of this webhook kind; quarantined bodies have none. */
+  /** Only of this webhook kind; quarantined bodies, whose kind is not sure, are then left out. */
   readonly kind?: string;
   /** `next` of the page before; oldest first, and a record that comes or goes meanwhile moves no other. */
   readonly after?: string;
@@ -155,7 +157,7 @@ export interface DeadLetter extends DeadRows {
 export interface RecordSummary {
   /** eventId or quarantineId. */
   readonly id: string;
-  /** Null for a quarantined body. */
+  /** Of a quarantined body: the kind that its path named; null: none. */
   readonly kind: string | null;
   readonly receivedAt: number;
   readonly feed: string | null;

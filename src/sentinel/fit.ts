@@ -1,4 +1,4 @@
-import { isJsonArray, isJsonObject, type JsonValue } from '../json.ts';
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
 
 /** Azure cuts what is longer, in the middle of a character or of a JSON text (Logs Ingestion limits: 64 KB a field). */
 export const MAX_FIELD_BYTES = 65_536;
@@ -17,22 +17,16 @@ export function fitText(text: string): { readonly value: string; readonly trunca
 }
 
 /**
- * A value for a dynamic column: valid JSON of at most 64 KB. Arrays lose whole elements from their end, objects whole
- * members; where not even the first fits, or the value is neither, it is null, since `[]` would say "there are none".
+ * A value for a dynamic column: valid JSON of at most 64 KB. Arrays lose whole elements from their end, objects the members
+ * that do not fit, a large object within the outermost two members of its own instead; where nothing fits, or the value is
+ * neither, it is null, since `[]` would say "there are none".
  */
 export function fitDynamic(given: JsonValue): { readonly value: JsonValue; readonly truncated: boolean } {
   if (given === null) return { value: null, truncated: false };
   const text = JSON.stringify(given);
   const clean = LONE_SURROGATE.test(text) ? wellFormed : (value: JsonValue) => value;
   if (Buffer.byteLength(text) <= MAX_FIELD_BYTES) return { value: clean(given), truncated: false };
-  if (isJsonArray(given)) {
-    const kept = takeFitting(given, clean, jsonBytes);
-    return { value: kept.length > 0 ? kept : null, truncated: true };
-  }
-  if (!isJsonObject(given)) return { value: null, truncated: true };
-  const member = (key: string) => [key.toWellFormed(), clean(given[key] ?? null)] as const;
-  const kept = takeFitting(Object.keys(given), member, ([key, child]) => jsonBytes(key) + 1 + jsonBytes(child));
-  return { value: kept.length > 0 ? Object.fromEntries(kept) : null, truncated: true };
+  return { value: cut(given, { clean, maxBytes: MAX_FIELD_BYTES, levels: OPENED_LEVELS }), truncated: true };
 }
 
 /** Bytes of UTF-8 that the value takes as JSON. */
@@ -52,22 +46,64 @@ function wellFormed(value: JsonValue): JsonValue {
   );
 }
 
-/**
- * The first elements that fit between two brackets with a comma after each, each as `clean` makes it. Looks no further
- * than they reach: a body may hold a million.
- */
-function takeFitting<From, To>(
-  elements: readonly From[],
-  clean: (element: From) => To,
-  bytesOf: (element: To) => number,
-): To[] {
-  const kept: To[] = [];
-  let total = 2;
+/** Objects so deep in a value that is too large are cut inside. Each level costs one more look at the whole. */
+const OPENED_LEVELS = 3;
+/** `"":0` and a comma. */
+const SMALLEST_MEMBER_BYTES = 5;
+
+interface Cut {
+  readonly clean: (value: JsonValue) => JsonValue;
+  readonly maxBytes: number;
+  /** Of objects that may still be cut inside, this one included. */
+  readonly levels: number;
+}
+
+function cut(given: JsonValue, options: Cut): JsonValue {
+  if (isJsonArray(given)) return cutList(given, options);
+  return isJsonObject(given) && options.levels > 0 ? cutObject(given, options) : null;
+}
+
+/** The first elements that fit. Looks no further than they reach: a body may hold a million. */
+function cutList(elements: readonly JsonValue[], { clean, maxBytes }: Cut): JsonValue {
+  const kept: JsonValue[] = [];
+  // Two brackets, and a comma after each element but the last.
+  let room = maxBytes - 2 + 1;
   for (const element of elements) {
     const cleaned = clean(element);
-    total += bytesOf(cleaned) + 1;
-    if (total - 1 > MAX_FIELD_BYTES) break;
+    room -= jsonBytes(cleaned) + 1;
+    if (room < 0) break;
     kept.push(cleaned);
   }
-  return kept;
+  return kept.length > 0 ? kept : null;
+}
+
+/**
+ * Every member that fits into what those before it leave, since their order means nothing; then what fits of the first
+ * object or list that did not.
+ */
+function cutObject(given: JsonObject, { clean, maxBytes, levels }: Cut): JsonValue {
+  const kept: [string, JsonValue][] = [];
+  let room = maxBytes - 2 + 1;
+  let large: [string, JsonValue] | null = null;
+  for (const name of Object.keys(given)) {
+    if (room < SMALLEST_MEMBER_BYTES) break;
+    const member = given[name] ?? null;
+    // Most of a million that do not fit are skipped by this, which measures nothing.
+    if (typeof member === 'string' && name.length + member.length + SMALLEST_MEMBER_BYTES > room) continue;
+    const key = name.toWellFormed();
+    const value = clean(member);
+    const bytes = jsonBytes(key) + 1 + jsonBytes(value) + 1;
+    if (bytes <= room) {
+      kept.push([key, value]);
+      room -= bytes;
+    } else if (isJsonArray(value) || isJsonObject(value)) {
+      large ??= [key, value];
+    }
+  }
+  if (large !== null) {
+    const [key, value] = large;
+    const part = cut(value, { clean, maxBytes: room - jsonBytes(key) - 2, levels: levels - 1 });
+    if (part !== null) kept.push([key, part]);
+  }
+  return kept.length > 0 ? Object.fromEntries(kept) : null;
 }

@@ -1,7 +1,8 @@
 import type { Clock } from '../clock.ts';
 import { holdCauses } from '../delivery/hold-cause.ts';
 import type { Hold } from '../delivery/observer.ts';
-import type { OutboxStats, StateCount } from '../outbox/port.ts';
+import type { OutboxStats } from '../outbox/port.ts';
+import { sumCounts } from '../outbox/state-count.ts';
 import { createBoundedRead } from './bounded-read.ts';
 import type { Instruments } from './metrics-instruments.ts';
 
@@ -54,8 +55,8 @@ export function createScrape({ metrics, clock, streams, sources }: ScrapeOptions
 function setOutbox(metrics: Instruments, stats: OutboxStats, heldKinds: ReadonlySet<string>, nowMs: number): void {
   const kinds = Object.entries(stats.waiting);
   const states = {
-    waiting: total(kinds.filter(([kind]) => !heldKinds.has(kind)).map(([, count]) => count)),
-    held: total(kinds.filter(([kind]) => heldKinds.has(kind)).map(([, count]) => count)),
+    waiting: sumCounts(kinds.filter(([kind]) => !heldKinds.has(kind)).map(([, count]) => count)),
+    held: sumCounts(kinds.filter(([kind]) => heldKinds.has(kind)).map(([, count]) => count)),
     dead: stats.dead,
     quarantined: stats.quarantined,
   };
@@ -67,14 +68,6 @@ function setOutbox(metrics: Instruments, stats: OutboxStats, heldKinds: Readonly
   for (const [state, bytes] of Object.entries(stats.bytes)) metrics.outboxBytes.set({ state }, bytes);
   metrics.outboxUsedBytes.set(stats.usedBytes);
   metrics.outboxMaxBytes.set(stats.maxBytes);
-}
-
-function total(counts: readonly StateCount[]): StateCount {
-  const times = counts.flatMap(({ oldestReceivedAt }) => oldestReceivedAt ?? []);
-  return {
-    count: counts.reduce((sum, { count }) => sum + count, 0),
-    oldestReceivedAt: times.length === 0 ? null : Math.min(...times),
-  };
 }
 
 /** All of them: a hold may have ended, or have another reason, since the last scrape. */

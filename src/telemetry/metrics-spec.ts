@@ -9,7 +9,7 @@ export interface MetricSpec {
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly unit: string;
   /** Of the chapter in docs/metrics.md. */
-  readonly part: 'Webhooks' | 'Outbox' | 'Delivery' | 'Token' | 'Service';
+  readonly part: 'Webhooks' | 'Outbox' | 'Delivery' | 'Heartbeat' | 'Token' | 'Service';
   readonly help: string;
   /** Which label sets there are. All of them exist from the start. Each has the same labels. */
   readonly labels: readonly LabelSet[];

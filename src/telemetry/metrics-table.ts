@@ -1,5 +1,6 @@
 import type { MetricSpecs } from './metrics-spec.ts';
 import { deliveryMetrics } from './metrics-table-delivery.ts';
+import { heartbeatMetrics } from './metrics-table-heartbeat.ts';
 import { outboxMetrics } from './metrics-table-outbox.ts';
 import { webhookMetrics } from './metrics-table-webhooks.ts';
 
@@ -47,6 +48,7 @@ export const metricTable = {
   ...webhookMetrics,
   ...outboxMetrics,
   ...deliveryMetrics,
+  ...heartbeatMetrics,
   ...tokenAndServiceMetrics,
 };
 

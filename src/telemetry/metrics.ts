@@ -1,12 +1,14 @@
 import type { TokenEvent } from '../azure/token-cache.ts';
 import type { Clock } from '../clock.ts';
 import type { DeliveryObserver } from '../delivery/observer.ts';
+import type { HeartbeatOutcome } from '../heartbeat/beat.ts';
 import type { RequestRecord } from '../http/exchange.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import { deliveryCounter } from './metrics-delivery.ts';
 import { createInstruments, type Instruments } from './metrics-instruments.ts';
 import { countRequest } from './metrics-requests.ts';
 import { createScrape, type MetricsSources } from './metrics-scrape.ts';
+import { readTotals, type Totals } from './metrics-totals.ts';
 
 export interface MetricsOptions {
   /** Of this service. */
@@ -38,8 +40,10 @@ export interface Metrics {
   onCommit(commit: OutboxCommit): void;
   onTokenEvent(event: TokenEvent): void;
   readonly delivery: DeliveryObserver;
+  onHeartbeat(outcome: HeartbeatOutcome): void;
   /** What the gauges of state are read from at each scrape; before it is called they are 0. */
   watch(sources: MetricsSources): void;
+  totals(): Promise<Totals>;
   /** Answers within about SCRAPE_LIMIT_MS, whatever hangs. */
   expose(): Promise<Exposition>;
 }
@@ -65,9 +69,14 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
     onTokenEvent: token.onEvent,
     delivery: deliveryCounter(instruments, clock),
+    onHeartbeat(outcome) {
+      instruments.heartbeats.inc({ outcome });
+      if (outcome === 'delivered') instruments.lastHeartbeat.set(clock.now() / 1000);
+    },
     watch(sources) {
       scrape = createScrape({ metrics: instruments, clock, streams, sources });
     },
+    totals: () => readTotals(instruments),
     async expose() {
       await scrape();
       token.update();

@@ -15,7 +15,7 @@ const webhook = JSON.stringify({ event_type: 'RequestGranted', event_time: 1_767
 /** A body that is read without a complaint, in quarantine all the same: as after an update of the service. */
 function readable(body: string) {
   const bytes = Buffer.from(body);
-  return quarantined(quarantineId(bytes), { body: bytes, code: 'unknown_kind', reason: 'was unknown then' });
+  return quarantined(quarantineId(bytes, null), { body: bytes, code: 'unknown_kind', reason: 'was unknown then' });
 }
 
 async function bury(admin: Admin, id: string, rowCount: number): Promise<void> {

@@ -23,7 +23,7 @@ test('a claim is bounded by the bodies too, where unknown fields make them large
   const receive = createReceiver({ outbox, kinds, streams, escaping: 'auto', clock, log, onStored: () => {} });
   for (const id of ['a', 'b', 'c']) {
     const event = { event_type: 'Granted', event_time: 1, data: { id }, unknown: 'x'.repeat(600_000) };
-    const received = await receive({ bytes: Buffer.from(JSON.stringify(event)), feed: null });
+    const received = await receive({ bytes: Buffer.from(JSON.stringify(event)), feed: null, kind: null });
     assert.equal(received.outcome, 'accepted');
   }
   const claimed = await outbox.claim({ kind: 'request', maxEvents: 100, maxMappedBytes: 950_000 });

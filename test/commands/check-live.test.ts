@@ -7,7 +7,7 @@ import { connectAzure } from '../../src/commands/azure-connection.ts';
 import { checkLive } from '../../src/commands/live-check.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Emulator } from '../../src/emulator/emulator.ts';
-import { kinds } from '../../src/kinds/registry.ts';
+import { kindNamed, kinds } from '../../src/kinds/registry.ts';
 import { azureEnv, requestColumns, requestStream, startTestEmulator } from '../support/emulator.ts';
 import { run, secret, spawnCli } from './support.ts';
 
@@ -38,7 +38,7 @@ describe('check --live', () => {
     assert.match(stdout, /^well +stream Custom-AponoAccessRequests_CL \(request\): .*204/m);
     assert.match(stdout, /^note +columns: columns not checked/m);
     assert.equal(emulator.rowCount(requestStream), 0);
-    assert.equal(emulator.requests.filter(({ kind }) => kind === 'ingest').length, 1);
+    assert.equal(emulator.requests.filter(({ kind }) => kind === 'ingest').length, kinds.length);
     assert.ok(!stdout.includes(secret) && !stdout.includes(emulator.clientSecret));
   });
 
@@ -173,21 +173,16 @@ describe('check --live with DATA_COLLECTION_RULE_RESOURCE_ID', () => {
 });
 
 describe('a stream of another kind that the rule does not have', () => {
-  const [request] = kinds;
-  assert.ok(request !== undefined);
-  const audit = {
-    ...request,
-    name: 'audit',
-    streamVariable: 'LOGS_INGESTION_STREAM_AUDIT',
-    defaultStream: 'Custom-AponoAuditLogs_CL',
-  };
+  const [request, audit] = [kindNamed('request'), kindNamed('audit')];
+  assert.ok(request !== undefined && audit !== undefined);
 
   for (const [how, extra, level] of [
     ['by default: a warning', {}, 'warning'],
     ['named by its variable: an error', { LOGS_INGESTION_STREAM_AUDIT: 'Custom-AponoAuditLogs_CL' }, 'error'],
   ] as const) {
     it(how, async (t) => {
-      const { env } = await setUp(t);
+      const { env, emulator } = await setUp(t);
+      emulator.setStream(audit.defaultStream, null);
       const both = [request, audit];
       const { config } = loadConfig({ ...env, ...extra }, both);
       assert.ok(config !== null);

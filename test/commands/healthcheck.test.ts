@@ -27,6 +27,7 @@ describe('healthcheck', () => {
       lastDeliveryAt: () => null,
       tokenExpiresAt: () => null,
       damagedFile: () => null,
+      heartbeat: () => null,
       started: () => false,
       draining: () => true,
     };

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { createTestEvent } from '../../src/commands/test-event.ts';
+import { TEST_ID_PREFIX } from '../../src/kinds/event-columns.ts';
+import { recognize } from '../../src/kinds/recognize.ts';
+import { kinds } from '../../src/kinds/registry.ts';
 import { requestKind } from '../../src/kinds/request/kind.ts';
-import { TEST_REQUEST_ID_PREFIX } from '../../src/kinds/request/test-events.ts';
+import { createTestRequest } from '../../src/kinds/request/test-event.ts';
 import { secret, withEdge } from '../http/edge.ts';
 import { startStandIn } from './stand-in.ts';
 import { run, spawnCli } from './support.ts';
@@ -33,7 +35,7 @@ describe('send-test', () => {
       await run(options, env);
       const ids = received.map(({ bytes }) => JSON.parse(Buffer.from(bytes).toString()).data.id);
       assert.equal(new Set(ids).size, 2);
-      for (const id of ids) assert.ok(id.startsWith(TEST_REQUEST_ID_PREFIX));
+      for (const id of ids) assert.ok(id.startsWith(TEST_ID_PREFIX));
     });
   });
 
@@ -124,11 +126,52 @@ describe('send-test', () => {
   });
 });
 
+describe('send-test --kind', () => {
+  it('sends an event of that kind', async () => {
+    await withEdge({}, async ({ port, received }) => {
+      for (const { name } of kinds) {
+        const sent = await run(['send-test', '--kind', name], { ...env, PORT: String(port) });
+        assert.equal(sent.exitCode, 0, sent.stderr);
+        const value = JSON.parse(Buffer.from(received.at(-1)?.bytes ?? []).toString());
+        const recognized = recognize(value, kinds, null);
+        assert.ok('kind' in recognized && recognized.kind.name === name);
+      }
+    });
+  });
+
+  it('exits 2 for a kind that there is not, lists those that there are, and sends nothing', async () => {
+    await withEdge({}, async ({ port, received }) => {
+      for (const kind of ['requests', '', '__proto__']) {
+        const sent = await run(['send-test', '--kind', kind], { ...env, PORT: String(port) });
+        assert.equal(sent.exitCode, 2);
+        assert.match(sent.stderr, /^--kind: must be one of request, audit, anomaly, integration$/m);
+      }
+      assert.equal(received.length, 0);
+    });
+  });
+});
+
 describe('the test event', () => {
+  for (const kind of kinds) {
+    it(`of kind ${kind.name} is a valid one of no other, and its row is marked as a test`, () => {
+      const nowMs = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
+      const value = JSON.parse(JSON.stringify(kind.createTestEvent(nowMs, 'ab12cd34ef56ab12')));
+      for (const fixed of [null, kind.name]) {
+        const recognized = recognize(value, kinds, fixed);
+        assert.ok('kind' in recognized && recognized.kind.name === kind.name);
+      }
+      assert.deepEqual(kind.validate(value), []);
+      const plan = kind.plan({ eventId: 'v1-x', value, meta: { receivedAt: nowMs, bodyForm: 'json', feed: null } });
+      const [sized, ...more] = [...plan.rows([0, plan.rowCount])];
+      assert.deepEqual([sized?.row['is_test'], more.length], [true, 0]);
+      assert.match(String(sized?.row['event_time']), /^2026-01-02T03:04:05\.678/);
+    });
+  }
+
   it('is a valid request event whose rows are marked as a test', () => {
     const nowMs = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
-    const value = JSON.parse(JSON.stringify(createTestEvent(nowMs, 'ab12cd34ef56ab12')));
-    assert.equal(requestKind.mismatch(value), null);
+    const value = JSON.parse(JSON.stringify(createTestRequest(nowMs, 'ab12cd34ef56ab12')));
+    assert.deepEqual(requestKind.recognize(value), { evidence: 'own_fields' });
     assert.deepEqual(requestKind.validate(value), []);
     const meta = { receivedAt: nowMs, bodyForm: 'json', feed: null } as const;
     const plan = requestKind.plan({ eventId: 'v1-x', value, meta });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { eachTemplate, unrolledTemplate } from '../../src/apono/body-template.ts';
+import { kinds } from '../../src/kinds/registry.ts';
+import { eachTemplate, unrolledTemplate } from '../../src/kinds/request/template.ts';
 import { run, spawnCli } from './support.ts';
 
 describe('template', () => {
@@ -39,5 +40,46 @@ describe('template', () => {
     assert.deepEqual(settings.response_validators, [{ json_path: '$.data.status', expected_values: ['accepted'] }]);
     assert.ok(notes.length > 0);
     assert.equal(stderr, '');
+  });
+
+  for (const { name, bodyTemplate } of kinds) {
+    it(`--kind ${name} prints the template of that webhook, and where to send it`, async () => {
+      const { exitCode, stdout, stderr } = await run(['template', '--kind', name]);
+      assert.equal(exitCode, 0);
+      assert.equal(stdout, bodyTemplate.plain.text());
+      assert.ok(stderr.includes(bodyTemplate.webhook));
+      assert.match(stderr, new RegExp(`https://<your host>${bodyTemplate.path}\n`));
+      assert.equal(/Triggers/.test(stderr), bodyTemplate.triggers.length > 0);
+      const { settings, template } = JSON.parse((await run(['template', '--kind', name, '--json'])).stdout);
+      assert.equal(template, stdout);
+      assert.equal(settings.url, `https://<your host>${bodyTemplate.path}`);
+    });
+
+    it(`--kind ${name}: the default uses no helper, and every value is in quotes`, () => {
+      const text = bodyTemplate.plain.text();
+      assert.doesNotMatch(text, /\{\{\s*[#/^>!{]|@|\{\{\{/);
+      for (const [, path] of text.matchAll(/\{\{(.*?)\}\}/g)) {
+        assert.match(path ?? '', /^(event_type|event_time|data(\.[a-z_]+|\.\[\d\])+)$/);
+      }
+      assert.equal(typeof JSON.parse(text.replaceAll(/\{\{.*?\}\}/g, '')).data, 'object');
+    });
+  }
+
+  it('prints the variant with {{#each}} of every kind that has one, and exits 2 for the other', async () => {
+    for (const { name, bodyTemplate } of kinds) {
+      const { exitCode, stdout, stderr } = await run(['template', '--kind', name, '--each']);
+      assert.equal(exitCode, bodyTemplate.each === null ? 2 : 0);
+      assert.equal(stdout, bodyTemplate.each?.text() ?? '');
+      assert.match(stderr, bodyTemplate.each === null ? /^--each: .*no more of kind anomaly/ : /Test button/);
+    }
+  });
+
+  it('exits 2 for a kind that there is not, and lists those that there are', async () => {
+    for (const kind of ['requests', '', '__proto__', 'REQUEST']) {
+      const { exitCode, stdout, stderr } = await run(['template', '--kind', kind]);
+      assert.equal(exitCode, 2, kind);
+      assert.equal(stdout, '');
+      assert.match(stderr, /^--kind: must be one of request, audit, anomaly, integration$/m);
+    }
   });
 });

@@ -159,27 +159,6 @@ describe('what is not in this version', () => {
     assert.ok(!message.includes('hunter2'));
   });
 
-  it('variables of the coming deployment template are checked and warned of', () => {
-    const workspace =
-      '/subscriptions/0b1f6471-1bf0-4dda-aec3-111122223333/resourceGroups/rg/providers/Microsoft.OperationalInsights/workspaces/ws';
-    const warnings = warningsOf({
-      HEARTBEAT_INTERVAL_MINUTES: '15',
-      LOGS_INGESTION_STREAM_AUDIT: 'off',
-      LOGS_INGESTION_STREAM_ANOMALY: 'Custom-Mine',
-      SENTINEL_WORKSPACE_ID: workspace,
-    });
-    assert.deepEqual(Object.keys(warnings).sort(), [
-      'HEARTBEAT_INTERVAL_MINUTES',
-      'LOGS_INGESTION_STREAM_ANOMALY',
-      'LOGS_INGESTION_STREAM_AUDIT',
-      'SENTINEL_WORKSPACE_ID',
-    ]);
-    for (const message of Object.values(warnings)) assert.match(message, /not used by this version/);
-    assert.ok('HEARTBEAT_INTERVAL_MINUTES' in problemsOf({ HEARTBEAT_INTERVAL_MINUTES: 'often' }));
-    assert.ok('LOGS_INGESTION_STREAM_AUDIT' in problemsOf({ LOGS_INGESTION_STREAM_AUDIT: 'AuditLogs_CL' }));
-    assert.ok('SENTINEL_WORKSPACE_ID' in problemsOf({ SENTINEL_WORKSPACE_ID: 'my-workspace' }));
-  });
-
   it('a default that is spelt out is no reason for a warning', () => {
     const spelt = { HEARTBEAT_INTERVAL_MINUTES: '0', LOGS_INGESTION_STREAM_AUDIT: 'Custom-AponoAuditLogs_CL' };
     assert.deepEqual(warningsOf(spelt), {});
@@ -231,11 +210,7 @@ describe('streams', () => {
   });
 
   it('of a further kind take its default or its variable', () => {
-    const audit = {
-      name: 'audit',
-      streamVariable: 'LOGS_INGESTION_STREAM_AUDIT',
-      defaultStream: 'Custom-AponoAuditLogs_CL',
-    };
+    const audit = { name: 'audit', streamVariable: 'LOGS_INGESTION_STREAM_AUDIT' } as const;
     const byDefault = loadConfig(minimal, [requestKind, audit]).config;
     assert.equal(byDefault?.ingestion.streams['audit'], 'Custom-AponoAuditLogs_CL');
     const off = loadConfig({ ...minimal, LOGS_INGESTION_STREAM_AUDIT: 'off' }, [requestKind, audit]).config;

@@ -6,7 +6,6 @@ export const secret = 'correct-horse-battery-staple';
 export const requestKind: StreamKind = {
   name: 'request',
   streamVariable: 'LOGS_INGESTION_STREAM',
-  defaultStream: 'Custom-AponoAccessRequests_CL',
 };
 
 /** The least that is needed: a managed identity signs in. */

@@ -16,7 +16,7 @@ import type { Ingestion } from '../../src/delivery/ingestion.ts';
 import { logObserver } from '../../src/delivery/log-observer.ts';
 import type { DeliveryObserver, Hold, UploadEvent } from '../../src/delivery/observer.ts';
 import type { Emulator, EmulatorOptions, RecordedRequest } from '../../src/emulator/emulator.ts';
-import type { Received } from '../../src/http/receiver.ts';
+import type { Receive, Received } from '../../src/http/receiver.ts';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
 import { kinds as allKinds } from '../../src/kinds/registry.ts';
 import type { OutboxStats } from '../../src/outbox/port.ts';
@@ -41,6 +41,8 @@ export interface DeliveryFixture {
   readonly ended: Hold[];
   readonly buried: { eventId: string; rows: number; code: string }[];
   readonly logLines: Record<string, unknown>[];
+  /** What the webhook port hands bodies to. */
+  readonly receive: Receive;
   send(body: string): Promise<Received>;
   /** As `send`, and lets the time for company pass until delivery has begun to send. */
   sendAndFlush(body: string): Promise<Received>;
@@ -137,13 +139,14 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
     tokens.close();
     await rm(dataDir, { recursive: true, force: true });
   });
-  const send = (body: string) => receive({ bytes: Buffer.from(body), feed: null });
+  const send = (body: string) => receive({ bytes: Buffer.from(body), feed: null, kind: null });
   const fixture: DeliveryFixture = {
     emulator,
     clock,
     delivery,
     ...recorder,
     logLines,
+    receive,
     send,
     async sendAndFlush(body) {
       const before = recorder.uploads.length;

@@ -84,14 +84,11 @@ test('a hold of one stream leaves the others going, and their rows never share a
   const other: WebhookKind = {
     ...requestKind,
     name: 'other',
-    mismatch: (value) => (value['event_type'] === 'OtherEvent' ? null : 'it is no other event'),
-  };
-  const request: WebhookKind = {
-    ...requestKind,
-    mismatch: (value) => (other.mismatch(value) === null ? 'it is another' : requestKind.mismatch(value)),
+    recognize: (value) =>
+      value['event_type'] === 'OtherEvent' ? { evidence: 'own_fields' } : { missing: 'it is no other event' },
   };
   const f = await startDelivery(t, {
-    kinds: [request, other],
+    kinds: [requestKind, other],
     streams: { request: requestStream, other: 'Custom-Other_CL' },
     emulator: { streams: { [requestStream]: requestColumns, 'Custom-Other_CL': requestColumns } },
   });

@@ -32,6 +32,7 @@ export const wellHealth: HealthSources = {
   lastDeliveryAt: () => null,
   tokenExpiresAt: () => null,
   damagedFile: () => null,
+  heartbeat: () => null,
   started: () => true,
   draining: () => false,
 };
@@ -74,6 +75,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
     port: 0,
     health: wellHealth,
     version: '1.2.3',
+    kinds: ['request', 'audit'],
     clock: systemClock,
     log: createLogger('debug', lineCollector(lines)),
     onRequest: (record) => records.push(record),

@@ -175,7 +175,7 @@ export const requestBodies: Readonly<Record<string, string>> = {
       status: 'Approved',
       approver: { id: `u-${i}`, name: `Approver ${i}`, email: `approver-${i}@example.com` },
     })),
-    custom_fields: { first: 'kept', second: 'x'.repeat(70_000), third: 'lost with it' },
+    custom_fields: { first: 'kept', second: 'x'.repeat(70_000), third: 'kept beside it' },
   }),
   'thousand-units': event({
     ...request,

@@ -1,110 +1,20 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { eventId } from '../../src/apono/identity.ts';
-import { readBody } from '../../src/apono/read.ts';
-import { isRecipeRow } from '../../src/apono/recipe-row.ts';
-import { isJsonObject, type JsonObject } from '../../src/json.ts';
+import type { JsonObject } from '../../src/json.ts';
 import type { DecodedEvent, RowPlan } from '../../src/kinds/kind.ts';
 import { requestKind } from '../../src/kinds/request/kind.ts';
 import type { Row } from '../../src/sentinel/row.ts';
 import { requestBodies } from './request-bodies.ts';
+import { decode as decodeAs } from './support.ts';
 
-const RECEIVED_AT = Date.UTC(2025, 10, 21, 10, 0, 1, 234);
-const COLUMNS = requestKind.table.columns.map((column) => column.name);
-/** Larger goldens hold the first row, the last one and a digest of all. */
-const MAX_GOLDEN_BYTES = 32_768;
-
-function decode(text: string, feed: string | null = null): DecodedEvent {
-  const body = readBody(Buffer.from(text), 'auto');
-  assert.equal(body.outcome, 'read');
-  const value = Array.isArray(body.value) ? body.value[0] : body.value;
-  const plain = Array.isArray(body.plain) ? body.plain[0] : body.plain;
-  assert.ok(isJsonObject(value));
-  assert.equal(requestKind.mismatch(value), null);
-  assert.deepEqual(requestKind.validate(plain), []);
-  const bodyForm = isRecipeRow(value) ? 'recipe' : body.form;
-  return { eventId: eventId('request', value), value, meta: { receivedAt: RECEIVED_AT, bodyForm, feed } };
+function decode(text: string): DecodedEvent {
+  return decodeAs(requestKind, text);
 }
 
 function rowsOf(plan: RowPlan): Row[] {
   return [...plan.rows([0, plan.rowCount])].map(({ row }) => row);
 }
-
-function goldenOf(rows: readonly Row[]): string {
-  const ordered = rows.map((row) => Object.fromEntries(COLUMNS.map((column) => [column, row[column]])));
-  const text = JSON.stringify(ordered, null, 2);
-  if (Buffer.byteLength(text) <= MAX_GOLDEN_BYTES) return `${text}\n`;
-  const sha256 = createHash('sha256').update(text).digest('hex');
-  const short = (row: object | undefined) => JSON.parse(JSON.stringify(row), (_key, value) => shorten(value));
-  return `${JSON.stringify({ rows: ordered.length, sha256, first: short(ordered[0]), last: short(ordered.at(-1)) }, null, 2)}\n`;
-}
-
-function shorten(value: unknown): unknown {
-  if (typeof value === 'string' && value.length > 200) return `${value.slice(0, 40)}… (${value.length} characters)`;
-  return Array.isArray(value) && value.length > 20 ? [...value.slice(0, 2), `… (${value.length} elements)`] : value;
-}
-
-for (const [name, text] of Object.entries(requestBodies)) {
-  test(`golden: ${name}`, () => {
-    const golden = goldenOf(rowsOf(requestKind.plan(decode(text))));
-    const file = new URL(`../golden/request-${name}.json`, import.meta.url);
-    if (process.env['UPDATE_GOLDEN'] !== undefined) writeFileSync(file, golden);
-    assert.ok(existsSync(file), 'no golden file: look at the rows, then run with UPDATE_GOLDEN=1');
-    assert.equal(golden, readFileSync(file, 'utf8'));
-  });
-}
-
-test('there is no golden file without its body', () => {
-  const names = Object.keys(requestBodies).map((name) => `request-${name}.json`);
-  assert.deepEqual(
-    readdirSync(new URL('../golden/', import.meta.url))
-      .filter((name) => name.startsWith('request-'))
-      .sort(),
-    names.sort(),
-  );
-});
-
-test('every row has every column of the table and no other, with a value of its type', () => {
-  const isOfType = {
-    string: (value: unknown) => typeof value === 'string',
-    int: Number.isInteger,
-    long: Number.isSafeInteger,
-    boolean: (value: unknown) => typeof value === 'boolean',
-    datetime: (value: unknown) => typeof value === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/.test(value),
-    dynamic: (value: unknown) => typeof value === 'object' || typeof value === 'string',
-  };
-  for (const text of Object.values(requestBodies)) {
-    for (const row of rowsOf(requestKind.plan(decode(text, 'feed-1')))) {
-      assert.deepEqual(Object.keys(row).sort(), [...COLUMNS].sort());
-      for (const { name, type } of requestKind.table.columns) {
-        const value = row[name];
-        assert.ok(value === null || isOfType[type](value), `${name}: ${JSON.stringify(value)} is no ${type}`);
-      }
-    }
-  }
-});
-
-test('every column is filled by some event', () => {
-  const rows = Object.values(requestBodies).flatMap((text) => rowsOf(requestKind.plan(decode(text, 'feed-1'))));
-  assert.deepEqual(
-    COLUMNS.filter((column) => rows.every((row) => row[column] === null)),
-    [],
-  );
-});
-
-test('sizes are exact, and counting stops above the limit', () => {
-  for (const text of Object.values(requestBodies)) {
-    const plan = requestKind.plan(decode(text));
-    const sized = [...plan.rows([0, plan.rowCount])];
-    for (const { row, bytes } of sized) assert.equal(bytes, Buffer.byteLength(JSON.stringify(row)));
-    const total = sized.reduce((sum, { bytes }) => sum + bytes, 0);
-    assert.equal(plan.measure(Number.MAX_SAFE_INTEGER), total);
-    if (plan.rowCount > 1) assert.ok(plan.measure(1) < total);
-  }
-});
 
 test('rows of a range are those rows of the whole', () => {
   const plan = requestKind.plan(decode(requestBodies['thousand-units'] ?? ''));

@@ -26,6 +26,7 @@ export function quarantined(quarantineId: string, over: Partial<QuarantineEntry>
     body: new TextEncoder().encode(`not JSON: ${quarantineId}`),
     receivedAt: Date.UTC(2026, 0, 2),
     feed: null,
+    kind: null,
     code: 'body_not_json',
     reason: 'Unexpected token',
     ...over,

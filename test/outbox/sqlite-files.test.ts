@@ -152,6 +152,42 @@ describe('SQLite outbox and its files', () => {
     assert.deepEqual((await outbox.stats()).bytes, { waiting: 0, dead: 0, quarantined: 0 });
   });
 
+  it('keeps the bodies in quarantine of the version before paths named a kind, to be read by their content', async () => {
+    mkdirSync(dataDir, { recursive: true });
+    const db = new DatabaseSync(file());
+    migrate(db, 0, 2);
+    db.exec(`
+      INSERT INTO quarantine VALUES (1, 'q-1', 3, 40, NULL, 'body_not_json', 'no', x'00ff00');
+      INSERT INTO quarantine VALUES (2, 'q-2', 4, 50, 'prod', 'stream_off', 'off', x'7b7d');
+    `);
+    db.close();
+    const fixture = await open();
+    const { records } = await fixture.outbox.list({ state: 'quarantined', limit: 10 });
+    assert.deepEqual(
+      records.map(({ id, kind, feed, code, bodyBytes }) => [id, kind, feed, code, bodyBytes]),
+      [
+        ['q-1', null, null, 'body_not_json', 3],
+        ['q-2', null, 'prod', 'stream_off', 2],
+      ],
+    );
+    const shown = await fixture.outbox.show('q-2');
+    assert.deepEqual([shown?.kind, Buffer.from(shown?.body ?? '').toString()], [null, '{}']);
+    await fixture.outbox.put([quarantined('q-3', { kind: 'audit' }), quarantined('q-1', { kind: 'audit' })]);
+    await fixture.reopen();
+    const kinds = (await fixture.outbox.list({ state: 'quarantined', limit: 10 })).records.map(({ id, kind }) => [
+      id,
+      kind,
+    ]);
+    assert.deepEqual(Object.fromEntries(kinds), { 'q-1': null, 'q-2': null, 'q-3': 'audit' });
+    assert.deepEqual((await fixture.outbox.stats()).quarantined.count, 3);
+    assert.deepEqual(await fixture.outbox.purge(['q-1', 'q-2', 'q-3']), [true, true, true]);
+    assert.deepEqual((await fixture.outbox.stats()).bytes, { waiting: 0, dead: 0, quarantined: 0 });
+    await fixture.cleanup();
+    const after = new DatabaseSync(file(), { readOnly: true });
+    assert.equal(after.prepare('PRAGMA user_version').get()?.['user_version'], SCHEMA_VERSION);
+    after.close();
+  });
+
   it('keeps nothing of what is purged', async () => {
     const secret = 'the justification of somebody';
     const fixture = await open();
@@ -186,7 +222,7 @@ describe('SQLite outbox and its files', () => {
     const body = Uint8Array.from({ length: 256 }, (_, n) => n);
     await fixture.outbox.put([
       event('a', { rowCount: 5 }),
-      quarantined('q', { body, feed: 'f', code: 'c', reason: 'r' }),
+      quarantined('q', { body, feed: 'f', kind: 'audit', code: 'c', reason: 'r' }),
     ]);
     const reason = `${'x'.repeat(4_095)}\u{1F511} more`;
     const dead = [
@@ -207,7 +243,7 @@ describe('SQLite outbox and its files', () => {
     const kept = `${'x'.repeat(4_095)}\uFFFD`;
     assert.deepEqual({ ...letter }, { rows: '[[1,2],[3,5]]', code: 'refused', reason: kept, dead_at: deadAt });
     const { seq: _, stored_at: __, received_at: ___, ...row } = { ...db.prepare('SELECT * FROM quarantine').get() };
-    assert.deepEqual(row, { quarantine_id: 'q', feed: 'f', code: 'c', reason: 'r', body });
+    assert.deepEqual(row, { quarantine_id: 'q', feed: 'f', kind: 'audit', code: 'c', reason: 'r', body });
     db.close();
   });
 

@@ -1,22 +1,30 @@
 import type { TestContext } from 'node:test';
 import tls from 'node:tls';
-import requestTable from '../../schemas/tables/AponoAccessRequests_CL.json' with { type: 'json' };
 import {
   type DeclaredColumn,
   type Emulator,
   type EmulatorOptions,
   startEmulator,
 } from '../../src/emulator/emulator.ts';
+import { heartbeatDefaultStream, heartbeatTable } from '../../src/heartbeat/table.ts';
+import { kinds } from '../../src/kinds/registry.ts';
+import { requestKind } from '../../src/kinds/request/kind.ts';
 
-export const requestStream = 'Custom-AponoAccessRequests_CL';
-export const requestColumns = requestTable.columns as readonly DeclaredColumn[];
+export const requestStream = requestKind.defaultStream;
+export const requestColumns: readonly DeclaredColumn[] = requestKind.table.columns;
+export const heartbeatStream = heartbeatDefaultStream;
+export const heartbeatColumns: readonly DeclaredColumn[] = heartbeatTable.columns;
+/** As the deployment template makes them: one for each kind of webhook, and that of the heartbeat. */
+export const allStreams: Readonly<Record<string, readonly DeclaredColumn[]>> = Object.fromEntries([
+  ...kinds.map(({ defaultStream, table }) => [defaultStream, table.columns]),
+  [heartbeatStream, heartbeatColumns],
+]);
 
 /**
- * A running emulator that this process trusts and that stops after the test. Without `streams` it has the stream of
- * request events.
+ * A running emulator that this process trusts and that stops after the test. Without `streams` it has all streams.
  */
 export async function startTestEmulator(t: TestContext, options: Partial<EmulatorOptions> = {}): Promise<Emulator> {
-  const emulator = await startEmulator({ streams: { [requestStream]: requestColumns }, ...options });
+  const emulator = await startEmulator({ streams: allStreams, ...options });
   t.after(() => emulator.stop());
   trust(emulator.caPem);
   return emulator;

@@ -47,6 +47,7 @@ describe('docs/alerts.yml', () => {
       'ServiceAbsent',
       'TokenRefreshFailing',
       'TokenExpiring',
+      'HeartbeatFailing',
       'OutboxDamaged',
     ]) {
       assert.ok(names.has(name), name);

@@ -25,11 +25,7 @@ const names = [
   'ADMIN_PORT',
   'ADMIN_TOKEN',
   'APONO_TEMPLATE_ESCAPING',
-  'LOGS_INGESTION_STREAM',
-  'LOGS_INGESTION_STREAM_AUDIT',
-  'LOGS_INGESTION_STREAM_ANOMALY',
-  'LOGS_INGESTION_STREAM_INTEGRATION',
-  'LOGS_INGESTION_STREAM_HEARTBEAT',
+  ...kinds.map(({ streamVariable }) => streamVariable),
 ] as const;
 
 type OutboxValues = Pick<Values, (typeof names)[number]>;
@@ -152,11 +148,5 @@ function errorsTo(stderr: TextOutput) {
 }
 
 function streamsOf(values: OutboxValues): Readonly<Record<string, string | null>> {
-  const byVariable: Readonly<Record<string, unknown>> = values;
-  return Object.fromEntries(
-    kinds.map(({ name, streamVariable }) => {
-      const stream = byVariable[streamVariable];
-      return [name, typeof stream === 'string' ? stream : null];
-    }),
-  );
+  return Object.fromEntries(kinds.map(({ name, streamVariable }) => [name, values[streamVariable]]));
 }

@@ -2,50 +2,80 @@ import rowSchema from '../../../schemas/apono/recipe-row.schema.json' with { typ
 import eventSchema from '../../../schemas/apono/request-event.schema.json' with { type: 'json' };
 import { eventAction } from '../../apono/event-action.ts';
 import { isRecipeRow } from '../../apono/recipe-row.ts';
-import { isJsonObject, type JsonObject } from '../../json.ts';
-import type { WebhookKind } from '../kind.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts';
+import { missingMembers } from '../event-columns.ts';
+import { objectAt } from '../fields.ts';
+import type { Recognition, WebhookKind } from '../kind.ts';
 import { compileSchema } from '../validator.ts';
 import { planRequest } from './rows.ts';
 import { requestTable } from './table.ts';
+import { requestTemplate } from './template.ts';
+import { createTestRequest } from './test-event.ts';
 
 const validateEvent = compileSchema(eventSchema);
 const validateRecipeRow = compileSchema(rowSchema, [eventSchema]);
 
-/** Fields of `data` that only a request has, and those that only another of Apono's feeds has (facts: payload references). */
+/** Fields of `data` that only a request has (facts: payload references). */
 const REQUEST_FIELDS = [
   'friendly_id',
   'requester',
   'grantee',
   'justification',
   'creation_date',
+  'revocation_date',
   'access_flow',
+  'access_bundle',
+  'access_duration_in_seconds',
   'access_groups',
+  'approvals_logical_relation',
   'approvals',
 ];
-const OTHER_FEEDS_FIELDS = ['action', 'actor_id', 'target_type', 'issues', 'integration_status'];
+
+/** What other feeds say where a request says none of the above: without it, an event_type alone makes no request. */
+const FOREIGN_FIELDS = [
+  ...['name', 'type', 'status', 'issues', 'severity', 'anomaly', 'anomaly_type', 'request', 'request_id'],
+  ...['action', 'actor_id', 'actor_name', 'actor_type', 'target_id', 'target_type', 'target_name'],
+];
 
 /** The request webhook: steps of access requests, and the rows of Apono's own Sentinel recipe. */
-export const requestKind: WebhookKind = {
+export const requestKind = {
   name: 'request',
+  description: 'request events',
   table: requestTable,
   streamVariable: 'LOGS_INGESTION_STREAM',
   defaultStream: `Custom-${requestTable.name}`,
-  mismatch,
+  recognize,
   validate: (plain) => (isPlainRecipeRow(plain) ? validateRecipeRow(plain) : validateEvent(plain)),
   plan: planRequest,
-};
+  actionOf: eventAction,
+  bodyTemplate: requestTemplate,
+  createTestEvent: createTestRequest,
+} satisfies WebhookKind;
 
-function mismatch(value: JsonObject): string | null {
-  if (isRecipeRow(value)) return null;
-  const missing = ['event_type', 'event_time', 'data'].filter((name) => !Object.hasOwn(value, name));
-  if (missing.length > 0) return `it has no ${missing.join(', ')}`;
-  const data = value['data'];
-  const type = value['event_type'];
-  if (typeof type === 'string' && eventAction(type) !== 'Other') return null;
-  if (!isJsonObject(data) || REQUEST_FIELDS.some((name) => Object.hasOwn(data, name))) return null;
-  const foreign = OTHER_FEEDS_FIELDS.filter((name) => Object.hasOwn(data, name));
-  if (foreign.length > 0) return `data.${foreign.join(', data.')} belongs to another of Apono's webhooks`;
-  return typeof type === 'string' && /anomaly/i.test(type) ? 'its event_type is that of an anomaly' : null;
+function recognize(value: JsonObject): Recognition {
+  if (isRecipeRow(value)) return { evidence: 'own_fields' };
+  const members = missingMembers(value);
+  if (members !== null) return { missing: members };
+  const type = typeof value['event_type'] === 'string' ? value['event_type'] : '';
+  const namesRequest = /request/i.test(type);
+  const isKnown = eventAction(type) !== 'Other';
+  const data = objectAt(value['data']);
+  const has = (name: string) => Object.hasOwn(data, name);
+  // An anomaly may carry a whole request, but no event_type of one.
+  if (isKnown && (has('requester') || has('access_groups'))) return { evidence: 'own_fields' };
+  const hasFields = REQUEST_FIELDS.some(has);
+  const isForeign = !hasFields && FOREIGN_FIELDS.some(has);
+  if (isKnown && namesRequest && !isForeign) return { evidence: 'own_type' };
+  if (hasFields || (isKnown && namesRequest)) return { evidence: 'fields' };
+  if (((namesRequest || isKnown) && !isForeign) || hasNothingElse(value['data'])) return { evidence: 'possible_type' };
+  return {
+    missing: `${isKnown ? '' : 'its event_type is none of a request, and '}it has no data.requester, data.access_groups or the like`,
+  };
+}
+
+/** Only the three members of an event are asked of a request: one of an unknown type that says no more is taken too. */
+function hasNothingElse(data: JsonValue | undefined): boolean {
+  return isJsonObject(data) && Object.keys(data).every((name) => name === 'id');
 }
 
 function isPlainRecipeRow(plain: unknown): boolean {

@@ -1,12 +1,12 @@
 import { eventAction } from '../../apono/event-action.ts';
 import { formatInstant, instantFromMs } from '../../apono/time.ts';
 import type { JsonObject, JsonValue } from '../../json.ts';
+import { textAt, timeAt } from '../fields.ts';
 import type { DecodedEvent, RowPlan } from '../kind.ts';
 import { requestEventKey } from './event-key.ts';
-import { textAt, timeAt } from './fields.ts';
-import { planRows } from './plan.ts';
-import { requestTable } from './table.ts';
-import { isTestRequest } from './test-events.ts';
+
+import { isTestRequest } from './is-test.ts';
+import { planRequestRows, requestTable } from './table.ts';
 
 /** Columns that only this service can know, whatever an extended recipe puts under their names. */
 const OURS = new Set(['event_time', 'event_id', 'row_id', 'event_key', 'event_action', 'body_form', 'feed']);
@@ -22,7 +22,7 @@ export function planRecipeRow(event: DecodedEvent): RowPlan {
   const value = event.value;
   const texts = Object.fromEntries(TEXT_COLUMNS.map((name) => [name, textAt(value[name], true)]));
   const namesUnit = [texts['resource_id'], texts['resource_name'], texts['permission']].some((text) => text != null);
-  return planRows({
+  return planRequestRows({
     eventId: event.eventId,
     shared: {
       ...texts,
@@ -31,7 +31,7 @@ export function planRecipeRow(event: DecodedEvent): RowPlan {
       access_unit_count: namesUnit ? 1 : 0,
     },
     units: [value],
-    unitColumns: () => ({}),
+    unitColumns: (_row, index) => ({ access_unit_index: index }),
     incomplete: [],
   });
 }

@@ -1,15 +1,15 @@
 import { eventAction } from '../../apono/event-action.ts';
-import { isNestedDeeperThan, parseExact } from '../../apono/exact-json.ts';
-import { MAX_DEPTH } from '../../apono/read.ts';
 import { isRecipeRow } from '../../apono/recipe-row.ts';
-import { formatInstant, instantFromMs, parseSeconds } from '../../apono/time.ts';
+import { parseSeconds } from '../../apono/time.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts';
+import { parseEmbedded } from '../embedded-json.ts';
+import { eventColumns, isTemplate as isTemplateMade } from '../event-columns.ts';
+import { listAt, objectAt, textAt, timeAt, withoutBlanks } from '../fields.ts';
 import type { DecodedEvent, RowPlan } from '../kind.ts';
 import { requestEventKey } from './event-key.ts';
-import { listAt, objectAt, textAt, timeAt, withoutBlanks } from './fields.ts';
-import { planRows } from './plan.ts';
+import { isTestRequest } from './is-test.ts';
 import { planRecipeRow } from './recipe.ts';
-import { isTestRequest } from './test-events.ts';
+import { planRequestRows } from './table.ts';
 
 /** The rows of a request event: one for each access unit in every group, one if there is none. */
 export function planRequest(event: DecodedEvent): RowPlan {
@@ -17,16 +17,16 @@ export function planRequest(event: DecodedEvent): RowPlan {
 }
 
 function planEvent(event: DecodedEvent): RowPlan {
-  const isTemplate = event.meta.bodyForm !== 'json';
+  const isTemplate = isTemplateMade(event.meta);
   // A template renders what is missing as "", and all of its slots; with the blanks gone it is like straight JSON.
   const data = objectAt(isTemplate ? withoutBlanks(event.value['data']) : event.value['data']);
   const units = accessUnits(data);
   const shared = sharedColumns(event, data, isTemplate);
-  return planRows({
+  return planRequestRows({
     eventId: event.eventId,
     shared: { ...shared, access_unit_count: units.length },
     units: units.length > 0 ? units : [withoutUnit(data)],
-    unitColumns: (unit) => unitColumns(unit, isTemplate),
+    unitColumns: (unit, index) => ({ ...unitColumns(unit, isTemplate), access_unit_index: index }),
     incomplete: textAt(data['approvals_beyond'], true) === null ? [] : ['approvals'],
   });
 }
@@ -85,19 +85,16 @@ function sharedColumns(event: DecodedEvent, data: JsonObject, isTemplate: boolea
   const grantee = objectAt(data['grantee']);
   const flow = objectAt(data['access_flow']);
   const bundle = objectAt(data['access_bundle']);
-  const eventType = text(event.value['event_type']) ?? '';
+  const columns = eventColumns(event);
+  const { event_type: eventType, event_time: eventTime } = columns;
   const action = eventAction(eventType);
-  const eventTime = timeAt(event.value['event_time']);
   const requestId = text(data['id']);
   return {
-    TimeGenerated: eventTime,
-    event_type: eventType,
+    ...columns,
     requester_id: text(requester['id']),
     requester_name: text(requester['name']),
     requester_email: text(requester['email']),
     justification: text(data['justification']),
-    event_time: eventTime,
-    event_id: event.eventId,
     event_key: requestEventKey({ requestId, eventType, action, eventTime, eventId: event.eventId }),
     event_action: action,
     request_id: requestId,
@@ -118,15 +115,12 @@ function sharedColumns(event: DecodedEvent, data: JsonObject, isTemplate: boolea
     approvals: Array.isArray(data['approvals']) ? data['approvals'] : null,
     approver_emails: approverEmails(data, isTemplate),
     custom_fields: customFields(data['custom_fields']),
-    body_form: event.meta.bodyForm,
-    feed: event.meta.feed,
     is_test: isTestRequest({
       requestId,
       friendlyId: text(data['friendly_id']),
       requesterId: text(requester['id']),
       requesterEmail: text(requester['email']),
     }),
-    received_at: formatInstant(instantFromMs(event.meta.receivedAt)),
   };
 }
 
@@ -137,18 +131,10 @@ function approverEmails(data: JsonObject, isTemplate: boolean): readonly string[
   return [...new Set(emails.filter((email) => email !== null))];
 }
 
-/**
- * An engine may print an object as JSON text; then it is an object again. Any other text stays text, one nested deeper
- * than a body may be too: every walk over a value may recurse.
- */
+/** An engine may print an object as JSON text; then it is an object again. Any other text stays text. */
 function customFields(value: JsonValue | undefined): JsonValue {
   if (value === undefined || value === '') return null;
-  if (typeof value !== 'string' || !value.trimStart().startsWith('{')) return value;
-  if (isNestedDeeperThan(value, MAX_DEPTH)) return value;
-  try {
-    const parsed = parseExact(value);
-    return isJsonObject(parsed) ? parsed : value;
-  } catch {
-    return value;
-  }
+  if (typeof value !== 'string') return value;
+  const parsed = parseEmbedded(value);
+  return parsed !== null && isJsonObject(parsed) ? parsed : value;
 }

@@ -30,7 +30,7 @@ const newestLetter = (column: 'code' | 'reason'): string =>
 /** Without the body: the length of a BLOB is read without its pages. */
 export const EVENT_COLUMNS = `seq, event_id AS id, kind, received_at, feed, row_count, pending_rows, dead_rows,
   body_bytes, ${newestLetter('code')}, ${newestLetter('reason')}`;
-export const QUARANTINE_COLUMNS = `seq, quarantine_id AS id, NULL AS kind, received_at, feed, 0 AS row_count,
+export const QUARANTINE_COLUMNS = `seq, quarantine_id AS id, kind, received_at, feed, 0 AS row_count,
   0 AS pending_rows, 0 AS dead_rows, length(body) AS body_bytes, code, reason`;
 
 const EVENTS = `SELECT ${EVENT_COLUMNS} FROM events WHERE kind = ? AND`;

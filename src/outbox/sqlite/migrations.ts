@@ -143,6 +143,10 @@ const MIGRATIONS: readonly string[] = [
     UPDATE counts SET n = n - 1, bytes = bytes - length(old.body) WHERE state = 'quarantined';
   END;
   `,
+  `
+  -- The kind that the path of the webhook named, so that a replay reads the body as that; NULL: it named none.
+  ALTER TABLE quarantine ADD COLUMN kind TEXT;
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

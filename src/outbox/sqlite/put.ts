@@ -17,8 +17,8 @@ export function createPut(db: DatabaseSync, usage: Usage, maxBytes: number): (ca
   const addBody = db.prepare('INSERT INTO event_bodies (seq, body) VALUES (?, ?)');
   const findQuarantined = db.prepare('SELECT stored_at FROM quarantine WHERE quarantine_id = ?');
   const addQuarantined = db.prepare(
-    `INSERT OR IGNORE INTO quarantine (quarantine_id, stored_at, received_at, feed, code, reason, body)
-     VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT OR IGNORE INTO quarantine (quarantine_id, stored_at, received_at, feed, kind, code, reason, body)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const removeQuarantined = db.prepare('DELETE FROM quarantine WHERE quarantine_id = ?');
 
@@ -43,8 +43,8 @@ export function createPut(db: DatabaseSync, usage: Usage, maxBytes: number): (ca
   }
 
   function putQuarantined(entry: QuarantineEntry, now: number): boolean {
-    const { quarantineId, receivedAt, feed, code, reason, body } = entry;
-    return addQuarantined.run(quarantineId, now, receivedAt, feed, code, reason, body).changes !== 0;
+    const { quarantineId, receivedAt, feed, kind, code, reason, body } = entry;
+    return addQuarantined.run(quarantineId, now, receivedAt, feed, kind, code, reason, body).changes !== 0;
   }
 
   return ({ entries, now, resolves }) => {

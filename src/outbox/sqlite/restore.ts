@@ -23,8 +23,8 @@ export function createRestore(
   const addBody = db.prepare('INSERT INTO event_bodies (seq, body) VALUES (?, ?)');
   const addLetter = db.prepare('INSERT INTO dead_letters (seq, rows, code, reason, dead_at) VALUES (?, ?, ?, ?, ?)');
   const addQuarantined = db.prepare(
-    `INSERT OR IGNORE INTO quarantine (quarantine_id, stored_at, received_at, feed, code, reason, body)
-     VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT OR IGNORE INTO quarantine (quarantine_id, stored_at, received_at, feed, kind, code, reason, body)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   );
 
   function restoreEvent({ entry, storedAt, pending, deadLetters }: Salvaged<'event'>): boolean {
@@ -50,8 +50,8 @@ export function createRestore(
   }
 
   function restoreQuarantined({ entry, storedAt }: Salvaged<'quarantine'>): boolean {
-    const { quarantineId, receivedAt, feed, code, reason, body } = entry;
-    return addQuarantined.run(quarantineId, storedAt, receivedAt, feed, code, reason, body).changes !== 0;
+    const { quarantineId, receivedAt, feed, kind, code, reason, body } = entry;
+    return addQuarantined.run(quarantineId, storedAt, receivedAt, feed, kind, code, reason, body).changes !== 0;
   }
 
   function restoreOne(record: SalvagedRecord): boolean {

@@ -174,6 +174,7 @@ function readBodyAlone(db: DatabaseSync, seq: number, nowMs: number): SalvagedRe
       body,
       receivedAt: nowMs,
       feed: null,
+      kind: null,
       code: 'salvaged',
       reason: 'Salvaged from a damaged database without the rest of its record; some of its rows may be delivered',
     },
@@ -187,6 +188,8 @@ interface QuarantineRow {
   readonly stored_at: unknown;
   readonly received_at: unknown;
   readonly feed: unknown;
+  /** Undefined before version 3 of the schema. */
+  readonly kind: unknown;
   readonly code: unknown;
   readonly reason: unknown;
   readonly body: unknown;
@@ -205,11 +208,13 @@ function readQuarantined(db: DatabaseSync, seq: number): SalvagedRecord | null {
   const row = readOne<QuarantineRow>(db, 'SELECT * FROM quarantine WHERE seq = ?', seq);
   if (row === null || row === undefined) return null;
   const { quarantine_id: quarantineId, stored_at: storedAt, received_at: receivedAt, feed, code, reason, body } = row;
+  const kind = row.kind ?? null;
   if (!isText(quarantineId) || quarantineId === '' || !isWhole(storedAt) || !isWhole(receivedAt)) return null;
-  if (!isTextOrNull(feed) || !isText(code) || !isText(reason) || !(body instanceof Uint8Array)) return null;
+  if (!isTextOrNull(feed) || !isTextOrNull(kind) || !isText(code) || !isText(reason) || !(body instanceof Uint8Array))
+    return null;
   return {
     type: 'quarantine',
-    entry: { type: 'quarantine', quarantineId, body: new Uint8Array(body), receivedAt, feed, code, reason },
+    entry: { type: 'quarantine', quarantineId, body: new Uint8Array(body), receivedAt, feed, kind, code, reason },
     storedAt,
   };
 }

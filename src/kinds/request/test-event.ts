@@ -1,15 +1,18 @@
+import type { JsonObject } from '../../json.ts';
+import { TEST_ID_PREFIX } from '../event-columns.ts';
+
 /**
  * An event as Apono sends it, of a request that does not exist. The id starts with `apono-sentinel-test-`, which is how
  * its rows get `is_test`. `random`: what tells this event from other tests, letters and digits.
  */
-export function createTestEvent(nowMs: number, random: string): object {
+export function createTestRequest(nowMs: number, random: string): JsonObject {
   const resourceType = { id: 'apono-sentinel-test', name: 'Test', display_path: 'Test' };
   const person = { id: 'apono-sentinel-test', name: 'Apono Sentinel test' };
   return {
     event_type: 'AccessRequestCreated',
     event_time: nowMs / 1000,
     data: {
-      id: `apono-sentinel-test-${random}`,
+      id: `${TEST_ID_PREFIX}${random}`,
       friendly_id: `TEST-${random.slice(0, 6).toUpperCase()}`,
       requester: { ...person, email: 'apono-sentinel-test@example.com' },
       grantee: { ...person, source_id: 'apono-sentinel-test@example.com', type: 'user' },

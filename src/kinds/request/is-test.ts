@@ -1,5 +1,4 @@
-/** Request ids of `send-test` begin with this; Apono's own are UUIDs. */
-export const TEST_REQUEST_ID_PREFIX = 'apono-sentinel-test-';
+import { TEST_ID_PREFIX } from '../event-columns.ts';
 
 interface RequestIds {
   readonly requestId: string | null;
@@ -13,7 +12,7 @@ interface RequestIds {
  * as far as is known. Two ids must agree, since rules leave test events out: a real request AR-123 has to stay in.
  */
 export function isTestRequest(ids: RequestIds): boolean {
-  if (ids.requestId?.startsWith(TEST_REQUEST_ID_PREFIX)) return true;
+  if (ids.requestId?.startsWith(TEST_ID_PREFIX)) return true;
   const isSampleRequest = ids.requestId === '123' && ids.friendlyId === 'AR-123';
   return isSampleRequest || (ids.requesterId === 'user-1' && ids.requesterEmail === 'user@example.com');
 }

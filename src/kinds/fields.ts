@@ -1,5 +1,5 @@
-import { formatInstant, numberText, parseInstant } from '../../apono/time.ts';
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../../json.ts';
+import { formatInstant, numberText, parseInstant } from '../apono/time.ts';
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
 
 const NOTHING: JsonObject = {};
 

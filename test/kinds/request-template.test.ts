@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import Handlebars from 'handlebars';
-import { eachTemplate, unrolledTemplate } from '../../src/apono/body-template.ts';
 import { readBody } from '../../src/apono/read.ts';
 import { requestKind } from '../../src/kinds/request/kind.ts';
+import { eachTemplate, unrolledTemplate } from '../../src/kinds/request/template.ts';
 
 interface Unit {
   readonly resource: { readonly id: string; readonly name: string };

@@ -1,3 +1,6 @@
+import { type BodyTemplate, EACH_NOTE } from '../body-template.ts';
+import { each, fields, indices, Raw, render, type Tree } from '../handlebars.ts';
+
 /**
  * The body template to paste into Apono's request webhook. Apono renders it with Handlebars; that its block helpers may
  * be used is documented nowhere, so the default has none and carries a fixed number of elements, with one index beyond
@@ -12,16 +15,6 @@ export interface CarriedCounts {
 
 /** What the default template carries; an event with more is marked by its probes. */
 export const carried: CarriedCounts = { groups: 2, unitsPerGroup: 5, approvals: 5 };
-
-type Tree = string | Raw | readonly Tree[] | { readonly [key: string]: Tree };
-
-/** Text of the template that is not a JSON value. */
-class Raw {
-  readonly text: string;
-  constructor(text: string) {
-    this.text = text;
-  }
-}
 
 /** Without helpers: works with whatever Apono allows. `data.custom_fields` cannot be carried, its keys being unknown. */
 export function unrolledTemplate(): string {
@@ -100,34 +93,25 @@ function approvalTree(prefix: string): Tree {
   };
 }
 
-function fields(path: string, names: readonly string[]): Record<string, string> {
-  return Object.fromEntries(names.map((name) => [name, `{{${path}.${name}}}`]));
-}
-
-function indices(count: number): number[] {
-  return Array.from({ length: count }, (_, index) => index);
-}
-
-function each(path: string, element: Tree): Raw {
-  return new Raw(`[\n{{#each ${path}}}\n${render(element, '')}{{#unless @last}},{{/unless}}\n{{/each}}\n]`);
-}
-
-/** Like JSON.stringify with an indent of 2, small objects on one line. Spaces keep braces of JSON and Handlebars apart. */
-function render(tree: Tree, indent: string): string {
-  if (tree instanceof Raw) return tree.text.replaceAll('\n', `\n${indent}`);
-  if (typeof tree === 'string') return `"${tree}"`;
-  const isList = isTreeList(tree);
-  const inner = `${indent}  `;
-  const entries = isList
-    ? tree.map((element) => render(element, inner))
-    : Object.entries(tree).map(([key, value]) => `"${key}": ${render(value, inner)}`);
-  const [open, close] = isList ? ['[', ']'] : ['{', '}'];
-  const line = `${open} ${entries.join(', ')} ${close}`;
-  const flat = !isList && Object.values(tree).every((value) => typeof value === 'string');
-  if (flat && indent !== '') return line;
-  return `${open}\n${entries.map((entry) => `${inner}${entry}`).join(',\n')}\n${indent}${close}`;
-}
-
-function isTreeList(tree: Exclude<Tree, string | Raw>): tree is readonly Tree[] {
-  return Array.isArray(tree);
-}
+export const requestTemplate: BodyTemplate = {
+  webhook: 'Request webhook, HTTP',
+  path: '/apono/webhook',
+  triggers: [
+    'RequestCreated',
+    'RequestApproved',
+    'RequestRejected',
+    'RequestGranted',
+    'RequestExpired',
+    'RequestFailed',
+  ],
+  plain: {
+    text: unrolledTemplate,
+    notes: [
+      `This template needs no helpers. It carries ${carried.groups} access groups with ${carried.unitsPerGroup} access ` +
+        `units each and ${carried.approvals} approvals; of a larger request the rows say units_truncated = true.`,
+      'It leaves data.custom_fields out: without helpers Handlebars prints an object as "[object Object]". ' +
+        '`template --each` carries them.',
+    ],
+  },
+  each: { text: eachTemplate, notes: ['This template carries everything.', EACH_NOTE] },
+};

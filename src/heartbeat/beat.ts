@@ -1,0 +1,65 @@
+import type { Clock } from '../clock.ts';
+import type { Ingestion, UploadResult } from '../delivery/ingestion.ts';
+import { outcomeOf } from '../delivery/outcome.ts';
+import type { Row } from '../sentinel/row.ts';
+
+/** `retry`: it passes. `hold`: a person has to change something. */
+export type HeartbeatOutcome = 'delivered' | 'retry' | 'hold';
+
+export interface HeartbeatFailure {
+  readonly outcome: Exclude<HeartbeatOutcome, 'delivered'>;
+  /** What Azure asked for. */
+  readonly retryAfterMs: number | null;
+  readonly reason: string;
+  /** What a person has to do. */
+  readonly fix: string;
+  /** x-ms-client-request-id, which Azure's DCRLogErrors shows; null where nothing was sent. */
+  readonly clientRequestId: string | null;
+}
+
+export interface BeatOptions {
+  readonly stream: string;
+  readonly ingestion: Ingestion;
+  /** A row of this moment. */
+  readonly makeRow: () => Promise<Row>;
+  readonly explain: (result: UploadResult) => { readonly reason: string; readonly fix: string };
+  readonly clock: Clock;
+}
+
+/** Sends one fresh row. Null: Azure took it. Never rejects; an aborted `signal` makes a failure that means nothing. */
+export async function beat(options: BeatOptions, signal: AbortSignal): Promise<HeartbeatFailure | null> {
+  try {
+    const result = await options.ingestion.upload(options.stream, [await options.makeRow()], { signal });
+    return failureOf(result, options);
+  } catch (error) {
+    return defect(error);
+  }
+}
+
+function failureOf(result: UploadResult, { explain, clock }: BeatOptions): HeartbeatFailure | null {
+  const outcome = outcomeOf(result, clock.now());
+  const clientRequestId = result.type === 'no_token' ? null : result.clientRequestId;
+  switch (outcome.type) {
+    case 'delivered':
+      return null;
+    case 'retry':
+      return { outcome: 'retry', retryAfterMs: outcome.retryAfterMs, clientRequestId, ...explain(result) };
+    // There is one row, and nothing in it that a smaller or another call would mend.
+    case 'split':
+    case 'refused':
+    case 'hold':
+      return { outcome: 'hold', retryAfterMs: null, clientRequestId, ...explain(result) };
+  }
+}
+
+/** Neither port throws for what Azure, the network or the outbox do. */
+function defect(error: unknown): HeartbeatFailure {
+  const what = error instanceof Error ? `${error.name}: ${error.message}` : 'unknown';
+  return {
+    outcome: 'hold',
+    retryAfterMs: null,
+    reason: `A defect of this service: ${what}`,
+    fix: 'Please report it. It is tried again.',
+    clientRequestId: null,
+  };
+}

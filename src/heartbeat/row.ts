@@ -1,0 +1,57 @@
+import type { Clock } from '../clock.ts';
+import type { OutboxStats } from '../outbox/port.ts';
+import { sumCounts } from '../outbox/state-count.ts';
+import type { Row } from '../sentinel/row.ts';
+import { createBoundedRead } from '../telemetry/bounded-read.ts';
+import type { Totals } from '../telemetry/metrics-totals.ts';
+
+/** As /readyz, /healthz and a scrape wait for the outbox. */
+const STATS_LIMIT_MS = 2_000;
+
+export interface HeartbeatSources {
+  /** Host name of this instance. */
+  readonly instance: string;
+  /** Of this service. */
+  readonly version: string;
+  /** Milliseconds since the epoch; the totals begin there. */
+  readonly startedAt: number;
+  readonly totals: () => Promise<Totals>;
+  readonly stats: () => Promise<OutboxStats>;
+  readonly clock: Clock;
+}
+
+/**
+ * Makes rows of AponoProxyHeartbeat_CL, each of the moment of its call. An outbox that does not answer within 2 s keeps
+ * no row back: what only it knows is null then.
+ */
+export function createHeartbeatRow(sources: HeartbeatSources): () => Promise<Row> {
+  const { instance, version, startedAt, totals, clock } = sources;
+  const readStats = createBoundedRead(async () => sources.stats(), { limitMs: STATS_LIMIT_MS, clock });
+  return async () => {
+    const stats = await readStats();
+    const { accepted, duplicate, unauthorized, delivered } = await totals();
+    const now = clock.now();
+    return {
+      TimeGenerated: new Date(now).toISOString(),
+      instance,
+      version,
+      started_at: new Date(startedAt).toISOString(),
+      accepted,
+      duplicate,
+      quarantined: stats?.quarantined.count ?? null,
+      dead: stats?.dead.count ?? null,
+      unauthorized,
+      delivered,
+      ...waitingColumns(stats, now),
+    };
+  };
+}
+
+/** What is on hold waits too. */
+function waitingColumns(stats: OutboxStats | null, nowMs: number): Row {
+  if (stats === null) return { waiting: null, oldest_waiting_seconds: null };
+  const { count, oldestReceivedAt } = sumCounts(Object.values(stats.waiting));
+  // The clock may have been set back meanwhile.
+  const ageMs = oldestReceivedAt === null ? 0 : Math.max(0, nowMs - oldestReceivedAt);
+  return { waiting: count, oldest_waiting_seconds: Math.floor(ageMs / 1000) };
+}

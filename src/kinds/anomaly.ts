@@ -1,0 +1,159 @@
+import eventSchema from '../../schemas/apono/anomaly-event.schema.json' with { type: 'json' };
+import requestSchema from '../../schemas/apono/request-event.schema.json' with { type: 'json' };
+import table from '../../schemas/tables/AponoAnomalies_CL.json' with { type: 'json' };
+import { isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
+import type { TableSchema } from '../sentinel/table.ts';
+import type { BodyTemplate } from './body-template.ts';
+import { eventColumns, isTemplate, missingMembers, TEST_ID_PREFIX } from './event-columns.ts';
+import { textAt, withoutBlanks } from './fields.ts';
+import { fields, render } from './handlebars.ts';
+import type { DecodedEvent, Recognition, RowPlan, WebhookKind } from './kind.ts';
+import { rowPlanner } from './plan.ts';
+import { compileSchema } from './validator.ts';
+
+const anomalyTable = table as TableSchema;
+const planRows = rowPlanner(anomalyTable);
+
+/** The anomaly webhook. Apono documents no payload, so the row has the whole event beside what is in known places. */
+export const anomalyKind = {
+  name: 'anomaly',
+  description: 'anomalies',
+  table: anomalyTable,
+  streamVariable: 'LOGS_INGESTION_STREAM_ANOMALY',
+  defaultStream: `Custom-${anomalyTable.name}`,
+  recognize,
+  validate: compileSchema(eventSchema, [requestSchema]),
+  plan,
+  bodyTemplate: bodyTemplate(),
+  createTestEvent,
+} satisfies WebhookKind;
+
+/** By its event_type alone: an anomaly may carry a whole request. On its own path every event is taken. */
+function recognize(value: JsonObject, onItsPath: boolean): Recognition {
+  const members = missingMembers(value);
+  if (members !== null) return { missing: members };
+  if (onItsPath) return { evidence: 'own_fields' };
+  const type = value['event_type'];
+  if (typeof type === 'string' && /anomaly/i.test(type)) return { evidence: 'own_type' };
+  return { missing: 'its event_type does not contain "anomaly"' };
+}
+
+/** Columns, and where their values may stand in `data`, best first. */
+const PLACES: Readonly<Record<string, readonly string[]>> = {
+  anomaly_type: ['anomaly_type', 'anomaly.type', 'type', 'type.name'],
+  severity: ['severity', 'anomaly.severity'],
+  status: ['status', 'anomaly.status'],
+  summary: ['title', 'message', 'description', 'anomaly.title', 'anomaly.message', 'anomaly.description'],
+  request_friendly_id: ['request_friendly_id', 'friendly_id', 'request.friendly_id', 'access_request.friendly_id'],
+  requester_id: ['requester_id', ...inRequest('requester.id')],
+  requester_name: ['requester_name', ...inRequest('requester.name')],
+  requester_email: ['requester_email', ...inRequest('requester.email')],
+  access_flow_id: ['access_flow_id', ...inRequest('access_flow.id')],
+  access_flow_name: ['access_flow_name', ...inRequest('access_flow.name')],
+};
+
+const REQUEST_ID_PLACES = ['request_id', 'access_request_id', 'request.id', 'access_request.id'];
+const ANOMALY_ID_PLACES = ['anomaly_id', 'anomaly.id'];
+
+function inRequest(path: string): string[] {
+  return ['', 'request.', 'access_request.'].map((prefix) => prefix + path);
+}
+
+function plan(event: DecodedEvent): RowPlan {
+  const template = isTemplate(event.meta);
+  // A template renders all of its slots: a blank one must not make an anomaly look like a request.
+  const data = template ? withoutBlanks(event.value['data']) : event.value['data'];
+  const first = (places: readonly string[]) => firstText(data, places, template);
+  const ids = idsOf(data, first);
+  const columns = eventColumns(event);
+  return planRows({
+    eventId: event.eventId,
+    shared: {
+      ...columns,
+      TimeGenerated: columns.TimeGenerated ?? columns.received_at,
+      ...Object.fromEntries(Object.entries(PLACES).map(([column, places]) => [column, first(places)])),
+      ...ids,
+      raw_event: event.value,
+      is_test: [ids.anomaly_id, ids.request_id].some((id) => id?.startsWith(TEST_ID_PREFIX)),
+    },
+    units: [null],
+    unitColumns: () => ({}),
+    incomplete: [],
+  });
+}
+
+/** `data.id` is the request's in an event that looks like a request's, else the anomaly's own. */
+function idsOf(data: JsonValue | undefined, first: (places: readonly string[]) => string | null) {
+  const requestId = first(REQUEST_ID_PLACES);
+  const looksLikeRequest =
+    requestId === null &&
+    isJsonObject(data) &&
+    ['friendly_id', 'access_groups'].some((name) => (data[name] ?? null) !== null);
+  const id = first(['id']);
+  return {
+    anomaly_id: first(ANOMALY_ID_PLACES) ?? (looksLikeRequest ? null : id),
+    request_id: requestId ?? (looksLikeRequest ? id : null),
+  };
+}
+
+function firstText(data: JsonValue | undefined, places: readonly string[], template: boolean): string | null {
+  for (const place of places) {
+    const text = textAt(at(data, place), template);
+    if (text !== null) return text;
+  }
+  return null;
+}
+
+function at(value: JsonValue | undefined, path: string): JsonValue | undefined {
+  let found = value;
+  for (const name of path.split('.')) {
+    if (!isJsonObject(found) || !Object.hasOwn(found, name)) return undefined;
+    found = found[name];
+  }
+  return found;
+}
+
+function bodyTemplate(): BodyTemplate {
+  const tree = {
+    event_type: '{{event_type}}',
+    event_time: '{{event_time}}',
+    data: {
+      ...fields('data', ['id', 'type', 'severity', 'status', 'title', 'message', 'description', 'request_id']),
+      friendly_id: '{{data.friendly_id}}',
+      request: fields('data.request', ['id', 'friendly_id']),
+      requester: fields('data.requester', ['id', 'name', 'email']),
+      access_flow: fields('data.access_flow', ['id', 'name']),
+      justification: '{{data.justification}}',
+    },
+  };
+  return {
+    webhook: 'Anomaly webhook, HTTP',
+    path: '/apono/webhook/anomaly',
+    triggers: [],
+    plain: {
+      text: () => `${render(tree, '')}\n`,
+      notes: [
+        'Apono documents no payload of anomalies: this template asks for what such an event may have. Open "View request ' +
+          'anomaly event\'s payload schema" in the form, and add the fields of that schema under "data": the whole event is ' +
+          'kept in raw_event, whatever it holds.',
+      ],
+    },
+    each: null,
+  };
+}
+
+function createTestEvent(nowMs: number, random: string): JsonObject {
+  return {
+    event_type: 'AnomalyDetected',
+    event_time: nowMs / 1000,
+    data: {
+      id: `${TEST_ID_PREFIX}${random}`,
+      type: 'test',
+      severity: 'Low',
+      title: 'Sent by the send-test command of apono-sentinel to see whether events arrive.',
+      request: { id: `${TEST_ID_PREFIX}${random}`, friendly_id: `TEST-${random.slice(0, 6).toUpperCase()}` },
+      requester: { id: 'apono-sentinel-test', name: 'Apono Sentinel test', email: 'apono-sentinel-test@example.com' },
+      access_flow: { id: 'apono-sentinel-test', name: 'Apono Sentinel test' },
+    },
+  };
+}

@@ -1,0 +1,166 @@
+import eventSchema from '../../schemas/apono/audit-event.schema.json' with { type: 'json' };
+import requestSchema from '../../schemas/apono/request-event.schema.json' with { type: 'json' };
+import table from '../../schemas/tables/AponoAuditLogs_CL.json' with { type: 'json' };
+import { canonicalJson } from '../apono/identity.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
+import type { TableSchema } from '../sentinel/table.ts';
+import { type BodyTemplate, EACH_NOTE } from './body-template.ts';
+import { isMangled, parseEmbedded } from './embedded-json.ts';
+import { eventColumns, isTemplate, missingMembers, TEST_ID_PREFIX } from './event-columns.ts';
+import { objectAt, textAt, timeAt } from './fields.ts';
+import { fields, Raw, render, type Tree } from './handlebars.ts';
+import type { DecodedEvent, Recognition, RowPlan, WebhookKind } from './kind.ts';
+import { rowPlanner } from './plan.ts';
+import { compileSchema } from './validator.ts';
+
+const auditTable = table as TableSchema;
+const planRows = rowPlanner(auditTable);
+
+const TEXTS = ['action', 'actor_id', 'actor_name', 'actor_type', 'source', 'target_id', 'target_type', 'target_name'];
+const OBJECTS = ['metadata', 'current_target_object', 'previous_target_object'] as const;
+
+/** The audit log webhook: somebody changed something in Apono. One row. */
+export const auditKind = {
+  name: 'audit',
+  description: 'audit log events',
+  table: auditTable,
+  streamVariable: 'LOGS_INGESTION_STREAM_AUDIT',
+  defaultStream: `Custom-${auditTable.name}`,
+  recognize,
+  validate: compileSchema(eventSchema, [requestSchema]),
+  plan,
+  bodyTemplate: bodyTemplate(),
+  createTestEvent,
+} satisfies WebhookKind;
+
+/** Who did what to what: no other feed says that in these words. On its own path one of them is enough. */
+function recognize(value: JsonObject, onItsPath: boolean): Recognition {
+  const members = missingMembers(value);
+  if (members !== null) return { missing: members };
+  const data = objectAt(value['data']);
+  const has = (name: string) => Object.hasOwn(data, name);
+  const actor = ['actor_id', 'actor_name', 'actor_type'].some(has);
+  const target = ['target_id', 'target_type', 'target_name', ...OBJECTS.slice(1)].some(has);
+  if (has('action') && actor && target) return { evidence: 'own_fields' };
+  if (has('action') && (actor || target)) return { evidence: 'fields' };
+  if (onItsPath && (has('action') || actor || target)) return { evidence: 'fields' };
+  return { missing: has('action') ? 'it has no data.actor_id and no data.target_type' : 'it has no data.action' };
+}
+
+function plan(event: DecodedEvent): RowPlan {
+  const template = isTemplate(event.meta);
+  const data = objectAt(event.value['data']);
+  const texts = Object.fromEntries(TEXTS.map((name) => [name, textAt(data[name], template)]));
+  const [metadata, current, previous] = OBJECTS.map((name) => readObject(data[name], template));
+  return planRows({
+    eventId: event.eventId,
+    shared: {
+      ...eventColumns(event),
+      timestamp: timeAt(data['timestamp']),
+      ...texts,
+      metadata: metadata?.value ?? null,
+      current_target_object: current?.value ?? null,
+      previous_target_object: previous?.value ?? null,
+      changed_fields: changedFields(current?.value, previous?.value),
+      metadata_text: metadata?.text ?? null,
+      current_target_object_text: current?.text ?? null,
+      previous_target_object_text: previous?.text ?? null,
+      is_test: texts['target_id']?.startsWith(TEST_ID_PREFIX) ?? false,
+    },
+    units: [null],
+    unitColumns: () => ({}),
+    incomplete: [],
+  });
+}
+
+interface ReadObject {
+  readonly value: JsonValue;
+  /** What came in its place, where that is no JSON: Apono's own template renders "[object Object]". */
+  readonly text: string | null;
+}
+
+function readObject(given: JsonValue | undefined, template: boolean): ReadObject {
+  if (typeof given === 'string') {
+    const value = parseEmbedded(given);
+    if (value !== null) return { value, text: null };
+    return { value: null, text: given === '' || given === 'null' ? null : given };
+  }
+  // `{{#each}}` over nothing leaves an empty object.
+  if (template && isJsonObject(given) && Object.keys(given).length === 0) return { value: null, text: null };
+  return { value: given ?? null, text: null };
+}
+
+/** Names of the top-level fields that differ, sorted. Null unless both are objects that nothing was lost of. */
+function changedFields(current: JsonValue | undefined, previous: JsonValue | undefined): readonly string[] | null {
+  if (!isJsonObject(current) || !isJsonObject(previous) || lost(current) || lost(previous)) return null;
+  const names = [...new Set([...Object.keys(current), ...Object.keys(previous)])].sort();
+  // A field that is missing is not one that is null: it was added or removed.
+  return names.filter((name) => textOf(current, name) !== textOf(previous, name));
+}
+
+function textOf(object: JsonObject, name: string): string | null {
+  return Object.hasOwn(object, name) ? canonicalJson(object[name] ?? null) : null;
+}
+
+/** Whether a template printed objects inside of it as JavaScript does: then nobody knows whether they differ. */
+function lost(object: JsonObject): boolean {
+  return Object.values(object).some((value) => typeof value === 'string' && isMangled(value));
+}
+
+function bodyTemplate(): BodyTemplate {
+  const body = (object: (name: string) => Tree): string => {
+    const tree = {
+      event_type: '{{event_type}}',
+      event_time: '{{event_time}}',
+      data: {
+        ...fields('data', ['timestamp', ...TEXTS]),
+        ...Object.fromEntries(OBJECTS.map((name) => [name, object(`data.${name}`)])),
+      },
+    };
+    return `${render(tree, '')}\n`;
+  };
+  const members = (path: string): Raw =>
+    new Raw(`{ {{#each ${path}}}"{{@key}}": "{{this}}"{{#unless @last}}, {{/unless}}{{/each}} }`);
+  return {
+    webhook: 'Audit Log webhook, HTTP',
+    path: '/apono/webhook/audit',
+    triggers: [],
+    plain: {
+      text: () => body((path) => `{{${path}}}`),
+      notes: [
+        'This template needs no helpers. Where Apono prints metadata and the target objects as JSON, they arrive as JSON; ' +
+          'where it prints "[object Object]", the columns metadata_text, current_target_object_text and ' +
+          'previous_target_object_text say so, and what changed is not known.',
+      ],
+    },
+    each: {
+      text: () => body(members),
+      notes: [
+        'This template carries the fields of metadata and of the target objects whose values are text or numbers; values ' +
+          'that are objects again print as "[object Object]", and then changed_fields stays empty.',
+        EACH_NOTE,
+      ],
+    },
+  };
+}
+
+function createTestEvent(nowMs: number, random: string): JsonObject {
+  return {
+    event_type: 'AuditLogTest',
+    event_time: nowMs / 1000,
+    data: {
+      timestamp: nowMs / 1000,
+      action: 'test',
+      actor_id: 'apono-sentinel-test@example.com',
+      actor_name: 'Apono Sentinel test',
+      actor_type: 'test',
+      source: 'API',
+      target_id: `${TEST_ID_PREFIX}${random}`,
+      target_type: 'test',
+      target_name: 'Sent by the send-test command to see whether events arrive.',
+      metadata: { test: true },
+      current_target_object: { name: 'test', active: true },
+      previous_target_object: { name: 'test', active: false },
+    },
+  };
+}

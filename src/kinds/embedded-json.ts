@@ -1,0 +1,29 @@
+import { decodeEntities } from '../apono/entities.ts';
+import { isNestedDeeperThan, parseExact } from '../apono/exact-json.ts';
+import { MAX_DEPTH } from '../apono/read.ts';
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
+
+/**
+ * The object or list that a text is the JSON of; null for any other text, one nested deeper than a body may be too: every
+ * walk over a value may recurse. Where a template engine escaped the text for HTML and the body did not show it, it is
+ * JSON once that is undone.
+ */
+export function parseEmbedded(text: string): JsonObject | readonly JsonValue[] | null {
+  if (!/^\s*[[{]/.test(text)) return null;
+  return parse(text) ?? (text.includes('&') ? parse(decodeEntities(text)) : null);
+}
+
+function parse(text: string): JsonObject | readonly JsonValue[] | null {
+  if (isNestedDeeperThan(text, MAX_DEPTH)) return null;
+  try {
+    const parsed = parseExact(text);
+    return isJsonObject(parsed) || isJsonArray(parsed) ? parsed : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether the text is what JavaScript prints for objects where a template puts them into text: nothing of them is left. */
+export function isMangled(text: string): boolean {
+  return /\[object \w+\]/.test(text);
+}

@@ -1,0 +1,48 @@
+/**
+ * Writes JSON whose values are Handlebars expressions. Every value is in quotes, numbers and times too: an empty one would
+ * else leave no JSON.
+ */
+export type Tree = string | Raw | readonly Tree[] | { readonly [key: string]: Tree };
+
+/** Text of the template that is not a JSON value. */
+export class Raw {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+/** `{ name: '{{path.name}}' }` for each of the names. */
+export function fields(path: string, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.map((name) => [name, `{{${path}.${name}}}`]));
+}
+
+/** 0, 1, … below `count`. */
+export function indices(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index);
+}
+
+/** A list made by `{{#each}}`. */
+export function each(path: string, element: Tree): Raw {
+  return new Raw(`[\n{{#each ${path}}}\n${render(element, '')}{{#unless @last}},{{/unless}}\n{{/each}}\n]`);
+}
+
+/** Like JSON.stringify with an indent of 2, small objects on one line. Spaces keep braces of JSON and Handlebars apart. */
+export function render(tree: Tree, indent: string): string {
+  if (tree instanceof Raw) return tree.text.replaceAll('\n', `\n${indent}`);
+  if (typeof tree === 'string') return `"${tree}"`;
+  const isList = isTreeList(tree);
+  const inner = `${indent}  `;
+  const entries = isList
+    ? tree.map((element) => render(element, inner))
+    : Object.entries(tree).map(([key, value]) => `"${key}": ${render(value, inner)}`);
+  const [open, close] = isList ? ['[', ']'] : ['{', '}'];
+  const line = `${open} ${entries.join(', ')} ${close}`;
+  const flat = !isList && entries.length <= 4 && Object.values(tree).every((value) => typeof value === 'string');
+  if (flat && indent !== '') return line;
+  return `${open}\n${entries.map((entry) => `${inner}${entry}`).join(',\n')}\n${indent}${close}`;
+}
+
+function isTreeList(tree: Exclude<Tree, string | Raw>): tree is readonly Tree[] {
+  return Array.isArray(tree);
+}

@@ -1,0 +1,160 @@
+import eventSchema from '../../schemas/apono/integration-event.schema.json' with { type: 'json' };
+import requestSchema from '../../schemas/apono/request-event.schema.json' with { type: 'json' };
+import table from '../../schemas/tables/AponoIntegrationStatus_CL.json' with { type: 'json' };
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
+import type { TableSchema } from '../sentinel/table.ts';
+import { type BodyTemplate, EACH_NOTE } from './body-template.ts';
+import { parseEmbedded } from './embedded-json.ts';
+import { eventColumns, isTemplate, missingMembers, TEST_ID_PREFIX } from './event-columns.ts';
+import { listAt, objectAt, textAt, withoutBlanks } from './fields.ts';
+import { each, fields, indices, render, type Tree } from './handlebars.ts';
+import type { DecodedEvent, Recognition, RowPlan, WebhookKind } from './kind.ts';
+import { rowPlanner } from './plan.ts';
+import { compileSchema } from './validator.ts';
+
+const integrationTable = table as TableSchema;
+const planRows = rowPlanner(integrationTable);
+
+/** States of an integration in Apono's public API. */
+const STATES = ['initializing', 'refreshing', 'active', 'error', 'warning', 'disabled'];
+
+/** Of requests, audit events and anomalies. */
+const FOREIGN_FIELDS = [
+  ...['requester', 'access_groups', 'access_flow', 'justification', 'friendly_id', 'request_id', 'request'],
+  ...['action', 'actor_id', 'target_id', 'severity', 'anomaly', 'anomaly_type'],
+];
+
+/** How many issues the template without helpers carries. */
+const CARRIED_ISSUES = 5;
+
+/** The integration webhook: an integration of Apono's gets into trouble, or out of it. One row for each issue. */
+export const integrationKind = {
+  name: 'integration',
+  description: 'integration status events',
+  table: integrationTable,
+  streamVariable: 'LOGS_INGESTION_STREAM_INTEGRATION',
+  defaultStream: `Custom-${integrationTable.name}`,
+  recognize,
+  validate: compileSchema(eventSchema, [requestSchema]),
+  plan,
+  bodyTemplate: bodyTemplate(),
+  createTestEvent,
+} satisfies WebhookKind;
+
+/**
+ * Its fields are words that any feed may use, so it takes all of them together, or the list that no other has; and nothing
+ * beside them that another feed says, unless the admin has said what it is.
+ */
+function recognize(value: JsonObject, onItsPath: boolean): Recognition {
+  const members = missingMembers(value);
+  if (members !== null) return { missing: members };
+  const data = objectAt(value['data']);
+  const foreign = onItsPath ? undefined : FOREIGN_FIELDS.find((name) => Object.hasOwn(data, name));
+  if (foreign !== undefined) return { missing: `it has data.${foreign}, which no integration has` };
+  const lacks = ['id', 'name', 'type', 'status'].filter((name) => !Object.hasOwn(data, name));
+  if (Object.hasOwn(data, 'issues') && lacks.length < 4) return { evidence: 'fields' };
+  const status = textAt(data['status'], true)?.toLowerCase() ?? '';
+  if (lacks.length === 0 && (onItsPath || STATES.includes(status))) return { evidence: 'fields' };
+  return { missing: lacks.length > 0 ? `it has no data.${lacks.join(', data.')}` : 'it has no data.issues' };
+}
+
+function plan(event: DecodedEvent): RowPlan {
+  const template = isTemplate(event.meta);
+  const given = objectAt(event.value['data']);
+  const data = template ? objectAt(withoutBlanks(given)) : given;
+  const text = (name: string) => textAt(data[name], template);
+  const issues = issuesOf(data['issues']);
+  return planRows({
+    eventId: event.eventId,
+    shared: {
+      ...eventColumns(event),
+      integration_id: text('id'),
+      integration_name: text('name'),
+      integration_type: text('type'),
+      integration_status: text('status'),
+      issue_count: isCountKnown(given, issues) ? issues.length : null,
+      is_test: text('id')?.startsWith(TEST_ID_PREFIX) ?? false,
+    },
+    units: issues.length > 0 ? issues : [null],
+    unitColumns: (issue, index) => ({ issue_index: index, ...issueColumns(issue, template) }),
+    incomplete: textAt(data['issues_beyond'], true) === null ? [] : ['issue_count'],
+  });
+}
+
+/** A list; or one issue by itself, or the text that a template made of them: nothing of it is lost. */
+function issuesOf(value: JsonValue | undefined): readonly JsonValue[] {
+  const parsed = typeof value === 'string' ? (parseEmbedded(value) ?? value) : value;
+  if (parsed === undefined || parsed === null || parsed === '') return [];
+  return listAt(parsed) ?? [parsed];
+}
+
+/**
+ * Not where nothing was said of issues, nor where a template has made text of a list, nor of Apono's own template, whose one
+ * issue is always blank (facts: it asks the list for its status).
+ */
+function isCountKnown(given: JsonObject, issues: readonly JsonValue[]): boolean {
+  const sent = given['issues'];
+  if (typeof sent === 'string') return parseEmbedded(sent) !== null || !/^\s*(\[|$)/.test(sent);
+  if (issues.length > 0) return true;
+  const isBlankOne = isJsonArray(sent) && sent.length > 0 && !Object.hasOwn(given, 'issues_beyond');
+  return isJsonArray(sent) && !isBlankOne;
+}
+
+function issueColumns(issue: JsonValue, template: boolean) {
+  if (!isJsonObject(issue)) return { issue_status: null, issue_message: textAt(issue, template) ?? asText(issue) };
+  const status = textAt(issue['status'], template);
+  const message = textAt(issue['message'], template);
+  const saysMore = Object.keys(issue).some((name) => name !== 'status' && issue[name] !== null);
+  return { issue_status: status, issue_message: message ?? (saysMore ? asText(issue) : null) };
+}
+
+/** Of an issue in a form that Apono does not document, whatever it says. */
+function asText(issue: JsonValue): string | null {
+  return issue === null ? null : JSON.stringify(issue);
+}
+
+function bodyTemplate(): BodyTemplate {
+  const issue = (index: number): string => `data.issues.[${index}]`;
+  const body = (issues: Tree, beyond: Record<string, string>): string => {
+    const tree = {
+      event_type: '{{event_type}}',
+      event_time: '{{event_time}}',
+      data: { ...fields('data', ['id', 'name', 'type', 'status']), issues, ...beyond },
+    };
+    return `${render(tree, '')}\n`;
+  };
+  const carried = indices(CARRIED_ISSUES).map((index) => fields(issue(index), ['status', 'message']));
+  const probe = `{{${issue(CARRIED_ISSUES)}.status}}{{${issue(CARRIED_ISSUES)}.message}}`;
+  return {
+    webhook: 'Integration webhook, HTTP',
+    path: '/apono/webhook/integration',
+    triggers: [],
+    plain: {
+      text: () => body(carried, { issues_beyond: probe }),
+      notes: [
+        `This template needs no helpers. It carries ${CARRIED_ISSUES} issues; of an integration with more the rows say ` +
+          'issue_count in truncated_fields. (Apono’s own template asks for {{data.issues.status}}, which is empty, since ' +
+          'issues is a list.)',
+        'Do not filter by status: that an integration is Active again ends the alarm.',
+      ],
+    },
+    each: {
+      text: () => body(each('data.issues', fields('this', ['status', 'message'])), {}),
+      notes: ['This template carries all issues.', EACH_NOTE],
+    },
+  };
+}
+
+function createTestEvent(nowMs: number, random: string): JsonObject {
+  return {
+    event_type: 'IntegrationStatusChanged',
+    event_time: nowMs / 1000,
+    data: {
+      id: `${TEST_ID_PREFIX}${random}`,
+      name: 'Apono Sentinel test',
+      type: 'test',
+      status: 'Warning',
+      issues: [{ status: 'Warning', message: 'Sent by the send-test command to see whether events arrive.' }],
+    },
+  };
+}

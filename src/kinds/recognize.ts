@@ -1,0 +1,71 @@
+import type { JsonObject } from '../json.ts';
+import { evidences, type Problem, type Recognition, type WebhookKind } from './kind.ts';
+
+export type Recognized =
+  | { readonly kind: WebhookKind }
+  | { readonly code: 'unknown_kind' | 'ambiguous_kind' | 'kind_mismatch'; readonly problems: readonly Problem[] };
+
+/**
+ * Which kind an event is of: the one with the strongest evidence. None where no kind has any, or where two have equal
+ * evidence: a wrong guess would write an audit trail that is wrong. `fixed`: the kind that the path of the URL names; then
+ * it is that one or none.
+ */
+export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixed: string | null): Recognized {
+  const candidates = kinds.map((kind) => ({ kind, strength: strengthOf(kind.recognize(value, kind.name === fixed)) }));
+  const strongest = Math.max(...candidates.map(({ strength }) => strength));
+  const best = candidates.filter(({ strength }) => strength === strongest && strength >= 0).map(({ kind }) => kind);
+  const [first, second] = best;
+  if (fixed !== null) {
+    const wanted = best.find(({ name }) => name === fixed);
+    return wanted === undefined ? mismatch(value, kinds, { fixed, better: first }) : { kind: wanted };
+  }
+  if (first === undefined) return { code: 'unknown_kind', problems: whyNone(value, kinds) };
+  return second === undefined ? { kind: first } : { code: 'ambiguous_kind', problems: [ambiguity(best)] };
+}
+
+function strengthOf(recognition: Recognition): number {
+  return 'missing' in recognition ? -1 : evidences.indexOf(recognition.evidence);
+}
+
+function mismatch(
+  value: JsonObject,
+  kinds: readonly WebhookKind[],
+  { fixed, better }: { fixed: string; better: WebhookKind | undefined },
+): Recognized {
+  const wanted = kinds.find(({ name }) => name === fixed);
+  const own = wanted?.recognize(value, true) ?? { missing: 'there is no such kind' };
+  const elsewhere =
+    better === undefined ? [] : [`it is one of kind ${better.name}, which belongs to ${pathOf(better)}`];
+  const reasons = ['missing' in own ? [own.missing] : [], elsewhere].flat();
+  const problems = [{ path: '', message: `is no event of kind ${fixed}: ${reasons.join('; ')}` }];
+  return { code: 'kind_mismatch', problems: [...notAFeed(value), ...problems] };
+}
+
+function whyNone(value: JsonObject, kinds: readonly WebhookKind[]): Problem[] {
+  const reasons = kinds.flatMap((kind) => {
+    const recognition = kind.recognize(value, false);
+    return 'missing' in recognition
+      ? [{ path: '', message: `is no event of kind ${kind.name}: ${recognition.missing}` }]
+      : [];
+  });
+  return [...notAFeed(value), ...reasons];
+}
+
+/** Apono's manual webhook asks for a decision inside an access flow; who points it here must know that none comes. */
+function notAFeed(value: JsonObject): Problem[] {
+  if (Object.hasOwn(value, 'event_type') || Object.hasOwn(value, 'TimeGenerated')) return [];
+  const message =
+    'is missing. A manual webhook, which asks for a decision within an access flow, is no feed of events: this service ' +
+    'cannot answer it. Use a request, audit log, anomaly or integration webhook';
+  return [{ path: '/event_type', message }];
+}
+
+function ambiguity(best: readonly WebhookKind[]): Problem {
+  const names = best.map(({ name }) => name).join(' and ');
+  const paths = best.map(pathOf).join(' or ');
+  return { path: '', message: `could be of kind ${names}: send it to ${paths}, whichever it is` };
+}
+
+function pathOf({ name }: WebhookKind): string {
+  return `/apono/webhook/${name}`;
+}

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { quarantineId } from '../../src/apono/identity.ts';
+import { createReceiver } from '../../src/apono/receive.ts';
+import { systemClock } from '../../src/clock.ts';
+import { kindNamed, kinds } from '../../src/kinds/registry.ts';
+import { createLogger } from '../../src/telemetry/logger.ts';
+import { openOutbox } from '../commands/outbox-fixture.ts';
+import { anomalyBodies } from './anomaly-bodies.ts';
+import { auditBodies, auditData } from './audit-bodies.ts';
+import { integrationBodies, integrationData } from './integration-bodies.ts';
+import { requestBodies } from './request-bodies.ts';
+
+const documented = Object.values({ ...requestBodies, ...auditBodies, ...anomalyBodies, ...integrationBodies }).filter(
+  (text) => text.length < 20_000,
+);
+
+/** Events near those that Apono documents, and any JSON. */
+function bodies(): fc.Arbitrary<string> {
+  const names = [...Object.keys(auditData), ...Object.keys(integrationData)];
+  const words = [
+    'requester',
+    'access_groups',
+    'justification',
+    'severity',
+    'issues_beyond',
+    'units_beyond',
+    'approvals',
+  ];
+  const text = fc.constantFrom(
+    'Created',
+    'RequestFailed',
+    'Anomaly',
+    'Active',
+    '',
+    '{"a":1}',
+    '[object Object]',
+    '1763719200',
+  );
+  const value = fc.oneof(text, fc.jsonValue(), fc.string({ unit: 'binary' }));
+  const data = fc.oneof(value, fc.dictionary(fc.constantFrom(...names, ...words), value));
+  const event = fc.record({ event_type: value, event_time: fc.oneof(value, fc.double()), data });
+  const near = fc
+    .tuple(
+      fc.constantFrom(...documented),
+      fc.oneof({ weight: 2, arbitrary: fc.constant({}) }, data),
+      fc.option(event, { freq: 1 }),
+    )
+    .map(([body, over, other]) => nearTo(body, over, other));
+  return fc.oneof(
+    event.map((one) => JSON.stringify(one)),
+    { weight: 6, arbitrary: near },
+    fc.array(event).map((list) => JSON.stringify(list)),
+    fc.json(),
+    fc.string(),
+  );
+}
+
+/** A documented body with some of its members replaced, and at times in a list with another event. */
+function nearTo(body: string, over: unknown, other: object | null): string {
+  let parsed: { readonly data?: unknown };
+  try {
+    parsed = JSON.parse(body);
+  } catch {
+    return body;
+  }
+  const merged = Array.isArray(parsed) ? parsed : { ...parsed, data: { ...Object(parsed.data), ...Object(over) } };
+  return JSON.stringify(other === null ? merged : [merged, other].flat());
+}
+
+test('property: what anybody with the secret sends to any path is rows or lies in quarantine, and is the same when sent again', async (t) => {
+  const { outbox } = await openOutbox(t);
+  const logged: string[] = [];
+  const receive = createReceiver({
+    outbox,
+    kinds,
+    streams: Object.fromEntries(kinds.map(({ name, defaultStream }) => [name, defaultStream])),
+    escaping: 'auto',
+    clock: systemClock,
+    log: createLogger('debug', { write: (line) => void logged.push(line) }),
+    onStored: () => undefined,
+  });
+  // None most of the time, since most bodies fit into one of the others alone.
+  const paths = [null, null, null, null, ...kinds.map(({ name }) => name)];
+  let accepted = 0;
+  let kept = 0;
+  await fc.assert(
+    fc.asyncProperty(bodies(), fc.constantFrom(...paths), async (body, kind) => {
+      const webhook = { bytes: Buffer.from(body), feed: null, kind };
+      const [first, second] = [await receive(webhook), await receive(webhook)];
+      if (first.outcome === 'accepted') {
+        accepted++;
+        for (const { eventId, kind: name, rows } of first.events) {
+          if (kind !== null) assert.equal(name, kind);
+          const record = await outbox.show(eventId);
+          assert.ok(record !== null && record.kind === name && record.rowCount === rows && rows >= 1);
+          const plan = kindNamed(name)?.plan({
+            eventId,
+            value: JSON.parse(Buffer.from(record.body).toString()),
+            meta: { receivedAt: 0, bodyForm: 'json', feed: null },
+          });
+          assert.ok(plan !== undefined && [...plan.rows([0, plan.rowCount])].length >= 1);
+        }
+        assert.ok(second.outcome === 'accepted' && second.events.every(({ duplicate }) => duplicate));
+        return;
+      }
+      kept++;
+      assert.ok(first.outcome === 'not_json' || first.outcome === 'not_understood', first.outcome);
+      assert.deepEqual(second, first);
+      const record = await outbox.show(quarantineId(webhook.bytes, kind));
+      assert.ok(record !== null && record.kind === kind && Buffer.from(record.body).equals(webhook.bytes));
+    }),
+    { numRuns: 300 },
+  );
+  assert.ok(accepted > 15 && kept > 15, `${accepted} accepted, ${kept} kept`);
+  assert.deepEqual(
+    logged.filter((line) => line.includes('mapping failed')),
+    [],
+  );
+});
+
+test('property: every object with event_type, event_time and data becomes rows on the path of anomalies', async (t) => {
+  const { outbox } = await openOutbox(t);
+  const receive = createReceiver({
+    outbox,
+    kinds,
+    streams: { anomaly: 'Custom-AponoAnomalies_CL' },
+    escaping: 'auto',
+    clock: systemClock,
+    log: createLogger('silent', { write: () => undefined }),
+    onStored: () => undefined,
+  });
+  const type = fc.string({ minLength: 1, maxLength: 1024 }).filter((text) => text.trim() !== '' && text.isWellFormed());
+  await fc.assert(
+    fc.asyncProperty(type, fc.jsonValue(), fc.jsonValue(), async (event_type, event_time, data) => {
+      const bytes = Buffer.from(JSON.stringify({ event_type, event_time, data }));
+      const received = await receive({ bytes, feed: null, kind: 'anomaly' });
+      assert.equal(received.outcome, 'accepted', JSON.stringify(received));
+    }),
+    { numRuns: 100 },
+  );
+});

@@ -1,0 +1,292 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { eventId } from '../../src/apono/identity.ts';
+import type { JsonObject } from '../../src/json.ts';
+import type { WebhookKind } from '../../src/kinds/kind.ts';
+import { recognize } from '../../src/kinds/recognize.ts';
+import { kinds } from '../../src/kinds/registry.ts';
+import { anomalyEvent, requestInside } from './anomaly-bodies.ts';
+import { auditData } from './audit-bodies.ts';
+import { integrationData } from './integration-bodies.ts';
+
+/** Name of the kind, or the code of the refusal. */
+function kindOf(value: object, path: string | null = null): string {
+  const recognized = recognize(value as JsonObject, kinds, path);
+  return 'kind' in recognized ? recognized.kind.name : recognized.code;
+}
+
+function problemsOf(value: object, path: string | null = null): string[] {
+  const recognized = recognize(value as JsonObject, kinds, path);
+  assert.ok('problems' in recognized, 'it was recognised');
+  return recognized.problems.map((problem) => `${problem.path} ${problem.message}`);
+}
+
+const event = (type: string, data: unknown) => ({ event_type: type, event_time: 1763719200, data });
+const recipe = { TimeGenerated: '1763719200', event_type: 'RequestGranted', requester_name: 'Zoë', justification: 'x' };
+const { metadata: _, current_target_object: __, previous_target_object: ___, ...plainAudit } = auditData;
+const { issues: ____, ...withoutIssues } = integrationData;
+const bare = { id: 'req-1' };
+
+const actions = ['Created', 'Approved', 'Rejected', 'Granted', 'Expired', 'Failed', 'Manual'];
+const requestTypes = actions.flatMap((action) => [action, `Request${action}`, `AccessRequest${action}`]);
+const states = ['Initializing', 'Refreshing', 'Active', 'Error', 'Warning', 'Disabled'];
+
+describe('on /apono/webhook, a body is of the kind that its content says', () => {
+  const cases: Readonly<Record<string, readonly (readonly [string, object])[]>> = {
+    request: [
+      ['a recipe row', recipe],
+      ['a recipe row with columns of its own', { ...recipe, action: 'x', status: 'y', severity: 'z' }],
+      ['a request that nothing is said of', event('RequestGranted', {})],
+      ['an unknown type and no data', event('Never heard of it', {})],
+      ['an unknown type and an id', event('SomethingElse', { id: 'x' })],
+      ['an unknown type with fields of a request', event('Escalated', requestInside)],
+      ['data that is null', event('RequestGranted', null)],
+      ['fields that nobody knows', event('Granted', { ...bare, surprise: { deep: [1] } })],
+      ['unknown fields named as those of audit events', event('RequestGranted', { ...requestInside, action: 'x' })],
+      ['a short type and such a field', event('Granted', { ...requestInside, action: 'x', source: 'API' })],
+      [
+        'unknown fields named as those of integrations',
+        event('Created', { ...requestInside, status: 'Active', name: 'n', type: 't', issues: [] }),
+      ],
+      [
+        'the same of an unknown type',
+        event('Odd', { ...requestInside, status: 'Active', name: 'n', type: 't', issues: [] }),
+      ],
+      ['a severity', event('AccessRequestApproved', { ...requestInside, severity: 'High' })],
+      ['the request of an access flow’s manual step', event('Manual', requestInside)],
+      ['a status, under the long name of the type', event('RequestFailed', { ...bare, status: 'Failed' })],
+    ],
+    audit: [
+      ['the documented fields', event('AccessFlowUpdated', auditData)],
+      ['an empty type', event('', auditData)],
+      ...requestTypes.map((type) => [`the type ${type}`, event(type, auditData)] as const),
+      ['a type that says anomaly', event('AnomalyDismissed', auditData)],
+      ['no target objects', event('IntegrationCreated', plainAudit)],
+      [
+        'blanks, as a template leaves them',
+        event('x', Object.fromEntries(Object.keys(auditData).map((key) => [key, '']))),
+      ],
+      ['an action, an actor, and no more', event('x', { action: 'delete', actor_id: 'zoe@example.com' })],
+      ['the same under a short type', event('Created', { action: 'create', actor_id: 'zoe@example.com' })],
+      ['fields of an integration beside its own', event('x', { ...auditData, ...integrationData })],
+    ],
+    anomaly: [
+      ['a whole request in it', anomalyEvent(requestInside)],
+      ['a request beside it', anomalyEvent({ severity: 'High', request: requestInside })],
+      ['data that is text', anomalyEvent('text')],
+      ['data that is null', anomalyEvent(null)],
+      ['no data to speak of', anomalyEvent({})],
+      ['another case', anomalyEvent({ id: 'x' }, 'ANOMALY_DETECTED')],
+      ['fields of an integration', anomalyEvent({ id: 'x', name: 'n', type: 't', status: 'Active' })],
+    ],
+    integration: [
+      ['the documented fields', event('IntegrationStatusChanged', integrationData)],
+      ['an empty list of issues', event('x', { ...integrationData, issues: [] })],
+      ['issues that are null', event('x', { ...integrationData, issues: null })],
+      ['issues as text', event('x', { ...integrationData, issues: '[object Object]' })],
+      ...states.map((status) => [`no issues, and ${status}`, event('x', { ...withoutIssues, status })] as const),
+      ['no issues, and a state in another case', event('x', { ...withoutIssues, status: 'ERROR' })],
+      ...actions.map((type) => [`the type ${type}`, event(type, integrationData)] as const),
+      ['a field that nobody knows', event('x', { ...integrationData, category: 'db' })],
+      ['some of the fields', event('x', { name: 'n', issues: [] })],
+    ],
+  };
+  for (const [kind, bodies] of Object.entries(cases)) {
+    for (const [what, body] of bodies) it(`${kind}: ${what}`, () => assert.equal(kindOf(body), kind));
+  }
+});
+
+describe('what could be of two kinds is refused, and told where to send it', () => {
+  const cases: readonly (readonly [string, object, RegExp])[] = [
+    [
+      'the type and the fields of a request, and all of an audit event',
+      event('AccessRequestApproved', { ...requestInside, ...auditData }),
+      /request and audit: send it to \/apono\/webhook\/request or \/apono\/webhook\/audit/,
+    ],
+    [
+      'the type of a request, and too little of an audit event',
+      event('AccessRequestApproved', { action: 'approve', actor_id: 'zoe@example.com' }),
+      /request and audit/,
+    ],
+    ['the type of a request, and an integration', event('RequestFailed', integrationData), /request and integration/],
+    ['some of both', event('x', { justification: 'x', action: 'edit', actor_name: 'Zoë' }), /request and audit/],
+  ];
+  for (const [what, body, message] of cases) {
+    it(what, () => {
+      assert.equal(kindOf(body), 'ambiguous_kind');
+      assert.match(problemsOf(body).join('\n'), message);
+    });
+  }
+
+  it('which its own path then settles', () => {
+    const both = event('AccessRequestApproved', { ...requestInside, ...auditData });
+    for (const kind of ['request', 'audit']) assert.equal(kindOf(both, kind), kind);
+    assert.equal(kindOf(both, 'integration'), 'kind_mismatch');
+  });
+});
+
+describe('what no kind knows is refused, with what each of them misses', () => {
+  const cases: readonly (readonly [string, object])[] = [
+    ['nothing', {}],
+    ['no data', { event_type: 'RequestGranted', event_time: 1 }],
+    ['no event_time', { event_type: 'RequestGranted', data: requestInside }],
+    ['members of nobody', event('Somebody.Logged.In', { ip: '192.0.2.1', user: 'zoe' })],
+    [
+      'an anomaly that does not call itself one',
+      event('HighRiskRequest', { id: 'x', severity: 'High', request_id: 'r' }),
+    ],
+    ['the same with a state', event('HighRisk', { id: 'x', name: 'n', type: 't', status: 'Active', severity: 'High' })],
+    ['an integration in an unknown state without issues', event('Failed', { ...withoutIssues, status: 'Unwell' })],
+    ['a type alone that integrations may have too', event('Failed', { name: 'orders', status: 'x' })],
+    ['an action and nobody who did it', event('x', { action: 'edit', ip: '192.0.2.1' })],
+    ['data that is text', event('x', 'text')],
+  ];
+  for (const [what, body] of cases) {
+    it(what, () => {
+      assert.equal(kindOf(body), 'unknown_kind');
+      const problems = problemsOf(body).join('\n');
+      for (const { name } of kinds) assert.match(problems, new RegExp(`is no event of kind ${name}: it`));
+    });
+  }
+
+  it('names the members that are missing', () => {
+    const problems = problemsOf({ event_type: 'x' });
+    assert.equal(problems.length, kinds.length);
+    for (const problem of problems) assert.match(problem, /it has no event_time, data$/);
+    const unknown = problemsOf(event('x', { ip: '192.0.2.1' })).join('\n');
+    assert.match(unknown, /audit: it has no data\.action/);
+    assert.match(unknown, /anomaly: its event_type does not contain "anomaly"/);
+    assert.match(unknown, /integration: it has no data\.id, data\.name, data\.type, data\.status/);
+    assert.match(unknown, /request: its event_type is none of a request/);
+  });
+
+  it('never quotes what it holds', () => {
+    const value = event('s3cret-type', { note: 's3cret-value' });
+    assert.doesNotMatch(problemsOf(value).join('\n'), /s3cret/);
+  });
+
+  it('says of a body without event_type that a manual webhook cannot be answered', () => {
+    for (const path of [null, 'request', 'anomaly']) {
+      const problems = problemsOf({ request_id: 'r', user: 'zoe@example.com' }, path);
+      assert.match(problems[0] ?? '', /^\/event_type is missing\. A manual webhook, which asks for a decision/);
+    }
+    assert.doesNotMatch(problemsOf(event('x', { ip: 1 })).join('\n'), /manual/);
+    assert.doesNotMatch(problemsOf(recipe, 'audit').join('\n'), /manual/);
+  });
+});
+
+describe('a path that names a kind takes that kind alone', () => {
+  const documented: Readonly<Record<string, object>> = {
+    request: event('AccessRequestCreated', requestInside),
+    audit: event('AccessFlowUpdated', auditData),
+    anomaly: anomalyEvent({ severity: 'High' }),
+    integration: event('IntegrationStatusChanged', integrationData),
+  };
+  for (const [kind, body] of Object.entries(documented)) {
+    for (const path of Object.keys(documented)) {
+      const expected = path === kind || path === 'anomaly' ? path : 'kind_mismatch';
+      it(`${kind} on /apono/webhook/${path}: ${expected}`, () => assert.equal(kindOf(body, path), expected));
+    }
+  }
+
+  it('and says where a mismatch belongs', () => {
+    const body = event('AccessFlowUpdated', auditData);
+    assert.match(problemsOf(body, 'integration').join(), /no event of kind integration: .*; it is one of kind audit/);
+    assert.match(
+      problemsOf(body, 'request').join(),
+      /it is one of kind audit, which belongs to \/apono\/webhook\/audit/,
+    );
+    assert.match(problemsOf(event('x', { ip: 1 }), 'audit').join(), /no event of kind audit: it has no data\.action$/);
+  });
+
+  it('a recipe row belongs to requests, and is no anomaly', () => {
+    assert.equal(kindOf(recipe, 'request'), 'request');
+    for (const path of ['audit', 'anomaly', 'integration']) assert.equal(kindOf(recipe, path), 'kind_mismatch');
+  });
+
+  it('events under a short or a blank type are no requests by their path', () => {
+    for (const type of ['', 'Created', 'Failed']) {
+      for (const data of [auditData, integrationData]) {
+        assert.equal(kindOf(event(type, data), 'request'), 'kind_mismatch');
+      }
+    }
+  });
+
+  it('a request is no integration by its path, whatever unknown fields it has', () => {
+    const body = event('Granted', { ...requestInside, name: 'n', type: 't', status: 'Active', issues: [] });
+    assert.equal(kindOf(body, 'integration'), 'kind_mismatch');
+  });
+
+  it('an integration with what only its path can tell is one there', () => {
+    const body = event('x', { ...integrationData, severity: 'High' });
+    assert.equal(kindOf(body), 'unknown_kind');
+    assert.equal(kindOf(body, 'integration'), 'integration');
+  });
+
+  it('/anomaly takes any object with event_type, event_time and data, and no other', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.jsonValue(), fc.jsonValue(), fc.object(), (type, time, data, more) => {
+        const body = { ...more, event_type: type, event_time: time, data };
+        assert.equal(kindOf(body, 'anomaly'), 'anomaly');
+        for (const name of ['event_type', 'event_time', 'data'] as const) {
+          const { [name]: _gone, ...less } = body;
+          assert.equal(kindOf(less, 'anomaly'), 'kind_mismatch');
+        }
+      }),
+    );
+  });
+
+  it('a kind that there is not is a mismatch, as after a downgrade', () => {
+    assert.equal(kindOf(event('AccessRequestCreated', requestInside), 'session'), 'kind_mismatch');
+  });
+});
+
+describe('properties', () => {
+  const text = fc.oneof(fc.string(), fc.constantFrom('Active', 'Error', '', ...requestTypes));
+  const value = fc.oneof(text, fc.jsonValue());
+  const documented = {
+    request: fc.record({
+      ...{ id: value, friendly_id: value, requester: value, grantee: value, justification: value },
+      ...{ creation_date: value, revocation_date: value, access_flow: value, access_bundle: value },
+      ...{ access_groups: value, approvals_logical_relation: value, approvals: value, custom_fields: value },
+    }),
+    audit: fc.record(Object.fromEntries(Object.keys(auditData).map((name) => [name, value]))),
+    integration: fc.record({ id: value, name: value, type: value, status: value, issues: value }),
+  };
+  const types = fc.oneof(fc.string(), fc.constantFrom(...requestTypes)).filter((type) => !/anomaly/i.test(type));
+  const shortTypes = types.filter((type) => !/request/i.test(type));
+
+  for (const [kind, data] of Object.entries(documented)) {
+    it(`the documented fields of kind ${kind} are claimed by no other with equal evidence, whatever they hold`, () => {
+      fc.assert(
+        // That an integration's event is called as a request's is what nobody can tell apart: see above.
+        fc.property(kind === 'integration' ? shortTypes : types, data, (type, fields) => {
+          assert.equal(kindOf(event(type, fields)), kind);
+        }),
+        { numRuns: 300 },
+      );
+    });
+  }
+
+  it('the registry’s order does not matter', () => {
+    const reversed: readonly WebhookKind[] = [...kinds].reverse();
+    const any = fc.oneof(...Object.values(documented), fc.object(), fc.jsonValue());
+    fc.assert(
+      fc.property(fc.oneof(types, fc.constant('Anomaly')), any, any, (type, a, b) => {
+        const mixed = { ...(a as object), ...(b as object) };
+        const body = event(type, mixed) as JsonObject;
+        const [one, other] = [recognize(body, kinds, null), recognize(body, reversed, null)];
+        assert.deepEqual('kind' in one ? one.kind.name : one.code, 'kind' in other ? other.kind.name : other.code);
+      }),
+    );
+  });
+
+  it('the same body has another identity in each kind', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (body) => {
+        assert.equal(new Set(kinds.map(({ name }) => eventId(name, body as JsonObject))).size, kinds.length);
+      }),
+    );
+  });
+});

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import type { WebhookKind } from '../../src/kinds/kind.ts';
+import { kinds } from '../../src/kinds/registry.ts';
+import type { Row } from '../../src/sentinel/row.ts';
+import { anomalyBodies } from './anomaly-bodies.ts';
+import { auditBodies } from './audit-bodies.ts';
+import { integrationBodies } from './integration-bodies.ts';
+import { requestBodies } from './request-bodies.ts';
+import { planOf, rowsOf } from './support.ts';
+
+/** Of every kind of the registry: a new one has its bodies here. */
+const bodiesOf: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  request: requestBodies,
+  audit: auditBodies,
+  anomaly: anomalyBodies,
+  integration: integrationBodies,
+};
+
+const golden = new URL('../golden/', import.meta.url);
+/** Larger goldens hold the first row, the last one and a digest of all. */
+const MAX_GOLDEN_BYTES = 32_768;
+
+function goldenOf(kind: WebhookKind, rows: readonly Row[]): string {
+  const ordered = rows.map((row) => Object.fromEntries(kind.table.columns.map(({ name }) => [name, row[name]])));
+  const text = JSON.stringify(ordered, null, 2);
+  if (Buffer.byteLength(text) <= MAX_GOLDEN_BYTES) return `${text}\n`;
+  const sha256 = createHash('sha256').update(text).digest('hex');
+  const short = (row: object | undefined) => JSON.parse(JSON.stringify(row), (_key, value) => shorten(value));
+  return `${JSON.stringify({ rows: ordered.length, sha256, first: short(ordered[0]), last: short(ordered.at(-1)) }, null, 2)}\n`;
+}
+
+function shorten(value: unknown): unknown {
+  if (typeof value === 'string' && value.length > 200) return `${value.slice(0, 40)}… (${value.length} characters)`;
+  return Array.isArray(value) && value.length > 20 ? [...value.slice(0, 2), `… (${value.length} elements)`] : value;
+}
+
+const isOfType = {
+  string: (value: unknown) => typeof value === 'string',
+  int: Number.isInteger,
+  long: Number.isSafeInteger,
+  boolean: (value: unknown) => typeof value === 'boolean',
+  datetime: (value: unknown) => typeof value === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/.test(value),
+  dynamic: (value: unknown) => typeof value !== 'undefined',
+};
+
+for (const kind of kinds) {
+  const columns = kind.table.columns.map(({ name }) => name);
+  const bodies = bodiesOf[kind.name] ?? {};
+
+  describe(`rows of kind ${kind.name}`, () => {
+    for (const [name, text] of Object.entries(bodies)) {
+      it(`golden: ${name}`, () => {
+        const actual = goldenOf(kind, rowsOf(kind, text));
+        const file = new URL(`${kind.name}-${name}.json`, golden);
+        if (process.env['UPDATE_GOLDEN'] !== undefined) writeFileSync(file, actual);
+        assert.ok(existsSync(file), 'no golden file: look at the rows, then run with UPDATE_GOLDEN=1');
+        assert.equal(actual, readFileSync(file, 'utf8'));
+      });
+    }
+
+    it('have a golden file each, and there is none without its body', () => {
+      assert.notEqual(Object.keys(bodies).length, 0);
+      const names = Object.keys(bodies).map((name) => `${kind.name}-${name}.json`);
+      assert.deepEqual(
+        readdirSync(golden)
+          .filter((name) => name.startsWith(`${kind.name}-`))
+          .sort(),
+        names.sort(),
+      );
+    });
+
+    it('have every column of the table and no other, with a value of its type', () => {
+      for (const text of Object.values(bodies)) {
+        for (const row of rowsOf(kind, text, 'feed-1')) {
+          assert.deepEqual(Object.keys(row).sort(), [...columns].sort());
+          for (const { name, type } of kind.table.columns) {
+            const value = row[name];
+            assert.ok(value === null || isOfType[type](value), `${name}: ${JSON.stringify(value)} is no ${type}`);
+          }
+        }
+      }
+    });
+
+    it('fill every column by some event', () => {
+      const rows = Object.values(bodies).flatMap((text) => rowsOf(kind, text, 'feed-1'));
+      assert.deepEqual(
+        columns.filter((column) => rows.every((row) => row[column] === null)),
+        [],
+      );
+    });
+
+    it('have a time and an identity, and each field fits into 64 KB', () => {
+      for (const text of Object.values(bodies)) {
+        for (const [index, row] of rowsOf(kind, text).entries()) {
+          assert.notEqual(row['TimeGenerated'], null);
+          assert.match(String(row['event_id']), /^v1[0-9a-f]{64}$/);
+          assert.equal(row['row_id'], `${row['event_id']}-${index}`);
+          for (const value of Object.values(row)) {
+            const field = typeof value === 'string' ? value : JSON.stringify(value);
+            assert.ok(Buffer.byteLength(field) <= 65_536);
+          }
+        }
+      }
+    });
+
+    it('are measured exactly, and counting stops above the limit', () => {
+      for (const text of Object.values(bodies)) {
+        const plan = planOf(kind, text);
+        const sized = [...plan.rows([0, plan.rowCount])];
+        for (const { row, bytes } of sized) assert.equal(bytes, Buffer.byteLength(JSON.stringify(row)));
+        const total = sized.reduce((sum, { bytes }) => sum + bytes, 0);
+        assert.equal(plan.measure(Number.MAX_SAFE_INTEGER), total);
+        if (plan.rowCount > 1) assert.ok(plan.measure(1) < total);
+      }
+    });
+  });
+}
+
+it('golden files belong to kinds that there are', () => {
+  const prefixes = kinds.map(({ name }) => `${name}-`);
+  assert.deepEqual(
+    readdirSync(golden).filter((name) => !prefixes.some((prefix) => name.startsWith(prefix))),
+    [],
+  );
+});

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import Handlebars from 'handlebars';
+import { eventId } from '../../src/apono/identity.ts';
+import { readBody } from '../../src/apono/read.ts';
+import { isRecipeRow } from '../../src/apono/recipe-row.ts';
+import { isJsonObject, type JsonObject } from '../../src/json.ts';
+import type { DecodedEvent, WebhookKind } from '../../src/kinds/kind.ts';
+import { recognize } from '../../src/kinds/recognize.ts';
+import { kinds } from '../../src/kinds/registry.ts';
+import type { Row } from '../../src/sentinel/row.ts';
+
+export const RECEIVED_AT = Date.UTC(2025, 10, 21, 10, 0, 1, 234);
+
+/** The first event of a body, which must be a valid one of the kind; `onItsPath`: where its path must say so. */
+export function decode(kind: WebhookKind, text: string, feed: string | null = null, onItsPath = false): DecodedEvent {
+  const body = readBody(Buffer.from(text), 'auto');
+  assert.equal(body.outcome, 'read');
+  const value = Array.isArray(body.value) ? body.value[0] : body.value;
+  const plain = Array.isArray(body.plain) ? body.plain[0] : body.plain;
+  assert.ok(isJsonObject(value));
+  const recognized = recognize(value, kinds, onItsPath ? kind.name : null);
+  assert.ok('kind' in recognized, JSON.stringify(recognized));
+  assert.equal(recognized.kind.name, kind.name);
+  assert.deepEqual(kind.validate(plain), []);
+  const bodyForm = isRecipeRow(value) ? 'recipe' : body.form;
+  return { eventId: eventId(kind.name, value), value, meta: { receivedAt: RECEIVED_AT, bodyForm, feed } };
+}
+
+export function planOf(kind: WebhookKind, text: string, feed: string | null = null, onItsPath = false) {
+  return kind.plan(decode(kind, text, feed, onItsPath));
+}
+
+export function rowsOf(kind: WebhookKind, text: string, feed: string | null = null, onItsPath = false): Row[] {
+  const plan = planOf(kind, text, feed, onItsPath);
+  return [...plan.rows([0, plan.rowCount])].map(({ row }) => row);
+}
+
+export function onlyRowOf(kind: WebhookKind, text: string, onItsPath = false): Row {
+  const rows = rowsOf(kind, text, null, onItsPath);
+  assert.equal(rows.length, 1);
+  return rows[0] ?? {};
+}
+
+/** Some columns of a row. */
+export function pick(row: Row | undefined, names: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(names.map((name) => [name, row?.[name]]));
+}
+
+/** As a template engine makes a body of an event. */
+export function render(template: string, event: JsonObject, options: CompileOptions = {}): string {
+  return Handlebars.compile(template, options)(event);
+}

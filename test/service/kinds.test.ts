@@ -1,0 +1,278 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import type { Emulator } from '../../src/emulator/emulator.ts';
+import type { JsonObject } from '../../src/json.ts';
+import { anomalyKind } from '../../src/kinds/anomaly.ts';
+import { auditKind } from '../../src/kinds/audit.ts';
+import { integrationKind } from '../../src/kinds/integration.ts';
+import type { WebhookKind } from '../../src/kinds/kind.ts';
+import { kindNamed, kinds } from '../../src/kinds/registry.ts';
+import { requestKind } from '../../src/kinds/request/kind.ts';
+import type { Row } from '../../src/sentinel/row.ts';
+import { run } from '../commands/support.ts';
+import { anomalyBodies } from '../kinds/anomaly-bodies.ts';
+import { auditBodies, documentedAuditTemplate } from '../kinds/audit-bodies.ts';
+import { awkward, awkwardAnomaly, awkwardAudit, awkwardIntegration, awkwardRequest } from '../kinds/awkward-events.ts';
+import { documentedIntegrationTemplate, integrationBodies } from '../kinds/integration-bodies.ts';
+import { requestBodies } from '../kinds/request-bodies.ts';
+import { pick, render } from '../kinds/support.ts';
+import { startTestEmulator } from '../support/emulator.ts';
+import { eventually } from '../support/eventually.ts';
+import { privateTexts } from '../support/log-secrets.ts';
+import {
+  SECRET,
+  type ServiceProcess,
+  serviceEnv,
+  serviceFiles,
+  startServiceProcess,
+} from '../support/service-process.ts';
+import { Exposition } from '../telemetry/exposition.ts';
+
+type Json = Record<string, unknown>;
+
+interface Answer {
+  readonly status: number;
+  readonly body: Json;
+}
+
+interface Running {
+  readonly emulator: Emulator;
+  readonly service: ServiceProcess;
+  readonly env: Record<string, string | undefined>;
+}
+
+async function start(t: TestContext, over: Record<string, string> = {}): Promise<Running> {
+  const emulator = await startTestEmulator(t);
+  const env = { ...serviceEnv(emulator, await serviceFiles(t, emulator)), ...over };
+  return { emulator, service: await startServiceProcess(t, env), env };
+}
+
+async function sendTo(service: ServiceProcess, path: string, body: string, method = 'POST'): Promise<Answer> {
+  service.keepOutOfLog(privateTexts(body));
+  const response = await fetch(service.url(path), { method, body, headers: { authorization: `Bearer ${SECRET}` } });
+  return { status: response.status, body: (await response.json()) as Json };
+}
+
+/** Sends it and waits for its rows. */
+async function rowsOf({ emulator, service }: Running, path: string, kind: WebhookKind, body: string): Promise<Row[]> {
+  const answer = await sendTo(service, path, body);
+  assert.equal(answer.status, 200, JSON.stringify(answer.body));
+  assert.deepEqual(pick(answer.body as Row, ['kind', 'duplicate']), { kind: kind.name, duplicate: false });
+  const rows = () =>
+    emulator
+      .rows(kind.defaultStream)
+      .filter((row) => row['event_id'] === answer.body['event_id'])
+      .sort((a, b) => String(a['row_id']).localeCompare(String(b['row_id'])));
+  await emulator.waitFor(() => rows().length === answer.body['rows']);
+  return rows();
+}
+
+function eachOf({ bodyTemplate, name }: WebhookKind): string {
+  assert.ok(bodyTemplate.each !== null, name);
+  return bodyTemplate.each.text();
+}
+
+const bodies: readonly (readonly [WebhookKind, string])[] = [
+  [requestKind, requestBodies['documented'] ?? ''],
+  [auditKind, auditBodies['json'] ?? ''],
+  [anomalyKind, anomalyBodies['whole-request'] ?? ''],
+  [integrationKind, integrationBodies['json'] ?? ''],
+];
+
+test('each kind arrives in its own stream with the columns of its table, by content and by path, and once', async (t) => {
+  const running = await start(t);
+  const { emulator, service } = running;
+  assert.equal(bodies.length, kinds.length);
+  for (const [kind, body] of bodies) {
+    const rows = await rowsOf(running, '/apono/webhook', kind, body);
+    const columns = kind.table.columns.map(({ name }) => name);
+    for (const row of rows) {
+      assert.deepEqual(
+        columns.filter((column) => !(column in row)),
+        [],
+      );
+    }
+    // The path changes nothing of what the event is.
+    for (const method of ['POST', 'PUT']) {
+      const again = await sendTo(service, `/apono/webhook/${kind.name}`, body, method);
+      assert.deepEqual(pick(again.body as Row, ['kind', 'duplicate', 'rows', 'event_id']), {
+        kind: kind.name,
+        duplicate: true,
+        rows: rows.length,
+        event_id: rows[0]?.['event_id'],
+      });
+    }
+  }
+  const mixed = bodies.map(([, body]) => JSON.parse(body) as JsonObject);
+  const together = await sendTo(service, '/apono/webhook', JSON.stringify(mixed.map((one) => ({ ...one, more: 1 }))));
+  assert.equal(together.status, 200, JSON.stringify(together.body));
+  assert.deepEqual(
+    (together.body['events'] as Json[]).map(({ kind }) => kind),
+    bodies.map(([kind]) => kind.name),
+  );
+  await eventually(() => kinds.every(({ defaultStream }) => emulator.rows(defaultStream).length >= 2));
+  const fixed = await sendTo(service, '/apono/webhook/audit', JSON.stringify(mixed));
+  assert.deepEqual([fixed.status, fixed.body['code']], [422, 'kind_mismatch']);
+  assert.equal((fixed.body['errors'] as Json[])[0]?.['path'], '/0');
+  const metrics = new Exposition(await (await fetch(`http://127.0.0.1:${service.adminPort}/metrics`)).text());
+  for (const [kind] of bodies) {
+    const action = kind === requestKind ? 'Created' : 'Other';
+    const events = (outcome: string) =>
+      metrics.value('apono_sentinel_events_total', { kind: kind.name, action, outcome });
+    assert.deepEqual([events('accepted'), events('duplicate')], [2, 2], kind.name);
+    const delivered = metrics.value('apono_sentinel_delivered_rows_total', { stream: kind.defaultStream });
+    const accepted = metrics.value('apono_sentinel_accepted_rows_total', { kind: kind.name });
+    assert.equal(accepted, emulator.rows(kind.defaultStream).length);
+    assert.ok((delivered ?? 0) > 0);
+  }
+});
+
+/** Sends what a template makes of an event, to where the kind's webhook is to send it. */
+type Send = (kind: WebhookKind, template: string, event: JsonObject) => Promise<readonly Row[]>;
+
+const ofKind: Readonly<Record<string, (send: Send, text: string) => Promise<void>>> = {
+  async request(send, text) {
+    const names = [
+      'resource_id',
+      'resource_name',
+      'permission',
+      'integration_name',
+      'justification',
+      'units_truncated',
+    ];
+    for (const template of [requestKind.bodyTemplate.plain.text(), eachOf(requestKind)]) {
+      const rows = await send(requestKind, template, awkwardRequest(text));
+      assert.deepEqual(
+        rows.map((row) => Object.values(pick(row, names))),
+        ['r-1', 'r-2', 'r-3'].map((id) => [id, text, text, text, text, false]),
+      );
+    }
+  },
+
+  async audit(send, text) {
+    const names = ['actor_name', 'target_name', 'metadata', 'changed_fields', 'metadata_text'];
+    for (const [time, template] of [documentedAuditTemplate, auditKind.bodyTemplate.plain.text()].entries()) {
+      // Both render the same body; of another time it is another event.
+      const [row] = await send(auditKind, template, { ...awkwardAudit(text), event_time: time });
+      assert.deepEqual(Object.values(pick(row, names)), [text, text, null, null, '[object Object]']);
+    }
+    const [row] = await send(auditKind, eachOf(auditKind), awkwardAudit(text));
+    const metadata = { note: text, empty: '', nested: '[object Object]' };
+    assert.deepEqual(Object.values(pick(row, names)), [text, text, metadata, ['name'], null]);
+  },
+
+  async anomaly(send, text) {
+    const [row] = await send(anomalyKind, anomalyKind.bodyTemplate.plain.text(), awkwardAnomaly(text));
+    const names = ['anomaly_id', 'anomaly_type', 'severity', 'summary', 'request_id', 'requester_email'];
+    assert.deepEqual(Object.values(pick(row, names)), ['an-1', 'Sudden', 'High', text, '0e4b6f0e', 'zoe@example.com']);
+  },
+
+  async integration(send, text) {
+    const names = [
+      'integration_name',
+      'issue_count',
+      'issue_index',
+      'issue_status',
+      'issue_message',
+      'truncated_fields',
+    ];
+    const plain = integrationKind.bodyTemplate.plain.text();
+    for (const [template, count, carried] of [
+      [plain, 2, 2],
+      [plain, 6, 5],
+      [eachOf(integrationKind), 7, 7],
+    ] as const) {
+      const rows = await send(integrationKind, template, awkwardIntegration(text, count));
+      const truncated = carried < count ? ['issue_count'] : null;
+      assert.deepEqual(
+        rows.map((row) => Object.values(pick(row, names))),
+        Array.from({ length: carried }, (_, index) => [text, carried, index, 'Error', `${index} ${text}`, truncated]),
+      );
+    }
+    const [row] = await send(integrationKind, documentedIntegrationTemplate, awkwardIntegration(text, 2));
+    assert.deepEqual(Object.values(pick(row, names)), [text, null, 0, null, null, null]);
+  },
+};
+
+test('what Apono’s documented templates and ours render of awkward events arrives as it was typed', async (t) => {
+  const running = await start(t, { FLUSH_INTERVAL_MS: '0' });
+  const send: Send = (kind, template, event) => rowsOf(running, kind.bodyTemplate.path, kind, render(template, event));
+  assert.deepEqual(
+    Object.keys(ofKind),
+    kinds.map(({ name }) => name),
+  );
+  for (const [name, check] of Object.entries(ofKind)) {
+    await t.test(name, async () => {
+      for (const text of awkward) await check(send, text);
+    });
+  }
+});
+
+test('a kind whose stream is off goes into quarantine, by path apart, and is replayed as what its path said', async (t) => {
+  const off = {
+    LOGS_INGESTION_STREAM_AUDIT: 'off',
+    LOGS_INGESTION_STREAM_ANOMALY: 'off',
+    LOGS_INGESTION_STREAM_INTEGRATION: 'off',
+  };
+  const { emulator, service, env } = await start(t, off);
+  const others = bodies.filter(([kind]) => kind !== requestKind);
+  // On its path nothing of it says that it is an anomaly.
+  const unnamed = JSON.stringify({ event_type: 'SomethingOdd', event_time: 1763719200, data: { severity: 'High' } });
+  for (const [path, body] of [
+    ...others.flatMap(([{ name }, body]) => [['', body] as const, [`/${name}`, body] as const]),
+    ['/anomaly', unnamed] as const,
+  ]) {
+    const answer = await sendTo(service, `/apono/webhook${path}`, body);
+    assert.deepEqual(pick(answer.body as Row, ['code', 'quarantined']), { code: 'stream_off', quarantined: true });
+    assert.match(JSON.stringify(answer.body['errors']), /LOGS_INGESTION_STREAM_\w+ is off/);
+  }
+  assert.equal((await sendTo(service, '/apono/webhook', unnamed)).body['code'], 'unknown_kind');
+  const [, request = ''] = bodies[0] ?? [];
+  assert.equal((await sendTo(service, '/apono/webhook', request)).status, 200, 'the others go on');
+  await emulator.waitFor(() => emulator.rowCount(requestKind.defaultStream) === 1);
+
+  service.child.kill('SIGTERM');
+  assert.equal((await service.exited).code, 0);
+  const streamsOn = Object.fromEntries(Object.entries(env).filter(([name]) => !(name in off)));
+  const second = await startServiceProcess(t, streamsOn);
+  const outbox = (...args: readonly string[]) =>
+    run(['outbox', ...args, '--json'], { DATA_DIR: env['DATA_DIR'] ?? '', ADMIN_PORT: String(second.adminPort) });
+  const listed = JSON.parse((await outbox('list', '--state', 'quarantined')).stdout).records as Json[];
+  assert.equal(listed.length, 8, 'the same body on two paths is kept twice, since it may mean two things');
+  assert.deepEqual(
+    listed.map(({ kind }) => kind ?? null).sort(),
+    [null, null, null, null, ...['anomaly', 'anomaly', 'audit', 'integration']].sort(),
+  );
+  const replayed = await outbox('replay', '--all', '--state', 'quarantined', '--code', 'stream_off');
+  assert.equal(replayed.exitCode, 0, replayed.stderr + replayed.stdout);
+  const expected: Readonly<Record<string, number>> = { audit: 1, anomaly: 2, integration: 2 };
+  for (const [name, count] of Object.entries(expected)) {
+    const stream = kindNamed(name)?.defaultStream ?? '';
+    await emulator.waitFor(() => emulator.rowCount(stream) === count);
+  }
+  assert.deepEqual(
+    emulator
+      .rows(anomalyKind.defaultStream)
+      .map((row) => row['event_type'])
+      .sort(),
+    ['RequestAnomalyDetected', 'SomethingOdd'],
+  );
+  // What no path named stays what it was: a guess of later would be one too.
+  const left = JSON.parse((await outbox('list', '--state', 'quarantined')).stdout).records as Json[];
+  assert.deepEqual(
+    left.map(({ code, kind }) => [code, kind ?? null]),
+    [['unknown_kind', null]],
+  );
+});
+
+test('send-test sends each kind, whose row is marked as a test', async (t) => {
+  const { emulator, service } = await start(t);
+  for (const { name, defaultStream } of kinds) {
+    const env = { APONO_WEBHOOK_SECRET: SECRET, HOST: '127.0.0.1', PORT: String(service.port) };
+    const sent = await run(['send-test', '--kind', name, '--json'], env);
+    assert.equal(sent.exitCode, 0, sent.stderr);
+    assert.equal(JSON.parse(sent.stdout).kind, name);
+    await emulator.waitFor(() => emulator.rowCount(defaultStream) === 1);
+    assert.equal(emulator.rows(defaultStream)[0]?.['is_test'], true);
+  }
+});
