@@ -1,0 +1,50 @@
+import { createHash } from 'node:crypto';
+
+export type Value = null | boolean | number | string | readonly Value[] | { readonly [key: string]: Value };
+
+const SUBSCRIPTION = '00000000-0000-4000-8000-00000000000a';
+const GROUP = `/subscriptions/${SUBSCRIPTION}/resourceGroups/soc`;
+export const TENANT = '00000000-0000-4000-8000-00000000000b';
+
+/** The functions of Resource Manager that the templates use, but for those that need the deployment. */
+export const functions: Readonly<Record<string, (...args: readonly Value[]) => Value>> = {
+  and: (...args) => args.every(flag),
+  or: (...args) => args.some(flag),
+  not: (value = null) => !flag(value),
+  equals: (a = null, b = null) => JSON.stringify(a) === JSON.stringify(b),
+  empty: (value = null) => value === null || value === '' || (Array.isArray(value) && value.length === 0),
+  concat: (...args) => args.map(text).join(''),
+  join: (list = null, delimiter = null) => (list as readonly Value[]).map(text).join(text(delimiter)),
+  replace: (original = null, old = null, by = null) => text(original).replaceAll(text(old), text(by)),
+  string: (value = null) => (typeof value === 'string' ? value : JSON.stringify(value)),
+  createArray: (...args) => args,
+  null: () => null,
+  guid: (...args) => guid(args.map(text).join('-')),
+  resourceId: (type = null, ...names) => `${GROUP}/providers/${joinNames(text(type), names.map(text))}`,
+  subscriptionResourceId: (type = null, ...names) =>
+    `/subscriptions/${SUBSCRIPTION}/providers/${joinNames(text(type), names.map(text))}`,
+  resourceGroup: () => ({ id: GROUP, name: 'soc', location: 'westeurope' }),
+  subscription: () => ({ subscriptionId: SUBSCRIPTION, tenantId: TENANT }),
+};
+
+function flag(value: Value): boolean {
+  if (typeof value === 'boolean') return value;
+  throw new Error(`${JSON.stringify(value)} where true or false should be`);
+}
+
+function text(value: Value): string {
+  if (typeof value === 'string') return value;
+  throw new Error(`${JSON.stringify(value)} where text should be`);
+}
+
+/** `A.B/c/d` with names x, y: `A.B/c/x/d/y`. */
+function joinNames(type: string, names: readonly string[]): string {
+  const [provider = '', ...types] = type.split('/');
+  if (types.length !== names.length) throw new Error(`${names.length} names for ${type}`);
+  return [provider, ...types.flatMap((part, index) => [part, names[index] ?? ''])].join('/');
+}
+
+function guid(seed: string): string {
+  const hex = createHash('sha256').update(seed).digest('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join('-');
+}

@@ -1,0 +1,144 @@
+import { type KustoCode, type KustoDiagnostic, type KustoGlobals, kustoService, listOf } from './kusto-service.ts';
+import { type Parser, parameterList, readParsers } from './parsers.ts';
+import { type KqlColumns, workspaceTables } from './workspace-tables.ts';
+
+export interface KqlDiagnostic {
+  readonly severity: 'error' | 'warning' | 'suggestion' | 'information' | 'hidden' | 'unknown';
+  /** Microsoft's number of it, for instance KS142 for a name that nobody knows. */
+  readonly code: string;
+  readonly message: string;
+  /** Where in the query, both counted from 1. */
+  readonly line: number;
+  readonly column: number;
+  /** The part of the query that it is about. */
+  readonly text: string;
+}
+
+export interface KqlColumn {
+  readonly name: string;
+  readonly type: string;
+}
+
+export interface KqlResult {
+  /** Empty when the query ends in no table. */
+  readonly columns: readonly KqlColumn[];
+  /** True when there may be more columns than can be known, as after `evaluate bag_unpack()`: such content cannot be checked. */
+  readonly isOpen: boolean;
+}
+
+/** Tables and functions on top of the workspace's; one of the same name replaces it. */
+export interface KqlAdditions {
+  readonly tables?: Readonly<Record<string, KqlColumns>>;
+  readonly functions?: readonly KqlFunction[];
+}
+
+export interface KqlFunction {
+  readonly name: string;
+  /** `at:datetime, disabled:bool = false` */
+  readonly parameters: string;
+  readonly body: string;
+}
+
+export interface Kql {
+  /** Errors and warnings; a query that is right has none. Suggestions of style are left out. */
+  diagnose(query: string, additions?: KqlAdditions): readonly KqlDiagnostic[];
+  /** What the query returns. Call it for a query without diagnostics. */
+  result(query: string, additions?: KqlAdditions): KqlResult;
+  /** The functions of deploy/sentinel/Parsers. */
+  readonly parsers: readonly Parser[];
+}
+
+/** A checker of KQL against a workspace that has our tables, Microsoft's that we read, and our functions. */
+export function createKql(options: KqlAdditions = {}): Kql {
+  const parsers = readParsers();
+  const base: KqlAdditions = {
+    tables: { ...workspaceTables(), ...options.tables },
+    functions: merge(parsers.map(parserFunction), options.functions),
+  };
+  const baseGlobals = globalsOf(base);
+
+  /** The last one without additions: an analysis takes a tenth of a second, and one query is often asked about twice. */
+  let last: { readonly query: string; readonly code: KustoCode } | null = null;
+
+  function analyse(query: string, additions: KqlAdditions | undefined): KustoCode {
+    if (additions === undefined && last?.query === query) return last.code;
+    const code = analyseAnew(query, additions);
+    if (additions === undefined) last = { query, code };
+    return code;
+  }
+
+  function analyseAnew(query: string, additions: KqlAdditions | undefined): KustoCode {
+    const globals =
+      additions === undefined
+        ? baseGlobals
+        : globalsOf({
+            tables: { ...base.tables, ...additions.tables },
+            functions: merge(base.functions, additions.functions),
+          });
+    return kustoService().KustoCode.ParseAndAnalyze(query, globals);
+  }
+
+  return {
+    parsers,
+    diagnose(query, additions) {
+      return listOf(analyse(query, additions).GetDiagnostics())
+        .map((diagnostic) => diagnosticOf(query, diagnostic))
+        .filter(({ severity }) => severity === 'error' || severity === 'warning' || severity === 'unknown');
+    },
+    result(query, additions) {
+      const type = analyse(query, additions).ResultType;
+      const columns = type?.Columns === undefined || type.Columns === null ? [] : listOf(type.Columns);
+      return {
+        columns: columns.map((column) => ({ name: column.Name, type: column.Type.Name })),
+        isOpen: type?.IsOpen === true,
+      };
+    },
+  };
+}
+
+export function parserFunction(parser: Parser): KqlFunction {
+  return { name: parser.FunctionAlias, parameters: parameterList(parser), body: parser.FunctionQuery };
+}
+
+/** One line for an assertion's message: `3:12 error KS142 The name 'x' … (x)`. */
+export function describeDiagnostic(diagnostic: KqlDiagnostic): string {
+  const { line, column, severity, code, message, text } = diagnostic;
+  return `${line}:${column} ${severity} ${code} ${message} (${text})`;
+}
+
+function merge(base: readonly KqlFunction[] = [], more: readonly KqlFunction[] = []): readonly KqlFunction[] {
+  return [...new Map([...base, ...more].map((one) => [one.name, one])).values()];
+}
+
+function globalsOf({ tables = {}, functions = [] }: KqlAdditions): KustoGlobals {
+  const { Symbols, GlobalState } = kustoService();
+  const tableSymbols = Object.entries(tables).map(([name, columns]) => {
+    const schema = Object.entries(columns).map(([column, type]) => `${column}:${type}`);
+    return new Symbols.TableSymbol.$ctor7(name, `(${schema.join(', ')})`, '');
+  });
+  const functionSymbols = functions.map(
+    ({ name, parameters, body }) => new Symbols.FunctionSymbol.$ctor16(name, `(${parameters})`, body, ''),
+  );
+  const database = new Symbols.DatabaseSymbol.ctor('workspace', [...tableSymbols, ...functionSymbols]);
+  // With the cache the body of a function is analysed once for all queries that call it.
+  return GlobalState.Default.WithDatabase(database).WithCache();
+}
+
+function diagnosticOf(query: string, diagnostic: KustoDiagnostic): KqlDiagnostic {
+  const before = query.slice(0, diagnostic.Start).split('\n');
+  return {
+    severity: severityOf(diagnostic.Severity),
+    code: diagnostic.Code,
+    message: diagnostic.Message,
+    line: before.length,
+    column: (before.at(-1) ?? '').length + 1,
+    text: query.slice(diagnostic.Start, diagnostic.Start + diagnostic.Length),
+  };
+}
+
+const SEVERITIES = ['error', 'warning', 'suggestion', 'information', 'hidden'] as const;
+
+/** A severity that a later version invents counts as a failure until somebody has looked at it. */
+function severityOf(text: string): KqlDiagnostic['severity'] {
+  return SEVERITIES.find((severity) => severity === text.toLowerCase()) ?? 'unknown';
+}
