@@ -124,8 +124,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   heartbeat?.start();
   const stopPruning = keepPruning({ outbox, dedupDays: config.outbox.dedupDays, clock });
   state = 'started';
-  // Their schemas are compiled at first use: better now, one a turn, than while a webhook waits.
-  for (const kind of kinds) setImmediate(() => kind.validate(null));
   return {
     port,
     adminPort,
