@@ -1,5 +1,5 @@
 import { createReceiver } from './apono/receive.ts';
-import { ingestionScope } from './azure/clouds.ts';
+import { databaseScope, ingestionScope } from './azure/clouds.ts';
 import { createCredential } from './azure/credential.ts';
 import { explainUpload } from './azure/fixes.ts';
 import { createIngestion } from './azure/ingestion.ts';
@@ -15,11 +15,10 @@ import { createAdminServer } from './http/admin/server.ts';
 import type { Listener } from './http/listener.ts';
 import { createServer } from './http/server.ts';
 import { kinds } from './kinds/registry.ts';
+import { type OpenedOutbox, openOutbox } from './outbox/open.ts';
 import { createOperator } from './outbox/operator-local.ts';
-import type { Outbox } from './outbox/port.ts';
+import type { OnWake } from './outbox/postgres/listen.ts';
 import { keepPruning } from './outbox/retention.ts';
-import { openSqliteOutbox } from './outbox/sqlite/outbox.ts';
-import { storeId } from './outbox/sqlite/store-id.ts';
 import { diskSpace } from './telemetry/disk-space.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
@@ -55,12 +54,24 @@ export interface Service {
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, clock, log } = options;
   const metrics = createMetrics({ version: options.version, clock, kinds, streams: config.ingestion.streams });
-  const outbox = await openSqliteOutbox({
-    ...config.outbox,
+  const databaseTokens = createTokenCache({
+    createCredential: () => createCredential(config.credential),
+    scope: databaseScope(config.cloud),
+    clock,
+    log,
+  });
+  let wake: OnWake = () => undefined;
+  const outbox = await openOutbox({
+    outbox: config.outbox,
+    databaseToken: async () => (await databaseTokens.getToken()).token,
     clock,
     log,
     onFatal: options.onFatal,
     onCommit: metrics.onCommit,
+    onWake: (kind, bytes) => wake(kind, bytes),
+  }).catch((error: unknown) => {
+    databaseTokens.close();
+    throw error;
   });
   const tokens = createTokenCache({
     createCredential: () => createCredential(config.credential),
@@ -76,7 +87,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   metrics.watch({
     stats: () => outbox.stats(),
     holds: delivery.holds,
-    disk: () => diskSpace(config.outbox.dataDir),
+    disk: () => diskOf(outbox),
     isOutboxDamaged: () => outbox.damagedFile !== null,
   });
   let state: 'starting' | 'started' | 'draining' = 'starting';
@@ -118,9 +129,13 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   } catch (error) {
     await adminServer.stop(0);
     await outbox.close();
+    databaseTokens.close();
     throw error;
   }
   delivery.start();
+  wake = (kind, bytes) => {
+    for (const { name } of kinds) if (kind === null || name === kind) delivery.notify(name, bytes);
+  };
   heartbeat?.start();
   const stopPruning = keepPruning({ outbox, dedupDays: config.outbox.dedupDays, clock });
   state = 'started';
@@ -142,6 +157,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       cancelAbort();
       await outbox.close();
       tokens.close();
+      databaseTokens.close();
     },
   };
 }
@@ -167,7 +183,7 @@ async function startAdmin(admin: Listener, config: Config, log: Logger): Promise
 
 function createServiceDelivery(
   { config, clock, log }: ServiceOptions,
-  outbox: Outbox,
+  outbox: OpenedOutbox,
   ingestion: Ingestion,
   metrics: Metrics,
 ): Delivery {
@@ -189,12 +205,13 @@ function createServiceDelivery(
     random: Math.random,
     observer: combineObservers(logObserver(log), metrics.delivery),
     flushIntervalMs: config.flushIntervalMs,
+    pace: outbox.pace,
   });
 }
 
 function createServiceAdmin(
   { config, clock, log }: ServiceOptions,
-  outbox: Outbox,
+  outbox: OpenedOutbox,
   delivery: Delivery,
   { expose, onRequest }: Metrics,
 ): Listener {
@@ -207,6 +224,11 @@ function createServiceAdmin(
     heldKinds: () => delivery.holds().map(({ kind }) => kind),
     onStored: delivery.notify,
   });
-  const served = storeId(config.outbox.dataDir);
-  return createAdminServer({ admin: config.admin, operator, storeId: served, expose, onRequest, clock, log });
+  return createAdminServer({ admin: config.admin, operator, storeId: outbox.storeId, expose, onRequest, clock, log });
+}
+
+/** Rejects for an outbox that is not on this machine: its disk is its server's. */
+async function diskOf({ folder }: OpenedOutbox): ReturnType<typeof diskSpace> {
+  if (folder === null) throw new Error('The outbox is on another machine');
+  return diskSpace(folder);
 }

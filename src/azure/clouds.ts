@@ -37,3 +37,17 @@ export function ingestionScope(cloud: CloudSettings): string {
 export function resourceManagerScope(cloud: CloudSettings): string {
   return `${cloud.resourceManager}/.default`;
 }
+
+/**
+ * Scope of a token that stands in for the password of Azure Database for PostgreSQL.
+ * Source: `az cloud show --query endpoints.ossrdbmsResourceId`.
+ */
+const databaseResources: Readonly<Record<CloudSettings['name'], string>> = {
+  public: 'https://ossrdbms-aad.database.windows.net',
+  usgov: 'https://ossrdbms-aad.database.usgovcloudapi.net',
+  china: 'https://ossrdbms-aad.database.chinacloudapi.cn',
+};
+
+export function databaseScope({ name }: CloudSettings): string {
+  return `${databaseResources[name]}/.default`;
+}

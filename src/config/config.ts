@@ -45,6 +45,25 @@ export type CredentialConfig =
     } & Authority)
   | { readonly type: 'managed'; readonly clientId: string | null };
 
+/** The outbox in PostgreSQL, as OUTBOX_URL names it. */
+export interface OutboxDatabase {
+  /** A name, an address, or the folder of a Unix socket. */
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string | null;
+  /** A token of Microsoft Entra, from the same credential, stands in for the password. */
+  readonly entra: boolean;
+  /** `unverified`: encrypted, but to whoever answers. */
+  readonly tls: 'verified' | 'unverified' | 'off';
+  /** Whether somebody said so. */
+  readonly isTlsChosen: boolean;
+  readonly rootCertificateFile: string | null;
+  readonly certificateFile: string | null;
+  readonly keyFile: string | null;
+}
+
 export interface Config {
   readonly webhook: {
     readonly secret: string;
@@ -89,7 +108,13 @@ export interface Config {
   /** AZURE_RESOURCE_MANAGER_ENDPOINT, else that of the cloud. */
   readonly resourceManager: string;
   readonly credential: CredentialConfig;
-  readonly outbox: { readonly dataDir: string; readonly maxBytes: number; readonly dedupDays: number };
+  readonly outbox: {
+    readonly dataDir: string;
+    /** Null: SQLite in dataDir. */
+    readonly database: OutboxDatabase | null;
+    readonly maxBytes: number;
+    readonly dedupDays: number;
+  };
   readonly flushIntervalMs: number;
   readonly shutdownTimeoutMs: number;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';

@@ -38,8 +38,8 @@ export function renderEnvExample(): string {
 }
 
 /** The description, and what no reader of a table can know otherwise. */
-function meaning({ description, required, notYetUsed }: Variable<unknown>): string {
-  return `${description}${required ? ' Required.' : ''}${notYetUsed ? ' Not used by this version.' : ''}`;
+function meaning({ description, required }: Variable<unknown>): string {
+  return `${description}${required ? ' Required.' : ''}`;
 }
 
 function envExampleEntry(name: VariableName, variable: Variable<unknown>): string {

@@ -3,12 +3,13 @@ import { kinds as allKinds, type StreamVariable } from '../kinds/registry.ts';
 import type { CloudSettings, Config } from './config.ts';
 import { chooseCredential } from './credential.ts';
 import { doubtfulHeartbeat, heartbeatOf } from './heartbeat.ts';
+import { outboxFileProblems, outboxWarnings } from './outbox.ts';
 import { checkIngestionHost } from './parse-azure.ts';
 import { isLoopbackHost } from './parse-network.ts';
 import type { ConfigProblem } from './parsed.ts';
 import { type Environment, isSet, type Reading, readVariables, type Setting } from './read.ts';
 import { findUnknownNames } from './unknown-names.ts';
-import { type Values, type VariableName, variableNames, variables } from './variables.ts';
+import { type Values, type VariableName, variableNames } from './variables.ts';
 
 /** What the configuration needs to know of a webhook kind. */
 export interface StreamKind {
@@ -41,7 +42,6 @@ export function loadConfig(env: Environment, kinds: readonly StreamKind[] = allK
   const warnings = [
     ...findUnknownNames(env),
     ...choice.warnings,
-    ...unusedVariables(reading),
     ...doubtful(values, kinds),
     ...doubtfulHeartbeat(values, reading.settings, kinds),
   ].filter(({ name }) => !problems.some((problem) => problem.name === name));
@@ -68,19 +68,8 @@ function checkTogether(values: Values, failed: ReadonlySet<string>): ConfigProbl
   if (!failed.has('ADMIN_HOST') && !isLoopbackHost(values.ADMIN_HOST) && values.ADMIN_TOKEN === null) {
     add('ADMIN_TOKEN', 'is required unless ADMIN_HOST is loopback; set a token, or ADMIN_HOST to 127.0.0.1');
   }
-  if (values.OUTBOX_URL !== null) {
-    add('OUTBOX_URL', 'is set, but this version has no PostgreSQL outbox; unset it to keep the outbox in DATA_DIR');
-  }
+  for (const problem of outboxFileProblems(values.OUTBOX_URL)) add('OUTBOX_URL', problem);
   return problems;
-}
-
-/** A variable that nothing looks at yet, set to something else than its default. */
-function unusedVariables({ settings }: Reading<VariableName>): ConfigProblem[] {
-  const unused: readonly string[] = variableNames.filter((name) => variables[name].notYetUsed);
-  return settings
-    .filter(({ name, source }) => unused.includes(name) && (source === 'environment' || source === 'file'))
-    .filter(({ name, shown }) => shown !== variables[name].default)
-    .map(({ name }) => ({ name, message: 'is checked, but not used by this version' }));
 }
 
 const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -91,6 +80,7 @@ function doubtful(values: Values, kinds: readonly StreamKind[]): ConfigProblem[]
   if (values.AZURE_CLIENT_ID !== null && !guid.test(values.AZURE_CLIENT_ID)) {
     warnings.push({ name: 'AZURE_CLIENT_ID', message: 'is no GUID, as the client ids that Entra gives are' });
   }
+  warnings.push(...outboxWarnings(values.OUTBOX_URL));
   if (kinds.every(({ streamVariable }) => values[streamVariable] === null)) {
     const message = 'is off like the streams of all kinds, so every event is quarantined and none is delivered';
     warnings.push({ name: 'LOGS_INGESTION_STREAM', message });
@@ -144,7 +134,12 @@ function assemble(
     cloud,
     resourceManager: values.AZURE_RESOURCE_MANAGER_ENDPOINT ?? cloud.resourceManager,
     credential,
-    outbox: { dataDir: values.DATA_DIR, maxBytes: values.OUTBOX_MAX_BYTES, dedupDays: values.DEDUP_DAYS },
+    outbox: {
+      dataDir: values.DATA_DIR,
+      database: values.OUTBOX_URL,
+      maxBytes: values.OUTBOX_MAX_BYTES,
+      dedupDays: values.DEDUP_DAYS,
+    },
     flushIntervalMs: values.FLUSH_INTERVAL_MS,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_MS,
     logLevel: values.LOG_LEVEL,

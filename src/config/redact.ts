@@ -1,4 +1,5 @@
 import type { Config } from './config.ts';
+import { describeOutbox } from './outbox.ts';
 import type { Setting } from './read.ts';
 
 /** One line of the redacted print. */
@@ -26,6 +27,7 @@ function describeDerived(config: Config): DescribedSetting[] {
   return [
     derived('credential', describeCredential(credential)),
     ...(credential.type === 'managed' ? [] : [derived('authority', credential.authorityHost)]),
+    derived('outbox', describeOutbox(config.outbox)),
     derived('token audience', config.cloud.ingestionAudience),
     derived('resource manager', config.resourceManager),
   ];

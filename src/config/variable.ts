@@ -12,8 +12,6 @@ export interface Variable<T, D extends string | null = string | null> {
   readonly secret: boolean;
   /** Whether NAME_FILE may name a file that holds the value. */
   readonly fromFile: boolean;
-  /** Checked, but nothing in this version looks at it. */
-  readonly notYetUsed: boolean;
   /** Shown in .env.example for a variable without a default. */
   readonly example: string;
 }
@@ -23,7 +21,6 @@ interface Details {
   readonly required?: true;
   readonly secret?: true;
   readonly fromFile?: false;
-  readonly notYetUsed?: true;
   readonly example?: string;
 }
 
@@ -50,7 +47,6 @@ function optionalDetails(details: Details) {
     required: details.required === true,
     secret: details.secret === true,
     fromFile: details.fromFile !== false,
-    notYetUsed: details.notYetUsed === true,
     example: details.example ?? '',
   };
 }

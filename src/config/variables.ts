@@ -2,6 +2,7 @@ import { kinds, type StreamVariable } from '../kinds/registry.ts';
 import { armId, clientId, httpsOrigin, ruleId, streamName, tenantId } from './parse-azure.ts';
 import { choice, headerSecret, integer, opaqueSecret, path } from './parse-basic.ts';
 import { cidrList, listenHost, trustProxy } from './parse-network.ts';
+import { outboxUrl } from './parse-outbox.ts';
 import { defaulted, type ValueOf, type Variable, variable } from './variable.ts';
 
 const day = 86_400_000;
@@ -103,9 +104,12 @@ export const variables = {
     description: 'Token for metrics and the admin API, at least 16 characters; required unless ADMIN_HOST is loopback.',
   }),
   DATA_DIR: defaulted('./data', path, { description: 'Folder of the SQLite outbox.' }),
-  OUTBOX_URL: variable(opaqueSecret, {
+  OUTBOX_URL: variable(outboxUrl, {
     secret: true,
-    description: 'postgres://… for an outbox in PostgreSQL. Refused by this version, which has none.',
+    description:
+      'postgres://… of a database for the outbox, which several replicas may share; DATA_DIR is not used then. ' +
+      'Without a password, at Azure Database for PostgreSQL: sign in with the credential above.',
+    example: 'postgres://<user>:<password>@<host>:5432/<database>?sslmode=verify-full',
   }),
   OUTBOX_MAX_BYTES: defaulted('1073741824', integer(65_536, Number.MAX_SAFE_INTEGER), {
     description: 'What the outbox may take on the disk, in bytes (65536 or more); past it webhooks are answered 503.',

@@ -5,6 +5,7 @@ import type { RowPlan, WebhookKind } from '../kinds/kind.ts';
 import type { ClaimedEvent, Outbox } from '../outbox/port.ts';
 import type { Ingestion, UploadResult } from './ingestion.ts';
 import type { DeliveryObserver, Hold } from './observer.ts';
+import type { SharedPace } from './shared-pace.ts';
 import { createStreamPump } from './stream-pump.ts';
 
 export interface DeliveryOptions {
@@ -19,6 +20,8 @@ export interface DeliveryOptions {
   readonly random: () => number;
   readonly observer: DeliveryObserver;
   readonly flushIntervalMs: number;
+  /** What the replicas that share the outbox tell each other; without it there is one process. */
+  readonly pace?: SharedPace;
 }
 
 export interface Delivery {

@@ -7,6 +7,7 @@ import { createCourier, type Setback } from './courier.ts';
 import { holdCauseOf } from './hold-cause.ts';
 import type { Ingestion, UploadResult } from './ingestion.ts';
 import type { DeliveryObserver, Hold } from './observer.ts';
+import { ownPace, type SharedPace } from './shared-pace.ts';
 import { createWaiter } from './waiter.ts';
 
 /** Calls under way at once while there is a backlog. */
@@ -29,6 +30,7 @@ export interface StreamPumpOptions {
   readonly observer: DeliveryObserver;
   /** The longest a row waits for company, milliseconds. */
   readonly flushIntervalMs: number;
+  readonly pace?: SharedPace;
 }
 
 export interface StreamPump {
@@ -47,7 +49,7 @@ export interface StreamPump {
  * settle. After a setback it waits at the backoff's pace and sends one call at a time until one gets through.
  */
 export function createStreamPump(options: StreamPumpOptions): StreamPump {
-  const { kind, stream, outbox, clock, observer } = options;
+  const { kind, stream, outbox, clock, observer, pace = ownPace } = options;
   const waiter = createWaiter(clock);
   const stopping = new AbortController();
   const aborting = new AbortController();
@@ -91,32 +93,56 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
       return await round();
     } catch (error) {
       observer.defect({ stream, message: error instanceof Error ? `${error.name}: ${error.message}` : 'unknown' });
-      await pause(null);
+      await pause();
       return true;
     }
   }
 
   /** One claim and its calls. Whether there may be more to do at once. */
   async function round(): Promise<boolean> {
-    const parallel = failures > 0 ? 1 : MAX_PARALLEL_CALLS;
+    const first = await pace.turn(stream);
+    if (first.restMs > 0) return rest(first.restMs);
+    const parallel = failures > 0 || first.alone ? 1 : MAX_PARALLEL_CALLS;
     const maxMappedBytes = parallel * MAX_CALL_BYTES;
     waitingBytes = 0;
     const claimed = await claim(maxMappedBytes);
+    if (first.alone && (claimed === null || claimed.length === 0)) await pace.rest(stream, 0, true); // another may try
     if (claimed === null) return true;
     if (claimed.length === 0) return false;
+    // Azure may have asked another for a pause since, who gave back what is claimed here.
+    const { restMs, alone } = first.alone ? first : await pace.turn(stream);
+    if (restMs > 0) {
+      await release(claimed);
+      return rest(restMs);
+    }
     const setback = await send(claimed, parallel);
-    await settleForSure(
-      claimed.map(({ eventId, token }) => ({ eventId, token, delivered: [], dead: [], release: true })),
-    );
+    const delayMs = setback === null ? 0 : retryDelayMs(failures, retryAfterOf(setback), options.random);
+    // Before the events are free: whoever claims them then knows.
+    if (setback !== null) await pace.rest(stream, delayMs, alone);
+    await release(claimed);
     if (setback === null) {
+      // At the end nothing may have been tried.
+      if ((alone || failures > 0) && !stopping.signal.aborted) await pace.resume(stream);
       recover();
       // A claim that nearly reached its bound, or after which nothing new came, may have left some: look again at once.
       const claimedBytes = claimed.reduce((sum, event) => sum + event.mappedBytes, 0);
       return waitingBytes === 0 || claimed.length === MAX_EVENTS_PER_CLAIM || claimedBytes >= maxMappedBytes / 2;
     }
     fail(setback);
-    await pause(setback.outcome.type === 'retry' ? setback.outcome.retryAfterMs : null);
+    await pauseFor(delayMs);
     return true;
+  }
+
+  async function rest(restMs: number): Promise<true> {
+    await waiter.until(restMs, () => false);
+    return true;
+  }
+
+  /** What was not settled can be claimed again. */
+  function release(claimed: readonly ClaimedEvent[]): Promise<void> {
+    return settleForSure(
+      claimed.map(({ eventId, token }) => ({ eventId, token, delivered: [], dead: [], release: true })),
+    );
   }
 
   async function claim(maxMappedBytes: number): Promise<readonly ClaimedEvent[] | null> {
@@ -124,7 +150,7 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
       return await outbox.claim({ kind, maxEvents: MAX_EVENTS_PER_CLAIM, maxMappedBytes });
     } catch (error) {
       observer.outboxFailed({ stream, operation: 'claim', message: messageOf(error) });
-      await pause(null);
+      await pause();
       return null;
     }
   }
@@ -179,8 +205,11 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
     observer.holdEnded(ended);
   }
 
-  async function pause(retryAfterMs: number | null): Promise<void> {
-    const delayMs = retryDelayMs(failures, retryAfterMs, options.random);
+  function pause(): Promise<void> {
+    return pauseFor(retryDelayMs(failures, null, options.random));
+  }
+
+  async function pauseFor(delayMs: number): Promise<void> {
     failures++;
     if (hold === null) observer.retryScheduled({ stream, failures, delayMs });
     await waiter.until(delayMs, () => false);
@@ -229,6 +258,10 @@ function worseOf(a: Setback | null, b: Setback): Setback {
   if (a === null || (a.outcome.type === 'retry' && b.outcome.type === 'hold')) return b;
   if (a.outcome.type === 'hold' || b.outcome.type === 'hold') return a;
   return (b.outcome.retryAfterMs ?? 0) > (a.outcome.retryAfterMs ?? 0) ? b : a;
+}
+
+function retryAfterOf({ outcome }: Setback): number | null {
+  return outcome.type === 'retry' ? outcome.retryAfterMs : null;
 }
 
 function messageOf(error: unknown): string {

@@ -18,7 +18,7 @@ describe('the least configuration', () => {
       port: 8080,
     });
     assert.deepEqual(config.admin, { host: '127.0.0.1', port: 9090, isDefaultPort: true, token: null });
-    assert.deepEqual(config.outbox, { dataDir: './data', maxBytes: 1_073_741_824, dedupDays: 7 });
+    assert.deepEqual(config.outbox, { dataDir: './data', database: null, maxBytes: 1_073_741_824, dedupDays: 7 });
     assert.deepEqual(config.ingestion.streams, { request: 'Custom-AponoAccessRequests_CL' });
     assert.deepEqual(config.ingestion.explicitStreams, []);
     assert.equal(config.flushIntervalMs, 1000);
@@ -149,19 +149,6 @@ describe('secrets', () => {
     const { problems } = load({ LOGS_INGESTION_ENDPOINT: 'https://me:hunter2@x.ingest.monitor.azure.com' });
     assert.match(problems[0]?.message ?? '', /user name or password/);
     assert.ok(!JSON.stringify(problems).includes('hunter2'));
-  });
-});
-
-describe('what is not in this version', () => {
-  it('PostgreSQL is refused, never replaced by SQLite in silence', () => {
-    const message = problemsOf({ OUTBOX_URL: 'postgres://me:hunter2@db/outbox' })['OUTBOX_URL'] ?? '';
-    assert.match(message, /no PostgreSQL outbox/);
-    assert.ok(!message.includes('hunter2'));
-  });
-
-  it('a default that is spelt out is no reason for a warning', () => {
-    const spelt = { HEARTBEAT_INTERVAL_MINUTES: '0', LOGS_INGESTION_STREAM_AUDIT: 'Custom-AponoAuditLogs_CL' };
-    assert.deepEqual(warningsOf(spelt), {});
   });
 });
 

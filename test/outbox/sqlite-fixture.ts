@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Commit } from '../../src/outbox/sqlite/commit.ts';
+import type { Commit } from '../../src/outbox/commit.ts';
 import { openSqliteOutbox, type SqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { type ManualClock, manualClock } from '../support/manual-clock.ts';

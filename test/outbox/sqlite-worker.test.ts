@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import type { Commit } from '../../src/outbox/commit.ts';
 import type { PutOutcome } from '../../src/outbox/port.ts';
-import type { Commit } from '../../src/outbox/sqlite/commit.ts';
 import { isOutboxLocked } from '../../src/outbox/sqlite/lock.ts';
 import { claimAll, claimOne, ids, isUnavailable } from './contract.ts';
 import { delivered, event, quarantined } from './samples.ts';

@@ -5,7 +5,8 @@ import type { Values } from '../../config/variables.ts';
 import { kinds } from '../../kinds/registry.ts';
 import type { OutboxOperator } from '../../outbox/operator.ts';
 import { createOperator } from '../../outbox/operator-local.ts';
-import { OutboxUnavailableError } from '../../outbox/port.ts';
+import { type Outbox, OutboxUnavailableError } from '../../outbox/port.ts';
+import type { PostgresOutbox } from '../../outbox/postgres/outbox.ts';
 import { databaseFile } from '../../outbox/sqlite/files.ts';
 import { isOutboxLocked } from '../../outbox/sqlite/lock.ts';
 import { openSqliteOutbox, type SqliteOutbox } from '../../outbox/sqlite/outbox.ts';
@@ -16,10 +17,12 @@ import { reportProblems } from '../configuration.ts';
 import { type CommandContext, exitCodes, type TextOutput } from '../context.ts';
 import { localOrigin } from '../local-service.ts';
 import { AdminApiError, createAdminClient } from './admin-client.ts';
+import { signInTo } from './database-token.ts';
 
 /** Only what these commands use: they work where the service's Azure variables are not set. */
 const names = [
   'DATA_DIR',
+  'OUTBOX_URL',
   'OUTBOX_MAX_BYTES',
   'ADMIN_HOST',
   'ADMIN_PORT',
@@ -32,8 +35,11 @@ type OutboxValues = Pick<Values, (typeof names)[number]>;
 
 export interface Connected {
   readonly operator: OutboxOperator;
-  /** `server`: through the admin API of the service that has the outbox open. `database`: no service runs. */
-  readonly through: 'server' | 'database';
+  /**
+   * `server`: through the admin API of the service that has the outbox open. `database`: no service runs. `shared`: on a
+   * PostgreSQL database, which services may use at the same time.
+   */
+  readonly through: 'server' | 'database' | 'shared';
 }
 
 /** There is nothing to open. Its message says what to do. */
@@ -44,15 +50,12 @@ class NoOutboxError extends Error {
 
 /**
  * Runs `use` on the outbox: through the admin API while a service has it open, else on the database, with its lock held
- * until `use` is done; never on both. What goes wrong is told on stderr: exit code 2 for variables, else 1.
+ * until `use` is done; never on both. An outbox in PostgreSQL is always used directly. What goes wrong is told on stderr: exit code 2 for variables, else 1.
  */
 export function withOperator(context: CommandContext, use: (connected: Connected) => Promise<number>): Promise<number> {
   return withValues(context, async (values) => {
-    if (isOutboxLocked(values.DATA_DIR)) {
-      return use({ operator: await connectToServer(values), through: 'server' });
-    }
-    return withDatabase(context.stderr, values, (outbox) => {
-      const operator = createOperator({
+    const operatorOf = (outbox: Outbox) =>
+      createOperator({
         outbox,
         kinds,
         streams: streamsOf(values),
@@ -61,17 +64,81 @@ export function withOperator(context: CommandContext, use: (connected: Connected
         heldKinds: () => [],
         onStored: () => undefined,
       });
-      return use({ operator, through: 'database' });
-    });
+    if (values.OUTBOX_URL !== null) {
+      return withPostgres(context, values, (outbox) => use({ operator: operatorOf(outbox), through: 'shared' }));
+    }
+    if (isOutboxLocked(values.DATA_DIR)) {
+      return use({ operator: await connectToServer(values), through: 'server' });
+    }
+    return withDatabase(context.stderr, values, (outbox) => use({ operator: operatorOf(outbox), through: 'database' }));
   });
 }
 
-/** For what only the database itself can do: no service may run. The database is made if there is none. */
+/** For what only the SQLite database itself can do: no service may run. The database is made if there is none. */
 export function withOwnDatabase(
   context: CommandContext,
   use: (outbox: SqliteOutbox) => Promise<number>,
 ): Promise<number> {
-  return withValues(context, (values) => withDatabase(context.stderr, values, use, { create: true }));
+  return withValues(context, async (values) => {
+    if (values.OUTBOX_URL !== null) {
+      context.stderr.write(
+        'salvage: is for damaged files of SQLite, and OUTBOX_URL is set. Unset it to salvage into the outbox of DATA_DIR, ' +
+          'from where `outbox migrate` takes it on.\n',
+      );
+      return exitCodes.usage;
+    }
+    return withDatabase(context.stderr, values, use, { create: true });
+  });
+}
+
+/** Both outboxes, for what is moved from one to the other: PostgreSQL's, and SQLite's with its lock held. */
+export function withBoth(
+  context: CommandContext,
+  { create }: { readonly create: boolean },
+  use: (both: {
+    readonly sqlite: SqliteOutbox;
+    readonly dataDir: string;
+    readonly postgres: PostgresOutbox;
+  }) => Promise<number>,
+): Promise<number> {
+  return withValues(context, async (values) => {
+    if (values.OUTBOX_URL === null) {
+      reportProblems(context.stderr, [{ name: 'OUTBOX_URL', message: 'is not set: it names the PostgreSQL database' }]);
+      return exitCodes.usage;
+    }
+    const dataDir = values.DATA_DIR;
+    return withPostgres(context, values, (postgres) =>
+      withDatabase(context.stderr, values, (sqlite) => use({ sqlite, dataDir, postgres }), { create }),
+    );
+  });
+}
+
+/** With a token of the credential where the database is to be signed in to with one. */
+async function withPostgres(
+  { env, stderr }: CommandContext,
+  { OUTBOX_URL: url, OUTBOX_MAX_BYTES: maxBytes }: OutboxValues,
+  use: (outbox: PostgresOutbox) => Promise<number>,
+): Promise<number> {
+  if (url === null) throw new Error('There is no database to open');
+  const [{ openPostgresOutbox }, { settingsOf }] = await Promise.all([
+    import('../../outbox/postgres/outbox.ts'),
+    import('../../outbox/postgres/settings-of.ts'),
+  ]);
+  const signIn = url.entra ? await signInTo(env, stderr) : null;
+  if (signIn === 'misconfigured') return exitCodes.usage;
+  const noToken = () => Promise.reject(new Error('no token is needed'));
+  const log = errorsTo(stderr);
+  try {
+    const database = settingsOf(url, signIn?.token ?? noToken);
+    const outbox = await openPostgresOutbox({ database, maxBytes, clock: systemClock, log });
+    try {
+      return await use(outbox);
+    } finally {
+      await outbox.close();
+    }
+  } finally {
+    signIn?.close();
+  }
 }
 
 async function withValues(context: CommandContext, use: (values: OutboxValues) => Promise<number>): Promise<number> {

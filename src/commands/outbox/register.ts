@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { operatorStates } from '../../outbox/operator-json.ts';
 import type { CommandContext } from '../context.ts';
 import type { ListOptions } from './list.ts';
+import type { MigrateOptions } from './migrate.ts';
 import type { PurgeOptions } from './purge.ts';
 import type { ReplayOptions } from './replay.ts';
 import type { ShowOptions } from './show.ts';
@@ -21,6 +22,12 @@ export function addOutboxCommands(program: Command, context: CommandContext, don
     .action(async (file: string, options: { json?: boolean }) =>
       done(await (await import('./salvage.ts')).salvage(context, file, options)),
     );
+  outbox
+    .command('migrate')
+    .description('move everything between DATA_DIR and OUTBOX_URL; no service may run on the one that is left')
+    .addOption(new Option('--to <engine>', 'where to').choices(['postgres', 'sqlite']).makeOptionMandatory())
+    .option('--json', 'print JSON')
+    .action(async (options: MigrateOptions) => done(await (await import('./migrate.ts')).migrate(context, options)));
 }
 
 function addReading(outbox: Command, context: CommandContext, done: Done): void {

@@ -3,7 +3,7 @@ import { replayJson } from '../../outbox/operator-json.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
 import { renderTable } from '../table.ts';
 import { type Choice, type ChoiceOptions, inBatches, readChoice, wrongUsage } from './choice.ts';
-import { withOperator } from './connect.ts';
+import { type Connected, withOperator } from './connect.ts';
 import { pagesOf } from './pages.ts';
 import { plural, printable, rangesText } from './text.ts';
 
@@ -82,7 +82,7 @@ function cells(result: ReplayResult): string[][] {
 
 function summary(
   results: readonly ReplayResult[],
-  { dryRun, through }: { dryRun: boolean; through: 'server' | 'database' },
+  { dryRun, through }: { dryRun: boolean; through: Connected['through'] },
 ): string {
   const rows = results.reduce((sum, result) => sum + rowsOf(result), 0);
   const replayed = results.filter(({ outcome }) => outcome === 'revived' || outcome === 'accepted').length;

@@ -11,6 +11,7 @@ export function stats(context: CommandContext, options: { readonly json?: boolea
     const found = await operator.stats();
     if (options.json === true) context.stdout.write(`${JSON.stringify(statsJson(found), null, 2)}\n`);
     else context.stdout.write(render(found));
+    if (through === 'shared') context.stderr.write('Read from PostgreSQL: what the services hold is not known here.\n');
     if (through === 'database') {
       context.stderr.write('No service has this outbox open: nothing is sent, and what is held is not known.\n');
     }

@@ -87,8 +87,7 @@ const WHAT_TO_DO: Record<OutboxStartCode, string> = {
   outbox_disk_full: 'Free some space on the disk of DATA_DIR, then start again; nothing was lost',
   outbox_io_error: 'Check the disk and the system log, then start again; nothing was changed',
   outbox_unsupported: 'Put DATA_DIR on a local file system',
-  outbox_network_file_system:
-    'Put DATA_DIR on a local disk. An outbox on a database server (OUTBOX_URL, PostgreSQL) is not part of this version',
+  outbox_network_file_system: 'Put DATA_DIR on a local disk, or the outbox on a PostgreSQL server (OUTBOX_URL)',
   outbox_cannot_open: 'Check DATA_DIR, then start again; nothing was changed',
 };
 

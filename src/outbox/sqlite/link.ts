@@ -1,9 +1,9 @@
 import { type TransferListItem, Worker } from 'node:worker_threads';
 import type { Clock } from '../../clock.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import type { Commit } from '../commit.ts';
 import { OutboxUnavailableError } from '../port.ts';
 import { OutboxStartError } from '../start-error.ts';
-import type { Commit } from './commit.ts';
 import type { Operation, Operations, Reply, WorkerSettings } from './protocol.ts';
 
 export interface LinkOptions {

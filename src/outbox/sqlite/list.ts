@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
+import type { Position } from '../cursor.ts';
 import type { RecordSummary } from '../port.ts';
-import type { Position } from './cursor.ts';
-import type { ListArgs } from './protocol.ts';
+import type { ListArgs } from '../requests.ts';
 import { eachRow } from './sql.ts';
 
 /** The records of one page, and where the next one begins; null when there is none. */

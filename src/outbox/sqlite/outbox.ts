@@ -1,5 +1,8 @@
 import type { Clock } from '../../clock.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import type { Commit } from '../commit.ts';
+import { encodeCursor } from '../cursor.ts';
+import { bodyBytes, copyEntries } from '../entries.ts';
 import {
   type ListRequest,
   type Outbox,
@@ -10,16 +13,13 @@ import {
   type PutOutcome,
   type RecordPage,
 } from '../port.ts';
-import type { Commit } from './commit.ts';
-import { encodeCursor } from './cursor.ts';
-import { bodyBytes, copyEntries } from './entries.ts';
+import { copyClaim, readList } from '../requests.ts';
+import type { RestoreOutcome, SalvagedRecord } from '../salvaged.ts';
 import { toStartError } from './errors.ts';
 import { checkFileSystem } from './file-system.ts';
 import { findDamaged, preparePrivateFolder } from './files.ts';
 import { logDamage, WorkerLink } from './link.ts';
 import { acquireLock } from './lock.ts';
-import { copyClaim, readList } from './requests.ts';
-import type { RestoreOutcome, SalvagedRecord } from './salvaged.ts';
 
 export interface SqliteOutboxOptions {
   /** Made with mode 0700 if it is missing. */

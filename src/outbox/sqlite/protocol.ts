@@ -1,3 +1,4 @@
+import type { Commit } from '../commit.ts';
 import type {
   ClaimedEvent,
   ClaimRequest,
@@ -5,16 +6,14 @@ import type {
   OutboxStats,
   PutOutcome,
   RecordDetail,
-  RecordState,
   Settlement,
   SettlementOutcome,
 } from '../port.ts';
+import type { ListArgs } from '../requests.ts';
+import type { RestoreOutcome, SalvagedRecord } from '../salvaged.ts';
 import type { OutboxStartCode } from '../start-error.ts';
-import type { Commit } from './commit.ts';
-import type { Position } from './cursor.ts';
 import type { Page } from './list.ts';
 import type { PurgeArgs } from './purge.ts';
-import type { RestoreOutcome, SalvagedRecord } from './salvaged.ts';
 
 /** What the main thread and the worker say to each other. Times are milliseconds since the epoch, by the main thread's clock. */
 
@@ -31,14 +30,6 @@ export interface PutArgs {
   readonly now: number;
   /** See PutOptions; null: nothing. */
   readonly resolves: string | null;
-}
-
-export interface ListArgs {
-  readonly state: RecordState;
-  /** Null: of every kind. */
-  readonly kind: string | null;
-  readonly after: Position;
-  readonly limit: number;
 }
 
 export interface SettleArgs {

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { countRows } from '../ranges.ts';
-import type { RestoreOutcome, SalvagedRecord } from './salvaged.ts';
+import type { RestoreOutcome, SalvagedRecord } from '../salvaged.ts';
 import type { CallResult } from './transaction.ts';
 import type { Usage } from './usage.ts';
 

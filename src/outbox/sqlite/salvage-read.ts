@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import type { DeadLetter, EventMeta, RowRange } from '../port.ts';
 import { countRows, mergeRanges, rangesProblem, subtractRanges } from '../ranges.ts';
+import type { SalvagedRecord } from '../salvaged.ts';
 import { readAll, readFromBothEnds, readOne, walkRows } from './damaged.ts';
-import type { SalvagedRecord } from './salvaged.ts';
 
 /** One thing found: a record, the trace of one that is lost, or nothing yet (null) where a page is broken. */
 export type Finding = SalvagedRecord | 'unreadable' | null;

@@ -1,12 +1,12 @@
 import { DatabaseSync } from 'node:sqlite';
 import { setImmediate as pause } from 'node:timers/promises';
 import { OutboxUnavailableError } from '../port.ts';
+import type { SalvagedRecord } from '../salvaged.ts';
 import { describe } from './errors.ts';
 import { markSalvaged } from './files.ts';
 import { APPLICATION_ID } from './migrations.ts';
 import type { SqliteOutbox } from './outbox.ts';
 import { type Finding, readEvents, readIdentities, readQuarantine } from './salvage-read.ts';
-import type { SalvagedRecord } from './salvaged.ts';
 import { pragma } from './sql.ts';
 
 export interface SalvageCounts {

@@ -9,19 +9,20 @@ import {
   type RowRange,
   type SettlementOutcome,
 } from '../port.ts';
+import type { ListArgs } from '../requests.ts';
+import type { RestoreOutcome, SalvagedRecord } from '../salvaged.ts';
 import { createClaim } from './claim.ts';
 import { createClaims } from './claims.ts';
 import { describe, isDiskFull } from './errors.ts';
 import { createHealth } from './health.ts';
 import { createList, type Page } from './list.ts';
 import { emptyLog, foldLog } from './log.ts';
-import type { ListArgs, PutArgs, SettleArgs } from './protocol.ts';
+import type { PutArgs, SettleArgs } from './protocol.ts';
 import { createPrune, type PruneChunk } from './prune.ts';
 import { createPurge, type PurgeArgs } from './purge.ts';
 import { createPut } from './put.ts';
 import { createRestore } from './restore.ts';
 import { createRevive } from './revive.ts';
-import type { RestoreOutcome, SalvagedRecord } from './salvaged.ts';
 import { createSettle } from './settle.ts';
 import { createShow } from './show.ts';
 import { createStats } from './stats.ts';

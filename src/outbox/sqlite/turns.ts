@@ -1,4 +1,4 @@
-import { describeCommit } from './commit.ts';
+import { describeCommit } from '../commit.ts';
 import { describe } from './errors.ts';
 import type { Operation, Operations, Reply, Request, RequestOf } from './protocol.ts';
 import type { Store } from './store.ts';

@@ -1,5 +1,4 @@
-import type { PutOutcome } from '../port.ts';
-import type { PutArgs } from './protocol.ts';
+import type { OutboxEntry, PutOutcome } from './port.ts';
 
 /** One transaction of puts, for the metrics. */
 export interface Commit {
@@ -14,7 +13,7 @@ export interface Commit {
 }
 
 export function describeCommit(
-  group: readonly PutArgs[],
+  group: readonly { readonly entries: readonly OutboxEntry[] }[],
   results: readonly (PutOutcome | Error)[],
   durationMs: number,
 ): Commit {

@@ -1,8 +1,15 @@
-import type { ClaimRequest, ListRequest, RecordState } from '../port.ts';
-import { decodeCursor, FIRST_POSITION } from './cursor.ts';
-import type { ListArgs } from './protocol.ts';
+import { decodeCursor, FIRST_POSITION, type Position } from './cursor.ts';
+import type { ClaimRequest, ListRequest, RecordState } from './port.ts';
 
-/** What a caller asks for, checked before it goes to the worker. All throw a RangeError. */
+/** What a caller asks for, checked before an engine sees it. All throw a RangeError. */
+
+export interface ListArgs {
+  readonly state: RecordState;
+  /** Null: of every kind. */
+  readonly kind: string | null;
+  readonly after: Position;
+  readonly limit: number;
+}
 
 const MAX_PAGE = 1_000;
 const STATES: Readonly<Record<RecordState, true>> = { waiting: true, dead: true, quarantined: true };

@@ -1,4 +1,4 @@
-import type { EventEntry, OutboxEntry, QuarantineEntry } from '../port.ts';
+import type { EventEntry, OutboxEntry, QuarantineEntry } from './port.ts';
 
 /** Throws when an entry could not be stored as it is: a defect of the caller's. */
 function checkEvent(entry: EventEntry): void {

@@ -1,0 +1,44 @@
+import { clouds, databaseScope } from '../../azure/clouds.ts';
+import { createCredential } from '../../azure/credential.ts';
+import { createTokenCache } from '../../azure/token-cache.ts';
+import { systemClock } from '../../clock.ts';
+import { chooseCredential } from '../../config/credential.ts';
+import { type Environment, readVariables } from '../../config/read.ts';
+import { createLogger } from '../../telemetry/logger.ts';
+import { reportProblems } from '../configuration.ts';
+import type { TextOutput } from '../context.ts';
+
+const names = [
+  'AZURE_CLOUD',
+  'AZURE_TENANT_ID',
+  'AZURE_CLIENT_ID',
+  'AZURE_CLIENT_SECRET',
+  'AZURE_CLIENT_CERTIFICATE_PATH',
+  'AZURE_FEDERATED_TOKEN_FILE',
+  'AZURE_AUTHORITY_HOST',
+] as const;
+
+export interface DatabaseSignIn {
+  token(): Promise<string>;
+  close(): void;
+}
+
+/** Tokens for Azure Database for PostgreSQL, by the service's credential. Tells what is wrong with its variables. */
+export async function signInTo(env: Environment, stderr: TextOutput): Promise<DatabaseSignIn | 'misconfigured'> {
+  const { values, problems } = readVariables(env, names);
+  const cloud = clouds[values.AZURE_CLOUD];
+  const choice = chooseCredential(values, cloud, new Set(problems.map(({ name }) => name)));
+  const { credential } = choice;
+  if (problems.length + choice.problems.length > 0 || credential === null) {
+    reportProblems(stderr, [...problems, ...choice.problems]);
+    return 'misconfigured';
+  }
+  const log = createLogger('silent', { write: () => undefined });
+  const tokens = createTokenCache({
+    createCredential: () => createCredential(credential),
+    scope: databaseScope(cloud),
+    clock: systemClock,
+    log,
+  });
+  return { token: async () => (await tokens.getToken()).token, close: () => tokens.close() };
+}

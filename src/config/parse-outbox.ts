@@ -1,0 +1,94 @@
+import type { OutboxDatabase } from './config.ts';
+import { bad, good, type Parse, type Parsed } from './parsed.ts';
+
+/** Hosts of Azure Database for PostgreSQL, by cloud: `az cloud show --query suffixes.postgresqlServerEndpoint`. */
+const azureHosts = [
+  '.postgres.database.azure.com',
+  '.postgres.database.usgovcloudapi.net',
+  '.postgres.database.chinacloudapi.cn',
+] as const;
+
+/** As pg 8 takes them: all that verify anything verify certificate and host name. `prefer` falls back to nothing there. */
+const verifyingModes = ['prefer', 'require', 'verify-ca', 'verify-full'];
+const sslModes = ['disable', 'no-verify', ...verifyingModes];
+const parameters = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'host', 'auth'];
+
+const form = 'expected postgres://<user>:<password>@<host>:5432/<database>?sslmode=verify-full';
+const encode = 'with %-codes for other characters than letters, digits, - . _ ~ in user and password';
+
+const noHost = 'socket.invalid';
+
+/** `postgres://…`. What it says of a problem never quotes the value, which holds a password. */
+export const outboxUrl: Parse<OutboxDatabase> = (text) => {
+  // A user without a host behind it, as with a socket, is no URL to the standard.
+  const url = URL.parse(text) ?? URL.parse(text.replace('@/', `@${noHost}/`));
+  if (url === null || !['postgres:', 'postgresql:'].includes(url.protocol) || url.hash !== '') {
+    return bad(`is no URL of a PostgreSQL database, ${form}, ${encode}`);
+  }
+  const given = [...url.searchParams.keys()];
+  const unknown = given.find((name) => !parameters.includes(name));
+  if (unknown !== undefined) {
+    return bad(`has a parameter that is not known, or known elsewhere only; known are ${parameters.join(', ')}`);
+  }
+  if (new Set(given).size < given.length) return bad('has a parameter twice');
+  return read(url);
+};
+
+function read(url: URL): Parsed<OutboxDatabase> {
+  const user = decoded(url.username);
+  const password = decoded(url.password);
+  const database = decoded(url.pathname.slice(1));
+  const socket = url.searchParams.get('host');
+  const host = url.hostname === noHost ? '' : url.hostname.replace(/^\[(.+)\]$/, '$1');
+  if (user === null || password === null || database === null) return bad(`has a % without a code, ${encode}`);
+  if (user === '') return bad(`names no user, ${form}`);
+  if (database === '' || database.includes('/')) return bad(`names no database behind the host, ${form}`);
+  if (socket === null ? host === '' : host !== '' || !socket.startsWith('/')) {
+    return bad(`names no host, ${form}; or ?host=/<folder> of a Unix socket`);
+  }
+  const place = { host: socket ?? decoded(host) ?? host, port: url.port === '' ? 5432 : Number(url.port), database };
+  return withSecurity({ ...place, user, password: password === '' ? null : password }, url.searchParams);
+}
+
+type Place = Pick<OutboxDatabase, 'host' | 'port' | 'database' | 'user' | 'password'>;
+
+function withSecurity(place: Place, params: URLSearchParams): Parsed<OutboxDatabase> {
+  const { host, password } = place;
+  const auth = params.get('auth');
+  const mode = params.get('sslmode');
+  const certificate = params.get('sslcert');
+  const key = params.get('sslkey');
+  const isAzure = azureHosts.some((suffix) => host.toLowerCase().endsWith(suffix));
+  const entra = auth === 'entra' || (isAzure && password === null && certificate === null);
+  if (auth !== null && auth !== 'entra') return bad('has another auth than entra, the only one to be named');
+  if (entra && password !== null) return bad('has a password and auth=entra, which signs in with a token; keep one');
+  if (mode !== null && !sslModes.includes(mode)) return bad(`has an sslmode that is none of ${sslModes.join(', ')}`);
+  if ((certificate === null) !== (key === null)) return bad('has one of sslcert and sslkey without the other');
+  const verifies = mode === null ? entra || params.has('sslrootcert') : verifyingModes.includes(mode);
+  if (entra && !verifies && !isLoopback(host)) {
+    return bad('would send a token of Entra to a server that is not verified; set sslmode=verify-full');
+  }
+  const tls = verifies || certificate !== null ? 'verified' : mode === 'no-verify' ? 'unverified' : 'off';
+  return good({
+    ...place,
+    entra,
+    tls: mode === 'disable' ? 'off' : tls,
+    isTlsChosen: mode !== null || tls !== 'off',
+    rootCertificateFile: params.get('sslrootcert'),
+    certificateFile: certificate,
+    keyFile: key,
+  });
+}
+
+/** Also the folder of a Unix socket: what is sent does not leave the machine. */
+export function isLoopback(host: string): boolean {
+  return host.startsWith('/') || host === 'localhost' || host === '::1' || /^127\./.test(host);
+}
+
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
+}

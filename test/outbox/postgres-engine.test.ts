@@ -1,0 +1,286 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { systemClock } from '../../src/clock.ts';
+import { OutboxStartError } from '../../src/outbox/start-error.ts';
+import { eventually } from '../support/eventually.ts';
+import { type PostgresServer, startPostgres } from '../support/postgres-server.ts';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+import { claimAll, claimOne, ids, isUnavailable } from './contract.ts';
+import {
+  IMPATIENT,
+  newSchema,
+  type OpenOptions,
+  openOutbox,
+  openReplica,
+  query,
+  settingsOf,
+  storeEvents,
+  untilListening,
+} from './postgres-fixture.ts';
+import { delivered, event, quarantined, receivedAt, settlement } from './samples.ts';
+
+let started: PostgresServer | null = null;
+const server = (): PostgresServer => started ?? assert.fail('the server was not started');
+const replica = (t: TestContext, options: OpenOptions = {}) => openReplica(t, server(), options);
+
+before(async () => {
+  started = await startPostgres();
+});
+after(() => started?.cleanup());
+
+async function proxied(t: TestContext): Promise<TcpProxy> {
+  const proxy = await startTcpProxy(server().port);
+  t.after(() => proxy.stop());
+  return proxy;
+}
+
+describe('a PostgreSQL outbox', () => {
+  it('goes on after the database was stopped and started, and lost nothing that it answered for', async (t) => {
+    const schema = newSchema();
+    const outbox = await replica(t, { schema, limits: IMPATIENT });
+    const answered: string[] = [];
+    let stop = false;
+    const load = (async () => {
+      for (let n = 0; !stop; n++) {
+        const puts = Array.from({ length: 5 }, async (_, i) => {
+          const put = await outbox.put([event(`e${n}-${i}`)]);
+          if (put.outcome === 'stored') answered.push(`e${n}-${i}`);
+          else assert.equal(put.outcome, 'unavailable');
+        });
+        await Promise.all(puts);
+      }
+    })();
+    await eventually(() => answered.length > 20);
+    await server().stop('immediate');
+    assert.equal((await outbox.stats()).writable, false);
+    await assert.rejects(claimAll(outbox), isUnavailable);
+    const before = answered.length;
+    await server().start();
+    await eventually(() => answered.length > before + 20);
+    stop = true;
+    await load;
+    assert.equal((await outbox.stats()).writable, true);
+    const kept = new Set(ids(await claimAll(outbox, { maxEvents: 100_000 })));
+    assert.deepEqual(
+      answered.filter((id) => !kept.has(id)),
+      [],
+    );
+  });
+
+  it('keeps claims over a crash of the database: what was uploaded meanwhile is not sent again', async (t) => {
+    const schema = newSchema();
+    const outbox = await replica(t, { schema });
+    await storeEvents(outbox, 'a');
+    const claimed = await claimOne(outbox);
+    await server().stop('immediate');
+    await server().start();
+    assert.deepEqual(await outbox.settle([delivered(claimed)]), ['applied']);
+  });
+
+  it('frees its claims and tells the others when it is closed', async (t) => {
+    const schema = newSchema();
+    const woken: (string | null)[] = [];
+    const other = await replica(t, { schema, onWake: (kind) => void woken.push(kind) });
+    await untilListening(server(), schema);
+    const outbox = await openOutbox(server(), { schema });
+    await storeEvents(outbox, 'a');
+    await eventually(() => woken.length === 1);
+    await claimOne(outbox);
+    await outbox.close();
+    await eventually(() => woken.length === 2);
+    assert.deepEqual(ids(await claimAll(other)), ['a']);
+  });
+
+  it('closes within seconds when the database does not answer', async (t) => {
+    const proxy = await proxied(t);
+    const outbox = await openOutbox(server(), { port: proxy.port, limits: IMPATIENT, clock: systemClock });
+    await storeEvents(outbox, 'a');
+    await claimOne(outbox);
+    proxy.cut();
+    await outbox.close();
+  });
+
+  it('keeps U+0000 and every other byte of bodies, feeds and reasons, also of 5 MB', async (t) => {
+    const outbox = await replica(t);
+    const body = JSON.stringify({ text: `\0 \\u0000 ${'日本'.repeat(800_000)}` });
+    const raw = `raw \0 NUL ${'\u{1F511}'}`;
+    const meta = { receivedAt: 1, bodyForm: 'json', feed: 'a\0b' } as const;
+    await outbox.put([event('large', { body, meta }), event('raw', { body: raw, meta }), event('empty', { body: '' })]);
+    const bytes = Uint8Array.from({ length: 5_000_000 }, (_, n) => n % 251);
+    await outbox.put([
+      quarantined('q', { body: bytes, feed: '\0', reason: 'at \0' }),
+      quarantined('q0', { body: new Uint8Array() }),
+    ]);
+    const claimed = await claimAll(outbox);
+    assert.deepEqual(
+      claimed.map((each) => [each.eventId, each.body, each.meta.feed]),
+      [
+        ['large', body, 'a\0b'],
+        ['raw', raw, 'a\0b'],
+        ['empty', '', null],
+      ],
+    );
+    const dead = claimed.map((each) =>
+      settlement(each, { dead: [{ rows: [[0, 1]], code: 'refused', reason: '\0 no' }] }),
+    );
+    await outbox.settle(dead);
+    assert.equal((await outbox.show('raw'))?.deadLetters[0]?.reason, '\0 no');
+    const shown = await outbox.show('q');
+    assert.deepEqual(
+      [shown?.feed, shown?.reason, Buffer.compare(shown?.body ?? new Uint8Array(), bytes)],
+      ['\0', 'at \0', 0],
+    );
+    assert.equal(await outbox.show('\0'), null);
+    assert.deepEqual([await outbox.revive(['\0']), await outbox.purge(['\0'])], [[0], [false]]);
+  });
+
+  it('syncs every commit, whatever the defaults of the role and the database say', async (t) => {
+    const user = 'careless';
+    await query(server(), `CREATE ROLE ${user} LOGIN PASSWORD 'pw'`);
+    await query(server(), `GRANT CREATE ON DATABASE postgres TO ${user}`);
+    await query(server(), `ALTER ROLE ${user} SET synchronous_commit TO off`);
+    await query(server(), `ALTER ROLE ${user} SET default_transaction_isolation TO serializable`);
+    await query(server(), `ALTER ROLE ${user} SET search_path TO pg_temp`);
+    const schema = newSchema();
+    const database = { ...settingsOf(server()), user, password: async () => 'pw' };
+    const outbox = await replica(t, { schema, database });
+    await query(
+      server(),
+      `CREATE TABLE "${schema}".seen (setting text); GRANT ALL ON "${schema}".seen TO ${user};
+       CREATE FUNCTION "${schema}".see() RETURNS trigger LANGUAGE plpgsql AS
+         'BEGIN INSERT INTO seen VALUES (current_setting(''synchronous_commit'')); RETURN NULL; END';
+       CREATE TRIGGER see AFTER INSERT ON "${schema}".identities EXECUTE FUNCTION "${schema}".see()`,
+    );
+    await storeEvents(outbox, 'a');
+    assert.deepEqual(await query(server(), `SELECT DISTINCT setting FROM "${schema}".seen`), [{ setting: 'on' }]);
+  });
+
+  it('asks for the password anew with each connection, so that a token can change', async (t) => {
+    await query(server(), `CREATE ROLE entra LOGIN PASSWORD 'token-1'`);
+    await query(server(), `GRANT CREATE ON DATABASE postgres TO entra`);
+    let token = 'token-1';
+    let asked = 0;
+    const database = {
+      ...settingsOf(server()),
+      user: 'entra',
+      password: async () => {
+        asked++;
+        return token;
+      },
+    };
+    const outbox = await replica(t, { database });
+    await storeEvents(outbox, 'a');
+    await query(server(), `ALTER ROLE entra PASSWORD 'token-2'`);
+    token = 'token-2';
+    await query(server(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'entra'`);
+    await storeEvents(outbox, 'b');
+    assert(asked >= 2);
+  });
+
+  it('is not writable on a server that was made read-only, and still delivers what waits', async (t) => {
+    await query(server(), `CREATE ROLE limited LOGIN PASSWORD 'pw'`);
+    await query(server(), 'GRANT CREATE ON DATABASE postgres TO limited');
+    const schema = newSchema();
+    const database = { ...settingsOf(server()), user: 'limited', password: async () => 'pw' };
+    const outbox = await replica(t, { schema, database });
+    await storeEvents(outbox, 'a');
+    await query(server(), 'ALTER ROLE limited SET default_transaction_read_only TO on');
+    await query(server(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'limited'`);
+    const put = await outbox.put([event('b')]);
+    assert(put.outcome === 'unavailable');
+    assert.match(put.reason, /read-only/);
+    const { writable, problem } = await outbox.stats();
+    assert.deepEqual([writable, /read-only/.test(problem ?? '')], [false, true]);
+    assert.deepEqual(await outbox.settle([delivered(await claimOne(outbox))]), ['applied']);
+    await query(server(), 'ALTER ROLE limited SET default_transaction_read_only TO off');
+    await query(server(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'limited'`);
+    await storeEvents(outbox, 'b');
+    assert.equal((await outbox.stats()).writable, true);
+  });
+
+  it('is full when the server has no room, and takes puts again when it has', async (t) => {
+    const schema = newSchema();
+    const outbox = await replica(t, { schema });
+    await storeEvents(outbox, 'a');
+    // What a server says whose disk is full, without filling one.
+    const full = ['identities', 'write_probe'].map(
+      (table) => `CREATE TRIGGER no_room BEFORE INSERT ON "${schema}".${table} EXECUTE FUNCTION "${schema}".no_room()`,
+    );
+    await query(
+      server(),
+      `CREATE FUNCTION "${schema}".no_room() RETURNS trigger LANGUAGE plpgsql AS
+         'BEGIN RAISE EXCEPTION ''could not extend file'' USING ERRCODE = ''53100''; END'; ${full.join(';')}`,
+    );
+    const puts = await Promise.all(['b', 'c'].map((id) => outbox.put([event(id)])));
+    assert.deepEqual(puts, [{ outcome: 'full' }, { outcome: 'full' }]);
+    const { writable, problem, waiting } = await outbox.stats();
+    assert.deepEqual(
+      [writable, problem, waiting['request']?.count],
+      [false, 'could not extend file (SQLSTATE 53100)', 1],
+    );
+    assert.deepEqual(await outbox.settle([delivered(await claimOne(outbox))]), ['applied'], 'delivery makes room');
+    await query(server(), `DROP FUNCTION "${schema}".no_room() CASCADE`);
+    assert.equal((await outbox.stats()).writable, true);
+    await storeEvents(outbox, 'b');
+  });
+
+  it('says what to do when it cannot be opened, and never the password', async () => {
+    const schema = newSchema();
+    await openOutbox(server(), { schema }).then((outbox) => outbox.close());
+    const rejects = async (options: OpenOptions, code: string, message: RegExp): Promise<void> => {
+      const opened = openOutbox(server(), options);
+      await assert.rejects(opened, (error) => {
+        assert(error instanceof OutboxStartError, String(error));
+        assert.equal(error.code, code);
+        assert.match(error.message, message);
+        assert(!error.message.includes('the-wrong-password'));
+        return true;
+      });
+    };
+    const wrong = { ...settingsOf(server()), password: async () => 'the-wrong-password' };
+    await rejects(
+      { database: wrong },
+      'outbox_permission',
+      /127\.0\.0\.1:\d+\/postgres.*password authentication failed/,
+    );
+    await rejects({ database: { ...wrong, host: 'nobody.invalid' } }, 'outbox_cannot_open', /nobody\.invalid/);
+    await rejects({ database: { ...settingsOf(server()), database: 'missing' } }, 'outbox_cannot_open', /missing/);
+    await rejects({ database: { ...settingsOf(server()), tls: {} } }, 'outbox_cannot_open', /SSL/);
+    await query(server(), `UPDATE "${schema}".outbox_version SET version = 1000`);
+    await rejects({ schema }, 'outbox_newer_version', /version is 1000/);
+    const foreign = newSchema();
+    await query(server(), `CREATE SCHEMA "${foreign}"; CREATE TABLE "${foreign}".things (id integer)`);
+    await rejects({ schema: foreign }, 'outbox_foreign_database', /another program/);
+    assert.equal(
+      (
+        await query(
+          server(),
+          `SELECT FROM pg_class WHERE relname = 'events' AND relnamespace = '"${foreign}"'::regnamespace`,
+        )
+      ).length,
+      0,
+    );
+  });
+
+  it('needs no right to create a schema where an administrator made it', async (t) => {
+    const schema = newSchema();
+    await query(server(), `CREATE ROLE tenant LOGIN PASSWORD 'pw'; CREATE SCHEMA "${schema}" AUTHORIZATION tenant`);
+    const database = { ...settingsOf(server()), user: 'tenant', password: async () => 'pw' };
+    await storeEvents(await replica(t, { schema, database }), 'a');
+  });
+
+  it('counts rightly over replicas, whatever was folded meanwhile', async (t) => {
+    const schema = newSchema();
+    const replicas = await Promise.all(Array.from({ length: 3 }, () => replica(t, { schema })));
+    for (let round = 0; round < 80; round++) {
+      await Promise.all(replicas.map((outbox, n) => outbox.put([receivedAt(`e${round}-${n}`, round)])));
+    }
+    const counts = await Promise.all(replicas.map(async (outbox) => (await outbox.stats()).waiting['request']));
+    for (const count of counts) assert.deepEqual(count, { count: 240, oldestReceivedAt: 0 });
+    await eventually(async () => {
+      await replicas[0]?.stats();
+      return Number((await query(server(), `SELECT count(*) AS n FROM "${schema}".tallies`))[0]?.['n']) < 500;
+    });
+    assert.equal((await replicas[1]?.stats())?.waiting['request']?.count, 240);
+  });
+});

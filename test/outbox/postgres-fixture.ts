@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import type { TestContext } from 'node:test';
+import { Client } from 'pg';
+import { type Clock, systemClock } from '../../src/clock.ts';
+import type { Commit } from '../../src/outbox/commit.ts';
+import type { OnWake } from '../../src/outbox/postgres/listen.ts';
+import { openPostgresOutbox, type PostgresOutbox } from '../../src/outbox/postgres/outbox.ts';
+import type { DatabaseSettings, Limits } from '../../src/outbox/postgres/settings.ts';
+import { createLogger } from '../../src/telemetry/logger.ts';
+import { eventually } from '../support/eventually.ts';
+import { type ManualClock, manualClock } from '../support/manual-clock.ts';
+import type { PostgresServer } from '../support/postgres-server.ts';
+import type { FixtureOptions, OutboxFixture } from './contract.ts';
+import { event } from './samples.ts';
+
+export function settingsOf(server: PostgresServer, port = server.port): DatabaseSettings {
+  return {
+    host: '127.0.0.1',
+    port,
+    database: 'postgres',
+    user: 'postgres',
+    password: async () => server.password,
+    tls: null,
+  };
+}
+
+export interface OpenOptions extends FixtureOptions {
+  readonly schema?: string;
+  readonly clock?: Clock;
+  readonly leaseMs?: number;
+  readonly limits?: Partial<Limits>;
+  readonly port?: number;
+  readonly onWake?: OnWake;
+  readonly onCommit?: (commit: Commit) => void;
+  readonly database?: DatabaseSettings;
+}
+
+export const newSchema = (): string => `outbox_${randomBytes(6).toString('hex')}`;
+
+export function openOutbox(
+  server: PostgresServer,
+  { schema = newSchema(), clock = manualClock(), maxBytes = 2 ** 30, port, database, ...rest }: OpenOptions = {},
+): Promise<PostgresOutbox> {
+  return openPostgresOutbox({
+    database: database ?? settingsOf(server, port),
+    schema,
+    clock,
+    maxBytes,
+    log: createLogger('silent', { write: () => undefined }),
+    ...rest,
+  });
+}
+
+/** A schema of its own on the server, which cleanup drops. */
+export async function openPostgresFixture(
+  server: PostgresServer,
+  options: FixtureOptions = {},
+): Promise<OutboxFixture & { readonly schema: string; readonly clock: ManualClock }> {
+  const schema = newSchema();
+  const clock = manualClock();
+  const open = () => openOutbox(server, { ...options, schema, clock });
+  let outbox = await open();
+  return {
+    get outbox() {
+      return outbox;
+    },
+    clock,
+    schema,
+    async reopen() {
+      await outbox.close();
+      outbox = await open();
+    },
+    async cleanup() {
+      await outbox.close();
+      await query(server, `DROP SCHEMA "${schema}" CASCADE`);
+    },
+  };
+}
+
+/** Opens a replica on the machine's clock, which is closed after the test. */
+export async function openReplica(
+  t: TestContext,
+  server: PostgresServer,
+  options: OpenOptions = {},
+): Promise<PostgresOutbox> {
+  const outbox = await openOutbox(server, { clock: systemClock, ...options });
+  t.after(() => outbox.close());
+  return outbox;
+}
+
+/** Limits that are short enough for a test of what exceeds them. */
+export const IMPATIENT = { connectMs: 1_000, answerMs: 800, statementMs: 700 };
+
+export async function storeEvents(outbox: PostgresOutbox, ...eventIds: readonly string[]): Promise<void> {
+  const put = await outbox.put(eventIds.map((id) => event(id)));
+  assert.equal(put.outcome, 'stored', JSON.stringify(put));
+}
+
+/** Waits until so many replicas listen on the schema's channel. */
+export async function untilListening(server: PostgresServer, schema: string, count = 1): Promise<void> {
+  const listening = `SELECT FROM pg_stat_activity WHERE query LIKE 'LISTEN "${schema}"%'`;
+  await eventually(async () => (await query(server, listening)).length === count);
+}
+
+export async function query(server: PostgresServer, sql: string): Promise<Record<string, unknown>[]> {
+  const client = new Client({ connectionString: server.url() });
+  await client.connect();
+  try {
+    return (await client.query<Record<string, unknown>>(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}

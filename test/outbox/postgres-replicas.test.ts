@@ -1,0 +1,249 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { ClaimedEvent } from '../../src/outbox/port.ts';
+import type { PostgresOutbox } from '../../src/outbox/postgres/outbox.ts';
+import { eventually } from '../support/eventually.ts';
+import { type PostgresServer, startPostgres } from '../support/postgres-server.ts';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+import { claimAll, claimOne, ids, isUnavailable } from './contract.ts';
+import {
+  IMPATIENT,
+  newSchema,
+  type OpenOptions,
+  openReplica,
+  query,
+  storeEvents,
+  untilListening,
+} from './postgres-fixture.ts';
+import { delivered, event, quarantined, settlement } from './samples.ts';
+
+const child = fileURLToPath(new URL('postgres-child.ts', import.meta.url));
+const SHORT_LEASE_MS = 700;
+
+let started: PostgresServer | null = null;
+const server = (): PostgresServer => started ?? assert.fail('the server was not started');
+const replica = (t: TestContext, options: OpenOptions = {}) => openReplica(t, server(), options);
+
+before(async () => {
+  started = await startPostgres();
+});
+after(() => started?.cleanup());
+
+async function proxied(t: TestContext): Promise<TcpProxy> {
+  const proxy = await startTcpProxy(server().port);
+  t.after(() => proxy.stop());
+  return proxy;
+}
+
+describe('replicas on one database', () => {
+  it('start at once on an empty database, ten of them, and make one schema', async (t) => {
+    const schema = newSchema();
+    const replicas = await Promise.all(Array.from({ length: 10 }, () => replica(t, { schema })));
+    await Promise.all(replicas.map((outbox, n) => storeEvents(outbox, `e${n}`)));
+    const claims = await Promise.all(replicas.map((outbox) => claimAll(outbox, { maxEvents: 1 })));
+    assert.equal(new Set(claims.flatMap(ids)).size, 10);
+    const [first] = replicas;
+    assert.equal((await first?.stats())?.waiting['request']?.count, 10);
+  });
+
+  it('store an event once that all of them get at the same moment, and answer each', async (t) => {
+    const schema = newSchema();
+    const replicas = await Promise.all(Array.from({ length: 3 }, () => replica(t, { schema })));
+    const shared = Array.from({ length: 50 }, (_, n) => `e${n}`);
+    // Each in an order of its own, so that two that wait for each other would show.
+    const orders = [shared, shared.toReversed(), [...shared.slice(25), ...shared.slice(0, 25)]];
+    const puts = await Promise.all(
+      replicas.flatMap((outbox, n) => [
+        outbox.put((orders[n] ?? shared).map((id) => event(id))),
+        ...shared.map((id) => outbox.put([event(id), quarantined('q')])),
+      ]),
+    );
+    const entries = puts.flatMap((put) => (put.outcome === 'stored' ? put.entries : assert.fail(JSON.stringify(put))));
+    const firsts = entries.filter(({ duplicate }) => !duplicate).map(({ id }) => id);
+    assert.deepEqual(firsts.toSorted(), [...shared, 'q'].toSorted());
+    const claims = await Promise.all(replicas.map((outbox) => claimAll(outbox)));
+    assert.equal(claims.flatMap(ids).length, 50);
+  });
+
+  it('never claim the same event, and drain a backlog together', async (t) => {
+    const schema = newSchema();
+    const replicas = await Promise.all(Array.from({ length: 3 }, () => replica(t, { schema })));
+    const [first] = replicas;
+    assert(first !== undefined);
+    await first.put(Array.from({ length: 600 }, (_, n) => event(`e${n}`)));
+    const delivery = async (outbox: PostgresOutbox): Promise<string[]> => {
+      const taken: string[] = [];
+      for (;;) {
+        const claimed = await claimAll(outbox, { maxEvents: 20 });
+        if (claimed.length === 0) return taken;
+        assert.deepEqual(new Set(await outbox.settle(claimed.map(delivered))), new Set(['applied']));
+        taken.push(...ids(claimed));
+      }
+    };
+    const taken = (await Promise.all(replicas.map(delivery))).flat();
+    assert.equal(taken.length, 600);
+    assert.equal(new Set(taken).size, 600);
+    const { waiting, usedBytes } = await first.stats();
+    assert.deepEqual(waiting, {});
+    assert.equal(usedBytes, 600 * 200, 'the identities');
+  });
+
+  it('take over what a replica held that was killed, once its lease is over, and none before', async (t) => {
+    const schema = newSchema();
+    const outbox = await replica(t, { schema, leaseMs: SHORT_LEASE_MS });
+    await storeEvents(outbox, 'a', 'b', 'c');
+    const { port, password } = server();
+    const holder = spawn(process.execPath, [child, String(port), password, schema, String(SHORT_LEASE_MS)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    t.after(() => holder.kill('SIGKILL'));
+    const [line] = (await once(createInterface({ input: holder.stdout }), 'line')) as [string];
+    const held = JSON.parse(line) as Pick<ClaimedEvent, 'eventId' | 'token'>[];
+    assert.equal(held.length, 3);
+    // It lives for longer than its lease: it renews it.
+    const until = performance.now() + 1.5 * SHORT_LEASE_MS;
+    await eventually(async () => {
+      assert.deepEqual(await claimAll(outbox), [], 'it is still held');
+      return performance.now() > until;
+    });
+    holder.kill('SIGKILL');
+    await once(holder, 'exit');
+    let taken: readonly ClaimedEvent[] = [];
+    await eventually(async () => {
+      taken = await claimAll(outbox);
+      return taken.length > 0;
+    });
+    assert.deepEqual(ids(taken), ['a', 'b', 'c']);
+    const late = held.map(({ eventId, token }) => ({
+      eventId,
+      token,
+      delivered: [[0, 1]] as const,
+      dead: [],
+      release: true,
+    }));
+    assert.deepEqual(await outbox.settle(late), ['stale', 'stale', 'stale'], 'the former holder is fenced');
+    assert.deepEqual(await outbox.settle(taken.map(delivered)), ['applied', 'applied', 'applied']);
+  });
+
+  it('let a replica settle that was away for longer than its lease, as long as nobody took over', async (t) => {
+    const schema = newSchema();
+    const proxy = await proxied(t);
+    const away = await replica(t, { schema, port: proxy.port, leaseMs: 300, limits: IMPATIENT });
+    await storeEvents(away, 'a', 'b');
+    await away.stats();
+    const [a, b] = await claimAll(away);
+    assert(a !== undefined && b !== undefined);
+    proxy.cut();
+    const other = await replica(t, { schema });
+    let taken: readonly ClaimedEvent[] = [];
+    await eventually(async () => {
+      taken = await claimAll(other, { maxEvents: 1 });
+      return taken.length > 0;
+    });
+    assert.deepEqual(ids(taken), ['a']);
+    await assert.rejects(away.settle([delivered(a)]), isUnavailable);
+    const put = await away.put([event('c')]);
+    assert.equal(put.outcome, 'unavailable');
+    const { writable, waiting } = await away.stats();
+    assert.deepEqual([writable, waiting['request']?.count], [false, 2], 'the last counts that are known');
+    proxy.heal();
+    assert.deepEqual(await away.settle([delivered(a), delivered(b)]), ['stale', 'applied']);
+    assert.deepEqual(await other.settle(taken.map(delivered)), ['applied']);
+    await storeEvents(away, 'c');
+    assert.equal((await away.stats()).writable, true);
+  });
+
+  it('give back a claim whose answer was lost', async (t) => {
+    const schema = newSchema();
+    const proxy = await proxied(t);
+    const outbox = await replica(t, { schema, port: proxy.port, limits: IMPATIENT });
+    await claimAll(outbox);
+    await storeEvents(outbox, 'a');
+    const held = () => query(server(), `SELECT FROM "${schema}".events WHERE holder IS NOT NULL`);
+    // With the end of the text: every transaction begins with READ COMMITTED.
+    proxy.swallowAnswerTo('COMMIT\0');
+    await assert.rejects(claimAll(outbox), isUnavailable);
+    await eventually(async () => (await held()).length === 1);
+    proxy.heal();
+    assert.deepEqual(ids(await claimAll(outbox)), ['a']);
+  });
+
+  it('wake each other', async (t) => {
+    const schema = newSchema();
+    const woken: [string | null, number][] = [];
+    const own: unknown[] = [];
+    await replica(t, { schema, onWake: (kind, bytes) => void woken.push([kind, bytes]) });
+    const outbox = await replica(t, { schema, onWake: (kind) => void own.push(kind) });
+    await untilListening(server(), schema, 2);
+    await outbox.put([event('a', { mappedBytes: 700 }), event('b', { kind: 'audit' })]);
+    await eventually(
+      () => woken.length === 2,
+      () => woken,
+    );
+    assert.deepEqual(woken.toSorted(), [
+      ['audit', 100],
+      ['request', 700],
+    ]);
+    const a = await claimOne(outbox);
+    await outbox.settle([settlement(a, { dead: [{ rows: [[0, 1]], code: 'refused', reason: 'no' }] })]);
+    await outbox.revive(['a']);
+    await eventually(() => woken.length === 3);
+    await outbox.put([event('a'), quarantined('q')]);
+    assert.deepEqual(own, [], 'nobody wakes itself');
+    assert.equal(woken.length, 3, 'a duplicate wakes nobody');
+  });
+
+  it('listen again after the database was gone, and look at once at what they missed', async (t) => {
+    const schema = newSchema();
+    const woken: (string | null)[] = [];
+    const outbox = await replica(t, { schema, onWake: (kind) => void woken.push(kind) });
+    await untilListening(server(), schema);
+    await query(
+      server(),
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN "${schema}"%'`,
+    );
+    await eventually(() => woken.includes(null));
+    const other = await replica(t, { schema });
+    await storeEvents(other, 'a');
+    await eventually(() => woken.includes('request'));
+    assert.deepEqual(ids(await claimAll(outbox)), ['a']);
+  });
+
+  it('rest together when Azure asks one of them, and one tries for all', async (t) => {
+    const schema = newSchema();
+    const replicas = await Promise.all(Array.from({ length: 3 }, () => replica(t, { schema })));
+    const turns = () => Promise.all(replicas.map(({ pace }) => pace.turn('s')));
+    const [a, b, c] = replicas.map(({ pace }) => pace);
+    assert(a !== undefined && b !== undefined && c !== undefined);
+    const go = { restMs: 0, alone: false };
+    assert.deepEqual(await turns(), [go, go, go]);
+    await Promise.all([a.rest('s', 200, false), b.rest('s', 60_000, false), c.rest('s', 1, false)]);
+    for (const { restMs } of await turns()) assert(restMs > 0 && restMs <= 5_000);
+    assert.deepEqual(await a.turn('another'), go);
+    await a.rest('s', 0, true);
+    const first = await turns();
+    assert.equal(first.filter(({ alone, restMs }) => alone && restMs === 0).length, 1);
+    assert.equal(first.filter(({ alone, restMs }) => !alone && restMs > 0).length, 2);
+    await a.rest('s', 0, true);
+    assert.equal((await turns()).filter(({ alone }) => alone).length, 1, 'the next try');
+    await b.resume('s');
+    assert.deepEqual(await turns(), [go, go, go]);
+  });
+
+  it('survive a message of somebody else on their channel', async (t) => {
+    const schema = newSchema();
+    const woken: (string | null)[] = [];
+    await replica(t, { schema, onWake: (kind) => void woken.push(kind) });
+    await untilListening(server(), schema);
+    for (const payload of ['', 'nonsense', '{}', 'null', '{"from":1,"kind":2,"bytes":"x"}']) {
+      await query(server(), `NOTIFY "${schema}", '${payload}'`);
+    }
+    await query(server(), `NOTIFY "${schema}", '{"from":"x","kind":"request","bytes":-5}'`);
+    await eventually(() => woken.length > 0);
+    assert.deepEqual(woken, ['request']);
+  });
+});
