@@ -53,7 +53,7 @@ export interface RunningCli {
 /** The real command line in a process of its own, while it runs. Killed after the test. */
 export function startCli(t: TestContext, args: readonly string[], env: Readonly<Record<string, string>>): RunningCli {
   const child = spawn(process.execPath, [mainFile, ...args], {
-    env: { PATH: process.env['PATH'], ...env },
+    env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'], ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 120_000,
   });

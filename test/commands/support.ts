@@ -43,7 +43,7 @@ export const mainFile = fileURLToPath(new URL('../../src/main.ts', import.meta.u
 /** Runs the real command line in a process of its own, with these variables and no others of ours. */
 export function spawnCli(args: readonly string[], env: Env = {}): Promise<Run> {
   const child = spawn(process.execPath, [mainFile, ...args], {
-    env: { PATH: process.env['PATH'], ...env },
+    env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'], ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 60_000,
   });

@@ -17,9 +17,9 @@ import { idColumns } from './support/streams.ts';
 import { retryingSender, webhook } from './support/webhooks.ts';
 
 /** A day of a busy company, and what `npm test` has time for. */
-const EVENTS = isLong ? 200_000 : 20_000;
+const EVENTS = isLong ? 200_000 : 10_000;
 /** What an idle process is measured after: it has run through the same code, and its heap has had its peaks. */
-const WARM_UP_EVENTS = isLong ? 50_000 : 12_000;
+const WARM_UP_EVENTS = isLong ? 50_000 : 8_000;
 const EVENTS_PER_WEBHOOK = 100;
 const MAX_GROWTH_BYTES = 50e6;
 const SETTLE_MS = isLong ? 15_000 : 1_500;

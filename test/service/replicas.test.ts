@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Emulator } from '../../src/emulator/emulator.ts';
+import { isLong } from '../faults/support/random.ts';
 import { query } from '../outbox/postgres-fixture.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
@@ -132,7 +133,10 @@ test('three replicas on one database: one is killed, one is replaced, nothing is
   assert.deepEqual([health['status'], (health['outbox'] as Json)['waiting']], ['ok', 0]);
 });
 
-test('the database goes away and comes back: 503 meanwhile, and everything that was answered arrives once', async (t) => {
+// The engine's own tests have the same faults in less time (test/outbox/postgres-*.test.ts).
+test('the database goes away and comes back: 503 meanwhile, and everything that was answered arrives once', {
+  skip: !isLong && 'LONG=1',
+}, async (t) => {
   await query(server(), `DROP SCHEMA IF EXISTS ${schema} CASCADE`);
   const emulator = await startTestEmulator(t);
   const files = await serviceFiles(t, emulator);
@@ -167,7 +171,9 @@ test('the database goes away and comes back: 503 meanwhile, and everything that 
   assert(codes?.includes('outbox_unwritable') && codes.includes('outbox_writable'));
 });
 
-test('over-limit ingestion that one replica sees slows all of them, and one tries again for all', async (t) => {
+test('over-limit ingestion that one replica sees slows all of them, and one tries again for all', {
+  skip: !isLong && 'LONG=1',
+}, async (t) => {
   await query(server(), `DROP SCHEMA IF EXISTS ${schema} CASCADE`);
   const emulator = await startTestEmulator(t);
   const files = await serviceFiles(t, emulator);

@@ -50,6 +50,7 @@ export async function serviceFiles(t: TestContext, emulator: Emulator): Promise<
 export function serviceEnv(emulator: Emulator, files: ServiceFiles): Record<string, string | undefined> {
   return {
     PATH: process.env['PATH'],
+    NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
     HOST: '127.0.0.1',
     PORT: '0',
     ADMIN_PORT: '0',
