@@ -9,7 +9,7 @@ import process from 'node:process';
 const root = path.join(import.meta.dirname, '..');
 const given = process.argv.slice(2);
 const files = given.every((arg) => arg.startsWith('-')) ? ['test/**/*.test.ts'] : [];
-const args = ['--test', '--test-concurrency=2', '--test-timeout=300000', ...given, ...files];
+const args = ['--test', '--test-concurrency=3', '--test-timeout=300000', ...given, ...files];
 const child = spawn(process.execPath, args, {
   cwd: root,
   stdio: 'inherit',
