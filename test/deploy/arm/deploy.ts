@@ -1,4 +1,4 @@
-import { functions, type Value } from './functions.ts';
+import { functions, GROUP, type Value } from './functions.ts';
 import { type Expression, parseTemplateString, textOf } from './parse.ts';
 
 export type Fields = Readonly<Record<string, Value>>;
@@ -7,6 +7,7 @@ export interface ArmTemplate {
   readonly $schema: string;
   readonly contentVersion: string;
   readonly parameters: Readonly<Record<string, ArmParameter>>;
+  readonly variables?: Readonly<Record<string, Value>>;
   readonly resources: readonly Fields[];
   readonly outputs?: Readonly<Record<string, { readonly type: string; readonly value: Value }>>;
 }
@@ -34,6 +35,8 @@ export interface DeployedResource {
   readonly type: string;
   readonly name: string;
   readonly id: string;
+  /** Id of the resource group in which the template was deployed that has it. */
+  readonly group: string;
   readonly body: Fields;
 }
 
@@ -42,6 +45,8 @@ export interface Surroundings {
   readonly cloud?: 'AzureCloud' | 'AzureUSGovernment' | 'AzureChinaCloud';
   /** What `reference()` gives, by resource id. */
   readonly state?: Readonly<Record<string, Value>>;
+  /** Id of the resource group. */
+  readonly group?: string;
 }
 
 /**
@@ -58,7 +63,13 @@ export function deploy(template: ArmTemplate, parameters: Fields, surroundings: 
       if (value === undefined) throw new Error(`there is no parameter ${name}`);
       return value;
     },
+    variable: (name) => {
+      const value = template.variables?.[name];
+      if (value === undefined) throw new Error(`there is no variable ${name}`);
+      return evaluate(value, scope);
+    },
     surroundings,
+    bound: {},
   };
   const declared = template.resources.map((resource) => ({
     id: idOf(resource, scope),
@@ -75,7 +86,10 @@ export function deploy(template: ArmTemplate, parameters: Fields, surroundings: 
 
 interface Scope {
   readonly parameter: (name: string) => Value;
+  readonly variable: (name: string) => Value;
   readonly surroundings: Surroundings;
+  /** Arguments of the lambdas around. */
+  readonly bound: Fields;
 }
 
 function parameterValues(template: ArmTemplate, given: Fields): Readonly<Record<string, Value>> {
@@ -85,7 +99,11 @@ function parameterValues(template: ArmTemplate, given: Fields): Readonly<Record<
     parameter: (name) => {
       throw new Error(`a default refers to the parameter ${name}`);
     },
+    variable: (name) => {
+      throw new Error(`a default refers to the variable ${name}`);
+    },
     surroundings: {},
+    bound: {},
   };
   return Object.fromEntries(
     Object.entries(template.parameters).map(([name, parameter]) => {
@@ -97,7 +115,7 @@ function parameterValues(template: ArmTemplate, given: Fields): Readonly<Record<
 }
 
 function checkParameter(name: string, parameter: ArmParameter, value: Value): void {
-  const types = { string: 'string', bool: 'boolean', int: 'number', array: 'object' };
+  const types = { string: 'string', secureString: 'string', bool: 'boolean', int: 'number', array: 'object' };
   const type = types[parameter.type as keyof typeof types];
   const refuse = (why: string) => {
     throw new Error(`${name} is ${JSON.stringify(value)}: ${why}`);
@@ -119,9 +137,17 @@ function checkParameter(name: string, parameter: ArmParameter, value: Value): vo
 function idOf(resource: Fields, scope: Scope): string {
   const type = String(resource['type']);
   const names = String(evaluate(resource['name'] ?? null, scope)).split('/');
-  const id = String(functions['resourceId']?.(type, ...names));
+  const id = String(functions['resourceId']?.(...groupOf(resource, scope), type, ...names));
   const extended = resource['scope'];
   return extended === undefined ? id : `${String(evaluate(extended, scope))}${id.slice(id.indexOf('/providers/'))}`;
+}
+
+/** Subscription and name of the group that a nested deployment is made in; nothing for that of the template itself. */
+function groupOf(resource: Fields, scope: Scope): readonly string[] {
+  const { subscriptionId, resourceGroup } = resource;
+  return [subscriptionId, resourceGroup]
+    .filter((part) => part !== undefined)
+    .map((part) => String(evaluate(part, scope)));
 }
 
 function dependenciesOf(resource: Fields, scope: Scope): readonly string[] {
@@ -147,7 +173,7 @@ function deployResource(id: string, resource: Fields, scope: Scope): readonly De
   const type = String(resource['type']);
   if (type === 'Microsoft.Resources/deployments') return deployNested(resource, scope);
   const body = evaluate(resource, scope) as Fields;
-  return [{ type, name: String(body['name']), id, body }];
+  return [{ type, name: String(body['name']), id, group: scope.surroundings.group ?? GROUP, body }];
 }
 
 function deployNested(resource: Fields, scope: Scope): readonly DeployedResource[] {
@@ -156,7 +182,12 @@ function deployNested(resource: Fields, scope: Scope): readonly DeployedResource
   if (evaluation !== 'inner') throw new Error('only the inner scope is known here');
   const given = evaluate(properties['parameters'] ?? {}, scope) as Readonly<Record<string, { readonly value: Value }>>;
   const parameters = Object.fromEntries(Object.entries(given).map(([name, { value }]) => [name, value]));
-  return deploy(properties['template'] as unknown as ArmTemplate, parameters, scope.surroundings).resources;
+  const [subscription, group] = groupOf(resource, scope);
+  const surroundings =
+    group === undefined
+      ? scope.surroundings
+      : { ...scope.surroundings, group: `/subscriptions/${subscription}/resourceGroups/${group}` };
+  return deploy(properties['template'] as unknown as ArmTemplate, parameters, surroundings).resources;
 }
 
 function evaluate(value: Value, scope: Scope): Value {
@@ -166,7 +197,9 @@ function evaluate(value: Value, scope: Scope): Value {
   }
   if (Array.isArray(value)) return value.map((item: Value) => evaluate(item, scope));
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, evaluate(item as Value, scope)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [String(evaluate(key, scope)), evaluate(item as Value, scope)]),
+  );
 }
 
 function compute(expression: Expression, scope: Scope): Value {
@@ -177,6 +210,12 @@ function compute(expression: Expression, scope: Scope): Value {
       const of = compute(expression.of, scope) as Fields;
       const found = of[expression.name];
       if (found === undefined) throw new Error(`no property ${expression.name} in ${JSON.stringify(of)}`);
+      return found;
+    }
+    case 'item': {
+      const of = compute(expression.of, scope) as readonly Value[];
+      const found = of[expression.index];
+      if (found === undefined) throw new Error(`no item ${expression.index} in ${JSON.stringify(of)}`);
       return found;
     }
     case 'call':
@@ -193,6 +232,9 @@ function call(name: string, args: readonly Expression[], scope: Scope): Value {
   // Only the branch that is taken is evaluated.
   if (name === 'if') return value(0) === true ? value(1) : value(2);
   if (name === 'parameters') return scope.parameter(String(value(0)));
+  if (name === 'variables') return scope.variable(String(value(0)));
+  if (name === 'map') return map(value(0) as readonly Value[], args[1], scope);
+  if (name === 'lambdaVariables') return scope.bound[String(value(0))] ?? null;
   if (name === 'environment') return { name: scope.surroundings.cloud ?? 'AzureCloud' };
   if (name === 'reference') {
     const found = scope.surroundings.state?.[String(value(0))];
@@ -202,4 +244,12 @@ function call(name: string, args: readonly Expression[], scope: Scope): Value {
   const known = functions[name];
   if (known === undefined) throw new Error(`${name} is no function that this knows`);
   return known(...args.map((argument) => compute(argument, scope)));
+}
+
+function map(list: readonly Value[], lambda: Expression | undefined, scope: Scope): Value {
+  if (lambda?.type !== 'call' || lambda.name !== 'lambda') throw new Error('map has no lambda');
+  const [name, body] = lambda.args;
+  if (name === undefined || body === undefined) throw new Error('a lambda without argument or body');
+  const argument = String(compute(name, scope));
+  return list.map((item) => compute(body, { ...scope, bound: { ...scope.bound, [argument]: item } }));
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 export type Value = null | boolean | number | string | readonly Value[] | { readonly [key: string]: Value };
 
 const SUBSCRIPTION = '00000000-0000-4000-8000-00000000000a';
-const GROUP = `/subscriptions/${SUBSCRIPTION}/resourceGroups/soc`;
+export const GROUP = `/subscriptions/${SUBSCRIPTION}/resourceGroups/soc`;
 export const TENANT = '00000000-0000-4000-8000-00000000000b';
 
 /** The functions of Resource Manager that the templates use, but for those that need the deployment. */
@@ -18,9 +18,20 @@ export const functions: Readonly<Record<string, (...args: readonly Value[]) => V
   replace: (original = null, old = null, by = null) => text(original).replaceAll(text(old), text(by)),
   string: (value = null) => (typeof value === 'string' ? value : JSON.stringify(value)),
   createArray: (...args) => args,
+  createObject: (...args) =>
+    Object.fromEntries(args.flatMap((key, index) => (index % 2 === 0 ? [[text(key), args[index + 1] ?? null]] : []))),
+  split: (original = null, delimiter = null) => text(original).split(text(delimiter)),
+  json: (value = null) => JSON.parse(text(value)) as Value,
+  uniqueString: (...args) => guid(args.map(text).join('-')).replaceAll('-', '').slice(0, 13),
   null: () => null,
   guid: (...args) => guid(args.map(text).join('-')),
-  resourceId: (type = null, ...names) => `${GROUP}/providers/${joinNames(text(type), names.map(text))}`,
+  resourceId: (...args) => {
+    const texts = args.map(text);
+    // Before the type there may be the group, and before that the subscription; neither has a slash.
+    const [type = '', ...names] = texts.slice(texts.findIndex((part) => part.includes('/')));
+    const [group = 'soc', subscription = SUBSCRIPTION] = texts.slice(0, texts.length - names.length - 1).toReversed();
+    return `/subscriptions/${subscription}/resourceGroups/${group}/providers/${joinNames(type, names)}`;
+  },
   subscriptionResourceId: (type = null, ...names) =>
     `/subscriptions/${SUBSCRIPTION}/providers/${joinNames(text(type), names.map(text))}`,
   resourceGroup: () => ({ id: GROUP, name: 'soc', location: 'westeurope' }),

@@ -6,7 +6,8 @@
 export type Expression =
   | { readonly type: 'value'; readonly value: string | number }
   | { readonly type: 'call'; readonly name: string; readonly args: readonly Expression[] }
-  | { readonly type: 'property'; readonly of: Expression; readonly name: string };
+  | { readonly type: 'property'; readonly of: Expression; readonly name: string }
+  | { readonly type: 'item'; readonly of: Expression; readonly index: number };
 
 const MAX_LENGTH = 24_576;
 
@@ -28,7 +29,7 @@ export function textOf(text: string): string {
 
 function tokenize(text: string): readonly string[] {
   const tokens: string[] = [];
-  const token = /\s+|('(?:[^']|'')*'|-?\d+|[A-Za-z_]\w*|[(),.])/y;
+  const token = /\s+|('(?:[^']|'')*'|-?\d+|[A-Za-z_]\w*|[(),.[\]])/y;
   while (token.lastIndex < text.length) {
     const at = token.lastIndex;
     const match = token.exec(text);
@@ -42,8 +43,14 @@ type Parsed<T> = readonly [T, readonly string[]];
 
 function parseExpression(tokens: readonly string[]): Parsed<Expression> {
   let [expression, rest] = parsePrimary(tokens);
-  while (rest[0] === '.') {
+  while (rest[0] === '.' || rest[0] === '[') {
     const name = rest[1];
+    if (rest[0] === '[') {
+      if (!/^\d+$/.test(name ?? '') || rest[2] !== ']') throw new Error('an index that is no number in brackets');
+      expression = { type: 'item', of: expression, index: Number(name) };
+      rest = rest.slice(3);
+      continue;
+    }
     if (name === undefined || !/^\w+$/.test(name)) throw new Error('a dot without the name of a property');
     expression = { type: 'property', of: expression, name };
     rest = rest.slice(2);
