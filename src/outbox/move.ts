@@ -1,11 +1,16 @@
-import { type Outbox, OutboxUnavailableError } from './port.ts';
+import { OutboxUnavailableError } from './port.ts';
 import type { RestoreOutcome, SalvagedRecord } from './salvaged.ts';
 
 /** Moving what an outbox holds into another one, whichever engines they are. */
 
-export interface MoveSource extends Pick<Outbox, 'purge'> {
+export interface MoveSource {
   /** All records, in batches: events, then quarantined bodies, then identities of delivered events. */
   records(): AsyncIterable<readonly SalvagedRecord[]>;
+  /**
+   * Events, with their identities, and quarantined bodies: an identity that stayed would say that the event was here and
+   * is done, and when it comes back it would be taken for a duplicate and lost.
+   */
+  takeAway(ids: readonly string[]): Promise<readonly boolean[]>;
 }
 
 export interface MoveTarget {
@@ -32,12 +37,11 @@ export class MoveError extends Error {
   }
 }
 
-const IDS_PER_PURGE = 500;
+const IDS_PER_CALL = 500;
 
 /**
  * Copies everything, and takes away from the source what is safe in the target, only then: killed at any moment, it can be
- * run again, and what is in both is known there. The identities stay behind as well, so that the source knows what was
- * in it. Rejects with a MoveError, or an OutboxUnavailableError of the source.
+ * run again, and what is in both is known there. Rejects with a MoveError, or an OutboxUnavailableError of the source.
  */
 export async function moveRecords(
   source: MoveSource,
@@ -59,8 +63,8 @@ export async function moveRecords(
     }
     onProgress({ ...counts });
   }
-  for (let from = 0; from < copied.length; from += IDS_PER_PURGE) {
-    await source.purge(copied.slice(from, from + IDS_PER_PURGE));
+  for (let from = 0; from < copied.length; from += IDS_PER_CALL) {
+    await source.takeAway(copied.slice(from, from + IDS_PER_CALL));
   }
   return counts;
 }

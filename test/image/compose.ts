@@ -20,15 +20,24 @@ export async function composeGenerations(): Promise<readonly string[][]> {
 }
 
 /** Caddy's image as the compose file names it, or a stand-in where it can neither be found nor pulled. */
-export async function caddyImage(name: string): Promise<string> {
+export function caddyImage(name: string): Promise<string> {
+  return imageOrStandIn(name, 'caddy');
+}
+
+/** The same of PostgreSQL. */
+export function postgresImage(name: string): Promise<string> {
+  return imageOrStandIn(name, 'postgres');
+}
+
+async function imageOrStandIn(name: string, folder: string): Promise<string> {
   for (const args of [
     ['image', 'inspect', name],
     ['pull', '--quiet', name],
   ]) {
     if ((await run('docker', args)).exitCode === 0) return name;
   }
-  const standIn = 'apono-sentinel-caddy:test';
-  await mustRun('docker', ['build', '--tag', standIn, 'test/image/caddy']);
+  const standIn = `apono-sentinel-${folder}:test`;
+  await mustRun('docker', ['build', '--tag', standIn, `test/image/${folder}`]);
   return standIn;
 }
 

@@ -103,6 +103,19 @@ describe('outbox migrate', () => {
     assert.deepEqual([left.waiting, left.dead.count, left.quarantined.count], [{}, 0, 0]);
   });
 
+  it('moves there and back again and again, with the same DATA_DIR, and loses nothing', async (t) => {
+    const both = await emptyBoth(t);
+    await both.sqlite(fill);
+    const before = await both.sqlite(contentOf);
+    for (const to of ['postgres', 'sqlite', 'postgres', 'sqlite'] as const) {
+      const { exitCode, stdout, stderr } = await run(['outbox', 'migrate', '--to', to, '--json'], both.env);
+      assert.equal(exitCode, 0, stderr);
+      const { moved, known } = JSON.parse(stdout) as Record<string, number>;
+      assert.deepEqual([moved, known], [3, 0], `to ${to}`);
+      assert.deepEqual(await both[to](contentOf), before, `in ${to}`);
+    }
+  });
+
   it('goes on after it was killed, and loses and doubles nothing', async (t) => {
     const both = await emptyBoth(t);
     const all = Array.from({ length: 1_200 }, (_, n) => `e${n}`);

@@ -81,8 +81,15 @@ async function takeLetters(session: Session, seqs: readonly number[]): Promise<M
   return bySeq;
 }
 
-/** In the order of the ids: whether there was such a record. A claim of it is stale from then on. */
-export async function purgeRecords(session: Session, ids: readonly string[], now: number): Promise<boolean[]> {
+/**
+ * In the order of the ids: whether there was such a record. A claim of it is stale from then on. The identity of an event
+ * counts as delivered from then on, so that it is forgotten after DEDUP_DAYS like any other, or goes too.
+ */
+export async function purgeRecords(
+  session: Session,
+  ids: readonly string[],
+  identities: { readonly deliveredAt: number } | 'forget',
+): Promise<boolean[]> {
   const asked = storable(new Set(ids));
   const events = await session.query<EventRow>(
     `SELECT ${EVENT_COLUMNS} FROM events WHERE event_id = ANY ($1::text[]) ORDER BY seq FOR UPDATE`,
@@ -113,12 +120,15 @@ export async function purgeRecords(session: Session, ids: readonly string[], now
     return event !== undefined || body !== undefined;
   });
   if (purgedEvents.length > 0) {
-    // The identity counts as delivered from now on, so that it is forgotten after DEDUP_DAYS like any other.
-    await session.run(
-      `WITH gone AS (DELETE FROM events WHERE seq = ANY ($1::bigint[]) RETURNING event_id)
-       UPDATE identities SET delivered_at = $2 WHERE event_id IN (SELECT event_id FROM gone)`,
-      [purgedEvents.map(({ seq }) => seq), now],
-    );
+    const seqs = purgedEvents.map(({ seq }) => seq);
+    const gone = 'WITH gone AS (DELETE FROM events WHERE seq = ANY ($1::bigint[]) RETURNING event_id)';
+    const those = 'WHERE event_id IN (SELECT event_id FROM gone)';
+    if (identities === 'forget') {
+      const forgotten = await session.run(`${gone} DELETE FROM identities ${those}`, [seqs]);
+      tally.add('identity', '', -forgotten, 0);
+    } else {
+      await session.run(`${gone} UPDATE identities SET delivered_at = $2 ${those}`, [seqs, identities.deliveredAt]);
+    }
   }
   if (purgedBodies.length > 0)
     await session.run('DELETE FROM quarantine WHERE seq = ANY ($1::bigint[])', [purgedBodies]);

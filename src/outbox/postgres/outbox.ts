@@ -51,6 +51,8 @@ export interface PostgresOutbox extends Outbox, MoveSource {
   readonly pace: SharedPace;
   /** As the SQLite engine's: stores records of another outbox; what is known here already stays as it is. */
   restore(records: readonly SalvagedRecord[]): Promise<RestoreOutcome>;
+  /** Like `purge`, but the identities go too: see MoveSource. */
+  takeAway(ids: readonly string[]): Promise<readonly boolean[]>;
 }
 
 export const DEFAULT_SCHEMA = 'apono_sentinel';
@@ -134,7 +136,8 @@ function createOutbox(
         await waker.tell(session, new Map(kinds.map((kind) => [kind, 1])), { always: true });
         return counts;
       }),
-    purge: (ids) => work.inTransaction('write', (session) => purgeRecords(session, ids, now())),
+    purge: (ids) => work.inTransaction('write', (session) => purgeRecords(session, ids, { deliveredAt: now() })),
+    takeAway: (ids) => work.inTransaction('write', (session) => purgeRecords(session, ids, 'forget')),
     pace: createPace(database, () => work.isClosing),
     records: () => postgresRecords((act) => work.inTransaction('read', act)),
     restore: (records) => work.asked(() => restoreRecords(database, records, { usage, maxBytes, waker })),

@@ -12,7 +12,7 @@ const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 /** `outbox` holds the lock of the folder, so that nobody writes while it is read. `nowMs`: since the epoch. */
 export function sqliteMoveSource(outbox: SqliteOutbox, dataDir: string, nowMs: number): MoveSource {
   return {
-    purge: (ids) => outbox.purge(ids),
+    takeAway: (ids) => outbox.takeAway(ids),
     async *records() {
       const db = new DatabaseSync(databaseFile(dataDir), { readOnly: true });
       try {

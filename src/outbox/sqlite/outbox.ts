@@ -47,6 +47,8 @@ export interface SqliteOutbox extends Outbox {
    * with an OutboxUnavailableError.
    */
   restore(records: readonly SalvagedRecord[]): Promise<RestoreOutcome>;
+  /** Like `purge`, but the identities go too: see MoveSource. */
+  takeAway(ids: readonly string[]): Promise<readonly boolean[]>;
   /** For tests only: ends the worker as a crash would, wherever it is. */
   killWorkerForTests(): Promise<void>;
 }
@@ -153,7 +155,8 @@ function createOutbox(link: WorkerLink, { clock, dataDir }: SqliteOutboxOptions,
     show: (id) => link.request('show', { id }),
     revive: (eventIds) => link.request('revive', { eventIds: [...eventIds] }),
     restore: (records) => link.request('restore', { records }),
-    purge: (ids) => link.request('purge', { ids: [...ids], now: now() }),
+    purge: (ids) => link.request('purge', { ids: [...ids], now: now(), forget: false }),
+    takeAway: (ids) => link.request('purge', { ids: [...ids], now: now(), forget: true }),
     close() {
       closed ??= link.close().finally(release);
       return closed;

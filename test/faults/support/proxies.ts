@@ -68,14 +68,16 @@ async function temporaryFolder(t: TestContext): Promise<string> {
   return folder;
 }
 
-async function startNginx(t: TestContext, servicePort: number): Promise<Proxy> {
+/** With several ports the `server` line of the example stands there once for each, as docs/scaling.md says. */
+export async function startNginx(t: TestContext, ...servicePorts: readonly number[]): Promise<Proxy> {
   const folder = await temporaryFolder(t);
   const [port, httpPort, retryPort] = [await freePort(), await freePort(), await freePort()];
   const { certPem, keyPem } = await makeCertificate(['localhost']);
   await writeFile(path.join(folder, 'cert.pem'), certPem);
   await writeFile(path.join(folder, 'key.pem'), keyPem);
   let site = await deployed('nginx/apono-sentinel.conf');
-  site = put(site, /127\.0\.0\.1:8080/g, `127.0.0.1:${servicePort}`);
+  const servers = servicePorts.map((servicePort) => `    server 127.0.0.1:${servicePort} max_fails=0;\n`);
+  site = put(site, / {4}server 127\.0\.0\.1:8080 max_fails=0;\n/, servers.join(''));
   site = put(site, / {4}listen \[::\].*\n/g, '');
   site = put(site, /listen 443 ssl/g, `listen 127.0.0.1:${port} ssl`);
   site = put(site, /listen 80;/g, `listen 127.0.0.1:${httpPort};`);
