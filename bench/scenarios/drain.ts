@@ -15,7 +15,8 @@ const EVENTS_A_WEBHOOK = 500;
 const SCENARIO = '4. Drain of a backlog (one row an event)';
 
 interface Drain {
-  readonly rowsPerSecond: number;
+  /** Null: it was over before it could be looked at twice. */
+  readonly rowsPerSecond: number | null;
   /** How fast the last quarter went, against the first. */
   readonly lastToFirst: number;
   readonly grownBytes: number | null;
@@ -28,7 +29,8 @@ export async function measureDrain(azure: Azure): Promise<Figure[]> {
   for (const { events, rounds } of BACKLOGS) {
     const drains: Drain[] = [];
     for (let round = 0; round < rounds; round++) drains.push(await measure(azure, events, `${events}-${round}`));
-    const rate = median(drains.map(({ rowsPerSecond }) => rowsPerSecond));
+    const rates = drains.flatMap(({ rowsPerSecond }) => rowsPerSecond ?? []);
+    const rate = rates.length > 0 ? median(rates) : null;
     if (events === BASE_EVENTS) base = rate;
     const grown = drains.flatMap(({ grownBytes }) => grownBytes ?? []);
     const name = `${events.toLocaleString('en')} events`;
@@ -38,7 +40,10 @@ export async function measureDrain(azure: Azure): Promise<Figure[]> {
         name,
         value: rate,
         unit: 'rows/s',
-        ...(base !== null && events !== BASE_EVENTS && { ratio: rate / base, against: 'that of 10,000' }),
+        ...(rate === null && { note: 'over before it could be looked at twice' }),
+        ...(rate !== null &&
+          base !== null &&
+          events !== BASE_EVENTS && { ratio: rate / base, against: 'that of 10,000' }),
       },
       {
         scenario: SCENARIO,
@@ -81,7 +86,7 @@ async function follow(service: Service, events: number): Promise<Omit<Drain, 'gr
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   const [first, last] = [times[0], times.at(-1)];
-  if (first === undefined || last === undefined || first === last) return { rowsPerSecond: Number.NaN, lastToFirst: 1 };
+  if (first === undefined || last === undefined || first === last) return { rowsPerSecond: null, lastToFirst: 1 };
   const reached = (left: number): number => times.find((time) => time.left <= left)?.atMs ?? last.atMs;
   const quarter = first.left / 4;
   const firstQuarterMs = reached(first.left - quarter) - first.atMs;
