@@ -71,7 +71,7 @@ export class ArmClient {
     this.#pipeline = createArmPipeline({ ...options, maxRetries: 0 });
   }
 
-  /** The answer with 200; null for a 404 when `missing` says that it means nothing worse. Rejects with an ArmError. */
+  /** The answer with 200. Rejects with an ArmError for any other, a 404 among them. */
   async ask(question: Question): Promise<Answer> {
     const { clock, random, maxAttempts, signal, onRetry } = this.#options;
     for (let failures = 0; ; failures += 1) {

@@ -1,5 +1,5 @@
 import type { ConfigProblem } from '../config/parsed.ts';
-import type { TextOutput } from './context.ts';
+import { type CommandContext, exitCodes, type TextOutput } from './context.ts';
 
 /** `NAME: what is wrong`, one a line, and how many. */
 export function reportProblems(output: TextOutput, problems: readonly ConfigProblem[]): void {
@@ -10,4 +10,10 @@ export function reportProblems(output: TextOutput, problems: readonly ConfigProb
 
 export function reportWarnings(output: TextOutput, warnings: readonly ConfigProblem[]): void {
   for (const { name, message } of warnings) output.write(`warning: ${name}: ${message}\n`);
+}
+
+/** Options or arguments that make no sense. Exit code 2. */
+export function wrongUsage({ stderr }: CommandContext, message: string): number {
+  stderr.write(`error: ${message}\n`);
+  return exitCodes.usage;
 }

@@ -3,13 +3,17 @@ import type { CloudSettings, CredentialConfig } from './config.ts';
 import type { ConfigProblem } from './parsed.ts';
 import type { Values } from './variables.ts';
 
-type CredentialName =
-  | 'AZURE_TENANT_ID'
-  | 'AZURE_CLIENT_ID'
-  | 'AZURE_CLIENT_SECRET'
-  | 'AZURE_CLIENT_CERTIFICATE_PATH'
-  | 'AZURE_FEDERATED_TOKEN_FILE'
-  | 'AZURE_AUTHORITY_HOST';
+/** What `chooseCredential` goes by, beside AZURE_CLOUD. */
+export const credentialNames = [
+  'AZURE_TENANT_ID',
+  'AZURE_CLIENT_ID',
+  'AZURE_CLIENT_SECRET',
+  'AZURE_CLIENT_CERTIFICATE_PATH',
+  'AZURE_FEDERATED_TOKEN_FILE',
+  'AZURE_AUTHORITY_HOST',
+] as const;
+
+type CredentialName = (typeof credentialNames)[number];
 
 export interface CredentialChoice {
   /** Null when something that it needs is missing. */

@@ -3,24 +3,19 @@ import { createCredential } from '../../azure/credential.ts';
 import { ArmError, createIncidents, type Incidents, type Retry } from '../../azure/incidents.ts';
 import { createTokenCache } from '../../azure/token-cache.ts';
 import { systemClock } from '../../clock.ts';
-import { chooseCredential } from '../../config/credential.ts';
+import { chooseCredential, credentialNames } from '../../config/credential.ts';
 import type { ConfigProblem } from '../../config/parsed.ts';
 import { readVariables } from '../../config/read.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { reportProblems, reportWarnings } from '../configuration.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
-import { printable } from '../outbox/text.ts';
+import { printable } from '../text.ts';
 import { longWaitMs, waitingText } from './progress.ts';
 
 /** Only what these commands use: they work where the service's other variables are not set. */
 const names = [
   'AZURE_CLOUD',
-  'AZURE_TENANT_ID',
-  'AZURE_CLIENT_ID',
-  'AZURE_CLIENT_SECRET',
-  'AZURE_CLIENT_CERTIFICATE_PATH',
-  'AZURE_FEDERATED_TOKEN_FILE',
-  'AZURE_AUTHORITY_HOST',
+  ...credentialNames,
   'SENTINEL_WORKSPACE_ID',
   'AZURE_RESOURCE_MANAGER_ENDPOINT',
   'LOG_LEVEL',

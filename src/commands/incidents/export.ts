@@ -18,9 +18,9 @@ import {
   ExportStateError,
   selectionKey,
 } from '../../sentinel/incidents/state.ts';
+import { wrongUsage } from '../configuration.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
-import { wrongUsage } from '../outbox/choice.ts';
-import { plural, printable } from '../outbox/text.ts';
+import { plural, printable } from '../text.ts';
 import { type Connected, reportArmError, withIncidents } from './connect.ts';
 import { fetchDetails } from './details.ts';
 import { type ExportOutput, OutputError, openFileOutput, openStreamOutput } from './output.ts';

@@ -4,7 +4,7 @@ import { type FileHandle, open, realpath, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Writable } from 'node:stream';
 import type { TextOutput } from '../context.ts';
-import { printable } from '../outbox/text.ts';
+import { printable } from '../text.ts';
 
 /** Where an export goes. Every method rejects with an OutputError. */
 export interface ExportOutput {

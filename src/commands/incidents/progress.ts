@@ -2,7 +2,7 @@ import type { Retry } from '../../azure/incidents.ts';
 import type { Clock } from '../../clock.ts';
 import { timeText } from '../../sentinel/incidents/lines.ts';
 import type { TextOutput } from '../context.ts';
-import { plural, printable } from '../outbox/text.ts';
+import { plural, printable } from '../text.ts';
 
 /** Between lines where no terminal shows one that changes. */
 const pauseMs = 10_000;

@@ -8,7 +8,7 @@ import {
   textsOf,
 } from '../../sentinel/incidents/incident.ts';
 import { alertLine, commentAuthor, commentText, entityLine } from '../../sentinel/incidents/lines.ts';
-import { printable } from '../outbox/text.ts';
+import { printable } from '../text.ts';
 import { wrap } from '../width.ts';
 
 const labelWidth = 16;

@@ -9,9 +9,9 @@ import {
   property,
   textsOf,
 } from '../../sentinel/incidents/incident.ts';
+import { wrongUsage } from '../configuration.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
-import { wrongUsage } from '../outbox/choice.ts';
-import { printable } from '../outbox/text.ts';
+import { printable } from '../text.ts';
 import { reportArmError, withIncidents } from './connect.ts';
 import { fetchDetail } from './details.ts';
 import { renderIncident } from './render.ts';

@@ -1,5 +1,4 @@
 import type { OperatorState } from '../../outbox/operator.ts';
-import { type CommandContext, exitCodes } from '../context.ts';
 import type { Selection } from './pages.ts';
 
 /** What replay and purge take: ids, or everything of one state. */
@@ -29,12 +28,6 @@ export function readChoice(ids: readonly string[], { all, state, kind, code }: C
     type: 'all',
     selection: { state, ...(kind !== undefined && { kind }), ...(code !== undefined && { code }) },
   };
-}
-
-/** Exit code 2. */
-export function wrongUsage({ stderr }: CommandContext, message: string): number {
-  stderr.write(`error: ${message}\n`);
-  return exitCodes.usage;
 }
 
 export function inBatches<T>(items: readonly T[], size: number): T[][] {

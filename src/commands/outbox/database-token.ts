@@ -2,21 +2,13 @@ import { clouds, databaseScope } from '../../azure/clouds.ts';
 import { createCredential } from '../../azure/credential.ts';
 import { createTokenCache } from '../../azure/token-cache.ts';
 import { systemClock } from '../../clock.ts';
-import { chooseCredential } from '../../config/credential.ts';
+import { chooseCredential, credentialNames } from '../../config/credential.ts';
 import { type Environment, readVariables } from '../../config/read.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { reportProblems } from '../configuration.ts';
 import type { TextOutput } from '../context.ts';
 
-const names = [
-  'AZURE_CLOUD',
-  'AZURE_TENANT_ID',
-  'AZURE_CLIENT_ID',
-  'AZURE_CLIENT_SECRET',
-  'AZURE_CLIENT_CERTIFICATE_PATH',
-  'AZURE_FEDERATED_TOKEN_FILE',
-  'AZURE_AUTHORITY_HOST',
-] as const;
+const names = ['AZURE_CLOUD', ...credentialNames] as const;
 
 export interface DatabaseSignIn {
   token(): Promise<string>;

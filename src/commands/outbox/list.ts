@@ -3,9 +3,9 @@ import { summaryJson } from '../../outbox/operator-json.ts';
 import type { RecordSummary } from '../../outbox/port.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
 import { renderTable } from '../table.ts';
+import { printable, timeText } from '../text.ts';
 import { withOperator } from './connect.ts';
 import { pagesOf } from './pages.ts';
-import { printable, timeText } from './text.ts';
 
 export interface ListOptions {
   readonly state?: OperatorState;

@@ -1,9 +1,10 @@
+import { wrongUsage } from '../configuration.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
 import { renderTable } from '../table.ts';
-import { type Choice, type ChoiceOptions, inBatches, readChoice, wrongUsage } from './choice.ts';
+import { plural, printable } from '../text.ts';
+import { type Choice, type ChoiceOptions, inBatches, readChoice } from './choice.ts';
 import { withOperator } from './connect.ts';
 import { pagesOf } from './pages.ts';
-import { plural, printable } from './text.ts';
 
 export interface PurgeOptions extends ChoiceOptions {
   /** Do not ask. */

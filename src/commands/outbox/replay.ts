@@ -1,11 +1,13 @@
 import type { OutboxOperator, ReplayResult } from '../../outbox/operator.ts';
 import { replayJson } from '../../outbox/operator-json.ts';
+import { wrongUsage } from '../configuration.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
 import { renderTable } from '../table.ts';
-import { type Choice, type ChoiceOptions, inBatches, readChoice, wrongUsage } from './choice.ts';
+import { plural, printable } from '../text.ts';
+import { type Choice, type ChoiceOptions, inBatches, readChoice } from './choice.ts';
 import { type Connected, withOperator } from './connect.ts';
 import { pagesOf } from './pages.ts';
-import { plural, printable, rangesText } from './text.ts';
+import { rangesText } from './text.ts';
 
 export interface ReplayOptions extends ChoiceOptions {
   /** Only shows what would be sent. */

@@ -2,8 +2,9 @@ import { detailJson } from '../../outbox/operator-json.ts';
 import type { DeadLetter, RecordDetail } from '../../outbox/port.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
 import { renderTable } from '../table.ts';
+import { printable, timeText } from '../text.ts';
 import { withOperator } from './connect.ts';
-import { printable, rangesText, timeText } from './text.ts';
+import { rangesText } from './text.ts';
 
 export interface ShowOptions {
   /** The body may hold what a requester typed: only for who asks for it. */

@@ -2,8 +2,8 @@ import type { OperatorStats } from '../../outbox/operator.ts';
 import { statsJson } from '../../outbox/operator-json.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
 import { renderTable } from '../table.ts';
+import { printable, timeText } from '../text.ts';
 import { withOperator } from './connect.ts';
-import { printable, timeText } from './text.ts';
 
 /** Counts, ages and the condition of the outbox. */
 export function stats(context: CommandContext, options: { readonly json?: boolean }): Promise<number> {
