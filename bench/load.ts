@@ -74,16 +74,16 @@ function requestOf({ port, path, headers }: Target, body: string): string {
   return `POST ${path} HTTP/1.1\r\n${head}content-length: ${Buffer.byteLength(body)}${HEAD_END}${body}`;
 }
 
-/** As fast as the answers come, over so many connections, until the time is over. */
+/** As fast as the answers come, over so many connections in all, until the time is over. */
 export async function closedLoop(
-  target: Target,
+  targets: Target | readonly Target[],
   bodies: Bodies,
   { connections, durationMs }: { readonly connections: number; readonly durationMs: number },
 ): Promise<Answered> {
   const latenciesMs: number[] = [];
   const startedAt = performance.now();
   let index = 0;
-  async function sender(): Promise<void> {
+  async function sender(target: Target): Promise<void> {
     const connection = await Connection.open(target.port);
     while (performance.now() - startedAt < durationMs) {
       const dueAt = performance.now();
@@ -92,7 +92,9 @@ export async function closedLoop(
     }
     connection.close();
   }
-  await Promise.all(Array.from({ length: connections }, sender));
+  const all = [targets].flat();
+  const turns = Array.from({ length: Math.ceil(connections / all.length) }, () => all).flat();
+  await Promise.all(turns.slice(0, connections).map(sender));
   return { latenciesMs, durationMs: performance.now() - startedAt };
 }
 

@@ -16,10 +16,11 @@ import { measureDrain } from './scenarios/drain.ts';
 import { measureFootprint } from './scenarios/footprint.ts';
 import { measureLargestBody } from './scenarios/largest-body.ts';
 import { measureLatency } from './scenarios/latency.ts';
+import { measureReplicas } from './scenarios/replicas.ts';
 import { measureThroughput } from './scenarios/throughput.ts';
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, out: { type: 'string' } } });
-const only = values.only?.split(',') ?? ['1', '2', '3', '4', '5', '6'];
+const only = values.only?.split(',') ?? ['1', '2', '3', '4', '5', '6', '7'];
 const out = values.out ?? path.join(import.meta.dirname, 'results.json');
 
 const startedAt = performance.now();
@@ -43,6 +44,7 @@ try {
   await measured('4', () => measureDrain(azure));
   await measured('5', () => measureLargestBody(azure));
   await measured('6', () => measureFootprint(azure));
+  await measured('7', () => measureReplicas(azure));
 } finally {
   await azure.stop();
 }

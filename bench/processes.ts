@@ -1,10 +1,12 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import type { AzureOrder, AzureReady, AzureReport } from './azure.ts';
 import type { Target } from './load.ts';
@@ -39,6 +41,8 @@ export interface Receiver extends Running {
 export interface Service extends Receiver {
   readonly dataDir: string;
   readonly adminPort: number;
+  /** The body that `path` gives. Over a connection that `stop` closes: an idle one would hold up its end by a second. */
+  get(port: number, path: string): Promise<string>;
 }
 
 export async function startAzure(): Promise<Azure> {
@@ -77,12 +81,19 @@ export async function startBaseline(name: 'express' | 'awaits-upload' | 'http', 
   return { ...running(child), startMs, target: { port, path: '/', headers: {} } };
 }
 
-/** The real service, as `npm start` runs it, with an empty DATA_DIR unless one is given. */
-export async function startService(azure: Azure, options: { readonly dataDir?: string } = {}): Promise<Service> {
+export interface ServiceOptions {
+  /** An empty one unless it is given. */
+  readonly dataDir?: string;
+  /** Selects PostgreSQL. */
+  readonly outboxUrl?: string;
+}
+
+/** The real service, as `npm start` runs it. */
+export async function startService(azure: Azure, options: ServiceOptions = {}): Promise<Service> {
   const dataDir = options.dataDir ?? (await mkdtemp(path.join(azure.folder, 'data-')));
   const startedAt = performance.now();
   const child = spawn(process.execPath, [file('../src/main.ts'), 'serve'], {
-    env: environment(azure, dataDir),
+    env: environment(azure, { ...options, dataDir }),
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const ready = Promise.withResolvers<{ readonly port: number; readonly adminPort: number }>();
@@ -96,16 +107,27 @@ export async function startService(azure: Azure, options: { readonly dataDir?: s
   });
   child.once('exit', (code) => ready.reject(new Error(`the service ended with ${code}:\n${tail.join('\n')}`)));
   const { port, adminPort } = await ready.promise;
+  const startMs = performance.now() - startedAt;
+  const agent = new http.Agent({ keepAlive: true });
   return {
     ...running(child),
-    startMs: performance.now() - startedAt,
+    startMs,
     dataDir,
     adminPort,
+    async get(atPort, pathname) {
+      const request = http.get({ agent, host: '127.0.0.1', port: atPort, path: pathname });
+      const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+      return text(response);
+    },
+    async stop() {
+      agent.destroy();
+      await running(child).stop();
+    },
     target: { port, path: '/apono/webhook', headers: { authorization: `Bearer ${SECRET}` } },
   };
 }
 
-function environment(azure: Azure, dataDir: string): Record<string, string | undefined> {
+function environment(azure: Azure, { dataDir, outboxUrl }: ServiceOptions): Record<string, string | undefined> {
   return {
     PATH: process.env['PATH'],
     HOST: '127.0.0.1',
@@ -121,10 +143,19 @@ function environment(azure: Azure, dataDir: string): Record<string, string | und
     NODE_EXTRA_CA_CERTS: azure.caFile,
     OUTBOX_MAX_BYTES: String(2 ** 33),
     DATA_DIR: dataDir,
+    OUTBOX_URL: outboxUrl,
   };
 }
 
+/** So that a scenario that fails leaves nothing behind. */
+const children = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+});
+
 function running(child: ChildProcess): Running {
+  children.add(child);
+  child.once('exit', () => children.delete(child));
   return {
     pid: child.pid ?? 0,
     async stop() {
@@ -147,15 +178,22 @@ export async function residentBytes({ pid }: Running): Promise<number | null> {
 }
 
 /** How many events wait, by the service's own word. */
-export async function waitingEvents({ target }: Service): Promise<number> {
-  const response = await fetch(`http://127.0.0.1:${target.port}/healthz`);
-  const { outbox } = (await response.json()) as {
+export async function waitingEvents(service: Service): Promise<number> {
+  const { outbox } = JSON.parse(await service.get(service.target.port, '/healthz')) as {
     readonly outbox: { readonly waiting: number; readonly held: number };
   };
   return outbox.waiting + outbox.held;
 }
 
+/** Far more than any backlog here needs. */
+const DRAIN_LIMIT_MS = 60_000;
+
 /** Resolves when nothing waits any more. */
 export async function drained(service: Service): Promise<void> {
-  while ((await waitingEvents(service)) > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+  const startedAt = performance.now();
+  for (let left = 1; left > 0; ) {
+    left = await waitingEvents(service);
+    if (performance.now() - startedAt > DRAIN_LIMIT_MS) throw new Error(`${left} events are not delivered`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }

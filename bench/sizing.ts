@@ -18,12 +18,11 @@ import { fileURLToPath } from 'node:url';
 import { type Emulator, startEmulator } from '../src/emulator/emulator.ts';
 import { requestTable } from '../src/kinds/request/table.ts';
 import { requestBodies } from '../test/kinds/request-bodies.ts';
+import { processorTime } from './processor-time.ts';
 
 const SECRET = 'a-secret-for-the-bench';
 const STREAM = 'Custom-AponoAccessRequests_CL';
 const CONCURRENCY = 16;
-/** USER_HZ of Linux: the unit of the times in /proc/<pid>/stat. */
-const TICKS_PER_SECOND = 100;
 
 const cases = [
   { name: 'documented', webhooks: 10_000 },
@@ -71,10 +70,10 @@ async function startService(emulator: Emulator, folder: string): Promise<Service
 
 async function processOf({ pid }: Service): Promise<{ readonly residentBytes: number; readonly cpuSeconds: number }> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  const stat = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? [];
+  const time = await processorTime(pid);
   return {
     residentBytes: Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) * 1024,
-    cpuSeconds: (Number(stat[11]) + Number(stat[12])) / TICKS_PER_SECOND,
+    cpuSeconds: (time?.allMs ?? Number.NaN) / 1000,
   };
 }
 

@@ -1,6 +1,7 @@
 import { documentedEvents } from '../events.ts';
 import { closedLoop } from '../load.ts';
 import { type Azure, type Receiver, startBaseline, startService } from '../processes.ts';
+import { costOfEach, type ProcessorTime, processorTime } from '../processor-time.ts';
 import type { Figure } from '../result.ts';
 import { median } from '../statistics.ts';
 
@@ -16,14 +17,33 @@ const baselines = [
   { key: 'http', name: '(c) node:http' },
 ] as const;
 
+/** What its threads use, in the order of the table. */
+const threadGroups = [
+  { key: 'allMs', name: 'all threads' },
+  { key: 'mainMs', name: 'main thread' },
+  { key: 'outboxMs', name: 'outbox thread' },
+  { key: 'restMs', name: 'the rest' },
+] as const;
+
+interface Run {
+  readonly perSecond: number;
+  /** Of one webhook. What is delivered meanwhile is as much as what comes, since the load has gone on for a while. */
+  readonly cost: ProcessorTime | null;
+}
+
+type Runs = ReadonlyMap<string, readonly Run[]>;
+
 /** In turn, so that what the machine does meanwhile hits all of them. */
 export async function measureThroughput(azure: Azure): Promise<{ figures: Figure[]; perSecond: number }> {
-  const results = new Map<string, number[]>();
+  const runs = new Map<string, Run[]>();
+  const add = async (key: string, round: number, receiver: Receiver): Promise<void> => {
+    runs.set(key, [...(runs.get(key) ?? []), await measure(`${key}-${round}`, receiver)]);
+  };
   for (let round = 0; round < ROUNDS; round++) {
-    for (const { key } of baselines) await measure(key, round, await startBaseline(key, azure), results);
-    await measure('service', round, await startService(azure), results);
+    for (const { key } of baselines) await add(key, round, await startBaseline(key, azure));
+    await add('service', round, await startService(azure));
   }
-  const middle = (key: string): number => median(results.get(key) ?? []);
+  const middle = (key: string): number => median((runs.get(key) ?? []).map(({ perSecond }) => perSecond));
   const perSecond = middle('service');
   const figures: Figure[] = [
     {
@@ -36,15 +56,45 @@ export async function measureThroughput(azure: Azure): Promise<{ figures: Figure
       note: `${(perSecond / middle('awaits-upload')).toFixed(1)} × (b), ${(perSecond / middle('http')).toFixed(2)} × (c)`,
     },
     ...baselines.map(({ key, name }) => ({ scenario: SCENARIO, name, value: middle(key), unit: '/s' })),
+    ...costFigures(runs),
   ];
   return { figures, perSecond };
 }
 
-async function measure(key: string, round: number, receiver: Receiver, results: Map<string, number[]>): Promise<void> {
-  const load = (run: string, durationMs: number) =>
-    closedLoop(receiver.target, documentedEvents(`${key}-${round}-${run}`), { connections: CONNECTIONS, durationMs });
+/** Processor time a webhook: steadier than throughput, where generator, Azure and service share the processors. */
+function costFigures(runs: Runs): Figure[] {
+  const middle = (key: string, group: keyof ProcessorTime): number | null => {
+    const costs = (runs.get(key) ?? []).flatMap(({ cost }) => cost ?? []);
+    return costs.length > 0 ? median(costs.map((cost) => cost[group])) : null;
+  };
+  const express = middle('express', 'allMs');
+  const figure = (name: string, valueMs: number | null): Figure => ({
+    scenario: SCENARIO,
+    name: `processor time a webhook, ${name}`,
+    value: valueMs === null ? null : valueMs * 1000,
+    unit: 'µs',
+    ...(valueMs === null && { note: 'there is no /proc here' }),
+  });
+  return [
+    ...threadGroups.map(({ key, name }) => {
+      const valueMs = middle('service', key);
+      const compared = valueMs !== null && express !== null && { ratio: valueMs / express, against: 'all of (a)' };
+      return { ...figure(name, valueMs), ...compared };
+    }),
+    figure('all of (a)', express),
+  ];
+}
+
+async function measure(run: string, receiver: Receiver): Promise<Run> {
+  const load = (part: string, durationMs: number) =>
+    closedLoop(receiver.target, documentedEvents(`${run}-${part}`), { connections: CONNECTIONS, durationMs });
   await load('warm', WARM_UP_MS);
+  const before = await processorTime(receiver.pid);
   const { latenciesMs, durationMs } = await load('run', MEASURED_MS);
+  const after = await processorTime(receiver.pid);
   await receiver.stop();
-  results.set(key, [...(results.get(key) ?? []), (latenciesMs.length * 1000) / durationMs]);
+  return {
+    perSecond: (latenciesMs.length * 1000) / durationMs,
+    cost: costOfEach(before, after, latenciesMs.length),
+  };
 }
