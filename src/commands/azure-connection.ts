@@ -1,4 +1,4 @@
-import { ingestionScope, resourceManagerScope } from '../azure/clouds.ts';
+import { databaseScope, ingestionScope, resourceManagerScope } from '../azure/clouds.ts';
 import { createCredential } from '../azure/credential.ts';
 import { createIngestion } from '../azure/ingestion.ts';
 import { createResourceManager, type ResourceManager } from '../azure/resource-manager.ts';
@@ -8,6 +8,7 @@ import type { Config } from '../config/config.ts';
 import type { Ingestion } from '../delivery/ingestion.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import type { TextOutput } from './context.ts';
+import type { DatabaseSignIn } from './outbox/database-token.ts';
 
 export interface AzureConnection {
   readonly ingestion: Ingestion;
@@ -19,12 +20,8 @@ export interface AzureConnection {
 /** Azure for a command that runs once. What it finds is the command's to tell, so it logs only at debug and trace. */
 export function connectAzure(config: Config, stderr: TextOutput): AzureConnection {
   const clock = systemClock;
-  const level = config.logLevel === 'debug' || config.logLevel === 'trace' ? config.logLevel : 'silent';
-  const log = createLogger(level, { write: (line) => void stderr.write(line) });
-  const tokensFor = (scope: string) =>
-    createTokenCache({ createCredential: () => createCredential(config.credential), scope, clock, log });
-  const ingestionTokens = tokensFor(ingestionScope(config.cloud));
-  const managerTokens = tokensFor(resourceManagerScope(config.cloud));
+  const ingestionTokens = tokensFor(config, ingestionScope(config.cloud), stderr);
+  const managerTokens = tokensFor(config, resourceManagerScope(config.cloud), stderr);
   const { endpoint, ruleId } = config.ingestion;
   return {
     ingestion: createIngestion({ endpoint, ruleId, cloud: config.cloud, tokens: ingestionTokens, clock }),
@@ -34,4 +31,21 @@ export function connectAzure(config: Config, stderr: TextOutput): AzureConnectio
       managerTokens.close();
     },
   };
+}
+
+/** Tokens of the service's credential for a database at Azure, where it is signed in to with one. */
+export function connectDatabaseSignIn(config: Config, stderr: TextOutput): DatabaseSignIn {
+  const tokens = tokensFor(config, databaseScope(config.cloud), stderr);
+  return { token: async () => (await tokens.getToken()).token, close: () => tokens.close() };
+}
+
+function tokensFor(config: Config, scope: string, stderr: TextOutput) {
+  const level = config.logLevel === 'debug' || config.logLevel === 'trace' ? config.logLevel : 'silent';
+  const log = createLogger(level, { write: (line) => void stderr.write(line) });
+  return createTokenCache({
+    createCredential: () => createCredential(config.credential),
+    scope,
+    clock: systemClock,
+    log,
+  });
 }

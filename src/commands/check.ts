@@ -7,20 +7,20 @@ import type { Finding } from './live-check.ts';
 import { renderTable } from './table.ts';
 
 export interface CheckOptions {
-  /** Also ask Azure. Nothing is stored by it. */
+  /** Also ask Azure, and the database of OUTBOX_URL. Nothing is stored or made by it. */
   readonly live?: boolean;
   readonly json?: boolean;
 }
 
 /**
- * Checks the configuration, prints it without its secrets, and with `live` tries each stream. Exit code 2 when the
- * configuration is wrong, 1 when a stream or its columns are.
+ * Checks the configuration, prints it without its secrets, and with `live` tries each stream and the database. Exit code 2
+ * when the configuration is wrong, 1 when a stream, its columns or the database are.
  */
 export async function check(context: CommandContext, options: CheckOptions): Promise<number> {
   const loaded = loadConfig(context.env);
   const settings = loaded.config === null ? [] : describeConfig(loaded.config, loaded.settings);
   if (options.json !== true) reportConfiguration(context, loaded, settings);
-  const live = loaded.config !== null && options.live === true ? await askAzure(loaded.config, context.stderr) : null;
+  const live = loaded.config !== null && options.live === true ? await askAll(loaded.config, context.stderr) : null;
   const failed = live?.some(({ level }) => level === 'error') ?? false;
   if (options.json === true) {
     const { problems, warnings } = loaded;
@@ -49,6 +49,10 @@ function renderFinding({ level, subject, message, fix }: Finding): string {
   return `${level.padEnd(8)}${subject}: ${message}\n${fix === '' ? '' : `${' '.repeat(8)}Fix: ${fix}\n`}`;
 }
 
+async function askAll(config: Config, stderr: TextOutput): Promise<readonly Finding[]> {
+  return [...(await askAzure(config, stderr)), ...(await askDatabase(config, stderr))];
+}
+
 /** Loads the Azure SDK, which the check of the configuration alone does without. */
 async function askAzure(config: Config, stderr: TextOutput): Promise<readonly Finding[]> {
   const [{ connectAzure }, { checkLive }, { kinds }] = await Promise.all([
@@ -61,5 +65,21 @@ async function askAzure(config: Config, stderr: TextOutput): Promise<readonly Fi
     return await checkLive({ config, kinds, ...connection });
   } finally {
     connection.close();
+  }
+}
+
+/** Nothing where the outbox is SQLite. */
+async function askDatabase(config: Config, stderr: TextOutput): Promise<readonly Finding[]> {
+  const { database } = config.outbox;
+  if (database === null) return [];
+  const [{ checkDatabase }, { connectDatabaseSignIn }] = await Promise.all([
+    import('./check-database.ts'),
+    import('./azure-connection.ts'),
+  ]);
+  const signIn = connectDatabaseSignIn(config, stderr);
+  try {
+    return [await checkDatabase({ database, credential: config.credential, token: signIn.token })];
+  } finally {
+    signIn.close();
   }
 }

@@ -103,8 +103,12 @@ export async function untilListening(server: PostgresServer, schema: string, cou
   await eventually(async () => (await query(server, listening)).length === count);
 }
 
-export async function query(server: PostgresServer, sql: string): Promise<Record<string, unknown>[]> {
-  const client = new Client({ connectionString: server.url() });
+export async function query(
+  server: PostgresServer,
+  sql: string,
+  database?: string,
+): Promise<Record<string, unknown>[]> {
+  const client = new Client({ connectionString: server.url(database) });
   await client.connect();
   try {
     return (await client.query<Record<string, unknown>>(sql)).rows;

@@ -6,7 +6,7 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../src/clock.ts';
 import type { Outbox } from '../../src/outbox/port.ts';
-import { DEFAULT_SCHEMA } from '../../src/outbox/postgres/outbox.ts';
+import { DEFAULT_SCHEMA } from '../../src/outbox/postgres/settings.ts';
 import { run } from '../commands/support.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres-server.ts';
 import { claimAll, ids } from './contract.ts';

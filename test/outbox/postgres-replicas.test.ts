@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { ClaimedEvent } from '../../src/outbox/port.ts';
+import { isServerThere } from '../../src/outbox/postgres/lifeline.ts';
 import type { PostgresOutbox } from '../../src/outbox/postgres/outbox.ts';
 import { eventually } from '../support/eventually.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres-server.ts';
@@ -150,11 +151,66 @@ describe('replicas on one database', () => {
     assert.equal(put.outcome, 'unavailable');
     const { writable, waiting } = await away.stats();
     assert.deepEqual([writable, waiting['request']?.count], [false, 2], 'the last counts that are known');
-    proxy.heal();
+    await proxy.heal();
     assert.deepEqual(await away.settle([delivered(a), delivered(b)]), ['stale', 'applied']);
     assert.deepEqual(await other.settle(taken.map(delivered)), ['applied']);
     await storeEvents(away, 'c');
     assert.equal((await away.stats()).writable, true);
+  });
+
+  it('notice that nothing comes any more long before an answer is due, and keep nobody waiting after that', async (t) => {
+    const schema = newSchema();
+    const proxy = await proxied(t);
+    // Nothing but the look at the server's address can end these.
+    const limits = { connectMs: 600_000, answerMs: 600_000 };
+    const outbox = await replica(t, { schema, port: proxy.port, limits });
+    await storeEvents(outbox, 'a');
+    proxy.cut();
+    const [put, settle] = await Promise.allSettled([
+      outbox.put([event('b')]),
+      outbox.settle([{ eventId: 'a', token: 1, delivered: [], dead: [], release: true }]),
+    ]);
+    assert(put.status === 'fulfilled' && put.value.outcome === 'unavailable', JSON.stringify(put));
+    assert.match(put.value.reason, /nothing comes from 127\.0\.0\.1:\d+\/postgres/);
+    assert(settle.status === 'rejected' && isUnavailable(settle.reason));
+    const silence = isServerThere({ host: '127.0.0.1', port: proxy.port });
+    const next = outbox.put([event('c')]);
+    assert.equal(await Promise.race([next.then(({ outcome }) => outcome), silence]), 'unavailable');
+    assert.equal(await silence, false);
+    await proxy.heal();
+    // A look that had begun before ends with what it saw.
+    await eventually(async () => (await outbox.put([event('b')])).outcome === 'stored');
+    assert.equal(await isServerThere({ host: '127.0.0.1', port: proxy.port }), true);
+  });
+
+  it('wait for an answer that is only slow', async (t) => {
+    const schema = newSchema();
+    const outbox = await replica(t, { schema });
+    await query(
+      server(),
+      `CREATE FUNCTION "${schema}".slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1.7); RETURN NULL; END';
+       CREATE TRIGGER slow AFTER INSERT ON "${schema}".identities EXECUTE FUNCTION "${schema}".slow()`,
+    );
+    await storeEvents(outbox, 'a');
+  });
+
+  it('wait for what one of them had locked that was cut off in the middle, and do not fail', async (t) => {
+    const schema = newSchema();
+    const proxy = await proxied(t);
+    const away = await replica(t, { schema, port: proxy.port });
+    const outbox = await replica(t, { schema });
+    proxy.swallowAnswerTo('INSERT INTO identities');
+    const cutOff = away.put([event('a')]);
+    const locked = `SELECT FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = '${schema}' AND c.relname = 'identities' AND l.mode = 'RowExclusiveLock'`;
+    await eventually(async () => (await query(server(), locked)).length === 1);
+    const put = await outbox.put([event('a'), event('b')]);
+    assert(put.outcome === 'stored', JSON.stringify(put));
+    assert.deepEqual(
+      put.entries.map(({ duplicate }) => duplicate),
+      [false, false],
+    );
+    assert.equal((await cutOff).outcome, 'unavailable');
   });
 
   it('give back a claim whose answer was lost', async (t) => {
@@ -168,7 +224,7 @@ describe('replicas on one database', () => {
     proxy.swallowAnswerTo('COMMIT\0');
     await assert.rejects(claimAll(outbox), isUnavailable);
     await eventually(async () => (await held()).length === 1);
-    proxy.heal();
+    await proxy.heal();
     assert.deepEqual(ids(await claimAll(outbox)), ['a']);
   });
 

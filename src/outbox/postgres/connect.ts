@@ -1,9 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Database, openDatabase, type Session } from './database.ts';
-import { describe, isConnectionGone, sqlState, startError, toStartError } from './errors.ts';
+import { type Database, openDatabase } from './database.ts';
+import { describe, isConnectionGone, toStartError } from './errors.ts';
+import { inspect } from './inspect.ts';
 import { migrate } from './migrations.ts';
 import type { PostgresOutboxOptions } from './outbox.ts';
 import { DEFAULT_LIMITS, placeOf } from './settings.ts';
+import { sqlState } from './sql-state.ts';
 
 export interface Connected {
   readonly database: Database;
@@ -12,8 +14,6 @@ export interface Connected {
 }
 
 const PAUSE_MS = 500;
-
-const OLDEST_VERSION = 130_000;
 
 /** Signs in, looks at what the promises rest on, and migrates. Rejects with an OutboxStartError. */
 export async function connect(options: PostgresOutboxOptions, schema: string): Promise<Connected> {
@@ -47,19 +47,4 @@ function isPassing(error: unknown): boolean {
   if (!(error instanceof Error) || error.name === 'OutboxStartError') return false;
   if (sqlState(error) !== null) return isConnectionGone(error) && sqlState(error) !== '25006';
   return 'code' in error && (error.code === 'ECONNREFUSED' || error.code === 'ECONNRESET');
-}
-
-async function inspect(session: Session, place: string): Promise<void> {
-  const [found] = await session.query<{ version: number; fsync: string; synced: string }>(
-    `SELECT current_setting('server_version_num')::integer AS version, current_setting('fsync') AS fsync,
-       current_setting('synchronous_commit') AS synced`,
-  );
-  if (found === undefined) throw new Error('the server says nothing of its settings');
-  if (found.version < OLDEST_VERSION) {
-    throw startError('outbox_unsupported', `The server at ${place} is older than PostgreSQL 13 (${found.version})`);
-  }
-  if (found.fsync !== 'on' || !['on', 'remote_apply'].includes(found.synced)) {
-    const settings = `fsync = ${found.fsync}, synchronous_commit = ${found.synced}`;
-    throw startError('outbox_unsupported', `The server at ${place} does not keep what it commits (${settings})`);
-  }
 }

@@ -1,7 +1,8 @@
 import { Socket } from 'node:net';
 import { type ClientBase, Pool, type PoolClient, type PoolConfig, type QueryConfig, types } from 'pg';
 import { isConnectionGone, isWorthAnotherTry } from './errors.ts';
-import type { DatabaseSettings, Limits } from './settings.ts';
+import { createLifeline, isServerThere, SilenceError } from './lifeline.ts';
+import { type DatabaseSettings, type Limits, placeOf } from './settings.ts';
 
 /** One open transaction. */
 export interface Session {
@@ -54,7 +55,7 @@ function beginSql(mode: Mode, schema: string, limits: Limits): string {
     `SET LOCAL search_path TO ${quoteName(schema)}, pg_catalog, pg_temp`,
     `SET LOCAL statement_timeout TO ${statementMs}`,
     `SET LOCAL lock_timeout TO ${lockMs}`,
-    `SET LOCAL idle_in_transaction_session_timeout TO ${limits.answerMs}`,
+    `SET LOCAL idle_in_transaction_session_timeout TO ${limits.idleMs}`,
     // Promise 1. remote_apply waits for even more, and is left as it is.
     `SELECT set_config('synchronous_commit',
        CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)`,
@@ -96,6 +97,15 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
     write: beginSql('write', schema, limits),
     migrate: beginSql('migrate', schema, limits),
   };
+  /** As it was reached: that a name does not resolve any more says nothing of the connections that there are. */
+  const address = (): string =>
+    [...sockets].map(({ remoteAddress }) => remoteAddress).find((each) => each !== undefined) ?? settings.host;
+  const lifeline = createLifeline(
+    () => isServerThere({ host: address(), port: settings.port }),
+    () => {
+      for (const socket of sockets) socket.destroy(new SilenceError(placeOf(settings)));
+    },
+  );
   let closed: Promise<void> | null = null;
 
   /** A connection that died in the pool shows at its first statement: the next one is tried then, nothing was done. */
@@ -109,8 +119,18 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
       } catch (error) {
         client.release(true);
         const isLast = tries >= limits.connections || performance.now() > deadline;
-        if (isLast || !isConnectionGone(error)) throw error;
+        if (isLast || error instanceof SilenceError || !isConnectionGone(error)) throw error;
       }
+    }
+  }
+
+  async function watched<T>(mode: Mode, work: (session: Session) => Promise<T>): Promise<T> {
+    if (mode === 'migrate') return once(mode, work);
+    const answered = lifeline.waiting();
+    try {
+      return await once(mode, work);
+    } finally {
+      answered();
     }
   }
 
@@ -131,7 +151,7 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
     async transaction(mode, work) {
       for (let tries = 1; ; tries++) {
         try {
-          return await once(mode, work);
+          return await watched(mode, work);
         } catch (error) {
           if (tries >= MAX_TRIES || !isWorthAnotherTry(error)) throw error;
         }

@@ -1,12 +1,22 @@
 import { type Database, quoteName, type Session } from './database.ts';
-import { startError } from './errors.ts';
+import { DatabaseStartError } from './errors.ts';
+
+export interface Migration {
+  /** The oldest version of the service, in numbers of this list, that works with the schema after it. */
+  readonly worksFrom: number;
+  readonly sql: string;
+}
 
 /**
  * Number n of this list brings the schema from version n - 1 to n. A released migration never changes. During a rolling
- * upgrade replicas of the version before go on working on the new schema, so that a migration only adds.
+ * upgrade replicas of the version before go on working on the new schema, are started again on it, and are what one goes
+ * back to: so a migration only adds, and leaves `worksFrom` as it was. What nobody needs any more is taken away a release
+ * after the one that stopped needing it, with that release's number as `worksFrom`.
  */
-const MIGRATIONS: readonly string[] = [
-  `
+export const MIGRATIONS: readonly Migration[] = [
+  {
+    worksFrom: 1,
+    sql: `
   -- Every event that is waiting, dead, or was delivered within DEDUP_DAYS. Times are milliseconds since the epoch.
   CREATE TABLE identities (
     event_id text COLLATE "C" NOT NULL PRIMARY KEY,
@@ -127,6 +137,7 @@ const MIGRATIONS: readonly string[] = [
   END
   $$;
   `,
+  },
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
@@ -136,27 +147,34 @@ const OWNER = 'apono-sentinel';
 
 /**
  * Brings the schema to this version, in one transaction. Any number of replicas may do so at once: one does the work and
- * the others wait for it. Throws an OutboxStartError for a schema of a later version, or of another program.
+ * the others wait for it. A later version that works with this one stays as it is. Throws an OutboxStartError for one that
+ * does not, or for a schema of another program. `migrations`: those of this version.
  */
-export async function migrate(database: Database, schema: string): Promise<void> {
-  if ((await versionOf(database, schema)) === SCHEMA_VERSION) return;
+export async function migrate(
+  database: Database,
+  schema: string,
+  migrations: readonly Migration[] = MIGRATIONS,
+): Promise<void> {
+  const known = migrations.length;
+  if ((await database.transaction('read', (session) => readVersion(session, schema, known))) >= known) return;
   await database.transaction('migrate', async (session) => {
     await session.run('SELECT pg_advisory_xact_lock(hashtext($1))', [`${OWNER} migrations ${schema}`]);
-    const version = await readVersion(session, schema);
-    if (version === SCHEMA_VERSION) return;
+    const version = await readVersion(session, schema, known);
+    if (version >= known) return;
     if (version === 0) await createSchema(session, schema);
-    for (const sql of MIGRATIONS.slice(version)) await session.run(sql);
+    for (const { sql } of migrations.slice(version)) await session.run(sql);
+    const worksFrom = Math.max(...migrations.map((migration) => migration.worksFrom));
     await session.run('DELETE FROM outbox_version');
-    await session.run('INSERT INTO outbox_version (owner, version) VALUES ($1, $2)', [OWNER, SCHEMA_VERSION]);
+    await session.run('INSERT INTO outbox_version (owner, version, works_from) VALUES ($1, $2, $3)', [
+      OWNER,
+      known,
+      worksFrom,
+    ]);
   });
 }
 
-function versionOf(database: Database, schema: string): Promise<number> {
-  return database.transaction('read', (session) => readVersion(session, schema));
-}
-
-/** 0: there is no outbox yet. */
-async function readVersion(session: Session, schema: string): Promise<number> {
+/** 0: there is no outbox yet. Throws as `migrate` does. */
+export async function readVersion(session: Session, schema: string, known = SCHEMA_VERSION): Promise<number> {
   const [found] = await session.query<{ ours: boolean; others: boolean }>(
     `SELECT to_regclass($1) IS NOT NULL AS ours,
        EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $2) AS others`,
@@ -164,13 +182,23 @@ async function readVersion(session: Session, schema: string): Promise<number> {
   );
   if (found === undefined || !found.ours) {
     if (found?.others !== true) return 0;
-    throw startError('outbox_foreign_database', `The schema ${schema} holds tables of another program`);
+    throw new DatabaseStartError(
+      'outbox_foreign_database',
+      `The schema ${schema} holds tables of another program`,
+      'Name a database of its own in OUTBOX_URL.',
+    );
   }
-  const [row] = await session.query<{ version: number }>('SELECT version FROM outbox_version');
-  const version = row?.version ?? 0;
-  if (version > SCHEMA_VERSION) {
-    const versions = `its version is ${version}, this service knows ${SCHEMA_VERSION}`;
-    throw startError('outbox_newer_version', `The schema ${schema} was made by a later version (${versions})`);
+  const [row] = await session.query<{ version: number; works_from: number }>(
+    'SELECT version, works_from FROM outbox_version',
+  );
+  const { version, works_from: worksFrom } = row ?? { version: 0, works_from: 0 };
+  if (worksFrom > known) {
+    const versions = `its version is ${version} and works with ${worksFrom} or later, this service knows ${known}`;
+    throw new DatabaseStartError(
+      'outbox_newer_version',
+      `The schema ${schema} was made by a later version (${versions})`,
+      'Start the version that wrote it, or a later one.',
+    );
   }
   return version;
 }
@@ -179,5 +207,7 @@ async function createSchema(session: Session, schema: string): Promise<void> {
   // An administrator may have made it for a user who may not: then it is not even asked for.
   const [existing] = await session.query('SELECT FROM pg_namespace WHERE nspname = $1', [schema]);
   if (existing === undefined) await session.run(`CREATE SCHEMA ${quoteName(schema)}`);
-  await session.run('CREATE TABLE outbox_version (owner text NOT NULL, version integer NOT NULL)');
+  await session.run(
+    'CREATE TABLE outbox_version (owner text NOT NULL, version integer NOT NULL, works_from integer NOT NULL)',
+  );
 }

@@ -20,7 +20,7 @@ import { createPace } from './pace.ts';
 import { createPresence } from './presence.ts';
 import { listRecords, showRecord } from './records.ts';
 import { restoreRecords } from './restore.ts';
-import { type DatabaseSettings, type Limits, placeOf } from './settings.ts';
+import { type DatabaseSettings, DEFAULT_SCHEMA, type Limits, placeOf } from './settings.ts';
 import { type SettleCall, settleCalls } from './settle.ts';
 import { createStatsReader } from './stats-reader.ts';
 import { createUsage } from './usage.ts';
@@ -55,7 +55,6 @@ export interface PostgresOutbox extends Outbox, MoveSource {
   takeAway(ids: readonly string[]): Promise<readonly boolean[]>;
 }
 
-export const DEFAULT_SCHEMA = 'apono_sentinel';
 /** Above the 30 s of an upload, so that a call under way when the database goes away for a moment is still its holder's. */
 export const DEFAULT_LEASE_MS = 60_000;
 /** Of the time to stop the service keeps two seconds for this (service.ts). */

@@ -1,8 +1,10 @@
 import { type Commit, describeCommit } from '../commit.ts';
 import type { PutOutcome } from '../port.ts';
+import { createAbsence } from './absence.ts';
 import type { Database } from './database.ts';
-import { describe, isDiskFull, sqlState } from './errors.ts';
+import { describe, isConnectionGone, isDiskFull, isReadOnlyError } from './errors.ts';
 import { ForgottenError, FullError, type PutCall, putCalls, resolveQuarantined } from './put.ts';
+import { sqlState } from './sql-state.ts';
 import type { Usage } from './usage.ts';
 import type { Waker } from './wake.ts';
 
@@ -23,6 +25,7 @@ const MAX_FORGOTTEN = 5;
 /** Runs a group of puts: those that only add in one transaction, and each that resolves a quarantined body in its own. */
 export function createPutting(parts: PuttingParts): (calls: readonly PutCall[]) => Promise<Result[]> {
   const { database, usage, maxBytes, waker, onHealth, onCommit } = parts;
+  const absence = createAbsence(database);
 
   /** All of them in one transaction, or none. */
   function commit(calls: readonly PutCall[]): Promise<PutOutcome[]> {
@@ -48,6 +51,8 @@ export function createPutting(parts: PuttingParts): (calls: readonly PutCall[]) 
   }
 
   async function attempt(calls: readonly PutCall[]): Promise<Result[]> {
+    const away = await absence.reason();
+    if (away !== null) return calls.map(() => ({ outcome: 'unavailable', reason: away }));
     try {
       const outcomes = await commitSurely(calls);
       usage.grew(calls.reduce((sum, { bytes }) => sum + bytes, 0));
@@ -61,6 +66,7 @@ export function createPutting(parts: PuttingParts): (calls: readonly PutCall[]) 
       }
       const reason = describe(error);
       onHealth(reason);
+      if (isConnectionGone(error) && !isReadOnlyError(error)) absence.begin(reason);
       return calls.map(() => (isDiskFull(error) ? { outcome: 'full' } : { outcome: 'unavailable', reason }));
     }
   }

@@ -13,6 +13,9 @@ export interface DatabaseSettings {
   readonly tls: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized'> | null;
 }
 
+/** That holds the tables. */
+export const DEFAULT_SCHEMA = 'apono_sentinel';
+
 /** For people: where the outbox is, without user and password. */
 export function placeOf({ host, port, database }: Pick<DatabaseSettings, 'host' | 'port' | 'database'>): string {
   return `${host}:${port}/${database}`;
@@ -25,6 +28,11 @@ export interface Limits {
   readonly statementMs: number;
   /** ... and for waiting for a lock. */
   readonly lockMs: number;
+  /**
+   * The server's limit between two statements of a transaction. Below `lockMs`: what a replica had locked that was cut off
+   * in the middle makes others wait, and none of them fail.
+   */
+  readonly idleMs: number;
   /** Ours for an answer, above the server's: for a connection over which nothing comes any more. */
   readonly answerMs: number;
   /** Connections of the pool; one more listens. */
@@ -35,6 +43,7 @@ export const DEFAULT_LIMITS: Limits = {
   connectMs: 5_000,
   statementMs: 12_000,
   lockMs: 5_000,
+  idleMs: 3_000,
   answerMs: 15_000,
   connections: 8,
 };

@@ -26,8 +26,11 @@ export interface ProxyKind {
   start(t: TestContext, servicePort: number): Promise<Proxy>;
 }
 
+/** Why there can be no test behind nginx here; false when there can. */
+export const nginxMissing = reasonWithout('nginx', '-v');
+
 export const proxyKinds: readonly ProxyKind[] = [
-  { name: 'nginx', missing: reasonWithout('nginx', '-v'), cannotWait: false, start: startNginx },
+  { name: 'nginx', missing: nginxMissing, cannotWait: false, start: startNginx },
   { name: 'Caddy', missing: reasonWithout('caddy', 'version'), cannotWait: oldCaddy(), start: startCaddy },
 ];
 
@@ -68,22 +71,39 @@ async function temporaryFolder(t: TestContext): Promise<string> {
   return folder;
 }
 
-/** With several ports the `server` line of the example stands there once for each, as docs/scaling.md says. */
-export async function startNginx(t: TestContext, ...servicePorts: readonly number[]): Promise<Proxy> {
+function startNginx(t: TestContext, servicePort: number): Promise<Proxy> {
+  return runNginx(t, 'nginx/apono-sentinel.conf', (site) =>
+    put(site, /server 127\.0\.0\.1:8080 /, `server 127.0.0.1:${servicePort} `),
+  );
+}
+
+/** nginx as deploy/ has it for replicas; `rounds`: instead of 20, after which it gives up. */
+export function startReplicasNginx(
+  t: TestContext,
+  ports: readonly [number, number, number],
+  { rounds = 20 } = {},
+): Promise<Proxy> {
+  return runNginx(t, 'nginx/apono-sentinel-replicas.conf', (text) => {
+    let site = put(text, /x\{20\}/, `x{${rounds}}`);
+    for (const [index, port] of ports.entries()) {
+      site = put(site, new RegExp(`server 10\\.0\\.0\\.1${index + 1}:8080 `, 'g'), `server 127.0.0.1:${port} `);
+    }
+    return site;
+  });
+}
+
+async function runNginx(t: TestContext, file: string, place: (site: string) => string): Promise<Proxy> {
   const folder = await temporaryFolder(t);
   const [port, httpPort, retryPort] = [await freePort(), await freePort(), await freePort()];
   const { certPem, keyPem } = await makeCertificate(['localhost']);
   await writeFile(path.join(folder, 'cert.pem'), certPem);
   await writeFile(path.join(folder, 'key.pem'), keyPem);
-  let site = await deployed('nginx/apono-sentinel.conf');
-  const servers = servicePorts.map((servicePort) => `    server 127.0.0.1:${servicePort} max_fails=0;\n`);
-  site = put(site, / {4}server 127\.0\.0\.1:8080 max_fails=0;\n/, servers.join(''));
+  let site = place(await deployed(file));
   site = put(site, / {4}listen \[::\].*\n/g, '');
   site = put(site, /listen 443 ssl/g, `listen 127.0.0.1:${port} ssl`);
   site = put(site, /listen 80;/g, `listen 127.0.0.1:${httpPort};`);
   site = put(site, /\/etc\/letsencrypt\/\S+\/fullchain\.pem/g, `${folder}/cert.pem`);
   site = put(site, /\/etc\/letsencrypt\/\S+\/privkey\.pem/g, `${folder}/key.pem`);
-
   site = put(site, /127\.0\.0\.1:8079/g, `127.0.0.1:${retryPort}`);
   await writeFile(path.join(folder, 'site.conf'), site);
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
