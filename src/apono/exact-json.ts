@@ -90,6 +90,22 @@ function withMarkedNumbers(value: unknown): JsonValue {
 
 /** Whether brackets stand deeper than `levels` in a text that is known to be JSON. Linear, without recursion. */
 export function isNestedDeeperThan(text: string, levels: number): boolean {
+  return !hasAtMostOpening(text, levels) && isDeeper(text, levels);
+}
+
+/** Whether there are no more `[` and `{` than this in the text, strings included: most bodies need no closer look. */
+function hasAtMostOpening(text: string, limit: number): boolean {
+  let left = limit;
+  for (const bracket of '[{') {
+    for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1)) {
+      left--;
+      if (left < 0) return false;
+    }
+  }
+  return true;
+}
+
+function isDeeper(text: string, levels: number): boolean {
   let depth = 0;
   let at = 0;
   while (at < text.length) {
@@ -130,8 +146,17 @@ function isExact(value: number, source: string): boolean {
   if (source.length > LONGEST_DOUBLE || !Number.isFinite(value)) return false;
   const shortest = String(value);
   if (shortest === source) return true;
+  // Most are Apono's times, whose nine decimals end in zeros.
+  if (source.length > shortest.length && /^-?\d+\.\d+$/.test(shortest) && source.startsWith(shortest)) {
+    if (areZeros(source, shortest.length)) return true;
+  }
   if (shortest.includes('e') && !/e/i.test(source)) return false;
   return normalDecimal(shortest) === normalDecimal(source);
+}
+
+function areZeros(digits: string, from: number): boolean {
+  for (let at = from; at < digits.length; at++) if (digits.charCodeAt(at) !== 0x30) return false;
+  return true;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { isJsonArray, isRawNumber, type JsonValue } from '../json.ts';
 import { normalDecimal } from './exact-json.ts';
 
@@ -29,18 +29,73 @@ export function canonicalHash(value: JsonValue): string {
  * Like RFC 8785, but numbers keep all their digits.
  */
 export function canonicalJson(value: JsonValue): string {
-  if (typeof value === 'number') return canonicalNumber(value);
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  if (isRawNumber(value)) return normalDecimal(value.rawJSON);
-  let text = '';
+  return appendCanonical('', value);
+}
+
+/** `text` and the canonical JSON behind it: one growing string costs less than one for each value within. */
+function appendCanonical(text: string, value: JsonValue): string {
+  if (typeof value === 'string') return text + quote(value);
+  if (typeof value === 'number') return text + canonicalNumber(value);
+  if (typeof value !== 'object' || value === null) return text + String(value);
+  if (isRawNumber(value)) return text + normalDecimal(value.rawJSON);
+  let grown = text;
+  let separator = '';
   if (isJsonArray(value)) {
-    for (const element of value) text += `${text === '' ? '' : ','}${canonicalJson(element)}`;
-    return `[${text}]`;
+    grown += '[';
+    for (const element of value) {
+      grown = appendCanonical(grown + separator, element);
+      separator = ',';
+    }
+    return `${grown}]`;
   }
-  for (const key of Object.keys(value).sort()) {
-    text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`;
+  grown += '{';
+  for (const key of sortedKeys(value)) {
+    grown = appendCanonical(grown + separator + quotedKey(key), value[key] ?? null);
+    separator = ',';
   }
-  return `{${text}}`;
+  return `${grown}}`;
+}
+
+const LONGEST_SCANNED = 64;
+
+/** `JSON.stringify` of a text. The call into the engine costs more than a look at each unit of a short text. */
+function quote(text: string): string {
+  if (text.length > LONGEST_SCANNED) return JSON.stringify(text);
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    // Controls, quotes, backslashes, and surrogates, which may be alone.
+    if (unit < 0x20 || unit === 0x22 || unit === 0x5c || (unit & 0xf800) === 0xd800) return JSON.stringify(text);
+  }
+  return `"${text}"`;
+}
+
+const MAX_KNOWN_KEYS = 1_000;
+/** Bounded: the keys of unknown fields are the sender's. */
+const knownKeys = new Map<string, string>();
+
+/** A key and its colon. The events of a feed have the same few dozen. */
+function quotedKey(key: string): string {
+  const known = knownKeys.get(key);
+  if (known !== undefined) return known;
+  const quoted = `${quote(key)}:`;
+  if (knownKeys.size < MAX_KNOWN_KEYS && key.length <= LONGEST_SCANNED) knownKeys.set(key, quoted);
+  return quoted;
+}
+
+/** Objects of events have a dozen members, for which the general sort takes several times as long. */
+const MAX_INSERTION_SORTED = 24;
+
+/** By UTF-16 code units, which is what `sort` does too. */
+function sortedKeys(value: object): string[] {
+  const keys = Object.keys(value);
+  if (keys.length > MAX_INSERTION_SORTED) return keys.sort();
+  for (let sorted = 1; sorted < keys.length; sorted++) {
+    const key = keys[sorted] as string;
+    let at = sorted;
+    for (; at > 0 && (keys[at - 1] as string) > key; at--) keys[at] = keys[at - 1] as string;
+    keys[at] = key;
+  }
+  return keys;
 }
 
 /** `normalDecimal` of a double; by arithmetic where that is the same, since bodies can hold millions of small integers. */
@@ -56,5 +111,5 @@ function canonicalNumber(value: number): string {
 }
 
 function digest(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+  return hash('sha256', text);
 }

@@ -73,10 +73,12 @@ function finish(parsed: Parsed & { outcome: 'parsed' }, form: 'json' | 'template
   return { outcome: 'read', value, plain, form };
 }
 
+/** Strips a byte order mark; `fatal` because replacement characters would alter what was typed. */
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 function decodeUtf8(bytes: Uint8Array): string | null {
   try {
-    // Strips a byte order mark; `fatal` because replacement characters would alter what was typed.
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return utf8.decode(bytes);
   } catch {
     return null;
   }

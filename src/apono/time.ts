@@ -6,6 +6,11 @@ export type Instant = bigint;
 /** 10000-01-01: neither Log Analytics nor ISO 8601 in four digits can say more. */
 const END_OF_TIME: Instant = 253_402_300_800_000_000n;
 const MICROS_PER_SECOND = 1_000_000n;
+const END_OF_TIME_SECONDS = 253_402_300_800;
+/** Digits of END_OF_TIME_SECONDS. */
+const LONGEST_SECONDS = 12;
+/** What is longer is left to the careful way. */
+const LONGEST_PLAIN = 40;
 
 const DECIMAL = /^\+?(\d{1,40})(?:\.(\d{0,40}))?(?:[eE]([+-]?\d{1,3}))?$/;
 // Date, T or a blank, time with any number of decimals, offset as Z, ±hh, ±hhmm or ±hh:mm, or none.
@@ -24,14 +29,42 @@ export function parseInstant(value: JsonValue | undefined): Instant | null {
   return instant === null || instant < 0n || instant >= END_OF_TIME ? null : instant;
 }
 
+/**
+ * `formatInstant` of `parseInstant`, null where that is null. What Apono sends, seconds with decimals, goes without the
+ * bigints and the patterns that other forms need: a webhook has half a dozen times.
+ */
+export function instantText(value: JsonValue | undefined): string | null {
+  const text = numberText(value) ?? (typeof value === 'string' ? value : null);
+  const plain = text === null ? null : plainSecondsText(text);
+  if (plain !== null) return plain;
+  const instant = parseInstant(value);
+  return instant === null ? null : formatInstant(instant);
+}
+
+/** Seconds from 1970 to 9999 in plain decimals, and nothing else. */
+function plainSecondsText(text: string): string | null {
+  const point = text.indexOf('.');
+  const wholeEnd = point === -1 ? text.length : point;
+  if (wholeEnd === 0 || wholeEnd > LONGEST_SECONDS || text.length > LONGEST_PLAIN) return null;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if ((code < 0x30 || code > 0x39) && at !== point) return null;
+  }
+  const seconds = Number(text.slice(0, wholeEnd));
+  if (seconds >= END_OF_TIME_SECONDS) return null;
+  const micros = point === -1 ? '' : text.slice(point + 1, point + 7);
+  return `${new Date(seconds * 1000).toISOString().slice(0, 19)}.${micros.padEnd(6, '0')}Z`;
+}
+
 /** `2023-10-02T16:14:25.851898Z`: always six decimals, so that the text sorts as the time does. */
 export function formatInstant(instant: Instant): string {
   const seconds = new Date(Number(instant / 1000n)).toISOString().slice(0, 19);
   return `${seconds}.${(instant % MICROS_PER_SECOND).toString().padStart(6, '0')}Z`;
 }
 
-export function instantFromMs(ms: number): Instant {
-  return BigInt(Math.trunc(ms)) * 1000n;
+/** The same of whole milliseconds since the epoch. */
+export function formatMs(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 23)}000Z`;
 }
 
 /** A whole number of seconds from a number or its text, decimals cut off; null when it is neither, negative or over 2^53. */

@@ -12,7 +12,6 @@ import { LogsIngestionClient } from '@azure/monitor-ingestion';
 import { type Clock, systemClock } from '../clock.ts';
 import type { CloudSettings } from '../config/config.ts';
 import type { Ingestion, UploadOptions, UploadResult } from '../delivery/ingestion.ts';
-import type { Row } from '../sentinel/row.ts';
 import { errorDetailOf } from './answer.ts';
 import { sendAuthorized } from './authorize.ts';
 import { cleanMessage, describeNetworkError } from './messages.ts';
@@ -22,8 +21,6 @@ import { TokenError } from './token-error.ts';
 import { userAgentPrefix } from './user-agent.ts';
 
 const defaultTimeLimitMs = 30_000;
-/** The sum of the rows' JSON, without separators, from which the SDK makes a second request of one call. */
-const sdkChunkBytes = 1_000_000;
 const gzipPolicyName = 'GzippingPolicy';
 const authorizePolicyName = 'tokenCacheAuthorizationPolicy';
 
@@ -50,8 +47,8 @@ interface Exchange {
 }
 
 /**
- * The Logs Ingestion API through the SDK's client, one chunk and one request a call, without the SDK's retries. See
- * the port for what it promises. A call whose rows would be more than one chunk to the SDK rejects with a RangeError.
+ * The Logs Ingestion API through the SDK's client, one request a call, without the SDK's retries. See the port for what
+ * it promises.
  */
 export function createIngestion(options: IngestionOptions): Ingestion {
   if (!options.endpoint.startsWith('https://'))
@@ -59,14 +56,11 @@ export function createIngestion(options: IngestionOptions): Ingestion {
   const exchanges = new AsyncLocalStorage<Exchange>();
   const client = createClient(options, exchanges);
   return {
-    async upload(stream: string, rows: readonly Row[], { signal }: UploadOptions = {}): Promise<UploadResult> {
-      if (rows.length > 1) assertOneChunk(rows);
+    async upload(stream: string, rows: readonly string[], { signal }: UploadOptions = {}): Promise<UploadResult> {
       const exchange: Exchange = { signal, clientRequestId: '', token: '', response: null, failure: null };
       const error = await exchanges.run(exchange, async () => {
         try {
-          // The SDK's own upload sends nothing for an empty list.
-          if (rows.length === 0) await postEmptyList(client, options, stream);
-          else await client.upload(options.ruleId, stream, [...rows], { maxConcurrency: 1 });
+          await post(client, options, stream, `[${rows.join(',')}]`);
           return null;
         } catch (thrown) {
           return thrown;
@@ -142,29 +136,28 @@ async function untilAborted<T>(signal: AbortSignal | undefined, run: () => Promi
   }
 }
 
-async function postEmptyList(client: LogsIngestionClient, options: IngestionOptions, stream: string): Promise<void> {
+/**
+ * By the client's pipeline, not its `upload`: that takes objects, writes each out twice, divides them by a count of its
+ * own into requests of which one may fail and another not, and sends nothing for an empty list.
+ */
+async function post(client: LogsIngestionClient, options: IngestionOptions, stream: string, body: string) {
   const path = `/dataCollectionRules/${encodeURIComponent(options.ruleId)}/streams/${encodeURIComponent(stream)}`;
   const request = createPipelineRequest({
-    // The client's own policy adds the api-version.
+    // The client's own policy adds the api-version, and another compresses the body.
     url: `${options.endpoint.replace(/\/+$/, '')}${path}`,
     method: 'POST',
-    body: '[]',
+    body,
     headers: createHttpHeaders({
       'Content-Type': 'application/json',
       'Content-Encoding': 'gzip',
       Accept: 'application/json',
     }),
   });
-  await client.pipeline.sendRequest(createDefaultHttpClient(), request);
+  await client.pipeline.sendRequest(httpClient, request);
 }
 
-function assertOneChunk(rows: readonly Row[]): void {
-  let bytes = 0;
-  for (const row of rows) bytes += Buffer.byteLength(JSON.stringify(row));
-  if (bytes >= sdkChunkBytes) {
-    throw new RangeError(`One upload takes rows of less than ${sdkChunkBytes} bytes of JSON, these have ${bytes}.`);
-  }
-}
+/** Keeps its connections, so there is one. */
+const httpClient = createDefaultHttpClient();
 
 /** The policy saw the answer itself, so the SDK's errors (whose message is "undefined") are not needed for it. */
 function resultOf(exchange: Exchange, thrown: unknown): UploadResult {

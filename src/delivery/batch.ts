@@ -1,6 +1,5 @@
 import type { RowPlan } from '../kinds/kind.ts';
 import type { ClaimedEvent, RowRange } from '../outbox/port.ts';
-import type { Row } from '../sentinel/row.ts';
 
 /** Azure refuses over 1,048,576 bytes, and the SDK splits at 1,000,000 by a count of its own; this stays below both. */
 export const MAX_CALL_BYTES = 950_000;
@@ -13,7 +12,8 @@ export interface RowSource {
 
 /** What goes into one request. */
 export interface Call {
-  readonly rows: readonly Row[];
+  /** Each the JSON of one row. */
+  readonly rows: readonly string[];
   /** In the order of `rows`. */
   readonly sources: readonly RowSource[];
   /** Size of the JSON array. */
@@ -45,7 +45,7 @@ export function* batches(
       const plan = planOf(event);
       for (const range of event.pending) {
         next = range[0];
-        for (const { row, bytes } of plan.rows(range)) {
+        for (const { json, bytes } of plan.rows(range)) {
           const source = { event, index: next };
           next++;
           if (bytes + 2 > MAX_CALL_BYTES) {
@@ -58,7 +58,7 @@ export function* batches(
             continue;
           }
           if (!filling.hasRoom(bytes)) yield { type: 'call', call: filling.take() };
-          filling.add(row, source, bytes);
+          filling.add(json, source, bytes);
         }
       }
     } catch (error) {
@@ -74,9 +74,14 @@ export function halve(call: Call): readonly [Call, Call] {
   const middle = Math.ceil(call.rows.length / 2);
   const part = (from: number, to: number): Call => {
     const rows = call.rows.slice(from, to);
-    return { rows, sources: call.sources.slice(from, to), bytes: Buffer.byteLength(JSON.stringify(rows)) };
+    return { rows, sources: call.sources.slice(from, to), bytes: arrayBytes(rows) };
   };
   return [part(0, middle), part(middle, call.rows.length)];
+}
+
+/** Of the JSON array of these rows. */
+function arrayBytes(rows: readonly string[]): number {
+  return rows.reduce((sum, row) => sum + Buffer.byteLength(row), 2 + Math.max(0, rows.length - 1));
 }
 
 /** The rows of a call by event, as ranges. */
@@ -93,7 +98,7 @@ export function rangesByEvent(sources: readonly RowSource[]): Map<ClaimedEvent, 
 }
 
 class CallBuilder {
-  #rows: Row[] = [];
+  #rows: string[] = [];
   #sources: RowSource[] = [];
   #bytes = 2;
 
@@ -105,7 +110,7 @@ class CallBuilder {
     return this.isEmpty() || this.#bytes + 1 + rowBytes <= MAX_CALL_BYTES;
   }
 
-  add(row: Row, source: RowSource, bytes: number): void {
+  add(row: string, source: RowSource, bytes: number): void {
     this.#bytes += bytes + (this.isEmpty() ? 0 : 1);
     this.#rows.push(row);
     this.#sources.push(source);

@@ -1,5 +1,3 @@
-import type { Row } from '../sentinel/row.ts';
-
 /** What came of one request to the Logs Ingestion API. Retries are delivery's, not the client's. */
 export type UploadResult =
   /** An HTTP answer came. `code` and `message` are those of Azure's error body where it has one. */
@@ -35,6 +33,9 @@ export interface UploadOptions {
 
 /** The way to Azure, as delivery and `check --live` know it. Neither method throws for anything Azure or the network does. */
 export interface Ingestion {
-  /** Sends the rows as one request. `rows` may be empty: `[]` is posted, which proves token, role, rule and stream. */
-  upload(stream: string, rows: readonly Row[], options?: UploadOptions): Promise<UploadResult>;
+  /**
+   * Sends the rows, each the JSON of an object, as one request. `rows` may be empty: `[]` is posted, which proves token,
+   * role, rule and stream.
+   */
+  upload(stream: string, rows: readonly string[], options?: UploadOptions): Promise<UploadResult>;
 }

@@ -29,7 +29,9 @@ export interface BeatOptions {
 /** Sends one fresh row. Null: Azure took it. Never rejects; an aborted `signal` makes a failure that means nothing. */
 export async function beat(options: BeatOptions, signal: AbortSignal): Promise<HeartbeatFailure | null> {
   try {
-    const result = await options.ingestion.upload(options.stream, [await options.makeRow()], { signal });
+    const result = await options.ingestion.upload(options.stream, [JSON.stringify(await options.makeRow())], {
+      signal,
+    });
     return failureOf(result, options);
   } catch (error) {
     return defect(error);

@@ -2,12 +2,13 @@ import eventSchema from '../../schemas/apono/audit-event.schema.json' with { typ
 import requestSchema from '../../schemas/apono/request-event.schema.json' with { type: 'json' };
 import table from '../../schemas/tables/AponoAuditLogs_CL.json' with { type: 'json' };
 import { canonicalJson } from '../apono/identity.ts';
+import { instantText } from '../apono/time.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
 import { type BodyTemplate, EACH_NOTE } from './body-template.ts';
 import { isMangled, parseEmbedded } from './embedded-json.ts';
 import { eventColumns, isTemplate, missingMembers, TEST_ID_PREFIX } from './event-columns.ts';
-import { objectAt, textAt, timeAt } from './fields.ts';
+import { objectAt, textAt } from './fields.ts';
 import { fields, Raw, render, type Tree } from './handlebars.ts';
 import type { DecodedEvent, Recognition, RowPlan, WebhookKind } from './kind.ts';
 import { rowPlanner } from './plan.ts';
@@ -56,7 +57,7 @@ function plan(event: DecodedEvent): RowPlan {
     eventId: event.eventId,
     shared: {
       ...eventColumns(event),
-      timestamp: timeAt(data['timestamp']),
+      timestamp: instantText(data['timestamp']),
       ...texts,
       metadata: metadata?.value ?? null,
       current_target_object: current?.value ?? null,

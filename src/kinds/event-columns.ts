@@ -1,6 +1,6 @@
-import { formatInstant, instantFromMs } from '../apono/time.ts';
+import { formatMs, instantText } from '../apono/time.ts';
 import type { JsonValue } from '../json.ts';
-import { textAt, timeAt } from './fields.ts';
+import { textAt } from './fields.ts';
 import type { DecodedEvent } from './kind.ts';
 
 /** Ids of what `send-test` invents begin with this; Apono's own are UUIDs. */
@@ -8,7 +8,7 @@ export const TEST_ID_PREFIX = 'apono-sentinel-test-';
 
 /** The columns that every table of Apono's events has, of an event with event_type, event_time and data. */
 export function eventColumns({ eventId, value, meta }: DecodedEvent) {
-  const eventTime = timeAt(value['event_time']);
+  const eventTime = instantText(value['event_time']);
   return {
     TimeGenerated: eventTime,
     event_type: textAt(value['event_type'], isTemplate(meta)) ?? '',
@@ -16,7 +16,7 @@ export function eventColumns({ eventId, value, meta }: DecodedEvent) {
     event_id: eventId,
     body_form: meta.bodyForm,
     feed: meta.feed,
-    received_at: formatInstant(instantFromMs(meta.receivedAt)),
+    received_at: formatMs(meta.receivedAt),
   };
 }
 

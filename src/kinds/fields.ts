@@ -1,4 +1,4 @@
-import { formatInstant, numberText, parseInstant } from '../apono/time.ts';
+import { numberText } from '../apono/time.ts';
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
 
 const NOTHING: JsonObject = {};
@@ -21,12 +21,6 @@ export function textAt(value: JsonValue | undefined, isTemplate: boolean): strin
   if (value === undefined || value === null || (isTemplate && value === '')) return null;
   if (typeof value === 'string') return value;
   return numberText(value) ?? (typeof value === 'boolean' ? String(value) : null);
-}
-
-/** A time in the form of our columns; null where there is none. */
-export function timeAt(value: JsonValue | undefined): string | null {
-  const instant = parseInstant(value);
-  return instant === null ? null : formatInstant(instant);
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { EventAction } from '../apono/event-action.ts';
 import type { JsonObject } from '../json.ts';
 import type { EventMeta, RowRange } from '../outbox/port.ts';
-import type { SizedRow } from '../sentinel/row.ts';
+import type { RowText } from '../sentinel/row.ts';
 import type { TableSchema } from '../sentinel/table.ts';
 import type { BodyTemplate } from './body-template.ts';
 
@@ -25,7 +25,7 @@ export interface RowPlan {
   /** The size of all rows as JSON, without separators, in bytes; exact up to `limitBytes`, above which counting stops. */
   measure(limitBytes: number): number;
   /** The rows of one range, in order. */
-  rows(range: RowRange): Iterable<SizedRow>;
+  rows(range: RowRange): Iterable<RowText>;
 }
 
 /**

@@ -1,5 +1,4 @@
-import { jsonBytes } from '../sentinel/fit.ts';
-import { columnFitter, joinParts, type Row, type SizedRow } from '../sentinel/row.ts';
+import { asText, columnFitter, joinParts, type Row, type RowPart, type RowText } from '../sentinel/row.ts';
 import type { TableSchema } from '../sentinel/table.ts';
 import type { RowPlan } from './kind.ts';
 
@@ -17,43 +16,50 @@ export interface PlanOptions<Unit> {
 export type PlanRows = <Unit>(options: PlanOptions<Unit>) => RowPlan;
 
 /**
- * Makes the function that plans the rows of one event in this table: the shared columns are cut and measured once, rows
+ * Makes the function that plans the rows of one event in this table: the shared columns are cut and written once, rows
  * are made on demand, and no two of them are held together. It adds `row_id` and `truncated_fields`.
  */
 export function rowPlanner(table: TableSchema): PlanRows {
   const fitColumns = columnFitter(table);
-  return (options) => {
-    const shared = fitColumns(options.shared);
-    const sharedBytes = jsonBytes(shared.columns);
-    const incomplete = [...options.incomplete, ...shared.truncated];
+  return ({ eventId, shared: sharedColumns, units, unitColumns, incomplete }) => {
+    const shared = fitColumns(sharedColumns);
 
-    function rowAt(index: number, unit: (typeof options.units)[number]): SizedRow {
-      const own = fitColumns(options.unitColumns(unit, index));
-      const truncated = [...incomplete, ...own.truncated];
-      const columns = {
-        ...own.columns,
-        row_id: `${options.eventId}-${index}`,
-        truncated_fields: truncated.length > 0 ? truncated : null,
-      };
-      return joinParts(shared.columns, sharedBytes, columns);
+    /** What row `index` has beside the shared columns; never empty. */
+    function ownPart(unit: (typeof units)[number], index: number): RowText {
+      const columns = { ...unitColumns(unit, index), row_id: `${eventId}-${index}`, truncated_fields: null };
+      const own = fitColumns(columns);
+      const truncated = [...incomplete, ...shared.truncated, ...own.truncated];
+      return truncated.length === 0 ? own : withTruncated(own, truncated);
     }
 
-    function* rows(range: readonly [number, number]): Generator<SizedRow> {
-      for (const [offset, unit] of options.units.slice(range[0], range[1]).entries())
-        yield rowAt(range[0] + offset, unit);
+    function* rows([from, to]: readonly [number, number]): Generator<RowText> {
+      for (let index = from; index < Math.min(to, units.length); index++) {
+        yield joinParts(shared, ownPart(units[index] as (typeof units)[number], index));
+      }
     }
 
     return {
-      rowCount: options.units.length,
+      rowCount: units.length,
       rows,
       measure(limitBytes) {
         let total = 0;
-        for (const row of rows([0, options.units.length])) {
-          total += row.bytes;
+        for (const [index, unit] of units.entries()) {
+          total += shared.bytes + ownPart(unit, index).bytes - 1;
           if (total > limitBytes) break;
         }
         return total;
       },
     };
+  };
+}
+
+const NONE_TRUNCATED = '"truncated_fields":null}';
+
+/** The part with the names in its last column, which is null as it stands. */
+function withTruncated(part: RowPart, names: readonly string[]): RowText {
+  const { json, bytes } = asText({ truncated_fields: names });
+  return {
+    json: part.json.slice(0, -NONE_TRUNCATED.length) + json.slice(1),
+    bytes: part.bytes - NONE_TRUNCATED.length + bytes - 1,
   };
 }

@@ -1,19 +1,20 @@
 import type { JsonValue } from '../json.ts';
-import { fitDynamic, fitText, jsonBytes } from './fit.ts';
+import { fitDynamic, fitText, MAX_FIELD_BYTES } from './fit.ts';
 import type { ColumnType, TableSchema } from './table.ts';
 
-/** One row as it is sent: every column of its table, null where there is no value. */
+/** Values of columns of one table, by their names. */
 export type Row = Readonly<Record<string, JsonValue>>;
 
-/** A row with its size as JSON in bytes, so that a call can be filled without writing the row out once more. */
-export interface SizedRow {
-  readonly row: Row;
+/** One row as it is sent. It is written out once, and from then on text. */
+export interface RowText {
+  /** A JSON object with every column of its table, null where there is no value. */
+  readonly json: string;
+  /** Of `json` in UTF-8. */
   readonly bytes: number;
 }
 
-/** Some of a row's columns, cut to what Azure takes. */
-export interface RowPart {
-  readonly columns: Row;
+/** Some of a row's columns, cut to what Azure takes, as the JSON of an object. */
+export interface RowPart extends RowText {
   /** Names of the columns that lost something. */
   readonly truncated: readonly string[];
 }
@@ -26,23 +27,37 @@ export type FitColumns = (values: Row) => RowPart;
  */
 export function columnFitter(table: TableSchema): FitColumns {
   const types = new Map(table.columns.map((column) => [column.name, column.type]));
+  const typeOf = (name: string): ColumnType => {
+    const type = types.get(name);
+    if (type === undefined) throw new Error(`${name} is no column of ${table.name}`);
+    return type;
+  };
   return (values) => {
-    const truncated: string[] = [];
+    for (const name of Object.keys(values)) typeOf(name);
+    const whole = asText(values);
+    // Where all of them together fit into one field, each does. JSON writes a lone surrogate, and nothing else, like this.
+    if (whole.bytes <= MAX_FIELD_BYTES && !whole.json.includes('\\ud')) return { ...whole, truncated: NOTHING };
     const columns: Record<string, JsonValue> = {};
+    const truncated: string[] = [];
     for (const [name, value] of Object.entries(values)) {
-      const type = types.get(name);
-      if (type === undefined) throw new Error(`${name} is no column of ${table.name}`);
-      const fitted = fit(value, type);
+      const fitted = fit(value, typeOf(name));
       columns[name] = fitted.value;
       if (fitted.truncated) truncated.push(name);
     }
-    return { columns, truncated };
+    return { ...asText(columns), truncated };
   };
 }
 
-/** `{...a, ...b}` of two parts without common columns; the bytes are those of the whole as JSON. */
-export function joinParts(a: Row, aBytes: number, b: Row): SizedRow {
-  return { row: { ...a, ...b }, bytes: aBytes + jsonBytes(b) - 1 };
+const NOTHING: readonly string[] = [];
+
+/** The row of two parts without common columns, neither of them empty. */
+export function joinParts(a: RowText, b: RowText): RowText {
+  return { json: `${a.json.slice(0, -1)},${b.json.slice(1)}`, bytes: a.bytes + b.bytes - 1 };
+}
+
+export function asText(values: Row): RowText {
+  const json = JSON.stringify(values);
+  return { json, bytes: Buffer.byteLength(json) };
 }
 
 function fit(value: JsonValue, type: ColumnType): { readonly value: JsonValue; readonly truncated: boolean } {

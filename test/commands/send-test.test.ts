@@ -6,6 +6,7 @@ import { kinds } from '../../src/kinds/registry.ts';
 import { requestKind } from '../../src/kinds/request/kind.ts';
 import { createTestRequest } from '../../src/kinds/request/test-event.ts';
 import { secret, withEdge } from '../http/edge.ts';
+import { rowsOfPlan } from '../support/plan-rows.ts';
 import { startStandIn } from './stand-in.ts';
 import { run, spawnCli } from './support.ts';
 
@@ -162,9 +163,9 @@ describe('the test event', () => {
       }
       assert.deepEqual(kind.validate(value), []);
       const plan = kind.plan({ eventId: 'v1-x', value, meta: { receivedAt: nowMs, bodyForm: 'json', feed: null } });
-      const [sized, ...more] = [...plan.rows([0, plan.rowCount])];
-      assert.deepEqual([sized?.row['is_test'], more.length], [true, 0]);
-      assert.match(String(sized?.row['event_time']), /^2026-01-02T03:04:05\.678/);
+      const [row, ...more] = rowsOfPlan(plan);
+      assert.deepEqual([row?.['is_test'], more.length], [true, 0]);
+      assert.match(String(row?.['event_time']), /^2026-01-02T03:04:05\.678/);
     });
   }
 
@@ -176,8 +177,7 @@ describe('the test event', () => {
     const meta = { receivedAt: nowMs, bodyForm: 'json', feed: null } as const;
     const plan = requestKind.plan({ eventId: 'v1-x', value, meta });
     assert.equal(plan.rowCount, 1);
-    const [sized] = [...plan.rows([0, 1])];
-    const columns = sized?.row ?? {};
+    const columns = rowsOfPlan(plan)[0] ?? {};
     assert.equal(columns['is_test'], true);
     assert.equal(columns['request_friendly_id'], 'TEST-AB12CD');
     assert.equal(columns['requester_name'], 'Apono Sentinel test');

@@ -121,7 +121,7 @@ test('a mapper that throws buries its event and nobody else’s', async (t) => {
         ...plan,
         *rows(range) {
           for (const row of plan.rows(range)) {
-            if (isBroken && row.row['access_unit_index'] === 2) throw new TypeError('defect');
+            if (isBroken && row.json.includes('"access_unit_index":2,')) throw new TypeError('defect');
             yield row;
           }
         },
@@ -150,8 +150,8 @@ test('a row that no call can hold is a dead letter, the rest of its event is del
       return {
         ...plan,
         *rows(range) {
-          for (const { row, bytes } of plan.rows(range))
-            yield row['access_unit_index'] === 1 ? { row, bytes: 2_000_000 } : { row, bytes };
+          for (const row of plan.rows(range))
+            yield row.json.includes('"access_unit_index":1,') ? { ...row, bytes: 2_000_000 } : row;
         },
       };
     },

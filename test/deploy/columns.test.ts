@@ -10,6 +10,7 @@ import { createHeartbeatRow } from '../../src/heartbeat/row.ts';
 import { heartbeatDefaultStream } from '../../src/heartbeat/table.ts';
 import { kinds, type RegisteredKind } from '../../src/kinds/registry.ts';
 import type { OutboxStats } from '../../src/outbox/port.ts';
+import { rowsOfPlan } from '../support/plan-rows.ts';
 import { currentSources, deployMain, ofType, only, propertiesOf, repository, types } from './support.ts';
 
 interface ArmColumn {
@@ -50,7 +51,7 @@ function testRows(kind: RegisteredKind): readonly Row[] {
   const value = kind.createTestEvent(Date.UTC(2026, 10, 22), 'x1');
   const meta = { receivedAt: Date.UTC(2026, 10, 22), bodyForm: 'json', feed: 'feed-1' } as const;
   const plan = kind.plan({ eventId: eventId(kind.name, value), value, meta });
-  return [...plan.rows([0, plan.rowCount])].map(({ row }) => row);
+  return rowsOfPlan(plan);
 }
 
 /** Rows that the golden files of a kind hold: the whole of small events, the first and the last of large ones. */

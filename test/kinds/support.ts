@@ -8,6 +8,7 @@ import type { DecodedEvent, WebhookKind } from '../../src/kinds/kind.ts';
 import { recognize } from '../../src/kinds/recognize.ts';
 import { kinds } from '../../src/kinds/registry.ts';
 import type { Row } from '../../src/sentinel/row.ts';
+import { rowsOfPlan } from '../support/plan-rows.ts';
 
 export const RECEIVED_AT = Date.UTC(2025, 10, 21, 10, 0, 1, 234);
 
@@ -31,8 +32,7 @@ export function planOf(kind: WebhookKind, text: string, feed: string | null = nu
 }
 
 export function rowsOf(kind: WebhookKind, text: string, feed: string | null = null, onItsPath = false): Row[] {
-  const plan = planOf(kind, text, feed, onItsPath);
-  return [...plan.rows([0, plan.rowCount])].map(({ row }) => row);
+  return rowsOfPlan(planOf(kind, text, feed, onItsPath));
 }
 
 export function onlyRowOf(kind: WebhookKind, text: string, onItsPath = false): Row {

@@ -1,7 +1,7 @@
 import { eventAction } from '../../apono/event-action.ts';
-import { formatInstant, instantFromMs } from '../../apono/time.ts';
+import { formatMs, instantText } from '../../apono/time.ts';
 import type { JsonObject, JsonValue } from '../../json.ts';
-import { textAt, timeAt } from '../fields.ts';
+import { textAt } from '../fields.ts';
 import type { DecodedEvent, RowPlan } from '../kind.ts';
 import { requestEventKey } from './event-key.ts';
 
@@ -40,7 +40,7 @@ function ownColumns(event: DecodedEvent, requestId: string | null): Record<strin
   const value: JsonObject = event.value;
   const eventType = textAt(value['event_type'], true) ?? '';
   const action = eventAction(eventType);
-  const eventTime = timeAt(value['TimeGenerated']);
+  const eventTime = instantText(value['TimeGenerated']);
   return {
     TimeGenerated: eventTime,
     event_type: eventType,
@@ -48,8 +48,8 @@ function ownColumns(event: DecodedEvent, requestId: string | null): Record<strin
     event_id: event.eventId,
     event_key: requestEventKey({ requestId, eventType, action, eventTime, eventId: event.eventId }),
     event_action: action,
-    request_created_at: timeAt(value['request_created_at']),
-    revocation_at: timeAt(value['revocation_at']),
+    request_created_at: instantText(value['request_created_at']),
+    revocation_at: instantText(value['revocation_at']),
     access_duration_seconds: null,
     units_truncated: false,
     approvals: null,
@@ -63,6 +63,6 @@ function ownColumns(event: DecodedEvent, requestId: string | null): Record<strin
       requesterId: textAt(value['requester_id'], true),
       requesterEmail: textAt(value['requester_email'], true),
     }),
-    received_at: formatInstant(instantFromMs(event.meta.receivedAt)),
+    received_at: formatMs(event.meta.receivedAt),
   };
 }

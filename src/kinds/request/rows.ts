@@ -1,10 +1,10 @@
 import { eventAction } from '../../apono/event-action.ts';
 import { isRecipeRow } from '../../apono/recipe-row.ts';
-import { parseSeconds } from '../../apono/time.ts';
+import { instantText, parseSeconds } from '../../apono/time.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts';
 import { parseEmbedded } from '../embedded-json.ts';
 import { eventColumns, isTemplate as isTemplateMade } from '../event-columns.ts';
-import { listAt, objectAt, textAt, timeAt, withoutBlanks } from '../fields.ts';
+import { listAt, objectAt, textAt, withoutBlanks } from '../fields.ts';
 import type { DecodedEvent, RowPlan } from '../kind.ts';
 import { requestEventKey } from './event-key.ts';
 import { isTestRequest } from './is-test.ts';
@@ -103,8 +103,8 @@ function sharedColumns(event: DecodedEvent, data: JsonObject, isTemplate: boolea
     grantee_source_id: text(grantee['source_id']),
     grantee_name: text(grantee['name']),
     grantee_type: text(grantee['type']),
-    request_created_at: timeAt(data['creation_date']),
-    revocation_at: timeAt(data['revocation_date']),
+    request_created_at: instantText(data['creation_date']),
+    revocation_at: instantText(data['revocation_date']),
     access_duration_seconds: parseSeconds(data['access_duration_in_seconds']),
     access_flow_id: text(flow['id']),
     access_flow_name: text(flow['name']),

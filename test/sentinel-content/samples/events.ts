@@ -5,6 +5,7 @@ import { isRecipeRow } from '../../../src/apono/recipe-row.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../../src/json.ts';
 import { kindNamed } from '../../../src/kinds/registry.ts';
 import type { EventMeta } from '../../../src/outbox/port.ts';
+import { rowsOfPlan } from '../../support/plan-rows.ts';
 
 /** A row as it lies in a table: the columns that have a value, and when it arrived (what ingestion_time() would say). */
 export interface ArrivedRow {
@@ -25,7 +26,7 @@ export function rowsOf(kindName: string, body: unknown, arrivedAt: string, feed:
   const bodyForm: EventMeta['bodyForm'] = isRecipeRow(value) ? 'recipe' : read.form;
   const meta: EventMeta = { receivedAt: Date.parse(arrivedAt), bodyForm, feed };
   const plan = kind.plan({ eventId: eventId(kind.name, value), value, meta });
-  return [...plan.rows([0, plan.rowCount])].map(({ row }) => ({ arrivedAt, row: stored(row, arrivedAt) }));
+  return rowsOfPlan(plan).map((row) => ({ arrivedAt, row: stored(row, arrivedAt) }));
 }
 
 /** Columns that are null are left out. Azure replaces a TimeGenerated that is more than two days old by the time of arrival. */
