@@ -1,3 +1,4 @@
+import { createLargeBodies, type LargeBodies } from './apono/large-bodies.ts';
 import { createReceiver } from './apono/receive.ts';
 import { databaseScope, ingestionScope } from './azure/clouds.ts';
 import { createCredential } from './azure/credential.ts';
@@ -90,6 +91,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     disk: () => diskOf(outbox),
     isOutboxDamaged: () => outbox.damagedFile !== null,
   });
+  const { streams } = config.ingestion;
+  const { escaping } = config.webhook;
+  const largeBodies = createLargeBodies({ kinds, streams, escaping, clock, log });
   let state: 'starting' | 'started' | 'draining' = 'starting';
   const server = createServer({
     ...config.webhook,
@@ -101,8 +105,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     receive: createReceiver({
       outbox,
       kinds,
-      streams: config.ingestion.streams,
-      escaping: config.webhook.escaping,
+      streams,
+      escaping,
+      largeBodies,
       clock,
       log,
       onStored: delivery.notify,
@@ -119,7 +124,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     },
     onRequest: metrics.onRequest,
   });
-  const adminServer = createServiceAdmin(options, outbox, delivery, metrics);
+  const adminServer = createServiceAdmin(options, { outbox, delivery, metrics, largeBodies });
   let port: number;
   let adminPort: number | null;
   try {
@@ -155,6 +160,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         heartbeat?.stop(),
       ]);
       cancelAbort();
+      await largeBodies.close();
       await outbox.close();
       tokens.close();
       databaseTokens.close();
@@ -211,15 +217,16 @@ function createServiceDelivery(
 
 function createServiceAdmin(
   { config, clock, log }: ServiceOptions,
-  outbox: OpenedOutbox,
-  delivery: Delivery,
-  { expose, onRequest }: Metrics,
+  parts: { outbox: OpenedOutbox; delivery: Delivery; metrics: Metrics; largeBodies: LargeBodies },
 ): Listener {
+  const { outbox, delivery, largeBodies } = parts;
+  const { expose, onRequest } = parts.metrics;
   const operator = createOperator({
     outbox,
     kinds,
     streams: config.ingestion.streams,
     escaping: config.webhook.escaping,
+    largeBodies,
     log,
     heldKinds: () => delivery.holds().map(({ kind }) => kind),
     onStored: delivery.notify,

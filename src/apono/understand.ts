@@ -6,7 +6,6 @@ import { isJsonObject, type JsonValue } from '../json.ts';
 import type { Problem, RowPlan, WebhookKind } from '../kinds/kind.ts';
 import { recognize } from '../kinds/recognize.ts';
 import type { EventEntry, EventMeta } from '../outbox/port.ts';
-import type { Logger } from '../telemetry/logger.ts';
 import type { EventAction } from './event-action.ts';
 import { eventId } from './identity.ts';
 import { MAX_DEPTH, readBody } from './read.ts';
@@ -25,8 +24,13 @@ export interface UnderstandOptions {
   /** By name of the kind; null: its stream is off, so its events go into quarantine. */
   readonly streams: Readonly<Record<string, string | null>>;
   readonly escaping: TemplateEscaping;
-  readonly log: Logger;
+  readonly log: { error(fields: object, message: string): void };
+  /** Where bodies of over LARGE_BODY_BYTES are read; without it: here, too. */
+  readonly largeBodies?: { understand(body: ReceivedBody, receivedAt: number): Promise<Understood> } | undefined;
 }
+
+/** A body of this size takes milliseconds, and tens of them when it is made for that. */
+export const LARGE_BODY_BYTES = 131_072;
 
 /** Why an authentic body is kept for later instead of taken. */
 export interface Refusal {
@@ -50,6 +54,9 @@ export async function understand(
   receivedAt: number,
   options: UnderstandOptions,
 ): Promise<Understood> {
+  if (options.largeBodies !== undefined && body.bytes.length > LARGE_BODY_BYTES) {
+    return options.largeBodies.understand(body, receivedAt);
+  }
   const read = readBody(body.bytes, options.escaping);
   switch (read.outcome) {
     case 'not_json':
@@ -109,7 +116,12 @@ function understandEvent(
   return entryOf(value, kind, { ...meta, bodyForm }, options.log);
 }
 
-function entryOf(value: JsonValue & object, kind: WebhookKind, meta: EventMeta, log: Logger): Understood {
+function entryOf(
+  value: JsonValue & object,
+  kind: WebhookKind,
+  meta: EventMeta,
+  log: UnderstandOptions['log'],
+): Understood {
   const id = eventId(kind.name, value);
   let plan: RowPlan;
   let mappedBytes: number;

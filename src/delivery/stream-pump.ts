@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { RowPlan } from '../kinds/kind.ts';
 import type { ClaimedEvent, Outbox, Settlement } from '../outbox/port.ts';
+import { countRows } from '../outbox/ranges.ts';
 import { retryDelayMs } from './backoff.ts';
 import { batches, MAX_CALL_BYTES } from './batch.ts';
 import { createCourier, type Setback } from './courier.ts';
@@ -59,13 +60,15 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
   let cancelReminder = () => {};
   let lastDeliveryAt: number | null = null;
   let loop: Promise<void> = Promise.resolve();
+  /** How many rows of what is claimed nothing was settled of yet, by event. */
+  const unsettled = new Map<string, number>();
 
   const courier = createCourier({
     stream,
     ingestion: options.ingestion,
     clock,
     observer,
-    settle: settleForSure,
+    settle,
     isHeld: () => hold !== null,
     onDelivered: () => {
       lastDeliveryAt = clock.now();
@@ -138,16 +141,29 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
     return true;
   }
 
-  /** What was not settled can be claimed again. */
-  function release(claimed: readonly ClaimedEvent[]): Promise<void> {
-    return settleForSure(
-      claimed.map(({ eventId, token }) => ({ eventId, token, delivered: [], dead: [], release: true })),
-    );
+  /** What was not settled can be claimed again. An event of which all was is free by itself. */
+  async function release(claimed: readonly ClaimedEvent[]): Promise<void> {
+    const left = claimed.filter(({ eventId }) => unsettled.has(eventId));
+    unsettled.clear();
+    if (left.length === 0) return;
+    await settleForSure(left.map(({ eventId, token }) => ({ eventId, token, delivered: [], dead: [], release: true })));
+  }
+
+  async function settle(settlements: readonly Settlement[]): Promise<void> {
+    await settleForSure(settlements);
+    for (const { eventId, delivered, dead } of settlements) {
+      const settled = dead.reduce((sum, { rows }) => sum + countRows(rows), countRows(delivered));
+      const left = (unsettled.get(eventId) ?? 0) - settled;
+      if (left > 0) unsettled.set(eventId, left);
+      else unsettled.delete(eventId);
+    }
   }
 
   async function claim(maxMappedBytes: number): Promise<readonly ClaimedEvent[] | null> {
     try {
-      return await outbox.claim({ kind, maxEvents: MAX_EVENTS_PER_CLAIM, maxMappedBytes });
+      const claimed = await outbox.claim({ kind, maxEvents: MAX_EVENTS_PER_CLAIM, maxMappedBytes });
+      for (const { eventId, pending } of claimed) unsettled.set(eventId, countRows(pending));
+      return claimed;
     } catch (error) {
       observer.outboxFailed({ stream, operation: 'claim', message: messageOf(error) });
       await pause();

@@ -1,4 +1,5 @@
 import { type UnderstandOptions, understand } from '../apono/understand.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import type { OutboxOperator, ReplayResult } from './operator.ts';
 import { createHeldList } from './operator-list.ts';
 import { type EventEntry, type Outbox, OutboxUnavailableError, type RecordDetail, type RowRange } from './port.ts';
@@ -12,6 +13,7 @@ const MAX_LOGGED_IDS = 100;
 
 export interface OperatorOptions extends UnderstandOptions {
   readonly outbox: Outbox;
+  readonly log: Logger;
   /** Names of the kinds whose stream is on hold now. */
   readonly heldKinds: () => readonly string[];
   /** Tells delivery that there is something to send. */
