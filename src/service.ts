@@ -1,4 +1,3 @@
-import { createLargeBodies, type LargeBodies } from './apono/large-bodies.ts';
 import { createReceiver } from './apono/receive.ts';
 import { databaseScope, ingestionScope } from './azure/clouds.ts';
 import { createCredential } from './azure/credential.ts';
@@ -16,6 +15,7 @@ import { createAdminServer } from './http/admin/server.ts';
 import type { Listener } from './http/listener.ts';
 import { createServer } from './http/server.ts';
 import { kinds } from './kinds/registry.ts';
+import { createLargeBodies, type LargeBodies } from './large/thread.ts';
 import { type OpenedOutbox, openOutbox } from './outbox/open.ts';
 import { createOperator } from './outbox/operator-local.ts';
 import type { OnWake } from './outbox/postgres/listen.ts';
@@ -83,7 +83,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   });
   const { endpoint, ruleId } = config.ingestion;
   const ingestion = createIngestion({ endpoint, ruleId, cloud: config.cloud, tokens, clock });
-  const delivery = createServiceDelivery(options, outbox, ingestion, metrics);
+  const { streams } = config.ingestion;
+  const { escaping } = config.webhook;
+  const largeBodies = createLargeBodies({ kinds, streams, escaping, clock, log });
+  const delivery = createServiceDelivery(options, { outbox, ingestion, metrics, largeBodies });
   const heartbeat = createConfiguredHeartbeat({ ...options, outbox, ingestion, metrics });
   metrics.watch({
     stats: () => outbox.stats(),
@@ -91,9 +94,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     disk: () => diskOf(outbox),
     isOutboxDamaged: () => outbox.damagedFile !== null,
   });
-  const { streams } = config.ingestion;
-  const { escaping } = config.webhook;
-  const largeBodies = createLargeBodies({ kinds, streams, escaping, clock, log });
   let state: 'starting' | 'started' | 'draining' = 'starting';
   const server = createServer({
     ...config.webhook,
@@ -107,7 +107,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       kinds,
       streams,
       escaping,
-      largeBodies,
+      understand: largeBodies.understand,
       clock,
       log,
       onStored: delivery.notify,
@@ -189,10 +189,9 @@ async function startAdmin(admin: Listener, config: Config, log: Logger): Promise
 
 function createServiceDelivery(
   { config, clock, log }: ServiceOptions,
-  outbox: OpenedOutbox,
-  ingestion: Ingestion,
-  metrics: Metrics,
+  parts: { outbox: OpenedOutbox; ingestion: Ingestion; metrics: Metrics; largeBodies: LargeBodies },
 ): Delivery {
+  const { outbox, ingestion, metrics, largeBodies } = parts;
   const { endpoint, ruleId, streams } = config.ingestion;
   return createDelivery({
     kinds,
@@ -212,6 +211,7 @@ function createServiceDelivery(
     observer: combineObservers(logObserver(log), metrics.delivery),
     flushIntervalMs: config.flushIntervalMs,
     pace: outbox.pace,
+    largeRows: largeBodies.rows,
   });
 }
 
@@ -226,7 +226,7 @@ function createServiceAdmin(
     kinds,
     streams: config.ingestion.streams,
     escaping: config.webhook.escaping,
-    largeBodies,
+    understand: largeBodies.understand,
     log,
     heldKinds: () => delivery.holds().map(({ kind }) => kind),
     onStored: delivery.notify,

@@ -25,12 +25,7 @@ export interface UnderstandOptions {
   readonly streams: Readonly<Record<string, string | null>>;
   readonly escaping: TemplateEscaping;
   readonly log: { error(fields: object, message: string): void };
-  /** Where bodies of over LARGE_BODY_BYTES are read; without it: here, too. */
-  readonly largeBodies?: { understand(body: ReceivedBody, receivedAt: number): Promise<Understood> } | undefined;
 }
-
-/** A body of this size takes milliseconds, and tens of them when it is made for that. */
-export const LARGE_BODY_BYTES = 131_072;
 
 /** Why an authentic body is kept for later instead of taken. */
 export interface Refusal {
@@ -43,6 +38,8 @@ export interface Refusal {
 /** `action`: for the metrics; the outbox does not keep it. */
 export type UnderstoodEvent = EventEntry & { readonly action: EventAction };
 
+export type Understand = (body: ReceivedBody, receivedAt: number) => Promise<Understood>;
+
 export type Understood = { readonly entries: readonly UnderstoodEvent[] } | { readonly refusal: Refusal };
 
 /**
@@ -54,9 +51,6 @@ export async function understand(
   receivedAt: number,
   options: UnderstandOptions,
 ): Promise<Understood> {
-  if (options.largeBodies !== undefined && body.bytes.length > LARGE_BODY_BYTES) {
-    return options.largeBodies.understand(body, receivedAt);
-  }
   const read = readBody(body.bytes, options.escaping);
   switch (read.outcome) {
     case 'not_json':

@@ -1,5 +1,6 @@
 import type { RowPlan } from '../kinds/kind.ts';
 import type { ClaimedEvent, RowRange } from '../outbox/port.ts';
+import type { RowText } from '../sentinel/row.ts';
 
 /** Azure refuses over 1,048,576 bytes, and the SDK splits at 1,000,000 by a count of its own; this stays below both. */
 export const MAX_CALL_BYTES = 950_000;
@@ -30,14 +31,22 @@ export interface Unsendable {
 
 export type BatchItem = { readonly type: 'call'; readonly call: Call } | ({ readonly type: 'unsendable' } & Unsendable);
 
+/** Rows that are made elsewhere, some at a time. */
+export interface RemotePlan {
+  chunks(range: RowRange): AsyncIterable<Iterable<RowText>>;
+}
+
+export type PlanOf = (event: ClaimedEvent) => RowPlan | RemotePlan;
+
+function chunksOf(plan: RowPlan | RemotePlan, range: RowRange): AsyncIterable<Iterable<RowText>> | [Iterable<RowText>] {
+  return 'chunks' in plan ? plan.chunks(range) : [plan.rows(range)];
+}
+
 /**
  * Fills calls with the pending rows of the events, in order, one row at a time: at most one call's rows are held.
  * A mapper that throws gives up its event's remaining rows and nobody else's.
  */
-export function* batches(
-  events: Iterable<ClaimedEvent>,
-  planOf: (event: ClaimedEvent) => RowPlan,
-): Generator<BatchItem> {
+export async function* batches(events: Iterable<ClaimedEvent>, planOf: PlanOf): AsyncGenerator<BatchItem> {
   const filling = new CallBuilder();
   for (const event of events) {
     let next = event.pending[0]?.[0] ?? 0;
@@ -45,20 +54,17 @@ export function* batches(
       const plan = planOf(event);
       for (const range of event.pending) {
         next = range[0];
-        for (const { json, bytes } of plan.rows(range)) {
-          const source = { event, index: next };
-          next++;
-          if (bytes + 2 > MAX_CALL_BYTES) {
-            yield unsendable(
-              event,
-              [[source.index, next]],
-              'row_too_large',
-              `the row has ${bytes} bytes, over ${MAX_CALL_BYTES}`,
-            );
-            continue;
+        for await (const chunk of chunksOf(plan, range)) {
+          for (const { json, bytes } of chunk) {
+            const source = { event, index: next };
+            next++;
+            if (bytes + 2 > MAX_CALL_BYTES) {
+              yield rowTooLarge(source, bytes);
+              continue;
+            }
+            if (!filling.hasRoom(bytes)) yield { type: 'call', call: filling.take() };
+            filling.add(json, source, bytes);
           }
-          if (!filling.hasRoom(bytes)) yield { type: 'call', call: filling.take() };
-          filling.add(json, source, bytes);
         }
       }
     } catch (error) {
@@ -123,6 +129,11 @@ class CallBuilder {
     this.#bytes = 2;
     return call;
   }
+}
+
+function rowTooLarge({ event, index }: RowSource, bytes: number): BatchItem {
+  const reason = `the row has ${bytes} bytes, over ${MAX_CALL_BYTES}`;
+  return unsendable(event, [[index, index + 1]], 'row_too_large', reason);
 }
 
 function unsendable(event: ClaimedEvent, rows: readonly RowRange[], code: string, reason: string): BatchItem {

@@ -1,8 +1,8 @@
-import { parseExact } from '../apono/exact-json.ts';
 import type { Clock } from '../clock.ts';
-import { isJsonObject } from '../json.ts';
-import type { RowPlan, WebhookKind } from '../kinds/kind.ts';
-import type { ClaimedEvent, Outbox } from '../outbox/port.ts';
+import type { WebhookKind } from '../kinds/kind.ts';
+import { planStored } from '../kinds/plan-stored.ts';
+import { LARGE_BODY_BYTES, type LargeBodies } from '../large/thread.ts';
+import type { Outbox } from '../outbox/port.ts';
 import type { Ingestion, UploadResult } from './ingestion.ts';
 import type { DeliveryObserver, Hold } from './observer.ts';
 import type { SharedPace } from './shared-pace.ts';
@@ -22,6 +22,8 @@ export interface DeliveryOptions {
   readonly flushIntervalMs: number;
   /** What the replicas that share the outbox tell each other; without it there is one process. */
   readonly pace?: SharedPace;
+  /** Makes the rows of events with large bodies; without it they are made here. */
+  readonly largeRows?: LargeBodies['rows'];
 }
 
 export interface Delivery {
@@ -37,6 +39,7 @@ export interface Delivery {
 
 /** One pump a stream, so that a probe or a hold of one leaves the others going. */
 export function createDelivery(options: DeliveryOptions): Delivery {
+  const { largeRows } = options;
   const pumps = new Map(
     options.kinds.flatMap((kind) => {
       const stream = options.streams[kind.name];
@@ -48,7 +51,10 @@ export function createDelivery(options: DeliveryOptions): Delivery {
             ...options,
             kind: kind.name,
             stream,
-            planOf: (event) => planOf(kind, event),
+            planOf: (event) =>
+              largeRows !== undefined && event.body.length > LARGE_BODY_BYTES
+                ? { chunks: (range) => largeRows(kind, event, range) }
+                : planStored(kind, event),
             explain: (result) => options.explain(result, kind),
           }),
         ],
@@ -69,14 +75,4 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       await Promise.all([...pumps.values()].map((pump) => pump.stop(signal)));
     },
   };
-}
-
-function planOf(kind: WebhookKind, event: ClaimedEvent): RowPlan {
-  const value = parseExact(event.body);
-  if (!isJsonObject(value)) throw new TypeError('the stored event is no object');
-  const plan = kind.plan({ eventId: event.eventId, value, meta: event.meta });
-  // Row ranges that were recorded by another version's mapper would mean other rows.
-  if (plan.rowCount !== event.rowCount)
-    throw new RangeError(`${plan.rowCount} rows where ${event.rowCount} were accepted`);
-  return plan;
 }

@@ -1,9 +1,8 @@
 import type { Clock } from '../clock.ts';
-import type { RowPlan } from '../kinds/kind.ts';
 import type { ClaimedEvent, Outbox, Settlement } from '../outbox/port.ts';
 import { countRows } from '../outbox/ranges.ts';
 import { retryDelayMs } from './backoff.ts';
-import { batches, MAX_CALL_BYTES } from './batch.ts';
+import { batches, MAX_CALL_BYTES, type PlanOf } from './batch.ts';
 import { createCourier, type Setback } from './courier.ts';
 import { holdCauseOf } from './hold-cause.ts';
 import type { Ingestion, UploadResult } from './ingestion.ts';
@@ -23,7 +22,7 @@ export interface StreamPumpOptions {
   readonly stream: string;
   readonly outbox: Outbox;
   readonly ingestion: Ingestion;
-  readonly planOf: (event: ClaimedEvent) => RowPlan;
+  readonly planOf: PlanOf;
   readonly explain: (result: UploadResult) => { readonly reason: string; readonly fix: string };
   readonly clock: Clock;
   /** Gives [0, 1). */
@@ -177,8 +176,9 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
     let worst: Setback | null = null;
     async function carry(): Promise<void> {
       while (worst === null && !stopping.signal.aborted) {
-        const item = items.next();
-        if (item.done) return;
+        const item = await items.next();
+        // While it was made another call may have failed. What was taken here is not settled, so it comes again.
+        if (item.done || worst !== null || stopping.signal.aborted) return;
         if (item.value.type === 'unsendable') {
           const { event, rows, code, reason } = item.value;
           await courier.bury(event, { rows, code, reason });

@@ -1,4 +1,4 @@
-import { type UnderstandOptions, understand } from '../apono/understand.ts';
+import { type Understand, type UnderstandOptions, understand } from '../apono/understand.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { OutboxOperator, ReplayResult } from './operator.ts';
 import { createHeldList } from './operator-list.ts';
@@ -14,6 +14,8 @@ const MAX_LOGGED_IDS = 100;
 export interface OperatorOptions extends UnderstandOptions {
   readonly outbox: Outbox;
   readonly log: Logger;
+  /** In place of `understand` with these options. */
+  readonly understand?: Understand;
   /** Names of the kinds whose stream is on hold now. */
   readonly heldKinds: () => readonly string[];
   /** Tells delivery that there is something to send. */
@@ -123,7 +125,8 @@ async function revive(
  */
 async function readAgain(record: RecordDetail, dryRun: boolean, options: OperatorOptions): Promise<ReplayResult> {
   const { id, receivedAt, feed, kind } = record;
-  const understood = await understand({ bytes: record.body, feed, kind }, receivedAt, options);
+  const read = options.understand ?? ((body, at) => understand(body, at, options));
+  const understood = await read({ bytes: record.body, feed, kind }, receivedAt);
   if ('refusal' in understood) {
     const { code, detail } = understood.refusal;
     return { id, outcome: 'still_refused', code, detail };

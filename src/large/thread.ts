@@ -1,0 +1,126 @@
+import { Worker } from 'node:worker_threads';
+import { type UnderstandOptions, type Understood, understand } from '../apono/understand.ts';
+import type { Clock } from '../clock.ts';
+import type { ReceivedBody } from '../http/receiver.ts';
+import type { WebhookKind } from '../kinds/kind.ts';
+import { planStored, type StoredEvent } from '../kinds/plan-stored.ts';
+import type { RowRange } from '../outbox/port.ts';
+import type { RowText } from '../sentinel/row.ts';
+import type { Operation, Operations, Reply, Request, Settings } from './protocol.ts';
+
+/**
+ * A body of this size takes milliseconds, and tens of them when it is made for that: with one and more, others would
+ * notice. Below it the way to the thread and back costs more than it spares.
+ */
+export const LARGE_BODY_BYTES = 131_072;
+
+/** Starting it takes about 0.2 s and 30 MB. */
+const KEPT_IDLE_MS = 60_000;
+/** Of rows in one message: as much as others may wait for. */
+const ROWS_BYTES = 262_144;
+
+export interface LargeBodies {
+  /** As `understand` of apono/understand.ts; a body that is not large is read here, too. */
+  understand(body: ReceivedBody, receivedAt: number): Promise<Understood>;
+  /** As the rows of `planStored`, some at a time. Throws what mapping them throws. */
+  rows(kind: WebhookKind, event: StoredEvent, range: RowRange): AsyncIterable<Iterable<RowText>>;
+  /** Ends the thread; call when nothing is asked of it any more. */
+  close(): Promise<void>;
+}
+
+export interface LargeBodiesOptions extends UnderstandOptions {
+  readonly clock: Clock;
+}
+
+/**
+ * Reads and maps large bodies in a thread, so that one of them, or millions of empty lists in one, hold up nobody else's
+ * webhook. The thread knows the kinds of the registry only. It is started with the first large body and ended when none
+ * has come for a while; should it die, what was asked of it is done here.
+ */
+export function createLargeBodies(options: LargeBodiesOptions): LargeBodies {
+  const { clock, log } = options;
+  const waiting = new Map<number, (result: Reply['result'] | null) => void>();
+  let worker: Worker | null = null;
+  let nextId = 1;
+  let cancelEnd = () => {};
+
+  function start(): Worker {
+    const { streams, escaping } = options;
+    const workerData: Settings = { streams, escaping };
+    const started = new Worker(new URL('./worker.ts', import.meta.url), { workerData, name: 'large bodies' });
+    started.unref();
+    started.on('message', ({ id, result }: Reply) => settle(id, result));
+    started.on('error', (error) => {
+      const name = error instanceof Error ? error.name : typeof error;
+      log.error({ error: name }, 'the thread for large bodies died; what it had is done without it');
+    });
+    started.on('exit', () => {
+      if (worker === started) worker = null;
+      for (const id of [...waiting.keys()]) settle(id, null);
+    });
+    return started;
+  }
+
+  function settle(id: number, result: Reply['result'] | null): void {
+    const resolve = waiting.get(id);
+    waiting.delete(id);
+    if (waiting.size === 0) cancelEnd = clock.setTimer(KEPT_IDLE_MS, () => void close());
+    resolve?.(result);
+  }
+
+  /** Null: the thread died. */
+  function ask<Op extends Operation>(
+    op: Op,
+    args: Operations[Op]['args'],
+    transfer: readonly ArrayBuffer[] = [],
+  ): Promise<Operations[Op]['result'] | null> {
+    cancelEnd();
+    worker ??= start();
+    const id = nextId++;
+    const { promise, resolve } = Promise.withResolvers<Reply['result'] | null>();
+    waiting.set(id, resolve);
+    worker.postMessage({ id, op, ...args } as Request, transfer);
+    // The thread answers each request by its operation's result: protocol.ts is what both sides are held to.
+    return promise as Promise<Operations[Op]['result'] | null>;
+  }
+
+  async function close(): Promise<void> {
+    cancelEnd();
+    await worker?.terminate();
+  }
+
+  return {
+    async understand(body, receivedAt) {
+      if (body.bytes.length <= LARGE_BODY_BYTES) return understand(body, receivedAt, options);
+      // A copy of its own: the body may be a part of a larger buffer, and is needed here should it be refused.
+      const bytes = new Uint8Array(body.bytes);
+      const result = await ask('understand', { body: { ...body, bytes }, receivedAt }, [bytes.buffer]);
+      if (result === null) return understand(body, receivedAt, options);
+      for (const { fields, message } of result.logged) log.error(fields, message);
+      return result.understood;
+    },
+
+    async *rows(kind, event, range) {
+      const { eventId, body, meta, rowCount } = event;
+      const [, to] = range;
+      let [from] = range;
+      let sent: StoredEvent | null = null;
+      while (from < to) {
+        const args: Operations['rows']['args'] = { eventId, event: sent, range: [from, to], maxBytes: ROWS_BYTES };
+        const result: Operations['rows']['result'] | null = await ask('rows', args);
+        if (result === null) {
+          yield planStored(kind, event).rows([from, to]);
+          return;
+        }
+        const isMissing: boolean = 'missing' in result;
+        sent = isMissing ? { eventId, kind: kind.name, body, meta, rowCount } : null;
+        if ('missing' in result) continue;
+        from += result.rows.length;
+        yield result.rows;
+        if ('failed' in result) throw Object.assign(new Error('mapping failed'), { name: result.failed });
+      }
+    },
+
+    close,
+  };
+}
