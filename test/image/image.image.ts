@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { nodeOptions } from '../support/node-options.ts';
 import { buildImage, docker, dockerRun, hardened, image, mustRun, removeAll, repository } from './docker.ts';
 
 interface Manifest {
@@ -20,6 +21,7 @@ interface ImageConfig {
   readonly Labels: Readonly<Record<string, string>>;
   readonly Env: readonly string[];
   readonly Healthcheck: { readonly Test: readonly string[] };
+  readonly Env: readonly string[];
   readonly StopSignal: string;
 }
 
@@ -41,6 +43,7 @@ describe('the image', () => {
     assert.deepEqual(Object.keys(config.ExposedPorts), ['8080/tcp']);
     assert.deepEqual(config.Healthcheck.Test, ['CMD', 'apono-sentinel', 'healthcheck']);
     assert.equal(config.StopSignal, 'SIGTERM');
+    assert.ok(config.Env.includes(`NODE_OPTIONS=${nodeOptions().join(' ')}`), 'as npm start');
     assert.equal(config.Labels['org.opencontainers.image.title'], 'apono-sentinel');
     assert.equal(config.Labels['org.opencontainers.image.version'], '1.2.3');
     assert.equal(config.Labels['org.opencontainers.image.revision'], 'abcdef0');

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import type { Emulator } from '../../src/emulator/emulator.ts';
 import { azureEnv } from './emulator.ts';
 import { assertNothingPrivate, privateTexts, secretsOf } from './log-secrets.ts';
+import { nodeOptions } from './node-options.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const mainFile = path.join(root, 'src/main.ts');
@@ -93,7 +94,7 @@ export async function startServiceProcess(
 export function spawnService(
   t: TestContext,
   env: Record<string, string | undefined>,
-  { command, args } = { command: process.execPath, args: [mainFile, 'serve'] },
+  { command, args } = { command: process.execPath, args: [...nodeOptions(), mainFile, 'serve'] },
 ) {
   // A process group of its own, so that a test can signal it as a terminal does.
   const child = spawn(command, args, { env, cwd: root, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
