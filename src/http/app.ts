@@ -5,7 +5,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import { createAuthenticator } from './authenticate.ts';
 import { createAllowlist } from './client-address.ts';
 import type { RequestRecord } from './exchange.ts';
-import { configure, createExchanges, securityHeaders } from './exchanges.ts';
+import { configure, createExchanges } from './exchanges.ts';
 import { createFailureLimiter } from './failure-limit.ts';
 import { createHealth, type HealthSources } from './health.ts';
 import { createInFlightBytes } from './in-flight.ts';
@@ -65,7 +65,7 @@ export function createApp(
 
   const app = express();
   configure(app, webhook.trustProxy);
-  app.use(exchanges.begin, securityHeaders());
+  app.use(exchanges.begin);
   for (const kind of [null, ...options.kinds]) {
     const path = kind === null ? '/apono/webhook' : `/apono/webhook/${kind}`;
     app.all(

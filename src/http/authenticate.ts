@@ -1,14 +1,19 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 
 /** `current` and `previous` may go on, the others may not. */
 export type Authentication = 'current' | 'previous' | 'missing' | 'not_bearer' | 'wrong';
 
 export interface Authenticator {
-  /** `headers` are `request.headersDistinct`: every value of a header that was sent more than once. */
-  authenticate(headers: NodeJS.Dict<string[]>): Authentication;
+  /** Every value of the two headers, also where one was sent more than once. */
+  authenticate(headers: CredentialHeaders): Authentication;
   /** Milliseconds since the epoch; null as long as the previous secret was not used. */
   previousLastUsedAt(): number | null;
+}
+
+export interface CredentialHeaders {
+  readonly authorization?: readonly string[];
+  readonly 'x-webhook-secret'?: readonly string[];
 }
 
 interface AuthenticatorOptions {
@@ -25,19 +30,19 @@ const bearer = /^bearer +([^ ].*)$/i;
  * compared with every secret, so that the time tells nothing about which one matched.
  */
 export function createAuthenticator({ secret, previousSecret, clock }: AuthenticatorOptions): Authenticator {
-  const current = sha256(Buffer.from(secret, 'utf8'));
-  const previous = previousSecret === null ? null : sha256(Buffer.from(previousSecret, 'utf8'));
+  const current = digestOf(asHeader(secret));
+  const previous = previousSecret === null ? null : digestOf(asHeader(previousSecret));
   let previousUsedAt: number | null = null;
 
-  function authenticate(headers: NodeJS.Dict<string[]>): Authentication {
-    const authorizations = headers['authorization'] ?? [];
+  function authenticate(headers: CredentialHeaders): Authentication {
+    const authorizations = headers.authorization ?? [];
     const candidates = candidatesOf(authorizations, headers['x-webhook-secret'] ?? []);
     let isCurrent = false;
     let isPrevious = false;
     for (const candidate of candidates) {
-      const hash = sha256(candidate);
-      isCurrent = timingSafeEqual(hash, current) || isCurrent;
-      if (previous !== null) isPrevious = timingSafeEqual(hash, previous) || isPrevious;
+      const digest = digestOf(candidate);
+      isCurrent = timingSafeEqual(digest, current) || isCurrent;
+      if (previous !== null) isPrevious = timingSafeEqual(digest, previous) || isPrevious;
     }
     if (isCurrent) return 'current';
     if (isPrevious) {
@@ -51,12 +56,21 @@ export function createAuthenticator({ secret, previousSecret, clock }: Authentic
   return { authenticate, previousLastUsedAt: () => previousUsedAt };
 }
 
-/** Node decodes headers as latin1; this gives back the bytes that were sent, and the secret is UTF-8. */
-function candidatesOf(authorizations: readonly string[], secrets: readonly string[]): Buffer[] {
-  const tokens = authorizations.map((value) => bearer.exec(value)?.[1] ?? '');
-  return [...tokens, ...secrets].filter((value) => value !== '').map((value) => Buffer.from(value, 'latin1'));
+function candidatesOf(authorizations: readonly string[], secrets: readonly string[]): string[] {
+  const candidates: string[] = [];
+  for (const value of authorizations) {
+    const token = bearer.exec(value)?.[1];
+    if (token !== undefined) candidates.push(token);
+  }
+  for (const value of secrets) if (value !== '') candidates.push(value);
+  return candidates;
 }
 
-function sha256(bytes: Uint8Array): Buffer {
-  return createHash('sha256').update(bytes).digest();
+/** The secret is UTF-8, and Node decodes headers as latin1: so it looks in one, a character for each of its bytes. */
+function asHeader(secret: string): string {
+  return Buffer.from(secret, 'utf8').toString('latin1');
+}
+
+function digestOf(text: string): Buffer {
+  return hash('sha256', text, 'buffer');
 }

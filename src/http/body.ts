@@ -39,7 +39,21 @@ interface ReadOptions {
  * Reads a body whole and inflates it. Rejects with the problem that it is (400, 408, 413, 503) or a
  * RequestAbortedError; the request is then paused, and what is left of it is drain.ts' to handle.
  */
-export function readBody(request: IncomingMessage, options: ReadOptions): Promise<Uint8Array> {
+export async function readBody(request: IncomingMessage, options: ReadOptions): Promise<Uint8Array> {
+  // Node parses what came in one piece with the head before anything that is waited for goes on.
+  await null;
+  return takeWhole(request, options) ?? (await readPieces(request, options));
+}
+
+/** The body where all of it is there, as nearly always: without timer, listeners and copies. Null: read the pieces. */
+function takeWhole(request: IncomingMessage, { decoder, limits, reservation }: ReadOptions): Uint8Array | null {
+  const { readableLength: bytes } = request;
+  const isWhole = decoder === null && request.complete && !request.destroyed;
+  if (!isWhole || bytes > limits.maxBodyBytes || !reservation.grow(bytes)) return null;
+  return (request.read() as Buffer | null) ?? new Uint8Array();
+}
+
+function readPieces(request: IncomingMessage, options: ReadOptions): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const reader = new BodyReader(request, options, (error) => {
       if (error === null) resolve(reader.bytes());

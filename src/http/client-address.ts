@@ -20,12 +20,13 @@ export function isFromUnknownProxy(request: Request): boolean {
   return request.headers['x-forwarded-for'] !== undefined && request.ips.length === 0;
 }
 
-/** Whether an address may send webhooks. No CIDRs: everybody may. What is no address may not. */
-export function createAllowlist(cidrs: readonly string[]): (address: string) => boolean {
+/** Whether the address that a request comes from may send webhooks. No CIDRs: everybody may. What is no address may not. */
+export function createAllowlist(cidrs: readonly string[]): (request: Request) => boolean {
   if (cidrs.length === 0) return () => true;
   const allowed = new BlockList();
   for (const cidr of cidrs) addTo(allowed, cidr);
-  return (address) => {
+  return (request) => {
+    const address = clientAddress(request);
     const family = familyOf(address);
     return family !== null && allowed.check(address, family);
   };

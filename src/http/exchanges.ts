@@ -1,5 +1,5 @@
+import type { ServerResponse } from 'node:http';
 import type { ErrorRequestHandler, Express, RequestHandler } from 'express';
-import helmet from 'helmet';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -18,16 +18,18 @@ export function configure(app: Express, trustProxy: Config['webhook']['trustProx
   app.set('trust proxy', Array.isArray(trustProxy) ? [...trustProxy] : trustProxy);
 }
 
-/** Nothing that is answered here is ever to be shown as a page. Subdomains are not this service's to speak for. */
-export function securityHeaders(): RequestHandler {
-  return helmet({
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
-    },
-    frameguard: { action: 'deny' },
-    strictTransportSecurity: { includeSubDomains: false },
-  });
+const exchangeKey = Symbol('exchange');
+
+declare module 'node:http' {
+  interface ServerResponse {
+    [exchangeKey]?: Exchange;
+  }
+}
+
+/** Kept on the response: a WeakMap of all of them is work for the garbage collector. */
+function exchangeOf({ [exchangeKey]: exchange }: ServerResponse): Exchange {
+  if (exchange === undefined) throw new TypeError('the request did not pass the first middleware');
+  return exchange;
 }
 
 export interface Exchanges {
@@ -50,14 +52,6 @@ export type Handler = (exchange: Exchange) => Answer | Promise<Answer>;
 
 /** What surrounds every request: its id, its answer, the one place where errors become answers, and its record. */
 export function createExchanges({ log, clock, limits, onRequest }: ExchangesOptions): Exchanges {
-  const exchanges = new WeakMap<object, Exchange>();
-
-  function exchangeOf(response: object): Exchange {
-    const exchange = exchanges.get(response);
-    if (exchange === undefined) throw new TypeError('the request did not pass the first middleware');
-    return exchange;
-  }
-
   function finish(exchange: Exchange, status: number | null): void {
     exchange.record.status = status;
     exchange.record.durationMs = performance.now() - exchange.startedAtMs;
@@ -73,8 +67,7 @@ export function createExchanges({ log, clock, limits, onRequest }: ExchangesOpti
   return {
     begin(request, response, next) {
       const requestId = requestIdOf(request.headers['x-request-id']);
-      response.setHeader('X-Request-Id', requestId);
-      exchanges.set(response, beginExchange(request, response, requestId));
+      response[exchangeKey] = beginExchange(request, response, requestId);
       next();
     },
     guard: (check) => async (_request, response, next) => {

@@ -55,12 +55,14 @@ export function createListener(options: ListenerOptions): Listener {
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     connections.opened(request, response);
     if (stopped !== null) connections.announceClose();
-    response.once('close', () => {
-      connections.closed(request.socket, response);
-      // An answer that had gone out as keep-alive when the stop began leaves its connection behind.
-      if (isClosing) setImmediate(() => server.closeIdleConnections());
-    });
+    response.on('close', onClose);
     app(request, response);
+  }
+  /** One for all, called with `this`: a response is closed once. */
+  function onClose(this: ServerResponse): void {
+    connections.closed(this);
+    // An answer that had gone out as keep-alive when the stop began leaves its connection behind.
+    if (isClosing) setImmediate(() => server.closeIdleConnections());
   }
   server.on('request', onRequest);
   // Without this listener Node asks for the body by itself, before the secret was looked at.
@@ -134,7 +136,7 @@ function listen(server: http.Server, { name, host, port, log }: ListenerOptions)
 
 interface Connections {
   opened(request: IncomingMessage, response: ServerResponse): void;
-  closed(socket: Socket, response: ServerResponse): void;
+  closed(response: ServerResponse): void;
   last(socket: Socket): OpenExchange | undefined;
   /** The last answer under way on each connection will say that it ends, if it has not begun. */
   announceClose(): void;
@@ -151,7 +153,7 @@ function trackConnections(server: http.Server): Connections {
   });
   return {
     opened: (request, response) => void open.get(request.socket)?.set(response, request),
-    closed: (socket, response) => void open.get(socket)?.delete(response),
+    closed: (response) => void open.get(response.req.socket)?.delete(response),
     last(socket) {
       const [response, request] = [...(open.get(socket) ?? [])].at(-1) ?? [];
       return response && request && { request, response };

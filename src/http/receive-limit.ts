@@ -28,24 +28,21 @@ export function createLimitedReceive({ receive, limits, clock, log }: LimitedRec
   return (body, { requestId, onSettled }) =>
     new Promise((resolve, reject) => {
       let isLate = false;
-      let cancelTimer = (): void => {};
-      Promise.try(receive, body)
-        .finally(() => {
-          cancelTimer();
-          onSettled();
-        })
-        .then(
-          (received) => {
-            if (isLate) logLate(log, requestId, received);
-            else resolve(received);
-          },
-          (error: unknown) => {
-            if (isLate) log.error({ request_id: requestId, error: nameOf(error) }, 'a late webhook failed');
-            else reject(error);
-          },
-        );
+      const onReceived = (received: Received): void => {
+        cancelTimer();
+        onSettled();
+        if (isLate) logLate(log, requestId, received);
+        else resolve(received);
+      };
+      const onFailed = (error: unknown): void => {
+        cancelTimer();
+        onSettled();
+        if (isLate) log.error({ request_id: requestId, error: nameOf(error) }, 'a late webhook failed');
+        else reject(error);
+      };
+      Promise.try(receive, body).then(onReceived, onFailed);
       // After the call: what `receive` does at once is the CPU's time, not the outbox's.
-      cancelTimer = clock.setTimer(limits.receiveTimeoutMs, () => {
+      const cancelTimer = clock.setTimer(limits.receiveTimeoutMs, () => {
         isLate = true;
         reject(problem('outbox_timeout', { retryAfterSeconds: 30 }));
       });

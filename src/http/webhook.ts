@@ -1,23 +1,25 @@
+import type { Request } from 'express';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Answer } from './answer.ts';
-import type { Authenticator } from './authenticate.ts';
+import type { Authentication, Authenticator } from './authenticate.ts';
 import { checkBodyHeaders, declaredBytes, expectsContinue, readBody, tooBusy } from './body.ts';
 import { clientAddress, isFromUnknownProxy } from './client-address.ts';
 import type { Exchange } from './exchange.ts';
 import type { FailureLimiter } from './failure-limit.ts';
 import { feedOf } from './feed.ts';
+import { headerValues } from './header-values.ts';
 import type { InFlightBytes } from './in-flight.ts';
 import type { EdgeLimits } from './limits.ts';
 import { problem, quarantined } from './problem.ts';
 import type { ProblemCode } from './problem-codes.ts';
 import { createLimitedReceive } from './receive-limit.ts';
-import type { AcceptedEvent, Receive, Received, ReceivedBody } from './receiver.ts';
+import type { AcceptedEvent, Receive, Received } from './receiver.ts';
 
 export interface WebhookOptions {
   readonly authenticator: Authenticator;
   readonly failures: FailureLimiter;
-  readonly isAllowed: (address: string) => boolean;
+  readonly isAllowed: (request: Request) => boolean;
   readonly receive: Receive;
   readonly inFlight: InFlightBytes;
   readonly limits: EdgeLimits;
@@ -43,43 +45,56 @@ export function createWebhook(options: WebhookOptions): (exchange: Exchange, kin
   const warnOfUnknownProxy = unknownProxyWarning(options.log);
   return async (exchange, kind) => {
     const { request, response, record } = exchange;
-    await admit(exchange, options);
+    const authentication = authenticate(exchange, options);
+    if (authentication !== 'current' && authentication !== 'previous') await refuse(exchange, authentication, options);
     if (isFromUnknownProxy(request)) warnOfUnknownProxy();
     const decoder = checkBodyHeaders(request, limits);
     if (options.isClosing()) throw problem('stopping', { retryAfterSeconds: 5 });
     const reservation = inFlight.reserve(declaredBytes(request));
     if (reservation === null) throw tooBusy();
-    let body: ReceivedBody;
+    let bytes: Uint8Array;
     try {
       if (expectsContinue(request)) response.writeContinue();
-      const bytes = await readBody(request, { decoder, limits, clock, reservation });
-      record.bodyBytes = bytes.length;
-      const feedHeaders = request.headersDistinct['x-apono-feed'];
-      const feed = feedOf(feedHeaders);
-      record.feedIgnored = feed === null && (feedHeaders?.some((value) => value !== '') ?? false);
-      body = { bytes, feed, kind };
+      bytes = await readBody(request, { decoder, limits, clock, reservation });
     } catch (error) {
       reservation.release();
       throw error;
     }
+    record.bodyBytes = bytes.length;
+    const body = { bytes, feed: readFeed(exchange), kind };
     return answerOf(await receive(body, { requestId: record.requestId, onSettled: reservation.release }), exchange);
   };
 }
 
-async function admit({ request, response, record }: Exchange, options: WebhookOptions): Promise<void> {
-  const address = clientAddress(request);
-  if (!options.isAllowed(address)) {
-    record.clientAddress = address;
+function readFeed({ request, record }: Exchange): string | null {
+  if (request.headers['x-apono-feed'] === undefined) return null;
+  const values = headerValues(request, 'x-apono-feed');
+  const feed = feedOf(values);
+  record.feedIgnored = feed === null && values.some((value) => value !== '');
+  return feed;
+}
+
+/** Looks at the address first, and throws where that may not send. */
+function authenticate({ request, record }: Exchange, { isAllowed, authenticator }: WebhookOptions): Authentication {
+  if (!isAllowed(request)) {
+    record.clientAddress = clientAddress(request);
     throw problem('address_not_allowed');
   }
-  const authentication = options.authenticator.authenticate(request.headersDistinct);
-  record.authentication = authentication;
-  if (authentication === 'current' || authentication === 'previous') return;
-  record.clientAddress = address;
-  await options.failures.count(request, response);
-  throw problem(authenticationProblems[authentication], {
-    headers: { 'WWW-Authenticate': 'Bearer' },
+  record.authentication = authenticator.authenticate({
+    authorization: headerValues(request, 'authorization'),
+    'x-webhook-secret': headerValues(request, 'x-webhook-secret'),
   });
+  return record.authentication;
+}
+
+async function refuse(
+  { request, response, record }: Exchange,
+  authentication: keyof typeof authenticationProblems,
+  { failures }: WebhookOptions,
+): Promise<never> {
+  record.clientAddress = clientAddress(request);
+  await failures.count(request, response);
+  throw problem(authenticationProblems[authentication], { headers: { 'WWW-Authenticate': 'Bearer' } });
 }
 
 /** Once is enough: it is a matter of configuration. Asked only of authentic requests, so that nobody else can raise it. */
@@ -122,7 +137,7 @@ function accepted(events: readonly AcceptedEvent[], batch: boolean): Answer {
   if (first === undefined) throw new TypeError('the receiver accepted a body without an event');
   const duplicate = events.every((event) => event.duplicate);
   const storedSince = events.reduce((latest, event) => Math.max(latest, event.firstStoredAt), first.firstStoredAt);
-  const fields = {
+  const fields = JSON.stringify({
     status: 'accepted',
     event_id: first.eventId,
     kind: first.kind,
@@ -130,8 +145,8 @@ function accepted(events: readonly AcceptedEvent[], batch: boolean): Answer {
     duplicate,
     ...(duplicate && { message: `already stored since ${new Date(storedSince).toISOString()}` }),
     ...(batch && { events: events.map(eventFields) }),
-  };
-  return { status: 200, contentType: 'application/json', body: { ...fields, data: fields } };
+  });
+  return { status: 200, contentType: 'application/json', body: `${fields.slice(0, -1)},"data":${fields}}` };
 }
 
 function eventFields({ eventId, kind, rows, duplicate }: AcceptedEvent): Record<string, unknown> {

@@ -6,6 +6,7 @@ import { createAuthenticator } from '../authenticate.ts';
 import { clientAddress } from '../client-address.ts';
 import type { Exchange } from '../exchange.ts';
 import { createFailureLimiter } from '../failure-limit.ts';
+import { headerValues } from '../header-values.ts';
 import type { EdgeLimits } from '../limits.ts';
 import { problem } from '../problem.ts';
 import type { ProblemCode } from '../problem-codes.ts';
@@ -52,8 +53,7 @@ function createTokenCheck(token: string, { limits, clock, log }: AdmitOptions): 
   const failures = createFailureLimiter({ limits, clock, log });
   return async ({ request, response, record }) => {
     // Not the header of the webhook, which a proxy in front may add by itself.
-    const { authorization = [] } = request.headersDistinct;
-    const authentication = authenticator.authenticate({ authorization });
+    const authentication = authenticator.authenticate({ authorization: headerValues(request, 'authorization') });
     record.authentication = authentication;
     if (authentication === 'current' || authentication === 'previous') return;
     record.clientAddress = clientAddress(request);

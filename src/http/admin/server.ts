@@ -4,7 +4,7 @@ import type { Config } from '../../config/config.ts';
 import type { OutboxOperator } from '../../outbox/operator.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { RequestRecord } from '../exchange.ts';
-import { configure, createExchanges, type Handler, securityHeaders } from '../exchanges.ts';
+import { configure, createExchanges, type Handler } from '../exchanges.ts';
 import { createInFlightBytes } from '../in-flight.ts';
 import { type EdgeLimits, edgeLimits } from '../limits.ts';
 import { createListener, type Listener } from '../listener.ts';
@@ -50,7 +50,7 @@ function createApp(options: AdminOptions, limits: EdgeLimits): Express {
   const app = express();
   // Nothing stands in front of this port, so no X-Forwarded-For is believed.
   configure(app, false);
-  app.use(exchanges.begin, securityHeaders());
+  app.use(exchanges.begin);
   app.use(exchanges.guard(createAdmission({ token: admin.token, limits, clock, log })));
   const outbox = (path: string, methods: readonly string[], handler: Handler): void =>
     void app.all(`/admin/v1/outbox${path}`, exchanges.handle('admin', methods, handler));
@@ -70,6 +70,6 @@ function createApp(options: AdminOptions, limits: EdgeLimits): Express {
 function metrics(expose: NonNullable<AdminOptions['expose']>): Handler {
   return async () => {
     const { contentType, body } = await expose();
-    return { status: 200, contentType, body: Buffer.from(body) };
+    return { status: 200, contentType, body: body };
   };
 }
