@@ -19,7 +19,7 @@ const constantHeaders: readonly string[] = [...securityHeaders, 'Cache-Control',
  * when the rest was drained: ending it would close the connection under a sender who asked for `Connection: close`.
  */
 export function sendAnswer(exchange: Exchange, answer: Answer, limits: EdgeLimits, clock: Clock): void {
-  const { request, response } = exchange;
+  const { request, response, record } = exchange;
   if (response.headersSent || response.destroyed) return;
   const text = typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body);
   const bytes = Buffer.byteLength(text);
@@ -27,7 +27,8 @@ export function sendAnswer(exchange: Exchange, answer: Answer, limits: EdgeLimit
   // encoded.
   const encoding = bytes === text.length ? 'latin1' : 'utf8';
   const head = headOf(exchange, answer, bytes);
-  if (!bodyIsOutstanding(request)) {
+  // A body is read before its end is told of, and a quick answer can come between the two.
+  if (record.bodyBytes !== null || !bodyIsOutstanding(request)) {
     // A body that came whole but was not read to its end would keep the next request of the connection from starting.
     if (!request.readableEnded) request.resume();
     response.writeHead(answer.status, head).end(text, encoding);

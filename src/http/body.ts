@@ -47,10 +47,10 @@ export async function readBody(request: IncomingMessage, options: ReadOptions): 
 
 /** The body where all of it is there, as nearly always: without timer, listeners and copies. Null: read the pieces. */
 function takeWhole(request: IncomingMessage, { decoder, limits, reservation }: ReadOptions): Uint8Array | null {
-  const { readableLength: bytes } = request;
-  const isWhole = decoder === null && request.complete && !request.destroyed;
+  const bytes = request.readableLength;
+  const isWhole = decoder === null && bytes > 0 && bytes === declaredBytes(request) && !request.destroyed;
   if (!isWhole || bytes > limits.maxBodyBytes || !reservation.grow(bytes)) return null;
-  return (request.read() as Buffer | null) ?? new Uint8Array();
+  return request.read() as Buffer;
 }
 
 function readPieces(request: IncomingMessage, options: ReadOptions): Promise<Uint8Array> {
