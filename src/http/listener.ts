@@ -1,8 +1,10 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
+import type { Express } from 'express';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { createClientErrorHandler, type OpenExchange } from './client-error.ts';
+import { classesOf } from './express-classes.ts';
 import type { EdgeLimits } from './limits.ts';
 
 export interface ListenerOptions {
@@ -15,7 +17,7 @@ export interface ListenerOptions {
   readonly clock: Clock;
   readonly log: Logger;
   /** `isStopping`: the stop has begun. `isClosing`: its grace is over, nothing new is taken. Called once. */
-  readonly createApp: (isStopping: () => boolean, isClosing: () => boolean) => http.RequestListener;
+  readonly createApp: (isStopping: () => boolean, isClosing: () => boolean) => Express;
 }
 
 export interface Listener {
@@ -45,7 +47,7 @@ export function createListener(options: ListenerOptions): Listener {
     () => stopped !== null,
     () => isClosing,
   );
-  const server = http.createServer(httpOptions(limits));
+  const server = http.createServer({ ...httpOptions(limits), ...classesOf(app) });
   const connections = trackConnections(server);
   applyLimits(server, limits);
   server.on('clientError', (error, socket) => onClientError(error, socket as Socket));

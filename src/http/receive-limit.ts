@@ -3,6 +3,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { EdgeLimits } from './limits.ts';
 import { problem } from './problem.ts';
 import type { Receive, Received, ReceivedBody } from './receiver.ts';
+import { createTimeLimit } from './time-limit.ts';
 
 interface LimitedReceiveOptions {
   readonly receive: Receive;
@@ -25,27 +26,32 @@ export type LimitedReceive = (body: ReceivedBody, call: Call) => Promise<Receive
  * became of the body is not known at that time, so its end is logged when it comes.
  */
 export function createLimitedReceive({ receive, limits, clock, log }: LimitedReceiveOptions): LimitedReceive {
+  const limit = createTimeLimit(limits.receiveTimeoutMs, clock);
   return (body, { requestId, onSettled }) =>
     new Promise((resolve, reject) => {
       let isLate = false;
-      const onReceived = (received: Received): void => {
-        cancelTimer();
-        onSettled();
-        if (isLate) logLate(log, requestId, received);
-        else resolve(received);
-      };
-      const onFailed = (error: unknown): void => {
-        cancelTimer();
-        onSettled();
-        if (isLate) log.error({ request_id: requestId, error: nameOf(error) }, 'a late webhook failed');
-        else reject(error);
-      };
-      Promise.try(receive, body).then(onReceived, onFailed);
-      // After the call: what `receive` does at once is the CPU's time, not the outbox's.
-      const cancelTimer = clock.setTimer(limits.receiveTimeoutMs, () => {
+      const onLate = (): void => {
         isLate = true;
         reject(problem('outbox_timeout', { retryAfterSeconds: 30 }));
-      });
+      };
+      const settle = (): void => {
+        limit.end(onLate);
+        onSettled();
+      };
+      Promise.try(receive, body).then(
+        (received) => {
+          settle();
+          if (isLate) logLate(log, requestId, received);
+          else resolve(received);
+        },
+        (error: unknown) => {
+          settle();
+          if (isLate) log.error({ request_id: requestId, error: nameOf(error) }, 'a late webhook failed');
+          else reject(error);
+        },
+      );
+      // After the call: what `receive` does at once is the CPU's time, not the outbox's.
+      limit.start(onLate);
     });
 }
 
