@@ -2,6 +2,7 @@ import { systemClock } from '../clock.ts';
 import { loadConfig } from '../config/load.ts';
 import { describeConfig } from '../config/redact.ts';
 import { type Service, startService } from '../service.ts';
+import { batchLines, type LineBatch } from '../telemetry/batch-lines.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { reportProblems } from './configuration.ts';
 import { type CommandContext, exitCodes } from './context.ts';
@@ -11,12 +12,22 @@ const SAME_SIGNAL_MS = 1_000;
 
 /** Receives and delivers until a signal, or until it cannot go on. */
 export async function serve(context: CommandContext): Promise<number> {
+  const lines = batchLines(context.stderr);
+  context.onExit?.(lines.flush);
+  try {
+    return await run(context, lines);
+  } finally {
+    lines.flush();
+  }
+}
+
+async function run(context: CommandContext, lines: LineBatch): Promise<number> {
   const { config, problems, settings, warnings } = loadConfig(context.env);
   if (config === null) {
     reportProblems(context.stderr, problems);
     return exitCodes.usage;
   }
-  const log = createLogger(config.logLevel, context.stderr);
+  const log = createLogger(config.logLevel, lines);
   for (const { name, message } of warnings) log.warn({ variable: name, warning: message }, 'configuration');
   const ending = Promise.withResolvers<number>();
   // Before the port is open: who sees it ready may stop it at once.

@@ -13,10 +13,24 @@ export function createLogger(level: Config['logLevel'], destination: Destination
     {
       level,
       base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
+      timestamp: createTimestamp(),
       formatters: { level: (label) => ({ level: label }) },
       messageKey: 'message',
     },
     destination,
   );
+}
+
+/** As pino's `isoTime`; but a date is made once a second instead of once a line, which is a sixth of what a line costs. */
+function createTimestamp(): () => string {
+  let second = Number.NaN;
+  let text = '';
+  return () => {
+    const now = Date.now();
+    if (Math.floor(now / 1000) !== second) {
+      second = Math.floor(now / 1000);
+      text = new Date(now).toISOString().slice(0, -'000Z'.length);
+    }
+    return `,"time":"${text}${String(now - second * 1000).padStart(3, '0')}Z"`;
+  };
 }
