@@ -19,7 +19,6 @@ interface ImageConfig {
   readonly Volumes: Readonly<Record<string, object>>;
   readonly ExposedPorts: Readonly<Record<string, object>>;
   readonly Labels: Readonly<Record<string, string>>;
-  readonly Env: readonly string[];
   readonly Healthcheck: { readonly Test: readonly string[] };
   readonly Env: readonly string[];
   readonly StopSignal: string;
