@@ -33,7 +33,8 @@ describe('SQLite outbox and its worker', TIME_LIMIT, () => {
     const stored = new Set(['before']);
     let killed: Promise<void> | null = null;
     const outcomes: PutOutcome['outcome'][] = [];
-    const puts = Array.from({ length: 300 }, async (_, n) => {
+    // More than one commit takes, so that some wait while others are answered.
+    const puts = Array.from({ length: 1_000 }, async (_, n) => {
       const { outcome } = await outbox.put([event(`e${n}`, { body: `"${'x'.repeat(50_000)}"` })]);
       if (outcome === 'stored') stored.add(`e${n}`);
       outcomes.push(outcome);
@@ -41,7 +42,7 @@ describe('SQLite outbox and its worker', TIME_LIMIT, () => {
     });
     await Promise.all(puts);
     await killed;
-    assert.equal(outcomes.length, 300);
+    assert.equal(outcomes.length, 1_000);
     assert(outcomes.includes('unavailable'), 'some must have been waiting');
     await waitForWorker();
     const known = new Set(ids(await claimAll(outbox)));
@@ -136,6 +137,84 @@ describe('SQLite outbox and its worker', TIME_LIMIT, () => {
     assert.equal((await first).outcome, 'stored');
     assert.equal((await outbox.put([quarantined('q2', { body: mebibytes(1) })])).outcome, 'stored');
     assert.equal((await outbox.stats()).quarantined.count, 2);
+  });
+});
+
+describe('SQLite outbox and the calls of one turn', TIME_LIMIT, () => {
+  it('commits their puts together, and answers each of all calls by itself', async () => {
+    const commits: Commit[] = [];
+    const fixture = await openSqliteFixture({ onCommit: (commit) => commits.push(commit) });
+    try {
+      const { outbox } = fixture;
+      const [first, again, none, stats, shown, purged] = await Promise.all([
+        outbox.put([event('a')]),
+        outbox.put([event('a'), event('b')]),
+        outbox.put([]),
+        outbox.stats(),
+        outbox.show('b'),
+        outbox.purge(['nobody']),
+      ]);
+      assert(first.outcome === 'stored' && again.outcome === 'stored' && none.outcome === 'stored');
+      assert.deepEqual(
+        [first, again, none].map(({ entries }) => entries.map(({ id, duplicate }) => [id, duplicate])),
+        [
+          [['a', false]],
+          [
+            ['a', true],
+            ['b', false],
+          ],
+          [],
+        ],
+      );
+      assert.deepEqual([stats.waiting['request']?.count, shown?.id, purged], [2, 'b', [false]]);
+      assert.deepEqual(
+        commits.map(({ puts, events }) => [puts, events]),
+        [[3, 3]],
+      );
+    } finally {
+      await fixture.cleanup();
+    }
+  });
+
+  it('refuses the one that cannot be posted, and does the others', async () => {
+    const fixture = await openSqliteFixture();
+    try {
+      const { outbox } = fixture;
+      const feed = (() => 'a function') as unknown as string;
+      const [first, refused, last] = await Promise.allSettled([
+        outbox.put([event('first')]),
+        outbox.put([event('refused', { meta: { receivedAt: 0, bodyForm: 'json', feed } })]),
+        outbox.put([event('last')]),
+      ]);
+      assert.equal(refused.status, 'rejected');
+      assert(first.status === 'fulfilled' && first.value.outcome === 'stored');
+      assert(last.status === 'fulfilled' && last.value.outcome === 'stored');
+      assert.deepEqual(ids(await claimAll(outbox)), ['first', 'last']);
+    } finally {
+      await fixture.cleanup();
+    }
+  });
+
+  it('answers what was asked in the turn in which the worker died or the outbox was closed', async () => {
+    const fixture = await openSqliteFixture();
+    try {
+      const { outbox } = fixture;
+      const killed = outbox.killWorkerForTests();
+      const [put, stats] = await Promise.allSettled([outbox.put([event('a')]), outbox.show('a')]);
+      await killed;
+      assert(put.status === 'fulfilled' && put.value.outcome === 'unavailable');
+      assert(stats.status === 'rejected' && isUnavailable(stats.reason));
+      await until('the worker is back', async () => (await outbox.stats()).writable);
+      const stored = outbox.put([event('a')]);
+      const closed = outbox.close();
+      assert.equal((await outbox.put([event('b')])).outcome, 'unavailable');
+      assert.equal((await stored).outcome, 'stored');
+      await closed;
+      await fixture.reopen();
+      assert.deepEqual(ids(await claimAll(fixture.outbox)), ['a']);
+    } finally {
+      await fixture.cleanup();
+    }
   });
 });
 

@@ -4,7 +4,7 @@ import type { Logger } from '../../telemetry/logger.ts';
 import type { Commit } from '../commit.ts';
 import { OutboxUnavailableError } from '../port.ts';
 import { OutboxStartError } from '../start-error.ts';
-import type { Operation, Operations, Reply, WorkerSettings } from './protocol.ts';
+import type { Answer, Operation, Operations, Reply, Request, RequestOf, WorkerSettings } from './protocol.ts';
 
 export interface LinkOptions {
   readonly dataDir: string;
@@ -19,6 +19,11 @@ export interface LinkOptions {
 interface Pending {
   resolve(value: unknown): void;
   reject(error: Error): void;
+}
+
+interface Outgoing {
+  readonly request: Request;
+  readonly transfer: readonly TransferListItem[];
 }
 
 type State =
@@ -48,10 +53,17 @@ const MAX_RESTARTS = 1;
  */
 const resourceLimits = { maxYoungGenerationSizeMb: 8 };
 
-/** The main thread's end of the worker: requests and their answers by id, and what happens when the worker dies. */
+/**
+ * The main thread's end of the worker: requests and their answers by id, and what happens when the worker dies.
+ *
+ * The requests of one turn of the event loop travel in one message: a message costs more than what most of them do, and
+ * puts that arrive together share a commit.
+ */
 export class WorkerLink {
   readonly #options: LinkOptions;
   readonly #pending = new Map<number, Pending>();
+  /** Not posted yet. They are pending already. */
+  #outgoing: Outgoing[] = [];
   #state: State = 'opening';
   #worker: Worker | null = null;
   #starting: Promise<string | null> | null = null;
@@ -127,9 +139,41 @@ export class WorkerLink {
       const id = this.#nextId++;
       // The worker answers each request by its operation's result: protocol.ts is what both sides are held to.
       const settle = (value: unknown) => resolve(value as Operations[Name]['result']);
-      this.#worker?.postMessage({ id, op, args }, transfer);
       this.#pending.set(id, { resolve: settle, reject });
+      // A microtask would run after each request of the edge, with nothing to share a message with.
+      if (this.#outgoing.length === 0) setImmediate(() => this.#post());
+      this.#outgoing.push({ request: { id, op, args } as RequestOf<Name>, transfer });
     });
+  }
+
+  #post(): void {
+    const outgoing = this.#outgoing;
+    this.#outgoing = [];
+    if (outgoing.length === 0) return;
+    try {
+      this.#postTogether(outgoing);
+    } catch {
+      // One of them holds what cannot be posted: it is refused, and the others go.
+      for (const each of outgoing) this.#postAlone(each);
+    }
+  }
+
+  #postTogether(outgoing: readonly Outgoing[]): void {
+    const message = outgoing.map(({ request }) => request);
+    this.#worker?.postMessage(
+      message,
+      outgoing.flatMap(({ transfer }) => transfer),
+    );
+  }
+
+  #postAlone(outgoing: Outgoing): void {
+    try {
+      this.#postTogether([outgoing]);
+    } catch (error) {
+      const { id } = outgoing.request;
+      this.#pending.get(id)?.reject(error instanceof Error ? error : new Error(String(error)));
+      this.#pending.delete(id);
+    }
   }
 
   #start(): Promise<string | null> {
@@ -144,16 +188,15 @@ export class WorkerLink {
     this.#starting = new Promise((resolve, reject) => {
       let opened = false;
       let cause: Error | null = null;
-      worker.on('message', (message: Reply) => {
-        if (message.type === 'opened') {
+      worker.on('message', (reply: Reply) => {
+        if (reply.type === 'opened') {
           opened = true;
-          resolve(message.damagedFile);
-        } else if (message.type === 'open_failed') {
-          cause = new OutboxStartError(message.code, message.message);
-        } else if (message.type === 'commit') {
-          this.#options.onCommit?.(message.commit);
+          resolve(reply.damagedFile);
+        } else if (reply.type === 'open_failed') {
+          cause = new OutboxStartError(reply.code, reply.message);
         } else {
-          this.#answer(message);
+          if (reply.commit !== null) this.#options.onCommit?.(reply.commit);
+          for (const answer of reply.answers) this.#answer(answer);
         }
       });
       worker.on('error', (error) => {
@@ -168,12 +211,12 @@ export class WorkerLink {
     return this.#starting;
   }
 
-  #answer(message: Exclude<Reply, { type: 'opened' | 'open_failed' | 'commit' }>): void {
-    const pending = this.#pending.get(message.id);
-    this.#pending.delete(message.id);
-    if (message.type === 'answer') pending?.resolve(message.value);
-    else if (message.type === 'unavailable') pending?.reject(new OutboxUnavailableError(message.reason));
-    else pending?.reject(new RangeError(message.message));
+  #answer(answer: Answer): void {
+    const pending = this.#pending.get(answer.id);
+    this.#pending.delete(answer.id);
+    if (answer.type === 'done') pending?.resolve(answer.value);
+    else if (answer.type === 'unavailable') pending?.reject(new OutboxUnavailableError(answer.reason));
+    else pending?.reject(new RangeError(answer.message));
   }
 
   #onDeath(error: Error): void {
@@ -183,6 +226,7 @@ export class WorkerLink {
     const reason = WHY_UNAVAILABLE[this.#state];
     const pending = [...this.#pending.values()];
     this.#pending.clear();
+    this.#outgoing = []; // the next worker must not do what was answered as not done
     for (const { reject } of pending) reject(new OutboxUnavailableError(reason, { cause: error }));
     if (!wasRunning) return;
     const { log } = this.#options;

@@ -59,16 +59,21 @@ export type Request = {
   [Name in Operation]: { readonly id: number; readonly op: Name; readonly args: Operations[Name]['args'] };
 }[Operation];
 
+/** What the main thread posts: all that was asked in one turn of its event loop, in order. */
+export type Requests = readonly Request[];
+
 export type RequestOf<Name extends Operation> = Extract<Request, { op: Name }>;
+
+export type Answer =
+  | { readonly type: 'done'; readonly id: number; readonly value: Operations[Operation]['result'] }
+  /** The store could not do it now. */
+  | { readonly type: 'unavailable'; readonly id: number; readonly reason: string }
+  /** The caller's fault: a RangeError there. */
+  | { readonly type: 'defect'; readonly id: number; readonly message: string };
 
 export type Reply =
   | { readonly type: 'opened'; readonly damagedFile: string | null }
   /** The worker ends after this. */
   | { readonly type: 'open_failed'; readonly code: OutboxStartCode; readonly message: string }
-  | { readonly type: 'answer'; readonly id: number; readonly value: Operations[Operation]['result'] }
-  /** Answers nobody: what a group of puts took. */
-  | { readonly type: 'commit'; readonly commit: Commit }
-  /** The store could not do it now. */
-  | { readonly type: 'unavailable'; readonly id: number; readonly reason: string }
-  /** The caller's fault: a RangeError there. */
-  | { readonly type: 'defect'; readonly id: number; readonly message: string };
+  /** All that was done at once. `commit`: what a group of puts took; null: there was none. */
+  | { readonly type: 'answers'; readonly answers: readonly Answer[]; readonly commit: Commit | null };

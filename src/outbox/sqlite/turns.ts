@@ -1,6 +1,6 @@
-import { describeCommit } from '../commit.ts';
+import { type Commit, describeCommit } from '../commit.ts';
 import { describe } from './errors.ts';
-import type { Operation, Operations, Reply, Request, RequestOf } from './protocol.ts';
+import type { Answer, Operation, Operations, Reply, RequestOf, Requests } from './protocol.ts';
 import type { Store } from './store.ts';
 
 /** Bodies in one commit, so that the write-ahead log stays bounded; a single put may be larger. */
@@ -21,23 +21,25 @@ interface Pruning {
  */
 export class Turns {
   readonly #store: Store;
-  readonly #reply: (message: Reply) => void;
+  readonly #reply: (reply: Reply) => void;
   readonly #puts: RequestOf<'put'>[] = [];
   readonly #settles: RequestOf<'settle'>[] = [];
   readonly #others: Other[] = [];
   #pruning: Pruning | null = null;
   #closing: RequestOf<'close'> | null = null;
 
-  constructor(store: Store, reply: (message: Reply) => void) {
+  constructor(store: Store, reply: (reply: Reply) => void) {
     this.#store = store;
     this.#reply = reply;
   }
 
-  accept(request: Request): void {
-    if (request.op === 'put') this.#puts.push(request);
-    else if (request.op === 'settle') this.#settles.push(request);
-    else if (request.op === 'close') this.#closing = request;
-    else this.#others.push(request);
+  accept(requests: Requests): void {
+    for (const request of requests) {
+      if (request.op === 'put') this.#puts.push(request);
+      else if (request.op === 'settle') this.#settles.push(request);
+      else if (request.op === 'close') this.#closing = request;
+      else this.#others.push(request);
+    }
   }
 
   get isIdle(): boolean {
@@ -55,18 +57,13 @@ export class Turns {
   closeIfAsked(): boolean {
     if (this.#closing === null) return false;
     this.#store.close();
-    this.#answer(this.#closing.id, null);
+    this.#answer([done(this.#closing.id, null)]);
     return true;
   }
 
-  #answer(id: number, value: Operations[Operation]['result']): void {
-    this.#reply({ type: 'answer', id, value });
-  }
-
-  /** An Error is the fault of that call alone. */
-  #answerOrDefect(id: number, result: Operations[Operation]['result'] | Error): void {
-    if (result instanceof Error) this.#reply({ type: 'defect', id, message: result.message });
-    else this.#answer(id, result);
+  /** All that one step answers goes in one message, as soon as it is done: a put does not wait for the settlements. */
+  #answer(answers: readonly Answer[], commit: Commit | null = null): void {
+    this.#reply({ type: 'answers', answers, commit });
   }
 
   #takePuts(): RequestOf<'put'>[] {
@@ -85,31 +82,32 @@ export class Turns {
     const begunAt = performance.now();
     const results = this.#store.put(calls);
     const durationMs = performance.now() - begunAt;
-    this.#reply({ type: 'commit', commit: describeCommit(calls, results, durationMs) });
-    for (const [index, { id }] of group.entries()) {
-      this.#answerOrDefect(id, results[index] ?? new Error('The group lost a put'));
-    }
+    const answers = group.map(({ id }, index) => doneOrDefect(id, results[index] ?? new Error('The group lost a put')));
+    this.#answer(answers, describeCommit(calls, results, durationMs));
   }
 
   #runSettles(): void {
     const group = this.#settles.splice(0);
     if (group.length === 0) return;
     const results = this.#store.settle(group.map((request) => request.args));
-    for (const [index, { id }] of group.entries()) {
-      if ('unavailable' in results) this.#reply({ type: 'unavailable', id, reason: results.unavailable });
-      else this.#answerOrDefect(id, results[index] ?? new Error('The group lost a settlement'));
-    }
+    this.#answer(
+      group.map(({ id }, index) =>
+        'unavailable' in results
+          ? { type: 'unavailable', id, reason: results.unavailable }
+          : doneOrDefect(id, results[index] ?? new Error('The group lost a settlement')),
+      ),
+    );
   }
 
   #runOther(): void {
     const request = this.#others.shift();
     if (request === undefined) return;
     try {
-      if (request.op !== 'prune') this.#answer(request.id, this.#do(request));
+      if (request.op !== 'prune') this.#answer([done(request.id, this.#do(request))]);
       else if (this.#pruning !== null) this.#others.push(request);
       else this.#pruning = { id: request.id, deliveredBefore: request.args.deliveredBefore, forgotten: 0 };
     } catch (error) {
-      this.#reply({ type: 'unavailable', id: request.id, reason: describe(error) });
+      this.#answer([{ type: 'unavailable', id: request.id, reason: describe(error) }]);
     }
   }
 
@@ -136,11 +134,20 @@ export class Turns {
   /** One chunk a turn, so that a put does not wait for the whole. */
   #runPruning(): void {
     if (this.#pruning === null) return;
-    const { forgotten, done } = this.#store.pruneChunk(this.#pruning.deliveredBefore);
+    const { forgotten, done: isOver } = this.#store.pruneChunk(this.#pruning.deliveredBefore);
     this.#pruning.forgotten += forgotten;
     // A shutdown does not wait for the rest, which the next prune forgets.
-    if (!done && this.#closing === null) return;
-    this.#answer(this.#pruning.id, this.#pruning.forgotten);
+    if (!isOver && this.#closing === null) return;
+    this.#answer([done(this.#pruning.id, this.#pruning.forgotten)]);
     this.#pruning = null;
   }
+}
+
+function done(id: number, value: Operations[Operation]['result']): Answer {
+  return { type: 'done', id, value };
+}
+
+/** An Error is the fault of that call alone. */
+function doneOrDefect(id: number, result: Operations[Operation]['result'] | Error): Answer {
+  return result instanceof Error ? { type: 'defect', id, message: result.message } : done(id, result);
 }

@@ -1,24 +1,24 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { openDatabase } from './database.ts';
 import { toStartError } from './errors.ts';
-import type { Reply, Request, WorkerSettings } from './protocol.ts';
+import type { Reply, Requests, WorkerSettings } from './protocol.ts';
 import { createStore, type Store } from './store.ts';
 import { Turns } from './turns.ts';
 
 /** The thread that owns the database, so that a slow sync holds up nobody's event loop. */
 
 function serve(port: MessagePort, store: Store): void {
-  const turns = new Turns(store, (message) => port.postMessage(message));
+  const turns = new Turns(store, (reply) => port.postMessage(reply));
 
   // Whatever arrived during a commit belongs to the next turn: that is what makes groups of puts.
   function drainPort(): void {
     for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
-      turns.accept(next.message as Request);
+      turns.accept(next.message as Requests);
     }
   }
 
-  port.on('message', (request: Request) => {
-    turns.accept(request);
+  port.on('message', (requests: Requests) => {
+    turns.accept(requests);
     for (drainPort(); !turns.isIdle; drainPort()) turns.take();
     if (turns.closeIfAsked()) port.close();
   });
