@@ -22,6 +22,20 @@ export function rangesProblem(ranges: readonly RowRange[], rowCount: number): st
   return null;
 }
 
+/** As text, for engines to store. A list in its shortest form has one text only. */
+export function formatRanges(ranges: readonly RowRange[]): string {
+  const [first] = ranges;
+  return first !== undefined && ranges.length === 1 ? `[[${first[0]},${first[1]}]]` : JSON.stringify(ranges);
+}
+
+export function parseRanges(text: string): readonly RowRange[] {
+  return JSON.parse(text) as readonly RowRange[];
+}
+
+export function areSameRanges(a: readonly RowRange[], b: readonly RowRange[]): boolean {
+  return a.length === b.length && a.every(([from, to], index) => from === b[index]?.[0] && to === b[index]?.[1]);
+}
+
 export function countRows(ranges: readonly RowRange[]): number {
   return ranges.reduce((sum, [from, to]) => sum + to - from, 0);
 }

@@ -10,8 +10,16 @@ import { OutboxStartError } from '../../src/outbox/start-error.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { delivered, event } from './samples.ts';
 
-// Unbuffered: what was said before a kill -9 has been said.
-const say = (...words: readonly unknown[]) => writeSync(1, `${words.join(' ')}\n`);
+/** Unbuffered: what was said before a kill -9 has been said. Waits for a reader that is slower than the outbox. */
+function say(...words: readonly unknown[]): void {
+  for (let rest = Buffer.from(`${words.join(' ')}\n`); rest.length > 0; ) {
+    try {
+      rest = rest.subarray(writeSync(1, rest));
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
+    }
+  }
+}
 
 /** Says each id after it was answered as stored, as the edge would answer 200. */
 async function putForEver(outbox: SqliteOutbox, prefix: string): Promise<never> {

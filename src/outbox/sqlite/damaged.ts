@@ -42,15 +42,16 @@ export function readFromBothEnds<Row>(db: DatabaseSync, sql: string): Row[] {
 }
 
 /**
- * Rows of a table by `seq`, from 1 to `upTo`: after a broken page it goes on with the next number, until one lies on a
+ * Rows of a table by `seq`, between two numbers inclusive: after a broken page it goes on with the next number, until one lies on a
  * sound page again. Gives null for each number that it tried in vain, so that the caller can pause.
  */
 export function* walkRows<Row extends { readonly seq: number }>(
   db: DatabaseSync,
   select: string,
+  from: number,
   upTo: number,
 ): Generator<Row | null> {
-  let next = 1;
+  let next = from;
   while (next <= upTo) {
     try {
       for (const row of eachRow<Row>(db.prepare(`${select} WHERE seq >= ? AND seq <= ? ORDER BY seq`), next, upTo)) {

@@ -147,6 +147,53 @@ const MIGRATIONS: readonly string[] = [
   -- The kind that the path of the webhook named, so that a replay reads the body as that; NULL: it named none.
   ALTER TABLE quarantine ADD COLUMN kind TEXT;
   `,
+  `
+  -- Event ids are hashes: each tree that has them in order costs every event a page of its own, written at the put and
+  -- once more at the settlement. One such tree is left, the identities, and a settlement does not touch it.
+  --
+  -- Which event an identity belongs to. Of one that was delivered it says nothing: that number may be another's now (it
+  -- was a time up to version 3), so that an event counts as found when it has both the number and the id.
+  DROP INDEX identities_delivered;
+  CREATE TABLE deliveries (
+    delivered_at INTEGER NOT NULL,
+    event_id TEXT NOT NULL,
+    PRIMARY KEY (delivered_at, event_id)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO deliveries SELECT delivered_at, event_id FROM identities WHERE delivered_at IS NOT NULL
+    ORDER BY delivered_at, event_id;
+  ALTER TABLE identities RENAME COLUMN delivered_at TO seq;
+  UPDATE identities SET seq = events.seq FROM events WHERE identities.event_id = events.event_id;
+
+  -- Counted by the worker now, once a transaction (tally.ts), and no longer by each statement.
+  DROP TRIGGER events_inserted;
+  DROP TRIGGER events_updated;
+  DROP TRIGGER events_deleted;
+  DROP TRIGGER quarantine_inserted;
+  DROP TRIGGER quarantine_deleted;
+
+  -- Without the index of its event_id, and without the reference to identities, which needed it. Bodies and dead letters
+  -- refer to the table by its name, and stay where they are.
+  CREATE TABLE events_of_version_4 (
+    seq INTEGER NOT NULL PRIMARY KEY,
+    event_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    received_at INTEGER NOT NULL,
+    body_form TEXT NOT NULL,
+    feed TEXT,
+    row_count INTEGER NOT NULL CHECK (row_count >= 1),
+    mapped_bytes INTEGER NOT NULL,
+    pending TEXT NOT NULL, -- ranges as JSON: [[from, to], ...]
+    pending_rows INTEGER NOT NULL,
+    dead_rows INTEGER NOT NULL,
+    body_bytes INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO events_of_version_4 SELECT seq, event_id, kind, received_at, body_form, feed, row_count, mapped_bytes, pending,
+    pending_rows, dead_rows, body_bytes FROM events ORDER BY seq;
+  DROP TABLE events;
+  ALTER TABLE events_of_version_4 RENAME TO events;
+  CREATE INDEX events_waiting ON events (kind, received_at) WHERE pending_rows > 0;
+  CREATE INDEX events_dead ON events (kind, received_at) WHERE dead_rows > 0;
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
@@ -155,6 +202,8 @@ export const SCHEMA_VERSION = MIGRATIONS.length;
 export function migrate(db: DatabaseSync, version: number, toVersion = SCHEMA_VERSION): void {
   for (const [index, sql] of MIGRATIONS.entries()) {
     if (index < version || index >= toVersion) continue;
+    // A table that is made anew would take along what refers to it (https://www.sqlite.org/lang_altertable.html, 7).
+    db.exec('PRAGMA foreign_keys = OFF');
     db.exec('BEGIN IMMEDIATE');
     try {
       db.exec(sql);
@@ -163,6 +212,8 @@ export function migrate(db: DatabaseSync, version: number, toVersion = SCHEMA_VE
     } catch (error) {
       if (db.isTransaction) db.exec('ROLLBACK');
       throw error;
+    } finally {
+      db.exec('PRAGMA foreign_keys = ON');
     }
   }
 }

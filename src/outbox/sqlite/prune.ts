@@ -19,16 +19,16 @@ export function createPrune(
   group: GroupCommit,
   health: Health,
 ): (deliveredBefore: number) => PruneChunk {
-  const forget = db.prepare(
-    `DELETE FROM identities WHERE event_id IN
-       (SELECT event_id FROM identities WHERE delivered_at < ? ORDER BY delivered_at LIMIT ${CHUNK})`,
-  );
+  const oldest = `SELECT delivered_at, event_id FROM deliveries WHERE delivered_at < ?
+    ORDER BY delivered_at, event_id LIMIT ${CHUNK}`;
+  const forget = db.prepare(`DELETE FROM identities WHERE event_id IN (SELECT event_id FROM (${oldest}))`);
+  const strike = db.prepare(`DELETE FROM deliveries WHERE (delivered_at, event_id) IN (${oldest})`);
 
   return (deliveredBefore) => {
-    const result = group.run([deliveredBefore], (before) => ({
-      keep: true,
-      value: Number(forget.run(before).changes),
-    }));
+    const result = group.run([deliveredBefore], () => (before) => {
+      forget.run(before);
+      return { value: Number(strike.run(before).changes) };
+    });
     if (!result.committed) {
       health.failed(describe(result.error));
       return { forgotten: 0, done: true };

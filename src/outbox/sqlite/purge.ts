@@ -1,4 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { getRow, IS_EVENT } from './sql.ts';
+import type { Counted, Tally } from './tally.ts';
 import type { CallResult } from './transaction.ts';
 
 export interface PurgeArgs {
@@ -10,20 +12,33 @@ export interface PurgeArgs {
 }
 
 /** The statements of one purge call. Ending the claims of its events is up to the caller, after the commit. */
-export function createPurge(db: DatabaseSync): (call: PurgeArgs) => CallResult<readonly boolean[]> {
+export function createPurge(db: DatabaseSync, tally: Tally): (call: PurgeArgs) => CallResult<readonly boolean[]> {
   // Body and dead letters go with it, by the foreign keys.
-  const removeEvent = db.prepare('DELETE FROM events WHERE event_id = ?');
+  const removeEvent = db.prepare(
+    `DELETE FROM events WHERE ${IS_EVENT} RETURNING kind, pending_rows, dead_rows, body_bytes`,
+  );
   // Counts as delivered from now on, so that it is forgotten after DEDUP_DAYS like any other.
-  const markDelivered = db.prepare('UPDATE identities SET delivered_at = ? WHERE event_id = ?');
+  const addDelivery = db.prepare('INSERT INTO deliveries (delivered_at, event_id) VALUES (?, ?)');
   const removeIdentity = db.prepare('DELETE FROM identities WHERE event_id = ?');
-  const removeQuarantined = db.prepare('DELETE FROM quarantine WHERE quarantine_id = ?');
+  const removeQuarantined = db.prepare(
+    'DELETE FROM quarantine WHERE quarantine_id = ? RETURNING length(body) AS bytes',
+  );
 
-  function purgeOne(id: string, { now, forget }: PurgeArgs): boolean {
-    if (removeEvent.run(id).changes === 0) return removeQuarantined.run(id).changes !== 0;
-    if (forget) removeIdentity.run(id);
-    else markDelivered.run(now, id);
+  function purgeQuarantined(id: string): boolean {
+    const removed = getRow<{ bytes: number }>(removeQuarantined, id);
+    if (removed === undefined) return false;
+    tally.removeQuarantined(removed.bytes);
     return true;
   }
 
-  return (call) => ({ keep: true, value: call.ids.map((id) => purgeOne(id, call)) });
+  function purgeOne(id: string, { now, forget }: PurgeArgs): boolean {
+    const event = getRow<Counted>(removeEvent, id);
+    if (event === undefined) return purgeQuarantined(id);
+    tally.removeEvent(event);
+    if (forget) removeIdentity.run(id);
+    else addDelivery.run(now, id);
+    return true;
+  }
+
+  return (call) => ({ value: call.ids.map((id) => purgeOne(id, call)) });
 }

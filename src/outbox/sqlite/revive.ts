@@ -1,17 +1,27 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { RowRange } from '../port.ts';
 import { countRows, mergeRanges } from '../ranges.ts';
-import { eachRow, getRow } from './sql.ts';
+import { eachRow, getRow, IS_EVENT } from './sql.ts';
+import type { Tally } from './tally.ts';
 import type { CallResult } from './transaction.ts';
 
 interface EventRow {
   readonly seq: number;
+  readonly kind: string;
   readonly pending: string;
+  readonly pending_rows: number;
+  readonly dead_rows: number;
+  readonly body_bytes: number;
 }
 
 /** The statements of one revive call. A claim of the event goes on with the rows that it had. */
-export function createRevive(db: DatabaseSync): (eventIds: readonly string[]) => CallResult<readonly number[]> {
-  const find = db.prepare('SELECT seq, pending FROM events WHERE event_id = ? AND dead_rows > 0');
+export function createRevive(
+  db: DatabaseSync,
+  tally: Tally,
+): (eventIds: readonly string[]) => CallResult<readonly number[]> {
+  const find = db.prepare(
+    `SELECT seq, kind, pending, pending_rows, dead_rows, body_bytes FROM events WHERE ${IS_EVENT} AND dead_rows > 0`,
+  );
   const findLetters = db.prepare('SELECT rows FROM dead_letters WHERE seq = ?');
   const removeLetters = db.prepare('DELETE FROM dead_letters WHERE seq = ?');
   const update = db.prepare('UPDATE events SET pending = ?, pending_rows = ?, dead_rows = 0 WHERE seq = ?');
@@ -26,8 +36,10 @@ export function createRevive(db: DatabaseSync): (eventIds: readonly string[]) =>
     const pendingRows = countRows(pending);
     removeLetters.run(event.seq);
     update.run(JSON.stringify(pending), pendingRows, event.seq);
+    tally.removeEvent(event);
+    tally.addEvent({ ...event, pending_rows: pendingRows, dead_rows: 0 });
     return pendingRows - countRows(before);
   }
 
-  return (eventIds) => ({ keep: true, value: eventIds.map(reviveOne) });
+  return (eventIds) => ({ value: eventIds.map(reviveOne) });
 }

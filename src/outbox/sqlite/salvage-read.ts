@@ -4,6 +4,7 @@ import type { DeadLetter, EventMeta, RowRange } from '../port.ts';
 import { countRows, mergeRanges, rangesProblem, subtractRanges } from '../ranges.ts';
 import type { SalvagedRecord } from '../salvaged.ts';
 import { readAll, readFromBothEnds, readOne, walkRows } from './damaged.ts';
+import { pragma } from './sql.ts';
 
 /** One thing found: a record, the trace of one that is lost, or nothing yet (null) where a page is broken. */
 export type Finding = SalvagedRecord | 'unreadable' | null;
@@ -50,8 +51,8 @@ function isRangeList(value: unknown): value is readonly RowRange[] {
 }
 
 /** The numbers of rows that a tree shows, up to its broken pages. */
-function seqsIn(db: DatabaseSync, table: string, orderedBy: string): number[] {
-  const sql = `SELECT seq FROM ${table} ORDER BY ${orderedBy}`;
+function seqsIn(db: DatabaseSync, from: string, orderedBy: string): number[] {
+  const sql = `SELECT seq FROM ${from} ORDER BY ${orderedBy}`;
   return readFromBothEnds<{ seq: number }>(db, sql).map(({ seq }) => seq);
 }
 
@@ -61,9 +62,10 @@ function* walkOnce<Row extends { readonly seq: number }>(
   select: string,
   lost: Set<number>,
 ): Generator<Row | null> {
+  const from = Iterator.from(lost).reduce((min, seq) => Math.min(min, seq), Number.MAX_SAFE_INTEGER);
   const upTo = Iterator.from(lost).reduce((max, seq) => Math.max(max, seq), 0);
   const seen = new Set<number>();
-  for (const row of walkRows<Row>(db, select, upTo)) {
+  for (const row of walkRows<Row>(db, select, from, upTo)) {
     if (row === null) {
       yield null;
     } else if (!seen.has(row.seq)) {
@@ -75,11 +77,12 @@ function* walkOnce<Row extends { readonly seq: number }>(
 }
 
 export function* readEvents(db: DatabaseSync, nowMs: number): Generator<Finding> {
-  // The table's own tree, that of its index, which shows the rows of pages that are broken in the other, and the bodies.
+  // The table's own tree, and those that show the rows of pages that are broken in it: an index, bodies, dead letters.
   const lost = new Set([
     ...seqsIn(db, 'events', 'seq'),
-    ...seqsIn(db, 'events', 'event_id'),
+    ...seqsIn(db, 'events INDEXED BY events_waiting WHERE pending_rows > 0', 'kind, received_at'),
     ...seqsIn(db, 'event_bodies', 'seq'),
+    ...seqsIn(db, 'dead_letters', 'seq'),
   ]);
   for (const row of walkOnce<EventRow>(db, 'SELECT * FROM events', lost)) {
     yield row === null ? null : (readEvent(db, row, nowMs) ?? 'unreadable');
@@ -100,14 +103,19 @@ function readEvent(db: DatabaseSync, row: EventRow, nowMs: number): SalvagedReco
   const letters = readLetters(db, row.seq, rowCount);
   const deadLetters = completeLetters({ letters, pending, rowCount, deadRows, nowMs });
   if (pending.length === 0 && deadLetters.length === 0) return null;
-  const stored = readOne<{ at: unknown }>(db, 'SELECT stored_at AS at FROM identities WHERE event_id = ?', eventId)?.at;
   return {
     type: 'event',
     entry: { type: 'event', eventId, kind, body, rowCount, mappedBytes, meta: { receivedAt, bodyForm, feed } },
-    storedAt: isWhole(stored) ? stored : receivedAt,
+    storedAt: readStoredAt(db, eventId) ?? receivedAt,
     pending,
     deadLetters,
   };
+}
+
+/** Null when its page is broken. */
+function readStoredAt(db: DatabaseSync, eventId: string): number | null {
+  const stored = readOne<{ at: unknown }>(db, 'SELECT stored_at AS at FROM identities WHERE event_id = ?', eventId)?.at;
+  return isWhole(stored) ? stored : null;
 }
 
 function readBody(db: DatabaseSync, seq: number): string | null {
@@ -225,14 +233,18 @@ interface IdentityRow {
   readonly delivered_at: unknown;
 }
 
+/** Up to version 3 of the schema an identity itself said when its event was delivered. */
+const IDENTITIES_OF_VERSION_3 = 'SELECT event_id, stored_at, delivered_at FROM identities ORDER BY event_id';
+const DELIVERIES = 'SELECT event_id, delivered_at FROM deliveries ORDER BY delivered_at, event_id';
+
 /** Those of delivered events. Of one whose event is lost nothing is taken over: sent again, it must be accepted. */
 export function* readIdentities(db: DatabaseSync): Generator<Finding> {
-  const sql = 'SELECT event_id, stored_at, delivered_at FROM identities ORDER BY event_id';
-  for (const { event_id: eventId, stored_at: storedAt, delivered_at: deliveredAt } of readFromBothEnds<IdentityRow>(
-    db,
-    sql,
-  )) {
-    if (!isText(eventId) || !isWhole(storedAt) || !isWhole(deliveredAt)) continue;
+  const hasDeliveries = Number(pragma(db, 'user_version')) >= 4;
+  for (const row of readFromBothEnds<IdentityRow>(db, hasDeliveries ? DELIVERIES : IDENTITIES_OF_VERSION_3)) {
+    const { event_id: eventId, delivered_at: deliveredAt } = row;
+    if (!isText(eventId) || !isWhole(deliveredAt)) continue;
+    const storedAt = hasDeliveries ? (readStoredAt(db, eventId) ?? deliveredAt) : row.stored_at;
+    if (!isWhole(storedAt)) continue;
     yield { type: 'identity', eventId, storedAt, deliveredAt };
   }
 }

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { DeadLetter, EventMeta, RecordDetail, RowRange } from '../port.ts';
 import { EVENT_COLUMNS, QUARANTINE_COLUMNS, type SummaryRow, toSummary } from './list.ts';
-import { eachRow, getRow } from './sql.ts';
+import { eachRow, getRow, IS_EVENT } from './sql.ts';
 
 interface EventRow extends SummaryRow {
   readonly body_form: EventMeta['bodyForm'];
@@ -23,7 +23,7 @@ interface LetterRow {
 /** An event first: should a quarantined body have its id, it is shown once the event is gone. */
 export function createShow(db: DatabaseSync): (id: string) => RecordDetail | null {
   const findEvent = db.prepare(
-    `SELECT ${EVENT_COLUMNS}, body_form, pending, body FROM events JOIN event_bodies USING (seq) WHERE event_id = ?`,
+    `SELECT ${EVENT_COLUMNS}, body_form, pending, body FROM events JOIN event_bodies USING (seq) WHERE ${IS_EVENT}`,
   );
   const findLetters = db.prepare('SELECT rows, code, reason, dead_at FROM dead_letters WHERE seq = ? ORDER BY id');
   const findQuarantined = db.prepare(`SELECT ${QUARANTINE_COLUMNS}, body FROM quarantine WHERE quarantine_id = ?`);

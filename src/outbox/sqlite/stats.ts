@@ -68,7 +68,7 @@ export function createStats({ db, group, usage, health, maxBytes }: StatsParts):
 
   function tryToWrite(): void {
     for (const statement of [fill, clear]) {
-      const tried = group.run([statement], (each) => ({ keep: true, value: each.run() }));
+      const tried = group.run([statement], () => (each) => ({ value: each.run() }));
       if (tried.committed) continue;
       health.failed(describe(tried.error));
       return;

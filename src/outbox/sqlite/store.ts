@@ -23,9 +23,11 @@ import { createPurge, type PurgeArgs } from './purge.ts';
 import { createPut } from './put.ts';
 import { createRestore } from './restore.ts';
 import { createRevive } from './revive.ts';
+import { Seqs } from './seqs.ts';
 import { createSettle } from './settle.ts';
 import { createShow } from './show.ts';
 import { createStats } from './stats.ts';
+import { Tally } from './tally.ts';
 import { type CallResult, createGroupCommit } from './transaction.ts';
 import { createUsage } from './usage.ts';
 
@@ -51,15 +53,17 @@ export interface Store {
 }
 
 export function createStore(db: DatabaseSync, maxBytes: number): Store {
-  const group = createGroupCommit(db);
+  const tally = new Tally(db);
   const usage = createUsage(db);
+  const group = createGroupCommit({ db, tally, hasRoom: () => usage.usedBytes() <= maxBytes });
   const health = createHealth();
   const claims = createClaims();
-  const putOne = createPut(db, usage, maxBytes);
-  const settleOne = createSettle(db, claims);
-  const reviveOne = createRevive(db);
-  const purgeOne = createPurge(db);
-  const restoreOne = createRestore(db, usage, maxBytes);
+  const seqs = new Seqs(db);
+  const putOne = createPut(db, seqs, tally);
+  const settleOne = createSettle(db, claims, tally);
+  const reviveOne = createRevive(db, tally);
+  const purgeOne = createPurge(db, tally);
+  const restoreOne = createRestore(db, seqs, tally);
 
   function failed(error: unknown): string {
     // Folded in, the log starts over in the room it has: settlements may then go on while the disk is full.
@@ -70,7 +74,7 @@ export function createStore(db: DatabaseSync, maxBytes: number): Store {
   }
 
   function commitOne<Call, Value>(call: Call, run: (call: Call) => CallResult<Value>): Value {
-    const done = group.run([call], run);
+    const done = group.run([call], () => run);
     if (!done.committed) throw new OutboxUnavailableError(failed(done.error), { cause: done.error });
     if (done.wrote) health.wrote();
     const [result] = done.results;
@@ -80,7 +84,7 @@ export function createStore(db: DatabaseSync, maxBytes: number): Store {
 
   return {
     put(calls) {
-      const done = group.run(calls, putOne);
+      const done = group.run(calls, () => putOne);
       if (done.committed) {
         if (done.wrote) health.wrote();
         return done.results;
@@ -91,10 +95,13 @@ export function createStore(db: DatabaseSync, maxBytes: number): Store {
 
     settle(calls) {
       const progress = new Map<string, readonly RowRange[]>();
-      const done = group.run(calls, (call) => {
-        const settled = settleOne(call, progress);
-        for (const [eventId, rows] of settled.value.progress) progress.set(eventId, rows);
-        return settled;
+      const done = group.run(calls, () => {
+        progress.clear();
+        return (call) => {
+          const settled = settleOne(call, progress);
+          for (const [eventId, rows] of settled.value.progress) progress.set(eventId, rows);
+          return settled;
+        };
       });
       if (!done.committed) {
         return { unavailable: failed(done.error) };
