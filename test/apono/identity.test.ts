@@ -84,3 +84,28 @@ test('property: a number has one spelling, whichever way it is made', () => {
     ),
   );
 });
+
+test('property: the canonical text of what holds no numbers is its JSON with the keys in order', () => {
+  const key = fc.oneof(fc.string({ unit: 'binary', maxLength: 80 }), fc.constantFrom('__proto__', '1', 'ä', 'id'));
+  const { value } = fc.letrec<{ value: unknown }>((tie) => ({
+    value: fc.oneof(
+      { depthSize: 'small' },
+      fc.oneof(fc.string({ unit: 'binary', maxLength: 200 }), fc.boolean(), fc.constant(null)),
+      fc.array(tie('value')),
+      fc.dictionary(key, tie('value'), { maxKeys: 40 }),
+    ),
+  }));
+  fc.assert(
+    fc.property(value, (given) => {
+      const text = JSON.stringify(given);
+      assert.equal(canonicalJson(parseExact(text)), inOrder(JSON.parse(text)));
+    }),
+  );
+});
+
+function inOrder(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(inOrder).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members.map(([key, child]) => `${JSON.stringify(key)}:${inOrder(child)}`).join(',')}}`;
+}
