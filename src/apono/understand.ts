@@ -24,6 +24,7 @@ export interface UnderstandOptions {
   /** By name of the kind; null: its stream is off, so its events go into quarantine. */
   readonly streams: Readonly<Record<string, string | null>>;
   readonly escaping: TemplateEscaping;
+  /** Asked for lines `mapping failed` alone. */
   readonly log: { error(fields: object, message: string): void };
 }
 

@@ -12,8 +12,8 @@ export interface Operations {
     readonly args: { readonly body: ReceivedBody; readonly receivedAt: number };
     readonly result: {
       readonly understood: Understood;
-      /** What the thread would have logged. */
-      readonly logged: readonly { readonly fields: object; readonly message: string }[];
+      /** The fields of each line `mapping failed`, which is all that `understand` logs. */
+      readonly mappingFailures: readonly object[];
     };
   };
   /** The first rows of a range, up to so many bytes and at least one. `event` is left out where the thread has it still. */

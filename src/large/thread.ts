@@ -52,7 +52,7 @@ export function createLargeBodies(options: LargeBodiesOptions): LargeBodies {
     started.on('message', ({ id, result }: Reply) => settle(id, result));
     started.on('error', (error) => {
       const name = error instanceof Error ? error.name : typeof error;
-      log.error({ error: name }, 'the thread for large bodies died; what it had is done without it');
+      log.error({ error: name }, 'the thread for large bodies died, what it had is done without it');
     });
     started.on('exit', () => {
       if (worker === started) worker = null;
@@ -96,7 +96,7 @@ export function createLargeBodies(options: LargeBodiesOptions): LargeBodies {
       const bytes = new Uint8Array(body.bytes);
       const result = await ask('understand', { body: { ...body, bytes }, receivedAt }, [bytes.buffer]);
       if (result === null) return understand(body, receivedAt, options);
-      for (const { fields, message } of result.logged) log.error(fields, message);
+      for (const fields of result.mappingFailures) log.error(fields, 'mapping failed');
       return result.understood;
     },
 

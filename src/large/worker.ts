@@ -13,10 +13,10 @@ let last: Promise<void> = Promise.resolve();
 let planned: { readonly eventId: string; readonly plan: RowPlan } | null = null;
 
 async function understandBody(args: Operations['understand']['args']): Promise<Operations['understand']['result']> {
-  const logged: { fields: object; message: string }[] = [];
-  const log = { error: (fields: object, message: string) => void logged.push({ fields, message }) };
+  const mappingFailures: object[] = [];
+  const log = { error: (fields: object) => void mappingFailures.push(fields) };
   const understood = await understand(args.body, args.receivedAt, { ...settings, kinds, log });
-  return { understood, logged };
+  return { understood, mappingFailures };
 }
 
 function rowsOf({ eventId, event, range, maxBytes }: Operations['rows']['args']): Operations['rows']['result'] {
