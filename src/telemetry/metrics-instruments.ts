@@ -1,6 +1,7 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Dimension, LabelSet, MetricSpec } from './metrics-spec.ts';
 import { type MetricTable, metricTable } from './metrics-table.ts';
+import { createTally, type Tally } from './tally.ts';
 
 export const METRIC_PREFIX = 'apono_sentinel_';
 
@@ -8,7 +9,7 @@ export const METRIC_PREFIX = 'apono_sentinel_';
 type LabelOf<S extends MetricSpec> = keyof S['labels'][number] & string;
 
 type InstrumentOf<S extends MetricSpec> = S['type'] extends 'counter'
-  ? Counter<LabelOf<S>>
+  ? Tally<LabelOf<S>>
   : S['type'] extends 'gauge'
     ? Gauge<LabelOf<S>>
     : Histogram<LabelOf<S>>;
@@ -29,15 +30,17 @@ export function createInstruments(values: DimensionValues): { registry: Registry
   return { registry, instruments: Object.fromEntries(entries) as Instruments };
 }
 
-function createInstrument(spec: MetricSpec, values: DimensionValues, registry: Registry): Counter | Gauge | Histogram {
+function createInstrument(
+  spec: MetricSpec,
+  values: DimensionValues,
+  registry: Registry,
+): Tally<string> | Gauge | Histogram {
   const labelSets = spec.labels.flatMap((set) => combinations(set, values));
   const { name, help, type, buckets } = spec;
   const common = { name, help, labelNames: Object.keys(spec.labels[0] ?? {}), registers: [registry] };
   switch (type) {
     case 'counter': {
-      const counter = new Counter(common);
-      for (const labels of labelSets) counter.inc(labels, 0);
-      return counter;
+      return createTally(common, labelSets);
     }
     case 'gauge': {
       const gauge = new Gauge(common);
