@@ -65,7 +65,6 @@ export function createApp(
 
   const app = express();
   configure(app, webhook.trustProxy);
-  app.use(exchanges.begin);
   for (const kind of [null, ...options.kinds]) {
     const path = kind === null ? '/apono/webhook' : `/apono/webhook/${kind}`;
     app.all(

@@ -1,5 +1,4 @@
-import type { ServerResponse } from 'node:http';
-import type { ErrorRequestHandler, Express, RequestHandler } from 'express';
+import type { ErrorRequestHandler, Express, Request, RequestHandler, Response } from 'express';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -26,14 +25,13 @@ declare module 'node:http' {
   }
 }
 
-/** Kept on the response: a WeakMap of all of them is work for the garbage collector. */
-function exchangeOf({ [exchangeKey]: exchange }: ServerResponse): Exchange {
-  if (exchange === undefined) throw new TypeError('the request did not pass the first middleware');
-  return exchange;
+/** Begun by whoever asks first. Kept on the response: a WeakMap of all of them is work for the garbage collector. */
+function exchangeOf(request: Request, response: Response): Exchange {
+  response[exchangeKey] ??= beginExchange(request, response, requestIdOf(request.headers['x-request-id']));
+  return response[exchangeKey];
 }
 
 export interface Exchanges {
-  readonly begin: RequestHandler;
   /** Looked at before any route; what it throws is the answer. */
   guard(check: (exchange: Exchange) => void | Promise<void>): RequestHandler;
   handle(route: Route, methods: readonly string[], handler: Handler): RequestHandler;
@@ -65,17 +63,12 @@ export function createExchanges({ log, clock, limits, onRequest }: ExchangesOpti
   }
 
   return {
-    begin(request, response, next) {
-      const requestId = requestIdOf(request.headers['x-request-id']);
-      response[exchangeKey] = beginExchange(request, response, requestId);
-      next();
-    },
-    guard: (check) => async (_request, response, next) => {
-      await check(exchangeOf(response));
+    guard: (check) => async (request, response, next) => {
+      await check(exchangeOf(request, response));
       next();
     },
     handle: (route, methods, handler) => async (request, response) => {
-      const exchange = exchangeOf(response);
+      const exchange = exchangeOf(request, response);
       exchange.record.route = route;
       if (!methods.includes(request.method)) {
         throw problem('method_not_allowed', { headers: { Allow: methods.join(', ') } });
@@ -83,8 +76,8 @@ export function createExchanges({ log, clock, limits, onRequest }: ExchangesOpti
       answer(exchange, await handler(exchange));
     },
     // Express knows an error handler by its four parameters.
-    fail(error: unknown, _request, response, _next) {
-      const exchange = exchangeOf(response);
+    fail(error: unknown, request, response, _next) {
+      const exchange = exchangeOf(request, response);
       if (error instanceof RequestAbortedError) {
         exchange.record.code = error.code;
         return finish(exchange, null);

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Request } from 'express';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -47,7 +48,7 @@ export function createWebhook(options: WebhookOptions): (exchange: Exchange, kin
     const { request, response, record } = exchange;
     const authentication = authenticate(exchange, options);
     if (authentication !== 'current' && authentication !== 'previous') await refuse(exchange, authentication, options);
-    if (isFromUnknownProxy(request)) warnOfUnknownProxy();
+    warnOfUnknownProxy(request);
     const decoder = checkBodyHeaders(request, limits);
     if (options.isClosing()) throw problem('stopping', { retryAfterSeconds: 5 });
     const reservation = inFlight.reserve(declaredBytes(request));
@@ -97,12 +98,18 @@ async function refuse(
   throw problem(authenticationProblems[authentication], { headers: { 'WWW-Authenticate': 'Bearer' } });
 }
 
-/** Once is enough: it is a matter of configuration. Asked only of authentic requests, so that nobody else can raise it. */
-function unknownProxyWarning(log: Logger): () => void {
+/**
+ * Once is enough: it is a matter of configuration. Asked only of authentic requests, so that nobody else can raise it,
+ * and once a connection: whose it is does not change.
+ */
+function unknownProxyWarning(log: Logger): (request: Request) => void {
+  const known = new WeakSet<Socket>();
   let warned = false;
-  return () => {
-    if (warned) return;
-    warned = true;
+  return (request) => {
+    if (warned || request.headers['x-forwarded-for'] === undefined || known.has(request.socket)) return;
+    known.add(request.socket);
+    warned = isFromUnknownProxy(request);
+    if (!warned) return;
     log.warn(
       { code: 'unknown_proxy' },
       'webhooks come through a proxy that TRUST_PROXY does not name, so all callers have its address: set TRUST_PROXY',

@@ -50,7 +50,6 @@ function createApp(options: AdminOptions, limits: EdgeLimits): Express {
   const app = express();
   // Nothing stands in front of this port, so no X-Forwarded-For is believed.
   configure(app, false);
-  app.use(exchanges.begin);
   app.use(exchanges.guard(createAdmission({ token: admin.token, limits, clock, log })));
   const outbox = (path: string, methods: readonly string[], handler: Handler): void =>
     void app.all(`/admin/v1/outbox${path}`, exchanges.handle('admin', methods, handler));
