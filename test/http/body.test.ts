@@ -100,6 +100,49 @@ test('a body in chunks without a length, even of one byte each, is put together'
   });
 });
 
+test('a body is the same with its head in one piece, behind it, and cut anywhere', async () => {
+  await withEdge({}, async ({ port, received }) => {
+    const body = '{"a":"ä"}'.repeat(20);
+    const length = Buffer.byteLength(body);
+    const whole = Buffer.from(`${head([`Content-Length: ${length}`])}${body}`);
+    const chunked = Buffer.from(
+      `${head(['Transfer-Encoding: chunked'])}${length.toString(16)}\r\n${body}\r\n0\r\n\r\n`,
+    );
+    const cuts = fc.array(fc.nat(whole.length), { maxLength: 4 });
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(whole, chunked), cuts, fc.boolean(), async (request, places, pipelined) => {
+        received.length = 0;
+        const raw = openRaw(port);
+        raw.socket.setNoDelay(true);
+        const ends = [...places.toSorted((a, b) => a - b), request.length];
+        for (const [index, end] of ends.entries()) {
+          const piece = request.subarray(ends[index - 1] ?? 0, end);
+          await new Promise((resolve) => raw.socket.write(piece, resolve));
+          // Behind a turn, so that the pieces come as such.
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        if (pipelined) raw.socket.write(request);
+        await raw.until(pipelined ? /"rows"[\s\S]*200 OK[\s\S]*\}\}$/ : /"rows"[\s\S]*\}\}$/);
+        raw.socket.destroy();
+        assert.deepEqual(
+          received.map(({ bytes }) => Buffer.from(bytes).toString()),
+          pipelined ? [body, body] : [body],
+        );
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+test('a body that came with its head is no slice of something larger, which it would keep in memory', async () => {
+  await withEdge({}, async ({ port, received }) => {
+    await post(port, '{"a":1}');
+    const { bytes } = received[0] ?? { bytes: Buffer.alloc(0) };
+    assert.equal(bytes.length, 7);
+    assert.ok(bytes.buffer.byteLength <= 8_192, `${bytes.buffer.byteLength}`);
+  });
+});
+
 test('an empty body is the receiver’s to judge', async () => {
   await withEdge({}, async ({ port, received }) => {
     await post(port, '');
