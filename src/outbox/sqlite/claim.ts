@@ -2,72 +2,67 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { ClaimedEvent, ClaimRequest, EventMeta } from '../port.ts';
 import { parseRanges } from '../ranges.ts';
 import type { Claims } from './claims.ts';
-import { eachRow, getRow } from './sql.ts';
+import { eachRow } from './sql.ts';
 
-interface EventRow {
+type EventRow = readonly [
+  seq: number,
+  eventId: string,
+  receivedAt: number,
+  bodyForm: EventMeta['bodyForm'],
+  feed: string | null,
+  rowCount: number,
+  mappedBytes: number,
+  pending: string,
+  pendingRows: number,
+  bodyBytes: number,
+  body: string | null,
+];
+
+interface Chosen {
   readonly seq: number;
-  readonly event_id: string;
-  readonly received_at: number;
-  readonly body_form: EventMeta['bodyForm'];
-  readonly feed: string | null;
-  readonly row_count: number;
-  readonly mapped_bytes: number;
-  readonly pending: string;
-  readonly pending_rows: number;
-  readonly body_bytes: number;
-  readonly body: string;
+  readonly bodyBytes: number;
+  readonly event: Omit<ClaimedEvent, 'token'>;
 }
 
 /**
- * Oldest first; `seq` for those of the same millisecond. Walks an index, which alone tells of an event that is held, and
- * stops as soon as it has enough.
+ * Oldest first; `seq` for those of the same millisecond. Walks an index and stops as soon as there is enough. A body that
+ * is lost must show, and not leave its event out.
  */
 export const CANDIDATES_SQL = `
-  SELECT seq FROM events WHERE kind = ? AND pending_rows > 0 ORDER BY received_at, seq`;
-
-/** Only the whole is measured when an event is stored, so rows count as equally large: exact for an untouched event. */
-function pendingBytes(event: EventRow): number {
-  return Math.ceil((event.mapped_bytes * event.pending_rows) / event.row_count);
-}
+  SELECT seq, event_id, received_at, body_form, feed, row_count, mapped_bytes, pending, pending_rows, body_bytes, body
+  FROM events LEFT JOIN event_bodies USING (seq) WHERE kind = ? AND pending_rows > 0 ORDER BY received_at, seq`;
 
 export function createClaim(db: DatabaseSync, claims: Claims): (request: ClaimRequest) => ClaimedEvent[] {
   const candidates = db.prepare(CANDIDATES_SQL);
-  const read = db.prepare(
-    `SELECT seq, event_id, received_at, body_form, feed, row_count, mapped_bytes, pending, pending_rows, body_bytes, body
-     FROM events JOIN event_bodies USING (seq) WHERE seq = ?`,
-  );
+  candidates.setReturnArrays(true);
 
-  function choose({ kind, maxEvents, maxMappedBytes }: ClaimRequest): EventRow[] {
-    const chosen: EventRow[] = [];
-    let bytes = 0;
-    for (const { seq } of eachRow<{ seq: number }>(candidates, kind)) {
+  function choose({ kind, maxEvents, maxMappedBytes }: ClaimRequest): Chosen[] {
+    const chosen: Chosen[] = [];
+    let sum = 0;
+    for (const row of eachRow<EventRow>(candidates, kind)) {
+      const [seq, eventId, receivedAt, bodyForm, feed, rowCount, mappedBytes, pending, pendingRows, bodyBytes, body] =
+        row;
       if (claims.isHeld(seq)) continue;
-      const event = getRow<EventRow>(read, seq);
-      if (event === undefined) throw new Error(`Event ${seq} of the outbox, or its body, is missing`);
-      bytes += pendingBytes(event);
-      if (chosen.length > 0 && bytes > maxMappedBytes) break;
-      chosen.push(event);
-      if (chosen.length >= maxEvents || bytes >= maxMappedBytes) break;
+      if (body === null) throw new Error(`The body of event ${eventId} is missing from the outbox`);
+      // Only the whole is measured when an event is stored, so rows count as equally large: exact for an untouched event.
+      sum += Math.ceil((mappedBytes * pendingRows) / rowCount);
+      if (chosen.length > 0 && sum > maxMappedBytes) break;
+      const meta = { receivedAt, bodyForm, feed };
+      chosen.push({
+        seq,
+        bodyBytes,
+        event: { eventId, kind, body, meta, rowCount, mappedBytes, pending: parseRanges(pending) },
+      });
+      if (chosen.length >= maxEvents || sum >= maxMappedBytes) break;
     }
     return chosen;
   }
 
-  return (request) => {
-    // All are read before any is taken: a page that cannot be read must not leave claims that nobody knows of.
-    return choose(request).map((event) => {
-      const { seq, event_id: eventId, body_bytes: bodyBytes } = event;
-      const { kind } = request;
-      const pending = parseRanges(event.pending);
-      return {
-        eventId,
-        kind,
-        token: claims.take({ eventId, seq, kind, bodyBytes, rows: pending }),
-        body: event.body,
-        meta: { receivedAt: event.received_at, bodyForm: event.body_form, feed: event.feed },
-        rowCount: event.row_count,
-        mappedBytes: event.mapped_bytes,
-        pending,
-      };
+  // All are read before any is taken: a page that cannot be read must not leave claims that nobody knows of.
+  return (request) =>
+    choose(request).map(({ seq, bodyBytes, event }) => {
+      const { eventId, kind, body, meta, rowCount, mappedBytes, pending } = event;
+      const token = claims.take({ eventId, seq, kind, bodyBytes, rows: pending });
+      return { eventId, kind, token, body, meta, rowCount, mappedBytes, pending };
     });
-  };
 }
