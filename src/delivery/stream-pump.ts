@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import type { ClaimedEvent, Outbox, Settlement } from '../outbox/port.ts';
+import type { ClaimedEvent, Outbox, Settlement, SettlementOutcome } from '../outbox/port.ts';
 import { countRows } from '../outbox/ranges.ts';
 import { retryDelayMs } from './backoff.ts';
 import { batches, MAX_CALL_BYTES, type PlanOf } from './batch.ts';
@@ -16,6 +16,7 @@ const MAX_EVENTS_PER_CLAIM = 2_000;
 const HOLD_REMINDER_MS = 60_000;
 /** A look at the outbox now and then, should a notification ever be missed. */
 const IDLE_LOOK_MS = 30_000;
+const MAX_OUTBOX_PAUSE_MS = 5_000;
 
 export interface StreamPumpOptions {
   readonly kind: string;
@@ -61,6 +62,10 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
   let loop: Promise<void> = Promise.resolve();
   /** How many rows of what is claimed nothing was settled of yet, by event. */
   const unsettled = new Map<string, number>();
+  /** Something of the claim is another's now (fenced), or was purged: it is not known what else is. */
+  let isLost = false;
+  /** Of the outbox, in a row. */
+  let claimFailures = 0;
 
   const courier = createCourier({
     stream,
@@ -128,7 +133,7 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
       recover();
       // A claim that nearly reached its bound, or after which nothing new came, may have left some: look again at once.
       const claimedBytes = claimed.reduce((sum, event) => sum + event.mappedBytes, 0);
-      return waitingBytes === 0 || claimed.length === MAX_EVENTS_PER_CLAIM || claimedBytes >= maxMappedBytes / 2;
+      return isLost || waitingBytes === 0 || claimed.length === MAX_EVENTS_PER_CLAIM || claimedBytes >= maxMappedBytes / 2;
     }
     fail(setback);
     await pauseFor(delayMs);
@@ -149,7 +154,8 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
   }
 
   async function settle(settlements: readonly Settlement[]): Promise<void> {
-    await settleForSure(settlements);
+    const outcomes = await settleForSure(settlements);
+    if (outcomes.includes('stale')) isLost = true;
     for (const { eventId, delivered, dead } of settlements) {
       const settled = dead.reduce((sum, { rows }) => sum + countRows(rows), countRows(delivered));
       const left = (unsettled.get(eventId) ?? 0) - settled;
@@ -162,23 +168,26 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
     try {
       const claimed = await outbox.claim({ kind, maxEvents: MAX_EVENTS_PER_CLAIM, maxMappedBytes });
       for (const { eventId, pending } of claimed) unsettled.set(eventId, countRows(pending));
+      claimFailures = 0;
       return claimed;
     } catch (error) {
       observer.outboxFailed({ stream, operation: 'claim', message: messageOf(error) });
-      await pause();
+      await pauseForOutbox(claimFailures++);
       return null;
     }
   }
 
-  /** Up to `parallel` calls at once; after the first setback no new one is begun. */
+  /** Up to `parallel` calls at once; after the first setback, or when the claim is lost, no new one is begun. */
   async function send(claimed: readonly ClaimedEvent[], parallel: number): Promise<Setback | null> {
     const items = batches(claimed, options.planOf);
     let worst: Setback | null = null;
+    isLost = false;
+    const isOver = () => worst !== null || isLost || stopping.signal.aborted;
     async function carry(): Promise<void> {
-      while (worst === null && !stopping.signal.aborted) {
+      while (!isOver()) {
         const item = await items.next();
         // While it was made another call may have failed. What was taken here is not settled, so it comes again.
-        if (item.done || worst !== null || stopping.signal.aborted) return;
+        if (item.done || isOver()) return;
         if (item.value.type === 'unsendable') {
           const { event, rows, code, reason } = item.value;
           await courier.bury(event, { rows, code, reason });
@@ -231,17 +240,22 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
     await waiter.until(delayMs, () => false);
   }
 
+  /** The outbox is ours to ask: it bears that more often than Azure, and what it comes back with is waited for. */
+  function pauseForOutbox(failuresBefore: number): Promise<void> {
+    const delayMs = Math.min(retryDelayMs(failuresBefore, null, options.random), MAX_OUTBOX_PAUSE_MS);
+    return waiter.until(delayMs, () => false);
+  }
+
   /** What Azure took must not be sent again: it is told to the outbox until that has written it down. */
-  async function settleForSure(settlements: readonly Settlement[]): Promise<void> {
+  async function settleForSure(settlements: readonly Settlement[]): Promise<readonly SettlementOutcome[]> {
     for (let tries = 0; ; tries++) {
       try {
-        await outbox.settle(settlements);
-        return;
+        return await outbox.settle(settlements);
       } catch (error) {
         observer.outboxFailed({ stream, operation: 'settle', message: messageOf(error) });
         // At the end there is no time left: at the next start these rows are sent once more.
-        if (stopping.signal.aborted) return;
-        await waiter.until(retryDelayMs(tries, null, options.random), () => false);
+        if (stopping.signal.aborted) return [];
+        await pauseForOutbox(tries);
       }
     }
   }

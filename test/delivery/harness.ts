@@ -19,7 +19,7 @@ import type { Emulator, EmulatorOptions, RecordedRequest } from '../../src/emula
 import type { Receive, Received } from '../../src/http/receiver.ts';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
 import { kinds as allKinds } from '../../src/kinds/registry.ts';
-import type { OutboxStats } from '../../src/outbox/port.ts';
+import type { Outbox, OutboxStats } from '../../src/outbox/port.ts';
 import { openSqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
 import type { Row } from '../../src/sentinel/row.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
@@ -41,6 +41,7 @@ export interface DeliveryFixture {
   readonly ended: Hold[];
   readonly buried: { eventId: string; rows: number; code: string }[];
   readonly logLines: Record<string, unknown>[];
+  readonly outbox: Outbox;
   /** What the webhook port hands bodies to. */
   readonly receive: Receive;
   send(body: string): Promise<Received>;
@@ -146,6 +147,7 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
     delivery,
     ...recorder,
     logLines,
+    outbox,
     receive,
     send,
     async sendAndFlush(body) {

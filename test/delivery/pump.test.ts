@@ -202,3 +202,16 @@ test('the same event sent twice makes one set of rows', async (t) => {
   assert.equal(f.rows().length, 3);
   assert.equal(f.calls().length, 1);
 });
+
+test('of an event that is purged while it is sent, no further call goes out', async (t) => {
+  const f = await startDelivery(t);
+  const answer = { type: 'status', status: 204, processed: true, delayMs: 300 } as const;
+  f.emulator.plan({ target: 'ingest', times: 4, answer });
+  const received = await f.send(requestEvent('r-1', units(9_000)));
+  assert.ok(received.outcome === 'accepted');
+  await f.emulator.waitFor(() => f.calls().length === 4);
+  await f.outbox.purge(received.events.map(({ eventId }) => eventId));
+  await f.send(requestEvent('r-2'));
+  await advanceUntil(f, FLUSH_MS, () => f.rows().some((row) => row['request_id'] === 'r-2'));
+  assert.equal(f.calls().length, 5);
+});
