@@ -8,6 +8,7 @@ import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { nodeOptions } from '../test/support/node-options.ts';
 import type { AzureOrder, AzureReady, AzureReport } from './azure.ts';
 import type { Target } from './load.ts';
 
@@ -92,7 +93,7 @@ export interface ServiceOptions {
 export async function startService(azure: Azure, options: ServiceOptions = {}): Promise<Service> {
   const dataDir = options.dataDir ?? (await mkdtemp(path.join(azure.folder, 'data-')));
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [file('../src/main.ts'), 'serve'], {
+  const child = spawn(process.execPath, [...nodeOptions(), file('../src/main.ts'), 'serve'], {
     env: environment(azure, { ...options, dataDir }),
     stdio: ['ignore', 'ignore', 'pipe'],
   });
