@@ -90,7 +90,13 @@ class Exchange {
     const path = `/${route.segments.join('/')}`.slice(0, 1024);
     const request = log.open({ kind: route.kind, method: req.method ?? '', path, at: state.clock.now() });
     describe(request, req, route);
-    res.once('close', () => this.#ended(request));
+    // What is still being done may store rows: until then a request of a client that went away is pending.
+    let isAtWork = true;
+    let isClosed = false;
+    res.once('close', () => {
+      isClosed = true;
+      if (!isAtWork) this.#ended(request);
+    });
     const token = this.#checkToken(request, req);
     changed();
     try {
@@ -121,6 +127,9 @@ class Exchange {
         res,
         azureError(500, 'EmulatorDefect', error instanceof Error ? error.message : String(error)),
       );
+    } finally {
+      isAtWork = false;
+      if (isClosed) this.#ended(request);
     }
   }
 
