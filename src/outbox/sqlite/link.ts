@@ -196,6 +196,7 @@ export class WorkerLink {
           cause = new OutboxStartError(reply.code, reply.message);
         } else {
           if (reply.commit !== null) this.#options.onCommit?.(reply.commit);
+          for (const id of reply.nulls) this.#take(id)?.resolve(null);
           for (const answer of reply.answers) this.#answer(answer);
         }
       });
@@ -212,11 +213,16 @@ export class WorkerLink {
   }
 
   #answer(answer: Answer): void {
-    const pending = this.#pending.get(answer.id);
-    this.#pending.delete(answer.id);
+    const pending = this.#take(answer.id);
     if (answer.type === 'done') pending?.resolve(answer.value);
     else if (answer.type === 'unavailable') pending?.reject(new OutboxUnavailableError(answer.reason));
     else pending?.reject(new RangeError(answer.message));
+  }
+
+  #take(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    return pending;
   }
 
   #onDeath(error: Error): void {

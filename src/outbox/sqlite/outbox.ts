@@ -20,6 +20,7 @@ import { checkFileSystem } from './file-system.ts';
 import { findDamaged, preparePrivateFolder } from './files.ts';
 import { logDamage, WorkerLink } from './link.ts';
 import { acquireLock } from './lock.ts';
+import type { PutArgs } from './protocol.ts';
 
 export interface SqliteOutboxOptions {
   /** Made with mode 0700 if it is missing. */
@@ -104,11 +105,8 @@ function createOutbox(link: WorkerLink, { clock, dataDir }: SqliteOutboxOptions,
     const buffers = entries.flatMap((entry) => (entry.type === 'quarantine' ? [entry.body.buffer] : []));
     inFlightBytes += bytes;
     try {
-      return await link.request(
-        'put',
-        { entries, bytes, now: clock.now(), resolves: resolves ?? null },
-        buffers.filter(isTransferable),
-      );
+      const args = { entries, bytes, now: clock.now(), resolves: resolves ?? null };
+      return (await link.request('put', args, buffers.filter(isTransferable))) ?? allNew(args);
     } catch (error) {
       if (error instanceof OutboxUnavailableError) return { outcome: 'unavailable', reason: error.message };
       throw error;
@@ -163,6 +161,15 @@ function createOutbox(link: WorkerLink, { clock, dataDir }: SqliteOutboxOptions,
     },
     killWorkerForTests: () => link.kill(),
   };
+}
+
+function allNew({ entries, now }: PutArgs): PutOutcome {
+  const stored = entries.map((entry) => ({
+    id: entry.type === 'event' ? entry.eventId : entry.quarantineId,
+    duplicate: false,
+    firstStoredAt: now,
+  }));
+  return { outcome: 'stored', entries: stored };
 }
 
 /** The copies that entries.ts makes are never shared, which their type cannot say. */

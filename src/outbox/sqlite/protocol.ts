@@ -39,7 +39,8 @@ export interface SettleArgs {
 
 /** The requests, by name: what they take and what they give. */
 export interface Operations {
-  put: { args: PutArgs; result: PutOutcome };
+  /** Null: all of its entries are new, as nearly always, and need no description. */
+  put: { args: PutArgs; result: PutOutcome | null };
   claim: { args: ClaimRequest; result: readonly ClaimedEvent[] };
   settle: { args: SettleArgs; result: readonly SettlementOutcome[] };
   stats: { args: null; result: OutboxStats };
@@ -75,5 +76,12 @@ export type Reply =
   | { readonly type: 'opened'; readonly damagedFile: string | null }
   /** The worker ends after this. */
   | { readonly type: 'open_failed'; readonly code: OutboxStartCode; readonly message: string }
-  /** All that was done at once. `commit`: what a group of puts took; null: there was none. */
-  | { readonly type: 'answers'; readonly answers: readonly Answer[]; readonly commit: Commit | null };
+  /** All that was done at once. */
+  | {
+      readonly type: 'answers';
+      readonly answers: readonly Answer[];
+      /** Ids of requests that are done and whose result is null, in short. */
+      readonly nulls: readonly number[];
+      /** What a group of puts took; null: there was none. */
+      readonly commit: Commit | null;
+    };

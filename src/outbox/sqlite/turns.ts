@@ -1,6 +1,7 @@
 import { type Commit, describeCommit } from '../commit.ts';
+import type { PutOutcome } from '../port.ts';
 import { describe } from './errors.ts';
-import type { Answer, Operation, Operations, Reply, RequestOf, Requests } from './protocol.ts';
+import type { Answer, Operation, Operations, PutArgs, Reply, RequestOf, Requests } from './protocol.ts';
 import type { Store } from './store.ts';
 
 /** Bodies in one commit, so that the write-ahead log stays bounded; a single put may be larger. */
@@ -63,7 +64,9 @@ export class Turns {
 
   /** All that one step answers goes in one message, as soon as it is done: a put does not wait for the settlements. */
   #answer(answers: readonly Answer[], commit: Commit | null = null): void {
-    this.#reply({ type: 'answers', answers, commit });
+    const isNull = (answer: Answer) => answer.type === 'done' && answer.value === null;
+    const nulls = answers.filter(isNull).map(({ id }) => id);
+    this.#reply({ type: 'answers', answers: answers.filter((answer) => !isNull(answer)), nulls, commit });
   }
 
   #takePuts(): RequestOf<'put'>[] {
@@ -82,7 +85,10 @@ export class Turns {
     const begunAt = performance.now();
     const results = this.#store.put(calls);
     const durationMs = performance.now() - begunAt;
-    const answers = group.map(({ id }, index) => doneOrDefect(id, results[index] ?? new Error('The group lost a put')));
+    const answers = group.map(({ id, args }, index) => {
+      const result = results[index] ?? new Error('The group lost a put');
+      return doneOrDefect(id, isAllNew(result, args) ? null : result);
+    });
     this.#answer(answers, describeCommit(calls, results, durationMs));
   }
 
@@ -150,4 +156,9 @@ function done(id: number, value: Operations[Operation]['result']): Answer {
 /** An Error is the fault of that call alone. */
 function doneOrDefect(id: number, result: Operations[Operation]['result'] | Error): Answer {
   return result instanceof Error ? { type: 'defect', id, message: result.message } : done(id, result);
+}
+
+function isAllNew(result: PutOutcome | Error, { entries }: PutArgs): boolean {
+  if (result instanceof Error || result.outcome !== 'stored') return false;
+  return result.entries.length === entries.length && result.entries.every(({ duplicate }) => !duplicate);
 }
