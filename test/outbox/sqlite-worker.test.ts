@@ -182,7 +182,7 @@ describe('SQLite outbox and the calls of one turn', TIME_LIMIT, () => {
       const { outbox } = fixture;
       const feed = (() => 'a function') as unknown as string;
       const [first, refused, last] = await Promise.allSettled([
-        outbox.put([event('first')]),
+        outbox.put([event('first'), quarantined('q')]),
         outbox.put([event('refused', { meta: { receivedAt: 0, bodyForm: 'json', feed } })]),
         outbox.put([event('last')]),
       ]);
@@ -190,6 +190,7 @@ describe('SQLite outbox and the calls of one turn', TIME_LIMIT, () => {
       assert(first.status === 'fulfilled' && first.value.outcome === 'stored');
       assert(last.status === 'fulfilled' && last.value.outcome === 'stored');
       assert.deepEqual(ids(await claimAll(outbox)), ['first', 'last']);
+      assert.deepEqual(Buffer.from((await outbox.show('q'))?.body ?? '').toString(), 'not JSON: q');
     } finally {
       await fixture.cleanup();
     }

@@ -4,7 +4,8 @@ import type { Logger } from '../../telemetry/logger.ts';
 import type { Commit } from '../commit.ts';
 import { OutboxUnavailableError } from '../port.ts';
 import { OutboxStartError } from '../start-error.ts';
-import type { Answer, Operation, Operations, Reply, Request, RequestOf, WorkerSettings } from './protocol.ts';
+import { Mailbag } from './mailbag.ts';
+import type { Answer, Operation, Operations, Reply, RequestOf, WorkerSettings } from './protocol.ts';
 
 export interface LinkOptions {
   readonly dataDir: string;
@@ -19,11 +20,6 @@ export interface LinkOptions {
 interface Pending {
   resolve(value: unknown): void;
   reject(error: Error): void;
-}
-
-interface Outgoing {
-  readonly request: Request;
-  readonly transfer: readonly TransferListItem[];
 }
 
 type State =
@@ -53,17 +49,15 @@ const MAX_RESTARTS = 1;
  */
 const resourceLimits = { maxYoungGenerationSizeMb: 8 };
 
-/**
- * The main thread's end of the worker: requests and their answers by id, and what happens when the worker dies.
- *
- * The requests of one turn of the event loop travel in one message: a message costs more than what most of them do, and
- * puts that arrive together share a commit.
- */
+/** The main thread's end of the worker: requests and their answers by id, and what happens when the worker dies. */
 export class WorkerLink {
   readonly #options: LinkOptions;
   readonly #pending = new Map<number, Pending>();
-  /** Not posted yet. They are pending already. */
-  #outgoing: Outgoing[] = [];
+  /** Pending requests that are not posted yet. */
+  readonly #outgoing = new Mailbag({
+    post: (requests, transfer) => this.#worker?.postMessage(requests, transfer),
+    refuse: (id, error) => this.#take(id)?.reject(error),
+  });
   #state: State = 'opening';
   #worker: Worker | null = null;
   #starting: Promise<string | null> | null = null;
@@ -140,40 +134,8 @@ export class WorkerLink {
       // The worker answers each request by its operation's result: protocol.ts is what both sides are held to.
       const settle = (value: unknown) => resolve(value as Operations[Name]['result']);
       this.#pending.set(id, { resolve: settle, reject });
-      // A microtask would run after each request of the edge, with nothing to share a message with.
-      if (this.#outgoing.length === 0) setImmediate(() => this.#post());
-      this.#outgoing.push({ request: { id, op, args } as RequestOf<Name>, transfer });
+      this.#outgoing.add({ id, op, args } as RequestOf<Name>, transfer);
     });
-  }
-
-  #post(): void {
-    const outgoing = this.#outgoing;
-    this.#outgoing = [];
-    if (outgoing.length === 0) return;
-    try {
-      this.#postTogether(outgoing);
-    } catch {
-      // One of them holds what cannot be posted: it is refused, and the others go.
-      for (const each of outgoing) this.#postAlone(each);
-    }
-  }
-
-  #postTogether(outgoing: readonly Outgoing[]): void {
-    const message = outgoing.map(({ request }) => request);
-    this.#worker?.postMessage(
-      message,
-      outgoing.flatMap(({ transfer }) => transfer),
-    );
-  }
-
-  #postAlone(outgoing: Outgoing): void {
-    try {
-      this.#postTogether([outgoing]);
-    } catch (error) {
-      const { id } = outgoing.request;
-      this.#pending.get(id)?.reject(error instanceof Error ? error : new Error(String(error)));
-      this.#pending.delete(id);
-    }
   }
 
   #start(): Promise<string | null> {
@@ -232,7 +194,7 @@ export class WorkerLink {
     const reason = WHY_UNAVAILABLE[this.#state];
     const pending = [...this.#pending.values()];
     this.#pending.clear();
-    this.#outgoing = []; // the next worker must not do what was answered as not done
+    this.#outgoing.clear(); // the next worker must not do what was answered as not done
     for (const { reject } of pending) reject(new OutboxUnavailableError(reason, { cause: error }));
     if (!wasRunning) return;
     const { log } = this.#options;

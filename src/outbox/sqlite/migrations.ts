@@ -162,7 +162,8 @@ const MIGRATIONS: readonly string[] = [
   INSERT INTO deliveries SELECT delivered_at, event_id FROM identities WHERE delivered_at IS NOT NULL
     ORDER BY delivered_at, event_id;
   ALTER TABLE identities RENAME COLUMN delivered_at TO seq;
-  UPDATE identities SET seq = events.seq FROM events WHERE identities.event_id = events.event_id;
+  UPDATE identities SET seq = (SELECT seq FROM events WHERE events.event_id = identities.event_id)
+    WHERE event_id IN (SELECT event_id FROM events);
 
   -- Counted by the worker now, once a transaction (tally.ts), and no longer by each statement.
   DROP TRIGGER events_inserted;

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { getRow, IS_EVENT } from './sql.ts';
+import { ADD_DELIVERY, getRow, IS_EVENT } from './sql.ts';
 import type { Counted, Tally } from './tally.ts';
 import type { CallResult } from './transaction.ts';
 
@@ -18,7 +18,7 @@ export function createPurge(db: DatabaseSync, tally: Tally): (call: PurgeArgs) =
     `DELETE FROM events WHERE ${IS_EVENT} RETURNING kind, pending_rows, dead_rows, body_bytes`,
   );
   // Counts as delivered from now on, so that it is forgotten after DEDUP_DAYS like any other.
-  const addDelivery = db.prepare('INSERT INTO deliveries (delivered_at, event_id) VALUES (?, ?)');
+  const addDelivery = db.prepare(ADD_DELIVERY);
   const removeIdentity = db.prepare('DELETE FROM identities WHERE event_id = ?');
   const removeQuarantined = db.prepare(
     'DELETE FROM quarantine WHERE quarantine_id = ? RETURNING length(body) AS bytes',

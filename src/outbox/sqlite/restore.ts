@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { countRows } from '../ranges.ts';
 import type { RestoreOutcome, SalvagedRecord } from '../salvaged.ts';
 import type { Seqs } from './seqs.ts';
+import { ADD_DELIVERY } from './sql.ts';
 import type { Counted, Tally } from './tally.ts';
 import type { CallResult } from './transaction.ts';
 
@@ -14,7 +15,7 @@ export function createRestore(
   tally: Tally,
 ): (records: readonly SalvagedRecord[]) => CallResult<RestoreOutcome> {
   const addIdentity = db.prepare('INSERT OR IGNORE INTO identities (event_id, stored_at, seq) VALUES (?, ?, ?)');
-  const addDelivery = db.prepare('INSERT INTO deliveries (delivered_at, event_id) VALUES (?, ?)');
+  const addDelivery = db.prepare(ADD_DELIVERY);
   const addEvent = db.prepare(
     `INSERT INTO events (seq, event_id, kind, received_at, body_form, feed, row_count, mapped_bytes, pending,
        pending_rows, dead_rows, body_bytes)

@@ -4,7 +4,7 @@ import { areSameRanges, countRows, formatRanges, parseRanges } from '../ranges.t
 import { countDead, settleRows } from '../settling.ts';
 import type { Claim, Claims } from './claims.ts';
 import type { SettleArgs } from './protocol.ts';
-import { getRow } from './sql.ts';
+import { ADD_DELIVERY, getRow } from './sql.ts';
 import type { Counted, Tally } from './tally.ts';
 import type { CallResult } from './transaction.ts';
 
@@ -36,7 +36,7 @@ export function createSettle(
   // Its body goes with it, by the foreign key.
   const removeWhole = db.prepare('DELETE FROM events WHERE seq = ? AND pending = ? AND dead_rows = 0');
   const remove = db.prepare('DELETE FROM events WHERE seq = ?');
-  const addDelivery = db.prepare('INSERT INTO deliveries (delivered_at, event_id) VALUES (?, ?)');
+  const addDelivery = db.prepare(ADD_DELIVERY);
 
   /** What nearly every settlement is: all that was still to be sent is delivered. False: this is another one. */
   function deliverWhole(settlement: Settlement, claim: Claim, held: readonly RowRange[], now: number): boolean {

@@ -24,3 +24,6 @@ export function pragma(db: DatabaseSync, name: string): unknown {
  * still name the place when another event has it.
  */
 export const IS_EVENT = 'events.seq = (SELECT seq FROM identities WHERE event_id = ?1) AND events.event_id = ?1';
+
+/** Remembers when an event was delivered, by which its identity is forgotten (prune.ts). */
+export const ADD_DELIVERY = 'INSERT OR IGNORE INTO deliveries (delivered_at, event_id) VALUES (?, ?)';
