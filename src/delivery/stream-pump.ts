@@ -133,7 +133,9 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
       recover();
       // A claim that nearly reached its bound, or after which nothing new came, may have left some: look again at once.
       const claimedBytes = claimed.reduce((sum, event) => sum + event.mappedBytes, 0);
-      return isLost || waitingBytes === 0 || claimed.length === MAX_EVENTS_PER_CLAIM || claimedBytes >= maxMappedBytes / 2;
+      return (
+        isLost || waitingBytes === 0 || claimed.length === MAX_EVENTS_PER_CLAIM || claimedBytes >= maxMappedBytes / 2
+      );
     }
     fail(setback);
     await pauseFor(delayMs);
