@@ -1,9 +1,13 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { RowPlan } from '../kinds/kind.ts';
 import type { ClaimedEvent, RowRange } from '../outbox/port.ts';
 import type { RowText } from '../sentinel/row.ts';
 
 /** Azure refuses over 1,048,576 bytes, and the SDK splits at 1,000,000 by a count of its own; this stays below both. */
 export const MAX_CALL_BYTES = 950_000;
+
+/** A call has hundreds of events: behind so much work on them, webhooks get their turn. */
+const MAX_TURN_MS = 4;
 
 /** Where a row of a call comes from. */
 export interface RowSource {
@@ -48,7 +52,12 @@ function chunksOf(plan: RowPlan | RemotePlan, range: RowRange): AsyncIterable<It
  */
 export async function* batches(events: Iterable<ClaimedEvent>, planOf: PlanOf): AsyncGenerator<BatchItem> {
   const filling = new CallBuilder();
+  let turnEndsAt = performance.now() + MAX_TURN_MS;
   for (const event of events) {
+    if (performance.now() >= turnEndsAt) {
+      await nextTurn();
+      turnEndsAt = performance.now() + MAX_TURN_MS;
+    }
     let next = event.pending[0]?.[0] ?? 0;
     try {
       const plan = planOf(event);

@@ -6,6 +6,9 @@ import type { Ingestion, UploadResult } from './ingestion.ts';
 import type { DeliveryObserver } from './observer.ts';
 import { type Outcome, outcomeOf } from './outcome.ts';
 
+/** In one transaction: webhooks that come meanwhile wait for its end. */
+const MAX_SETTLEMENTS = 200;
+
 /** Why a round had to stop: everything that was not settled waits. */
 export interface Setback {
   readonly outcome: Extract<Outcome, { type: 'retry' | 'hold' }>;
@@ -89,9 +92,16 @@ export function createCourier(options: CourierOptions): Courier {
     for (const [{ meta }, delivered] of byEvent) {
       observer.delivered({ stream, receivedAt: meta.receivedAt, rows: countRows(delivered) });
     }
-    await options.settle(
-      byEvent.map(([{ eventId, token }, delivered]) => ({ eventId, token, delivered, dead: [], release: false })),
-    );
+    const settlements = byEvent.map(([{ eventId, token }, delivered]) => ({
+      eventId,
+      token,
+      delivered,
+      dead: [],
+      release: false,
+    }));
+    for (let from = 0; from < settlements.length; from += MAX_SETTLEMENTS) {
+      await options.settle(settlements.slice(from, from + MAX_SETTLEMENTS));
+    }
     return null;
   }
 

@@ -1,6 +1,5 @@
 import type { Clock } from '../clock.ts';
-import type { ClaimedEvent, Outbox, Settlement, SettlementOutcome } from '../outbox/port.ts';
-import { countRows } from '../outbox/ranges.ts';
+import type { ClaimedEvent, Outbox } from '../outbox/port.ts';
 import { retryDelayMs } from './backoff.ts';
 import { batches, MAX_CALL_BYTES, type PlanOf } from './batch.ts';
 import { createCourier, type Setback } from './courier.ts';
@@ -8,15 +7,14 @@ import { holdCauseOf } from './hold-cause.ts';
 import type { Ingestion, UploadResult } from './ingestion.ts';
 import type { DeliveryObserver, Hold } from './observer.ts';
 import { ownPace, type SharedPace } from './shared-pace.ts';
+import { createStreamClaim, MAX_EVENTS_PER_ROUND, sizeOf } from './stream-claim.ts';
 import { createWaiter } from './waiter.ts';
 
 /** Calls under way at once while there is a backlog. */
 const MAX_PARALLEL_CALLS = 4;
-const MAX_EVENTS_PER_CLAIM = 2_000;
 const HOLD_REMINDER_MS = 60_000;
 /** A look at the outbox now and then, should a notification ever be missed. */
 const IDLE_LOOK_MS = 30_000;
-const MAX_OUTBOX_PAUSE_MS = 5_000;
 
 export interface StreamPumpOptions {
   readonly kind: string;
@@ -50,7 +48,7 @@ export interface StreamPump {
  * settle. After a setback it waits at the backoff's pace and sends one call at a time until one gets through.
  */
 export function createStreamPump(options: StreamPumpOptions): StreamPump {
-  const { kind, stream, outbox, clock, observer, pace = ownPace } = options;
+  const { kind, stream, clock, observer, pace = ownPace } = options;
   const waiter = createWaiter(clock);
   const stopping = new AbortController();
   const aborting = new AbortController();
@@ -60,19 +58,14 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
   let cancelReminder = () => {};
   let lastDeliveryAt: number | null = null;
   let loop: Promise<void> = Promise.resolve();
-  /** How many rows of what is claimed nothing was settled of yet, by event. */
-  const unsettled = new Map<string, number>();
-  /** Something of the claim is another's now (fenced), or was purged: it is not known what else is. */
-  let isLost = false;
-  /** Of the outbox, in a row. */
-  let claimFailures = 0;
 
+  const claim = createStreamClaim({ ...options, waiter, isStopping: () => stopping.signal.aborted });
   const courier = createCourier({
     stream,
     ingestion: options.ingestion,
     clock,
     observer,
-    settle,
+    settle: claim.settle,
     isHeld: () => hold !== null,
     onDelivered: () => {
       lastDeliveryAt = clock.now();
@@ -112,30 +105,28 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
     const parallel = failures > 0 || first.alone ? 1 : MAX_PARALLEL_CALLS;
     const maxMappedBytes = parallel * MAX_CALL_BYTES;
     waitingBytes = 0;
-    const claimed = await claim(maxMappedBytes);
+    const claimed = await claim.take(maxMappedBytes);
     if (first.alone && (claimed === null || claimed.length === 0)) await pace.rest(stream, 0, true); // another may try
     if (claimed === null) return true;
     if (claimed.length === 0) return false;
     // Azure may have asked another for a pause since, who gave back what is claimed here.
     const { restMs, alone } = first.alone ? first : await pace.turn(stream);
     if (restMs > 0) {
-      await release(claimed);
+      await claim.release();
       return rest(restMs);
     }
     const setback = await send(claimed, parallel);
     const delayMs = setback === null ? 0 : retryDelayMs(failures, retryAfterOf(setback), options.random);
     // Before the events are free: whoever claims them then knows.
     if (setback !== null) await pace.rest(stream, delayMs, alone);
-    await release(claimed);
+    await claim.release();
     if (setback === null) {
       // At the end nothing may have been tried.
       if ((alone || failures > 0) && !stopping.signal.aborted) await pace.resume(stream);
       recover();
       // A claim that nearly reached its bound, or after which nothing new came, may have left some: look again at once.
-      const claimedBytes = claimed.reduce((sum, event) => sum + event.mappedBytes, 0);
-      return (
-        isLost || waitingBytes === 0 || claimed.length === MAX_EVENTS_PER_CLAIM || claimedBytes >= maxMappedBytes / 2
-      );
+      const isMuch = claimed.length === MAX_EVENTS_PER_ROUND || sizeOf(claimed) >= maxMappedBytes / 2;
+      return claim.isLost() || waitingBytes === 0 || isMuch;
     }
     fail(setback);
     await pauseFor(delayMs);
@@ -147,44 +138,11 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
     return true;
   }
 
-  /** What was not settled can be claimed again. An event of which all was is free by itself. */
-  async function release(claimed: readonly ClaimedEvent[]): Promise<void> {
-    const left = claimed.filter(({ eventId }) => unsettled.has(eventId));
-    unsettled.clear();
-    if (left.length === 0) return;
-    await settleForSure(left.map(({ eventId, token }) => ({ eventId, token, delivered: [], dead: [], release: true })));
-  }
-
-  async function settle(settlements: readonly Settlement[]): Promise<void> {
-    const outcomes = await settleForSure(settlements);
-    if (outcomes.includes('stale')) isLost = true;
-    for (const { eventId, delivered, dead } of settlements) {
-      const settled = dead.reduce((sum, { rows }) => sum + countRows(rows), countRows(delivered));
-      const left = (unsettled.get(eventId) ?? 0) - settled;
-      if (left > 0) unsettled.set(eventId, left);
-      else unsettled.delete(eventId);
-    }
-  }
-
-  async function claim(maxMappedBytes: number): Promise<readonly ClaimedEvent[] | null> {
-    try {
-      const claimed = await outbox.claim({ kind, maxEvents: MAX_EVENTS_PER_CLAIM, maxMappedBytes });
-      for (const { eventId, pending } of claimed) unsettled.set(eventId, countRows(pending));
-      claimFailures = 0;
-      return claimed;
-    } catch (error) {
-      observer.outboxFailed({ stream, operation: 'claim', message: messageOf(error) });
-      await pauseForOutbox(claimFailures++);
-      return null;
-    }
-  }
-
   /** Up to `parallel` calls at once; after the first setback, or when the claim is lost, no new one is begun. */
   async function send(claimed: readonly ClaimedEvent[], parallel: number): Promise<Setback | null> {
     const items = batches(claimed, options.planOf);
     let worst: Setback | null = null;
-    isLost = false;
-    const isOver = () => worst !== null || isLost || stopping.signal.aborted;
+    const isOver = () => worst !== null || claim.isLost() || stopping.signal.aborted;
     async function carry(): Promise<void> {
       while (!isOver()) {
         const item = await items.next();
@@ -242,26 +200,6 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
     await waiter.until(delayMs, () => false);
   }
 
-  /** The outbox is ours to ask: it bears that more often than Azure, and what it comes back with is waited for. */
-  function pauseForOutbox(failuresBefore: number): Promise<void> {
-    const delayMs = Math.min(retryDelayMs(failuresBefore, null, options.random), MAX_OUTBOX_PAUSE_MS);
-    return waiter.until(delayMs, () => false);
-  }
-
-  /** What Azure took must not be sent again: it is told to the outbox until that has written it down. */
-  async function settleForSure(settlements: readonly Settlement[]): Promise<readonly SettlementOutcome[]> {
-    for (let tries = 0; ; tries++) {
-      try {
-        return await outbox.settle(settlements);
-      } catch (error) {
-        observer.outboxFailed({ stream, operation: 'settle', message: messageOf(error) });
-        // At the end there is no time left: at the next start these rows are sent once more.
-        if (stopping.signal.aborted) return [];
-        await pauseForOutbox(tries);
-      }
-    }
-  }
-
   return {
     start() {
       loop = run();
@@ -294,8 +232,4 @@ function worseOf(a: Setback | null, b: Setback): Setback {
 
 function retryAfterOf({ outcome }: Setback): number | null {
   return outcome.type === 'retry' ? outcome.retryAfterMs : null;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : 'unknown';
 }

@@ -1,0 +1,116 @@
+import type { ClaimedEvent, Outbox, Settlement, SettlementOutcome } from '../outbox/port.ts';
+import { countRows } from '../outbox/ranges.ts';
+import { retryDelayMs } from './backoff.ts';
+import type { DeliveryObserver } from './observer.ts';
+import type { Waiter } from './waiter.ts';
+
+export const MAX_EVENTS_PER_ROUND = 2_000;
+/** While the outbox reads so many, webhooks wait. */
+const MAX_EVENTS_PER_CLAIM = 500;
+/** The outbox is ours to ask: it bears that more often than Azure, and what it comes back with is waited for. */
+const MAX_PAUSE_MS = 5_000;
+
+export interface StreamClaimOptions {
+  readonly kind: string;
+  readonly stream: string;
+  readonly outbox: Outbox;
+  readonly observer: DeliveryObserver;
+  readonly waiter: Waiter;
+  /** Gives [0, 1). */
+  readonly random: () => number;
+  readonly isStopping: () => boolean;
+}
+
+/** What one round of a stream has claimed of the outbox. */
+export interface StreamClaim {
+  /** Claims for a new round. Null: the outbox could not be asked, and a pause is over. */
+  take(maxMappedBytes: number): Promise<readonly ClaimedEvent[] | null>;
+  /** Records what became of rows; returns once that is durable. */
+  settle(settlements: readonly Settlement[]): Promise<void>;
+  /** What was not settled can be claimed again. */
+  release(): Promise<void>;
+  /** Something of it is another's now (fenced), or was purged: it is not known what else is. */
+  isLost(): boolean;
+}
+
+export function createStreamClaim(options: StreamClaimOptions): StreamClaim {
+  const { kind, stream, outbox, observer, waiter } = options;
+  let claimed: ClaimedEvent[] = [];
+  /** How many rows of what is claimed nothing was settled of yet, by event. */
+  const unsettled = new Map<string, number>();
+  let isLost = false;
+  /** In a row. */
+  let failures = 0;
+
+  async function take(maxMappedBytes: number): Promise<readonly ClaimedEvent[] | null> {
+    // Of a round that ended by a defect.
+    await release();
+    isLost = false;
+    try {
+      for (let isMore = true; isMore; ) {
+        const left = maxMappedBytes - sizeOf(claimed);
+        const part = await outbox.claim({ kind, maxEvents: MAX_EVENTS_PER_CLAIM, maxMappedBytes: left });
+        claimed.push(...part);
+        for (const { eventId, pending } of part) unsettled.set(eventId, countRows(pending));
+        const hasRoom = claimed.length < MAX_EVENTS_PER_ROUND && sizeOf(claimed) < maxMappedBytes;
+        isMore = part.length === MAX_EVENTS_PER_CLAIM && hasRoom;
+      }
+      failures = 0;
+    } catch (error) {
+      observer.outboxFailed({ stream, operation: 'claim', message: messageOf(error) });
+      if (claimed.length > 0) return claimed;
+      await pause(failures++);
+      return null;
+    }
+    return claimed;
+  }
+
+  async function settle(settlements: readonly Settlement[]): Promise<void> {
+    const outcomes = await settleForSure(settlements);
+    if (outcomes.includes('stale')) isLost = true;
+    for (const { eventId, delivered, dead } of settlements) {
+      const settled = dead.reduce((sum, { rows }) => sum + countRows(rows), countRows(delivered));
+      const left = (unsettled.get(eventId) ?? 0) - settled;
+      if (left > 0) unsettled.set(eventId, left);
+      else unsettled.delete(eventId);
+    }
+  }
+
+  async function release(): Promise<void> {
+    // An event of which all was settled is free by itself.
+    const left = claimed.filter(({ eventId }) => unsettled.has(eventId));
+    claimed = [];
+    unsettled.clear();
+    if (left.length === 0) return;
+    await settleForSure(left.map(({ eventId, token }) => ({ eventId, token, delivered: [], dead: [], release: true })));
+  }
+
+  /** What Azure took must not be sent again: it is told to the outbox until that has written it down. */
+  async function settleForSure(settlements: readonly Settlement[]): Promise<readonly SettlementOutcome[]> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await outbox.settle(settlements);
+      } catch (error) {
+        observer.outboxFailed({ stream, operation: 'settle', message: messageOf(error) });
+        // At the end there is no time left: at the next start these rows are sent once more.
+        if (options.isStopping()) return [];
+        await pause(tries);
+      }
+    }
+  }
+
+  function pause(failuresBefore: number): Promise<void> {
+    const delayMs = Math.min(retryDelayMs(failuresBefore, null, options.random), MAX_PAUSE_MS);
+    return waiter.until(delayMs, () => false);
+  }
+
+  return { take, settle, release, isLost: () => isLost };
+}
+
+export function sizeOf(events: readonly ClaimedEvent[]): number {
+  return events.reduce((sum, { mappedBytes }) => sum + mappedBytes, 0);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'unknown';
+}

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { batches } from '../../src/delivery/batch.ts';
+import type { RowPlan } from '../../src/kinds/kind.ts';
+import type { ClaimedEvent } from '../../src/outbox/port.ts';
+
+const event = (n: number): ClaimedEvent => ({
+  eventId: `v1-${n}`,
+  kind: 'request',
+  token: n,
+  body: '{}',
+  meta: { receivedAt: 0, bodyForm: 'json', feed: null },
+  rowCount: 1,
+  mappedBytes: 2,
+  pending: [[0, 1]],
+});
+
+test('while the rows of many events are made, others get their turn', async () => {
+  const plan = (): RowPlan => {
+    const endsAt = performance.now() + 1;
+    while (performance.now() < endsAt);
+    return { rowCount: 1, measure: () => 2, rows: () => [{ json: '{}', bytes: 2 }] };
+  };
+  let turns = 0;
+  let isDone = false;
+  const others = (async () => {
+    for (; !isDone; turns++) await nextTurn();
+  })();
+  const items = await Array.fromAsync(
+    batches(
+      Array.from({ length: 100 }, (_, n) => event(n)),
+      plan,
+    ),
+  );
+  isDone = true;
+  await others;
+  assert.equal(items.length, 1);
+  // 100 ms of work: once a few milliseconds.
+  assert.ok(turns >= 10, `${turns} turns`);
+});
