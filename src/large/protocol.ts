@@ -35,11 +35,5 @@ export interface Operations {
 
 export type Operation = keyof Operations;
 
-export type Request = {
-  [Op in Operation]: { readonly id: number; readonly op: Op } & Operations[Op]['args'];
-}[Operation];
-
-export interface Reply {
-  readonly id: number;
-  readonly result: Operations[Operation]['result'];
-}
+/** Each is answered by its result before the next one comes. */
+export type Request = { [Op in Operation]: { readonly op: Op } & Operations[Op]['args'] }[Operation];

@@ -6,7 +6,7 @@ import type { WebhookKind } from '../kinds/kind.ts';
 import { planStored, type StoredEvent } from '../kinds/plan-stored.ts';
 import type { RowRange } from '../outbox/port.ts';
 import type { RowText } from '../sentinel/row.ts';
-import type { Operation, Operations, Reply, Request, Settings } from './protocol.ts';
+import type { Operation, Operations, Request, Settings } from './protocol.ts';
 
 /**
  * A body of this size takes milliseconds, and tens of them when it is made for that: with one and more, others would
@@ -16,6 +16,8 @@ export const LARGE_BODY_BYTES = 131_072;
 
 /** Starting it takes about 0.2 s and 30 MB. */
 const KEPT_IDLE_MS = 60_000;
+/** Of the largest body of the worst shape, which holds two million empty lists, with room. In MB. */
+const resourceLimits = { maxOldGenerationSizeMb: 320, maxYoungGenerationSizeMb: 24 };
 /** Of rows in one message: as much as others may wait for. */
 const ROWS_BYTES = 262_144;
 
@@ -32,6 +34,17 @@ export interface LargeBodiesOptions extends UnderstandOptions {
   readonly clock: Clock;
 }
 
+interface Prepared<Op extends Operation> {
+  readonly args: Operations[Op]['args'];
+  readonly transfer?: readonly ArrayBuffer[];
+}
+
+interface Job {
+  /** Called when it is its turn. */
+  prepare(): { readonly request: Request; readonly transfer: readonly ArrayBuffer[] };
+  resolve(result: Operations[Operation]['result'] | null): void;
+}
+
 /**
  * Reads and maps large bodies in a thread, so that one of them, or millions of empty lists in one, hold up nobody else's
  * webhook. The thread knows the kinds of the registry only. It is started with the first large body and ended when none
@@ -39,47 +52,60 @@ export interface LargeBodiesOptions extends UnderstandOptions {
  */
 export function createLargeBodies(options: LargeBodiesOptions): LargeBodies {
   const { clock, log } = options;
-  const waiting = new Map<number, (result: Reply['result'] | null) => void>();
+  const queue: Job[] = [];
+  let current: Job | null = null;
   let worker: Worker | null = null;
-  let nextId = 1;
   let cancelEnd = () => {};
 
   function start(): Worker {
     const { streams, escaping } = options;
     const workerData: Settings = { streams, escaping };
-    const started = new Worker(new URL('./worker.ts', import.meta.url), { workerData, name: 'large bodies' });
+    const url = new URL('./worker.ts', import.meta.url);
+    const started = new Worker(url, { workerData, name: 'large bodies', resourceLimits });
     started.unref();
-    started.on('message', ({ id, result }: Reply) => settle(id, result));
+    started.on('message', finish);
     started.on('error', (error) => {
       const name = error instanceof Error ? error.name : typeof error;
       log.error({ error: name }, 'the thread for large bodies died, what it had is done without it');
     });
     started.on('exit', () => {
-      if (worker === started) worker = null;
-      for (const id of [...waiting.keys()]) settle(id, null);
+      worker = null;
+      finish(null);
     });
     return started;
   }
 
-  function settle(id: number, result: Reply['result'] | null): void {
-    const resolve = waiting.get(id);
-    waiting.delete(id);
-    if (waiting.size === 0) cancelEnd = clock.setTimer(KEPT_IDLE_MS, () => void close());
-    resolve?.(result);
+  function finish(result: Operations[Operation]['result'] | null): void {
+    current?.resolve(result);
+    current = null;
+    startNext();
+  }
+
+  /** One at a time: what waits in a thread's mailbox would be a copy of each body that waits. */
+  function startNext(): void {
+    if (current !== null) return;
+    cancelEnd();
+    current = queue.shift() ?? null;
+    if (current === null) {
+      if (worker !== null) cancelEnd = clock.setTimer(KEPT_IDLE_MS, () => void close());
+      return;
+    }
+    const { request, transfer } = current.prepare();
+    worker ??= start();
+    worker.postMessage(request, transfer);
   }
 
   /** Null: the thread died. */
-  function ask<Op extends Operation>(
-    op: Op,
-    args: Operations[Op]['args'],
-    transfer: readonly ArrayBuffer[] = [],
-  ): Promise<Operations[Op]['result'] | null> {
-    cancelEnd();
-    worker ??= start();
-    const id = nextId++;
-    const { promise, resolve } = Promise.withResolvers<Reply['result'] | null>();
-    waiting.set(id, resolve);
-    worker.postMessage({ id, op, ...args } as Request, transfer);
+  function ask<Op extends Operation>(op: Op, prepare: () => Prepared<Op>): Promise<Operations[Op]['result'] | null> {
+    const { promise, resolve } = Promise.withResolvers<Operations[Operation]['result'] | null>();
+    queue.push({
+      resolve,
+      prepare() {
+        const { args, transfer = [] } = prepare();
+        return { request: { op, ...args } as Request, transfer };
+      },
+    });
+    startNext();
     // The thread answers each request by its operation's result: protocol.ts is what both sides are held to.
     return promise as Promise<Operations[Op]['result'] | null>;
   }
@@ -92,9 +118,11 @@ export function createLargeBodies(options: LargeBodiesOptions): LargeBodies {
   return {
     async understand(body, receivedAt) {
       if (body.bytes.length <= LARGE_BODY_BYTES) return understand(body, receivedAt, options);
-      // A copy of its own: the body may be a part of a larger buffer, and is needed here should it be refused.
-      const bytes = new Uint8Array(body.bytes);
-      const result = await ask('understand', { body: { ...body, bytes }, receivedAt }, [bytes.buffer]);
+      const result = await ask('understand', () => {
+        // A copy of its own: the body may be a part of a larger buffer, and is needed here should it be refused.
+        const bytes = new Uint8Array(body.bytes);
+        return { args: { body: { ...body, bytes }, receivedAt }, transfer: [bytes.buffer] };
+      });
       if (result === null) return understand(body, receivedAt, options);
       for (const fields of result.mappingFailures) log.error(fields, 'mapping failed');
       return result.understood;
@@ -107,7 +135,7 @@ export function createLargeBodies(options: LargeBodiesOptions): LargeBodies {
       let sent: StoredEvent | null = null;
       while (from < to) {
         const args: Operations['rows']['args'] = { eventId, event: sent, range: [from, to], maxBytes: ROWS_BYTES };
-        const result: Operations['rows']['result'] | null = await ask('rows', args);
+        const result: Operations['rows']['result'] | null = await ask('rows', () => ({ args }));
         if (result === null) {
           yield planStored(kind, event).rows([from, to]);
           return;

@@ -4,11 +4,10 @@ import type { RowPlan } from '../kinds/kind.ts';
 import { planStored, type StoredEvent } from '../kinds/plan-stored.ts';
 import { kindNamed, kinds } from '../kinds/registry.ts';
 import type { RowText } from '../sentinel/row.ts';
-import type { Operations, Reply, Request, Settings } from './protocol.ts';
+import type { Operations, Request, Settings } from './protocol.ts';
 
-/** The thread of thread.ts: one request after the other, in the order in which they came. */
+/** The thread of thread.ts. */
 const settings = workerData as Settings;
-let last: Promise<void> = Promise.resolve();
 /** The event whose rows were asked for last: the next range is most likely of the same. */
 let planned: { readonly eventId: string; readonly plan: RowPlan } | null = null;
 
@@ -47,11 +46,6 @@ function plan(event: StoredEvent): RowPlan {
   return planStored(kind, event);
 }
 
-async function answer(request: Request): Promise<void> {
-  const result = request.op === 'understand' ? await understandBody(request) : rowsOf(request);
-  parentPort?.postMessage({ id: request.id, result } satisfies Reply);
-}
-
-parentPort?.on('message', (request: Request) => {
-  last = last.then(() => answer(request));
+parentPort?.on('message', async (request: Request) => {
+  parentPort?.postMessage(request.op === 'understand' ? await understandBody(request) : rowsOf(request));
 });

@@ -127,6 +127,7 @@ test('the thread ends when nothing large has come for a minute', {
   assert.ok(hasThread());
   clock.advance(1_000);
   await eventually(() => !hasThread());
+  await eventually(() => clock.timerCount === 0);
 });
 
 function hasThread(): boolean {
