@@ -18,6 +18,7 @@ import { fileURLToPath } from 'node:url';
 import { type Emulator, startEmulator } from '../src/emulator/emulator.ts';
 import { requestTable } from '../src/kinds/request/table.ts';
 import { requestBodies } from '../test/kinds/request-bodies.ts';
+import { nodeOptions } from '../test/support/node-options.ts';
 import { processorTime } from './processor-time.ts';
 
 const SECRET = 'a-secret-for-the-bench';
@@ -40,7 +41,7 @@ async function startService(emulator: Emulator, folder: string): Promise<Service
   const caFile = path.join(folder, 'ca.pem');
   await writeFile(caFile, emulator.caPem);
   const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
-  const child = spawn(process.execPath, [main, 'serve'], {
+  const child = spawn(process.execPath, [...nodeOptions(), main, 'serve'], {
     env: {
       PATH: process.env['PATH'],
       HOST: '127.0.0.1',
