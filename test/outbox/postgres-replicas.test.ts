@@ -199,7 +199,7 @@ describe('replicas on one database', () => {
     const proxy = await proxied(t);
     const away = await replica(t, { schema, port: proxy.port });
     const outbox = await replica(t, { schema });
-    proxy.swallowAnswerTo('INSERT INTO identities');
+    proxy.swallowAnswerTo('put_events');
     const cutOff = away.put([event('a')]);
     const locked = `SELECT FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE n.nspname = '${schema}' AND c.relname = 'identities' AND l.mode = 'RowExclusiveLock'`;

@@ -136,6 +136,46 @@ export const MIGRATIONS: readonly Migration[] = [
     RETURN QUERY SELECT e.* FROM events e WHERE e.seq = ANY (chosen);
   END
   $$;
+
+  -- Stores the events whose identity is new, and gives the ids of the others. A function, so that its plans are kept: planning
+  -- this for each commit costs more than running it. Who gets an identity in is the one who stores the event. In the order
+  -- of the ids, so that two replicas that get the same events wait for each other and never in a circle. Texts that may hold
+  -- U+0000 are bytes: all bodies and feeds one behind the other in p_texts, counted from 1.
+  CREATE FUNCTION put_events(p_texts bytea, p_event_ids text[], p_kinds text[], p_stored_at bigint[], p_received_at bigint[],
+    p_body_forms text[], p_row_counts integer[], p_mapped_bytes bigint[], p_body_from integer[], p_body_bytes integer[],
+    p_feed_bytes integer[]) RETURNS text[] LANGUAGE plpgsql AS $$
+  DECLARE
+    added text[];
+    all_new boolean;
+  BEGIN
+    WITH new AS (
+      INSERT INTO identities (event_id, stored_at)
+      SELECT i.event_id, i.stored_at FROM unnest(p_event_ids, p_stored_at) AS i (event_id, stored_at) ORDER BY i.event_id
+      ON CONFLICT DO NOTHING RETURNING event_id
+    ) SELECT array_agg(new.event_id) INTO added FROM new;
+    IF added IS NULL THEN RETURN p_event_ids; END IF;
+    all_new := cardinality(added) = cardinality(p_event_ids);
+    WITH stored AS (
+      INSERT INTO events (event_id, kind, received_at, body_form, feed, row_count, mapped_bytes, pending, pending_rows, body)
+      SELECT i.event_id, i.kind, i.received_at, i.body_form,
+        substring(p_texts FROM i.body_from + i.body_bytes FOR i.feed_bytes), i.row_count, i.mapped_bytes,
+        '[[0,' || i.row_count || ']]', i.row_count, substring(p_texts FROM i.body_from FOR i.body_bytes)
+      FROM unnest(p_event_ids, p_kinds, p_received_at, p_body_forms, p_row_counts, p_mapped_bytes, p_body_from, p_body_bytes,
+        p_feed_bytes) WITH ORDINALITY
+        AS i (event_id, kind, received_at, body_form, row_count, mapped_bytes, body_from, body_bytes, feed_bytes, n)
+      WHERE all_new OR i.event_id = ANY (added) ORDER BY i.n
+      RETURNING kind, octet_length(body) AS bytes
+    ), by_kind AS (
+      SELECT s.kind, count(*) AS n, sum(s.bytes) AS bytes FROM stored s GROUP BY s.kind
+    )
+    INSERT INTO tallies (state, kind, n, bytes)
+    SELECT 'waiting', k.kind, k.n, k.bytes FROM by_kind k
+    UNION ALL SELECT 'event', '', sum(k.n), sum(k.bytes) FROM by_kind k
+    UNION ALL SELECT 'identity', '', sum(k.n), 0 FROM by_kind k;
+    IF all_new THEN RETURN '{}'; END IF;
+    RETURN ARRAY(SELECT i.event_id FROM unnest(p_event_ids) AS i (event_id) WHERE i.event_id <> ALL (added));
+  END
+  $$;
   `,
   },
 ];

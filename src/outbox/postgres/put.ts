@@ -19,34 +19,8 @@ export class FullError extends RollbackError {}
 /** An identity was forgotten between two statements of the put: the same again. */
 export class ForgottenError extends RollbackError {}
 
-/**
- * Deduplication and enqueue in one statement: who gets an identity in is the one who stores the event. In the order of
- * the ids, so that two replicas that get the same events wait for each other and never in a circle. Texts that may hold
- * U+0000 come as bytes: all bodies and feeds one behind the other in $1, since an array of them would be written as
- * hexadecimal digits.
- */
-const PUT_EVENTS = `
-  WITH input AS MATERIALIZED (
-    SELECT * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::integer[], $8::bigint[],
-      $9::integer[], $10::integer[], $11::integer[])
-      WITH ORDINALITY AS t (event_id, kind, stored_at, received_at, body_form, row_count, mapped_bytes,
-        body_from, body_bytes, feed_bytes, n)
-  ), known AS (
-    INSERT INTO identities (event_id, stored_at) SELECT event_id, stored_at FROM input ORDER BY event_id
-    ON CONFLICT DO NOTHING RETURNING event_id
-  ), added AS (
-    INSERT INTO events (event_id, kind, received_at, body_form, feed, row_count, mapped_bytes, pending, pending_rows, body)
-    SELECT event_id, kind, received_at, body_form, substring($1::bytea FROM body_from + body_bytes FOR feed_bytes), row_count,
-      mapped_bytes, '[[0,' || row_count || ']]', row_count, substring($1::bytea FROM body_from FOR body_bytes)
-    FROM input JOIN known USING (event_id) ORDER BY n
-    RETURNING event_id, kind, octet_length(body) AS bytes
-  ), tallied AS (
-    INSERT INTO tallies (state, kind, n, bytes)
-    SELECT 'waiting', kind, count(*), sum(bytes) FROM added GROUP BY kind
-    UNION ALL SELECT 'event', '', count(*), sum(bytes) FROM added HAVING count(*) > 0
-    UNION ALL SELECT 'identity', '', count(*), 0 FROM added HAVING count(*) > 0
-  )
-  SELECT event_id AS id, kind, bytes FROM added`;
+/** Deduplication and enqueue in one statement. All bodies go as one parameter: an array would be hexadecimal digits. */
+const PUT_EVENTS = 'SELECT put_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS known';
 
 const PUT_QUARANTINED = `
   INSERT INTO quarantine (quarantine_id, stored_at, received_at, feed, kind, code, reason, body)
@@ -88,11 +62,12 @@ interface Given<Entry> {
   readonly now: number;
 }
 
-async function putEvents(session: Session, given: readonly Given<EventEntry>[]): Promise<New[]> {
+/** The ids of those that were known. */
+async function putEvents(session: Session, given: readonly Given<EventEntry>[]): Promise<readonly string[]> {
   if (given.length === 0) return [];
   const blob = new Blob();
   const places = given.map(({ entry }) => ({ body: blob.add(entry.body), feed: blob.add(entry.meta.feed) }));
-  return session.query<New>(PUT_EVENTS, [
+  const [row] = await session.query<{ known: string[] }>(PUT_EVENTS, [
     blob.whole(),
     given.map(({ entry }) => entry.eventId),
     given.map(({ entry }) => entry.kind),
@@ -105,9 +80,12 @@ async function putEvents(session: Session, given: readonly Given<EventEntry>[]):
     places.map(({ body }) => body.bytes),
     places.map(({ feed }) => feed.bytes),
   ]);
+  if (row === undefined) throw new Error('The database does not say what is new');
+  return row.known;
 }
 
-async function putQuarantined(session: Session, given: readonly Given<QuarantineEntry>[]): Promise<New[]> {
+/** The ids of those that were known. */
+async function putQuarantined(session: Session, given: readonly Given<QuarantineEntry>[]): Promise<readonly string[]> {
   if (given.length === 0) return [];
   const blob = new Blob();
   const places = given.map(({ entry }) => ({
@@ -130,7 +108,8 @@ async function putQuarantined(session: Session, given: readonly Given<Quarantine
   const tally = new Tally();
   for (const { bytes } of added) tally.add('quarantined', '', 1, bytes);
   await tally.write(session);
-  return added;
+  const isNew = new Set(added.map(({ id }) => id));
+  return given.map(({ entry }) => entry.quarantineId).filter((id) => !isNew.has(id));
 }
 
 const idOf = (entry: OutboxEntry): string => (entry.type === 'event' ? entry.eventId : entry.quarantineId);
@@ -180,17 +159,17 @@ export async function putCalls(
   const each = [...given.values()];
   const events = each.flatMap(({ entry, now }) => (entry.type === 'event' ? [{ entry, now }] : []));
   const bodies = each.flatMap(({ entry, now }) => (entry.type === 'quarantine' ? [{ entry, now }] : []));
-  const added = [
-    ...(await putEvents(session, events)).map(({ id }) => `event ${id}`),
-    ...(await putQuarantined(session, bodies)).map(({ id }) => `quarantine ${id}`),
-  ];
-  const isNew = new Set(added);
+  const isKnown = new Set([
+    ...(await putEvents(session, events)).map((id) => `event ${id}`),
+    ...(await putQuarantined(session, bodies)).map((id) => `quarantine ${id}`),
+  ]);
+  const isNew = new Set([...given.keys()].filter((key) => !isKnown.has(key)));
   // Only what is new needs room: a duplicate is answered even when the outbox is full.
   const newBytes = calls.reduce((sum, { bytes }) => sum + bytes, 0);
   if (isNew.size > 0 && usage.isNear(newBytes, maxBytes) && (await readUsage(session, usage)) > maxBytes) {
     throw new FullError();
   }
-  const known = each.map(({ entry }) => entry).filter((entry) => !isNew.has(keyOf(entry)));
+  const known = each.map(({ entry }) => entry).filter((entry) => isKnown.has(keyOf(entry)));
   const storedAt = await findKnown(session, known);
   if (storedAt.size < known.length) throw new ForgottenError();
   return calls.map(({ entries }) => ({ outcome: 'stored', entries: entries.map((entry) => stored(entry)) }));
