@@ -60,7 +60,8 @@ export const MIGRATIONS: readonly Migration[] = [
 
   CREATE TABLE dead_letters (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    seq bigint NOT NULL REFERENCES events (seq) ON DELETE CASCADE,
+    -- Of the event. No foreign key: that would look here for each event that is delivered.
+    seq bigint NOT NULL,
     rows text COLLATE "C" NOT NULL, -- ranges as JSON
     code text COLLATE "C" NOT NULL,
     reason bytea NOT NULL,
@@ -111,13 +112,14 @@ export const MIGRATIONS: readonly Migration[] = [
     p_max_bytes bigint) RETURNS SETOF events LANGUAGE plpgsql AS $$
   DECLARE
     candidates CURSOR FOR
-      SELECT e.seq, ceil(e.mapped_bytes::numeric * e.pending_rows / e.row_count) AS cost FROM events e
+      SELECT e.seq, CASE e.pending_rows WHEN e.row_count THEN e.mapped_bytes
+        ELSE ceil(e.mapped_bytes::numeric * e.pending_rows / e.row_count)::bigint END AS cost FROM events e
       WHERE e.kind = p_kind AND e.pending_rows > 0 AND (e.holder IS NULL OR NOT EXISTS (
         SELECT FROM replicas r WHERE r.id = e.holder AND r.alive_until > clock_timestamp()))
       ORDER BY e.received_at, e.seq
       FOR UPDATE OF e SKIP LOCKED;
     candidate record;
-    bytes numeric := 0;
+    bytes bigint := 0;
     chosen bigint[] := '{}';
   BEGIN
     PERFORM renew_lease(p_holder, p_lease_ms);
@@ -131,9 +133,8 @@ export const MIGRATIONS: readonly Migration[] = [
       EXIT WHEN cardinality(chosen) >= p_max_events OR bytes >= p_max_bytes;
     END LOOP;
     CLOSE candidates;
-    UPDATE events e SET holder = p_holder, token = p_token + c.n, claimed = e.pending
-      FROM unnest(chosen) WITH ORDINALITY AS c (seq, n) WHERE e.seq = c.seq;
-    RETURN QUERY SELECT e.* FROM events e WHERE e.seq = ANY (chosen);
+    RETURN QUERY UPDATE events e SET holder = p_holder, token = p_token + c.n, claimed = e.pending
+      FROM unnest(chosen) WITH ORDINALITY AS c (seq, n) WHERE e.seq = c.seq RETURNING e.*;
   END
   $$;
 

@@ -121,6 +121,7 @@ export async function purgeRecords(
   });
   if (purgedEvents.length > 0) {
     const seqs = purgedEvents.map(({ seq }) => seq);
+    await takeLetters(session, seqs);
     const gone = 'WITH gone AS (DELETE FROM events WHERE seq = ANY ($1::bigint[]) RETURNING event_id)';
     const those = 'WHERE event_id IN (SELECT event_id FROM gone)';
     if (identities === 'forget') {

@@ -97,9 +97,7 @@ function createOutbox(
   const reader = createStatsReader({ database, usage, maxBytes, clock, log });
   const presence = createPresence({ database, clock, leaseMs, waker });
   const claim = createClaim(database);
-  const settles = new GroupQueue<SettleCall, readonly SettlementOutcome[]>((calls) =>
-    database.transaction('write', (session) => settleCalls(session, calls)),
-  );
+  const settles = new GroupQueue<SettleCall, readonly SettlementOutcome[]>((calls) => settleCalls(database, calls));
   const now = neverBack(clock);
   let closed: Promise<void> | null = null;
 

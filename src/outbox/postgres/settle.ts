@@ -1,7 +1,7 @@
 import type { DeadRows, RowRange, Settlement, SettlementOutcome } from '../port.ts';
 import { countRows } from '../ranges.ts';
 import { countDead, settleRows } from '../settling.ts';
-import type { Session } from './database.ts';
+import { type Database, RollbackError, type Session } from './database.ts';
 import { type Counted, Tally } from './tally.ts';
 
 export interface SettleCall {
@@ -40,9 +40,82 @@ interface Open {
 
 /** One result a call: its outcomes, or the RangeError that was its own fault. */
 export async function settleCalls(
+  database: Database,
+  calls: readonly SettleCall[],
+): Promise<(readonly SettlementOutcome[] | Error)[]> {
+  try {
+    return await database.transaction('write', async (session) => {
+      const finished = await finishWhole(session, calls);
+      const left = calls.map(({ settlements, now }) => ({
+        settlements: settlements.filter(({ eventId }) => !finished.has(eventId)),
+        now,
+      }));
+      const results = await settleEach(session, left);
+      // Of a call that is at fault nothing may be applied.
+      if (results.some((result) => result instanceof Error)) throw new FaultError();
+      return calls.map(({ settlements }, index) => {
+        const others = (results[index] as readonly SettlementOutcome[]).values();
+        return settlements.map(({ eventId }) => (finished.has(eventId) ? 'applied' : (others.next().value ?? 'stale')));
+      });
+    });
+  } catch (error) {
+    if (!(error instanceof FaultError)) throw error;
+    return database.transaction('write', (session) => settleEach(session, calls));
+  }
+}
+
+class FaultError extends RollbackError {}
+
+/**
+ * What nearly all settlements are: all rows that wait of an event, of which none is dead, were claimed and are delivered.
+ * The body goes, the identity stays. Locks the others too, in the order of `seq`, as everybody locks events.
+ */
+const FINISH_WHOLE = `
+  WITH held AS MATERIALIZED (
+    SELECT e.seq, e.event_id, e.kind, octet_length(e.body) AS bytes, s.settled_at,
+      e.token = s.token AND e.claimed = s.rows AND e.pending = s.rows AND e.dead_rows = 0 AS is_whole
+    FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[]) AS s (event_id, token, rows, settled_at)
+      JOIN events e USING (event_id)
+    ORDER BY e.seq FOR UPDATE OF e
+  ), whole AS (
+    SELECT * FROM held WHERE is_whole
+  ), gone AS (
+    DELETE FROM events e USING whole w WHERE e.seq = w.seq
+  ), remembered AS (
+    UPDATE identities i SET delivered_at = w.settled_at FROM whole w WHERE i.event_id = w.event_id
+  ), tallied AS (
+    INSERT INTO tallies (state, kind, n, bytes)
+    SELECT 'waiting', kind, -count(*), -sum(bytes) FROM whole GROUP BY kind
+    UNION ALL SELECT 'event', '', -count(*), -sum(bytes) FROM whole HAVING count(*) > 0
+  )
+  SELECT coalesce(array_agg(event_id), '{}') AS finished FROM whole`;
+
+async function finishWhole(session: Session, calls: readonly SettleCall[]): Promise<ReadonlySet<string>> {
+  const plain = new Map<string, { readonly token: number; readonly rows: string; readonly now: number } | null>();
+  for (const { settlements, now } of calls) {
+    for (const { eventId, token, delivered, dead } of settlements) {
+      // Of two settlements of one event the second depends on the first.
+      const isStorable = Number.isSafeInteger(token) && !eventId.includes('\0');
+      const isPlain = dead.length === 0 && delivered.length > 0 && isStorable && !plain.has(eventId);
+      plain.set(eventId, isPlain ? { token, rows: JSON.stringify(delivered), now } : null);
+    }
+  }
+  const asked = [...plain].flatMap(([eventId, each]) => (each === null ? [] : [{ eventId, ...each }]));
+  if (asked.length === 0) return new Set();
+  const [row] = await session.query<{ finished: string[] }>(FINISH_WHOLE, [
+    asked.map(({ eventId }) => eventId),
+    asked.map(({ token }) => token),
+    asked.map(({ rows }) => rows),
+    asked.map(({ now }) => now),
+  ]);
+  return new Set(row?.finished);
+}
+
+async function settleEach(
   session: Session,
   calls: readonly SettleCall[],
 ): Promise<(readonly SettlementOutcome[] | Error)[]> {
+  if (calls.every(({ settlements }) => settlements.length === 0)) return calls.map(() => []);
   let events = await lockEvents(session, calls);
   const results = calls.map((call) => {
     // A call that is at fault leaves everything as it was before it.
