@@ -1,5 +1,5 @@
 import { Socket } from 'node:net';
-import { type ClientBase, Pool, type PoolClient, type PoolConfig, type QueryConfig, types } from 'pg';
+import { type ClientBase, escapeLiteral, Pool, type PoolClient, type PoolConfig, type QueryConfig, types } from 'pg';
 import { isConnectionGone, isWorthAnotherTry } from './errors.ts';
 import { createLifeline, isServerThere, SilenceError } from './lifeline.ts';
 import { type DatabaseSettings, type Limits, placeOf } from './settings.ts';
@@ -50,16 +50,18 @@ function beginSql(mode: Mode, schema: string, limits: Limits): string {
   const lockMs = mode === 'migrate' ? 0 : limits.lockMs;
   // Per transaction, not per connection: it holds behind a pooler that shares connections, and no default of a role or a
   // database can weaken it.
-  return [
-    `BEGIN ISOLATION LEVEL READ COMMITTED ${ACCESS[mode]}`,
-    `SET LOCAL search_path TO ${quoteName(schema)}, pg_catalog, pg_temp`,
-    `SET LOCAL statement_timeout TO ${statementMs}`,
-    `SET LOCAL lock_timeout TO ${lockMs}`,
-    `SET LOCAL idle_in_transaction_session_timeout TO ${limits.idleMs}`,
-    // Promise 1. remote_apply waits for even more, and is left as it is.
-    `SELECT set_config('synchronous_commit',
-       CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)`,
-  ].join(';\n');
+  const settings = {
+    search_path: `${quoteName(schema)}, pg_catalog, pg_temp`,
+    statement_timeout: String(statementMs),
+    lock_timeout: String(lockMs),
+    idle_in_transaction_session_timeout: String(limits.idleMs),
+  };
+  const set = Object.entries(settings).map(([name, value]) => `set_config('${name}', ${escapeLiteral(value)}, true)`);
+  // One statement for all: each of its own costs both sides as much as BEGIN. The last one is promise 1; remote_apply
+  // waits for even more, and is left as it is.
+  return `BEGIN ISOLATION LEVEL READ COMMITTED ${ACCESS[mode]};
+    SELECT ${set.join(', ')}, set_config('synchronous_commit',
+      CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)`;
 }
 
 export function quoteName(name: string): string {
