@@ -11,7 +11,10 @@ interface EventRow {
   readonly mapped_bytes: number;
   readonly pending: string;
   readonly token: number;
-  readonly body: Buffer;
+  /** The body, unless it holds U+0000, ... */
+  readonly text: string | null;
+  /** ... for then it comes as bytes, which are twice as long on their way. */
+  readonly bytes: Buffer | null;
 }
 
 export interface Holder {
@@ -70,15 +73,18 @@ async function claimEvents(
   token: number,
 ): Promise<ClaimedEvent[]> {
   const rows = await session.query<EventRow>(
-    `SELECT event_id, received_at, body_form, feed, row_count, mapped_bytes, pending, token, body
-     FROM claim_events($1, $2, $3, $4, $5, $6) ORDER BY received_at, seq`,
+    `SELECT event_id, received_at, body_form, feed, row_count, mapped_bytes, pending, token,
+       CASE WHEN is_text THEN convert_from(body, 'UTF8') END AS text, CASE WHEN NOT is_text THEN body END AS bytes
+     FROM claim_events($1, $2, $3, $4, $5, $6),
+       LATERAL (SELECT getdatabaseencoding() = 'UTF8' AND position(decode('00', 'hex') IN body) = 0 AS is_text) AS how
+     ORDER BY received_at, seq`,
     [kind, id, leaseMs, token, maxEvents, Math.min(maxMappedBytes, Number.MAX_SAFE_INTEGER)],
   );
   return rows.map((row) => ({
     eventId: row.event_id,
     kind,
     token: row.token,
-    body: row.body.toString(),
+    body: row.text ?? row.bytes?.toString() ?? '',
     meta: { receivedAt: row.received_at, bodyForm: row.body_form, feed: row.feed?.toString() ?? null },
     rowCount: row.row_count,
     mappedBytes: row.mapped_bytes,

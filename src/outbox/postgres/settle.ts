@@ -88,7 +88,7 @@ const FINISH_WHOLE = `
     SELECT 'waiting', kind, -count(*), -sum(bytes) FROM whole GROUP BY kind
     UNION ALL SELECT 'event', '', -count(*), -sum(bytes) FROM whole HAVING count(*) > 0
   )
-  SELECT coalesce(array_agg(event_id), '{}') AS finished FROM whole`;
+  SELECT ARRAY(SELECT id FROM unnest($1::text[]) AS asked (id) WHERE id NOT IN (SELECT event_id FROM whole)) AS others`;
 
 async function finishWhole(session: Session, calls: readonly SettleCall[]): Promise<ReadonlySet<string>> {
   const plain = new Map<string, { readonly token: number; readonly rows: string; readonly now: number } | null>();
@@ -102,13 +102,16 @@ async function finishWhole(session: Session, calls: readonly SettleCall[]): Prom
   }
   const asked = [...plain].flatMap(([eventId, each]) => (each === null ? [] : [{ eventId, ...each }]));
   if (asked.length === 0) return new Set();
-  const [row] = await session.query<{ finished: string[] }>(FINISH_WHOLE, [
+  const [row] = await session.query<{ others: string[] }>(FINISH_WHOLE, [
     asked.map(({ eventId }) => eventId),
     asked.map(({ token }) => token),
     asked.map(({ rows }) => rows),
     asked.map(({ now }) => now),
   ]);
-  return new Set(row?.finished);
+  if (row === undefined) throw new Error('The database does not say what it settled');
+  const finished = new Set(asked.map(({ eventId }) => eventId));
+  for (const eventId of row.others) finished.delete(eventId);
+  return finished;
 }
 
 async function settleEach(
