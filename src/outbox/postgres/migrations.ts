@@ -107,9 +107,11 @@ export const MIGRATIONS: readonly Migration[] = [
   $$;
 
   -- Claims the oldest events that nobody holds, and stops as soon as it has enough. By a cursor, row by row: a loop over
-  -- the query would read ahead, and lock, what others who claim at the same moment are to find.
+  -- the query would read ahead, and lock, what others who claim at the same moment are to find. Its columns are named: a
+  -- migration may add some to the table while it runs.
   CREATE FUNCTION claim_events(p_kind text, p_holder bigint, p_lease_ms bigint, p_token bigint, p_max_events integer,
-    p_max_bytes bigint) RETURNS SETOF events LANGUAGE plpgsql AS $$
+    p_max_bytes bigint) RETURNS TABLE (seq bigint, event_id text, received_at bigint, body_form text, feed bytea,
+    row_count integer, mapped_bytes bigint, pending text, token bigint, body bytea) LANGUAGE plpgsql AS $$
   DECLARE
     candidates CURSOR FOR
       SELECT e.seq, CASE e.pending_rows WHEN e.row_count THEN e.mapped_bytes
@@ -134,7 +136,8 @@ export const MIGRATIONS: readonly Migration[] = [
     END LOOP;
     CLOSE candidates;
     RETURN QUERY UPDATE events e SET holder = p_holder, token = p_token + c.n, claimed = e.pending
-      FROM unnest(chosen) WITH ORDINALITY AS c (seq, n) WHERE e.seq = c.seq RETURNING e.*;
+      FROM unnest(chosen) WITH ORDINALITY AS c (seq, n) WHERE e.seq = c.seq
+      RETURNING e.seq, e.event_id, e.received_at, e.body_form, e.feed, e.row_count, e.mapped_bytes, e.pending, e.token, e.body;
   END
   $$;
 
