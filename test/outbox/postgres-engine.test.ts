@@ -100,6 +100,40 @@ describe('a PostgreSQL outbox', () => {
     await outbox.close();
   });
 
+  it('takes ids and kinds of any text, and says of which it knew', async (t) => {
+    const outbox = await replica(t);
+    const texts = ['"', '\\', '\\"', '{a,b}', 'NULL', ' a ', "'", '日本 \u{1F511}'];
+    for (const kind of texts) await outbox.put(texts.map((text) => event(`${kind} ${text}`, { kind })));
+    const again = await outbox.put([event('new'), event(`NULL "`), event('\\ \\')]);
+    assert.ok(again.outcome === 'stored');
+    assert.deepEqual(
+      again.entries.map(({ duplicate }) => duplicate),
+      [false, true, true],
+    );
+    for (const kind of texts) {
+      const claimed = await outbox.claim({ kind, maxEvents: 100, maxMappedBytes: 1e6 });
+      assert.deepEqual(
+        ids(claimed),
+        texts.map((text) => `${kind} ${text}`),
+      );
+      assert.deepEqual(
+        await outbox.settle(claimed.map(delivered)),
+        texts.map(() => 'applied'),
+      );
+    }
+  });
+
+  it('purges the dead letters of an event with it', async (t) => {
+    const schema = newSchema();
+    const outbox = await replica(t, { schema });
+    await storeEvents(outbox, 'a');
+    const { eventId, token, pending } = await claimOne(outbox);
+    const dead = [{ rows: pending, code: 'refused', reason: 'no' }];
+    await outbox.settle([{ eventId, token, delivered: [], dead, release: false }]);
+    assert.deepEqual(await outbox.purge(['a']), [true]);
+    assert.deepEqual(await query(server(), `SELECT count(*)::integer AS n FROM "${schema}".dead_letters`), [{ n: 0 }]);
+  });
+
   it('keeps U+0000 and every other byte of bodies, feeds and reasons, also of 5 MB', async (t) => {
     const outbox = await replica(t);
     const body = JSON.stringify({ text: `\0 \\u0000 ${'日本'.repeat(800_000)}` });

@@ -57,10 +57,10 @@ function beginSql(mode: Mode, schema: string, limits: Limits): string {
     idle_in_transaction_session_timeout: String(limits.idleMs),
   };
   const set = Object.entries(settings).map(([name, value]) => `set_config('${name}', ${escapeLiteral(value)}, true)`);
-  // One statement for all: each of its own costs both sides as much as BEGIN. The last one is promise 1; remote_apply
+  // One statement with one result for all: each of its own costs both sides as much as BEGIN. The last one is promise 1; remote_apply
   // waits for even more, and is left as it is.
   return `BEGIN ISOLATION LEVEL READ COMMITTED ${ACCESS[mode]};
-    SELECT ${set.join(', ')}, set_config('synchronous_commit',
+    SELECT ${set.join(' || ')} || set_config('synchronous_commit',
       CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)`;
 }
 
