@@ -95,13 +95,14 @@ async function finishWhole(session: Session, calls: readonly SettleCall[]): Prom
   for (const { settlements, now } of calls) {
     for (const { eventId, token, delivered, dead } of settlements) {
       // Of two settlements of one event the second depends on the first.
-      const isStorable = Number.isSafeInteger(token) && !eventId.includes('\0');
-      const isPlain = dead.length === 0 && delivered.length > 0 && isStorable && !plain.has(eventId);
+      const isPlain = dead.length === 0 && delivered.length > 0 && Number.isSafeInteger(token) && !plain.has(eventId);
       plain.set(eventId, isPlain ? { token, rows: JSON.stringify(delivered), now } : null);
     }
   }
-  const asked = [...plain].flatMap(([eventId, each]) => (each === null ? [] : [{ eventId, ...each }]));
-  if (asked.length === 0) return new Set();
+  if ([...plain.values()].every((each) => each === null)) return new Set();
+  // Those that are not plain match nothing, and are locked only.
+  const none = { token: null, rows: null, now: null };
+  const asked = storable(plain.keys()).map((eventId) => ({ eventId, ...(plain.get(eventId) ?? none) }));
   const [row] = await session.query<{ others: string[] }>(FINISH_WHOLE, [
     asked.map(({ eventId }) => eventId),
     asked.map(({ token }) => token),
