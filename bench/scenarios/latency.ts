@@ -6,7 +6,7 @@ import { median, percentile } from '../statistics.ts';
 
 const ROUNDS = 3;
 const CONNECTIONS = 64;
-const WARM_UP_MS = 1_500;
+const WARM_UP_MS = 2_500;
 const MEASURED_MS = 3_000;
 
 interface Latency {

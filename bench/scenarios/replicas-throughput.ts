@@ -11,7 +11,7 @@ import { median } from '../statistics.ts';
 const ROUNDS = 3;
 const MAX_REPLICAS = 4;
 const CONNECTIONS = 64;
-const WARM_UP_MS = 500;
+const WARM_UP_MS = 1_000;
 const MEASURED_MS = 1_000;
 const BARE_COMMITS = 100;
 
