@@ -12,13 +12,15 @@ const BACKLOGS = [
 /** Smaller ones go in a call or two, too few to tell a rate. */
 const BASE_EVENTS = 10_000;
 const EVENTS_A_WEBHOOK = 500;
+/** At how many moments a drain has been seen, at least, for its speed to mean something. */
+const MIN_LOOKS = 10;
 const SCENARIO = '4. Drain of a backlog (one row an event)';
 
 interface Drain {
-  /** Null: it was over before it could be looked at twice. */
+  /** Null: it was over before it could be looked at often enough. */
   readonly rowsPerSecond: number | null;
   /** How fast the last quarter went, against the first. */
-  readonly lastToFirst: number;
+  readonly lastToFirst: number | null;
   readonly grownBytes: number | null;
 }
 
@@ -32,6 +34,7 @@ export async function measureDrain(azure: Azure): Promise<Figure[]> {
     const rates = drains.flatMap(({ rowsPerSecond }) => rowsPerSecond ?? []);
     const rate = rates.length > 0 ? median(rates) : null;
     if (events === BASE_EVENTS) base = rate;
+    const quarters = drains.flatMap(({ lastToFirst }) => lastToFirst ?? []);
     const grown = drains.flatMap(({ grownBytes }) => grownBytes ?? []);
     const name = `${events.toLocaleString('en')} events`;
     figures.push(
@@ -40,7 +43,7 @@ export async function measureDrain(azure: Azure): Promise<Figure[]> {
         name,
         value: rate,
         unit: 'rows/s',
-        ...(rate === null && { note: 'over before it could be looked at twice' }),
+        ...(rate === null && { note: 'over before it could be looked at often enough' }),
         ...(rate !== null &&
           base !== null &&
           events !== BASE_EVENTS && { ratio: rate / base, against: 'that of 10,000' }),
@@ -48,7 +51,7 @@ export async function measureDrain(azure: Azure): Promise<Figure[]> {
       {
         scenario: SCENARIO,
         name: `${name}: last quarter`,
-        value: median(drains.map(({ lastToFirst }) => lastToFirst)),
+        value: quarters.length > 0 ? median(quarters) : null,
         unit: '× the first',
       },
       {
@@ -86,7 +89,9 @@ async function follow(service: Service, events: number): Promise<Omit<Drain, 'gr
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   const [first, last] = [times[0], times.at(-1)];
-  if (first === undefined || last === undefined || first === last) return { rowsPerSecond: null, lastToFirst: 1 };
+  if (first === undefined || last === undefined || times.length < MIN_LOOKS) {
+    return { rowsPerSecond: null, lastToFirst: null };
+  }
   const reached = (left: number): number => times.find((time) => time.left <= left)?.atMs ?? last.atMs;
   const quarter = first.left / 4;
   const firstQuarterMs = reached(first.left - quarter) - first.atMs;

@@ -6,8 +6,8 @@ import type { RowText } from '../sentinel/row.ts';
 /** Azure refuses over 1,048,576 bytes, and the SDK splits at 1,000,000 by a count of its own; this stays below both. */
 export const MAX_CALL_BYTES = 950_000;
 
-/** A call has hundreds of events: behind so much work on them, webhooks get their turn. */
-const MAX_TURN_MS = 4;
+/** A round has hundreds of events, and a webhook needs several turns of the event loop: behind so much work it gets one. */
+const MAX_TURN_MS = 1;
 
 /** Where a row of a call comes from. */
 export interface RowSource {

@@ -7,7 +7,7 @@ import type { DeliveryObserver } from './observer.ts';
 import { type Outcome, outcomeOf } from './outcome.ts';
 
 /** In one transaction: webhooks that come meanwhile wait for its end. */
-const MAX_SETTLEMENTS = 200;
+const MAX_SETTLEMENTS = 100;
 
 /** Why a round had to stop: everything that was not settled waits. */
 export interface Setback {

@@ -6,7 +6,7 @@ import type { Waiter } from './waiter.ts';
 
 export const MAX_EVENTS_PER_ROUND = 2_000;
 /** While the outbox reads so many, webhooks wait. */
-const MAX_EVENTS_PER_CLAIM = 500;
+const MAX_EVENTS_PER_CLAIM = 250;
 /** The outbox is ours to ask: it bears that more often than Azure, and what it comes back with is waited for. */
 const MAX_PAUSE_MS = 5_000;
 

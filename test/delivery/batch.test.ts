@@ -36,6 +36,6 @@ test('while the rows of many events are made, others get their turn', async () =
   isDone = true;
   await others;
   assert.equal(items.length, 1);
-  // 100 ms of work: once a few milliseconds.
-  assert.ok(turns >= 10, `${turns} turns`);
+  // 100 ms of work: once a millisecond or so.
+  assert.ok(turns >= 30, `${turns} turns`);
 });
