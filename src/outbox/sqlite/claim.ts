@@ -2,10 +2,9 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { ClaimedEvent, ClaimRequest, EventMeta } from '../port.ts';
 import { parseRanges } from '../ranges.ts';
 import type { Claims } from './claims.ts';
-import { eachRow } from './sql.ts';
+import { eachRow, getRow } from './sql.ts';
 
 type EventRow = readonly [
-  seq: number,
   eventId: string,
   receivedAt: number,
   bodyForm: EventMeta['bodyForm'],
@@ -24,25 +23,28 @@ interface Chosen {
   readonly event: Omit<ClaimedEvent, 'token'>;
 }
 
-/**
- * Oldest first; `seq` for those of the same millisecond. Walks an index and stops as soon as there is enough. A body that
- * is lost must show, and not leave its event out.
- */
+/** Oldest first; `seq` for those of the same millisecond. Walks an index, which alone passes over what is held. */
 export const CANDIDATES_SQL = `
-  SELECT seq, event_id, received_at, body_form, feed, row_count, mapped_bytes, pending, pending_rows, body_bytes, body
-  FROM events LEFT JOIN event_bodies USING (seq) WHERE kind = ? AND pending_rows > 0 ORDER BY received_at, seq`;
+  SELECT seq FROM events WHERE kind = ? AND pending_rows > 0 ORDER BY received_at, seq`;
+
+/** A body that is lost must show, and not leave its event out. */
+export const EVENT_SQL = `
+  SELECT event_id, received_at, body_form, feed, row_count, mapped_bytes, pending, pending_rows, body_bytes, body
+  FROM events LEFT JOIN event_bodies USING (seq) WHERE seq = ?`;
 
 export function createClaim(db: DatabaseSync, claims: Claims): (request: ClaimRequest) => ClaimedEvent[] {
   const candidates = db.prepare(CANDIDATES_SQL);
-  candidates.setReturnArrays(true);
+  const read = db.prepare(EVENT_SQL);
+  for (const statement of [candidates, read]) statement.setReturnArrays(true);
 
   function choose({ kind, maxEvents, maxMappedBytes }: ClaimRequest): Chosen[] {
     const chosen: Chosen[] = [];
     let sum = 0;
-    for (const row of eachRow<EventRow>(candidates, kind)) {
-      const [seq, eventId, receivedAt, bodyForm, feed, rowCount, mappedBytes, pending, pendingRows, bodyBytes, body] =
-        row;
+    for (const [seq] of eachRow<readonly [number]>(candidates, kind)) {
       if (claims.isHeld(seq)) continue;
+      const row = getRow<EventRow>(read, seq);
+      if (row === undefined) throw new Error(`Event ${seq} is missing from the outbox`);
+      const [eventId, receivedAt, bodyForm, feed, rowCount, mappedBytes, pending, pendingRows, bodyBytes, body] = row;
       if (body === null) throw new Error(`The body of event ${eventId} is missing from the outbox`);
       // Only the whole is measured when an event is stored, so rows count as equally large: exact for an untouched event.
       sum += Math.ceil((mappedBytes * pendingRows) / rowCount);
