@@ -69,6 +69,6 @@ function createApp(options: AdminOptions, limits: EdgeLimits): Express {
 function metrics(expose: NonNullable<AdminOptions['expose']>): Handler {
   return async () => {
     const { contentType, body } = await expose();
-    return { status: 200, contentType, body: body };
+    return { status: 200, contentType, body };
   };
 }

@@ -42,8 +42,8 @@ export function readFromBothEnds<Row>(db: DatabaseSync, sql: string): Row[] {
 }
 
 /**
- * Rows of a table by `seq`, between two numbers inclusive: after a broken page it goes on with the next number, until one lies on a
- * sound page again. Gives null for each number that it tried in vain, so that the caller can pause.
+ * Rows of a table by `seq`, between two numbers inclusive: after a broken page it goes on with the next number, until one
+ * lies on a sound page again. Gives null for each number that it tried in vain, so that the caller can pause.
  */
 export function* walkRows<Row extends { readonly seq: number }>(
   db: DatabaseSync,

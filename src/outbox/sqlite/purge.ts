@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { createRemoveQuarantined } from './remove-quarantined.ts';
 import { ADD_DELIVERY, getRow, IS_EVENT } from './sql.ts';
 import type { Counted, Tally } from './tally.ts';
 import type { CallResult } from './transaction.ts';
@@ -20,20 +21,11 @@ export function createPurge(db: DatabaseSync, tally: Tally): (call: PurgeArgs) =
   // Counts as delivered from now on, so that it is forgotten after DEDUP_DAYS like any other.
   const addDelivery = db.prepare(ADD_DELIVERY);
   const removeIdentity = db.prepare('DELETE FROM identities WHERE event_id = ?');
-  const removeQuarantined = db.prepare(
-    'DELETE FROM quarantine WHERE quarantine_id = ? RETURNING length(body) AS bytes',
-  );
-
-  function purgeQuarantined(id: string): boolean {
-    const removed = getRow<{ bytes: number }>(removeQuarantined, id);
-    if (removed === undefined) return false;
-    tally.removeQuarantined(removed.bytes);
-    return true;
-  }
+  const removeQuarantined = createRemoveQuarantined(db, tally);
 
   function purgeOne(id: string, { now, forget }: PurgeArgs): boolean {
     const event = getRow<Counted>(removeEvent, id);
-    if (event === undefined) return purgeQuarantined(id);
+    if (event === undefined) return removeQuarantined(id);
     tally.removeEvent(event);
     if (forget) removeIdentity.run(id);
     else addDelivery.run(now, id);

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { EventEntry, PutOutcome, QuarantineEntry, StoredEntry } from '../port.ts';
 import type { PutArgs } from './protocol.ts';
+import { createRemoveQuarantined } from './remove-quarantined.ts';
 import type { Seqs } from './seqs.ts';
 import { getRow } from './sql.ts';
 import type { Tally } from './tally.ts';
@@ -21,9 +22,7 @@ export function createPut(db: DatabaseSync, seqs: Seqs, tally: Tally): (call: Pu
     `INSERT OR IGNORE INTO quarantine (quarantine_id, stored_at, received_at, feed, kind, code, reason, body)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   );
-  const removeQuarantined = db.prepare(
-    'DELETE FROM quarantine WHERE quarantine_id = ? RETURNING length(body) AS bytes',
-  );
+  const removeQuarantined = createRemoveQuarantined(db, tally);
 
   function putEvent(entry: EventEntry, now: number): boolean {
     const seq = seqs.next();
@@ -46,15 +45,8 @@ export function createPut(db: DatabaseSync, seqs: Seqs, tally: Tally): (call: Pu
     return true;
   }
 
-  /** Whether there was one. */
-  function resolve(quarantineId: string): boolean {
-    const removed = getRow<{ bytes: number }>(removeQuarantined, quarantineId);
-    if (removed !== undefined) tally.removeQuarantined(removed.bytes);
-    return removed !== undefined;
-  }
-
   return ({ entries, now, resolves }) => {
-    if (resolves !== null && !resolve(resolves)) return { value: { outcome: 'stored', entries: [] } };
+    if (resolves !== null && !removeQuarantined(resolves)) return { value: { outcome: 'stored', entries: [] } };
     let stored = 0;
     const results: StoredEntry[] = [];
     for (const entry of entries) {

@@ -2,16 +2,12 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { RowRange } from '../port.ts';
 import { countRows, mergeRanges } from '../ranges.ts';
 import { eachRow, getRow, IS_EVENT } from './sql.ts';
-import type { Tally } from './tally.ts';
+import type { Counted, Tally } from './tally.ts';
 import type { CallResult } from './transaction.ts';
 
-interface EventRow {
+interface EventRow extends Counted {
   readonly seq: number;
-  readonly kind: string;
   readonly pending: string;
-  readonly pending_rows: number;
-  readonly dead_rows: number;
-  readonly body_bytes: number;
 }
 
 /** The statements of one revive call. A claim of the event goes on with the rows that it had. */
