@@ -9,6 +9,7 @@ import type { Config } from './config/config.ts';
 import { combineObservers } from './delivery/combine-observers.ts';
 import { createDelivery, type Delivery } from './delivery/delivery.ts';
 import type { Ingestion } from './delivery/ingestion.ts';
+import { MAX_KEPT_BYTES_PER_EVENT } from './delivery/kept-rows.ts';
 import { logObserver } from './delivery/log-observer.ts';
 import { createConfiguredHeartbeat } from './heartbeat/configured.ts';
 import { createAdminServer } from './http/admin/server.ts';
@@ -85,7 +86,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const ingestion = createIngestion({ endpoint, ruleId, cloud: config.cloud, tokens, clock });
   const { streams } = config.ingestion;
   const { escaping } = config.webhook;
-  const largeBodies = createLargeBodies({ kinds, streams, escaping, clock, log });
+  const keptBytes = MAX_KEPT_BYTES_PER_EVENT;
+  const largeBodies = createLargeBodies({ kinds, streams, escaping, keptBytes, clock, log });
   const delivery = createServiceDelivery(options, { outbox, ingestion, metrics, largeBodies });
   const heartbeat = createConfiguredHeartbeat({ ...options, outbox, ingestion, metrics });
   metrics.watch({
@@ -110,7 +112,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       understand: largeBodies.understand,
       clock,
       log,
-      onStored: delivery.notify,
+      keptBytes,
+      onStored: delivery.stored,
     }),
     health: {
       stats: () => outbox.stats(),

@@ -16,7 +16,7 @@ export interface ReceiverOptions extends UnderstandOptions {
   /** In place of `understand` with these options. */
   readonly understand?: Understand;
   /** Tells delivery that there is something new. */
-  readonly onStored: (kind: string, mappedBytes: number) => void;
+  readonly onStored: (event: UnderstoodEvent) => void;
 }
 
 /** The way of a body from the edge into the outbox: read → repair → kind → schema → identity → put. */
@@ -29,7 +29,7 @@ export function createReceiver(options: ReceiverOptions): Receive {
     const put = await options.outbox.put(understood.entries);
     if (put.outcome !== 'stored') return { outcome: put.outcome };
     for (const [index, entry] of understood.entries.entries()) {
-      if (!put.entries[index]?.duplicate) options.onStored(entry.kind, entry.mappedBytes);
+      if (!put.entries[index]?.duplicate) options.onStored(entry);
     }
     const events = understood.entries.map((entry, index) => accepted(entry, put.entries[index], receivedAt));
     return { outcome: 'accepted', events, batch: events.length > 1 };

@@ -3,9 +3,10 @@ import type { TemplateEscaping } from '../config/config.ts';
 import type { QuarantineCode } from '../http/problem-codes.ts';
 import type { ReceivedBody } from '../http/receiver.ts';
 import { isJsonObject, type JsonValue } from '../json.ts';
-import type { Problem, RowPlan, WebhookKind } from '../kinds/kind.ts';
+import type { Measured, Problem, RowPlan, WebhookKind } from '../kinds/kind.ts';
 import { recognize } from '../kinds/recognize.ts';
 import type { EventEntry, EventMeta } from '../outbox/port.ts';
+import type { RowText } from '../sentinel/row.ts';
 import type { EventAction } from './event-action.ts';
 import { eventId } from './identity.ts';
 import { MAX_DEPTH, readBody } from './read.ts';
@@ -24,6 +25,8 @@ export interface UnderstandOptions {
   /** By name of the kind; null: its stream is off, so its events go into quarantine. */
   readonly streams: Readonly<Record<string, string | null>>;
   readonly escaping: TemplateEscaping;
+  /** The rows of an event that has at most so many bytes of them are given with it; without this none are. */
+  readonly keptBytes?: number;
   /** Asked for lines `mapping failed` alone. */
   readonly log: { error(fields: object, message: string): void };
 }
@@ -36,8 +39,13 @@ export interface Refusal {
   readonly errors: readonly Problem[];
 }
 
-/** `action`: for the metrics; the outbox does not keep it. */
-export type UnderstoodEvent = EventEntry & { readonly action: EventAction };
+/** An event for the outbox, and what that does not keep. */
+export interface UnderstoodEvent extends EventEntry {
+  /** For the metrics. */
+  readonly action: EventAction;
+  /** All of its rows, as they can be made of `body` again; null: see `keptBytes`. */
+  readonly rows: readonly RowText[] | null;
+}
 
 export type Understand = (body: ReceivedBody, receivedAt: number) => Promise<Understood>;
 
@@ -108,18 +116,18 @@ function understandEvent(
     return refuse('stream_off', [{ path: '', message: `is a ${kind.name} event, and ${kind.streamVariable} is off` }]);
   }
   const bodyForm = isRecipeRow(value) ? 'recipe' : meta.bodyForm;
-  return entryOf(value, kind, { ...meta, bodyForm }, options.log);
+  return entryOf(value, kind, { ...meta, bodyForm }, options);
 }
 
 function entryOf(
   value: JsonValue & object,
   kind: WebhookKind,
   meta: EventMeta,
-  log: UnderstandOptions['log'],
+  options: UnderstandOptions,
 ): Understood {
   const id = eventId(kind.name, value);
   let plan: RowPlan;
-  let mappedBytes: number;
+  let measured: Measured;
   try {
     plan = kind.plan({ eventId: id, value: value as Parameters<WebhookKind['plan']>[0]['value'], meta });
     if (plan.rowCount > MAX_ROWS_PER_EVENT) {
@@ -127,10 +135,10 @@ function entryOf(
         { path: '', message: `makes ${plan.rowCount} rows, over ${MAX_ROWS_PER_EVENT}` },
       ]);
     }
-    mappedBytes = plan.measure(MAX_MAPPED_BYTES_PER_EVENT);
+    measured = plan.measure(MAX_MAPPED_BYTES_PER_EVENT, options.keptBytes ?? 0);
   } catch (error) {
     // A defect of ours must not lose the event: the body stays in quarantine until a version that can map it.
-    log.error(
+    options.log.error(
       { event_id: id, kind: kind.name, error: error instanceof Error ? error.name : 'unknown' },
       'mapping failed',
     );
@@ -138,6 +146,7 @@ function entryOf(
       { path: '', message: 'could not be mapped to rows; this is a defect of the service' },
     ]);
   }
+  const { bytes: mappedBytes, rows } = measured;
   if (mappedBytes > MAX_MAPPED_BYTES_PER_EVENT) {
     return refuse('too_many_bytes', [{ path: '', message: `makes rows of over ${MAX_MAPPED_BYTES_PER_EVENT} bytes` }]);
   }
@@ -147,7 +156,9 @@ function entryOf(
   const { rowCount } = plan;
   const action = actionOf(value, kind);
   return {
-    entries: [{ type: 'event', eventId: id, kind: kind.name, action, body, meta, rowCount, mappedBytes: claimBytes }],
+    entries: [
+      { type: 'event', eventId: id, kind: kind.name, action, rows, body, meta, rowCount, mappedBytes: claimBytes },
+    ],
   };
 }
 

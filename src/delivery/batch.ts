@@ -40,9 +40,15 @@ export interface RemotePlan {
   chunks(range: RowRange): AsyncIterable<Iterable<RowText>>;
 }
 
-export type PlanOf = (event: ClaimedEvent) => RowPlan | RemotePlan;
+/** Rows that are made here, as they are asked for, or there already. */
+export type LocalPlan = Pick<RowPlan, 'rows'>;
 
-function chunksOf(plan: RowPlan | RemotePlan, range: RowRange): AsyncIterable<Iterable<RowText>> | [Iterable<RowText>] {
+export type PlanOf = (event: ClaimedEvent) => LocalPlan | RemotePlan;
+
+function chunksOf(
+  plan: LocalPlan | RemotePlan,
+  range: RowRange,
+): AsyncIterable<Iterable<RowText>> | [Iterable<RowText>] {
   return 'chunks' in plan ? plan.chunks(range) : [plan.rows(range)];
 }
 

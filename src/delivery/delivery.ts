@@ -2,8 +2,9 @@ import type { Clock } from '../clock.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import { planStored } from '../kinds/plan-stored.ts';
 import { LARGE_BODY_BYTES, type LargeBodies } from '../large/thread.ts';
-import type { Outbox } from '../outbox/port.ts';
+import type { EventEntry, Outbox } from '../outbox/port.ts';
 import type { Ingestion, UploadResult } from './ingestion.ts';
+import { createKeptRows, type FreshEvent } from './kept-rows.ts';
 import type { DeliveryObserver, Hold } from './observer.ts';
 import type { SharedPace } from './shared-pace.ts';
 import { createStreamPump } from './stream-pump.ts';
@@ -28,7 +29,9 @@ export interface DeliveryOptions {
 
 export interface Delivery {
   start(): void;
-  /** An event of this kind was stored. */
+  /** An event was stored just now, by this process. */
+  stored(event: FreshEvent & Pick<EventEntry, 'kind' | 'mappedBytes'>): void;
+  /** Something of this kind waits. */
   notify(kind: string, mappedBytes: number): void;
   /** Streams that wait for a person, in the order of the registry. */
   holds(): readonly Hold[];
@@ -40,6 +43,7 @@ export interface Delivery {
 /** One pump a stream, so that a probe or a hold of one leaves the others going. */
 export function createDelivery(options: DeliveryOptions): Delivery {
   const { largeRows } = options;
+  const keptRows = createKeptRows(options.clock);
   const pumps = new Map(
     options.kinds.flatMap((kind) => {
       const stream = options.streams[kind.name];
@@ -51,10 +55,13 @@ export function createDelivery(options: DeliveryOptions): Delivery {
             ...options,
             kind: kind.name,
             stream,
-            planOf: (event) =>
-              largeRows !== undefined && event.body.length > LARGE_BODY_BYTES
+            planOf(event) {
+              const rows = keptRows.take(event);
+              if (rows !== null) return { rows: ([from, to]) => rows.slice(from, to) };
+              return largeRows !== undefined && event.body.length > LARGE_BODY_BYTES
                 ? { chunks: (range) => largeRows(kind, event, range) }
-                : planStored(kind, event),
+                : planStored(kind, event);
+            },
             explain: (result) => options.explain(result, kind),
           }),
         ],
@@ -64,6 +71,10 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   return {
     start() {
       for (const pump of pumps.values()) pump.start();
+    },
+    stored(event) {
+      keptRows.keep(event);
+      pumps.get(event.kind)?.notify(event.mappedBytes);
     },
     notify: (kind, mappedBytes) => pumps.get(kind)?.notify(mappedBytes),
     holds: () => [...pumps.values()].flatMap((pump) => pump.hold() ?? []),

@@ -18,12 +18,20 @@ export interface DecodedEvent {
   readonly meta: EventMeta;
 }
 
+/** What the rows of an event come to. */
+export interface Measured {
+  /** Of all rows as JSON, without separators; exact up to the limit, above which counting stops. */
+  readonly bytes: number;
+  /** The rows themselves; null where they have more bytes than were to be kept. */
+  readonly rows: readonly RowText[] | null;
+}
+
 /** The rows that an event will become. Nothing is held but the event: each row is made when it is asked for. */
 export interface RowPlan {
   /** At least 1. */
   readonly rowCount: number;
-  /** The size of all rows as JSON, without separators, in bytes; exact up to `limitBytes`, above which counting stops. */
-  measure(limitBytes: number): number;
+  /** Counts up to `limitBytes`, and keeps the rows that it makes for that where they have at most `keptBytes`. */
+  measure(limitBytes: number, keptBytes: number): Measured;
   /** The rows of one range, in order. */
   rows(range: RowRange): Iterable<RowText>;
 }

@@ -41,13 +41,17 @@ export function rowPlanner(table: TableSchema): PlanRows {
     return {
       rowCount: units.length,
       rows,
-      measure(limitBytes) {
-        let total = 0;
+      measure(limitBytes, keptBytes) {
+        let bytes = 0;
+        let kept: RowText[] | null = [];
         for (const [index, unit] of units.entries()) {
-          total += shared.bytes + ownPart(unit, index).bytes - 1;
-          if (total > limitBytes) break;
+          const own = ownPart(unit, index);
+          bytes += shared.bytes + own.bytes - 1;
+          if (bytes > keptBytes || bytes > limitBytes) kept = null;
+          if (bytes > limitBytes) break;
+          kept?.push(joinParts(shared, own));
         }
-        return total;
+        return { bytes, rows: kept };
       },
     };
   };

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { batches } from '../../src/delivery/batch.ts';
-import type { RowPlan } from '../../src/kinds/kind.ts';
+import { batches, type LocalPlan } from '../../src/delivery/batch.ts';
 import type { ClaimedEvent } from '../../src/outbox/port.ts';
 
 const event = (n: number): ClaimedEvent => ({
@@ -17,10 +16,10 @@ const event = (n: number): ClaimedEvent => ({
 });
 
 test('while the rows of many events are made, others get their turn', async () => {
-  const plan = (): RowPlan => {
+  const plan = (): LocalPlan => {
     const endsAt = performance.now() + 1;
     while (performance.now() < endsAt);
-    return { rowCount: 1, measure: () => 2, rows: () => [{ json: '{}', bytes: 2 }] };
+    return { rows: () => [{ json: '{}', bytes: 2 }] };
   };
   let turns = 0;
   let isDone = false;

@@ -13,6 +13,7 @@ import { createTokenCache } from '../../src/azure/token-cache.ts';
 import type { CredentialConfig } from '../../src/config/config.ts';
 import { createDelivery, type Delivery } from '../../src/delivery/delivery.ts';
 import type { Ingestion } from '../../src/delivery/ingestion.ts';
+import { MAX_KEPT_BYTES_PER_EVENT } from '../../src/delivery/kept-rows.ts';
 import { logObserver } from '../../src/delivery/log-observer.ts';
 import type { DeliveryObserver, Hold, UploadEvent } from '../../src/delivery/observer.ts';
 import type { Emulator, EmulatorOptions, RecordedRequest } from '../../src/emulator/emulator.ts';
@@ -128,7 +129,16 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
     observer: recorder.observer,
     flushIntervalMs: FLUSH_MS,
   });
-  const receive = createReceiver({ outbox, kinds, streams, escaping: 'auto', clock, log, onStored: delivery.notify });
+  const receive = createReceiver({
+    outbox,
+    kinds,
+    streams,
+    escaping: 'auto',
+    keptBytes: MAX_KEPT_BYTES_PER_EVENT,
+    clock,
+    log,
+    onStored: delivery.stored,
+  });
   if (options.autoStart !== false) {
     delivery.start();
     // The look at what waited over a restart is over when it begins to wait.

@@ -3,7 +3,9 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { quarantineId } from '../../src/apono/identity.ts';
 import { createReceiver } from '../../src/apono/receive.ts';
+import type { UnderstoodEvent } from '../../src/apono/understand.ts';
 import { systemClock } from '../../src/clock.ts';
+import { planStored } from '../../src/kinds/plan-stored.ts';
 import { kindNamed, kinds } from '../../src/kinds/registry.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { openOutbox } from '../commands/outbox-fixture.ts';
@@ -69,9 +71,10 @@ function nearTo(body: string, over: unknown, other: object | null): string {
   return JSON.stringify(other === null ? merged : [merged, other].flat());
 }
 
-test('property: what anybody with the secret sends to any path is rows or lies in quarantine, and is the same when sent again', async (t) => {
+test('property: what anybody with the secret sends to any path is rows, the same now and from the outbox, or lies in quarantine, and is the same when sent again', async (t) => {
   const { outbox } = await openOutbox(t);
   const logged: string[] = [];
+  const fresh: UnderstoodEvent[] = [];
   const receive = createReceiver({
     outbox,
     kinds,
@@ -79,7 +82,8 @@ test('property: what anybody with the secret sends to any path is rows or lies i
     escaping: 'auto',
     clock: systemClock,
     log: createLogger('debug', { write: (line) => void logged.push(line) }),
-    onStored: () => undefined,
+    keptBytes: Number.MAX_SAFE_INTEGER,
+    onStored: (event) => void fresh.push(event),
   });
   // None most of the time, since most bodies fit into one of the others alone.
   const paths = [null, null, null, null, ...kinds.map(({ name }) => name)];
@@ -95,12 +99,19 @@ test('property: what anybody with the secret sends to any path is rows or lies i
           if (kind !== null) assert.equal(name, kind);
           const record = await outbox.show(eventId);
           assert.ok(record !== null && record.kind === name && record.rowCount === rows && rows >= 1);
-          const plan = kindNamed(name)?.plan({
+          const found = kindNamed(name);
+          assert.ok(found !== undefined && record.meta !== null);
+          const { body: stored, meta } = record;
+          const plan = planStored(found, {
+            ...record,
             eventId,
-            value: JSON.parse(Buffer.from(record.body).toString()),
-            meta: { receivedAt: 0, bodyForm: 'json', feed: null },
+            kind: name,
+            body: Buffer.from(stored).toString(),
+            meta,
           });
-          assert.ok(plan !== undefined && [...plan.rows([0, plan.rowCount])].length >= 1);
+          // Delivery sends the one, or makes the other.
+          const made = fresh.find((event) => event.eventId === eventId)?.rows;
+          assert.deepEqual(made, [...plan.rows([0, rows])]);
         }
         assert.ok(second.outcome === 'accepted' && second.events.every(({ duplicate }) => duplicate));
         return;
