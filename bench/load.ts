@@ -74,18 +74,19 @@ function requestOf({ port, path, headers }: Target, body: string): string {
   return `POST ${path} HTTP/1.1\r\n${head}content-length: ${Buffer.byteLength(body)}${HEAD_END}${body}`;
 }
 
-/** As fast as the answers come, over so many connections in all, until the time is over. */
+/** As fast as the answers come, over so many connections in all, until the time is over or so many were sent. */
 export async function closedLoop(
   targets: Target | readonly Target[],
   bodies: Bodies,
-  { connections, durationMs }: { readonly connections: number; readonly durationMs: number },
+  options: { readonly connections: number; readonly durationMs: number; readonly requests?: number | undefined },
 ): Promise<Answered> {
+  const { connections, durationMs, requests = Number.POSITIVE_INFINITY } = options;
   const latenciesMs: number[] = [];
   const startedAt = performance.now();
   let index = 0;
   async function sender(target: Target): Promise<void> {
     const connection = await Connection.open(target.port);
-    while (performance.now() - startedAt < durationMs) {
+    while (performance.now() - startedAt < durationMs && index < requests) {
       const dueAt = performance.now();
       await connection.send(requestOf(target, bodies(index++)));
       latenciesMs.push(performance.now() - dueAt);

@@ -99,12 +99,14 @@ export async function startService(azure: Azure, options: ServiceOptions = {}): 
   });
   const ready = Promise.withResolvers<{ readonly port: number; readonly adminPort: number }>();
   const tail: string[] = [];
-  createInterface({ input: child.stderr }).on('line', (line) => {
+  const lines = createInterface({ input: child.stderr }).on('line', (line) => {
     const entry = line.startsWith('{') ? (JSON.parse(line) as Record<string, unknown>) : {};
     if (tail.push(line) > 20) tail.shift();
-    if (entry['message'] === 'ready') {
-      ready.resolve({ port: Number(entry['port']), adminPort: Number(entry['admin_port']) });
-    }
+    if (entry['message'] !== 'ready') return;
+    ready.resolve({ port: Number(entry['port']), adminPort: Number(entry['admin_port']) });
+    // A line for each webhook follows. To look at them would cost the processors that are measured.
+    lines.close();
+    child.stderr.resume();
   });
   child.once('exit', (code) => ready.reject(new Error(`the service ended with ${code}:\n${tail.join('\n')}`)));
   const { port, adminPort } = await ready.promise;

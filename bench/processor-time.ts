@@ -4,14 +4,16 @@ import { cpus } from 'node:os';
 
 /** USER_HZ of Linux: the unit of the times in /proc/<pid>/stat. */
 const TICKS_PER_SECOND = 100;
-/** The worker thread of SQLite's engine has its part of the way as its name; so does Linux. */
+/** Threads have their part of the way as their name, which Linux shows. */
 const OUTBOX_THREAD = 'outbox';
+const READING_THREAD = 'bodies';
 
 /** By group of threads, in milliseconds since the process began. `rest` is garbage, compiling, zlib, DNS and files. */
 export interface ProcessorTime {
   readonly allMs: number;
   readonly mainMs: number;
   readonly outboxMs: number;
+  readonly readingMs: number;
   readonly restMs: number;
 }
 
@@ -21,10 +23,13 @@ export async function processorTime(pid: number): Promise<ProcessorTime | null> 
     const threads = (await readdir(`/proc/${pid}/task`)).map((id) => `/proc/${pid}/task/${id}/stat`);
     const stats = await readStats(threads);
     const main = await readStat(`/proc/${pid}/task/${pid}/stat`);
-    const outboxMs = sum(stats.filter(({ name }) => name === OUTBOX_THREAD).map(({ usedMs }) => usedMs));
+    const ofThread = (thread: string): number =>
+      sum(stats.filter(({ name }) => name === thread).map(({ usedMs }) => usedMs));
+    const outboxMs = ofThread(OUTBOX_THREAD);
+    const readingMs = ofThread(READING_THREAD);
     // Of the process and not of the threads that are there, since some have ended.
     const { usedMs: allMs } = await readStat(`/proc/${pid}/stat`);
-    return { allMs, mainMs: main.usedMs, outboxMs, restMs: allMs - main.usedMs - outboxMs };
+    return { allMs, mainMs: main.usedMs, outboxMs, readingMs, restMs: allMs - main.usedMs - outboxMs - readingMs };
   } catch {
     return null;
   }
@@ -38,7 +43,13 @@ export function costOfEach(
 ): ProcessorTime | null {
   if (before === null || after === null) return null;
   const each = (group: keyof ProcessorTime): number => (after[group] - before[group]) / count;
-  return { allMs: each('allMs'), mainMs: each('mainMs'), outboxMs: each('outboxMs'), restMs: each('restMs') };
+  return {
+    allMs: each('allMs'),
+    mainMs: each('mainMs'),
+    outboxMs: each('outboxMs'),
+    readingMs: each('readingMs'),
+    restMs: each('restMs'),
+  };
 }
 
 /** Of a process, its children, and those of them that have ended, in milliseconds; null where there is no /proc. */

@@ -16,11 +16,11 @@ import { createAdminServer } from './http/admin/server.ts';
 import type { Listener } from './http/listener.ts';
 import { createServer } from './http/server.ts';
 import { kinds } from './kinds/registry.ts';
-import { createLargeBodies, type LargeBodies } from './large/thread.ts';
 import { type OpenedOutbox, openOutbox } from './outbox/open.ts';
 import { createOperator } from './outbox/operator-local.ts';
 import type { OnWake } from './outbox/postgres/listen.ts';
 import { keepPruning } from './outbox/retention.ts';
+import { createReading, type Reading } from './reading/reading.ts';
 import { diskSpace } from './telemetry/disk-space.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
@@ -87,8 +87,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const { streams } = config.ingestion;
   const { escaping } = config.webhook;
   const keptBytes = MAX_KEPT_BYTES_PER_EVENT;
-  const largeBodies = createLargeBodies({ kinds, streams, escaping, keptBytes, clock, log });
-  const delivery = createServiceDelivery(options, { outbox, ingestion, metrics, largeBodies });
+  const reading = createReading({ kinds, streams, escaping, keptBytes, clock, log });
+  const delivery = createServiceDelivery(options, { outbox, ingestion, metrics, reading });
   const heartbeat = createConfiguredHeartbeat({ ...options, outbox, ingestion, metrics });
   metrics.watch({
     stats: () => outbox.stats(),
@@ -109,7 +109,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       kinds,
       streams,
       escaping,
-      understand: largeBodies.understand,
+      understand: reading.understand,
       clock,
       log,
       keptBytes,
@@ -127,7 +127,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     },
     onRequest: metrics.onRequest,
   });
-  const adminServer = createServiceAdmin(options, { outbox, delivery, metrics, largeBodies });
+  const adminServer = createServiceAdmin(options, { outbox, delivery, metrics, reading });
   let port: number;
   let adminPort: number | null;
   try {
@@ -163,7 +163,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         heartbeat?.stop(),
       ]);
       cancelAbort();
-      await largeBodies.close();
+      await reading.close();
       await outbox.close();
       tokens.close();
       databaseTokens.close();
@@ -192,9 +192,9 @@ async function startAdmin(admin: Listener, config: Config, log: Logger): Promise
 
 function createServiceDelivery(
   { config, clock, log }: ServiceOptions,
-  parts: { outbox: OpenedOutbox; ingestion: Ingestion; metrics: Metrics; largeBodies: LargeBodies },
+  parts: { outbox: OpenedOutbox; ingestion: Ingestion; metrics: Metrics; reading: Reading },
 ): Delivery {
-  const { outbox, ingestion, metrics, largeBodies } = parts;
+  const { outbox, ingestion, metrics, reading } = parts;
   const { endpoint, ruleId, streams } = config.ingestion;
   return createDelivery({
     kinds,
@@ -214,22 +214,22 @@ function createServiceDelivery(
     observer: combineObservers(logObserver(log), metrics.delivery),
     flushIntervalMs: config.flushIntervalMs,
     pace: outbox.pace,
-    largeRows: largeBodies.rows,
+    largeRows: reading.rows,
   });
 }
 
 function createServiceAdmin(
   { config, clock, log }: ServiceOptions,
-  parts: { outbox: OpenedOutbox; delivery: Delivery; metrics: Metrics; largeBodies: LargeBodies },
+  parts: { outbox: OpenedOutbox; delivery: Delivery; metrics: Metrics; reading: Reading },
 ): Listener {
-  const { outbox, delivery, largeBodies } = parts;
+  const { outbox, delivery, reading } = parts;
   const { expose, onRequest } = parts.metrics;
   const operator = createOperator({
     outbox,
     kinds,
     streams: config.ingestion.streams,
     escaping: config.webhook.escaping,
-    understand: largeBodies.understand,
+    understand: reading.understand,
     log,
     heldKinds: () => delivery.holds().map(({ kind }) => kind),
     onStored: delivery.notify,

@@ -1,8 +1,8 @@
 import type { Clock } from '../clock.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import { planStored } from '../kinds/plan-stored.ts';
-import { LARGE_BODY_BYTES, type LargeBodies } from '../large/thread.ts';
 import type { EventEntry, Outbox } from '../outbox/port.ts';
+import { LARGE_BODY_BYTES, type Reading } from '../reading/reading.ts';
 import type { Ingestion, UploadResult } from './ingestion.ts';
 import { createKeptRows, type FreshEvent } from './kept-rows.ts';
 import type { DeliveryObserver, Hold } from './observer.ts';
@@ -24,7 +24,7 @@ export interface DeliveryOptions {
   /** What the replicas that share the outbox tell each other; without it there is one process. */
   readonly pace?: SharedPace;
   /** Makes the rows of events with large bodies; without it they are made here. */
-  readonly largeRows?: LargeBodies['rows'];
+  readonly largeRows?: Reading['rows'];
 }
 
 export interface Delivery {

@@ -4,18 +4,25 @@ import type { RowPlan } from '../kinds/kind.ts';
 import { planStored, type StoredEvent } from '../kinds/plan-stored.ts';
 import { kindNamed, kinds } from '../kinds/registry.ts';
 import type { RowText } from '../sentinel/row.ts';
-import type { Operations, Request, Settings } from './protocol.ts';
+import type { Operations, Reply, Request, Settings, UnderstoodBody } from './protocol.ts';
 
 /** The thread of thread.ts. */
 const settings = workerData as Settings;
 /** The event whose rows were asked for last: the next range is most likely of the same. */
 let planned: { readonly eventId: string; readonly plan: RowPlan } | null = null;
 
-async function understandBody(args: Operations['understand']['args']): Promise<Operations['understand']['result']> {
-  const mappingFailures: object[] = [];
-  const log = { error: (fields: object) => void mappingFailures.push(fields) };
-  const understood = await understand(args.body, args.receivedAt, { ...settings, kinds, log });
-  return { understood, mappingFailures };
+async function understandAll({ bytes, bodies }: Operations['understand']['args']): Promise<UnderstoodBody[]> {
+  const results: UnderstoodBody[] = [];
+  let start = 0;
+  for (const { length, receivedAt, ...body } of bodies) {
+    const mappingFailures: object[] = [];
+    const log = { error: (fields: object) => void mappingFailures.push(fields) };
+    const own = bytes.subarray(start, start + length);
+    start += length;
+    const understood = await understand({ ...body, bytes: own }, receivedAt, { ...settings, kinds, log });
+    results.push({ understood, mappingFailures });
+  }
+  return results;
 }
 
 function rowsOf({ eventId, event, range, maxBytes }: Operations['rows']['args']): Operations['rows']['result'] {
@@ -46,6 +53,13 @@ function plan(event: StoredEvent): RowPlan {
   return planStored(kind, event);
 }
 
-parentPort?.on('message', async (request: Request) => {
-  parentPort?.postMessage(request.op === 'understand' ? await understandBody(request) : rowsOf(request));
+function post(reply: Reply): void {
+  parentPort?.postMessage(reply);
+}
+
+let last: Promise<void> = Promise.resolve();
+parentPort?.on('message', (request: Request) => {
+  // A body of many events lets others have their turn, and results come in the order of the requests.
+  last = last.then(async () => post(request.op === 'understand' ? await understandAll(request) : rowsOf(request)));
 });
+post('ready');

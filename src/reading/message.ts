@@ -1,0 +1,30 @@
+import type { Understood } from '../apono/understand.ts';
+import type { ReceivedBody } from '../http/receiver.ts';
+import type { Operations, UnderstoodBody } from './protocol.ts';
+import type { ThreadOptions } from './thread.ts';
+
+/** A body that waits to be understood. */
+export interface Job {
+  readonly body: ReceivedBody;
+  /** Milliseconds since the epoch. */
+  readonly receivedAt: number;
+}
+
+/** What a thread is asked for these bodies, and what of it changes hands. */
+export function inOneMessage(jobs: readonly Job[]): [Operations['understand']['args'], readonly ArrayBuffer[]] {
+  // A copy: a body may be a part of a larger buffer, and is needed here should it be refused.
+  const bytes = new Uint8Array(jobs.reduce((sum, { body }) => sum + body.bytes.length, 0));
+  let end = 0;
+  const bodies = jobs.map(({ body: { bytes: own, feed, kind }, receivedAt }) => {
+    bytes.set(own, end);
+    end += own.length;
+    return { length: own.length, feed, kind, receivedAt };
+  });
+  return [{ bytes, bodies }, [bytes.buffer]];
+}
+
+/** Logs here what was to be logged there. */
+export function understoodOf({ understood, mappingFailures }: UnderstoodBody, log: ThreadOptions['log']): Understood {
+  for (const fields of mappingFailures) log.error(fields, 'mapping failed');
+  return understood;
+}
