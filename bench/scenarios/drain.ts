@@ -21,6 +21,8 @@ interface Drain {
   readonly rowsPerSecond: number | null;
   /** How fast the last quarter went, against the first. */
   readonly lastToFirst: number | null;
+  /** Memory when the last quarter goes, against that of the second: of a service that works, not of one just started. */
+  readonly memoryLastToSecond: number | null;
   readonly grownBytes: number | null;
 }
 
@@ -35,6 +37,7 @@ export async function measureDrain(azure: Azure): Promise<Figure[]> {
     const rate = rates.length > 0 ? median(rates) : null;
     if (events === BASE_EVENTS) base = rate;
     const quarters = drains.flatMap(({ lastToFirst }) => lastToFirst ?? []);
+    const memories = drains.flatMap(({ memoryLastToSecond }) => memoryLastToSecond ?? []);
     const grown = drains.flatMap(({ grownBytes }) => grownBytes ?? []);
     const name = `${events.toLocaleString('en')} events`;
     figures.push(
@@ -56,9 +59,16 @@ export async function measureDrain(azure: Azure): Promise<Figure[]> {
       },
       {
         scenario: SCENARIO,
+        name: `${name}: memory, last quarter`,
+        value: memories.length > 0 ? median(memories) : null,
+        unit: '× the second',
+      },
+      {
+        scenario: SCENARIO,
         name: `${name}: memory grown by`,
         value: grown.length > 0 ? median(grown) / 2 ** 20 : null,
         unit: 'MiB',
+        note: 'since it was started',
       },
     );
   }
@@ -82,22 +92,30 @@ async function measure(azure: Azure, events: number, run: string): Promise<Drain
 
 /** From the first delivery, since the pause before it is the backoff's, to the last. */
 async function follow(service: Service, events: number): Promise<Omit<Drain, 'grownBytes'>> {
-  const times: { readonly left: number; readonly atMs: number }[] = [];
+  const times: { readonly left: number; readonly atMs: number; readonly bytes: number | null }[] = [];
   for (let left = events; left > 0; ) {
     left = await waitingEvents(service);
-    if (left < events) times.push({ left, atMs: performance.now() });
+    if (left < events) times.push({ left, atMs: performance.now(), bytes: await residentBytes(service) });
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   const [first, last] = [times[0], times.at(-1)];
   if (first === undefined || last === undefined || times.length < MIN_LOOKS) {
-    return { rowsPerSecond: null, lastToFirst: null };
+    return { rowsPerSecond: null, lastToFirst: null, memoryLastToSecond: null };
   }
   const reached = (left: number): number => times.find((time) => time.left <= left)?.atMs ?? last.atMs;
   const quarter = first.left / 4;
+  const memory = (fromLeft: number, toLeft: number): number | null => {
+    const seen = times.flatMap(({ left, bytes }) =>
+      bytes !== null && left <= fromLeft && left >= toLeft ? bytes : [],
+    );
+    return seen.length > 0 ? median(seen) : null;
+  };
+  const [second, fourth] = [memory(3 * quarter, 2 * quarter), memory(quarter, 0)];
   const firstQuarterMs = reached(first.left - quarter) - first.atMs;
   const lastQuarterMs = last.atMs - reached(quarter);
   return {
     rowsPerSecond: (first.left * 1000) / (last.atMs - first.atMs),
     lastToFirst: firstQuarterMs / lastQuarterMs,
+    memoryLastToSecond: second === null || fourth === null ? null : fourth / second,
   };
 }
