@@ -21,7 +21,7 @@ interface WaitingJob extends Job {
 export function createSmallLane(options: ReadingOptions): SmallLane {
   const { streams, escaping, keptBytes, clock, log } = options;
   const settings = { streams, escaping, ...(keptBytes !== undefined && { keptBytes }) };
-  const thread = createThread({ name: 'bodies', settings, maxHeapMb: 96, clock, log });
+  const thread = createThread({ name: 'bodies', settings, maxHeapMb: 64, clock, log });
   let jobs: WaitingJob[] = [];
 
   function post(): void {
