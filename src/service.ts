@@ -9,7 +9,7 @@ import type { Config } from './config/config.ts';
 import { combineObservers } from './delivery/combine-observers.ts';
 import { createDelivery, type Delivery } from './delivery/delivery.ts';
 import type { Ingestion } from './delivery/ingestion.ts';
-import { MAX_KEPT_BYTES_PER_EVENT } from './delivery/kept-rows.ts';
+import { MAX_KEPT_BYTES_PER_BODY } from './delivery/kept-rows.ts';
 import { logObserver } from './delivery/log-observer.ts';
 import { createConfiguredHeartbeat } from './heartbeat/configured.ts';
 import { createAdminServer } from './http/admin/server.ts';
@@ -86,7 +86,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const ingestion = createIngestion({ endpoint, ruleId, cloud: config.cloud, tokens, clock });
   const { streams } = config.ingestion;
   const { escaping } = config.webhook;
-  const keptBytes = MAX_KEPT_BYTES_PER_EVENT;
+  const keptBytes = MAX_KEPT_BYTES_PER_BODY;
   const reading = createReading({ kinds, streams, escaping, keptBytes, clock, log });
   const delivery = createServiceDelivery(options, { outbox, ingestion, metrics, reading });
   const heartbeat = createConfiguredHeartbeat({ ...options, outbox, ingestion, metrics });

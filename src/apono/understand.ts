@@ -25,7 +25,7 @@ export interface UnderstandOptions {
   /** By name of the kind; null: its stream is off, so its events go into quarantine. */
   readonly streams: Readonly<Record<string, string | null>>;
   readonly escaping: TemplateEscaping;
-  /** The rows of an event that has at most so many bytes of them are given with it; without this none are. */
+  /** Rows are given with their events, up to so many bytes for the whole body; without this none are. */
   readonly keptBytes?: number;
   /** Asked for lines `mapping failed` alone. */
   readonly log: { error(fields: object, message: string): void };
@@ -85,15 +85,20 @@ interface Given {
 /** All events of the body or none: the first one that is refused refuses the whole. */
 async function understandEvents(given: Given, meta: EventMeta, options: UnderstandOptions): Promise<Understood> {
   const { value, plain, kind } = given;
-  if (!Array.isArray(value)) return understandEvent(given, meta, options);
+  // Small events make large rows: without this bound a list of many would be far more in memory than its body.
+  let keptBytes = options.keptBytes ?? 0;
+  if (!Array.isArray(value)) return understandEvent(given, meta, options, keptBytes);
   if (value.length === 0) return refuse('no_event', [{ path: '', message: 'is an empty list' }]);
   const plainEvents = plain as readonly unknown[];
   const entries: UnderstoodEvent[] = [];
   let turnEndsAt = performance.now() + MAX_TURN_MS;
   for (const [index, element] of value.entries()) {
-    const understood = understandEvent({ value: element, plain: plainEvents[index], kind }, meta, options);
+    const understood = understandEvent({ value: element, plain: plainEvents[index], kind }, meta, options, keptBytes);
     if ('refusal' in understood) return { refusal: withPrefix(understood.refusal, `/${index}`) };
-    entries.push(...understood.entries);
+    for (const entry of understood.entries) {
+      entries.push(entry);
+      if (entry.rows !== null) keptBytes -= entry.mappedBytes;
+    }
     if (performance.now() < turnEndsAt) continue;
     await nextTurn();
     turnEndsAt = performance.now() + MAX_TURN_MS;
@@ -105,6 +110,7 @@ function understandEvent(
   { value, plain, kind: fixed }: Given,
   meta: EventMeta,
   options: UnderstandOptions,
+  keptBytes: number,
 ): Understood {
   if (!isJsonObject(value)) return refuse('schema_mismatch', [{ path: '', message: 'must be an event object' }]);
   const recognized = recognize(value, options.kinds, fixed);
@@ -116,7 +122,7 @@ function understandEvent(
     return refuse('stream_off', [{ path: '', message: `is a ${kind.name} event, and ${kind.streamVariable} is off` }]);
   }
   const bodyForm = isRecipeRow(value) ? 'recipe' : meta.bodyForm;
-  return entryOf(value, kind, { ...meta, bodyForm }, options);
+  return entryOf(value, kind, { ...meta, bodyForm }, options, keptBytes);
 }
 
 function entryOf(
@@ -124,6 +130,7 @@ function entryOf(
   kind: WebhookKind,
   meta: EventMeta,
   options: UnderstandOptions,
+  keptBytes: number,
 ): Understood {
   const id = eventId(kind.name, value);
   let plan: RowPlan;
@@ -135,7 +142,7 @@ function entryOf(
         { path: '', message: `makes ${plan.rowCount} rows, over ${MAX_ROWS_PER_EVENT}` },
       ]);
     }
-    measured = plan.measure(MAX_MAPPED_BYTES_PER_EVENT, options.keptBytes ?? 0);
+    measured = plan.measure(MAX_MAPPED_BYTES_PER_EVENT, keptBytes);
   } catch (error) {
     // A defect of ours must not lose the event: the body stays in quarantine until a version that can map it.
     options.log.error(

@@ -2,8 +2,8 @@ import type { Clock } from '../clock.ts';
 import type { EventMeta } from '../outbox/port.ts';
 import type { RowText } from '../sentinel/row.ts';
 
-/** What the rows of one event may have; more is rare, and made again from the body. */
-export const MAX_KEPT_BYTES_PER_EVENT = 32_768;
+/** Of the rows of one body; more is rare, and made again from what the outbox has. */
+export const MAX_KEPT_BYTES_PER_BODY = 32_768;
 /** More than a second's intake, so that all are kept while delivery keeps up. */
 const MAX_KEPT_BYTES = 16 * 1024 * 1024;
 /** Delivery asks within seconds, or is behind; for what was purged, or another replica sends, it never does. */

@@ -13,7 +13,7 @@ import { createTokenCache } from '../../src/azure/token-cache.ts';
 import type { CredentialConfig } from '../../src/config/config.ts';
 import { createDelivery, type Delivery } from '../../src/delivery/delivery.ts';
 import type { Ingestion } from '../../src/delivery/ingestion.ts';
-import { MAX_KEPT_BYTES_PER_EVENT } from '../../src/delivery/kept-rows.ts';
+import { MAX_KEPT_BYTES_PER_BODY } from '../../src/delivery/kept-rows.ts';
 import { logObserver } from '../../src/delivery/log-observer.ts';
 import type { DeliveryObserver, Hold, UploadEvent } from '../../src/delivery/observer.ts';
 import type { Emulator, EmulatorOptions, RecordedRequest } from '../../src/emulator/emulator.ts';
@@ -134,7 +134,7 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
     kinds,
     streams,
     escaping: 'auto',
-    keptBytes: MAX_KEPT_BYTES_PER_EVENT,
+    keptBytes: MAX_KEPT_BYTES_PER_BODY,
     clock,
     log,
     onStored: delivery.stored,

@@ -93,6 +93,17 @@ test('the rows of an event are made once, those of a large one again', async (t)
   assert.equal(f.rows().length, 202);
 });
 
+test('of a list rows are kept up to a bound for the whole body', async (t) => {
+  const { kind, planned } = countingKind();
+  const f = await startDelivery(t, { kinds: [kind] });
+  await f.sendAndFlush(`[${Array.from({ length: 100 }, (_, n) => requestEvent(`small-${n}`)).join(',')}]`);
+  await eventually(async () => (await f.waiting()) === 0);
+  assert.equal(f.rows().length, 100);
+  const kept = 200 - planned.length;
+  // Each row has about 1.3 KB of 32.
+  assert.ok(kept > 20 && kept < 30, `${kept} kept`);
+});
+
 test('what Azure did not take is made of the body, with the same rows', async (t) => {
   const { kind, planned } = countingKind();
   const f = await startDelivery(t, { kinds: [kind] });
