@@ -18,7 +18,7 @@ export interface FreshEvent {
 }
 
 export interface KeptRows {
-  /** Only of an event that the outbox took as new. Nothing is kept while there is much, and nothing for long. */
+  /** Only of an event that the outbox took as new. Nothing is kept while there is much; what is old gives way. */
   keep(event: FreshEvent): void;
   /** Gives the rows of an event, once. Null: they have to be made. */
   take(event: Pick<FreshEvent, 'eventId' | 'meta'>): readonly RowText[] | null;
@@ -61,7 +61,7 @@ export function createKeptRows(clock: Clock): KeptRows {
   };
 }
 
-/** What came within one period; thrown away as a whole, two periods later at the latest. */
+/** What came within one period; thrown away as a whole with the first event two periods later. */
 interface Shelf {
   readonly events: Map<
     string,

@@ -20,11 +20,13 @@ export function createLargeLane(options: ReadingOptions): Reading {
     clock,
     log,
   });
-  let last: Promise<unknown> = Promise.resolve();
+  let last: Promise<void> = Promise.resolve();
 
   function inTurn<Result>(ask: () => Promise<Result>): Promise<Result> {
-    const result = last.then(ask, ask);
-    last = result;
+    const result = last.then(ask);
+    const forget = () => undefined;
+    // Not the result itself, which would stay in memory until the next one.
+    last = result.then(forget, forget);
     return result;
   }
 
