@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { createReceiver } from './apono/receive.ts';
 import { databaseScope, ingestionScope } from './azure/clouds.ts';
 import { createCredential } from './azure/credential.ts';
@@ -87,7 +88,15 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const { streams } = config.ingestion;
   const { escaping } = config.webhook;
   const keptBytes = MAX_KEPT_BYTES_PER_BODY;
-  const reading = createReading({ kinds, streams, escaping, keptBytes, clock, log });
+  const reading = createReading({
+    kinds,
+    streams,
+    escaping,
+    keptBytes,
+    processors: availableParallelism(),
+    clock,
+    log,
+  });
   const delivery = createServiceDelivery(options, { outbox, ingestion, metrics, reading });
   const heartbeat = createConfiguredHeartbeat({ ...options, outbox, ingestion, metrics });
   metrics.watch({

@@ -28,21 +28,25 @@ export interface Reading {
 
 export interface ReadingOptions extends UnderstandOptions {
   readonly clock: Clock;
+  /** How many the process may use. */
+  readonly processors: number;
 }
 
 /**
  * Where bodies are read: a large one in a thread of its own, so that it holds up nobody else's webhook; the others here,
- * or, while there are many, in a second thread, since reading is the larger part of what they cost. The threads know the
- * kinds of the registry only. They are started when they are needed; should one die, what was asked of it is done here.
+ * or, while there are many and more than one processor, in a second thread, since reading is the larger part of what they
+ * cost. The threads know the kinds of the registry only. They are started when they are needed; should one die, what was
+ * asked of it is done here.
  */
 export function createReading(options: ReadingOptions): Reading {
   const large = createLargeLane(options);
   const small = createSmallLane(options);
   const isBusy = createRate(options.clock, BUSY_RATE);
+  const mayShare = options.processors > 1;
   return {
     understand(body, receivedAt) {
       if (body.bytes.length > LARGE_BODY_BYTES) return large.understand(body, receivedAt);
-      if (isBusy() && small.isUp()) return small.understand(body, receivedAt);
+      if (mayShare && isBusy() && small.isUp()) return small.understand(body, receivedAt);
       return understand(body, receivedAt, options);
     },
     rows: large.rows,

@@ -20,7 +20,7 @@ const smallBodies = Object.values({ ...requestBodies, ...auditBodies, ...anomaly
 const requestKind = kindNamed('request') ?? assert.fail();
 const receivedAt = Date.UTC(2026, 10, 22);
 
-function start(t: TestContext) {
+function start(t: TestContext, processors = 2) {
   const clock = manualClock();
   const logged: string[] = [];
   let planned = 0;
@@ -39,7 +39,7 @@ function start(t: TestContext) {
     keptBytes: 4_096,
     log: { error: (_fields, message) => void logged.push(message) },
   };
-  const reading = createReading({ ...options, clock });
+  const reading = createReading({ ...options, clock, processors });
   t.after(() => reading.close());
   const understandHere = (text: string) => understand(bodyOf(text), receivedAt, { ...options, kinds });
   return { reading, clock, understandHere, logged, plannedHere: () => planned };
@@ -114,6 +114,13 @@ test('while many come, bodies are understood in a thread as they would be here',
   const understood = await Promise.all(texts.map((text) => reading.understand(bodyOf(text), receivedAt)));
   assert.equal(plannedHere(), before);
   for (const [index, text] of texts.entries()) assert.deepEqual(understood[index], await understandHere(text));
+});
+
+test('with one processor bodies are understood here, however many come', async (t) => {
+  const { reading, plannedHere } = start(t, 1);
+  for (let n = 0; n < 400; n++) await reading.understand(bodyOf(event('a', 1, '')), receivedAt);
+  assert.equal(plannedHere(), 400);
+  assert.ok(!hasThread('bodies'));
 });
 
 test('when few come again, they are understood here, and the thread ends after a minute', async (t) => {
