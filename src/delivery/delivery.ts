@@ -84,6 +84,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     },
     async stop(signal) {
       await Promise.all([...pumps.values()].map((pump) => pump.stop(signal)));
+      keptRows.close();
     },
   };
 }

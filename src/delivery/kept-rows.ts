@@ -6,8 +6,11 @@ import type { RowText } from '../sentinel/row.ts';
 export const MAX_KEPT_BYTES_PER_BODY = 32_768;
 /** More than a second's intake, so that all are kept while delivery keeps up. */
 const MAX_KEPT_BYTES = 16 * 1024 * 1024;
-/** Delivery asks within seconds, or is behind; for what was purged, or another replica sends, it never does. */
-const KEPT_MS = 30_000;
+/**
+ * Of the period after which all is thrown away that has been there for a whole one. Delivery asks within seconds, or is
+ * behind; for what was purged, or another replica sends, it never does.
+ */
+const PERIOD_MS = 30_000;
 
 /** An event that was stored just now. */
 export interface FreshEvent {
@@ -18,10 +21,12 @@ export interface FreshEvent {
 }
 
 export interface KeptRows {
-  /** Only of an event that the outbox took as new. Nothing is kept while there is much; what is old gives way. */
+  /** Only of an event that the outbox took as new. Nothing is kept while there is much, and nothing for over a minute. */
   keep(event: FreshEvent): void;
   /** Gives the rows of an event, once. Null: they have to be made. */
   take(event: Pick<FreshEvent, 'eventId' | 'meta'>): readonly RowText[] | null;
+  /** Throws away all, and keeps nothing from then on: webhooks are still answered while delivery ends. */
+  close(): void;
 }
 
 /**
@@ -31,21 +36,28 @@ export interface KeptRows {
 export function createKeptRows(clock: Clock): KeptRows {
   let young = emptyShelf();
   let old = emptyShelf();
-  let turnedAt = clock.now();
+  let cancelTurn: (() => void) | null = null;
+  let isClosed = false;
+
+  function turn(): void {
+    cancelTurn = null;
+    old = young;
+    young = emptyShelf();
+    if (old.events.size > 0) turnLater();
+  }
+
+  function turnLater(): void {
+    cancelTurn ??= clock.setTimer(PERIOD_MS, turn);
+  }
 
   return {
     keep({ eventId, meta, rows }) {
-      if (rows === null) return;
-      const now = clock.now();
-      if (Math.abs(now - turnedAt) >= KEPT_MS) {
-        old = young;
-        young = emptyShelf();
-        turnedAt = now;
-      }
+      if (rows === null || isClosed) return;
       const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
       if (young.bytes + old.bytes + bytes > MAX_KEPT_BYTES || young.events.has(eventId)) return;
       young.events.set(eventId, { rows, bytes, receivedAt: meta.receivedAt });
       young.bytes += bytes;
+      turnLater();
     },
     take({ eventId, meta }) {
       for (const shelf of [young, old]) {
@@ -58,10 +70,16 @@ export function createKeptRows(clock: Clock): KeptRows {
       }
       return null;
     },
+    close() {
+      isClosed = true;
+      cancelTurn?.();
+      young = emptyShelf();
+      old = emptyShelf();
+    },
   };
 }
 
-/** What came within one period; thrown away as a whole with the first event two periods later. */
+/** What came within one period; thrown away as a whole at the end of the next. */
 interface Shelf {
   readonly events: Map<
     string,

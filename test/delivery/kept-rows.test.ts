@@ -42,32 +42,35 @@ test('keeps 16 MiB, and more again when some were taken', () => {
   assert.equal(kept.take(event('later')), null);
 });
 
-test('forgets what nobody asked for, after half a minute to a minute of intake', () => {
+test('forgets within a minute what nobody asks for, also when nothing more comes', () => {
   const clock = manualClock();
   const kept = createKeptRows(clock);
-  for (let n = 0; n < 16; n++) kept.keep(event(`e${n}`, MIB));
+  kept.keep(event('early'));
   clock.advance(29_999);
+  kept.keep(event('late', 16 * MIB - 2));
+  clock.advance(1);
   kept.keep(event('too much'));
-  clock.advance(30_001);
-  kept.keep(event('makes the others old'));
-  assert.notEqual(kept.take(event('e0')), null);
-  clock.advance(30_000);
-  kept.keep(event('has room', 15 * MIB));
-  assert.equal(kept.take(event('e1')), null);
-  assert.notEqual(kept.take(event('has room')), null);
   assert.equal(kept.take(event('too much')), null);
+  clock.advance(29_999);
+  assert.notEqual(kept.take(event('early')), null);
+  clock.advance(1);
+  assert.equal(kept.take(event('late')), null);
+  assert.equal(clock.timerCount, 0);
+  kept.keep(event('has room', 16 * MIB));
+  assert.notEqual(kept.take(event('has room')), null);
 });
 
-test('a clock that is set back keeps nothing for ever', () => {
+test('when it is closed it has nothing, and no timer', () => {
   const clock = manualClock();
   const kept = createKeptRows(clock);
   kept.keep(event('a'));
-  clock.set(clock.now() - 3_600_000);
-  kept.keep(event('b'));
   clock.advance(30_000);
-  kept.keep(event('c'));
-  assert.equal(kept.take(event('a')), null);
-  assert.notEqual(kept.take(event('b')), null);
+  kept.keep(event('b'));
+  kept.close();
+  kept.keep(event('late'));
+  assert.equal(clock.timerCount, 0);
+  assert.equal(kept.take(event('late')), null);
+  assert.equal(kept.take(event('a')) ?? kept.take(event('b')), null);
 });
 
 /** requestKind, and of which events it was asked to plan the rows. */
