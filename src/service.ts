@@ -87,12 +87,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const ingestion = createIngestion({ endpoint, ruleId, cloud: config.cloud, tokens, clock });
   const { streams } = config.ingestion;
   const { escaping } = config.webhook;
-  const keptBytes = MAX_KEPT_BYTES_PER_BODY;
   const reading = createReading({
     kinds,
     streams,
     escaping,
-    keptBytes,
+    keptBytes: MAX_KEPT_BYTES_PER_BODY,
     processors: availableParallelism(),
     clock,
     log,
@@ -113,17 +112,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     clock,
     log,
     kinds: kinds.map(({ name }) => name),
-    receive: createReceiver({
-      outbox,
-      kinds,
-      streams,
-      escaping,
-      understand: reading.understand,
-      clock,
-      log,
-      keptBytes,
-      onStored: delivery.stored,
-    }),
+    receive: createReceiver({ outbox, clock, understand: reading.understand, onStored: delivery.stored }),
     health: {
       stats: () => outbox.stats(),
       holds: delivery.holds,
@@ -235,9 +224,6 @@ function createServiceAdmin(
   const { expose, onRequest } = parts.metrics;
   const operator = createOperator({
     outbox,
-    kinds,
-    streams: config.ingestion.streams,
-    escaping: config.webhook.escaping,
     understand: reading.understand,
     log,
     heldKinds: () => delivery.holds().map(({ kind }) => kind),

@@ -2,29 +2,21 @@ import type { Clock } from '../clock.ts';
 import type { AcceptedEvent, Receive, Received, ReceivedBody } from '../http/receiver.ts';
 import type { Outbox, StoredEntry } from '../outbox/port.ts';
 import { quarantineId } from './identity.ts';
-import {
-  type Refusal,
-  type Understand,
-  type UnderstandOptions,
-  type UnderstoodEvent,
-  understand,
-} from './understand.ts';
+import type { Refusal, Understand, UnderstoodEvent } from './understand.ts';
 
-export interface ReceiverOptions extends UnderstandOptions {
+export interface ReceiverOptions {
   readonly outbox: Outbox;
   readonly clock: Clock;
-  /** In place of `understand` with these options. */
-  readonly understand?: Understand;
+  readonly understand: Understand;
   /** Tells delivery that there is something new. */
   readonly onStored: (event: UnderstoodEvent) => void;
 }
 
 /** The way of a body from the edge into the outbox: read → repair → kind → schema → identity → put. */
 export function createReceiver(options: ReceiverOptions): Receive {
-  const { understand: read = (body, at) => understand(body, at, options) } = options;
   return async (body) => {
     const receivedAt = options.clock.now();
-    const understood = await read(body, receivedAt);
+    const understood = await options.understand(body, receivedAt);
     if ('refusal' in understood) return quarantine(body, receivedAt, understood.refusal, options.outbox);
     const put = await options.outbox.put(understood.entries);
     if (put.outcome !== 'stored') return { outcome: put.outcome };

@@ -49,6 +49,11 @@ export interface UnderstoodEvent extends EventEntry {
 
 export type Understand = (body: ReceivedBody, receivedAt: number) => Promise<Understood>;
 
+/** `understand` with these options. */
+export function createUnderstand(options: UnderstandOptions): Understand {
+  return (body, receivedAt) => understand(body, receivedAt, options);
+}
+
 export type Understood = { readonly entries: readonly UnderstoodEvent[] } | { readonly refusal: Refusal };
 
 /**

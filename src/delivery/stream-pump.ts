@@ -1,13 +1,13 @@
 import type { Clock } from '../clock.ts';
-import type { ClaimedEvent, Outbox } from '../outbox/port.ts';
+import type { ClaimedEvent } from '../outbox/port.ts';
 import { retryDelayMs } from './backoff.ts';
 import { batches, MAX_CALL_BYTES, type PlanOf } from './batch.ts';
 import { createCourier, type Setback } from './courier.ts';
 import { holdCauseOf } from './hold-cause.ts';
 import type { Ingestion, UploadResult } from './ingestion.ts';
-import type { DeliveryObserver, Hold } from './observer.ts';
+import type { Hold } from './observer.ts';
 import { ownPace, type SharedPace } from './shared-pace.ts';
-import { createStreamClaim, MAX_EVENTS_PER_ROUND, sizeOf } from './stream-claim.ts';
+import { createStreamClaim, MAX_EVENTS_PER_ROUND, type StreamClaimOptions, sizeOf } from './stream-claim.ts';
 import { createWaiter } from './waiter.ts';
 
 /** Calls under way at once while there is a backlog. */
@@ -16,17 +16,11 @@ const HOLD_REMINDER_MS = 60_000;
 /** A look at the outbox now and then, should a notification ever be missed. */
 const IDLE_LOOK_MS = 30_000;
 
-export interface StreamPumpOptions {
-  readonly kind: string;
-  readonly stream: string;
-  readonly outbox: Outbox;
+export interface StreamPumpOptions extends Omit<StreamClaimOptions, 'waiter' | 'isStopping'> {
   readonly ingestion: Ingestion;
   readonly planOf: PlanOf;
   readonly explain: (result: UploadResult) => { readonly reason: string; readonly fix: string };
   readonly clock: Clock;
-  /** Gives [0, 1). */
-  readonly random: () => number;
-  readonly observer: DeliveryObserver;
   /** The longest a row waits for company, milliseconds. */
   readonly flushIntervalMs: number;
   readonly pace?: SharedPace;

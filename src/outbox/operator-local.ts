@@ -1,4 +1,4 @@
-import { type Understand, type UnderstandOptions, understand } from '../apono/understand.ts';
+import type { Understand } from '../apono/understand.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { OutboxOperator, ReplayResult } from './operator.ts';
 import { createHeldList } from './operator-list.ts';
@@ -11,11 +11,10 @@ export const MAX_IDS_PER_CALL = 1_000;
 /** What a log line names; the others are counted. */
 const MAX_LOGGED_IDS = 100;
 
-export interface OperatorOptions extends UnderstandOptions {
+export interface OperatorOptions {
   readonly outbox: Outbox;
   readonly log: Logger;
-  /** In place of `understand` with these options. */
-  readonly understand?: Understand;
+  readonly understand: Understand;
   /** Names of the kinds whose stream is on hold now. */
   readonly heldKinds: () => readonly string[];
   /** Tells delivery that there is something to send. */
@@ -125,8 +124,7 @@ async function revive(
  */
 async function readAgain(record: RecordDetail, dryRun: boolean, options: OperatorOptions): Promise<ReplayResult> {
   const { id, receivedAt, feed, kind } = record;
-  const read = options.understand ?? ((body, at) => understand(body, at, options));
-  const understood = await read({ bytes: record.body, feed, kind }, receivedAt);
+  const understood = await options.understand({ bytes: record.body, feed, kind }, receivedAt);
   if ('refusal' in understood) {
     const { code, detail } = understood.refusal;
     return { id, outcome: 'still_refused', code, detail };

@@ -1,4 +1,3 @@
-import { understand } from '../apono/understand.ts';
 import { planStored, type StoredEvent } from '../kinds/plan-stored.ts';
 import { inOneMessage, understoodOf } from './message.ts';
 import type { Operations } from './protocol.ts';
@@ -32,9 +31,9 @@ export function createLargeLane(options: ReadingOptions): Reading {
 
   return {
     async understand(body, receivedAt) {
-      const results = await inTurn(() => thread.ask('understand', ...inOneMessage([{ body, receivedAt }])));
-      const [result] = results ?? [];
-      return result === undefined ? understand(body, receivedAt, options) : understoodOf(result, log);
+      const job = { body, receivedAt };
+      const results = await inTurn(() => thread.ask('understand', ...inOneMessage([job])));
+      return understoodOf(results?.[0], job, options);
     },
 
     async *rows(kind, event, range) {

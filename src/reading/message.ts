@@ -1,7 +1,6 @@
-import type { Understood } from '../apono/understand.ts';
+import { type UnderstandOptions, type Understood, understand } from '../apono/understand.ts';
 import type { ReceivedBody } from '../http/receiver.ts';
 import type { Operations, UnderstoodBody } from './protocol.ts';
-import type { ThreadOptions } from './thread.ts';
 
 /** A body that waits to be understood. */
 export interface Job {
@@ -23,8 +22,13 @@ export function inOneMessage(jobs: readonly Job[]): [Operations['understand']['a
   return [{ bytes, bodies }, [bytes.buffer]];
 }
 
-/** Logs here what was to be logged there. */
-export function understoodOf({ understood, mappingFailures }: UnderstoodBody, log: ThreadOptions['log']): Understood {
-  for (const fields of mappingFailures) log.error(fields, 'mapping failed');
-  return understood;
+/** What the thread made of a job, with its log lines logged here. Undefined: the thread died, and it is done here. */
+export function understoodOf(
+  result: UnderstoodBody | undefined,
+  { body, receivedAt }: Job,
+  options: UnderstandOptions,
+): Understood | Promise<Understood> {
+  if (result === undefined) return understand(body, receivedAt, options);
+  for (const fields of result.mappingFailures) options.log.error(fields, 'mapping failed');
+  return result.understood;
 }

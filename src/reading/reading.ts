@@ -46,7 +46,7 @@ export function createReading(options: ReadingOptions): Reading {
   return {
     understand(body, receivedAt) {
       if (body.bytes.length > LARGE_BODY_BYTES) return large.understand(body, receivedAt);
-      if (mayShare && isBusy() && small.isUp()) return small.understand(body, receivedAt);
+      if (mayShare && isBusy() && small.wake()) return small.understand(body, receivedAt);
       return understand(body, receivedAt, options);
     },
     rows: large.rows,

@@ -1,15 +1,17 @@
-import { type Understand, type Understood, understand } from '../apono/understand.ts';
+import type { Understand, Understood } from '../apono/understand.ts';
 import { inOneMessage, type Job, understoodOf } from './message.ts';
 import type { ReadingOptions } from './reading.ts';
 import { createThread } from './thread.ts';
 
 /** A message costs as much as a body; and what is read soonest can be committed while the others are read. */
 const BODIES_PER_MESSAGE = 4;
+/** Far above what such bodies become. */
+const MAX_HEAP_MB = 64;
 
 export interface SmallLane {
   readonly understand: Understand;
-  /** Starts the thread where there is none. */
-  isUp(): boolean;
+  /** Starts the thread where there is none. Whether it is up. */
+  wake(): boolean;
   close(): Promise<void>;
 }
 
@@ -19,9 +21,14 @@ interface WaitingJob extends Job {
 
 /** A few bodies that come in one turn of the event loop go to the thread together. */
 export function createSmallLane(options: ReadingOptions): SmallLane {
-  const { streams, escaping, keptBytes, clock, log } = options;
-  const settings = { streams, escaping, ...(keptBytes !== undefined && { keptBytes }) };
-  const thread = createThread({ name: 'bodies', settings, maxHeapMb: 64, clock, log });
+  const { streams, escaping, keptBytes = 0, clock, log } = options;
+  const thread = createThread({
+    name: 'bodies',
+    settings: { streams, escaping, keptBytes },
+    maxHeapMb: MAX_HEAP_MB,
+    clock,
+    log,
+  });
   let jobs: WaitingJob[] = [];
 
   function post(): void {
@@ -32,10 +39,7 @@ export function createSmallLane(options: ReadingOptions): SmallLane {
 
   async function read(some: readonly WaitingJob[]): Promise<void> {
     const results = await thread.ask('understand', ...inOneMessage(some));
-    for (const [index, { body, receivedAt, resolve }] of some.entries()) {
-      const result = results?.[index];
-      resolve(result === undefined ? understand(body, receivedAt, options) : understoodOf(result, log));
-    }
+    for (const [index, job] of some.entries()) job.resolve(understoodOf(results?.[index], job, options));
   }
 
   return {
@@ -45,7 +49,7 @@ export function createSmallLane(options: ReadingOptions): SmallLane {
       if (jobs.push({ body, receivedAt, resolve }) === BODIES_PER_MESSAGE) post();
       return promise;
     },
-    isUp: thread.wake,
+    wake: thread.wake,
     close: thread.close,
   };
 }

@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { TestContext } from 'node:test';
+import { createUnderstand } from '../../src/apono/understand.ts';
 import { type AdminOptions, createAdminServer } from '../../src/http/admin/server.ts';
 import { kinds } from '../../src/kinds/registry.ts';
 import { createOperator } from '../../src/outbox/operator-local.ts';
@@ -35,9 +36,12 @@ export async function startAdmin(
   const stored: (readonly [string, number])[] = [];
   const operator = createOperator({
     outbox,
-    kinds,
-    streams: { request: 'Custom-AponoAccessRequests_CL' },
-    escaping: 'auto',
+    understand: createUnderstand({
+      kinds,
+      streams: { request: 'Custom-AponoAccessRequests_CL' },
+      escaping: 'auto',
+      log,
+    }),
     log,
     heldKinds: () => [],
     onStored: (kind, bytes) => stored.push([kind, bytes]),

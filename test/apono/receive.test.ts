@@ -5,6 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { pino } from 'pino';
 import { createReceiver } from '../../src/apono/receive.ts';
+import { createUnderstand } from '../../src/apono/understand.ts';
 import { kinds } from '../../src/kinds/registry.ts';
 import { openSqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
 import { manualClock } from '../support/manual-clock.ts';
@@ -20,7 +21,12 @@ test('a claim is bounded by the bodies too, where unknown fields make them large
     await rm(dataDir, { recursive: true, force: true });
   });
   const streams = { request: 'Custom-AponoAccessRequests_CL' };
-  const receive = createReceiver({ outbox, kinds, streams, escaping: 'auto', clock, log, onStored: () => {} });
+  const receive = createReceiver({
+    outbox,
+    clock,
+    understand: createUnderstand({ kinds, streams, escaping: 'auto', log }),
+    onStored: () => {},
+  });
   for (const id of ['a', 'b', 'c']) {
     const event = { event_type: 'Granted', event_time: 1, data: { id }, unknown: 'x'.repeat(600_000) };
     const received = await receive({ bytes: Buffer.from(JSON.stringify(event)), feed: null, kind: null });

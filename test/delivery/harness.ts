@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test';
 import type { TokenCredential } from '@azure/core-auth';
 import { pino } from 'pino';
 import { createReceiver } from '../../src/apono/receive.ts';
+import { createUnderstand } from '../../src/apono/understand.ts';
 import { clouds, ingestionScope } from '../../src/azure/clouds.ts';
 import { createCredential } from '../../src/azure/credential.ts';
 import { explainUpload } from '../../src/azure/fixes.ts';
@@ -131,12 +132,8 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
   });
   const receive = createReceiver({
     outbox,
-    kinds,
-    streams,
-    escaping: 'auto',
-    keptBytes: MAX_KEPT_BYTES_PER_BODY,
     clock,
-    log,
+    understand: createUnderstand({ kinds, streams, escaping: 'auto', keptBytes: MAX_KEPT_BYTES_PER_BODY, log }),
     onStored: delivery.stored,
   });
   if (options.autoStart !== false) {

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, test } from 'node:test';
 import { createReceiver } from '../../src/apono/receive.ts';
+import { createUnderstand } from '../../src/apono/understand.ts';
 import { systemClock } from '../../src/clock.ts';
 import type { Receive } from '../../src/http/receiver.ts';
 import { kinds } from '../../src/kinds/registry.ts';
@@ -90,11 +91,8 @@ test('a real outbox that is kept from committing: 503 in time, the event is stor
   const outbox = await openSqliteOutbox({ dataDir, maxBytes: 1e9, clock: systemClock, log, onFatal: assert.fail });
   const receive = createReceiver({
     outbox,
-    kinds,
-    streams: { request: 'Custom-Requests_CL' },
-    escaping: 'auto',
     clock: systemClock,
-    log,
+    understand: createUnderstand({ kinds, streams: { request: 'Custom-Requests_CL' }, escaping: 'auto', log }),
     onStored: () => {},
   });
   // The worker waits for this lock for 5 seconds, as it would for a disk.

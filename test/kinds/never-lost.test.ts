@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { quarantineId } from '../../src/apono/identity.ts';
 import { createReceiver } from '../../src/apono/receive.ts';
-import type { UnderstoodEvent } from '../../src/apono/understand.ts';
+import { createUnderstand, type UnderstoodEvent } from '../../src/apono/understand.ts';
 import { systemClock } from '../../src/clock.ts';
 import { planStored } from '../../src/kinds/plan-stored.ts';
 import { kindNamed, kinds } from '../../src/kinds/registry.ts';
@@ -77,12 +77,14 @@ test('property: what anybody with the secret sends to any path is rows, the same
   const fresh: UnderstoodEvent[] = [];
   const receive = createReceiver({
     outbox,
-    kinds,
-    streams: Object.fromEntries(kinds.map(({ name, defaultStream }) => [name, defaultStream])),
-    escaping: 'auto',
     clock: systemClock,
-    log: createLogger('debug', { write: (line) => void logged.push(line) }),
-    keptBytes: Number.MAX_SAFE_INTEGER,
+    understand: createUnderstand({
+      kinds,
+      streams: Object.fromEntries(kinds.map(({ name, defaultStream }) => [name, defaultStream])),
+      escaping: 'auto',
+      keptBytes: Number.MAX_SAFE_INTEGER,
+      log: createLogger('debug', { write: (line) => void logged.push(line) }),
+    }),
     onStored: (event) => void fresh.push(event),
   });
   // None most of the time, since most bodies fit into one of the others alone.
@@ -135,11 +137,13 @@ test('property: every object with event_type, event_time and data becomes rows o
   const { outbox } = await openOutbox(t);
   const receive = createReceiver({
     outbox,
-    kinds,
-    streams: { anomaly: 'Custom-AponoAnomalies_CL' },
-    escaping: 'auto',
     clock: systemClock,
-    log: createLogger('silent', { write: () => undefined }),
+    understand: createUnderstand({
+      kinds,
+      streams: { anomaly: 'Custom-AponoAnomalies_CL' },
+      escaping: 'auto',
+      log: createLogger('silent', { write: () => undefined }),
+    }),
     onStored: () => undefined,
   });
   const type = fc.string({ minLength: 1, maxLength: 1024 }).filter((text) => text.trim() !== '' && text.isWellFormed());

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { createUnderstand } from '../../apono/understand.ts';
 import { systemClock } from '../../clock.ts';
 import { readVariables } from '../../config/read.ts';
 import type { Values } from '../../config/variables.ts';
@@ -54,13 +55,17 @@ class NoOutboxError extends Error {
  */
 export function withOperator(context: CommandContext, use: (connected: Connected) => Promise<number>): Promise<number> {
   return withValues(context, async (values) => {
+    const log = errorsTo(context.stderr);
     const operatorOf = (outbox: Outbox) =>
       createOperator({
         outbox,
-        kinds,
-        streams: streamsOf(values),
-        escaping: values.APONO_TEMPLATE_ESCAPING,
-        log: errorsTo(context.stderr),
+        understand: createUnderstand({
+          kinds,
+          streams: streamsOf(values),
+          escaping: values.APONO_TEMPLATE_ESCAPING,
+          log,
+        }),
+        log,
         heldKinds: () => [],
         onStored: () => undefined,
       });
