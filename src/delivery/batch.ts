@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { RowPlan } from '../kinds/kind.ts';
 import type { ClaimedEvent, RowRange } from '../outbox/port.ts';
 import type { RowText } from '../sentinel/row.ts';
+import type { LoadedEvent } from './stream-claim.ts';
 
 /** Azure refuses over 1,048,576 bytes, and the SDK splits at 1,000,000 by a count of its own; this stays below both. */
 export const MAX_CALL_BYTES = 950_000;
@@ -43,7 +44,7 @@ export interface RemotePlan {
 /** Rows that are made here, as they are asked for, or there already. */
 export type LocalPlan = Pick<RowPlan, 'rows'>;
 
-export type PlanOf = (event: ClaimedEvent) => LocalPlan | RemotePlan;
+export type PlanOf = (event: LoadedEvent) => LocalPlan | RemotePlan;
 
 function chunksOf(
   plan: LocalPlan | RemotePlan,
@@ -56,7 +57,7 @@ function chunksOf(
  * Fills calls with the pending rows of the events, in order, one row at a time: at most one call's rows are held.
  * A mapper that throws gives up its event's remaining rows and nobody else's.
  */
-export async function* batches(events: Iterable<ClaimedEvent>, planOf: PlanOf): AsyncGenerator<BatchItem> {
+export async function* batches(events: Iterable<LoadedEvent>, planOf: PlanOf): AsyncGenerator<BatchItem> {
   const filling = new CallBuilder();
   let turnEndsAt = performance.now() + MAX_TURN_MS;
   for (const event of events) {

@@ -55,9 +55,9 @@ export function createDelivery(options: DeliveryOptions): Delivery {
             ...options,
             kind: kind.name,
             stream,
+            keptRowsOf: keptRows.take,
             planOf(event) {
-              const rows = keptRows.take(event);
-              if (rows !== null) return { rows: ([from, to]) => rows.slice(from, to) };
+              if ('rows' in event) return { rows: ([from, to]) => event.rows.slice(from, to) };
               return largeRows !== undefined && event.body.length > LARGE_BODY_BYTES
                 ? { chunks: (range) => largeRows(kind, event, range) }
                 : planStored(kind, event);

@@ -1,5 +1,6 @@
 import type { ClaimedEvent, Outbox, Settlement, SettlementOutcome } from '../outbox/port.ts';
 import { countRows } from '../outbox/ranges.ts';
+import type { RowText } from '../sentinel/row.ts';
 import { retryDelayMs } from './backoff.ts';
 import type { DeliveryObserver } from './observer.ts';
 import type { Waiter } from './waiter.ts';
@@ -10,10 +11,15 @@ const MAX_EVENTS_PER_CLAIM = 250;
 /** The outbox is ours to ask: it bears that more often than Azure, and what it comes back with is waited for. */
 const MAX_PAUSE_MS = 5_000;
 
+/** A claimed event with its rows, or with what they are made of. */
+export type LoadedEvent = ClaimedEvent & ({ readonly rows: readonly RowText[] } | { readonly body: string });
+
 export interface StreamClaimOptions {
   readonly kind: string;
   readonly stream: string;
   readonly outbox: Outbox;
+  /** All rows of an event, where they were kept: it needs no body then. */
+  readonly keptRowsOf: (event: ClaimedEvent) => readonly RowText[] | null;
   readonly observer: DeliveryObserver;
   readonly waiter: Waiter;
   /** Gives [0, 1). */
@@ -24,7 +30,7 @@ export interface StreamClaimOptions {
 /** What one round of a stream has claimed of the outbox. */
 export interface StreamClaim {
   /** Claims for a new round. Null: the outbox could not be asked, and a pause is over. */
-  take(maxMappedBytes: number): Promise<readonly ClaimedEvent[] | null>;
+  take(maxMappedBytes: number): Promise<readonly LoadedEvent[] | null>;
   /** Records what became of rows; returns once that is durable. */
   settle(settlements: readonly Settlement[]): Promise<void>;
   /** What was not settled can be claimed again. */
@@ -34,7 +40,7 @@ export interface StreamClaim {
 }
 
 export function createStreamClaim(options: StreamClaimOptions): StreamClaim {
-  const { kind, stream, outbox, observer, waiter } = options;
+  const { kind, stream, outbox, keptRowsOf, observer, waiter } = options;
   let claimed: ClaimedEvent[] = [];
   /** How many rows of what is claimed nothing was settled of yet, by event. */
   const unsettled = new Map<string, number>();
@@ -42,27 +48,44 @@ export function createStreamClaim(options: StreamClaimOptions): StreamClaim {
   /** In a row. */
   let failures = 0;
 
-  async function take(maxMappedBytes: number): Promise<readonly ClaimedEvent[] | null> {
+  async function take(maxMappedBytes: number): Promise<readonly LoadedEvent[] | null> {
     // Of a round that ended by a defect.
     await release();
     isLost = false;
+    const loaded: LoadedEvent[] = [];
     try {
       for (let isMore = true; isMore; ) {
         const left = maxMappedBytes - sizeOf(claimed);
         const part = await outbox.claim({ kind, maxEvents: MAX_EVENTS_PER_CLAIM, maxMappedBytes: left });
         claimed.push(...part);
         for (const { eventId, pending } of part) unsettled.set(eventId, countRows(pending));
+        loaded.push(...(await load(part)));
         const hasRoom = claimed.length < MAX_EVENTS_PER_ROUND && sizeOf(claimed) < maxMappedBytes;
         isMore = part.length === MAX_EVENTS_PER_CLAIM && hasRoom;
       }
       failures = 0;
     } catch (error) {
       observer.outboxFailed({ stream, operation: 'claim', message: messageOf(error) });
-      if (claimed.length > 0) return claimed;
+      if (loaded.length > 0) return loaded;
+      await release();
       await pause(failures++);
       return null;
     }
-    return claimed;
+    return loaded;
+  }
+
+  async function load(events: readonly ClaimedEvent[]): Promise<LoadedEvent[]> {
+    const kept = events.map(keptRowsOf);
+    const others = events.filter((_, index) => kept[index] === null);
+    const bodies = (others.length === 0 ? [] : await outbox.bodies(others)).values();
+    return events.flatMap((event, index): LoadedEvent[] => {
+      const rows = kept[index] ?? null;
+      if (rows !== null) return [{ ...event, rows }];
+      const body = bodies.next().value ?? null;
+      if (body !== null) return [{ ...event, body }];
+      isLost = true;
+      return [];
+    });
   }
 
   async function settle(settlements: readonly Settlement[]): Promise<void> {

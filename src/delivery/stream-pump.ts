@@ -1,5 +1,4 @@
 import type { Clock } from '../clock.ts';
-import type { ClaimedEvent } from '../outbox/port.ts';
 import { retryDelayMs } from './backoff.ts';
 import { batches, MAX_CALL_BYTES, type PlanOf } from './batch.ts';
 import { createCourier, type Setback } from './courier.ts';
@@ -7,7 +6,13 @@ import { holdCauseOf } from './hold-cause.ts';
 import type { Ingestion, UploadResult } from './ingestion.ts';
 import type { Hold } from './observer.ts';
 import { ownPace, type SharedPace } from './shared-pace.ts';
-import { createStreamClaim, MAX_EVENTS_PER_ROUND, type StreamClaimOptions, sizeOf } from './stream-claim.ts';
+import {
+  createStreamClaim,
+  type LoadedEvent,
+  MAX_EVENTS_PER_ROUND,
+  type StreamClaimOptions,
+  sizeOf,
+} from './stream-claim.ts';
 import { createWaiter } from './waiter.ts';
 
 /** Calls under way at once while there is a backlog. */
@@ -102,7 +107,7 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
     const claimed = await claim.take(maxMappedBytes);
     if (first.alone && (claimed === null || claimed.length === 0)) await pace.rest(stream, 0, true); // another may try
     if (claimed === null) return true;
-    if (claimed.length === 0) return false;
+    if (claimed.length === 0) return claim.isLost();
     // Azure may have asked another for a pause since, who gave back what is claimed here.
     const { restMs, alone } = first.alone ? first : await pace.turn(stream);
     if (restMs > 0) {
@@ -133,7 +138,7 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
   }
 
   /** Up to `parallel` calls at once; after the first setback, or when the claim is lost, no new one is begun. */
-  async function send(claimed: readonly ClaimedEvent[], parallel: number): Promise<Setback | null> {
+  async function send(claimed: readonly LoadedEvent[], parallel: number): Promise<Setback | null> {
     const items = batches(claimed, options.planOf);
     let worst: Setback | null = null;
     const isOver = () => worst !== null || claim.isLost() || stopping.signal.aborted;

@@ -1,10 +1,10 @@
 import { parseExact } from '../apono/exact-json.ts';
 import { isJsonObject } from '../json.ts';
-import type { ClaimedEvent } from '../outbox/port.ts';
+import type { EventEntry } from '../outbox/port.ts';
 import type { RowPlan, WebhookKind } from './kind.ts';
 
 /** An event of the outbox, as far as its rows need it. */
-export type StoredEvent = Pick<ClaimedEvent, 'eventId' | 'kind' | 'body' | 'meta' | 'rowCount'>;
+export type StoredEvent = Pick<EventEntry, 'eventId' | 'kind' | 'body' | 'meta' | 'rowCount'>;
 
 /** The rows of an event that the outbox kept. Throws where they are not those that were accepted. */
 export function planStored(kind: WebhookKind, event: StoredEvent): RowPlan {

@@ -83,13 +83,15 @@ export interface ClaimedEvent {
   readonly kind: string;
   /** Fencing token of this claim; a settlement with another one is stale and changes nothing. */
   readonly token: number;
-  readonly body: string;
   readonly meta: EventMeta;
   readonly rowCount: number;
   readonly mappedBytes: number;
   /** The rows that are still to be sent. Never empty. */
   readonly pending: readonly RowRange[];
 }
+
+/** What says whose claim of an event is meant. */
+export type ClaimKey = Pick<ClaimedEvent, 'eventId' | 'token'>;
 
 export interface DeadRows {
   readonly rows: readonly RowRange[];
@@ -213,6 +215,11 @@ export interface Outbox {
    * Puts that wait go before claims. An engine that cannot answer rejects with an OutboxUnavailableError.
    */
   claim(request: ClaimRequest): Promise<readonly ClaimedEvent[]>;
+  /**
+   * The bodies of claimed events, in their order; who has their rows still needs none. Null: the claim is not this
+   * token's any more, as with a stale settlement. Rejects with an OutboxUnavailableError, also where one cannot be read.
+   */
+  bodies(claims: readonly ClaimKey[]): Promise<readonly (string | null)[]>;
   /**
    * Records what became of claimed rows, in one durable transaction; the outcomes are in the settlements' order.
    * Rejects with an OutboxUnavailableError when it could not be committed: nothing was recorded, settle again.

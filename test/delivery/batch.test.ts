@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { batches, type LocalPlan } from '../../src/delivery/batch.ts';
-import type { ClaimedEvent } from '../../src/outbox/port.ts';
+import type { LoadedEvent } from '../../src/delivery/stream-claim.ts';
 
-const event = (n: number): ClaimedEvent => ({
+const event = (n: number): LoadedEvent => ({
   eventId: `v1-${n}`,
   kind: 'request',
   token: n,

@@ -21,8 +21,8 @@ import type { Emulator, EmulatorOptions, RecordedRequest } from '../../src/emula
 import type { Receive, Received } from '../../src/http/receiver.ts';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
 import { kinds as allKinds } from '../../src/kinds/registry.ts';
-import type { Outbox, OutboxStats } from '../../src/outbox/port.ts';
-import { openSqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
+import type { ClaimedEvent, Outbox, OutboxStats } from '../../src/outbox/port.ts';
+import { openSqliteOutbox, type SqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
 import type { Row } from '../../src/sentinel/row.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
@@ -69,6 +69,8 @@ export interface DeliveryFixtureOptions {
   readonly clock?: ManualClock;
   /** In place of the SDK's, which reckons expiry by the machine's clock. */
   readonly createCredential?: (emulator: Emulator) => TokenCredential;
+  /** Happens between a claim of delivery and what it does with it. */
+  readonly afterClaim?: (outbox: SqliteOutbox, claimed: readonly ClaimedEvent[]) => Promise<void>;
 }
 
 /** Emulator, SQLite outbox, token cache, the SDK's client and delivery, as the service puts them together. */
@@ -112,10 +114,19 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
       return ingestion.upload(...args).finally(() => inFlight--);
     },
   };
+  const { afterClaim } = options;
+  const interrupted: Outbox = {
+    ...outbox,
+    async claim(request) {
+      const claimed = await outbox.claim(request);
+      await afterClaim?.(outbox, claimed);
+      return claimed;
+    },
+  };
   const delivery = createDelivery({
     kinds,
     streams,
-    outbox,
+    outbox: interrupted,
     ingestion: counted,
     explain: (result, kind) =>
       explainUpload(result, {

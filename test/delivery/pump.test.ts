@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
 import { requestKind } from '../../src/kinds/request/kind.ts';
+import type { ClaimedEvent } from '../../src/outbox/port.ts';
+import type { SqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
 import { requestColumns, requestStream } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import { advanceUntil, FLUSH_MS, requestEvent, startDelivery, units } from './harness.ts';
@@ -215,4 +217,47 @@ test('of an event that is purged while it is sent, no further call goes out', as
   await f.send(requestEvent('r-2'));
   await advanceUntil(f, FLUSH_MS, () => f.rows().some((row) => row['request_id'] === 'r-2'));
   assert.equal(f.calls().length, 5);
+});
+
+/** `act` is done once, with the first claim that is not empty. */
+function atFirstClaim(act: (outbox: SqliteOutbox, claimed: readonly ClaimedEvent[]) => Promise<unknown>) {
+  let isDone = false;
+  return async (outbox: SqliteOutbox, claimed: readonly ClaimedEvent[]): Promise<void> => {
+    if (isDone || claimed.length === 0) return;
+    isDone = true;
+    await act(outbox, claimed);
+  };
+}
+
+test('an event that is purged between its claim and its body is neither sent nor a dead letter, and others are sent', async (t) => {
+  const purgeFirst = atFirstClaim((outbox, claimed) => outbox.purge(claimed.slice(0, 1).map(({ eventId }) => eventId)));
+  const f = await startDelivery(t, { autoStart: false, afterClaim: purgeFirst });
+  // Rows of so many units are not kept, so that the body is needed.
+  for (const id of ['r-1', 'r-2', 'r-3']) await f.send(requestEvent(id, units(100)));
+  f.delivery.start();
+  await eventually(async () => (await f.waiting()) === 0);
+  const sent = Map.groupBy(f.rows(), (row) => row['request_id']);
+  assert.deepEqual(
+    [...sent].map(([id, rows]) => [id, rows.length]),
+    [
+      ['r-2', 100],
+      ['r-3', 100],
+    ],
+  );
+  assert.deepEqual([f.buried, (await f.stats()).dead.count], [[], 0]);
+});
+
+test('when the outbox fails between a claim and its bodies, all is given back and sent once', async (t) => {
+  const f = await startDelivery(t, {
+    autoStart: false,
+    afterClaim: atFirstClaim((outbox) => outbox.killWorkerForTests()),
+  });
+  for (const id of ['r-1', 'r-2']) await f.send(requestEvent(id, units(100)));
+  await f.send(requestEvent('with kept rows'));
+  f.delivery.start();
+  await advanceUntil(f, FLUSH_MS, async () => f.rows().length > 0 && (await f.waiting()) === 0);
+  const keys = f.rows().map((row) => `${row['request_id']} ${row['resource_id']}`);
+  assert.deepEqual([keys.length, new Set(keys).size], [201, 201]);
+  assert.ok(f.logLines.some((line) => line['msg'] === 'outbox failed' && line['operation'] === 'claim'));
+  assert.deepEqual([f.buried, f.retries], [[], []]);
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { claimAll, claimOne, ids, type Subject } from './contract.ts';
+import { claimAll, claimOne, ids, isUnavailable, type Subject } from './contract.ts';
 import { delivered, event, receivedAt, settlement } from './samples.ts';
 
 const T = Date.UTC(2026, 0, 2);
@@ -61,6 +61,65 @@ export function claimContract(subject: Subject): void {
     it('rejects a request that asks for nothing', async () => {
       await assert.rejects(claimAll(subject.outbox, { maxEvents: 0 }), RangeError);
       await assert.rejects(claimAll(subject.outbox, { maxMappedBytes: Number.NaN }), RangeError);
+    });
+  });
+
+  describe('bodies', () => {
+    it('gives those of the claims that it is asked for, in their order, as often as it is asked', async () => {
+      const { outbox } = subject;
+      const texts = ['{"n":1}', '', '"日本 \\u0000 \u{1F511}"', `"${'long '.repeat(100_000)}"`];
+      await outbox.put(texts.map((body, n) => receivedAt(`e${n}`, T + n, { body })));
+      const claimed = await claimAll(outbox);
+      assert.deepEqual(await outbox.bodies(claimed), texts);
+      assert.deepEqual(await outbox.bodies(claimed.toReversed()), texts.toReversed());
+      const second = claimed.slice(1, 2);
+      assert.deepEqual(await outbox.bodies([...second, ...second]), [texts[1], texts[1]]);
+      assert.deepEqual(await outbox.bodies([]), []);
+    });
+
+    it('gives the body as long as the claim has rows that are not settled', async () => {
+      const { outbox } = subject;
+      await outbox.put([event('a', { rowCount: 3 })]);
+      const claimed = await claimOne(outbox);
+      await outbox.settle([settlement(claimed, { delivered: [[0, 2]], release: false })]);
+      assert.deepEqual(await outbox.bodies([claimed]), [event('a').body]);
+      await outbox.settle([settlement(claimed, { delivered: [[2, 3]], release: false })]);
+      assert.deepEqual(await outbox.bodies([claimed]), [null]);
+    });
+
+    it('gives none for another token, an ended claim and an event that is not there', async () => {
+      const { outbox } = subject;
+      await outbox.put([event('a'), event('b'), event('buried'), event('purged'), event('free')]);
+      const [a, b, buried, purged] = await claimAll(outbox, { maxEvents: 4 });
+      assert(a !== undefined && b !== undefined && buried !== undefined && purged !== undefined);
+      await outbox.settle([settlement(a), settlement(buried, { dead: [refused([[0, 1]])], release: false })]);
+      await outbox.purge(['purged']);
+      const again = await claimOne(outbox);
+      assert.equal(again.eventId, 'a');
+      const none = [
+        a,
+        buried,
+        purged,
+        { ...b, token: again.token },
+        { ...b, token: b.token + 0.5 },
+        { ...b, eventId: 'unheard-of' },
+        { ...b, eventId: 'b\0' },
+        { ...b, eventId: 'free' },
+      ];
+      const expected = [...none.map(() => null), event('b').body, event('a').body];
+      assert.deepEqual(await outbox.bodies([...none, b, again]), expected);
+    });
+
+    it('gives none of a claim of before a restart, and rejects behind the end', async () => {
+      const { outbox, fixture } = subject;
+      await outbox.put([event('a')]);
+      const former = await claimOne(outbox);
+      await fixture.reopen();
+      assert.deepEqual(await subject.outbox.bodies([former]), [null]);
+      const now = await claimOne(subject.outbox);
+      assert.deepEqual(await subject.outbox.bodies([former, now]), [null, event('a').body]);
+      await subject.outbox.close();
+      await assert.rejects(subject.outbox.bodies([now]), isUnavailable);
     });
   });
 

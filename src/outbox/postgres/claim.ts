@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import type { ClaimedEvent, ClaimRequest, EventMeta, RowRange } from '../port.ts';
+import type { ClaimedEvent, ClaimKey, ClaimRequest, EventMeta, RowRange } from '../port.ts';
 import type { Database, Session } from './database.ts';
 
 interface EventRow {
@@ -11,6 +11,11 @@ interface EventRow {
   readonly mapped_bytes: number;
   readonly pending: string;
   readonly token: number;
+}
+
+interface BodyRow {
+  /** Counted from 1. */
+  readonly n: number;
   /** The body, unless it holds U+0000, ... */
   readonly text: string | null;
   /** ... for then it comes as bytes, which are twice as long on their way. */
@@ -73,21 +78,33 @@ async function claimEvents(
   token: number,
 ): Promise<ClaimedEvent[]> {
   const rows = await session.query<EventRow>(
-    `SELECT event_id, received_at, body_form, feed, row_count, mapped_bytes, pending, token,
-       CASE WHEN is_text THEN convert_from(body, 'UTF8') END AS text, CASE WHEN NOT is_text THEN body END AS bytes
-     FROM claim_events($1, $2, $3, $4, $5, $6),
-       LATERAL (SELECT getdatabaseencoding() = 'UTF8' AND position(decode('00', 'hex') IN body) = 0 AS is_text) AS how
-     ORDER BY received_at, seq`,
+    `SELECT event_id, received_at, body_form, feed, row_count, mapped_bytes, pending, token
+     FROM claim_events($1, $2, $3, $4, $5, $6) ORDER BY received_at, seq`,
     [kind, id, leaseMs, token, maxEvents, Math.min(maxMappedBytes, Number.MAX_SAFE_INTEGER)],
   );
   return rows.map((row) => ({
     eventId: row.event_id,
     kind,
     token: row.token,
-    body: row.text ?? row.bytes?.toString() ?? '',
     meta: { receivedAt: row.received_at, bodyForm: row.body_form, feed: row.feed?.toString() ?? null },
     rowCount: row.row_count,
     mappedBytes: row.mapped_bytes,
     pending: JSON.parse(row.pending) as readonly RowRange[],
   }));
+}
+
+export async function readBodies(session: Session, claims: readonly ClaimKey[]): Promise<(string | null)[]> {
+  const rows = await session.query<BodyRow>(
+    `SELECT n, CASE WHEN is_text THEN convert_from(body, 'UTF8') END AS text,
+       CASE WHEN NOT is_text THEN body END AS bytes
+     FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS c (event_id, token, n) JOIN events e USING (event_id, token),
+       LATERAL (SELECT getdatabaseencoding() = 'UTF8' AND position(decode('00', 'hex') IN body) = 0 AS is_text) AS how`,
+    // No text of the database holds U+0000, and no token is a fraction: there is no such claim.
+    [
+      claims.map(({ eventId }) => (eventId.includes('\0') ? null : eventId)),
+      claims.map(({ token }) => (Number.isSafeInteger(token) ? token : null)),
+    ],
+  );
+  const bodies = new Map(rows.map(({ n, text, bytes }) => [n, text ?? bytes?.toString() ?? '']));
+  return claims.map((_, index) => bodies.get(index + 1) ?? null);
 }

@@ -8,7 +8,7 @@ import type { MoveSource } from '../move.ts';
 import { type Outbox, OutboxUnavailableError, type SettlementOutcome } from '../port.ts';
 import { copyClaim, readList } from '../requests.ts';
 import type { RestoreOutcome, SalvagedRecord } from '../salvaged.ts';
-import { createClaim } from './claim.ts';
+import { createClaim, readBodies } from './claim.ts';
 import { type Connected, connect } from './connect.ts';
 import { toStartError } from './errors.ts';
 import { GroupQueue } from './group.ts';
@@ -118,6 +118,7 @@ function createOutbox(
       const asks = copyClaim(request);
       return work.asked(async () => claim(asks, await presence.enter()));
     },
+    bodies: (claims) => work.inTransaction('read', (session) => readBodies(session, claims)),
     settle: (settlements) => work.asked(() => settles.add({ settlements, now: now() })),
     stats: () => work.asked(() => reader.read()),
     prune: (deliveredBefore) => prune(work, deliveredBefore),

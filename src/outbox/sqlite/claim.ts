@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { ClaimedEvent, ClaimRequest, EventMeta } from '../port.ts';
+import type { ClaimedEvent, ClaimKey, ClaimRequest, EventMeta } from '../port.ts';
 import { parseRanges } from '../ranges.ts';
 import type { Claims } from './claims.ts';
 import { eachRow, getRow } from './sql.ts';
@@ -14,7 +14,6 @@ type EventRow = readonly [
   pending: string,
   pendingRows: number,
   bodyBytes: number,
-  body: string | null,
 ];
 
 interface Chosen {
@@ -27,10 +26,11 @@ interface Chosen {
 export const CANDIDATES_SQL = `
   SELECT seq FROM events WHERE kind = ? AND pending_rows > 0 ORDER BY received_at, seq`;
 
-/** A body that is lost must show, and not leave its event out. */
 export const EVENT_SQL = `
-  SELECT event_id, received_at, body_form, feed, row_count, mapped_bytes, pending, pending_rows, body_bytes, body
-  FROM events LEFT JOIN event_bodies USING (seq) WHERE seq = ?`;
+  SELECT event_id, received_at, body_form, feed, row_count, mapped_bytes, pending, pending_rows, body_bytes
+  FROM events WHERE seq = ?`;
+
+export const BODY_SQL = 'SELECT body FROM event_bodies WHERE seq = ?';
 
 export function createClaim(db: DatabaseSync, claims: Claims): (request: ClaimRequest) => ClaimedEvent[] {
   const candidates = db.prepare(CANDIDATES_SQL);
@@ -44,8 +44,7 @@ export function createClaim(db: DatabaseSync, claims: Claims): (request: ClaimRe
       if (claims.isHeld(seq)) continue;
       const row = getRow<EventRow>(read, seq);
       if (row === undefined) throw new Error(`Event ${seq} is missing from the outbox`);
-      const [eventId, receivedAt, bodyForm, feed, rowCount, mappedBytes, pending, pendingRows, bodyBytes, body] = row;
-      if (body === null) throw new Error(`The body of event ${eventId} is missing from the outbox`);
+      const [eventId, receivedAt, bodyForm, feed, rowCount, mappedBytes, pending, pendingRows, bodyBytes] = row;
       // Only the whole is measured when an event is stored, so rows count as equally large: exact for an untouched event.
       sum += Math.ceil((mappedBytes * pendingRows) / rowCount);
       if (chosen.length > 0 && sum > maxMappedBytes) break;
@@ -53,7 +52,7 @@ export function createClaim(db: DatabaseSync, claims: Claims): (request: ClaimRe
       chosen.push({
         seq,
         bodyBytes,
-        event: { eventId, kind, body, meta, rowCount, mappedBytes, pending: parseRanges(pending) },
+        event: { eventId, kind, meta, rowCount, mappedBytes, pending: parseRanges(pending) },
       });
       if (chosen.length >= maxEvents || sum >= maxMappedBytes) break;
     }
@@ -63,8 +62,21 @@ export function createClaim(db: DatabaseSync, claims: Claims): (request: ClaimRe
   // All are read before any is taken: a page that cannot be read must not leave claims that nobody knows of.
   return (request) =>
     choose(request).map(({ seq, bodyBytes, event }) => {
-      const { eventId, kind, body, meta, rowCount, mappedBytes, pending } = event;
+      const { eventId, kind, pending } = event;
       const token = claims.take({ eventId, seq, kind, bodyBytes, rows: pending });
-      return { eventId, kind, token, body, meta, rowCount, mappedBytes, pending };
+      return { ...event, token };
+    });
+}
+
+export function createBodies(db: DatabaseSync, claims: Claims): (keys: readonly ClaimKey[]) => (string | null)[] {
+  const read = db.prepare(BODY_SQL);
+  read.setReturnArrays(true);
+  return (keys) =>
+    keys.map(({ eventId, token }) => {
+      const claim = claims.find(eventId, token);
+      if (claim === null) return null;
+      const [body] = getRow<readonly [string]>(read, claim.seq) ?? [];
+      if (body === undefined) throw new Error(`The body of event ${eventId} is missing from the outbox`);
+      return body;
     });
 }

@@ -13,7 +13,7 @@ import {
   type PutOutcome,
   type RecordPage,
 } from '../port.ts';
-import { copyClaim, readList } from '../requests.ts';
+import { copyClaim, copyKeys, readList } from '../requests.ts';
 import type { RestoreOutcome, SalvagedRecord } from '../salvaged.ts';
 import { toStartError } from './errors.ts';
 import { checkFileSystem } from './file-system.ts';
@@ -146,6 +146,7 @@ function createOutbox(link: WorkerLink, { clock, dataDir }: SqliteOutboxOptions,
     },
     put,
     claim: async (request) => link.request('claim', copyClaim(request)),
+    bodies: (claims) => link.request('bodies', copyKeys(claims)),
     settle: (settlements) => link.request('settle', { settlements, now: now() }),
     stats,
     prune,

@@ -1,6 +1,7 @@
 import type { Commit } from '../commit.ts';
 import type {
   ClaimedEvent,
+  ClaimKey,
   ClaimRequest,
   OutboxEntry,
   OutboxStats,
@@ -42,6 +43,7 @@ export interface Operations {
   /** Null: all of its entries are new, as nearly always, and need no description. */
   put: { args: PutArgs; result: PutOutcome | null };
   claim: { args: ClaimRequest; result: readonly ClaimedEvent[] };
+  bodies: { args: readonly ClaimKey[]; result: readonly (string | null)[] };
   settle: { args: SettleArgs; result: readonly SettlementOutcome[] };
   stats: { args: null; result: OutboxStats };
   prune: { args: { readonly deliveredBefore: number }; result: number };

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import {
   type ClaimedEvent,
+  type ClaimKey,
   type ClaimRequest,
   type OutboxStats,
   OutboxUnavailableError,
@@ -11,7 +12,7 @@ import {
 } from '../port.ts';
 import type { ListArgs } from '../requests.ts';
 import type { RestoreOutcome, SalvagedRecord } from '../salvaged.ts';
-import { createClaim } from './claim.ts';
+import { createBodies, createClaim } from './claim.ts';
 import { createClaims } from './claims.ts';
 import { describe, isDiskFull } from './errors.ts';
 import { createHealth } from './health.ts';
@@ -42,6 +43,7 @@ export interface Store {
   put(calls: readonly PutArgs[]): readonly (PutOutcome | Error)[];
   settle(calls: readonly SettleArgs[]): readonly (readonly SettlementOutcome[] | Error)[] | Uncommitted;
   claim(request: ClaimRequest): readonly ClaimedEvent[];
+  bodies(keys: readonly ClaimKey[]): readonly (string | null)[];
   stats(): OutboxStats;
   pruneChunk(deliveredBefore: number): PruneChunk;
   list(request: ListArgs): Page;
@@ -113,6 +115,7 @@ export function createStore(db: DatabaseSync, maxBytes: number): Store {
     },
 
     claim: createClaim(db, claims),
+    bodies: createBodies(db, claims),
     stats: createStats({ db, group, usage, health, maxBytes }),
     pruneChunk: createPrune(db, group, health),
 

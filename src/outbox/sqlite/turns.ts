@@ -122,6 +122,8 @@ export class Turns {
     switch (request.op) {
       case 'claim':
         return store.claim(request.args);
+      case 'bodies':
+        return store.bodies(request.args);
       case 'stats':
         return store.stats();
       case 'list':
