@@ -3,8 +3,8 @@ import type { Config } from '../config/config.ts';
 import { ownPace, type SharedPace } from '../delivery/shared-pace.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Commit } from './commit.ts';
-import type { Outbox } from './port.ts';
 import type { OnWake } from './postgres/listen.ts';
+import type { OperableOutbox } from './records.ts';
 import { openSqliteOutbox } from './sqlite/outbox.ts';
 import { storeId } from './sqlite/store-id.ts';
 
@@ -24,7 +24,7 @@ export interface OpenOptions {
 const PATIENCE_MS = 15_000;
 
 /** The outbox of a service, whichever engine it is. */
-export interface OpenedOutbox extends Outbox {
+export interface OpenedOutbox extends OperableOutbox {
   /** Where a damaged database lies that was set aside; null: none does. */
   readonly damagedFile: string | null;
   /** Tells the outboxes of one machine apart; null: it is not one of this machine. */

@@ -1,5 +1,6 @@
 import type { OperatorState, OperatorStats, ReplayResult } from './operator.ts';
-import type { DeadLetter, RecordDetail, RecordPage, RecordSummary, StateCount } from './port.ts';
+import type { StateCount } from './port.ts';
+import type { DeadLetter, RecordDetail, RecordPage, RecordSummary } from './records.ts';
 
 /**
  * What an operator sees, as JSON: the admin API answers with it, and the commands print it with `--json`. Names are in

@@ -1,5 +1,5 @@
 import type { OutboxOperator } from './operator.ts';
-import type { Outbox, RecordPage, RecordSummary } from './port.ts';
+import type { OutboxRecords, RecordPage, RecordSummary } from './records.ts';
 
 /** Pages of the outbox that one call looks through; a page of ours may be short, or empty, and still have a `next`. */
 const MAX_PAGES_PER_CALL = 20;
@@ -8,7 +8,7 @@ const MAX_PAGES_PER_CALL = 20;
  * Which stream is on hold is delivery's knowledge and not the outbox's, so `held` and `waiting` are told apart here.
  * The cursor stays the outbox's own: a hold that begins or ends between two pages skips no record of either state.
  */
-export function createHeldList(outbox: Outbox, heldKinds: () => readonly string[]): OutboxOperator['list'] {
+export function createHeldList(outbox: OutboxRecords, heldKinds: () => readonly string[]): OutboxOperator['list'] {
   return async ({ state, ...request }) => {
     if (state !== 'held' && state !== 'waiting') return outbox.list({ state, ...request });
     const held = heldKinds();
@@ -22,7 +22,7 @@ export function createHeldList(outbox: Outbox, heldKinds: () => readonly string[
 const noRecords: RecordPage = { records: [], next: null };
 
 async function filtered(
-  outbox: Outbox,
+  outbox: OutboxRecords,
   { after, limit }: { after?: string; limit: number },
   wanted: (kind: string | null) => boolean,
 ): Promise<RecordPage> {

@@ -2,8 +2,9 @@ import type { Understand } from '../apono/understand.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { OutboxOperator, ReplayResult } from './operator.ts';
 import { createHeldList } from './operator-list.ts';
-import { type EventEntry, type Outbox, OutboxUnavailableError, type RecordDetail, type RowRange } from './port.ts';
+import { type EventEntry, OutboxUnavailableError, type RowRange } from './port.ts';
 import { countRows, mergeRanges } from './ranges.ts';
+import type { OperableOutbox, OutboxRecords, RecordDetail } from './records.ts';
 
 /** Of one call: more would hold the engine, and a request, for too long. */
 export const MAX_IDS_PER_CALL = 1_000;
@@ -12,7 +13,7 @@ export const MAX_IDS_PER_CALL = 1_000;
 const MAX_LOGGED_IDS = 100;
 
 export interface OperatorOptions {
-  readonly outbox: Outbox;
+  readonly outbox: OperableOutbox;
   readonly log: Logger;
   readonly understand: Understand;
   /** Names of the kinds whose stream is on hold now. */
@@ -142,7 +143,7 @@ async function readAgain(record: RecordDetail, dryRun: boolean, options: Operato
 }
 
 /** What can be known without storing: an event that was delivered already is only found out by the real put. */
-async function wouldStore(entries: readonly EventEntry[], outbox: Outbox) {
+async function wouldStore(entries: readonly EventEntry[], outbox: OutboxRecords) {
   const seen = new Set<string>();
   const events = [];
   for (const entry of entries) {

@@ -1,5 +1,6 @@
 import type { OperatorStats, ReplayResult } from './operator.ts';
-import type { DeadLetter, EventMeta, RecordDetail, RecordPage, RecordSummary, RowRange, StateCount } from './port.ts';
+import type { EventMeta, RowRange, StateCount } from './port.ts';
+import type { DeadLetter, RecordDetail, RecordPage, RecordSummary } from './records.ts';
 
 /**
  * Reads what operator-json.ts writes. Another program may be at the address that was asked, or another version of this

@@ -1,4 +1,5 @@
-import type { OutboxStats, RecordDetail, RecordPage, RecordState, RowRange } from './port.ts';
+import type { OutboxStats, RowRange } from './port.ts';
+import type { RecordDetail, RecordPage, RecordState } from './records.ts';
 
 /**
  * What an operator can do with the outbox. The admin API serves it over HTTP, and the `outbox` commands use either that

@@ -1,7 +1,7 @@
 /**
- * The outbox: where an accepted webhook waits, durably, until Azure has its rows. This port is what the edge, delivery
- * and the operator's commands know of it; each engine (sqlite/, later postgres/) keeps the same contract, and
- * test/outbox/contract.ts holds them to it.
+ * The outbox: where an accepted webhook waits, durably, until Azure has its rows. This port is what the edge and delivery
+ * know of it, records.ts is what the operator's commands know; each engine (sqlite/, postgres/) keeps the same contract,
+ * and test/outbox/contract.ts holds them to it.
  *
  * An event is waiting while any of its rows is neither delivered nor dead, and dead while any of its rows is a dead
  * letter. Once all of its rows are delivered its body is deleted and only its identity stays, for deduplication.
@@ -137,59 +137,6 @@ export interface OutboxStats {
   readonly problem: string | null;
 }
 
-/** Where a record lies. An event with rows of both kinds is listed as dead and as waiting. */
-export type RecordState = 'waiting' | 'dead' | 'quarantined';
-
-export interface ListRequest {
-  readonly state: RecordState;
-  /** Only of this webhook kind; quarantined bodies, whose kind is not sure, are then left out. */
-  readonly kind?: string;
-  /** `next` of the page before; oldest first, and a record that comes or goes meanwhile moves no other. */
-  readonly after?: string;
-  /** 1 to 1,000. */
-  readonly limit: number;
-}
-
-export interface DeadLetter extends DeadRows {
-  /** When it was buried, milliseconds since the epoch. */
-  readonly buriedAt: number;
-}
-
-/** A record without its body: what a list shows. */
-export interface RecordSummary {
-  /** eventId or quarantineId. */
-  readonly id: string;
-  /** Of a quarantined body: the kind that its path named; null: none. */
-  readonly kind: string | null;
-  readonly receivedAt: number;
-  readonly feed: string | null;
-  /** Rows of the event that were accepted, and of those the ones that wait and that are dead; 0 for quarantine. */
-  readonly rowCount: number;
-  readonly pendingRows: number;
-  readonly deadRows: number;
-  readonly bodyBytes: number;
-  /** Of the newest dead letter, or of the quarantine; null for an event that only waits. The reason may quote the body. */
-  readonly code: string | null;
-  readonly reason: string | null;
-}
-
-export interface RecordPage {
-  readonly records: readonly RecordSummary[];
-  /** Null: this was the last page. */
-  readonly next: string | null;
-}
-
-/** One record whole. */
-export interface RecordDetail extends RecordSummary {
-  readonly type: 'event' | 'quarantine';
-  /** The decoded event as JSON text, or the body as it came. */
-  readonly body: Uint8Array;
-  /** Null for quarantine. */
-  readonly meta: EventMeta | null;
-  readonly pending: readonly RowRange[];
-  readonly deadLetters: readonly DeadLetter[];
-}
-
 export interface PutOptions {
   /**
    * Removes this quarantined body in the same transaction: its events take its place. A body that is not there any
@@ -229,22 +176,6 @@ export interface Outbox {
   stats(): Promise<OutboxStats>;
   /** Forgets the identities of events that were delivered before `deliveredBefore` (ms since the epoch). How many. */
   prune(deliveredBefore: number): Promise<number>;
-  /** One page of records of one state, oldest first. Rejects with an OutboxUnavailableError. */
-  list(request: ListRequest): Promise<RecordPage>;
-  /** One record, or null when there is none of this id. Rejects with an OutboxUnavailableError. */
-  show(id: string): Promise<RecordDetail | null>;
-  /**
-   * Makes all dead rows of these events wait again, past deduplication; the event keeps its id, delivered rows stay
-   * delivered. How many rows of each, in the order of `eventIds`: 0 where there is no such event or none is dead.
-   * One durable transaction. Rejects with an OutboxUnavailableError.
-   */
-  revive(eventIds: readonly string[]): Promise<readonly number[]>;
-  /**
-   * Deletes records for good: the body, the dead letters and what waits of an event (claimed rows too: their settlement
-   * is then stale), or a quarantined body. The identity of an event stays, so that it is not taken anew. Which of the
-   * ids were there, in their order. One durable transaction. Rejects with an OutboxUnavailableError.
-   */
-  purge(ids: readonly string[]): Promise<readonly boolean[]>;
   /** Finishes what was asked before, then closes the store. Later puts are `unavailable`. Closing twice does nothing. */
   close(): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import { decodeCursor, FIRST_POSITION, type Position } from './cursor.ts';
-import type { ClaimKey, ClaimRequest, ListRequest, RecordState } from './port.ts';
+import type { ClaimKey, ClaimRequest } from './port.ts';
+import type { ListRequest, RecordState } from './records.ts';
 
 /** What a caller asks for, checked before an engine sees it. All throw a RangeError. */
 

@@ -1,4 +1,5 @@
-import type { DeadLetter, EventEntry, QuarantineEntry, RowRange } from './port.ts';
+import type { EventEntry, QuarantineEntry, RowRange } from './port.ts';
+import type { DeadLetter } from './records.ts';
 
 /** A record of another database, as far as it came over. `storedAt` is milliseconds since the epoch. */
 export type SalvagedRecord =

@@ -22,6 +22,7 @@ import type { Receive, Received } from '../../src/http/receiver.ts';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
 import { kinds as allKinds } from '../../src/kinds/registry.ts';
 import type { ClaimedEvent, Outbox, OutboxStats } from '../../src/outbox/port.ts';
+import type { OperableOutbox } from '../../src/outbox/records.ts';
 import { openSqliteOutbox, type SqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
 import type { Row } from '../../src/sentinel/row.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
@@ -43,7 +44,7 @@ export interface DeliveryFixture {
   readonly ended: Hold[];
   readonly buried: { eventId: string; rows: number; code: string }[];
   readonly logLines: Record<string, unknown>[];
-  readonly outbox: Outbox;
+  readonly outbox: OperableOutbox;
   /** What the webhook port hands bodies to. */
   readonly receive: Receive;
   send(body: string): Promise<Received>;

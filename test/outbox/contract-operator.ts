@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { ListRequest, Outbox, RecordSummary } from '../../src/outbox/port.ts';
+import type { ListRequest, OperableOutbox, RecordSummary } from '../../src/outbox/records.ts';
 import { claimAll, claimOne, ids, isUnavailable, type Subject } from './contract.ts';
 import { delivered, event, quarantined, receivedAt, settlement } from './samples.ts';
 
@@ -8,7 +8,7 @@ const T = Date.UTC(2026, 0, 2);
 const refused = (from: number, to: number, code = 'refused') => ({ rows: [[from, to]] as const, code, reason: code });
 
 /** The ids of every page. */
-async function listAll(outbox: Outbox, request: Omit<ListRequest, 'after'>): Promise<string[]> {
+async function listAll(outbox: OperableOutbox, request: Omit<ListRequest, 'after'>): Promise<string[]> {
   const found: RecordSummary[] = [];
   let next: string | null = null;
   do {
@@ -22,7 +22,12 @@ async function listAll(outbox: Outbox, request: Omit<ListRequest, 'after'>): Pro
 }
 
 /** Puts an event of some rows and buries `from` to `to`; the rows before them are delivered. */
-async function bury(outbox: Outbox, id: string, [from, to]: readonly [number, number], rowCount = to): Promise<void> {
+async function bury(
+  outbox: OperableOutbox,
+  id: string,
+  [from, to]: readonly [number, number],
+  rowCount = to,
+): Promise<void> {
   await outbox.put([event(id, { rowCount })]);
   const claimed = (await claimAll(outbox)).find(({ eventId }) => eventId === id);
   assert(claimed !== undefined);
@@ -30,7 +35,7 @@ async function bury(outbox: Outbox, id: string, [from, to]: readonly [number, nu
   await outbox.settle([settlement(claimed, { delivered: before, dead: [refused(from, to)] })]);
 }
 
-const isDuplicate = async (outbox: Outbox, id: string): Promise<boolean> => {
+const isDuplicate = async (outbox: OperableOutbox, id: string): Promise<boolean> => {
   const put = await outbox.put([event(id)]);
   assert(put.outcome === 'stored');
   return put.entries[0]?.duplicate ?? assert.fail();

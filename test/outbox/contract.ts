@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe } from 'node:test';
 import { type ClaimedEvent, type ClaimRequest, type Outbox, OutboxUnavailableError } from '../../src/outbox/port.ts';
+import type { OperableOutbox } from '../../src/outbox/records.ts';
 import type { ManualClock } from '../support/manual-clock.ts';
 import { claimContract } from './contract-claim.ts';
 import { lifeContract } from './contract-life.ts';
@@ -11,7 +12,7 @@ import { modelContract } from './model.ts';
 /** One open store of an engine. */
 export interface OutboxFixture {
   /** The one that is open now; another object after `reopen`. */
-  readonly outbox: Outbox;
+  readonly outbox: OperableOutbox;
   readonly clock: ManualClock;
   /** Closes it and opens it again, as a restart of the process does. */
   reopen(): Promise<void>;
@@ -28,7 +29,7 @@ export type OpenFixture = (options?: FixtureOptions) => Promise<OutboxFixture>;
 /** What the suites see of the fixture of their test. */
 export interface Subject {
   readonly fixture: OutboxFixture;
-  readonly outbox: Outbox;
+  readonly outbox: OperableOutbox;
   readonly clock: ManualClock;
   readonly open: OpenFixture;
 }

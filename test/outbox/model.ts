@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { ClaimedEvent, Outbox, OutboxStats, RecordPage, RowRange } from '../../src/outbox/port.ts';
+import type { ClaimedEvent, Outbox, OutboxStats, RowRange } from '../../src/outbox/port.ts';
+import type { RecordPage } from '../../src/outbox/records.ts';
 import type { OpenFixture, OutboxFixture } from './contract.ts';
 import { event, receivedAt, settlement } from './samples.ts';
 

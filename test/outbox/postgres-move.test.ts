@@ -5,8 +5,8 @@ import { rmSync } from 'node:fs';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../src/clock.ts';
-import type { Outbox } from '../../src/outbox/port.ts';
 import { DEFAULT_SCHEMA } from '../../src/outbox/postgres/settings.ts';
+import type { OperableOutbox } from '../../src/outbox/records.ts';
 import { run } from '../commands/support.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres-server.ts';
 import { claimAll, ids } from './contract.ts';
@@ -28,15 +28,15 @@ interface Both {
   readonly dataDir: string;
   readonly env: Record<string, string>;
   /** Opens one of them, does something, and closes it. */
-  sqlite<T>(act: (outbox: Outbox) => Promise<T>): Promise<T>;
-  postgres<T>(act: (outbox: Outbox) => Promise<T>): Promise<T>;
+  sqlite<T>(act: (outbox: OperableOutbox) => Promise<T>): Promise<T>;
+  postgres<T>(act: (outbox: OperableOutbox) => Promise<T>): Promise<T>;
 }
 
 async function emptyBoth(t: TestContext): Promise<Both> {
   const dataDir = tempFolder();
   t.after(() => rmSync(dataDir, { recursive: true, force: true }));
   await query(server(), `DROP SCHEMA IF EXISTS ${DEFAULT_SCHEMA} CASCADE`);
-  const using = async <T>(outbox: Outbox, act: (outbox: Outbox) => Promise<T>): Promise<T> => {
+  const using = async <T>(outbox: OperableOutbox, act: (outbox: OperableOutbox) => Promise<T>): Promise<T> => {
     try {
       return await act(outbox);
     } finally {
@@ -54,7 +54,7 @@ async function emptyBoth(t: TestContext): Promise<Both> {
 const T = Date.UTC(2026, 0, 2);
 
 /** One of each state, with every field set. */
-async function fill(outbox: Outbox): Promise<void> {
+async function fill(outbox: OperableOutbox): Promise<void> {
   const meta = { receivedAt: T + 7, bodyForm: 'template', feed: 'prod' } as const;
   await outbox.put([receivedAt('done', T), receivedAt('half', T + 1, { rowCount: 9 })]);
   const [done, half] = await claimAll(outbox);
@@ -69,7 +69,7 @@ async function fill(outbox: Outbox): Promise<void> {
 }
 
 /** All that can be seen of an outbox. */
-async function contentOf(outbox: Outbox) {
+async function contentOf(outbox: OperableOutbox) {
   const shown = await Promise.all(['half', 'whole', 'q', 'done'].map((id) => outbox.show(id)));
   const { usedBytes: _, maxBytes: __, ...stats } = await outbox.stats();
   const again = await outbox.put([event('done'), event('half'), event('whole')]);

@@ -6,8 +6,9 @@ import type { Values } from '../../config/variables.ts';
 import { kinds } from '../../kinds/registry.ts';
 import type { OutboxOperator } from '../../outbox/operator.ts';
 import { createOperator } from '../../outbox/operator-local.ts';
-import { type Outbox, OutboxUnavailableError } from '../../outbox/port.ts';
+import { OutboxUnavailableError } from '../../outbox/port.ts';
 import type { PostgresOutbox } from '../../outbox/postgres/outbox.ts';
+import type { OperableOutbox } from '../../outbox/records.ts';
 import { databaseFile } from '../../outbox/sqlite/files.ts';
 import { isOutboxLocked } from '../../outbox/sqlite/lock.ts';
 import { openSqliteOutbox, type SqliteOutbox } from '../../outbox/sqlite/outbox.ts';
@@ -56,7 +57,7 @@ class NoOutboxError extends Error {
 export function withOperator(context: CommandContext, use: (connected: Connected) => Promise<number>): Promise<number> {
   return withValues(context, async (values) => {
     const log = errorsTo(context.stderr);
-    const operatorOf = (outbox: Outbox) =>
+    const operatorOf = (outbox: OperableOutbox) =>
       createOperator({
         outbox,
         understand: createUnderstand({

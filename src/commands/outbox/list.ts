@@ -1,6 +1,6 @@
 import type { OperatorState, OutboxOperator } from '../../outbox/operator.ts';
 import { summaryJson } from '../../outbox/operator-json.ts';
-import type { RecordSummary } from '../../outbox/port.ts';
+import type { RecordSummary } from '../../outbox/records.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
 import { renderTable } from '../table.ts';
 import { printable, timeText } from '../text.ts';

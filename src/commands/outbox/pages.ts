@@ -1,5 +1,5 @@
 import type { OperatorState, OutboxOperator } from '../../outbox/operator.ts';
-import type { RecordSummary } from '../../outbox/port.ts';
+import type { RecordSummary } from '../../outbox/records.ts';
 
 export interface Selection {
   readonly state: OperatorState;

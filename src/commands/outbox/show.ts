@@ -1,5 +1,5 @@
 import { detailJson } from '../../outbox/operator-json.ts';
-import type { DeadLetter, RecordDetail } from '../../outbox/port.ts';
+import type { DeadLetter, RecordDetail } from '../../outbox/records.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
 import { renderTable } from '../table.ts';
 import { printable, timeText } from '../text.ts';

@@ -1,7 +1,8 @@
 import type { Clock } from '../../clock.ts';
 import type { OutboxOperator } from '../../outbox/operator.ts';
 import { detailJson, pageJson, purgeJson, replayJson, statsJson } from '../../outbox/operator-json.ts';
-import { OutboxUnavailableError, type RecordPage } from '../../outbox/port.ts';
+import { OutboxUnavailableError } from '../../outbox/port.ts';
+import type { RecordPage } from '../../outbox/records.ts';
 import type { Answer } from '../answer.ts';
 import { checkBodyHeaders, declaredBytes, expectsContinue, readBody, tooBusy } from '../body.ts';
 import type { Exchange } from '../exchange.ts';

@@ -5,7 +5,8 @@ import type { Logger } from '../../telemetry/logger.ts';
 import type { Commit } from '../commit.ts';
 import { encodeCursor } from '../cursor.ts';
 import type { MoveSource } from '../move.ts';
-import { type Outbox, OutboxUnavailableError, type SettlementOutcome } from '../port.ts';
+import { OutboxUnavailableError, type SettlementOutcome } from '../port.ts';
+import type { OperableOutbox } from '../records.ts';
 import { copyClaim, readList } from '../requests.ts';
 import type { RestoreOutcome, SalvagedRecord } from '../salvaged.ts';
 import { createClaim, readBodies } from './claim.ts';
@@ -46,7 +47,7 @@ export interface PostgresOutboxOptions {
   readonly patienceMs?: number;
 }
 
-export interface PostgresOutbox extends Outbox, MoveSource {
+export interface PostgresOutbox extends OperableOutbox, MoveSource {
   /** For delivery: see SharedPace. */
   readonly pace: SharedPace;
   /** As the SQLite engine's: stores records of another outbox; what is known here already stays as it is. */

@@ -1,5 +1,6 @@
 import type { Position } from '../cursor.ts';
-import type { DeadLetter, EventMeta, RecordDetail, RecordSummary, RowRange } from '../port.ts';
+import type { EventMeta, RowRange } from '../port.ts';
+import type { DeadLetter, RecordDetail, RecordSummary } from '../records.ts';
 import type { ListArgs } from '../requests.ts';
 import type { Session } from './database.ts';
 import { storable } from './settle.ts';

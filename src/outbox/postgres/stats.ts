@@ -1,4 +1,5 @@
-import type { OutboxStats, RecordState, StateCount } from '../port.ts';
+import type { OutboxStats, StateCount } from '../port.ts';
+import type { RecordState } from '../records.ts';
 import type { Session } from './database.ts';
 import { readUsage, type Usage } from './usage.ts';
 

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Position } from '../cursor.ts';
-import type { RecordSummary } from '../port.ts';
+import type { RecordSummary } from '../records.ts';
 import type { ListArgs } from '../requests.ts';
 import { eachRow } from './sql.ts';
 

@@ -4,15 +4,13 @@ import type { Commit } from '../commit.ts';
 import { encodeCursor } from '../cursor.ts';
 import { bodyBytes, copyEntries } from '../entries.ts';
 import {
-  type ListRequest,
-  type Outbox,
   type OutboxEntry,
   type OutboxStats,
   OutboxUnavailableError,
   type PutOptions,
   type PutOutcome,
-  type RecordPage,
 } from '../port.ts';
+import type { ListRequest, OperableOutbox, RecordPage } from '../records.ts';
 import { copyClaim, copyKeys, readList } from '../requests.ts';
 import type { RestoreOutcome, SalvagedRecord } from '../salvaged.ts';
 import { toStartError } from './errors.ts';
@@ -37,7 +35,7 @@ export interface SqliteOutboxOptions {
   readonly fileSystemType?: (folder: string) => number;
 }
 
-export interface SqliteOutbox extends Outbox {
+export interface SqliteOutbox extends OperableOutbox {
   /**
    * Where the newest database lies that was found damaged and set aside, at this start or an earlier one, and was neither
    * salvaged nor removed since; null: there is none. For /healthz and the metrics: a restart must not end the alarm.

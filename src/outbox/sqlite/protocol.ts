@@ -6,10 +6,10 @@ import type {
   OutboxEntry,
   OutboxStats,
   PutOutcome,
-  RecordDetail,
   Settlement,
   SettlementOutcome,
 } from '../port.ts';
+import type { RecordDetail } from '../records.ts';
 import type { ListArgs } from '../requests.ts';
 import type { RestoreOutcome, SalvagedRecord } from '../salvaged.ts';
 import type { OutboxStartCode } from '../start-error.ts';

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
-import type { DeadLetter, EventMeta, RowRange } from '../port.ts';
+import type { EventMeta, RowRange } from '../port.ts';
 import { countRows, mergeRanges, rangesProblem, subtractRanges } from '../ranges.ts';
+import type { DeadLetter } from '../records.ts';
 import type { SalvagedRecord } from '../salvaged.ts';
 import { readAll, readFromBothEnds, readOne, walkRows } from './damaged.ts';
 import { pragma } from './sql.ts';

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { DeadLetter, EventMeta, RecordDetail, RowRange } from '../port.ts';
+import type { EventMeta, RowRange } from '../port.ts';
+import type { DeadLetter, RecordDetail } from '../records.ts';
 import { EVENT_COLUMNS, QUARANTINE_COLUMNS, type SummaryRow, toSummary } from './list.ts';
 import { eachRow, getRow, IS_EVENT } from './sql.ts';
 

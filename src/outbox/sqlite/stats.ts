@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { OutboxStats, RecordState, StateCount } from '../port.ts';
+import type { OutboxStats, StateCount } from '../port.ts';
+import type { RecordState } from '../records.ts';
 import { describe } from './errors.ts';
 import type { Health } from './health.ts';
 import { eachRow, getRow } from './sql.ts';

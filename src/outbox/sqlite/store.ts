@@ -6,10 +6,10 @@ import {
   type OutboxStats,
   OutboxUnavailableError,
   type PutOutcome,
-  type RecordDetail,
   type RowRange,
   type SettlementOutcome,
 } from '../port.ts';
+import type { RecordDetail } from '../records.ts';
 import type { ListArgs } from '../requests.ts';
 import type { RestoreOutcome, SalvagedRecord } from '../salvaged.ts';
 import { createBodies, createClaim } from './claim.ts';

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { RecordState } from '../port.ts';
+import type { RecordState } from '../records.ts';
 
 interface Change {
   readonly state: RecordState;
