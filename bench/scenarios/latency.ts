@@ -3,10 +3,13 @@ import { openLoop } from '../load.ts';
 import { type Azure, type Receiver, startBaseline, startService } from '../processes.ts';
 import type { Figure } from '../result.ts';
 import { median, percentile } from '../statistics.ts';
+import { warmUp } from '../warm-up.ts';
 
 const ROUNDS = 3;
 const CONNECTIONS = 64;
-const WARM_UP_MS = 2_500;
+const WARM_UP_MS = 5_000;
+/** What the warm-up left to deliver is over then. */
+const SETTLING_MS = 1_000;
 const MEASURED_MS = 3_000;
 
 interface Latency {
@@ -44,7 +47,8 @@ export async function measureLatency(azure: Azure, fullPerSecond: number): Promi
 async function measure(run: string, perSecond: number, receiver: Receiver): Promise<Latency> {
   const load = (part: string, durationMs: number) =>
     openLoop(receiver.target, documentedEvents(`${run}-${part}`), { perSecond, durationMs, connections: CONNECTIONS });
-  await load('warm', WARM_UP_MS);
+  await warmUp(receiver.target, run, WARM_UP_MS);
+  await load('settling', SETTLING_MS);
   const { latenciesMs } = await load('run', MEASURED_MS);
   await receiver.stop();
   return { p50: percentile(latenciesMs, 0.5), p99: percentile(latenciesMs, 0.99) };

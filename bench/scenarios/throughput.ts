@@ -4,12 +4,13 @@ import { type Azure, type Receiver, startBaseline, startService } from '../proce
 import { costOfEach, type ProcessorTime, processorTime } from '../processor-time.ts';
 import type { Figure } from '../result.ts';
 import { median } from '../statistics.ts';
+import { warmUp } from '../warm-up.ts';
 
 const ROUNDS = 3;
 const CONNECTIONS = 64;
-/** A service runs for weeks: the time in which V8 compiles is not what is asked for. It goes by requests. */
-const WARM_UP_REQUESTS = 30_000;
 const WARM_UP_MS = 8_000;
+/** They have less to compile. */
+const WARM_UP_BASELINE_MS = 4_000;
 const MEASURED_MS = 3_000;
 const SCENARIO = `1. Acknowledged webhooks a second (${CONNECTIONS} connections, Azure answers after 50 ms)`;
 
@@ -40,7 +41,9 @@ type Runs = ReadonlyMap<string, readonly Run[]>;
 export async function measureThroughput(azure: Azure): Promise<{ figures: Figure[]; perSecond: number }> {
   const runs = new Map<string, Run[]>();
   const add = async (key: string, round: number, receiver: Receiver): Promise<void> => {
-    runs.set(key, [...(runs.get(key) ?? []), await measure(`${key}-${round}`, receiver)]);
+    const run = `${key}-${round}`;
+    await warmUp(receiver.target, run, key === 'service' ? WARM_UP_MS : WARM_UP_BASELINE_MS);
+    runs.set(key, [...(runs.get(key) ?? []), await measure(run, receiver)]);
   };
   for (let round = 0; round < ROUNDS; round++) {
     for (const { key } of baselines) await add(key, round, await startBaseline(key, azure));
@@ -89,11 +92,11 @@ function costFigures(runs: Runs): Figure[] {
 }
 
 async function measure(run: string, receiver: Receiver): Promise<Run> {
-  const load = (part: string, durationMs: number, requests?: number) =>
-    closedLoop(receiver.target, documentedEvents(`${run}-${part}`), { connections: CONNECTIONS, durationMs, requests });
-  await load('warm', WARM_UP_MS, WARM_UP_REQUESTS);
   const before = await processorTime(receiver.pid);
-  const { latenciesMs, durationMs } = await load('run', MEASURED_MS);
+  const { latenciesMs, durationMs } = await closedLoop(receiver.target, documentedEvents(run), {
+    connections: CONNECTIONS,
+    durationMs: MEASURED_MS,
+  });
   const after = await processorTime(receiver.pid);
   await receiver.stop();
   return {
