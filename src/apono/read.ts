@@ -16,6 +16,8 @@ export type ReadBody =
       /** The same as `JSON.parse` makes it, for the schemas. */
       readonly plain: unknown;
       readonly form: 'json' | 'template';
+      /** The JSON of `value`; null: it has to be written, or stands on several lines and would be shorter written anew. */
+      readonly json: string | null;
     }
   | { readonly outcome: 'not_json'; readonly detail: string }
   | { readonly outcome: 'too_deep' };
@@ -67,10 +69,13 @@ function finish(parsed: Parsed & { outcome: 'parsed' }, form: 'json' | 'template
   // Before anything recurses into it.
   if (isNestedDeeperThan(parsed.text, MAX_DEPTH)) return { outcome: 'too_deep' };
   const exact = exactFrom(parsed.plain, parsed.text);
-  if (!decode) return { outcome: 'read', value: exact, plain: parsed.plain, form };
+  if (!decode) {
+    const json = parsed.text.includes('\n') ? null : parsed.text;
+    return { outcome: 'read', value: exact, plain: parsed.plain, form, json };
+  }
   const value = decodeEntitiesDeep(exact);
   const plain = exact === parsed.plain ? value : decodeEntitiesDeep(parsed.plain as JsonValue);
-  return { outcome: 'read', value, plain, form };
+  return { outcome: 'read', value, plain, form, json: null };
 }
 
 /** Strips a byte order mark; `fatal` because replacement characters would alter what was typed. */

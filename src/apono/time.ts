@@ -57,17 +57,25 @@ function plainSecondsText(text: string): string | null {
 }
 
 const SECONDS_PER_DAY = 86_400;
-/** The day that was written last: nearly every time of an event is of one or two days. */
-let lastDay = { day: 0, text: '1970-01-01T' };
+const MAX_KNOWN_DAYS = 64;
+/** By the number of the day: the times of an event are of a few days, one after the other and back. */
+const knownDays = new Map<number, string>();
 
 /** `2023-10-02T16:14:25`, a third of what Date takes for it. */
 function secondsText(seconds: number): string {
   const day = Math.floor(seconds / SECONDS_PER_DAY);
-  if (day !== lastDay.day) {
-    lastDay = { day, text: new Date(day * SECONDS_PER_DAY * 1000).toISOString().slice(0, 11) };
-  }
   const ofDay = seconds - day * SECONDS_PER_DAY;
-  return `${lastDay.text}${twoDigits(Math.floor(ofDay / 3600))}:${twoDigits(Math.floor(ofDay / 60) % 60)}:${twoDigits(ofDay % 60)}`;
+  return `${dayText(day)}${twoDigits(Math.floor(ofDay / 3600))}:${twoDigits(Math.floor(ofDay / 60) % 60)}:${twoDigits(ofDay % 60)}`;
+}
+
+/** `2023-10-02T`. */
+function dayText(day: number): string {
+  const known = knownDays.get(day);
+  if (known !== undefined) return known;
+  const text = new Date(day * SECONDS_PER_DAY * 1000).toISOString().slice(0, 11);
+  if (knownDays.size >= MAX_KNOWN_DAYS) knownDays.clear();
+  knownDays.set(day, text);
+  return text;
 }
 
 function twoDigits(value: number): string {

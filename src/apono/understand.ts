@@ -73,17 +73,19 @@ export async function understand(
       return refuse('nested_too_deep', [{ path: '', message: `is nested deeper than ${MAX_DEPTH} levels` }]);
     case 'read':
       return understandEvents(
-        { value: read.value, plain: read.plain, kind: body.kind },
+        { value: read.value, plain: read.plain, json: read.json, kind: body.kind },
         { receivedAt, bodyForm: read.form, feed: body.feed },
         options,
       );
   }
 }
 
-/** What was read, exact and as `JSON.parse` makes it, and the kind that the path of the URL named. */
+/** What was read, exact, as `JSON.parse` makes it, and as text, and the kind that the path of the URL named. */
 interface Given {
   readonly value: JsonValue;
   readonly plain: unknown;
+  /** Null: it has to be written. */
+  readonly json: string | null;
   readonly kind: string | null;
 }
 
@@ -98,7 +100,8 @@ async function understandEvents(given: Given, meta: EventMeta, options: Understa
   const entries: UnderstoodEvent[] = [];
   let turnEndsAt = performance.now() + MAX_TURN_MS;
   for (const [index, element] of value.entries()) {
-    const understood = understandEvent({ value: element, plain: plainEvents[index], kind }, meta, options, keptBytes);
+    const event = { value: element, plain: plainEvents[index], json: null, kind };
+    const understood = understandEvent(event, meta, options, keptBytes);
     if ('refusal' in understood) return { refusal: withPrefix(understood.refusal, `/${index}`) };
     for (const entry of understood.entries) {
       entries.push(entry);
@@ -112,7 +115,7 @@ async function understandEvents(given: Given, meta: EventMeta, options: Understa
 }
 
 function understandEvent(
-  { value, plain, kind: fixed }: Given,
+  { value, plain, json, kind: fixed }: Given,
   meta: EventMeta,
   options: UnderstandOptions,
   keptBytes: number,
@@ -127,11 +130,11 @@ function understandEvent(
     return refuse('stream_off', [{ path: '', message: `is a ${kind.name} event, and ${kind.streamVariable} is off` }]);
   }
   const bodyForm = isRecipeRow(value) ? 'recipe' : meta.bodyForm;
-  return entryOf(value, kind, { ...meta, bodyForm }, options, keptBytes);
+  return entryOf({ value, json }, kind, { ...meta, bodyForm }, options, keptBytes);
 }
 
 function entryOf(
-  value: JsonValue & object,
+  { value, json }: { readonly value: JsonValue & object; readonly json: string | null },
   kind: WebhookKind,
   meta: EventMeta,
   options: UnderstandOptions,
@@ -162,7 +165,7 @@ function entryOf(
   if (mappedBytes > MAX_MAPPED_BYTES_PER_EVENT) {
     return refuse('too_many_bytes', [{ path: '', message: `makes rows of over ${MAX_MAPPED_BYTES_PER_EVENT} bytes` }]);
   }
-  const body = JSON.stringify(value);
+  const body = json ?? JSON.stringify(value);
   // Claims are bounded by this, and a body full of unknown fields is larger than its rows.
   const claimBytes = Math.max(mappedBytes, Buffer.byteLength(body));
   const { rowCount } = plan;

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import Handlebars from 'handlebars';
 import { hasEntity } from '../../src/apono/entities.ts';
+import { parseExact } from '../../src/apono/exact-json.ts';
 import { readBody } from '../../src/apono/read.ts';
 import type { TemplateEscaping } from '../../src/config/config.ts';
 import type { JsonObject } from '../../src/json.ts';
@@ -57,8 +58,8 @@ test('entities in keys stay: only values come from a person', () => {
 test('straight JSON is never altered, whatever its text looks like', () => {
   const event = { event_type: 'x', event_time: 1.5, data: { justification: '&amp; &lt; \\ " \n C:\\temp' } };
   for (const escaping of ['auto', 'html', 'json', 'none'] as const) {
-    const body = read(JSON.stringify(event), escaping);
-    assert.deepEqual(body, { outcome: 'read', value: event, plain: event, form: 'json' });
+    const json = JSON.stringify(event);
+    assert.deepEqual(read(json, escaping), { outcome: 'read', value: event, plain: event, form: 'json', json });
   }
 });
 
@@ -135,7 +136,7 @@ test('property: straight JSON comes out as JSON.parse makes it', () => {
       const text = JSON.stringify(value);
       const plain: unknown = JSON.parse(text);
       fc.pre(!/"event_time":"|"TimeGenerated"/.test(text));
-      assert.deepEqual(read(text), { outcome: 'read', value: plain, plain, form: 'json' });
+      assert.deepEqual(read(text), { outcome: 'read', value: plain, plain, form: 'json', json: text });
     }),
   );
 });
@@ -196,4 +197,42 @@ test('property: no bytes make it throw, and every refusal is one of two', () => 
     ),
     { numRuns: 2000 },
   );
+});
+
+test('the JSON that comes with what was read is that of the value, whatever was repaired, and stands on one line', () => {
+  const numbers = fc.constantFrom('1', '12345678901234567890', '1e400', '0.1000', '-0', '1696263265.8518981234');
+  const oneLine = fc
+    .record({
+      justification: fc.string({ unit: 'binary' }),
+      number: numbers,
+      isQuoted: fc.boolean(),
+      gap: fc.constantFrom('', ' ', '\n'),
+    })
+    .map(({ justification, number, isQuoted, gap }) => {
+      const time = isQuoted ? `"${number}"` : number;
+      return {
+        text: `{"event_type":"x","event_time":${time},${gap}"data":{"n":${number},"n":${number},"j":"`,
+        justification,
+      };
+    })
+    .chain(({ text, justification }) =>
+      fc.constantFrom(
+        `${text}${justification}"}}`,
+        `${text}${JSON.stringify(justification).slice(1, -1)}"}}`,
+        `${text}${Handlebars.escapeExpression(justification)}"}}`,
+      ),
+    );
+  const seen = new Set<string>();
+  fc.assert(
+    fc.property(oneLine, fc.constantFrom('auto', 'html', 'json', 'none'), (text, escaping) => {
+      const body = read(text, escaping);
+      if (body.outcome !== 'read') return;
+      seen.add(`${body.form} ${body.json === null ? 'anew' : 'as it is'}`);
+      if (body.json === null) return;
+      assert.deepEqual(parseExact(body.json), body.value);
+      assert.equal(body.json.includes('\n'), false);
+    }),
+    { numRuns: 1_000 },
+  );
+  assert.deepEqual([...seen].sort(), ['json anew', 'json as it is', 'template anew', 'template as it is']);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { pino } from 'pino';
 import { createReceiver } from '../../src/apono/receive.ts';
 import { createUnderstand } from '../../src/apono/understand.ts';
@@ -10,7 +10,7 @@ import { kinds } from '../../src/kinds/registry.ts';
 import { openSqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
 import { manualClock } from '../support/manual-clock.ts';
 
-test('a claim is bounded by the bodies too, where unknown fields make them larger than their rows', async (t) => {
+async function open(t: TestContext) {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-receive-'));
   const clock = manualClock();
   const log = pino({ level: 'silent' });
@@ -27,11 +27,37 @@ test('a claim is bounded by the bodies too, where unknown fields make them large
     understand: createUnderstand({ kinds, streams, escaping: 'auto', log }),
     onStored: () => {},
   });
-  for (const id of ['a', 'b', 'c']) {
-    const event = { event_type: 'Granted', event_time: 1, data: { id }, unknown: 'x'.repeat(600_000) };
-    const received = await receive({ bytes: Buffer.from(JSON.stringify(event)), feed: null, kind: null });
+  async function send(text: string): Promise<void> {
+    const received = await receive({ bytes: Buffer.from(text), feed: null, kind: null });
     assert.equal(received.outcome, 'accepted');
+  }
+  return { outbox, send };
+}
+
+test('a claim is bounded by the bodies too, where unknown fields make them larger than their rows', async (t) => {
+  const { outbox, send } = await open(t);
+  for (const id of ['a', 'b', 'c']) {
+    await send(JSON.stringify({ event_type: 'Granted', event_time: 1, data: { id }, unknown: 'x'.repeat(600_000) }));
   }
   const claimed = await outbox.claim({ kind: 'request', maxEvents: 100, maxMappedBytes: 950_000 });
   assert.equal(claimed.length, 1);
+});
+
+test('an event is stored as it came where that is JSON on one line, else as its JSON written anew', async (t) => {
+  const { outbox, send } = await open(t);
+  const oneLine = '{"event_type": "Granted", "event_time": 1.50, "data": {"id": "one \\u006cine"}} ';
+  const laidOut = { event_type: 'Granted', event_time: 1, data: { id: 'laid out' } };
+  const inList = { event_type: 'Granted', event_time: 1, data: { id: 'in a list' } };
+  const decoded = '{"event_type":"Granted","event_time":"1","data":{"id":"a &amp; b"}}';
+  await send(oneLine);
+  await send(`\uFEFF${JSON.stringify(laidOut, null, 2)}`);
+  await send(`[${JSON.stringify(inList)}]`);
+  await send(decoded);
+  const claimed = await outbox.claim({ kind: 'request', maxEvents: 100, maxMappedBytes: 950_000 });
+  assert.deepEqual(await outbox.bodies(claimed), [
+    oneLine,
+    JSON.stringify(laidOut),
+    JSON.stringify(inList),
+    decoded.replace('&amp;', '&'),
+  ]);
 });
