@@ -4,7 +4,9 @@ import type { ReadingOptions } from './reading.ts';
 import { createThread } from './thread.ts';
 
 /** A message costs as much as a body; and what is read soonest can be committed while the others are read. */
-const BODIES_PER_MESSAGE = 4;
+const BODIES_PER_MESSAGE = 16;
+/** So that small bodies wait for no more than one or two that are large for this lane. */
+const BYTES_PER_MESSAGE = 65_536;
 /** Far above what such bodies become. */
 const MAX_HEAP_MB = 64;
 
@@ -30,10 +32,12 @@ export function createSmallLane(options: ReadingOptions): SmallLane {
     log,
   });
   let jobs: WaitingJob[] = [];
+  let bytes = 0;
 
   function post(): void {
     const some = jobs;
     jobs = [];
+    bytes = 0;
     if (some.length > 0) void read(some);
   }
 
@@ -46,7 +50,8 @@ export function createSmallLane(options: ReadingOptions): SmallLane {
     understand(body, receivedAt) {
       const { promise, resolve } = Promise.withResolvers<Understood>();
       if (jobs.length === 0) setImmediate(post);
-      if (jobs.push({ body, receivedAt, resolve }) === BODIES_PER_MESSAGE) post();
+      bytes += body.bytes.length;
+      if (jobs.push({ body, receivedAt, resolve }) === BODIES_PER_MESSAGE || bytes >= BYTES_PER_MESSAGE) post();
       return promise;
     },
     wake: thread.wake,

@@ -101,7 +101,7 @@ test('while many come, bodies are understood in a thread as they would be here',
   const fixture = start(t);
   const { reading, understandHere, plannedHere } = fixture;
   await untilThreadReads(fixture);
-  const texts = [
+  const some = [
     ...smallBodies,
     '',
     '{',
@@ -109,7 +109,10 @@ test('while many come, bodies are understood in a thread as they would be here',
     '7',
     `[${event('a', 1, '')},${event('b', 50, '')}]`,
     event('€𝄞', 2, ''),
+    event('large for a small one', 1, 'x'.repeat(70_000)),
   ];
+  // More than go into one message, by their number and by their size.
+  const texts = Array.from({ length: 5 }, () => some).flat();
   const before = plannedHere();
   const understood = await Promise.all(texts.map((text) => reading.understand(bodyOf(text), receivedAt)));
   assert.equal(plannedHere(), before);
