@@ -105,16 +105,14 @@ async function measureRound(azure: Azure, round: number): Promise<Turn[]> {
   const turns: Turn[] = [];
   while (turns.length < TURNS) {
     const run = `${round}-${turns.length}`;
-    const express = await measure(`express-${run}`, others.express, LEAD_IN_BASELINE_MS);
-    const ours = await measure(`service-${run}`, service, LEAD_IN_MS);
-    // What is not delivered yet would take the processors from the next one.
-    await drained(service);
     turns.push({
-      express,
-      service: ours,
       'awaits-upload': await measure(`awaits-upload-${run}`, others['awaits-upload'], LEAD_IN_BASELINE_MS),
       http: await measure(`http-${run}`, others.http, LEAD_IN_BASELINE_MS),
+      express: await measure(`express-${run}`, others.express, LEAD_IN_BASELINE_MS),
+      service: await measure(`service-${run}`, service, LEAD_IN_MS),
     });
+    // What is not delivered yet would take the processors from the next one.
+    await drained(service);
   }
   for (const receiver of [service, ...Object.values(others)]) await receiver.stop();
   return turns;
