@@ -1,5 +1,5 @@
 import { decodeCursor, FIRST_POSITION, type Position } from './cursor.ts';
-import type { ClaimKey, ClaimRequest } from './port.ts';
+import type { ClaimRequest } from './port.ts';
 import type { ListRequest, RecordState } from './records.ts';
 
 /** What a caller asks for, checked before an engine sees it. All throw a RangeError. */
@@ -22,10 +22,6 @@ export function copyClaim({ kind, maxEvents, maxMappedBytes }: ClaimRequest): Cl
   }
   if (!(maxMappedBytes >= 0)) throw new RangeError(`maxMappedBytes must be at least 0, got ${maxMappedBytes}`);
   return { kind, maxEvents, maxMappedBytes };
-}
-
-export function copyKeys(claims: readonly ClaimKey[]): ClaimKey[] {
-  return claims.map(({ eventId, token }) => ({ eventId, token }));
 }
 
 export function readList({ state, kind, after, limit }: ListRequest): ListArgs {

@@ -11,7 +11,7 @@ import {
   type PutOutcome,
 } from '../port.ts';
 import type { ListRequest, OperableOutbox, RecordPage } from '../records.ts';
-import { copyClaim, copyKeys, readList } from '../requests.ts';
+import { copyClaim, readList } from '../requests.ts';
 import type { RestoreOutcome, SalvagedRecord } from '../salvaged.ts';
 import { toStartError } from './errors.ts';
 import { checkFileSystem } from './file-system.ts';
@@ -144,7 +144,12 @@ function createOutbox(link: WorkerLink, { clock, dataDir }: SqliteOutboxOptions,
     },
     put,
     claim: async (request) => link.request('claim', copyClaim(request)),
-    bodies: (claims) => link.request('bodies', copyKeys(claims)),
+    bodies: (claims) =>
+      link.request(
+        'bodies',
+        // Whole events need not travel.
+        claims.map(({ eventId, token }) => ({ eventId, token })),
+      ),
     settle: (settlements) => link.request('settle', { settlements, now: now() }),
     stats,
     prune,
