@@ -116,10 +116,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     health: {
       stats: () => outbox.stats(),
       holds: delivery.holds,
-      lastDeliveryAt: delivery.lastDeliveryAt,
+      lastDelivery: delivery.lastDelivery,
       tokenExpiresAt: () => tokens.expiresAt,
       damagedFile: () => outbox.damagedFile,
       heartbeat: () => heartbeat?.status() ?? null,
+      problems: () => [],
       started: () => state === 'started',
       draining: () => state === 'draining',
     },

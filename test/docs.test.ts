@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { runCli } from '../src/commands/cli.ts';
 import { renderVariablesTable } from '../src/config/document.ts';
 import { variableNames } from '../src/config/variables.ts';
+import { type HealthCodeInfo, healthCodes } from '../src/http/health-problems.ts';
 import { adminCodes, type ProblemCodeInfo, problemCodes, quarantineCodes } from '../src/http/problem-codes.ts';
 import { kinds } from '../src/kinds/registry.ts';
 import { renderMetrics, renderProcessMetrics } from '../src/telemetry/metrics-document.ts';
@@ -27,6 +28,7 @@ const generated: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     ]),
   ),
   'docs/metrics.md': { metrics: renderMetrics(), process: renderProcessMetrics() },
+  'docs/operations.md': { health: healthTable(healthCodes) },
   'docs/errors.md': {
     answers: codesTable(problemCodes),
     quarantine: codesTable(quarantineCodes),
@@ -35,6 +37,13 @@ const generated: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 };
 
 function codesTable(codes: Codes): string {
+  const rows = Object.entries(codes).map(
+    ([code, { status, meaning, remedy }]) => `| \`${code}\` | ${status} | ${meaning} | ${remedy} |\n`,
+  );
+  return `| code | status | meaning | what to do |\n|---|---|---|---|\n${rows.join('')}`;
+}
+
+function healthTable(codes: Readonly<Record<string, HealthCodeInfo>>): string {
   const rows = Object.entries(codes).map(
     ([code, { status, meaning, remedy }]) => `| \`${code}\` | ${status} | ${meaning} | ${remedy} |\n`,
   );

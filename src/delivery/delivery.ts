@@ -35,7 +35,8 @@ export interface Delivery {
   notify(kind: string, mappedBytes: number): void;
   /** Streams that wait for a person, in the order of the registry. */
   holds(): readonly Hold[];
-  lastDeliveryAt(): number | null;
+  /** When Azure last took rows of each kind, milliseconds since the epoch; null: not since the start, or it is off. */
+  lastDelivery(): Readonly<Record<string, number | null>>;
   /** Ends all pumps: see StreamPump.stop. */
   stop(signal: AbortSignal): Promise<void>;
 }
@@ -78,10 +79,8 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     },
     notify: (kind, mappedBytes) => pumps.get(kind)?.notify(mappedBytes),
     holds: () => [...pumps.values()].flatMap((pump) => pump.hold() ?? []),
-    lastDeliveryAt() {
-      const times = [...pumps.values()].flatMap((pump) => pump.lastDeliveryAt() ?? []);
-      return times.length > 0 ? Math.max(...times) : null;
-    },
+    lastDelivery: () =>
+      Object.fromEntries(options.kinds.map(({ name }) => [name, pumps.get(name)?.lastDeliveryAt() ?? null])),
     async stop(signal) {
       await Promise.all([...pumps.values()].map((pump) => pump.stop(signal)));
       keptRows.close();

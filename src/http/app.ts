@@ -2,6 +2,7 @@ import express, { type Express } from 'express';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { createArrivals } from './arrivals.ts';
 import { createAuthenticator } from './authenticate.ts';
 import { createAllowlist } from './client-address.ts';
 import type { RequestRecord } from './exchange.ts';
@@ -53,15 +54,25 @@ export function createApp(
     log,
     isClosing,
   });
+  const arrivals = createArrivals(options.kinds, clock);
   const health = createHealth({
     sources: options.health,
     version: options.version,
     limits,
     clock,
+    lastAccepted: arrivals.lastAccepted,
+    refused: arrivals.refused,
     previousSecretLastUsedAt: authenticator.previousLastUsedAt,
     isStopping,
   });
-  const exchanges = createExchanges({ ...options, limits });
+  const exchanges = createExchanges({
+    ...options,
+    limits,
+    onRequest(record) {
+      arrivals.count(record);
+      options.onRequest?.(record);
+    },
+  });
 
   const app = express();
   configure(app, webhook.trustProxy);
@@ -82,7 +93,9 @@ export function createApp(
   );
   app.all(
     '/healthz',
-    exchanges.handle('healthz', ['GET', 'HEAD'], () => health.healthz()),
+    exchanges.handle('healthz', ['GET', 'HEAD'], ({ request }) =>
+      health.healthz({ failDegraded: request.query['fail'] === 'degraded' }),
+    ),
   );
   app.use(() => {
     throw problem('not_found');

@@ -3,6 +3,16 @@ import type { Hold as DeliveryHold } from '../delivery/observer.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
 import type { OutboxStats, StateCount } from '../outbox/port.ts';
 import type { Answer } from './answer.ts';
+import {
+  damageProblems,
+  type HealthProblem,
+  healthCodes,
+  healthProblem,
+  heartbeatProblems,
+  holdProblem,
+  refusalProblems,
+  storedProblems,
+} from './health-problems.ts';
 import type { EdgeLimits } from './limits.ts';
 import { problem, problemAnswer } from './problem.ts';
 
@@ -13,13 +23,16 @@ export type Hold = Pick<DeliveryHold, 'kind' | 'stream' | 'since' | 'reason' | '
 export interface HealthSources {
   stats(): Promise<OutboxStats>;
   holds(): readonly Hold[];
-  lastDeliveryAt(): number | null;
+  /** By kind; null: not since the start. */
+  lastDelivery(): Readonly<Record<string, number | null>>;
   /** Null: there is no token yet. */
   tokenExpiresAt(): number | null;
   /** Where a damaged database was set aside that nobody has salvaged or removed yet; null: nowhere. */
   damagedFile(): string | null;
   /** Of the rows about the service itself; null: none are sent. */
   heartbeat(): HeartbeatStatus | null;
+  /** What other parts of the service have to tell; each code is in health-problems.ts. */
+  problems(): readonly HealthProblem[];
   started(): boolean;
   /** Set before the listener closes, so that a load balancer can turn away first. */
   draining(): boolean;
@@ -30,6 +43,10 @@ export interface HealthOptions {
   readonly version: string;
   readonly limits: EdgeLimits;
   readonly clock: Clock;
+  /** By kind, see arrivals.ts. */
+  readonly lastAccepted: () => Readonly<Record<string, number | null>>;
+  /** Within the last hour, by code. */
+  readonly refused: () => Readonly<Record<string, number>>;
   readonly previousSecretLastUsedAt: () => number | null;
   readonly isStopping: () => boolean;
 }
@@ -37,7 +54,8 @@ export interface HealthOptions {
 export interface Health {
   livez(): Answer;
   readyz(requestId: string): Promise<Answer>;
-  healthz(): Promise<Answer>;
+  /** `failDegraded`: answer 503 also when it is only degraded, for a probe that looks at nothing but the status. */
+  healthz(request: { readonly failDegraded: boolean }): Promise<Answer>;
 }
 
 const maxOldestAgeSeconds = 15 * 60;
@@ -55,28 +73,44 @@ export function createHealth(options: HealthOptions): Health {
     livez: () => json(200, { status: 'alive' }),
 
     async readyz(requestId) {
-      const reasons = notReady(await readStats(), options);
+      const reasons = notReady(await readStats(), options).map(({ message }) => message);
       if (reasons.length === 0) return json(200, { status: 'ready' });
-      const refusal = problem('not_ready', { detail: reasons.join('; '), members: { reasons }, retryAfterSeconds: 5 });
+      const refusal = problem('not_ready', { detail: reasons.join(' '), members: { reasons }, retryAfterSeconds: 5 });
       return problemAnswer(refusal, requestId);
     },
 
-    async healthz() {
+    async healthz({ failDegraded }) {
       const read = await readStats();
       const holds = sources.holds();
       const outbox = outboxFacts(read.stats, holds, clock.now());
-      const reasons = notReady(read, options);
+      const refused = options.refused();
       const damagedFile = sources.damagedFile();
-      const failing = [...reasons, ...notDelivering(holds, outbox.oldest_age_seconds)];
       const heartbeat = sources.heartbeat();
-      const problems = [...failing, ...damaged(damagedFile), ...notBeating(heartbeat)];
+      // A part of the service that has something to tell adds it here, or by `sources.problems`.
+      const problems = [
+        ...notReady(read, options),
+        ...holds.map(holdProblem),
+        ...lateProblems(outbox.oldest_age_seconds),
+        ...(read.stats === null ? [] : storedProblems(read.stats)),
+        ...refusalProblems(refused),
+        ...damageProblems(damagedFile),
+        ...heartbeatProblems(heartbeat),
+        ...sources.problems(),
+      ];
+      const status = statusOf(problems);
+      const lastAccepted = options.lastAccepted();
+      const lastDelivery = sources.lastDelivery();
       const [hold = null, ...others] = holds.map(holdFacts);
-      return json(failing.length === 0 ? 200 : 503, {
-        status: problems.length === 0 ? 'ok' : reasons.length === 0 ? 'degraded' : 'unavailable',
+      return json(status === 'failing' || (status === 'degraded' && failDegraded) ? 503 : 200, {
+        status,
         version,
         uptime_seconds: Math.floor((performance.now() - startedAtMs) / 1000),
         outbox,
-        last_delivery: isoOrNull(sources.lastDeliveryAt()),
+        last_accepted: latest(lastAccepted),
+        last_accepted_by_kind: isoByKind(lastAccepted),
+        last_delivery: latest(lastDelivery),
+        last_delivery_by_kind: isoByKind(lastDelivery),
+        refused,
         token_expires_at: isoOrNull(sources.tokenExpiresAt()),
         previous_secret_last_used_at: isoOrNull(options.previousSecretLastUsedAt()),
         damaged_file: damagedFile,
@@ -89,42 +123,35 @@ export function createHealth(options: HealthOptions): Health {
   };
 }
 
-/** Why no webhook would be taken now; empty when one would. */
-function notReady(read: StatsOrProblem, { sources, isStopping }: HealthOptions): string[] {
-  const reasons: string[] = [];
-  if (!sources.started()) reasons.push('the service is starting');
-  if (sources.draining() || isStopping()) reasons.push('the service is stopping');
-  if (read.stats === null) {
-    reasons.push(read.problem);
-  } else {
-    const { writable, problem: why, usedBytes, maxBytes } = read.stats;
-    if (!writable) reasons.push(`the outbox cannot store events${why === null ? '' : `: ${why}`}`);
-    if (usedBytes >= maxBytes) reasons.push(`the outbox is full: ${usedBytes} of ${maxBytes} bytes (OUTBOX_MAX_BYTES)`);
-  }
-  return reasons;
+function statusOf(problems: readonly HealthProblem[]): 'ok' | 'degraded' | 'failing' {
+  if (problems.length === 0) return 'ok';
+  return problems.some(({ code }) => healthCodes[code].status === 'failing') ? 'failing' : 'degraded';
 }
 
-function notDelivering(holds: readonly Hold[], oldestAgeSeconds: number | null): string[] {
-  const problems = holds.map((hold) => `stream ${hold.stream} is on hold: ${hold.reason}`);
-  if (oldestAgeSeconds !== null && oldestAgeSeconds > maxOldestAgeSeconds) {
-    problems.push(`the oldest event has waited for ${oldestAgeSeconds} seconds`);
+/** Why no webhook would be taken now; empty when one would. */
+function notReady(read: StatsOrProblem, { sources, isStopping }: HealthOptions): HealthProblem[] {
+  const problems: HealthProblem[] = [];
+  if (!sources.started()) problems.push(healthProblem('starting', 'The service is starting.'));
+  if (sources.draining() || isStopping()) problems.push(healthProblem('stopping', 'The service is stopping.'));
+  if (read.stats === null) {
+    problems.push(healthProblem('outbox_not_answering', read.problem));
+  } else {
+    const { writable, problem: why, usedBytes, maxBytes } = read.stats;
+    if (!writable) {
+      const message = `The outbox cannot store events${why === null ? '' : `: ${why}`}.`;
+      problems.push(healthProblem('outbox_not_writable', message));
+    }
+    if (usedBytes >= maxBytes) {
+      const message = `The outbox is full: it uses ${usedBytes} of ${maxBytes} bytes (OUTBOX_MAX_BYTES).`;
+      problems.push(healthProblem('outbox_full', message));
+    }
   }
   return problems;
 }
 
-/**
- * Listed until a person has looked, over restarts too: what had been accepted may be in there and nowhere else. Not a
- * 503: events are taken and delivered, and the alarm for it is the metric's.
- */
-function damaged(file: string | null): string[] {
-  if (file === null) return [];
-  return [`a damaged database was set aside, and events may be in it: run \`outbox salvage ${file}\`, or remove it`];
-}
-
-/** No 503 either: it is about seeing the service from Sentinel, and holds no event back. */
-function notBeating(heartbeat: HeartbeatStatus | null): string[] {
-  if (heartbeat === null || heartbeat.failing === null) return [];
-  return [`no heartbeat since ${isoOrNull(heartbeat.lastSentAt) ?? 'the start'}: ${heartbeat.failing.reason}`];
+function lateProblems(oldestAgeSeconds: number | null): HealthProblem[] {
+  if (oldestAgeSeconds === null || oldestAgeSeconds <= maxOldestAgeSeconds) return [];
+  return [healthProblem('delivery_late', `The oldest event has waited for Azure for ${oldestAgeSeconds} seconds.`)];
 }
 
 function heartbeatFacts({ stream, lastSentAt, failing }: HeartbeatStatus): Record<string, unknown> {
@@ -172,7 +199,7 @@ function statsReader({ sources, limits, clock }: HealthOptions): () => Promise<S
     if (underWay !== null) return underWay;
     const flight = new Promise<StatsOrProblem>((resolve) => {
       const cancelTimer = clock.setTimer(limits.statsTimeoutMs, () => {
-        resolve({ stats: null, problem: `the outbox did not answer within ${limits.statsTimeoutMs} ms` });
+        resolve({ stats: null, problem: `The outbox did not answer within ${limits.statsTimeoutMs} ms.` });
       });
       const settle = (read: StatsOrProblem): void => {
         cancelTimer();
@@ -180,7 +207,7 @@ function statsReader({ sources, limits, clock }: HealthOptions): () => Promise<S
       };
       sources.stats().then(
         (stats) => settle({ stats }),
-        () => settle({ stats: null, problem: 'the outbox is not available' }),
+        () => settle({ stats: null, problem: 'The outbox is not available.' }),
       );
     });
     underWay = flight;
@@ -193,6 +220,15 @@ function statsReader({ sources, limits, clock }: HealthOptions): () => Promise<S
 
 function holdFacts({ kind, stream, since, reason, fix }: Hold): Record<string, string> {
   return { kind, stream, since: new Date(since).toISOString(), reason, fix };
+}
+
+function isoByKind(times: Readonly<Record<string, number | null>>): Record<string, string | null> {
+  return Object.fromEntries(Object.entries(times).map(([kind, timeMs]) => [kind, isoOrNull(timeMs)]));
+}
+
+function latest(times: Readonly<Record<string, number | null>>): string | null {
+  const known = Object.values(times).filter((timeMs) => timeMs !== null);
+  return isoOrNull(known.length === 0 ? null : Math.max(...known));
 }
 
 function isoOrNull(timeMs: number | null): string | null {

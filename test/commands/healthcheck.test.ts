@@ -24,10 +24,11 @@ describe('healthcheck', () => {
     const health = {
       stats: () => Promise.reject(new Error('the outbox is gone')),
       holds: () => [],
-      lastDeliveryAt: () => null,
+      lastDelivery: () => ({}),
       tokenExpiresAt: () => null,
       damagedFile: () => null,
       heartbeat: () => null,
+      problems: () => [],
       started: () => false,
       draining: () => true,
     };

@@ -17,7 +17,7 @@ for (const code of [204, 200, 202]) {
     await eventually(async () => (await f.waiting()) === 0);
     assert.equal(f.rows().length, 1);
     assert.equal(f.calls().length, 1);
-    assert.equal(f.delivery.lastDeliveryAt(), f.clock.now());
+    assert.equal(f.delivery.lastDelivery()['request'], f.clock.now());
     const line = f.logLines.find(({ outcome }) => outcome !== undefined);
     assert.ok(line !== undefined);
     assert.deepEqual([line['rows'], line['outcome'], line['status']], [1, 'delivered', code]);

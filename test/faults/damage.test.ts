@@ -69,7 +69,7 @@ test('a damaged database is set aside at the start, loudly until it is salvaged,
   assert.equal(existsSync(damagedFile), true);
   const health = await healthz(second);
   assert.deepEqual([health['code'], health['status'], health['damaged_file']], [200, 'degraded', damagedFile]);
-  assert(String(health['problems']).includes(damagedFile));
+  assert(JSON.stringify(health['problems']).includes(damagedFile));
   assert.equal((await fetch(second.url('/readyz'))).status, 200, 'new events are taken');
   // One of those that were lost comes again, and a new one.
   accepted.push(...(await send(t, second.port, 'before-2', 'after')));

@@ -192,7 +192,8 @@ describe('a heartbeat that fails', () => {
     const { failing, ...state } = body['heartbeat'] as Record<string, unknown>;
     assert.deepEqual(state, { stream: heartbeatStream, last_sent: null });
     assert.deepEqual(failing, { since: iso(startedAt), reason: told['reason'], fix: told['fix'] });
-    assert.deepEqual(body['problems'], [`no heartbeat since the start: ${told['reason']}`]);
+    const message = `No heartbeat was sent since the start: ${told['reason']}`;
+    assert.deepEqual(body['problems'], [{ code: 'heartbeat_failing', message, fix: told['fix'] }]);
     assert.equal((await fixture.get('/readyz')).status, 200);
 
     clock.advance(1_000);

@@ -29,10 +29,11 @@ export const emptyStats: OutboxStats = {
 export const wellHealth: HealthSources = {
   stats: async () => emptyStats,
   holds: () => [],
-  lastDeliveryAt: () => null,
+  lastDelivery: () => ({}),
   tokenExpiresAt: () => null,
   damagedFile: () => null,
   heartbeat: () => null,
+  problems: () => [],
   started: () => true,
   draining: () => false,
 };

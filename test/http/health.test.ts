@@ -1,9 +1,25 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { HealthSources } from '../../src/http/health.ts';
+import type { HealthProblem } from '../../src/http/health-problems.ts';
+import { edgeLimits } from '../../src/http/limits.ts';
 import { type OutboxStats, OutboxUnavailableError } from '../../src/outbox/port.ts';
+import { assertNothingPrivate } from '../support/log-secrets.ts';
 import { manualClock } from '../support/manual-clock.ts';
-import { assertProblem, condition, emptyStats, type Reply, send, startEdge, wellHealth, withEdge } from './edge.ts';
+import {
+  assertProblem,
+  bearer,
+  condition,
+  emptyStats,
+  event,
+  post,
+  type Reply,
+  secret,
+  send,
+  startEdge,
+  wellHealth,
+  withEdge,
+} from './edge.ts';
 
 const now = Date.UTC(2026, 2, 4, 5, 6, 7);
 const minutes = (count: number): number => count * 60_000;
@@ -17,6 +33,14 @@ const hold = {
 
 function get(port: number, path: string): Promise<Reply> {
   return send(port, { method: 'GET', path });
+}
+
+function problemsOf({ json }: Reply): HealthProblem[] {
+  return json['problems'] as HealthProblem[];
+}
+
+function codesOf(reply: Reply): string[] {
+  return problemsOf(reply).map(({ code }) => code);
 }
 
 function withStats(stats: Partial<OutboxStats>): HealthSources {
@@ -51,10 +75,8 @@ test('/healthz says what the contract lists', async () => {
   const health: HealthSources = {
     ...withStats({
       waiting: { request: waiting(3, 42_900), audit: { count: 0, oldestReceivedAt: null } },
-      dead: { count: 2, oldestReceivedAt: now },
-      quarantined: { count: 5, oldestReceivedAt: now - minutes(600) },
     }),
-    lastDeliveryAt: () => now - 1_000,
+    lastDelivery: () => ({ request: now - 1_000, audit: null }),
     tokenExpiresAt: () => now + minutes(55),
     damagedFile: () => null,
   };
@@ -66,8 +88,12 @@ test('/healthz says what the contract lists', async () => {
     assert.deepEqual(facts, {
       status: 'ok',
       version: '1.2.3',
-      outbox: { waiting: 3, held: 0, dead: 2, quarantined: 5, oldest_age_seconds: 42 },
+      outbox: { waiting: 3, held: 0, dead: 0, quarantined: 0, oldest_age_seconds: 42 },
+      last_accepted: null,
+      last_accepted_by_kind: { request: null, audit: null },
       last_delivery: '2026-03-04T05:06:06.000Z',
+      last_delivery_by_kind: { request: '2026-03-04T05:06:06.000Z', audit: null },
+      refused: {},
       token_expires_at: '2026-03-04T06:01:07.000Z',
       previous_secret_last_used_at: null,
       damaged_file: null,
@@ -83,7 +109,9 @@ test('a hold: /healthz is 503 and says what to fix, /readyz stays 200', async ()
   await withEdge({ clock, health: { ...withStats(stats), holds: () => [hold] } }, async ({ port }) => {
     const { status, json } = await get(port, '/healthz');
     assert.equal(status, 503);
-    assert.equal(json['status'], 'degraded');
+    assert.equal(json['status'], 'failing');
+    const message = 'Stream Custom-AponoAuditLogs_CL is on hold: 403 from Azure';
+    assert.deepEqual(json['problems'], [{ code: 'delivery_on_hold', message, fix: hold.fix }]);
     assert.deepEqual(json['outbox'], { waiting: 1, held: 7, dead: 0, quarantined: 0, oldest_age_seconds: 5 });
     assert.deepEqual(json['hold'], { ...hold, since: '2026-03-04T05:03:07.000Z' });
     assert.equal(json['holds'], undefined);
@@ -113,7 +141,8 @@ test('an event that waits over 15 minutes makes /healthz 503, at 15 minutes it i
     clock.advance(1_000);
     const late = await get(port, '/healthz');
     assert.equal(late.status, 503);
-    assert.equal(late.json['status'], 'degraded');
+    assert.equal(late.json['status'], 'failing');
+    assert.deepEqual(codesOf(late), ['delivery_late']);
     assert.equal((await get(port, '/readyz')).status, 200);
   });
 });
@@ -122,9 +151,11 @@ test('a damaged database that was set aside: /healthz is degraded and names it u
   let damagedFile: string | null = '/data/outbox.db.damaged-2026-01-02T03-04-05.000Z';
   const health = { ...wellHealth, damagedFile: () => damagedFile };
   await withEdge({ health }, async ({ port }) => {
-    const { status, json } = await get(port, '/healthz');
+    const reply = await get(port, '/healthz');
+    const { status, json } = reply;
     assert.deepEqual([status, json['status'], json['damaged_file']], [200, 'degraded', damagedFile]);
-    assert.match(String(json['problems']), /outbox salvage \/data\/outbox\.db\.damaged-/);
+    assert.deepEqual(codesOf(reply), ['damaged_database']);
+    assert.match(problemsOf(reply)[0]?.fix ?? '', /outbox salvage \/data\/outbox\.db\.damaged-/);
     assert.equal((await get(port, '/readyz')).status, 200);
     damagedFile = null;
     assert.equal((await get(port, '/healthz')).json['status'], 'ok');
@@ -140,15 +171,139 @@ test('a clock that jumped back shows no negative age', async () => {
   });
 });
 
-const notReady: [string, HealthSources, RegExp][] = [
-  ['starting', { ...wellHealth, started: () => false }, /starting/],
-  ['draining', { ...wellHealth, draining: () => true }, /stopping/],
-  ['not writable', withStats({ writable: false, problem: 'disk I/O error' }), /disk I\/O error/],
-  ['not writable for no known reason', withStats({ writable: false }), /cannot store/],
-  ['at its limit', withStats({ usedBytes: 1_000_000 }), /full.*OUTBOX_MAX_BYTES/],
-  ['gone', { ...wellHealth, stats: () => Promise.reject(new OutboxUnavailableError('worker gone')) }, /not available/],
+test('dead letters and quarantined bodies: degraded and 200, with a command, until none is left', async () => {
+  let stats: Partial<OutboxStats> = { dead: { count: 2, oldestReceivedAt: now } };
+  const health = { ...wellHealth, stats: async () => ({ ...emptyStats, ...stats }) };
+  await withEdge({ health }, async ({ port }) => {
+    const dead = await get(port, '/healthz');
+    assert.deepEqual([dead.status, dead.json['status'], codesOf(dead)], [200, 'degraded', ['dead_letters']]);
+    assert.match(problemsOf(dead)[0]?.message ?? '', /2 events/);
+    assert.match(problemsOf(dead)[0]?.fix ?? '', /`apono-sentinel outbox list --state dead`/);
+    stats = { quarantined: { count: 21, oldestReceivedAt: now } };
+    const kept = await get(port, '/healthz');
+    assert.deepEqual([kept.status, kept.json['status'], codesOf(kept)], [200, 'degraded', ['bodies_quarantined']]);
+    assert.match(problemsOf(kept)[0]?.message ?? '', /21 bodies/);
+    assert.match(problemsOf(kept)[0]?.fix ?? '', /`apono-sentinel outbox list --state quarantined`/);
+    stats = {};
+    assert.equal((await get(port, '/healthz')).json['status'], 'ok');
+  });
+});
+
+test('?fail=degraded makes 503 of what is degraded, for GET and HEAD, and leaves what is well at 200', async () => {
+  let dead = 1;
+  const stats = async () => ({ ...emptyStats, dead: { count: dead, oldestReceivedAt: now } });
+  await withEdge({ health: { ...wellHealth, stats } }, async ({ port }) => {
+    const strict = await get(port, '/healthz?fail=degraded');
+    assert.deepEqual([strict.status, strict.json['status']], [503, 'degraded']);
+    assert.equal((await send(port, { method: 'HEAD', path: '/healthz?fail=degraded' })).status, 503);
+    assert.equal((await get(port, '/healthz')).status, 200);
+    dead = 0;
+    assert.equal((await get(port, '/healthz?fail=degraded')).status, 200);
+  });
+});
+
+test('a part of the service adds a problem of its own', async () => {
+  const problem = { code: 'heartbeat_failing', message: 'It fails.', fix: 'Mend it.' } as const;
+  await withEdge({ health: { ...wellHealth, problems: () => [problem] } }, async ({ port }) => {
+    const { json } = await get(port, '/healthz');
+    assert.deepEqual([json['status'], json['problems']], ['degraded', [problem]]);
+  });
+});
+
+test('105 webhooks with a wrong secret in an hour: degraded, counted by code, with what to do', async () => {
+  const clock = manualClock(now);
+  await withEdge({ clock }, async ({ port }) => {
+    for (let count = 0; count < 105; count += 1) {
+      // Far enough apart to stay under the limit on failures.
+      await send(port, { headers: { authorization: 'Bearer a-wrong-one-of-somebody' }, body: '{}' });
+      clock.advance(30_000);
+    }
+    const reply = await get(port, '/healthz');
+    assert.deepEqual([reply.status, reply.json['status']], [200, 'degraded']);
+    assert.deepEqual(reply.json['refused'], { secret_wrong: 105 });
+    const [problem] = problemsOf(reply);
+    assert.equal(problem?.code, 'webhooks_refused');
+    assert.equal(problem?.message, '105 webhooks were refused within the last hour: 105 secret_wrong.');
+    assert.match(problem?.fix ?? '', /Compare the header in Apono with the secret/);
+    assertNothingPrivate(reply.text, [secret, 'a-wrong-one', '127.0.0.1']);
+  });
+});
+
+test('refusals are forgotten after an hour, minute by minute, and a clock that was set back brings none back', async () => {
+  const clock = manualClock(Math.floor(now / 60_000) * 60_000);
+  const refused = async (port: number) => (await get(port, '/healthz')).json['refused'];
+  await withEdge({ clock }, async ({ port }) => {
+    await send(port, { body: '{}' });
+    clock.advance(minutes(1));
+    await send(port, { headers: { authorization: 'Basic x' }, body: '{}' });
+    await send(port, { headers: { authorization: 'Basic x' }, body: '{}' });
+    assert.deepEqual(await refused(port), { authorization_not_bearer: 2, secret_missing: 1 });
+    clock.advance(minutes(59));
+    assert.deepEqual(await refused(port), { authorization_not_bearer: 2 });
+    clock.advance(minutes(1));
+    assert.deepEqual(await refused(port), {});
+    assert.equal((await get(port, '/healthz')).json['status'], 'ok');
+    await send(port, { body: '{}' });
+    clock.set(now - minutes(1_440));
+    assert.deepEqual(await refused(port), {});
+    await send(port, { body: '{}' });
+    assert.deepEqual(await refused(port), { secret_missing: 1 });
+  });
+});
+
+test('what cannot be an event of Apono is no refusal: other paths, other methods, probes', async () => {
+  await withEdge({}, async ({ port }) => {
+    await get(port, '/apono/webhook');
+    await get(port, '/wp-login.php');
+    await send(port, { path: '/apono/webhook/nothing', body: '{}' });
+    await send(port, { path: '/healthz', body: '{}' });
+    const { json } = await get(port, '/healthz');
+    assert.deepEqual([json['status'], json['refused']], ['ok', {}]);
+  });
+});
+
+test('each refusal of the webhook is counted; that of a quarantined body is a problem only while it is kept', async () => {
+  const limits = edgeLimits(300);
+  const refusal = { outcome: 'not_understood', code: 'unknown_kind', detail: 'x', errors: [] } as const;
+  const receive = async () => refusal;
+  await withEdge({ receive, limits, webhook: { maxBodyBytes: 300 } }, async ({ port }) => {
+    assert.equal((await post(port, '{}')).status, 422);
+    const kept = await get(port, '/healthz');
+    assert.deepEqual([kept.json['refused'], kept.json['status']], [{ unknown_kind: 1 }, 'ok']);
+    assert.equal((await post(port, 'x'.repeat(301))).status, 413);
+    assert.equal((await post(port, 'x', { 'content-encoding': 'zstd' })).status, 415);
+    const reply = await get(port, '/healthz');
+    assert.deepEqual(reply.json['refused'], { unknown_kind: 1, body_too_large: 1, encoding_unsupported: 1 });
+    assert.equal(
+      problemsOf(reply)[0]?.message,
+      '2 webhooks were refused within the last hour: 1 body_too_large, 1 encoding_unsupported.',
+    );
+  });
+});
+
+test('last_accepted is the time of the last event that was answered 200, and that of each kind', async () => {
+  const clock = manualClock(now);
+  const receive = async () =>
+    ({ outcome: 'accepted', events: [event({ kind: 'audit', duplicate: true })], batch: false }) as const;
+  await withEdge({ clock, receive }, async ({ port }) => {
+    await send(port, { headers: bearer, body: '{}' });
+    clock.advance(5_000);
+    const { json } = await get(port, '/healthz');
+    assert.equal(json['last_accepted'], '2026-03-04T05:06:07.000Z');
+    assert.deepEqual(json['last_accepted_by_kind'], { request: null, audit: '2026-03-04T05:06:07.000Z' });
+  });
+});
+
+const gone = (): Promise<never> => Promise.reject(new OutboxUnavailableError('worker gone'));
+const notReady: [string, HealthSources, string, RegExp][] = [
+  ['starting', { ...wellHealth, started: () => false }, 'starting', /starting/],
+  ['draining', { ...wellHealth, draining: () => true }, 'stopping', /stopping/],
+  ['not writable', withStats({ writable: false, problem: 'disk I/O error' }), 'outbox_not_writable', /disk I\/O error/],
+  ['not writable for no known reason', withStats({ writable: false }), 'outbox_not_writable', /cannot store/],
+  ['at its limit', withStats({ usedBytes: 1_000_000 }), 'outbox_full', /full.*OUTBOX_MAX_BYTES/],
+  ['gone', { ...wellHealth, stats: gone }, 'outbox_not_answering', /not available/],
 ];
-for (const [name, health, reason] of notReady) {
+for (const [name, health, code, reason] of notReady) {
   test(`not ready when ${name}: /readyz and /healthz are 503 and say why, /livez is 200`, async () => {
     await withEdge({ health }, async ({ port }) => {
       const ready = await get(port, '/readyz');
@@ -157,7 +312,8 @@ for (const [name, health, reason] of notReady) {
       assert.match(String((ready.json['reasons'] as string[])[0]), reason);
       const healthy = await get(port, '/healthz');
       assert.equal(healthy.status, 503);
-      assert.equal(healthy.json['status'], 'unavailable');
+      assert.equal(healthy.json['status'], 'failing');
+      assert.deepEqual(codesOf(healthy), [code]);
       assert.equal((await get(port, '/livez')).status, 200);
     });
   });

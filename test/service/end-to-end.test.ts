@@ -62,6 +62,12 @@ test('an array is all or nothing', async (t) => {
   await emulator.waitFor(() => emulator.rowCount(requestStream) === 3);
   const health = await answerOf(await fetch(service.url('/healthz')));
   assert.deepEqual([(health['outbox'] as Json)['quarantined'], (health['outbox'] as Json)['dead']], [1, 0]);
+  assert.deepEqual([health['status'], health['refused']], ['degraded', { schema_mismatch: 1 }]);
+  assert.equal(((health['problems'] as Json[])[0] as Json)['code'], 'bodies_quarantined');
+  for (const member of ['last_accepted', 'last_delivery']) {
+    assert.ok(Date.parse(String(health[member])) > 0, member);
+    assert.deepEqual(Object.keys(health[`${member}_by_kind`] as Json), ['request', 'audit', 'anomaly', 'integration']);
+  }
   const d = await answerOf(await service.post(event('d')));
   assert.equal(d['duplicate'], false);
 });

@@ -1,0 +1,68 @@
+import type { Clock } from '../clock.ts';
+import type { RequestRecord } from './exchange.ts';
+
+/** What has come to the webhook since the start of this process, for /healthz. */
+export interface Arrivals {
+  /** Called once for each request, when its answer is ready. */
+  count(record: RequestRecord): void;
+  /** When an event of each kind was last accepted, a duplicate too; milliseconds since the epoch, null: not yet. */
+  lastAccepted(): Readonly<Record<string, number | null>>;
+  /** How many requests were refused within the last hour, by the code of the answer, the most frequent first. */
+  refused(): Readonly<Record<string, number>>;
+}
+
+const MINUTE_MS = 60_000;
+const MINUTES = 60;
+
+interface Minute {
+  /** Minutes since the epoch. */
+  readonly minute: number;
+  readonly byCode: Map<string, number>;
+}
+
+/**
+ * Memory is bounded: one entry for each kind, and for each minute of the last hour one for each code, of which there is
+ * a fixed number. Nothing is kept of what was sent or of who sent it.
+ */
+export function createArrivals(kinds: readonly string[], clock: Clock): Arrivals {
+  const accepted = new Map<string, number | null>(kinds.map((kind) => [kind, null]));
+  const ring: (Minute | undefined)[] = Array.from({ length: MINUTES });
+  const thisMinute = (): number => Math.floor(clock.now() / MINUTE_MS);
+
+  function countRefusal(code: string): void {
+    const minute = thisMinute();
+    const place = minute % MINUTES;
+    const known = ring[place];
+    const current = known?.minute === minute ? known : { minute, byCode: new Map<string, number>() };
+    ring[place] = current;
+    current.byCode.set(code, (current.byCode.get(code) ?? 0) + 1);
+  }
+
+  return {
+    count(record) {
+      for (const { kind } of record.events) accepted.set(kind, clock.now());
+      if (isRefusal(record) && record.code !== null) countRefusal(record.code);
+    },
+    lastAccepted: () => Object.fromEntries(accepted),
+    refused() {
+      const last = thisMinute();
+      const sums = new Map<string, number>();
+      // After the clock was set back, minutes that are still to come are not of the last hour.
+      const minutes = ring.filter(
+        (entry) => entry !== undefined && entry.minute <= last && entry.minute > last - MINUTES,
+      );
+      for (const { byCode } of minutes as Minute[]) {
+        for (const [code, count] of byCode) sums.set(code, (sums.get(code) ?? 0) + count);
+      }
+      return Object.fromEntries([...sums].toSorted(([, a], [, b]) => b - a));
+    },
+  };
+}
+
+/**
+ * An event of Apono's may be missing behind each of these. It is not behind a wrong method (Apono sends POST or PUT) or
+ * another path, which is where scanners and people with a browser end.
+ */
+function isRefusal({ route, code }: RequestRecord): boolean {
+  return route === 'webhook' && code !== null && code !== 'method_not_allowed';
+}

@@ -1,0 +1,149 @@
+import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
+import type { OutboxStats } from '../outbox/port.ts';
+import type { Hold } from './health.ts';
+import { type ProblemCodeInfo, problemCodes, quarantineCodes } from './problem-codes.ts';
+
+/** One member of `problems` in /healthz. It holds no secret, no text of an event and nobody's address. */
+export interface HealthProblem {
+  readonly code: HealthCode;
+  readonly message: string;
+  /** What to do, with a command to type where there is one. */
+  readonly fix: string;
+}
+
+export interface HealthCodeInfo {
+  /** `failing`: the answer is 503. `degraded`: it is 200, unless `?fail=degraded` asks otherwise. */
+  readonly status: 'failing' | 'degraded';
+  readonly meaning: string;
+  /** The `fix`, where the problem has none of its own. */
+  readonly remedy: string;
+}
+
+/** Every code of a problem in /healthz. The table in docs/operations.md is written from this one. */
+export const healthCodes = {
+  starting: {
+    status: 'failing',
+    meaning: 'The service has not started yet.',
+    remedy: 'Wait a few seconds. If it stays so, read the log of the service.',
+  },
+  stopping: {
+    status: 'failing',
+    meaning: 'The service was told to stop and takes no new events.',
+    remedy: 'Start the service again if nobody meant to stop it.',
+  },
+  outbox_not_answering: {
+    status: 'failing',
+    meaning: 'The outbox does not answer, so nothing can be stored.',
+    remedy: 'Look at the disk of DATA_DIR or at the database of OUTBOX_URL, and at the log of the service.',
+  },
+  outbox_not_writable: {
+    status: 'failing',
+    meaning: 'The outbox answers but cannot store events.',
+    remedy: 'Look at the disk of DATA_DIR (`df -h`) or at the database of OUTBOX_URL, and at the log of the service.',
+  },
+  outbox_full: {
+    status: 'failing',
+    meaning: 'The outbox has reached OUTBOX_MAX_BYTES, and webhooks are answered 503.',
+    remedy: 'Run `apono-sentinel outbox stats`, end the hold or purge what nobody needs, or raise OUTBOX_MAX_BYTES.',
+  },
+  delivery_on_hold: {
+    status: 'failing',
+    meaning: 'Azure or the sign-in refuses a stream until somebody changes something. Its events are kept and wait.',
+    remedy: 'Do what the `fix` of the hold says, then run `apono-sentinel check --live`.',
+  },
+  delivery_late: {
+    status: 'failing',
+    meaning: 'The oldest event has waited for Azure for more than 15 minutes.',
+    remedy: 'Run `apono-sentinel check --live`, and read the log lines `upload`, which say what Azure answers.',
+  },
+  dead_letters: {
+    status: 'degraded',
+    meaning: 'Azure refused rows of some events. They are kept and are not sent again until they are replayed.',
+    remedy:
+      'Run `apono-sentinel outbox list --state dead`, mend the cause, then `apono-sentinel outbox replay --all --state dead`. Purge what nobody needs.',
+  },
+  bodies_quarantined: {
+    status: 'degraded',
+    meaning: 'Bodies that could not be understood are kept in quarantine until they are replayed or purged.',
+    remedy:
+      'Run `apono-sentinel outbox list --state quarantined`, mend the cause, then `apono-sentinel outbox replay --all --state quarantined`. Purge what nobody needs.',
+  },
+  webhooks_refused: {
+    status: 'degraded',
+    meaning:
+      'Requests to the webhook were refused within the last hour and are not kept; `refused` counts them by code. Bodies in quarantine do not count here, since they are kept.',
+    remedy:
+      'Look up the codes in docs/errors.md. Run `apono-sentinel send-test` to see whether a right event is taken.',
+  },
+  damaged_database: {
+    status: 'degraded',
+    meaning: 'A damaged database was set aside, and events may be in it and nowhere else.',
+    remedy: 'Run `apono-sentinel outbox salvage <file>`, or remove the file.',
+  },
+  heartbeat_failing: {
+    status: 'degraded',
+    meaning: 'Azure does not take the rows about the service itself. No event is held back by it.',
+    remedy: 'Do what the `fix` of `heartbeat` says, then run `apono-sentinel check --live`.',
+  },
+} as const satisfies Readonly<Record<string, HealthCodeInfo>>;
+
+export type HealthCode = keyof typeof healthCodes;
+
+export function healthProblem(
+  code: HealthCode,
+  message: string,
+  fix: string = healthCodes[code].remedy,
+): HealthProblem {
+  return { code, message, fix };
+}
+
+export function holdProblem({ stream, reason, fix }: Hold): HealthProblem {
+  return healthProblem('delivery_on_hold', `Stream ${stream} is on hold: ${reason}`, fix);
+}
+
+export function storedProblems({ dead, quarantined }: OutboxStats): HealthProblem[] {
+  const problems: HealthProblem[] = [];
+  if (dead.count > 0) {
+    problems.push(healthProblem('dead_letters', `${counted(dead.count, 'event')} with rows that Azure refused.`));
+  }
+  if (quarantined.count > 0) {
+    const bodies = quarantined.count === 1 ? '1 body is' : `${quarantined.count} bodies are`;
+    problems.push(healthProblem('bodies_quarantined', `${bodies} in quarantine, and not in Sentinel.`));
+  }
+  return problems;
+}
+
+/** What is in quarantine has a problem of its own for as long as it is there, and no longer. */
+export function refusalProblems(refused: Readonly<Record<string, number>>): HealthProblem[] {
+  const lost = Object.entries(refused).filter(([code]) => !Object.hasOwn(quarantineCodes, code));
+  const [mostFrequent] = lost;
+  if (mostFrequent === undefined) return [];
+  const total = lost.reduce((sum, [, count]) => sum + count, 0);
+  const codes = lost.map(([code, count]) => `${count} ${code}`).join(', ');
+  const known: Readonly<Record<string, ProblemCodeInfo>> = problemCodes;
+  const remedy = known[mostFrequent[0]]?.remedy;
+  const message = `${total === 1 ? '1 webhook was' : `${total} webhooks were`} refused within the last hour: ${codes}.`;
+  const fix = [remedy, healthCodes.webhooks_refused.remedy].filter((part) => part !== undefined).join(' ');
+  return [healthProblem('webhooks_refused', message, fix)];
+}
+
+/** Listed until a person has looked, over restarts too. Not a 503, since events are taken and delivered. */
+export function damageProblems(file: string | null): HealthProblem[] {
+  if (file === null) return [];
+  const message = `A damaged database was set aside as ${file}, and events may be in it.`;
+  return [
+    healthProblem('damaged_database', message, `Run \`apono-sentinel outbox salvage ${file}\`, or remove the file.`),
+  ];
+}
+
+/** Not a 503 either: it is about seeing the service from Sentinel, and holds no event back. */
+export function heartbeatProblems(heartbeat: HeartbeatStatus | null): HealthProblem[] {
+  if (heartbeat === null || heartbeat.failing === null) return [];
+  const { lastSentAt, failing } = heartbeat;
+  const since = lastSentAt === null ? 'the start' : new Date(lastSentAt).toISOString();
+  return [healthProblem('heartbeat_failing', `No heartbeat was sent since ${since}: ${failing.reason}`, failing.fix)];
+}
+
+function counted(count: number, noun: string): string {
+  return count === 1 ? `There is 1 ${noun}` : `There are ${count} ${noun}s`;
+}
