@@ -104,7 +104,7 @@ test('a full disk: 503 with Retry-After, not ready, and back by itself when ther
   const refused = await sendUntilRefused(sender);
   assert.equal(JSON.parse(refused.text).code, 'outbox_full');
   assert.equal(await readiness(service.port), 503);
-  assert.match((await healthOf(service.port)).problems.join(), /disk is full/);
+  assert.match(JSON.stringify((await healthOf(service.port)).problems), /disk is full/);
   assert.equal((await sender.send()).status, 503, 'it goes on refusing');
 
   assert.equal(spawnSync('mount', ['-o', 'remount,size=40m', dataDir]).status, 0);
@@ -125,7 +125,7 @@ test('I/O errors: 503 with Retry-After, not ready, and back by itself when they 
   const refused = await sendUntilRefused(sender);
   assert.equal(JSON.parse(refused.text).code, 'outbox_unavailable');
   assert.equal(await readiness(port), 503);
-  assert.match((await healthOf(port)).problems.join(), /disk I\/O error/);
+  assert.match(JSON.stringify((await healthOf(port)).problems), /disk I\/O error/);
 
   assert.equal(spawnSync('prlimit', ['--pid', String(service.child.pid), '--fsize=unlimited:']).status, 0);
   await assertBackByItself(port, sender);
