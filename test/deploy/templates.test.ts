@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { type ArmTemplate, deploy, type Fields } from './arm/deploy.ts';
 import type { Value } from './arm/functions.ts';
@@ -12,6 +12,7 @@ import {
   ENDPOINT_ID,
   mainTemplate,
   PRINCIPAL,
+  readJson,
 } from './support.ts';
 
 const templates: Readonly<Record<string, ArmTemplate>> = {
@@ -26,6 +27,40 @@ const everything: Fields = {
   dataCollectionEndpointResourceId: ENDPOINT_ID,
 };
 
+const rootMembers: ReadonlySet<string> = new Set(
+  (
+    'name type apiVersion location tags kind sku plan identity zones scope condition copy dependsOn properties ' +
+    'resources comments managedBy extendedLocation'
+  ).split(' '),
+);
+
+/** These two are known only at the root of a nested deployment: they say where it is made. */
+const deploymentMembers: ReadonlySet<string> = new Set(['subscriptionId', 'resourceGroup']);
+
+interface WithResources {
+  readonly resources?: readonly Fields[];
+}
+
+/**
+ * The members at the root of any resource that Resource Manager refuses, with the resource that has them. Neither the
+ * JSON schemas nor `az deployment group validate` report these: only the deployment fails, with "Could not find member".
+ */
+function refusedMembers({ resources = [] }: WithResources): readonly string[] {
+  return resources.flatMap((resource) => {
+    const { type, name, properties } = resource;
+    const isDeployment = type === 'Microsoft.Resources/deployments';
+    const isKnown = (member: string) => rootMembers.has(member) || (isDeployment && deploymentMembers.has(member));
+    const nested = isDeployment ? (properties as { readonly template?: WithResources }).template : undefined;
+    return [
+      ...Object.keys(resource)
+        .filter((member) => !isKnown(member))
+        .map((member) => `${String(type)} ${String(name)}: ${member}`),
+      ...refusedMembers(resource as WithResources),
+      ...refusedMembers(nested ?? {}),
+    ];
+  });
+}
+
 function stringsIn(value: Value): readonly string[] {
   if (typeof value === 'string') return [value];
   if (typeof value !== 'object' || value === null) return [];
@@ -33,6 +68,34 @@ function stringsIn(value: Value): readonly string[] {
 }
 
 describe('the templates', () => {
+  it('have no member at the root of a resource, nested ones included, that Resource Manager refuses', () => {
+    const files = readdirSync(deployFolder)
+      .filter((name) => name.endsWith('.json'))
+      .map((name) => ({ name, template: readJson<WithResources>(name) }))
+      .filter(({ template }) => template.resources !== undefined);
+    for (const name of ['azuredeploy.json', 'container-app.json', 'sentinel.json']) {
+      assert.ok(
+        files.some((file) => file.name === name),
+        name,
+      );
+    }
+    for (const { name, template } of files) assert.deepEqual(refusedMembers(template), [], name);
+  });
+
+  it('would be refused for such a member, however deep its resource is', () => {
+    const bad = { type: 'A/b', name: 'bad', etag: '*', properties: { etag: '*' } };
+    const child = { type: 'A/b', name: 'parent', resources: [bad] };
+    const nested = {
+      type: 'Microsoft.Resources/deployments',
+      name: 'n',
+      properties: { template: { resources: [child] } },
+    };
+    assert.deepEqual(refusedMembers({ resources: [nested] }), ['A/b bad: etag']);
+    assert.deepEqual(refusedMembers({ resources: [{ type: 'A/b', name: 'c', resourceGroup: 'x' }] }), [
+      'A/b c: resourceGroup',
+    ]);
+  });
+
   for (const [name, template] of Object.entries(templates)) {
     it(`${name} has the shape of a template for a resource group`, () => {
       assert.equal(template.$schema, 'https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#');

@@ -17,9 +17,10 @@ export function functionResource({ value: parser }: Named<Parser>, parsers: read
     name: savedSearchName(alias),
     ...(alias === settings && { condition: parameterValue('deploySettings') }),
     ...dependencies(parser.FunctionQuery, others),
-    // Without it a saved search that is there already is a conflict.
-    etag: '*',
     properties: {
+      // Without it, deploying a second time is a 409. Resource Manager refuses an etag at the root of the resource:
+      // https://github.com/Azure/bicep-types-az/issues/1872
+      etag: '*',
       category: parser.Category,
       displayName: literal(parser.Function.Title),
       functionAlias: alias,

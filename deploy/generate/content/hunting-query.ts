@@ -15,8 +15,9 @@ export function huntingQueryResource({ value }: Named<HuntingQuery>, parsers: re
     name: savedSearchName(value.id),
     condition: parameterValue('deployHuntingQueries'),
     ...dependencies(value.query, parsers),
-    etag: '*',
     properties: {
+      // As in functions.ts: it lets a second deployment replace the query.
+      etag: '*',
       category: 'Hunting Queries',
       displayName: literal(value.name),
       query: literal(value.query),
