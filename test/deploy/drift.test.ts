@@ -10,7 +10,7 @@ import { driftedFiles } from '../../deploy/generate/files.ts';
 import { generate } from '../../deploy/generate/generate.ts';
 import { currentSources, deployFolder, repository } from './support.ts';
 
-const created = 'Analytic Rules/AccessRequestCreated.yaml';
+const created = 'Analytic Rules/AponoAccessRequestCreated.yaml';
 
 it('the generated files are what the generator makes (node deploy/generate/main.ts makes them so)', () => {
   assert.deepEqual(driftedFiles(deployFolder, generate(currentSources())), []);
@@ -82,7 +82,7 @@ describe('node deploy/generate/main.ts', () => {
     edit(`deploy/sentinel/${created}`, (text) => text.replace('queryPeriod:', 'queryperiod:'));
     const { status, lines, stderr } = run();
     assert.deepEqual([status, lines], [2, []]);
-    assert.match(stderr, /Analytic Rules\/AccessRequestCreated\.yaml is malformed.*queryperiod/s);
+    assert.match(stderr, /Analytic Rules\/AponoAccessRequestCreated\.yaml is malformed.*queryperiod/s);
     const misspelt = run('--chekc');
     assert.equal(misspelt.status, 2);
     assert.match(misspelt.stderr, /usage/);
@@ -132,7 +132,7 @@ describe('content that is edited', () => {
       assert.throws(drifted, (error) => {
         assert.ok(error instanceof ContentError);
         assert.equal(error.code, 'content_malformed');
-        assert.match(error.message, /^Analytic Rules\/AccessRequestCreated\.yaml is malformed/);
+        assert.match(error.message, /^Analytic Rules\/AponoAccessRequestCreated\.yaml is malformed/);
         assert.match(error.message, message);
         return true;
       });
@@ -142,7 +142,7 @@ describe('content that is edited', () => {
   it('is refused as a twin of another file, as a file of another sort, as a workbook that is none', () => {
     const rule = readFileSync(path.join(copy, created), 'utf8');
     for (const [file, text, message] of [
-      ['Analytic Rules/Twin.yaml', rule, /has the id of AccessRequestCreated\.yaml/],
+      ['Analytic Rules/Twin.yaml', rule, /has the id of AponoAccessRequestCreated\.yaml/],
       ['Parsers/AponoSettings.yml', rule, /is no \.yaml file/],
       ['Workbooks/Empty.json', '{}', /so it is no workbook/],
     ] as const) {
@@ -151,6 +151,6 @@ describe('content that is edited', () => {
       rmSync(path.join(copy, file));
     }
     rmSync(path.join(copy, created));
-    assert.throws(drifted, /has no AccessRequestCreated\.yaml/);
+    assert.throws(drifted, /has no AponoAccessRequestCreated\.yaml/);
   });
 });

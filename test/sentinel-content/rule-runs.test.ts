@@ -6,7 +6,7 @@ import { runQuery } from './run/run.ts';
 import type { Row } from './run/table.ts';
 import { compare, datetimeOf, textOf } from './run/values.ts';
 
-const SAMPLES_URL = new URL('../../deploy/sentinel/Sample%20Data/Analytic%20Rules/', import.meta.url);
+const SAMPLES_URL = new URL('../../deploy/sentinel/Sample%20Data/Rules/', import.meta.url);
 const minuteMs = 60_000;
 
 const instant = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
@@ -38,27 +38,35 @@ function reports(
 
 describe('a rule that runs again and again', () => {
   it('reports a pair once, when its later half arrives, also during the delay of a run', () => {
-    const counts = reports('RejectedThenGranted', { from: '2026-11-02T09:25:00Z', hours: 0.75, caseOf: 'RequestKey' });
+    const counts = reports('AponoRejectedThenGranted', {
+      from: '2026-11-02T09:25:00Z',
+      hours: 0.75,
+      caseOf: 'RequestKey',
+    });
     assert.deepEqual(counts, { 'AR-9': 1, 'AR-2': 1, 'AR-5': 1, 'AR-12': 1 });
   });
 
   it('reports a burst of requests once', () => {
-    const counts = reports('ManyRequests', { from: '2026-11-02T09:10:00Z', hours: 1, caseOf: 'RequesterKey' });
+    const counts = reports('AponoManyRequests', { from: '2026-11-02T09:10:00Z', hours: 1, caseOf: 'RequesterKey' });
     assert.deepEqual(counts, { 'bo@example.com': 1, 'ana@example.com': 1, 'dan@example.com': 1, 'fay@example.com': 1 });
   });
 
   it('reports an integration once for each time that it goes into error', () => {
-    const counts = reports('IntegrationInError', { from: '2026-11-02T07:00:00Z', hours: 4, caseOf: 'IntegrationKey' });
+    const counts = reports('AponoIntegrationInError', {
+      from: '2026-11-02T07:00:00Z',
+      hours: 4,
+      caseOf: 'IntegrationKey',
+    });
     assert.deepEqual(counts, { i4: 1, i1: 1, i3: 1, i7: 1, i9: 1, i5: 1 });
   });
 
   it('reports a grant that never expired once', () => {
-    const counts = reports('GrantNeverExpired', { from: '2026-11-02T05:00:00Z', hours: 8, caseOf: 'request_id' });
+    const counts = reports('AponoGrantNeverExpired', { from: '2026-11-02T05:00:00Z', hours: 8, caseOf: 'request_id' });
     assert.deepEqual(counts, { 'AR-3': 1, 'AR-1': 1, 'AR-6': 1, 'AR-4': 1 });
   });
 
   it('reports a backlog once for each instance', () => {
-    const counts = reports('Backlog', {
+    const counts = reports('AponoBacklog', {
       from: '2026-11-02T09:00:00Z',
       hours: 2,
       caseOf: 'instance',
@@ -68,7 +76,7 @@ describe('a rule that runs again and again', () => {
   });
 
   it('reports a silent feed once', () => {
-    const counts = reports('FeedSilent', {
+    const counts = reports('AponoFeedSilent', {
       from: '2026-11-02T09:00:00Z',
       hours: 120,
       caseOf: 'QuietSince',
@@ -78,7 +86,7 @@ describe('a rule that runs again and again', () => {
   });
 
   it('reports a missing heartbeat when the hour is over and once a day after it', () => {
-    const counts = reports('HeartbeatMissing', {
+    const counts = reports('AponoHeartbeatMissing', {
       from: '2026-11-02T08:00:00Z',
       hours: 60,
       caseOf: 'SilentHours',
@@ -88,7 +96,7 @@ describe('a rule that runs again and again', () => {
   });
 
   it('reports no missing heartbeat where none was ever turned on', () => {
-    const sample = readFileSync(new URL('HeartbeatMissing.kql', SAMPLES_URL), 'utf8');
+    const sample = readFileSync(new URL('AponoHeartbeatMissing.kql', SAMPLES_URL), 'utf8');
     const query = `${sample.slice(0, sample.indexOf('let Expected'))}Actual`;
     assert.deepEqual(runQuery(query, () => []).rows, []);
   });

@@ -6,7 +6,7 @@ import { createKql, describeDiagnostic, type KqlColumn } from './kql.ts';
 import { runQuery } from './run/run.ts';
 import type { Row } from './run/table.ts';
 
-const SAMPLES_URL = new URL('../../deploy/sentinel/Sample%20Data/Analytic%20Rules/', import.meta.url);
+const SAMPLES_URL = new URL('../../deploy/sentinel/Sample%20Data/Rules/', import.meta.url);
 const RULE = '// ---- The rule\n';
 const RESULT = '// ---- What comes out';
 
@@ -38,7 +38,7 @@ describe('samples of the analytics rules', () => {
   });
 
   it('would show that a rule looks past the end of its window', () => {
-    for (const file of ['AccessRequestCreated.kql', 'RejectedThenGranted.kql']) {
+    for (const file of ['AponoAccessRequestCreated.kql', 'AponoRejectedThenGranted.kql']) {
       const endless = readFileSync(new URL(file, SAMPLES_URL), 'utf8').replace(' and IngestedAt <= now()', '');
       assert.notDeepEqual(runQuery(endless).rows, [], file);
     }

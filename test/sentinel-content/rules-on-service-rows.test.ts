@@ -69,16 +69,16 @@ function resultOf(file: string, now: string): readonly Row[] {
 }
 
 const expected: Readonly<Record<string, readonly string[]>> = {
-  'AccessRequestCreated.yaml': ['Created'],
-  'ApprovedWithinSeconds.yaml': ['Approved'],
-  'ApproverIsGrantee.yaml': [],
-  'BreakGlassFlowUsed.yaml': ['Granted'],
-  'FirstAccessToResource.yaml': [],
-  'GranteeIsNotRequester.yaml': ['Granted'],
-  'GrantedWithoutApproval.yaml': [],
-  'ManyRequests.yaml': [],
-  'RejectedThenGranted.yaml': [],
-  'SelfApproval.yaml': ['Approved', 'Granted'],
+  'AponoAccessRequestCreated.yaml': ['Created'],
+  'AponoApprovedWithinSeconds.yaml': ['Approved'],
+  'AponoApproverIsGrantee.yaml': [],
+  'AponoBreakGlassFlowUsed.yaml': ['Granted'],
+  'AponoFirstAccessToResource.yaml': [],
+  'AponoGranteeIsNotRequester.yaml': ['Granted'],
+  'AponoGrantedWithoutApproval.yaml': [],
+  'AponoManyRequests.yaml': [],
+  'AponoRejectedThenGranted.yaml': [],
+  'AponoSelfApproval.yaml': ['Approved', 'Granted'],
 };
 
 describe('rules on rows as the service sends them', () => {
@@ -91,7 +91,7 @@ describe('rules on rows as the service sends them', () => {
   }
 
   it('has all units of an event in the alert, also those that arrived after its first row', () => {
-    const [granted] = resultOf('BreakGlassFlowUsed.yaml', '10:00:00');
+    const [granted] = resultOf('AponoBreakGlassFlowUsed.yaml', '10:00:00');
     assert.equal(granted?.['UnitCount'], 2);
     assert.equal(granted?.['ResourceList'], 'invoices, orders');
     assert.equal(granted?.['RequestKey'], 'r-1');

@@ -9,7 +9,7 @@ import type { AnalyticRule, Named } from './content.ts';
  * each access request, and what it is raised for and as can be chosen. The recipe files it under T1650 (Acquire Access),
  * which is here and not in the YAML file because Azure-Sentinel's validator does not know that technique.
  */
-export const createdRuleFile = 'AccessRequestCreated.yaml';
+export const createdRuleFile = 'AponoAccessRequestCreated.yaml';
 const key = ruleKey(createdRuleFile);
 
 const actions = ['Created', 'Approved', 'Rejected', 'Granted', 'Expired', 'Failed', 'Manual', 'Other'];
