@@ -1,9 +1,10 @@
 import type { Content } from './content/content.ts';
 import { contentTemplate } from './content/content-template.ts';
 import { mainTemplate } from './infrastructure/main-template.ts';
-import { formatJson } from './json.ts';
+import { formatJson, type Json } from './json.ts';
+import { kqlValidation } from './kql-validation.ts';
 import { portalForm } from './portal/form.ts';
-import { solutionData } from './solution.ts';
+import { solutionData, workbooksMetadata } from './solution.ts';
 import type { TableStream } from './streams.ts';
 import { renderTemplate } from './template.ts';
 
@@ -19,10 +20,13 @@ export type GeneratedFiles = ReadonlyMap<string, string>;
 export function generate({ streams, content }: Sources): GeneratedFiles {
   const nested = contentTemplate(content);
   const main = mainTemplate(streams, nested);
-  return new Map([
-    ['azuredeploy.json', formatJson(renderTemplate(main))],
-    ['sentinel.json', formatJson(renderTemplate(nested))],
-    ['createUiDefinition.json', formatJson(portalForm(main.parameters))],
-    ['sentinel/Data/Solution_Apono.json', formatJson(solutionData(content))],
-  ]);
+  const files: readonly (readonly [string, Json])[] = [
+    ['azuredeploy.json', renderTemplate(main)],
+    ['sentinel.json', renderTemplate(nested)],
+    ['createUiDefinition.json', portalForm(main.parameters)],
+    ['sentinel/Data/Solution_Apono.json', solutionData(content)],
+    ['sentinel/WorkbooksMetadata.json', workbooksMetadata(content, streams)],
+    ...[...kqlValidation(streams, content.parsers)].map(([name, value]) => [`sentinel/${name}`, value] as const),
+  ];
+  return new Map(files.map(([name, value]) => [name, formatJson(value)]));
 }

@@ -1,4 +1,5 @@
-import { kqlType, ownTables } from './workspace-tables.ts';
+import { kqlType } from '../../deploy/generate/kql-validation.ts';
+import { ownTables } from './workspace-tables.ts';
 
 /*
  * What each function of deploy/sentinel/Parsers returns: the contract of the rules, hunting queries and workbook, and of

@@ -1,6 +1,16 @@
-import { type KustoCode, type KustoDiagnostic, type KustoGlobals, kustoService, listOf } from './kusto-service.ts';
+import {
+  type KqlColumns,
+  type KqlFunction,
+  type KustoCode,
+  type KustoDiagnostic,
+  type KustoGlobals,
+  kustoService,
+  kustoWorkspace,
+  listOf,
+  resultColumns,
+} from '../../deploy/generate/kusto-service.ts';
 import { type Parser, parameterList, readParsers } from './parsers.ts';
-import { type KqlColumns, workspaceTables } from './workspace-tables.ts';
+import { workspaceTables } from './workspace-tables.ts';
 
 export interface KqlDiagnostic {
   readonly severity: 'error' | 'warning' | 'suggestion' | 'information' | 'hidden' | 'unknown';
@@ -30,13 +40,6 @@ export interface KqlResult {
 export interface KqlAdditions {
   readonly tables?: Readonly<Record<string, KqlColumns>>;
   readonly functions?: readonly KqlFunction[];
-}
-
-export interface KqlFunction {
-  readonly name: string;
-  /** `at:datetime, disabled:bool = false` */
-  readonly parameters: string;
-  readonly body: string;
 }
 
 export interface Kql {
@@ -86,12 +89,8 @@ export function createKql(options: KqlAdditions = {}): Kql {
         .filter(({ severity }) => severity === 'error' || severity === 'warning' || severity === 'unknown');
     },
     result(query, additions) {
-      const type = analyse(query, additions).ResultType;
-      const columns = type?.Columns === undefined || type.Columns === null ? [] : listOf(type.Columns);
-      return {
-        columns: columns.map((column) => ({ name: column.Name, type: column.Type.Name })),
-        isOpen: type?.IsOpen === true,
-      };
+      const code = analyse(query, additions);
+      return { columns: resultColumns(code), isOpen: code.ResultType?.IsOpen === true };
     },
   };
 }
@@ -111,17 +110,7 @@ function merge(base: readonly KqlFunction[] = [], more: readonly KqlFunction[] =
 }
 
 function globalsOf({ tables = {}, functions = [] }: KqlAdditions): KustoGlobals {
-  const { Symbols, GlobalState } = kustoService();
-  const tableSymbols = Object.entries(tables).map(([name, columns]) => {
-    const schema = Object.entries(columns).map(([column, type]) => `${column}:${type}`);
-    return new Symbols.TableSymbol.$ctor7(name, `(${schema.join(', ')})`, '');
-  });
-  const functionSymbols = functions.map(
-    ({ name, parameters, body }) => new Symbols.FunctionSymbol.$ctor16(name, `(${parameters})`, body, ''),
-  );
-  const database = new Symbols.DatabaseSymbol.ctor('workspace', [...tableSymbols, ...functionSymbols]);
-  // With the cache the body of a function is analysed once for all queries that call it.
-  return GlobalState.Default.WithDatabase(database).WithCache();
+  return kustoWorkspace(tables, functions);
 }
 
 function diagnosticOf(query: string, diagnostic: KustoDiagnostic): KqlDiagnostic {

@@ -1,28 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { standardColumns, tableColumns } from '../../deploy/generate/kql-validation.ts';
+import type { KqlColumns } from '../../deploy/generate/kusto-service.ts';
 import type { TableSchema } from '../../src/sentinel/table.ts';
-
-/** Column names and types, in KQL's spelling: `{ TimeGenerated: 'datetime' }`. */
-export type KqlColumns = Readonly<Record<string, string>>;
-
-/**
- * Columns that Log Analytics adds to every custom table.
- * https://learn.microsoft.com/azure/azure-monitor/logs/log-standard-columns
- */
-const STANDARD_COLUMNS: KqlColumns = {
-  TenantId: 'string',
-  Type: 'string',
-  SourceSystem: 'string',
-  MG: 'string',
-  ManagementGroupName: 'string',
-  Computer: 'string',
-  RawData: 'string',
-  _ItemId: 'string',
-  _ResourceId: 'string',
-  _SubscriptionId: 'string',
-  _TimeReceived: 'datetime',
-  _BilledSize: 'real',
-  _IsBillable: 'string',
-};
 
 /** https://learn.microsoft.com/azure/azure-monitor/reference/tables/dcrlogerrors */
 const DCR_LOG_ERRORS: KqlColumns = {
@@ -94,21 +73,15 @@ export function ownTables(): readonly TableSchema[] {
     .map((file) => JSON.parse(readFileSync(new URL(file, TABLES_URL), 'utf8')) as TableSchema);
 }
 
-/** `boolean` is the stream declaration's word for KQL's `bool`. */
-export function kqlType(type: string): string {
-  return type === 'boolean' ? 'bool' : type;
-}
-
 /** The tables of a workspace with our data, Microsoft's that our content reads included. */
 export function workspaceTables(): Readonly<Record<string, KqlColumns>> {
   const own = ownTables().map((table) => {
-    const columns = Object.fromEntries(table.columns.map((column) => [column.name, kqlType(column.type)]));
-    return [table.name, { ...columns, ...STANDARD_COLUMNS }] as const;
+    return [table.name, tableColumns(table)] as const;
   });
   const microsofts = Object.entries({
     DCRLogErrors: DCR_LOG_ERRORS,
     SigninLogs: SIGNIN_LOGS,
     SentinelHealth: SENTINEL_HEALTH,
-  }).map(([name, columns]) => [name, { ...STANDARD_COLUMNS, ...columns }] as const);
+  }).map(([name, columns]) => [name, { ...standardColumns, ...columns }] as const);
   return Object.fromEntries([...own, ...microsofts]);
 }

@@ -25,8 +25,7 @@ export function functionResource({ value: parser }: Named<Parser>, parsers: read
       displayName: literal(parser.Function.Title),
       functionAlias: alias,
       ...(parser.FunctionParams !== undefined && {
-        functionParameters:
-          alias === settings ? settingsParameters(parser) : parser.FunctionParams.map(declaration).join(', '),
+        functionParameters: alias === settings ? settingsParameters(parser) : parameterList(parser),
       }),
       query: literal(parser.FunctionQuery),
       version: 2,
@@ -68,6 +67,10 @@ function settingsParameters({ FunctionParams: parameters = [] }: Parser): string
 }
 
 /** As Log Analytics reads a list of parameters: `at:datetime, disabled:bool = false`. */
+export function parameterList({ FunctionParams: parameters = [] }: Parser): string {
+  return parameters.map(declaration).join(', ');
+}
+
 function declaration({ Name, Type, Default }: ParserParameter): string {
   if (Default === undefined) return `${Name}:${Type}`;
   return `${Name}:${Type} = ${Type === 'string' ? `'${Default}'` : String(Default)}`;

@@ -1,4 +1,4 @@
-import { type KustoNode, kustoService } from '../kusto-service.ts';
+import { type KustoNode, kustoService } from '../../../deploy/generate/kusto-service.ts';
 
 /** A node of the language service's syntax tree as a plain object: a token has text, any other node has children. */
 export interface Tree {

@@ -30,7 +30,7 @@ const deletedBySystem = {
     source: 'integration',
     target_id: 'hook-1',
     target_type: 'webhook',
-    target_name: 'to Sentinel',
+    target_name: 'to Microsoft Sentinel',
   },
 };
 

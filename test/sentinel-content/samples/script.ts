@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { kqlType } from '../../../deploy/generate/kql-validation.ts';
 import { type Parser, parameterList } from '../parsers.ts';
-import { kqlType, ownTables } from '../workspace-tables.ts';
+import { ownTables } from '../workspace-tables.ts';
 import { KUSTO_TYPE_CASTS } from './casts.ts';
 import type { ArrivedRow } from './events.ts';
 import { anomalyRows, auditRows, heartbeatRows, integrationRows } from './feeds.ts';

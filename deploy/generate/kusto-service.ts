@@ -89,3 +89,38 @@ export function kustoService(): KustoService {
 export function listOf<T>(list: KustoList<T>): readonly T[] {
   return Array.from({ length: list.Count }, (_, index) => list.getItem(index));
 }
+
+/** A function of a workspace. */
+export interface KqlFunction {
+  readonly name: string;
+  /** `at:datetime, disabled:bool = false` */
+  readonly parameters: string;
+  readonly body: string;
+}
+
+/** Column names and types, in KQL's spelling: `{ TimeGenerated: 'datetime' }`. */
+export type KqlColumns = Readonly<Record<string, string>>;
+
+/** What a query is analysed against: a workspace with these tables and functions. */
+export function kustoWorkspace(
+  tables: Readonly<Record<string, KqlColumns>>,
+  functions: readonly KqlFunction[],
+): KustoGlobals {
+  const { Symbols, GlobalState } = kustoService();
+  const tableSymbols = Object.entries(tables).map(([name, columns]) => {
+    const schema = Object.entries(columns).map(([column, type]) => `${column}:${type}`);
+    return new Symbols.TableSymbol.$ctor7(name, `(${schema.join(', ')})`, '');
+  });
+  const functionSymbols = functions.map(
+    ({ name, parameters, body }) => new Symbols.FunctionSymbol.$ctor16(name, `(${parameters})`, body, ''),
+  );
+  const database = new Symbols.DatabaseSymbol.ctor('workspace', [...tableSymbols, ...functionSymbols]);
+  // With the cache the body of a function is analysed once for all queries that call it.
+  return GlobalState.Default.WithDatabase(database).WithCache();
+}
+
+/** The columns of a query's result; none where it ends in no table. */
+export function resultColumns(code: KustoCode): readonly { readonly name: string; readonly type: string }[] {
+  const columns = code.ResultType?.Columns ?? null;
+  return columns === null ? [] : listOf(columns).map(({ Name, Type }) => ({ name: Name, type: Type.Name }));
+}
