@@ -30,7 +30,7 @@ describe('docs/operations.md', () => {
     const alerts = read('docs/alerts.yml');
     const names = found(alerts, /^\s*- alert: (\w+)$/gm);
     assert.deepEqual(found(section(handbook, '## The alarms'), /^### (\w+)$/gm), names);
-    const runbooks = found(alerts, /^\s*runbook: docs\/operations\.md#(\S+)$/gm);
+    const runbooks = found(alerts, /^\s*runbook_url: https:\/\/\S+\/operations\.md#(\S+)$/gm);
     assert.deepEqual(runbooks, names.map((name) => name.toLowerCase()).sort());
   });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { assertKnownMetrics } from './expressions.ts';
@@ -11,6 +11,24 @@ const testFiles = ['alerts.test.yml', 'alerts-days.test.yml'].map((name) =>
   fileURLToPath(new URL(name, import.meta.url)),
 );
 const handbook = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+
+/** The address of an alarm's section. Where the docs are published stands in package.json; UPDATE_DOCS=1 copies it from there. */
+function runbookUrl(alarm: string): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const { homepage } = JSON.parse(manifest) as { readonly homepage: string };
+  return `${homepage}/operations.md#${alarm.toLowerCase()}`;
+}
+
+if (process.env['UPDATE_DOCS'] !== undefined) {
+  for (const file of [rulesFile, ...testFiles]) {
+    const text = readFileSync(file, 'utf8');
+    writeFileSync(
+      file,
+      text.replace(/\brunbook(?:_url)?: \S*#(\S+)/g, (_, alarm) => `runbook_url: ${runbookUrl(alarm)}`),
+    );
+  }
+}
+
 const rules = readFileSync(rulesFile, 'utf8')
   .split(/^ {6}- alert: /m)
   .slice(1);
@@ -57,13 +75,17 @@ describe('docs/alerts.yml', () => {
   for (const rule of rules) {
     const name = rule.split('\n')[0] ?? '';
     const severity = field(rule, 'severity');
-    it(`${name} (${severity}) names metrics that there are, a severity, texts and its place in the handbook`, () => {
+    it(`${name} (${severity}) names metrics that there are, a severity, texts and a section of the handbook`, () => {
       assertKnownMetrics(field(rule, 'expr'));
       assert.match(severity, /^(?:warning|critical)$/);
       assert.ok(field(rule, 'summary').length > 20);
       assert.ok(field(rule, 'description').length > 40);
-      assert.equal(field(rule, 'runbook'), `docs/operations.md#${name.toLowerCase()}`);
       assert.match(handbook, new RegExp(`^#+ ${name}$`, 'm'));
+    });
+
+    it(`${name} (${severity}) links to its section of the published docs in runbook_url`, () => {
+      assert.equal(field(rule, 'runbook_url'), runbookUrl(name), 'UPDATE_DOCS=1 makes it so');
+      assert.match(field(rule, 'runbook_url'), /^https:\/\/[^\s{}]+$/);
     });
 
     it(`${name} (${severity}) has a test where it fires and one where it does not`, () => {
