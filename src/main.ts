@@ -5,6 +5,10 @@ import { createInterface } from 'node:readline';
 import { setFlagsFromString } from 'node:v8';
 import type { CommandContext } from './commands/context.ts';
 
+// SIGUSR1 makes Node open its inspector, through which whoever reaches it runs code and reads the secrets. `npm start` and
+// the image have the option --disable-sigusr1; this is for a process that is started in any other way.
+process.on('SIGUSR1', () => {});
+
 // Under load V8 lets the heap's young generation grow to over 100 MB, and never gives them back: an outage of an hour
 // would show as memory for weeks (test/faults/outage.test.ts). `npm start` and the image bound it by this option, which
 // Node takes at its start only. Without it the young generation stays as small as it begins, for all threads: V8 reads

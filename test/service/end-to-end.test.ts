@@ -5,7 +5,15 @@ import { requestKind } from '../../src/kinds/request/kind.ts';
 import { everyScript, requestBodies } from '../kinds/request-bodies.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
-import { SECRET, serviceEnv, serviceFiles, spawnService, startServiceProcess } from '../support/service-process.ts';
+import { nodeOptions } from '../support/node-options.ts';
+import {
+  mainFile,
+  SECRET,
+  serviceEnv,
+  serviceFiles,
+  spawnService,
+  startServiceProcess,
+} from '../support/service-process.ts';
 
 type Json = Record<string, unknown>;
 const answerOf = async (response: Response) => (await response.json()) as Json;
@@ -178,10 +186,28 @@ test('npm start passes signals and exit codes on', { skip: process.platform === 
   assert.equal((await wrong.exited).code, 2);
   for (const toGroup of [false, true]) {
     const service = spawnService(t, env, npm);
-    const port = await service.ready;
+    const { port } = await service.ready;
     process.kill((toGroup ? -1 : 1) * Number(service.child.pid), 'SIGTERM');
     assert.deepEqual(await service.exited, { code: 0, signal: null });
     await assert.rejects(fetch(`http://127.0.0.1:${port}/livez`));
+  }
+});
+
+test('SIGUSR1 does not open the inspector, however the service was started', {
+  skip: process.platform === 'win32',
+}, async (t) => {
+  const emulator = await startTestEmulator(t);
+  const env = serviceEnv(emulator, await serviceFiles(t, emulator));
+  assert.ok(nodeOptions().includes('--disable-sigusr1'), 'npm start closes the time before the service has begun');
+  for (const options of [nodeOptions(), []]) {
+    const service = spawnService(t, env, { command: process.execPath, args: [...options, mainFile, 'serve'] });
+    const { port } = await service.ready;
+    service.child.kill('SIGUSR1');
+    assert.equal((await fetch(`http://127.0.0.1:${port}/livez`)).status, 200);
+    service.child.kill('SIGTERM');
+    assert.deepEqual(await service.exited, { code: 0, signal: null });
+    const texts = service.logs.flatMap(({ text }) => (typeof text === 'string' ? [text] : []));
+    assert.deepEqual(texts, [], 'Node says where its debugger listens');
   }
 });
 

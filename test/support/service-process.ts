@@ -13,7 +13,7 @@ import { assertNothingPrivate, privateTexts, secretsOf } from './log-secrets.ts'
 import { nodeOptions } from './node-options.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const mainFile = path.join(root, 'src/main.ts');
+export const mainFile = path.join(root, 'src/main.ts');
 
 export const SECRET = 'a-secret-for-the-tests';
 
