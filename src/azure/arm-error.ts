@@ -8,6 +8,10 @@ export type ArmErrorCode =
   /** 404 of the workspace itself, its resource group or its subscription. */
   | 'workspace_not_found'
   | 'sentinel_not_enabled'
+  /** The subscription does not use the resource provider yet: 409 or 400. */
+  | 'provider_not_registered'
+  /** This Resource Manager does not know the api-version that was asked with. */
+  | 'api_version_refused'
   | 'role_missing'
   /** 400: mostly the `--filter`. */
   | 'query_refused'
@@ -70,6 +74,10 @@ export function errorOfAnswer(answer: RefusedAnswer, context: ArmContext): ArmEr
 
 function judge(answer: RefusedAnswer, context: ArmContext): [ArmErrorCode, string] {
   const { status } = answer;
+  const { workspaceId, origin } = context;
+  const resourceId = `${workspaceId}/providers/Microsoft.SecurityInsights`;
+  const refusal = judgeProvider(answer, { resourceId, origin });
+  if (refusal !== null) return [refusal.code, refusal.fix];
   if (status === 400) return judgeBadRequest(answer, context);
   if (status === 401) return ['token_rejected', tokenFix(context)];
   if (status === 403) return ['role_missing', roleFix(answer, context)];
@@ -83,24 +91,59 @@ function judge(answer: RefusedAnswer, context: ArmContext): [ArmErrorCode, strin
   if (status >= 300 && status < 400) {
     return [
       'azure_refused',
-      `Redirects are not followed, since they would carry the token elsewhere. ${originHint(context)}`,
+      `Redirects are not followed, since they would carry the token elsewhere. ${originHint(context.origin)}`,
     ];
   }
   return [
     'azure_refused',
-    `This is no answer that Azure documents: something between may have given it. ${originHint(context)}`,
+    `This is no answer that Azure documents: something between may have given it. ${originHint(context.origin)}`,
   ];
+}
+
+interface ProviderRefusal {
+  readonly code: 'provider_not_registered' | 'api_version_refused';
+  readonly fix: string;
+}
+
+const versionCodes = new Set([
+  'InvalidApiVersionParameter',
+  'InvalidResourceType',
+  'MissingApiVersionParameter',
+  'NoRegisteredProviderFound',
+]);
+
+/**
+ * What Resource Manager refuses before it asks the provider of the resource; null for any other answer. The status is
+ * not looked at: the same code is reported with 400, 404 and 409 (AzureTRE#4510, neonKUBE#1670).
+ */
+export function judgeProvider(
+  { code, message }: ErrorDetail,
+  { resourceId, origin }: { readonly resourceId: string; readonly origin: string },
+): ProviderRefusal | null {
+  const registration = /not registered to (?:use namespace )?'(Microsoft\.[A-Za-z.]{1,60})'/i.exec(message ?? '');
+  if (code === 'MissingSubscriptionRegistration' || registration !== null) {
+    const namespace = registration?.[1] ?? resourceId.match(/(?<=\/providers\/)[^/]+/gi)?.at(-1);
+    const subscription = /^\/subscriptions\/([^/]+)/i.exec(resourceId)?.[1] ?? '<subscription id>';
+    return {
+      code: 'provider_not_registered',
+      fix:
+        `Register the resource provider once: \`az provider register --namespace ${namespace} --subscription ${subscription} ` +
+        '--wait` (portal: the subscription, Resource providers). This takes the role Contributor on the subscription.',
+    };
+  }
+  if (code === null || !versionCodes.has(code)) return null;
+  return {
+    code: 'api_version_refused',
+    fix:
+      `${new URL(origin).host} does not offer the api-version that this release asks with. ${originHint(origin)} If both are ` +
+      'right, Azure has retired that version: install a newer release.',
+  };
 }
 
 function judgeBadRequest({ message, code }: RefusedAnswer, context: ArmContext): [ArmErrorCode, string] {
   const said = `${code} ${message}`;
-  // "Workspace 'x' is not onboarded to Microsoft Sentinel. Please onboard through the portal …"; "The subscription is not
-  // registered to 'Microsoft.SecurityInsights'".
-  if (
-    /not onboarded to (Microsoft|Azure) Sentinel|not registered to (use namespace )?'Microsoft\.SecurityInsights'/i.test(
-      said,
-    )
-  ) {
+  // "Workspace 'x' is not onboarded to Microsoft Sentinel. Please onboard through the portal …"
+  if (/not onboarded to (Microsoft|Azure) Sentinel/i.test(said)) {
     return [
       'sentinel_not_enabled',
       `Add Microsoft Sentinel to the workspace ${nameOf(context)} (portal: Microsoft Sentinel, Create), or set SENTINEL_WORKSPACE_ID to the workspace that has it.`,
@@ -158,7 +201,7 @@ function tokenFix({ credential }: ArmContext): string {
   return `A new token was rejected too: AZURE_CLOUD must be that of the workspace (public or usgov)${tenant}. Check that the clock of this machine is right.`;
 }
 
-function originHint({ origin }: ArmContext): string {
+function originHint(origin: string): string {
   return `Resource Manager is ${origin}: AZURE_CLOUD decides it, unless AZURE_RESOURCE_MANAGER_ENDPOINT is set.`;
 }
 

@@ -197,7 +197,8 @@ class RestIncidents implements Incidents {
     try {
       return await ask();
     } catch (error) {
-      if (error instanceof ArmError && error.status === 404 && !isAboutWorkspace(error.message)) return null;
+      const isMissing = error instanceof ArmError && error.status === 404 && error.code === 'workspace_not_found';
+      if (isMissing && !isAboutWorkspace(error.message)) return null;
       throw error;
     }
   }

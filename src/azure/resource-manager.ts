@@ -6,6 +6,7 @@ import {
 } from '@azure/core-rest-pipeline';
 import { type Clock, systemClock } from '../clock.ts';
 import { errorDetailOf } from './answer.ts';
+import { judgeProvider } from './arm-error.ts';
 import { armPath, createArmPipeline } from './arm-pipeline.ts';
 import { type DataCollectionRule, type LogTable, readDataCollectionRule, readLogTable } from './arm-resources.ts';
 import { cleanMessage, describeNetworkError } from './messages.ts';
@@ -21,7 +22,14 @@ export type Lookup<T> =
   /** 404: it does not exist, or its id names another place. */
   | { readonly type: 'not_found'; readonly message: string }
   /** Any other answer, among them 403 without the right to read. */
-  | { readonly type: 'refused'; readonly status: number; readonly code: string | null; readonly message: string | null }
+  | {
+      readonly type: 'refused';
+      readonly status: number;
+      readonly code: string | null;
+      readonly message: string | null;
+      /** What to do about a refusal that no role changes; null for any other. */
+      readonly fix: string | null;
+    }
   | { readonly type: 'no_token'; readonly refused: boolean; readonly aadsts: string | null; readonly message: string }
   | { readonly type: 'unreachable'; readonly message: string };
 
@@ -70,21 +78,24 @@ async function lookUp<T>(pipeline: Pipeline, url: URL, read: (value: unknown) =>
     }
     return { type: 'unreachable', message: cleanMessage(`${url.host}: ${describeNetworkError(error)}`) };
   }
-  if (response.status !== 200) return refusalOf(response);
+  if (response.status !== 200) return refusalOf(response, url);
   const value = parse(response.bodyAsText ?? '', read);
   if (value !== null) return { type: 'found', value };
   return {
     type: 'refused',
     status: 200,
     code: null,
+    fix: null,
     message: `${url.host} answered with something else than the resource`,
   };
 }
 
-function refusalOf(response: PipelineResponse): Lookup<never> {
-  const { code, message } = errorDetailOf(response);
-  if (response.status === 404) return { type: 'not_found', message: message ?? 'not found' };
-  return { type: 'refused', status: response.status, code, message };
+function refusalOf(response: PipelineResponse, { pathname, origin }: URL): Lookup<never> {
+  const { status } = response;
+  const detail = errorDetailOf(response);
+  const fix = judgeProvider(detail, { resourceId: pathname, origin })?.fix ?? null;
+  if (status === 404 && fix === null) return { type: 'not_found', message: detail.message ?? 'not found' };
+  return { type: 'refused', status, ...detail, fix };
 }
 
 function parse<T>(body: string, read: (value: unknown) => T | null): T | null {

@@ -138,7 +138,7 @@ function notRead(lookup: Exclude<Lookup<unknown>, { type: 'found' }>, what: stri
       };
     case 'refused': {
       const said = [lookup.code, lookup.message].filter((part) => part !== null).join(': ');
-      const fix = `Give the identity the role ${role}.`;
+      const fix = lookup.fix ?? `Give the identity the role ${role}.`;
       return { level: 'warning', subject: 'columns', message: `${message}${lookup.status} ${said}`, fix };
     }
     case 'no_token':

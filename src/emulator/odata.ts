@@ -2,7 +2,7 @@ import { isJsonArray, isJsonObject, type JsonValue } from '../json.ts';
 
 /**
  * The part of OData 4.01's `$filter` that Sentinel's incidents are asked with: and, or, not, parentheses, comparisons,
- * contains, startswith, endswith, toLower, and any() over the labels.
+ * contains, startswith, endswith, toLower, and any() over the labels, with what Azure gets wrong.
  * https://docs.oasis-open.org/odata/odata/v4.01/odata-v4.01-part2-url-conventions.html
  */
 export type Filter = (resource: JsonValue) => boolean;
@@ -60,7 +60,9 @@ const textTests: Readonly<Record<string, (text: string, part: string) => boolean
 
 /** Throws a FilterError for what is no filter. */
 export function parseFilter(text: string): Filter {
-  const test = new FilterParser(tokensOf(text)).parse();
+  const tokens = tokensOf(text);
+  refuseLambdas(tokens);
+  const test = new FilterParser(tokens).parse();
   return (resource) => test(new Map([['', resource]]));
 }
 
@@ -76,6 +78,13 @@ function tokensOf(text: string): Token[] {
     tokens.push({ type: tokenTypes[group] ?? 'sign', text: match[group + 1] ?? '' });
   }
   return tokens;
+}
+
+/** Azure takes an any() as the first and only one of a filter (Azure/azure-rest-api-specs#26569, #15391). */
+function refuseLambdas(tokens: readonly Token[]): void {
+  const begin = tokens.findIndex(({ text }) => text !== '(');
+  const isMisplaced = tokens.some(({ type, text }, at) => type === 'name' && text.endsWith('/any') && at !== begin);
+  if (isMisplaced) throw new FilterError('OData query syntax error');
 }
 
 class FilterParser {
@@ -160,10 +169,12 @@ class FilterParser {
   }
 
   #comparison(): Test {
+    const begin = this.#at;
     const left = this.#operand();
     const operator = comparisons[this.#next().text];
     if (operator === undefined) throw this.#unexpected(-1);
     const right = this.#operand();
+    if (isUndetermined(this.#tokens.slice(begin, this.#at))) return () => false;
     return (scope) => {
       const order = compare(left(scope), right(scope));
       return order !== null && operator(order);
@@ -239,6 +250,13 @@ class FilterParser {
   #unexpected(offset = 0): FilterError {
     return new FilterError(`Syntax error: unexpected '${this.#tokens[this.#at + offset]?.text ?? 'end'}'.`);
   }
+}
+
+/** The one classification for which Azure finds nothing (Azure/azure-rest-api-specs#27165). */
+function isUndetermined(comparison: readonly Token[]): boolean {
+  const texts = comparison.map(({ text }) => text);
+  const [left, operator, right] = texts[0] === "'Undetermined'" ? texts.toReversed() : texts;
+  return left === 'properties/classification' && operator === 'eq' && right === "'Undetermined'";
 }
 
 /** Negative, 0 or positive; null when the two cannot be compared. A null is equal to nothing but null. */

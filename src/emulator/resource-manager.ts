@@ -90,20 +90,47 @@ export function refuse(
   call: Call,
   { token, scope, action }: { token: PresentedToken; scope: string; action: Action },
 ): Reply | null {
-  if (!/^\d{4}-\d{2}-\d{2}(-preview)?$/.test(call.query.get('api-version') ?? '')) {
-    return azureError(
-      400,
-      'MissingApiVersionParameter',
-      'The api-version query parameter (?api-version=) is required for all requests.',
-    );
-  }
-  const refusal = refuseToken(token);
+  const refusal = refuseVersion(call.query.get('api-version'), action) ?? refuseToken(token);
   if (refusal !== null || state.readerRole) return refusal;
   return azureError(
     403,
     'AuthorizationFailed',
     `The client '${state.clientId}' with object id '${state.clientId}' does not have authorization to perform action '${action}' over scope '${scope}' or the scope is invalid. If access was recently granted, please refresh your credentials.`,
   );
+}
+
+/** Stable versions by the beginning of an action. */
+const versions: readonly (readonly [type: string, supported: readonly string[]])[] = [
+  ['Microsoft.Insights/dataCollectionRules', ['2021-04-01', '2022-06-01', '2023-03-11', '2024-03-11']],
+  [
+    'Microsoft.OperationalInsights/workspaces/tables',
+    ['2022-10-01', '2023-09-01', '2025-02-01', '2025-07-01', '2026-03-01'],
+  ],
+  [
+    'Microsoft.SecurityInsights/',
+    ['2021-10-01', '2022-11-01', '2023-02-01', '2023-11-01', '2024-03-01', '2024-09-01', '2025-06-01', '2025-09-01'],
+  ],
+];
+
+/** One that no provider has is invalid; one that only another provider has finds no provider. */
+function refuseVersion(version: string | null, action: Action): Reply | null {
+  if (version === null || version === '') {
+    return azureError(
+      400,
+      'MissingApiVersionParameter',
+      'The api-version query parameter (?api-version=) is required for all requests.',
+    );
+  }
+  const supported = versions.find(([type]) => action.startsWith(type))?.[1] ?? [];
+  if (supported.includes(version)) return null;
+  const listing = supported.join(', ');
+  if (!versions.some(([, others]) => others.includes(version))) {
+    const message = `The api-version '${version}' is invalid. The supported versions are '${listing}'.`;
+    return azureError(400, 'InvalidApiVersionParameter', message);
+  }
+  const type = action.split('/').slice(1, -1).join('/');
+  const message = `No registered resource provider found for location 'westeurope' and API version '${version}' for type '${type}'. The supported api-versions are '${listing}'. The supported locations are 'westeurope'.`;
+  return azureError(400, 'NoRegisteredProviderFound', message);
 }
 
 function refuseToken(token: PresentedToken): Reply | null {

@@ -238,7 +238,8 @@ describe('a question to Resource Manager', () => {
 });
 
 describe('what is wrong in Azure or here is told with what to do', () => {
-  const faults: [string, (setup: Setup) => void, Partial<IncidentQuery>, string, RegExp, RegExp][] = [
+  type Fault = [string, (setup: Setup) => void, Partial<IncidentQuery>, string, RegExp, RegExp];
+  const faults: Fault[] = [
     [
       'no role',
       ({ emulator }) => emulator.setReaderRole(false),
@@ -255,6 +256,34 @@ describe('what is wrong in Azure or here is told with what to do', () => {
       /400 \(BadRequest: Workspace 'law-sentinel' is not onboarded/,
       /Add Microsoft Sentinel to the workspace law-sentinel/,
     ],
+    ...([400, 409] as const).map(
+      (status): Fault => [
+        `a resource provider that the subscription has not registered (${status})`,
+        ({ emulator }) => {
+          const message =
+            "The subscription is not registered to use namespace 'Microsoft.SecurityInsights'. See https://aka.ms/rps-not-found for how to register subscriptions.";
+          const body = { error: { code: 'MissingSubscriptionRegistration', message } };
+          emulator.plan({ target: 'incidents', answer: { type: 'status', status, body } });
+        },
+        {},
+        'provider_not_registered',
+        /MissingSubscriptionRegistration/,
+        /`az provider register --namespace Microsoft\.SecurityInsights --subscription 3333[\da-f-]+ --wait`/,
+      ],
+    ),
+    ...(['InvalidApiVersionParameter', 'NoRegisteredProviderFound'] as const).map(
+      (code): Fault => [
+        `a version of the API that is not known there (${code})`,
+        ({ emulator }) => {
+          const body = { error: { code, message: 'The supported versions are others.' } };
+          emulator.plan({ target: 'incidents', answer: { type: 'status', status: 400, body } });
+        },
+        {},
+        'api_version_refused',
+        new RegExp(`400 \\(${code}: The supported versions are others`),
+        /does not offer the api-version .*AZURE_RESOURCE_MANAGER_ENDPOINT.*newer release/,
+      ],
+    ),
     ['a wrong filter', () => undefined, { filter: 'bogus eq 1' }, 'query_refused', /bogus/, /--filter/],
     [
       'a secret that has expired',
@@ -305,8 +334,11 @@ describe('what is wrong in Azure or here is told with what to do', () => {
 
   test('a workspace that is not there, also when one incident of it is asked for', async (t) => {
     const { incidents } = await setUp(t, { workspaceSuffix: '-other' });
-    for (const run of [numbers(incidents), incidents.get(sampleName(0)), incidents.details(sampleName(0), 'alerts')]) {
-      const error = await failure(run);
+    const name = sampleName(0);
+    const errors = await Promise.all(
+      [numbers(incidents), incidents.get(name), incidents.details(name, 'alerts')].map(failure),
+    );
+    for (const error of errors) {
       assert.equal(error.code, 'workspace_not_found');
       assert.match(
         error.fix,

@@ -148,6 +148,17 @@ describe('check --live with DATA_COLLECTION_RULE_RESOURCE_ID', () => {
     assert.match(stdout, /Monitoring Reader/);
   });
 
+  it('names the resource provider that the subscription has not registered, and no role', async (t) => {
+    const setup = await setUp(t);
+    const message = "The subscription is not registered to use namespace 'Microsoft.Insights'.";
+    const body = { error: { code: 'MissingSubscriptionRegistration', message } };
+    setup.emulator.plan({ target: 'rule', answer: { type: 'status', status: 409, body } });
+    const { stdout } = await run(['check', '--live'], withRule(setup));
+    assert.match(stdout, /^warning columns: columns not checked: .*409 MissingSubscriptionRegistration/m);
+    assert.match(stdout, /`az provider register --namespace Microsoft\.Insights --subscription [\da-f-]{36} --wait`/);
+    assert.doesNotMatch(stdout, /Monitoring Reader/);
+  });
+
   it('fails when it names another rule than DATA_COLLECTION_RULE_ID does', async (t) => {
     const setup = await setUp(t);
     setup.emulator.plan({

@@ -254,6 +254,45 @@ describe('incidents export', () => {
     assert.ok(readdirSync(folder).some((name) => /^i-\d{4}-\d\d-\d\dT\d{6}Z\.csv$/.test(name)));
   });
 
+  test('of --label has those with one of the labels, whatever else is asked for', async (t) => {
+    const setup = await setUpIncidents(t, 200);
+    setup.emulator.setPagingOddities({ largestPage: 30 });
+    const labels = ['--label', "team's; prod", '--label', 'Redirected'];
+    const args = ['export', '--format', 'ndjson', ...labels, '--status', 'Closed', '--since', '2026-01-01'];
+    const { exitCode, stdout } = await run(['incidents', ...args], setup.env);
+    assert.equal(exitCode, 0);
+    const expected = Array.from({ length: 200 }, (_, index) => index).filter(
+      (index) => Object(setup.source.at(index)['properties']).status === 'Closed' && (index % 6) * (index % 13) === 0,
+    );
+    assert.ok(expected.length > 10);
+    assert.deepEqual(namesOf(linesOf(stdout)), expected.map(sampleName));
+    const state = setup.file('state.json');
+    const first = await run(['incidents', ...args, '--incremental', state], setup.env);
+    assert.deepEqual(linesOf(first.stdout), linesOf(stdout));
+    assert.equal((await run(['incidents', ...args, '--incremental', state], setup.env)).stdout, '');
+  });
+
+  test('of details that are refused for several reasons reports the first in order, not the first to come', async (t) => {
+    const { env, emulator } = await setUpIncidents(t, 4);
+    const refused = (status: number, code: string): FaultStep['answer'] => ({
+      type: 'status',
+      status,
+      body: { error: { code, message: 'no' } },
+    });
+    const isComments = ({ path }: { readonly path: string }) => path.endsWith('/comments');
+    const isAlerts = ({ path }: { readonly path: string }) => path.endsWith('/alerts');
+    const target = 'incident_detail';
+    emulator.plan(
+      { target, matches: isAlerts, answer: refused(409, 'MissingSubscriptionRegistration'), times: 'forever' },
+      { target, matches: isComments, answer: throttled(1) },
+      { target, matches: isComments, answer: refused(403, 'AuthorizationFailed'), times: 'forever' },
+    );
+    const { exitCode, stderr } = await run(['incidents', 'export', '--with', 'comments,alerts'], env);
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /^role_missing: .*the comments of the incident/m);
+    assert.doesNotMatch(stderr, /provider_not_registered/);
+  });
+
   test('of --apono has those of our rules', async (t) => {
     const { env, emulator } = await setUpIncidents(t, 100);
     emulator.setAlertRules([{ name: sampleRuleName(2), properties: { query: 'AponoRequestLifecycle()' } }]);

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { throttled } from '../../src/emulator/answers.ts';
+import type { FaultAnswer } from '../../src/emulator/emulator.ts';
 import { sampleName, sampleRuleName } from '../../src/emulator/sample-incidents.ts';
 import type { JsonObject } from '../../src/json.ts';
 import { setUpIncidents } from './incidents-fixture.ts';
@@ -46,6 +48,16 @@ describe('the configuration of the incidents commands', () => {
     [['list', '--since', '1d', '--until', '2d'], /--until must be later/],
     [['list', '--filter', "a eq 'b"], /--filter has a quote/],
     [['list', '--title', ''], /must not be empty/],
+    [['list', '--label', ''], /must not be empty/],
+    [['list', '--classification', 'open'], /Known are: Undetermined, TruePositive, BenignPositive, FalsePositive/],
+    [
+      ['list', '--filter', "properties/status eq 'New' and properties/labels/any(i: i/labelName eq 'a')"],
+      /--filter holds an any\(\) .* use --label/,
+    ],
+    [
+      ['export', '--filter', "properties/classification eq 'Undetermined'"],
+      /--filter asks for .* use --classification Undetermined/,
+    ],
     [['show'], /missing required argument/],
     [['show', 'abc'], /"abc" is neither the number of an incident nor its GUID/],
     [['show', '\u001b[31m'], /"\\u001b\[31m" is neither/],
@@ -102,6 +114,49 @@ describe('incidents list', () => {
     const { env } = await setUpIncidents(t, 3);
     const { exitCode, stderr } = await run(['incidents', 'list', '--label', "it's none"], env);
     assert.deepEqual([exitCode, stderr], [0, 'No incident matches.\n']);
+  });
+
+  test('of --label has those with one of the labels, whatever else is asked for, and --limit counts these', async (t) => {
+    const { emulator, env, source } = await setUpIncidents(t, 300);
+    const labelled = ["team's; prod", 'Redirected'];
+    const has = ({ properties }: JsonObject, ...names: readonly string[]): boolean =>
+      (Object(properties).labels as { labelName: string }[]).some(({ labelName }) => names.includes(labelName));
+    const all = Array.from({ length: 300 }, (_, index) => source.at(index)).toReversed();
+    const listed = async (...args: readonly string[]) => {
+      const { exitCode, stdout, stderr } = await run(['incidents', 'list', '--json', ...args], env);
+      assert.equal(exitCode, 0, stderr);
+      return JSON.parse(stdout) as { incidents: JsonObject[]; more: boolean };
+    };
+    const both = labelled.flatMap((name) => ['--label', name]);
+    const wanted = all.filter((incident) => has(incident, ...labelled));
+    assert.deepEqual(await listed(...both, '--limit', '1000'), { incidents: wanted, more: false });
+    assert.deepEqual(await listed(...both, '--limit', '7'), { incidents: wanted.slice(0, 7), more: true });
+    assert.deepEqual(await listed('--label', "Team's; prod"), { incidents: [], more: false }, 'in this spelling');
+    const since = '2026-01-01T01:00:00Z';
+    const further = [
+      ['--status', 'closed'],
+      ['--since', since],
+      ['--filter', "properties/labels/any(i: i/labelName eq 'Redirected')"],
+    ];
+    const narrowed = wanted.filter((incident) => {
+      const { status, createdTimeUtc } = Object(incident['properties']) as Record<string, string>;
+      return has(incident, 'Redirected') && status === 'Closed' && String(createdTimeUtc) >= since.slice(0, -1);
+    });
+    assert.ok(narrowed.length > 0);
+    assert.deepEqual((await listed(...both, ...further.flat())).incidents, narrowed);
+    const questions = emulator.requests.filter(({ kind }) => kind === 'incidents').map(({ query }) => query ?? '');
+    for (const query of questions.slice(0, -1)) assert.doesNotMatch(decodeURIComponent(query), /label/);
+  });
+
+  test('of --classification has those for which Azure finds nothing when it is asked', async (t) => {
+    const { env, source } = await setUpIncidents(t, 60);
+    const args = ['--classification', 'undetermined', '--status', 'Closed'];
+    const { stdout } = await run(['incidents', 'list', '--json', ...args], env);
+    const expected = Array.from({ length: 60 }, (_, index) => source.at(index)).filter(
+      ({ properties }) => Object(properties).classification === 'Undetermined',
+    );
+    assert.ok(expected.length > 0);
+    assert.deepEqual((JSON.parse(stdout) as { incidents: JsonObject[] }).incidents, expected.toReversed());
   });
 
   test('of --apono has those of rules that read what comes from Apono', async (t) => {
@@ -237,6 +292,32 @@ Comments (3)
         `incident_not_found: There is no incident ${id} in the workspace ${emulator.workspaceResourceId}.\n`,
       );
     }
+  });
+
+  test('leaves out what may not be read, and names each role in the order of the parts, not of the answers', async (t) => {
+    const { env, emulator } = await setUpIncidents(t, 4);
+    // Comments and entities are asked for at once; the first to be refused is held back until the other one was.
+    const refusal = (action: string): FaultAnswer => ({
+      type: 'status',
+      status: 403,
+      body: { error: { code: 'AuthorizationFailed', message: `no authorization to perform action '${action}'` } },
+    });
+    const isAbout =
+      (part: string) =>
+      ({ path }: { readonly path: string }) =>
+        path.endsWith(`/${part}`);
+    const entities = 'Microsoft.SecurityInsights/incidents/entities/action';
+    emulator.plan(
+      { target: 'incident_detail', matches: isAbout('comments'), answer: throttled(1) },
+      { target: 'incident_detail', matches: isAbout('comments'), answer: refusal('x/incidents/comments/read') },
+      { target: 'incident_detail', matches: isAbout('entities'), answer: refusal(entities) },
+    );
+    const { exitCode, stdout, stderr } = await run(['incidents', 'show', '4'], env);
+    assert.equal(exitCode, 1);
+    assert.match(stdout, /^Alerts \(1\)$/m);
+    assert.doesNotMatch(stdout, /Comments|Entities/);
+    const roles = [...stderr.matchAll(/^Fix: Give .*"(Microsoft Sentinel \w+)"/gm)].map(([, role]) => role);
+    assert.deepEqual(roles, ['Microsoft Sentinel Reader', 'Microsoft Sentinel Responder']);
   });
 
   test('leaves out what may not be read, and says which role it takes', async (t) => {

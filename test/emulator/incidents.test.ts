@@ -139,6 +139,7 @@ describe('the OData filter of the emulator', () => {
     properties: {
       title: "It's on",
       severity: 'High',
+      classification: 'Undetermined',
       incidentNumber: 7,
       createdTimeUtc: '2026-01-01T00:00:00.5Z',
       labels: [{ labelName: 'a' }, { labelName: "b'c" }],
@@ -152,6 +153,10 @@ describe('the OData filter of the emulator', () => {
     ["startswith(properties/title,'It') and not endswith(properties/title,'off')", true],
     ["properties/labels/any(i: i/labelName eq 'b''c')", true],
     ["properties/labels/any(x:x/labelName eq 'z' or x/labelName eq 'y')", false],
+    ["properties/labels/any(x:x/labelName eq 'a') and properties/severity eq 'High'", true],
+    ["properties/classification eq 'Undetermined'", false],
+    ["'Undetermined' eq properties/classification", false],
+    ["properties/classification ne 'TruePositive'", true],
     ['properties/createdTimeUtc ge 2026-01-01T00:00:00.5000000Z', true],
     ['properties/createdTimeUtc gt 2026-01-01T00:00:00.5000000Z', false],
     ['properties/incidentNumber lt 7 or (properties/incidentNumber eq 7)', true],
@@ -161,5 +166,15 @@ describe('the OData filter of the emulator', () => {
   ];
   for (const [filter, expected] of cases) {
     test(filter, () => assert.equal(parseFilter(filter)(incident), expected));
+  }
+
+  for (const filter of [
+    "properties/severity eq 'High' and properties/labels/any(x: x/labelName eq 'a')",
+    "properties/labels/any(x: x/labelName eq 'a') and properties/labels/any(x: x/labelName eq 'b')",
+    "not properties/labels/any(x: x/labelName eq 'a')",
+  ]) {
+    test(`refuses an any() that is not the first and only one, as Azure does: ${filter}`, () => {
+      assert.throws(() => parseFilter(filter), /OData query syntax error/);
+    });
   }
 });

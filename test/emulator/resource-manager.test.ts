@@ -24,9 +24,13 @@ interface Table {
   readonly properties: { readonly schema: { readonly columns: readonly { name: string; type: string }[] } };
 }
 
-async function get(emulator: Emulator, id: string, authorization?: string | null, query = '?api-version=2023-03-11') {
+async function get(emulator: Emulator, id: string, authorization?: string | null, query = versionOf(id)) {
   const value = authorization === undefined ? await bearer(emulator, managementScope) : authorization;
   return call(`${emulator.origin}${id}${query}`, { headers: value === null ? {} : { authorization: value } });
+}
+
+function versionOf(id: string): string {
+  return id.includes('/tables/') ? '?api-version=2025-07-01' : '?api-version=2023-03-11';
 }
 
 function tableId(emulator: Emulator, table = 'AponoAccessRequests_CL'): string {
@@ -92,7 +96,7 @@ describe('Azure Resource Manager', () => {
     assert.throws(() => emulator.setStream('Custom-Typo_CL', null), RangeError);
   });
 
-  test('no token, one for ingestion, no role, a wrong id and no api-version are refused as Azure does', async (t) => {
+  test('no token, one for ingestion, no role, a wrong id and no or a wrong api-version are refused as Azure does', async (t) => {
     const emulator = await startTestEmulator(t);
     const { ruleResourceId } = emulator;
     assert.deepEqual(codeOf(await get(emulator, ruleResourceId, null)), [401, 'AuthenticationFailed']);
@@ -103,6 +107,14 @@ describe('Azure Resource Manager', () => {
     ]);
     assert.deepEqual(codeOf(await get(emulator, tableId(emulator), 'Bearer x')), [401, 'InvalidAuthenticationToken']);
     assert.deepEqual(codeOf(await get(emulator, ruleResourceId, undefined, '')), [400, 'MissingApiVersionParameter']);
+    const other = codeOf(await get(emulator, ruleResourceId, undefined, '?api-version=2025-09-01'));
+    assert.deepEqual(other, [400, 'NoRegisteredProviderFound']);
+    for (const version of ['2099-01-01', '2023-03-11x', '1']) {
+      const unknown = codeOf(await get(emulator, ruleResourceId, undefined, `?api-version=${version}`));
+      assert.deepEqual(unknown, [400, 'InvalidApiVersionParameter']);
+    }
+    const rule = codeOf(await get(emulator, tableId(emulator), undefined, '?api-version=2023-03-11'));
+    assert.deepEqual(rule, [400, 'NoRegisteredProviderFound'], 'the version of the rule is not one of the tables');
     assert.deepEqual(codeOf(await get(emulator, `${ruleResourceId}x`)), [404, 'ResourceNotFound']);
     assert.deepEqual(codeOf(await get(emulator, tableId(emulator, 'Other_CL'))), [404, 'ResourceNotFound']);
     emulator.setReaderRole(false);

@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { parseFilter } from '../../src/emulator/odata.ts';
 import type { JsonObject } from '../../src/json.ts';
-import { allOf, filterProblem, incidentFilter, odataString } from '../../src/sentinel/incidents/filter.ts';
+import { allOf, filterProblem, hasLabel, incidentFilter, odataString } from '../../src/sentinel/incidents/filter.ts';
+import type { Incident } from '../../src/sentinel/incidents/incident.ts';
 import { parseMoment } from '../../src/sentinel/incidents/period.ts';
 
 /** What a reader of OData's grammar makes of a literal; null when it is none. */
@@ -19,20 +20,77 @@ describe('the filter of incidents', () => {
     fc.assert(fc.property(quoteful, (text) => assert.equal(literal(odataString(text)), text)));
   });
 
-  test('finds what has the title, the label and the status, and nothing else, however they are spelt', () => {
-    const some = fc.record({ title: quoteful, label: quoteful, other: quoteful });
+  test('finds what has the title and the status, and nothing else, however they are spelt', () => {
+    const some = fc.record({ title: quoteful, other: quoteful });
     fc.assert(
-      fc.property(some, ({ title, label, other }) => {
-        const filter = incidentFilter({ titles: [title], labels: [label], statuses: ['New', 'Active'] }) ?? '';
-        const incident = (labelName: string, status: string): JsonObject => ({
-          properties: { title: `before ${title} after`, labels: [{ labelName }], status },
+      fc.property(some, ({ title, other }) => {
+        const filter = incidentFilter({ titles: [title], statuses: ['New', 'Active'] }) ?? '';
+        const incident = (text: string, status: string): JsonObject => ({
+          properties: { title: `before ${text} after`, status },
         });
         const test = parseFilter(filter);
-        assert.equal(test(incident(label, 'Active')), true, filter);
-        assert.equal(test(incident(label, 'Closed')), false);
-        assert.equal(test(incident(other, 'New')), other === label);
+        assert.equal(test(incident(title, 'Active')), true, filter);
+        assert.equal(test(incident(title, 'Closed')), false);
+        assert.equal(test(incident(other, 'New')), `before ${other} after`.includes(title));
       }),
     );
+  });
+
+  test('that reaches Azure has its any() first and only, whatever else is asked for', () => {
+    const own = fc.constantFrom(
+      "properties/labels/any(i: i/labelName eq 'it''s any(')",
+      "properties/labels/any(i: i/labelName eq 'a' or i/labelName eq 'b')",
+      "(properties/labels/any(i: i/labelName eq 'a') or properties/severity eq 'High')",
+      "  properties/labels/any(i: i/labelName eq 'a') and properties/status ne 'New'",
+    );
+    const more = fc.record(
+      { since: fc.constant(new Date(0)), titles: fc.array(quoteful), statuses: fc.constant(['New', 'Active']) },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(own, more, (filter, selection) => {
+        assert.equal(filterProblem(filter), null);
+        assert.doesNotThrow(() => parseFilter(incidentFilter({ ...selection, filter }) ?? ''));
+      }),
+    );
+  });
+
+  test('of the caller is refused where Azure answers with nothing though incidents match', () => {
+    const any = "properties/labels/any(i: i/labelName eq 'a')";
+    for (const bad of [`properties/severity eq 'High' and ${any}`, `${any} or ${any}`, `not ${any}`]) {
+      assert.match(filterProblem(bad) ?? '', /use --label/, bad);
+    }
+    for (const bad of [
+      "properties/classification eq 'Undetermined'",
+      "'Undetermined' eq properties/classification",
+      "properties/status eq 'Closed' and (properties/classification  eq 'Undetermined')",
+      "properties/classification in ('TruePositive', 'Undetermined')",
+    ]) {
+      assert.match(filterProblem(bad) ?? '', /use --classification Undetermined/, bad);
+    }
+    for (const good of [
+      any,
+      "properties/classification eq 'TruePositive'",
+      "contains(properties/title,'classification eq ''Undetermined''')",
+      "contains(properties/title,'/any(') and properties/status eq 'New'",
+    ]) {
+      assert.equal(filterProblem(good), null, good);
+    }
+  });
+
+  test('of labels compares their names as they are spelt, and of several one is enough', () => {
+    const incident = (...names: readonly string[]): Incident => ({
+      name: 'x',
+      resource: { properties: { labels: names.map((labelName) => ({ labelName })) } },
+    });
+    fc.assert(
+      fc.property(fc.array(quoteful), quoteful, quoteful, (names, wanted, other) => {
+        assert.equal(hasLabel(incident(...names), [wanted]), names.includes(wanted));
+        assert.equal(hasLabel(incident(...names, `${wanted}x`), [`${wanted}x`, other]), true);
+      }),
+    );
+    assert.equal(hasLabel(incident('Prod'), ['prod']), false);
+    assert.equal(hasLabel({ name: 'x', resource: { properties: { labels: null } } }, ['prod']), false);
   });
 
   test('joins what is given by and, and several of one kind by or', () => {
@@ -46,9 +104,9 @@ describe('the filter of incidents', () => {
         titles: ["O'Brien"],
         filter: "properties/owner/email eq 'a' or properties/owner/email eq 'b'",
       }),
-      'properties/createdTimeUtc ge 2026-11-01T00:00:00.000Z and properties/createdTimeUtc lt 2026-12-01T00:00:00.000Z and ' +
-        "(properties/severity eq 'High' or properties/severity eq 'Low') and contains(properties/title,'O''Brien') and " +
-        "(properties/owner/email eq 'a' or properties/owner/email eq 'b')",
+      "(properties/owner/email eq 'a' or properties/owner/email eq 'b') and " +
+        'properties/createdTimeUtc ge 2026-11-01T00:00:00.000Z and properties/createdTimeUtc lt 2026-12-01T00:00:00.000Z and ' +
+        "(properties/severity eq 'High' or properties/severity eq 'Low') and contains(properties/title,'O''Brien')",
     );
   });
 

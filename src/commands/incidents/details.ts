@@ -11,14 +11,23 @@ export function fetchDetails(
   some: readonly Incident[],
   names: readonly DetailName[],
 ): Promise<readonly DetailedIncident[]> {
-  return Promise.all(
+  return allInOrder(
     some.map(async (incident) => {
-      const found = await Promise.all(
+      const found = await allInOrder(
         names.map(async (name) => [name, await fetchDetail(incidents, incident, name)] as const),
       );
       return { ...incident, details: Object.fromEntries(found) };
     }),
   );
+}
+
+/**
+ * Like Promise.all, but of several failures the first in the order of the list is thrown, not the one that came first:
+ * the same refusals are then always reported as the same error.
+ */
+export async function allInOrder<T>(questions: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(questions);
+  return Promise.all(questions);
 }
 
 /** The same for one incident and one kind. */

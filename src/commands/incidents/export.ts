@@ -25,10 +25,10 @@ import { type Connected, reportArmError, withIncidents } from './connect.ts';
 import { fetchDetails } from './details.ts';
 import { type ExportOutput, OutputError, openFileOutput, openStreamOutput } from './output.ts';
 import { Progress } from './progress.ts';
-import { wantedBy } from './rules.ts';
 import { readSelection, type SelectionOptions, selectionParts } from './selection.ts';
 import { loadState, saveState } from './state-file.ts';
 import { stopOnSignals } from './stop.ts';
+import { wantedBy } from './wanted.ts';
 
 export interface ExportOptions extends SelectionOptions {
   readonly format: FormatName;

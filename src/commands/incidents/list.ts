@@ -10,8 +10,8 @@ import { renderTable } from '../table.ts';
 import { printable } from '../text.ts';
 import { cutToWidth, displayWidth } from '../width.ts';
 import { withIncidents } from './connect.ts';
-import { wantedBy } from './rules.ts';
 import { readSelection, type SelectionOptions } from './selection.ts';
+import { isNarrowedHere, wantedBy } from './wanted.ts';
 
 export interface ListOptions extends SelectionOptions {
   readonly limit: number;
@@ -45,11 +45,12 @@ async function collect(
   incidents: Incidents,
   filter: string | null,
   wanted: (incident: Incident) => boolean,
-  { limit, apono }: ListOptions,
+  options: ListOptions,
 ): Promise<{ readonly found: readonly Incident[]; readonly more: boolean }> {
+  const { limit } = options;
   const found: Incident[] = [];
-  // One more than is asked for, to know whether there are more. Of Apono's, many may have to be passed over.
-  const pageSize = apono === true ? maxPageSize : Math.min(maxPageSize, limit + 1);
+  // One more than is asked for, to know whether there are more. Where many may be passed over, pages are full ones.
+  const pageSize = isNarrowedHere(options) ? maxPageSize : Math.min(maxPageSize, limit + 1);
   for await (const page of incidents.pages({ filter, order: 'desc', pageSize })) {
     found.push(...page.incidents.filter(wanted));
     if (found.length > limit) return { found: found.slice(0, limit), more: true };

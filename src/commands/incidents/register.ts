@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { severities, statuses } from '../../sentinel/incidents/filter.ts';
+import { classifications, severities, statuses } from '../../sentinel/incidents/filter.ts';
 import { formatNames } from '../../sentinel/incidents/formats.ts';
 import { detailNames } from '../../sentinel/incidents/incident.ts';
 import { timeForms } from '../../sentinel/incidents/period.ts';
@@ -45,6 +45,7 @@ function addSelection(command: Command): Command {
     .option('--severity <list>', `comma-separated: ${severities.join(', ')}`, oneOrMoreOf(severities))
     .option('--title <text>', 'the title holds this; can be given several times', collected)
     .option('--label <name>', 'has this label; can be given several times', collected)
+    .option('--classification <list>', `comma-separated: ${classifications.join(', ')}`, oneOrMoreOf(classifications))
     .option('--filter <odata>', 'any OData $filter of the API, e.g. "properties/owner/email eq \'jo@example.com\'"')
     .option('--apono', "only those of analytics rules that read Apono's tables or functions");
 }

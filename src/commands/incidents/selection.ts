@@ -9,6 +9,7 @@ export interface SelectionOptions {
   readonly severity?: readonly string[];
   readonly title?: readonly string[];
   readonly label?: readonly string[];
+  readonly classification?: readonly string[];
   readonly filter?: string;
   readonly apono?: boolean;
 }
@@ -18,7 +19,7 @@ export type Selected =
   | { readonly type: 'wrong'; readonly message: string };
 
 export function readSelection(options: SelectionOptions, nowMs: number): Selected {
-  const { since, until, status, severity, title, label, filter } = options;
+  const { since, until, status, severity, title, filter } = options;
   const from = since === undefined ? undefined : parseMoment(since, nowMs);
   const to = until === undefined ? undefined : parseMoment(until, nowMs);
   if (from === null) return wrong(`--since is no time, expected ${timeForms}`);
@@ -32,15 +33,15 @@ export function readSelection(options: SelectionOptions, nowMs: number): Selecte
     ...(status !== undefined && { statuses: status }),
     ...(severity !== undefined && { severities: severity }),
     ...(title !== undefined && { titles: title }),
-    ...(label !== undefined && { labels: label }),
     ...(filter !== undefined && { filter }),
   };
   return { type: 'selected', selection };
 }
 
 /** What makes an incremental export the same one again. Times count as they were written: `7d` moves along. */
-export function selectionParts({ since, until, status, severity, title, label, filter, apono }: SelectionOptions) {
-  return { since, until, status, severity, title, label, filter, apono };
+export function selectionParts(options: SelectionOptions) {
+  const { since, until, status, severity, title, label, filter, apono, classification } = options;
+  return { since, until, status, severity, title, label, filter, apono, classification };
 }
 
 function wrong(message: string): Selected {

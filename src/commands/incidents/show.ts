@@ -13,7 +13,7 @@ import { wrongUsage } from '../configuration.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
 import { printable } from '../text.ts';
 import { reportArmError, withIncidents } from './connect.ts';
-import { fetchDetail } from './details.ts';
+import { allInOrder, fetchDetail } from './details.ts';
 import { renderIncident } from './render.ts';
 
 const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -35,35 +35,38 @@ export async function show(context: CommandContext, id: string, options: { reado
       );
       return exitCodes.failed;
     }
-    const { detailed, failure } = await withReadableDetails(incidents, found);
+    const { detailed, refusals } = await withReadableDetails(incidents, found);
     const text =
       options.json === true
         ? `${safeJson(withDetails(detailed), 2)}\n`
         : renderIncident(detailed, await ruleNames(incidents, detailed), context.stdout.columns ?? 100);
     context.stdout.write(text);
-    if (failure === null) return exitCodes.done;
-    reportArmError(context, failure);
-    return exitCodes.failed;
+    for (const refusal of refusals) reportArmError(context, refusal);
+    return refusals.length === 0 ? exitCodes.done : exitCodes.failed;
   });
 }
 
-/** What may not be read is left out: an identity can have the right to incidents and not to what belongs to them. */
+/**
+ * Leaves out what may not be read: an identity can have the right to incidents and not to what belongs to them. Each part
+ * that was refused is reported, in the order of the parts, because they can need different roles.
+ */
 async function withReadableDetails(
   incidents: Incidents,
   found: Incident,
-): Promise<{ readonly detailed: DetailedIncident; readonly failure: ArmError | null }> {
-  let failure: ArmError | null = null;
-  const read = detailNames.map(async (name) => {
-    try {
-      return [[name, await fetchDetail(incidents, found, name)] as const];
-    } catch (error) {
-      if (!(error instanceof ArmError) || error.code !== 'role_missing') throw error;
-      failure = error;
-      return [];
-    }
-  });
-  const details: IncidentDetails = Object.fromEntries((await Promise.all(read)).flat());
-  return { detailed: { ...found, details }, failure };
+): Promise<{ readonly detailed: DetailedIncident; readonly refusals: readonly ArmError[] }> {
+  const read = await allInOrder(
+    detailNames.map(async (name) => {
+      try {
+        return { name, items: await fetchDetail(incidents, found, name) };
+      } catch (error) {
+        if (error instanceof ArmError && error.code === 'role_missing') return error;
+        throw error;
+      }
+    }),
+  );
+  const parts = read.filter((part) => !(part instanceof ArmError));
+  const details: IncidentDetails = Object.fromEntries(parts.map(({ name, items }) => [name, items]));
+  return { detailed: { ...found, details }, refusals: read.filter((part) => part instanceof ArmError) };
 }
 
 async function byNumber(incidents: Incidents, number: number): Promise<Incident | null> {

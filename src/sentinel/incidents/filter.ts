@@ -1,4 +1,6 @@
-/** What the list is narrowed to. All that is given must be true; of several values of one kind, one. */
+import { type Incident, objectsOf, property, textOf } from './incident.ts';
+
+/** What Azure narrows the list to. All that is given must be true; of several values of one kind, one. */
 export interface IncidentSelection {
   /** Created then or later. */
   readonly since?: Date;
@@ -8,8 +10,6 @@ export interface IncidentSelection {
   readonly severities?: readonly string[];
   /** The title holds this text, in this spelling. */
   readonly titles?: readonly string[];
-  /** A label has this name, in this spelling. */
-  readonly labels?: readonly string[];
   readonly number?: number;
   /** OData of the caller's own. */
   readonly filter?: string;
@@ -17,24 +17,27 @@ export interface IncidentSelection {
 
 export const statuses = ['New', 'Active', 'Closed'] as const;
 export const severities = ['High', 'Medium', 'Low', 'Informational'] as const;
+export const classifications = ['Undetermined', 'TruePositive', 'BenignPositive', 'FalsePositive'] as const;
 
 /** A text as OData writes it: in single quotes, those inside doubled (OData 4.01, ABNF: SQUOTE-in-string). */
 export function odataString(text: string): string {
   return `'${text.toWellFormed().replaceAll("'", "''")}'`;
 }
 
-/** The value of `$filter`, before it is encoded for the URL; null when nothing narrows. */
+/**
+ * The value of `$filter`, before it is encoded for the URL; null when nothing narrows. The caller's own part comes first,
+ * and without parentheses where it needs none, because Azure takes an `any()` at the beginning of a filter only.
+ */
 export function incidentFilter(selection: IncidentSelection): string | null {
-  const { since, until, statuses = [], severities = [], titles = [], labels = [], number, filter } = selection;
+  const { since, until, statuses = [], severities = [], titles = [], number, filter } = selection;
   const parts = [
+    filter === undefined ? '' : /\bor\b/i.test(withoutTexts(filter)) ? `(${filter})` : filter.trim(),
     since === undefined ? '' : `properties/createdTimeUtc ge ${since.toISOString()}`,
     until === undefined ? '' : `properties/createdTimeUtc lt ${until.toISOString()}`,
     anyOf(statuses.map((status) => `properties/status eq ${odataString(status)}`)),
     anyOf(severities.map((severity) => `properties/severity eq ${odataString(severity)}`)),
     anyOf(titles.map((title) => `contains(properties/title,${odataString(title)})`)),
-    anyOf(labels.map((label) => `properties/labels/any(i: i/labelName eq ${odataString(label)})`)),
     number === undefined ? '' : `properties/incidentNumber eq ${number}`,
-    filter === undefined ? '' : `(${filter})`,
   ];
   return allOf(parts);
 }
@@ -55,7 +58,7 @@ function anyOf(parts: readonly string[]): string {
  */
 export function filterProblem(filter: string): string | null {
   if (filter.trim() === '') return 'is empty';
-  const outside = filter.replaceAll(/'(?:[^']|'')*'/g, '');
+  const outside = withoutTexts(filter);
   if (outside.includes("'")) return "has a quote ' that is not closed (inside of a text it is written twice)";
   let depth = 0;
   for (const character of outside) {
@@ -63,5 +66,33 @@ export function filterProblem(filter: string): string | null {
     if (character === ')') depth -= 1;
     if (depth < 0) break;
   }
-  return depth === 0 ? null : 'has parentheses that do not match';
+  return depth === 0 ? azureProblem(filter, outside) : 'has parentheses that do not match';
+}
+
+/**
+ * What Azure answers with an empty list or a fault although incidents match: an `any()` that is not the first and only
+ * one (Azure/azure-rest-api-specs#26569, #15391), and the classification Undetermined (#27165).
+ */
+function azureProblem(filter: string, outside: string): string | null {
+  const lambdas = outside.match(/\/(?:any|all)\s*\(/gi) ?? [];
+  if (lambdas.length > 1 || (lambdas.length === 1 && !/^[\s(]*[\w/]+\/any\s*\(/i.test(outside))) {
+    return 'holds an any() or all() that is not the first and only one, which Azure answers wrongly: use --label for labels';
+  }
+  const marked = filter.replaceAll(/'(?:[^']|'')*'/g, (text) => (text === "'Undetermined'" ? '#' : "''"));
+  return /classification\s+(?:eq\s+#|in\s*\([^)]*#)|#\s+eq\s+properties\/classification\b/i.test(marked)
+    ? 'asks for the classification Undetermined, for which Azure finds nothing: use --classification Undetermined'
+    : null;
+}
+
+function withoutTexts(filter: string): string {
+  return filter.replaceAll(/'(?:[^']|'')*'/g, '');
+}
+
+/** Whether one of its labels has one of these names, in the same spelling, as OData's `eq` compares texts. */
+export function hasLabel({ resource }: Incident, names: readonly string[]): boolean {
+  return objectsOf(property(resource, 'labels')).some(({ labelName }) => names.some((name) => name === labelName));
+}
+
+export function hasClassification({ resource }: Incident, wanted: readonly string[]): boolean {
+  return wanted.includes(textOf(property(resource, 'classification')) ?? '');
 }
