@@ -175,7 +175,7 @@ function emulatorOf({ state, plan, log, waiters, server, origin, caPem }: Parts)
     get remainingPlan() {
       return plan.remaining;
     },
-    waitFor(predicate, timeoutMs = 10_000) {
+    waitFor(predicate, timeoutMs = 120_000) {
       const timedOut = (): Error =>
         new EmulatorTimeoutError(`not so within ${timeoutMs} ms\n${summary(emulator, state.store.counts())}`);
       return waiters.wait(() => predicate(emulator), timeoutMs, timedOut);

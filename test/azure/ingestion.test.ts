@@ -245,12 +245,16 @@ test('a refused refresh after a 401 says so, and not only 401', async (t) => {
 });
 
 test('an upload ends at its time limit, wherever the answer stops', async (t) => {
+  const clock = manualClock(Date.now());
   const emulator = await startTestEmulator(t);
-  const { ingestion } = testIngestion(t, emulator, { timeLimitMs: 300 });
+  const { ingestion } = testIngestion(t, emulator, { clock, timeLimitMs: 300 });
   assertAnswered(await ingestion.upload(stream, []), 204);
-  for (const at of ['start', 'headers', 'half_body'] as const) {
+  for (const [hung, at] of (['start', 'headers', 'half_body'] as const).entries()) {
     emulator.plan({ target: 'ingest', answer: { type: 'hang', at } });
-    const result = await ingestion.upload(stream, [rowJson]);
+    const upload = ingestion.upload(stream, [rowJson]);
+    await emulator.waitFor(({ requests }) => requests.filter(({ outcome }) => outcome === 'hung').length > hung);
+    clock.advance(300);
+    const result = await upload;
     assert.ok(result.type === 'unanswered' && result.reason === 'timeout', `${at}: ${JSON.stringify(result)}`);
     assert.match(result.clientRequestId, /^[0-9a-f-]{36}$/);
   }

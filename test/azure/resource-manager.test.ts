@@ -6,6 +6,7 @@ import { createResourceManager, type ResourceManager } from '../../src/azure/res
 import type { Emulator } from '../../src/emulator/emulator.ts';
 import type { TableSchema } from '../../src/sentinel/table.ts';
 import { requestColumns, requestStream, startTestEmulator } from '../support/emulator.ts';
+import { manualClock } from '../support/manual-clock.ts';
 import { secretCredential, type TestTokensOptions, testTokens } from './support.ts';
 
 const schema: TableSchema = {
@@ -14,14 +15,10 @@ const schema: TableSchema = {
   columns: requestColumns.map((column) => ({ ...column, description: '' })),
 };
 
-function manager(
-  t: TestContext,
-  emulator: Emulator,
-  options: TestTokensOptions & { timeLimitMs?: number } = {},
-): ResourceManager {
-  const { timeLimitMs = 10_000, ...rest } = options;
-  const { tokens } = testTokens(t, emulator, { scope: resourceManagerScope(clouds.public), ...rest });
-  return createResourceManager({ origin: emulator.origin, tokens, timeLimitMs });
+function manager(t: TestContext, emulator: Emulator, options: TestTokensOptions = {}): ResourceManager {
+  const { clock } = options;
+  const { tokens } = testTokens(t, emulator, { scope: resourceManagerScope(clouds.public), ...options });
+  return createResourceManager({ origin: emulator.origin, tokens, ...(clock !== undefined && { clock }) });
 }
 
 test('the rule and its table are read, and agree with our columns', async (t) => {
@@ -77,9 +74,13 @@ test('a wrong secret, silence, and an answer of something else each have their r
   }).getDataCollectionRule(emulator.ruleResourceId);
   assert.ok(wrong.type === 'no_token' && wrong.refused, JSON.stringify(wrong));
   assert.equal(wrong.aadsts, 'AADSTS7000215');
-  const arm = manager(t, emulator, { timeLimitMs: 300 });
+  const clock = manualClock(Date.now());
+  const arm = manager(t, emulator, { clock });
   emulator.plan({ target: 'rule', answer: { type: 'hang' } });
-  const silent = await arm.getDataCollectionRule(emulator.ruleResourceId);
+  const asked = arm.getDataCollectionRule(emulator.ruleResourceId);
+  await emulator.waitFor(({ requests }) => requests.some(({ outcome }) => outcome === 'hung'));
+  clock.advance(15_000);
+  const silent = await asked;
   assert.ok(silent.type === 'unreachable', JSON.stringify(silent));
   for (const body of ['<h1>Sign in</h1>', '[]', '{"properties":null}']) {
     emulator.plan({ target: 'rule', answer: { type: 'status', status: 200, body } });

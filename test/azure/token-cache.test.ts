@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
 import { TokenError } from '../../src/azure/token-error.ts';
 import { startTestEmulator } from '../support/emulator.ts';
+import { eventually } from '../support/eventually.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { countOf, testTokens } from './support.ts';
 
@@ -12,15 +12,6 @@ const halfLife = 30 * minute + 2_000;
 
 function isTokenError(code: TokenError['code'], aadsts: string | null = null): (error: unknown) => boolean {
   return (error) => error instanceof TokenError && error.code === code && error.aadsts === aadsts;
-}
-
-/** Until the cache has taken in what came over the network. */
-async function until(condition: () => boolean): Promise<void> {
-  const giveUpAt = Date.now() + 20_000;
-  while (!condition()) {
-    assert.ok(Date.now() < giveUpAt, `not within 20 s: ${condition}`);
-    await setImmediate();
-  }
 }
 
 test('ten cold callers make one token request and get the same token', async (t) => {
@@ -50,7 +41,7 @@ test('after half of its life a new token comes in the background, also when nobo
   const { tokens, events } = testTokens(t, emulator, { clock });
   const first = await tokens.getToken();
   clock.advance(halfLife);
-  await until(() => events.length === 2);
+  await eventually(() => events.length === 2);
   const second = await tokens.getToken();
   assert.notEqual(second.token, first.token);
   assert.deepEqual(
@@ -80,7 +71,7 @@ test('Entra can ask for a refresh earlier than half of the life', async (t) => {
   const { tokens, events } = testTokens(t, emulator, { clock });
   await tokens.getToken();
   clock.advance(10 * minute + 2_000);
-  await until(() => events.length === 2);
+  await eventually(() => events.length === 2);
   assert.equal(countOf(emulator, 'token'), 2);
 });
 
@@ -117,14 +108,14 @@ test('while Entra fails the old token is given, and Entra is asked at a pace, no
     [3, 20_000],
     [4, 40_000],
   ] as const) {
-    await until(() => events.length === 1 + failures);
+    await eventually(() => events.length === 1 + failures);
     for (let call = 0; call < 20; call += 1) assert.equal((await tokens.getToken()).token, first.token);
     clock.advance(paceMs - 1);
     await tokens.getToken();
     assert.equal(countOf(emulator, 'token'), 1 + failures, `one try, then none for ${paceMs} ms`);
     clock.advance(1);
   }
-  await until(() => events.at(-1)?.type === 'obtained');
+  await eventually(() => events.at(-1)?.type === 'obtained');
   assert.notEqual((await tokens.getToken()).token, first.token);
   assert.equal(lines.filter((line) => line.includes('refresh failed')).length, 1, 'told once');
   assert.equal(lines.filter((line) => line.includes('refreshed again')).length, 1);
@@ -137,10 +128,10 @@ test('a background failure is told again when its reason changes', async (t) => 
   await tokens.getToken();
   emulator.plan({ target: 'token', answer: { type: 'status', status: 500 } });
   clock.advance(halfLife);
-  await until(() => events.length === 2);
+  await eventually(() => events.length === 2);
   emulator.setClientSecretExpired(true);
   clock.advance(5_000);
-  await until(() => events.length === 3);
+  await eventually(() => events.length === 3);
   const told = lines.filter((line) => line.includes('refresh failed'));
   assert.equal(told.length, 2);
   assert.match(told[1] ?? '', /AADSTS7000222/);

@@ -118,7 +118,7 @@ describe('incidents export, as a process', () => {
     emulator.setPagingOddities({ largestPage: 10 });
     emulator.plan({ target: 'incidents', answer: { type: 'pass', delayMs: 20 }, times: 'forever' });
     const cli = startCli(t, ['incidents', 'export', '--format', 'ndjson'], env);
-    await emulator.waitFor(() => listRequests(emulator).length > 2, 30_000);
+    await emulator.waitFor(() => listRequests(emulator).length > 2);
     cli.stopReading();
     const { exitCode, stderr } = await cli.ended;
     assert.equal(exitCode, 0, stderr);
@@ -135,7 +135,7 @@ describe('incidents export, as a process', () => {
       { target: 'incidents', answer: { type: 'hang' }, times: 'forever' },
     );
     const cli = startCli(t, ['incidents', 'export', '--format', 'json', '--out', file('all.json')], env);
-    await emulator.waitFor(() => listRequests(emulator).length === 3, 30_000);
+    await emulator.waitFor(() => listRequests(emulator).length === 3);
     cli.kill('SIGTERM');
     const { exitCode, stderr } = await cli.ended;
     assert.equal(exitCode, 1);
@@ -438,7 +438,7 @@ describe('incidents export --incremental', () => {
     emulator.setPagingOddities({ largestPage: 10 });
     emulator.plan({ target: 'incidents', answer: { type: 'pass', delayMs: 20 }, times: 'forever' });
     const cli = startCli(t, ['incidents', 'export', '--format', 'ndjson', '--incremental', file('state.json')], env);
-    await emulator.waitFor(() => listRequests(emulator).length > 2, 30_000);
+    await emulator.waitFor(() => listRequests(emulator).length > 2);
     cli.stopReading();
     const { exitCode, stderr } = await cli.ended;
     assert.equal(exitCode, 1);

@@ -55,7 +55,7 @@ export function startCli(t: TestContext, args: readonly string[], env: Readonly<
   const child = spawn(process.execPath, [mainFile, ...args], {
     env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'], ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 120_000,
+    timeout: 300_000,
   });
   t.after(() => child.kill('SIGKILL'));
   let stdout = '';

@@ -90,7 +90,7 @@ it('outbox purge asks at a real terminal, where Ctrl-D is no', async (t) => {
     const child = spawn('script', ['-qec', command, '/dev/null'], {
       env: { PATH: process.env['PATH'], DATA_DIR: dataDir, TERM: 'dumb' },
       stdio: ['pipe', 'pipe', 'ignore'],
-      timeout: 60_000,
+      timeout: 300_000,
     });
     let shown = '';
     child.stdout.on('data', (chunk) => {

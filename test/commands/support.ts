@@ -45,7 +45,7 @@ export function spawnCli(args: readonly string[], env: Env = {}): Promise<Run> {
   const child = spawn(process.execPath, [mainFile, ...args], {
     env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'], ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 60_000,
+    timeout: 300_000,
   });
   let stdout = '';
   let stderr = '';

@@ -85,7 +85,7 @@ test('a damaged database is set aside at the start, loudly until it is salvaged,
 
   const fourth = await startServiceProcess(t, env);
   ledger.plan();
-  await drained(fourth.port, 60_000);
+  await drained(fourth.port);
   const calm = await healthz(fourth);
   assert.deepEqual([calm['code'], calm['damaged_file']], [200, null]);
   const arrived = [...ledger.storedBy()].map(([rowId, calls]) => [rowId.replace(/-0$/, ''), calls.length]);
@@ -101,5 +101,5 @@ test('a file that is no database at all is set aside too, and the service starts
   const service = await startServiceProcess(t, env);
   assert.equal((await healthz(service))['status'], 'degraded');
   await send(t, service.port, 'taken');
-  await drained(service.port, 60_000);
+  await drained(service.port);
 });

@@ -119,8 +119,6 @@ test(`${bodyCount} mutated bodies get the answers of the contract, and the proce
       numRuns: bodyCount / bodiesPerRun,
       seed,
       endOnFailure: true,
-      interruptAfterTimeLimit: 12 * bodyCount,
-      markInterruptAsFailure: true,
     },
   );
 
@@ -128,7 +126,7 @@ test(`${bodyCount} mutated bodies get the answers of the contract, and the proce
   const well = '{"event_type":"RequestGranted","event_time":1763719200,"data":{"id":"well"}}';
   assert.equal((await service.post(well)).status, 200);
   const rows = [...rowsByEvent.values()].reduce((sum, count) => sum + count, 1);
-  await emulator.waitFor(() => emulator.rowCount(requestStream) >= rows, 60_000);
+  await emulator.waitFor(() => emulator.rowCount(requestStream) >= rows);
   assert.equal(emulator.rowCount(requestStream), rows, 'each event once, with the rows that its answer said');
   const outboxNow = async () =>
     ((await (await fetch(service.url('/healthz'))).json()) as { outbox: Record<string, unknown> }).outbox;

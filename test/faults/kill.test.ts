@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FaultStep } from '../../src/emulator/emulator.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
+import { eventually } from '../support/eventually.ts';
 import { serviceEnv, serviceFiles, startServiceProcess } from '../support/service-process.ts';
 import { drained } from './support/health.ts';
 import { keepLedger, type Ledger, type LedgerCall } from './support/ledger.ts';
@@ -32,12 +33,16 @@ test(`kill -9 ${KILLS} times under load while Azure fails at random: nothing tha
   let port = 1;
   const sender = retryingSender(() => port);
   const load = startLoad(t, sender, random);
+  const tallied = () => ({ ...sender.tally, accepted: sender.tally.accepted.size });
   for (let kill = 0; kill < KILLS; kill++) {
     ledger.generation = kill;
     const service = await startServiceProcess(t, env);
     port = service.port;
     if (kill % KILLS_PER_LARGE_ROW === 0) load.addTooLarge();
-    await pause(random.between(30, isLong ? 2_500 : 800));
+    // The moment is counted in what the process has done, so that a slow machine makes the same choices.
+    const enough = sender.tally.accepted.size + random.between(1, isLong ? 400 : 120);
+    await eventually(() => sender.tally.accepted.size >= enough, tallied);
+    await pause(random.between(0, 30));
     service.child.kill('SIGKILL');
     await service.exited;
     service.logs.length = 0;
@@ -47,7 +52,7 @@ test(`kill -9 ${KILLS} times under load while Azure fails at random: nothing tha
   const last = await startServiceProcess(t, env);
   port = last.port;
   await load.finish();
-  await drained(last.port, 60_000);
+  await drained(last.port);
   last.child.kill('SIGTERM');
   assert.deepEqual(await last.exited, { code: 0, signal: null });
 
@@ -73,7 +78,6 @@ test(`kill -9 ${KILLS} times under load while Azure fails at random: nothing tha
     'rows were buried that Azure never refused alone',
   );
   assert.ok(dead.size >= Math.floor(KILLS / KILLS_PER_LARGE_ROW), 'the rows that are too large are all dead letters');
-  assert.ok(accepted.size > KILLS * 10, `${accepted.size} events are no load`);
   assertDuplicatesAreExcused(stored);
 });
 

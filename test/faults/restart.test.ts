@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Emulator } from '../../src/emulator/emulator.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
@@ -55,7 +54,7 @@ test(`${RESTARTS} restarts with ${IN_FLIGHT} webhooks in flight, behind a sender
   }
   isOver = true;
   await running;
-  await drained(port, 60_000);
+  await drained(port);
   const { accepted, answered503, broken } = sender.tally;
   const stored = ledger.storedBy();
   t.diagnostic(
@@ -173,16 +172,14 @@ describe('stopping', { concurrency: 3 }, () => {
   for (const predicament of predicaments) {
     test(`SIGTERM during ${predicament.name}: exit 0 within SHUTDOWN_TIMEOUT_MS, and every row goes at the next start`, async (t) => {
       const { emulator, service, env, eventId } = await intoPredicament(t, predicament);
-      const asked = performance.now();
       service.child.kill('SIGTERM');
+      // By its own clock: past SHUTDOWN_TIMEOUT_MS the process ends with exit code 1 and without this line.
       assert.deepEqual(await service.exited, { code: 0, signal: null });
-      const tookMs = performance.now() - asked;
-      assert.ok(tookMs < SHUTDOWN_TIMEOUT_MS, `it took ${tookMs} ms`);
       assert.ok(service.logs.some((line) => line['message'] === 'stopped' && line['exit_code'] === 0));
       emulator.clearPlan();
       emulator.setPublisherRole(true);
       const next = await startServiceProcess(t, env);
-      await drained(next.port, 20_000);
+      await drained(next.port);
       const rowIds = emulator.rows(requestStream).map((row) => row['row_id']);
       assert.equal(rowIds.filter((rowId) => rowId === `${eventId}-0`).length, 1);
       assert.equal(new Set(rowIds).size, rowIds.length, 'no row twice');
@@ -194,14 +191,13 @@ describe('stopping', { concurrency: 3 }, () => {
     assert.ok(hang !== undefined);
     const { service } = await intoPredicament(t, { ...hang, env: { SHUTDOWN_TIMEOUT_MS: '60000' } });
     service.child.kill('SIGTERM');
-    await eventually(() => service.logs.some((line) => line['message'] === 'stopping'));
-    await pause(1_050);
+    const has = (message: string) => service.logs.some((line) => String(line['message']).startsWith(message));
+    await eventually(() => has('stopping'));
     assert.equal(service.child.exitCode, null, 'it waits for the upload');
-    const asked = performance.now();
-    service.child.kill('SIGTERM');
+    // Signals within the first second are copies of the first one; the first after it ends the process.
+    await eventually(() => !service.child.kill('SIGTERM') || has('second signal'));
     assert.deepEqual(await service.exited, { code: 1, signal: null });
-    // The upload would have its 30 s, and the stop 60.
-    assert.ok(performance.now() - asked < 10_000);
+    assert.ok(!has('stopped') && !has('the time to stop is over'), 'neither the upload nor the stop came to an end');
   });
 });
 

@@ -9,6 +9,7 @@ import type { AcceptedEvent, Receive, Received, ReceivedBody } from '../../src/h
 import { createServer, type ServerOptions, type WebhookServer } from '../../src/http/server.ts';
 import type { OutboxStats } from '../../src/outbox/port.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
+import { eventually } from '../support/eventually.ts';
 import { assertNothingPrivate } from '../support/log-secrets.ts';
 
 export const secret = 'correct-horse-battery';
@@ -185,7 +186,7 @@ export interface RawConnection {
   text(): string;
   /** Resolves when what came matches, rejects when the connection ends before. */
   until(pattern: RegExp): Promise<string>;
-  /** Resolves when the connection has ended, by a reset too. Rejects when it has not after 20 seconds. */
+  /** Resolves when the connection has ended, by a reset too. Rejects when it has not after two minutes. */
   readonly closed: Promise<void>;
 }
 
@@ -201,7 +202,7 @@ export function openRaw(port: number): RawConnection {
     const limit = setTimeout(() => {
       reject(new Error(`the connection is still open: ${JSON.stringify(text.slice(0, 500))}`));
       socket.destroy();
-    }, 20_000);
+    }, 120_000);
     socket.once('close', () => {
       clearTimeout(limit);
       resolve();
@@ -241,14 +242,7 @@ export function assertProblem(reply: Reply, status: number, code: string): void 
   assert.doesNotMatch(reply.text, /\bat .*\.ts|node:internal/, 'no stack trace');
 }
 
-/** Resolves once it holds. Fails after 20 seconds. */
-export async function condition(holds: () => boolean): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!holds()) {
-    assert.ok(Date.now() < deadline, 'the condition did not come about');
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
+export const condition = (holds: () => boolean): Promise<void> => eventually(holds);
 
 /** A whole one, ready to be written. */
 export const webhook = `${head(['Content-Length: 2'])}{}`;

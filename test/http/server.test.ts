@@ -123,7 +123,7 @@ describe('what is no HTTP', () => {
   ];
   for (const [name, bytes, status] of malformed) {
     test(`${name} is ${status}, and the connection ends`, async () => {
-      await withEdge({ limits: { lingerMs: 50 } }, async ({ port, received }) => {
+      await withEdge({ limits: { lingerMs: 2_000 } }, async ({ port, received }) => {
         const raw = openRaw(port);
         raw.socket.write(Buffer.from(bytes, 'latin1'));
         await raw.closed;
@@ -160,7 +160,7 @@ test('requests with any bytes turned leave the server as it was', async () => {
 });
 
 describe('time limits', () => {
-  const limits = { headersTimeoutMs: 150, requestTimeoutMs: 300, lingerMs: 50 };
+  const limits = { headersTimeoutMs: 1_000, requestTimeoutMs: 2_000, lingerMs: 2_000 };
 
   test('headers that do not come to an end are 408', async () => {
     await withEdge({ limits }, async ({ port }) => {

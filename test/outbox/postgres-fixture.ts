@@ -90,7 +90,7 @@ export async function openReplica(
 }
 
 /** Limits that are short enough for a test of what exceeds them. */
-export const IMPATIENT = { connectMs: 1_000, answerMs: 800, statementMs: 700 };
+export const IMPATIENT = { connectMs: 3_000, answerMs: 3_000, statementMs: 2_500 };
 
 export async function storeEvents(outbox: PostgresOutbox, ...eventIds: readonly string[]): Promise<void> {
   const put = await outbox.put(eventIds.map((id) => event(id)));

@@ -12,7 +12,7 @@ import { openSqliteFixture, type SqliteFixture, tempFolder } from './sqlite-fixt
 const T = Date.UTC(2026, 0, 2);
 const PAGE = 4096;
 
-describe('salvage', { timeout: 120_000 }, () => {
+describe('salvage', { timeout: 300_000 }, () => {
   let root = '';
   let dataDir = '';
   const opened: SqliteFixture[] = [];

@@ -42,7 +42,7 @@ function assertCounted(dataDir: string): void {
 
 const LARGE = `"${'x'.repeat(200_000)}"`;
 
-describe('SQLite outbox and its counts', { timeout: 120_000 }, () => {
+describe('SQLite outbox and its counts', { timeout: 300_000 }, () => {
   it('does not count what was taken back: a put that is too large, a call that the schema refuses', async () => {
     const fixture = await openSqliteFixture({ maxBytes: 300_000 });
     try {

@@ -22,7 +22,7 @@ const OF_VERSION_3 = `
   INSERT INTO quarantine VALUES (1, 'q', 7, 50, NULL, 'body_not_json', 'no', x'00ff00', 'audit');
 `;
 
-describe('SQLite outbox and databases of version 3', { timeout: 60_000 }, () => {
+describe('SQLite outbox and databases of version 3', { timeout: 300_000 }, () => {
   let root = '';
   let dataDir = '';
   const file = () => join(dataDir, 'outbox.db');

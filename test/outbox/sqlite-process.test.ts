@@ -12,7 +12,7 @@ import { event } from './samples.ts';
 import { openSqliteFixture, tempFolder } from './sqlite-fixture.ts';
 
 const CHILD = fileURLToPath(new URL('./child.ts', import.meta.url));
-const TIME_LIMIT = { timeout: 120_000 };
+const TIME_LIMIT = { timeout: 300_000 };
 
 class Child {
   readonly process: ChildProcess;

@@ -57,7 +57,7 @@ test('three replicas on one database store what all of them get once, and rest t
   assert.equal(calls(), seen, 'nobody asks Azure while all rest');
   emulator.clearPlan();
   await query(server(), `UPDATE ${schema}.paces SET rests_until = now()`);
-  await eventually(async () => (await waiting()) === 0, waiting, 30_000);
+  await eventually(async () => (await waiting()) === 0, waiting);
   assert.equal(emulator.rowCount(requestStream), 7);
   await eventually(async () => !(await resting()));
 });

@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 export async function eventually(
   condition: () => boolean | Promise<boolean>,
   describe: () => unknown = () => condition.toString(),
-  limitMs = 20_000,
+  limitMs = 120_000,
 ): Promise<void> {
   const deadline = performance.now() + limitMs;
   while (!(await condition())) {

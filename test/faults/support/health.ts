@@ -13,7 +13,7 @@ export async function healthOf(port: number): Promise<Health> {
 }
 
 /** Until nothing waits and nothing is held. */
-export async function drained(port: number, limitMs: number): Promise<void> {
+export async function drained(port: number, limitMs?: number): Promise<void> {
   let last: Health | null = null;
   await eventually(
     async () => {
