@@ -1,21 +1,30 @@
 /**
- * `npm test`: all tests, or those whose files are given; options of the test runner may stand before them. A test is a process of its own and starts many more, so that
- * half of the time would go into compiling the same modules again: they share a compile cache.
+ * `npm test`: all tests, or those whose files are given; options of the test runner may stand before them. A test is a
+ * process of its own and starts many more, so that half of the time would go into compiling the same modules again: they
+ * share a compile cache. The runner is the Node that runs this file, which npm takes from node_modules.
  */
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import process from 'node:process';
+import { endWithParent, killGroup } from './support/end-with-parent.ts';
 
 const root = path.join(import.meta.dirname, '..');
 const given = process.argv.slice(2);
 const files = given.every((arg) => arg.startsWith('-')) ? ['test/**/*.test.ts'] : [];
-const args = ['--test', '--test-concurrency=3', '--test-timeout=300000', ...given, ...files];
+const reporter = given.some((arg) => arg.startsWith('--test-reporter'))
+  ? []
+  : [`--test-reporter=${path.join(root, 'test/support/reporter.ts')}`, '--test-reporter-destination=stdout'];
+const args = ['--test', '--test-concurrency=3', '--test-timeout=600000', ...reporter, ...given, ...files];
+// A process group of its own, so that nothing of it is left when the runner ends or is killed.
 const child = spawn(process.execPath, args, {
   cwd: root,
   stdio: 'inherit',
+  detached: true,
   env: { ...process.env, NODE_COMPILE_CACHE: path.join(root, 'node_modules/.cache/compile') },
 });
+endWithParent(child);
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
 child.once('exit', (code) => {
+  killGroup(child);
   process.exitCode = code ?? 1;
 });

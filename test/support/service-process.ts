@@ -9,6 +9,7 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Emulator } from '../../src/emulator/emulator.ts';
 import { azureEnv } from './emulator.ts';
+import { endWithParent, killGroup } from './end-with-parent.ts';
 import { assertNothingPrivate, privateTexts, secretsOf } from './log-secrets.ts';
 import { nodeOptions } from './node-options.ts';
 
@@ -98,6 +99,7 @@ export function spawnService(
 ) {
   // A process group of its own, so that a test can signal it as a terminal does.
   const child = spawn(command, args, { env, cwd: root, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  endWithParent(child);
   const logs: Record<string, unknown>[] = [];
   const kept = new Set(secretsOf(env));
   let stdout = '';
@@ -133,13 +135,4 @@ export function spawnService(
       for (const text of texts) kept.add(text);
     },
   };
-}
-
-function killGroup({ pid }: ChildProcess): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch {
-    // It has ended.
-  }
 }
