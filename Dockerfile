@@ -1,21 +1,27 @@
 # Plain Dockerfile syntax: it builds with BuildKit and with the classic builder of Docker 20.10 alike.
 
+# Node 24.21.0 on Debian 12. The digest fixes what is built on, whatever the tag names later; CONTRIBUTING.md says how it is
+# renewed. Another image, such as one of your own registry: --build-arg BASE_IMAGE=…
+ARG BASE_IMAGE=node:24-bookworm-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6
+
 # 1. The packages that the service needs at run time. npm, the lockfile and its cache stay behind in this stage.
-FROM node:24-bookworm-slim AS dependencies
+FROM ${BASE_IMAGE} AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
 # --omit=optional leaves out the Node binaries that package.json pins for checkouts: the base image is Node.
 RUN npm ci --omit=dev --omit=optional --no-audit --no-fund
 
 # 2. The service: Node runs src/ as it is, so there is no build step.
-FROM node:24-bookworm-slim
+FROM ${BASE_IMAGE}
 # Nothing installs packages at run time; what is not there cannot be exploited or reported by a scanner. The list of
 # Debian's packages stays (/var/lib/dpkg), so that a scanner sees what is there. Nothing needs to become root either.
+# /data belongs to group 0 too, for OpenShift, which runs containers under a uid of its own choice, always in that group.
+# Where the service's user owns the folder, the service closes it to everybody else when it starts.
 RUN rm -rf /usr/local/lib/node_modules /usr/local/include/node /opt/yarn-* \
       /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /usr/local/bin/yarn /usr/local/bin/yarnpkg \
       /usr/bin/apt* /usr/bin/dpkg* /usr/lib/apt /etc/apt /var/lib/apt /var/cache/apt \
  && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
- && install -d -m 0700 -o 1000 -g 1000 /data
+ && install -d -m 0770 -o 1000 -g 0 /data
 
 WORKDIR /app
 COPY --from=dependencies /app/node_modules ./node_modules

@@ -17,7 +17,25 @@ test('the compose file loads as it is in a fresh clone, and passes every variabl
     for (const name of Object.keys(variables)) assert.match(config, new RegExp(`^ +${name}(_FILE)?:`, 'm'), name);
     assert.doesNotMatch(config, /APONO_WEBHOOK_SECRET:|AZURE_CLIENT_SECRET:/, 'these two come as files');
     assert.match(config, /TRUST_PROXY: 172\.30\.254\.0\/28/);
+    assert.match(config, /image: caddy:2@sha256:/);
+    assert.match(config, /BASE_IMAGE: node:24-bookworm-slim@sha256:/);
     assert.match(config, /subnet: 172\.30\.254\.0\/28/);
+  }
+});
+
+test('the compose files mount the file that NODE_EXTRA_CA_CERTS names, at the path that the service is told', async () => {
+  for (const [program = '', ...args] of await composeGenerations()) {
+    for (const file of ['docker-compose.yml', 'deploy/compose.scale.yml']) {
+      const config = (env: Readonly<Record<string, string>>) =>
+        mustRun(program, [...args, '--project-directory', '.', '--file', file, 'config'], {
+          env: { PATH: process.env['PATH'], ...env },
+        });
+      const ca = '/etc/ssl/certs/our-proxy.pem';
+      const named = await config({ NODE_EXTRA_CA_CERTS: ca });
+      assert.match(named, new RegExp(`NODE_EXTRA_CA_CERTS: ${ca}$`, 'm'));
+      assert.match(named, new RegExp(`${ca}:${ca}:ro|source: ${ca}\\s+target: ${ca}\\s+read_only: true`));
+      assert.doesNotMatch(await config({}), /NODE_EXTRA_CA_CERTS: ['"]?\//);
+    }
   }
 });
 

@@ -1,7 +1,7 @@
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Finished, image, mustRun, repository, run } from './docker.ts';
+import { type Finished, hasImage, image, mustRun, pinnedImage, repository, run } from './docker.ts';
 
 /** As a command line: the generation that is installed, the newer one first. */
 export async function composeGenerations(): Promise<readonly string[][]> {
@@ -19,7 +19,7 @@ export async function composeGenerations(): Promise<readonly string[][]> {
   return installed;
 }
 
-/** Caddy's image as the compose file names it, or a stand-in where it can neither be found nor pulled. */
+/** Caddy's image as the compose file pins it, or a stand-in where it can neither be found nor pulled. */
 export function caddyImage(name: string): Promise<string> {
   return imageOrStandIn(name, 'caddy');
 }
@@ -30,12 +30,8 @@ export function postgresImage(name: string): Promise<string> {
 }
 
 async function imageOrStandIn(name: string, folder: string): Promise<string> {
-  for (const args of [
-    ['image', 'inspect', name],
-    ['pull', '--quiet', name],
-  ]) {
-    if ((await run('docker', args)).exitCode === 0) return name;
-  }
+  const pinned = pinnedImage(name);
+  if (await hasImage(pinned)) return pinned;
   const standIn = `apono-sentinel-${folder}:test`;
   await mustRun('docker', ['build', '--tag', standIn, `test/image/${folder}`]);
   return standIn;

@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -63,8 +65,34 @@ export function dockerRun(...args: string[]): Promise<Finished> {
   return run('docker', ['run', '--label', label, ...args]);
 }
 
+/** The image as our files pin it: `caddy:2` → `caddy:2@sha256:…`. */
+export function pinnedImage(name: string): string {
+  const files = ['Dockerfile', 'docker-compose.yml', 'deploy/compose.scale.yml'];
+  const text = files.map((file) => readFileSync(join(repository, file), 'utf8')).join('\n');
+  const [pinned] = new RegExp(`\\b${name}@sha256:[0-9a-f]{64}\\b`).exec(text) ?? [];
+  if (pinned === undefined) throw new Error(`no file pins ${name}`);
+  return pinned;
+}
+
+/** Whether the image is here, or can be pulled. */
+export async function hasImage(name: string): Promise<boolean> {
+  for (const args of [
+    ['image', 'inspect', name],
+    ['pull', '--quiet', name],
+  ]) {
+    if ((await run('docker', args)).exitCode === 0) return true;
+  }
+  return false;
+}
+
+/** Builds on the pinned base image; where no registry can be reached, on what somebody tagged as a stand-in for it. */
 export async function buildImage(buildArgs: Readonly<Record<string, string>> = {}): Promise<void> {
-  const args = Object.entries(buildArgs).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]);
+  const tag = 'node:24-bookworm-slim';
+  const base = (await hasImage(pinnedImage(tag))) ? {} : { BASE_IMAGE: tag };
+  const args = Object.entries({ ...base, ...buildArgs }).flatMap(([name, value]) => [
+    '--build-arg',
+    `${name}=${value}`,
+  ]);
   await docker('build', '--tag', image, '--label', label, ...args, '.');
 }
 

@@ -3,7 +3,19 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { nodeOptions } from '../support/node-options.ts';
-import { buildImage, docker, dockerRun, hardened, image, mustRun, removeAll, repository } from './docker.ts';
+import {
+  buildImage,
+  createVolume,
+  docker,
+  dockerRun,
+  hardened,
+  image,
+  mustRun,
+  removeAll,
+  repository,
+  run,
+  waitUntil,
+} from './docker.ts';
 
 interface Manifest {
   readonly version: string;
@@ -137,7 +149,36 @@ describe('the image', () => {
 
   test('keeps its own files from the user that runs them, and the data folder from everybody else', async () => {
     assert.equal(await inImage('find /app /usr/local -writable -not -type l'), '');
-    assert.equal(await inImage('stat -c "%u:%g %a" /data'), '1000:1000 700');
+    assert.equal(await inImage('stat -c "%u:%g %a" /data'), '1000:0 770');
+  });
+
+  // OpenShift does this: https://docs.redhat.com/documentation/openshift_container_platform, "Creating images".
+  test('works under any uid in group 0, and closes the data folder where its user owns it', async () => {
+    const endpoint = 'https://apono-sentinel-test.westeurope-1.ingest.monitor.azure.com';
+    for (const user of ['1000690000:0', '1000:1000']) {
+      const settings = {
+        APONO_WEBHOOK_SECRET: 'an-example-for-an-image-that-runs',
+        LOGS_INGESTION_ENDPOINT: endpoint,
+        DATA_COLLECTION_RULE_ID: `dcr-${'0'.repeat(32)}`,
+      };
+      const env = Object.entries(settings).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
+      const volume = ['--volume', `${await createVolume()}:/data`];
+      const options = ['--network', 'none', '--user', user, ...hardened, ...volume, ...env];
+      // The second start finds what the first one wrote.
+      for (const id of ['first', 'second']) {
+        const { stdout, stderr, exitCode } = await dockerRun('--detach', ...options, image);
+        assert.equal(exitCode, 0, stderr);
+        const container = stdout.trim();
+        const logs = () => docker('logs', container);
+        await waitUntil(logs, async () => (await docker('exec', container, 'apono-sentinel', 'healthcheck')) !== null);
+        const sent = await run('docker', ['exec', container, 'apono-sentinel', 'send-test']);
+        assert.equal(sent.exitCode, 0, `${user}, ${id} start: ${sent.stdout}${sent.stderr}`);
+        const folder = await docker('exec', container, 'stat', '-c', '%u:%g %a', '/data', '/data/outbox.db');
+        assert.deepEqual(folder.split('\n'), [user === '1000:1000' ? '1000:0 700' : '1000:0 770', `${user} 600`]);
+        await docker('stop', '-t', '40', container);
+        assert.equal(await docker('inspect', '--format', '{{.State.ExitCode}}', container), '0');
+      }
+    }
   });
 
   test('starts from a compile cache that was made at the build', async () => {
