@@ -107,6 +107,16 @@ describe('the Helm chart, as it is written', () => {
     assert.ok(!valid({ azure: { signIn: 'password' } }));
   });
 
+  it('takes null for uid, group and fsGroup, which OpenShift sets itself, and no root', () => {
+    assert.ok(valid({ podSecurityContext: { runAsUser: null, runAsGroup: null, fsGroup: null } }));
+    assert.ok(valid({ podSecurityContext: { runAsUser: 1_000_690_000, runAsGroup: 0 } }));
+    assert.ok(!valid({ podSecurityContext: { runAsUser: 0 } }));
+    assert.ok(!valid({ podSecurityContext: { runAsNonRoot: false } }));
+    const set = templates.flatMap((text) => [...text.matchAll(/^ *(runAsUser|runAsGroup|fsGroup): *\d/gm)]);
+    assert.deepEqual(set, [], 'no template sets one of them whatever the values say');
+    assert.deepEqual(values['podSecurityContext'], { runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000 });
+  });
+
   it('has the version of the package', () => {
     const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as { version: string };
     const { version: ofChart, appVersion } = parse(read('Chart.yaml')) as Record<string, unknown>;
@@ -243,6 +253,29 @@ describe('the Helm chart, rendered by Helm', { skip: noHelm }, () => {
     assert.deepEqual(paths, [['/apono/webhook', 'Prefix']]);
   });
 
+  it('runs as uid 1000 unless OpenShift chooses, and takes a CA file for NODE_EXTRA_CA_CERTS', () => {
+    const always = { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } };
+    assert.deepEqual(workload(render()).spec.template.spec.securityContext, {
+      ...always,
+      runAsUser: 1000,
+      runAsGroup: 1000,
+      fsGroup: 1000,
+      fsGroupChangePolicy: 'OnRootMismatch',
+    });
+    const dropped = { podSecurityContext: { runAsUser: null, runAsGroup: null, fsGroup: null } };
+    assert.deepEqual(workload(render(dropped)).spec.template.spec.securityContext, always);
+    const { volumes, containers } = workload(
+      render({
+        config: { NODE_EXTRA_CA_CERTS: '/ca/ca.pem' },
+        extraVolumes: [{ name: 'ca', configMap: { name: 'our-proxy-ca' } }],
+        extraVolumeMounts: [{ name: 'ca', mountPath: '/ca', readOnly: true }],
+      }),
+    ).spec.template.spec;
+    assert.ok(volumes.some(({ name }) => name === 'ca'));
+    assert.ok(containers[0]?.volumeMounts.some(({ mountPath }) => mountPath === '/ca'));
+    assert.ok(containers[0]?.env.some(({ name, value }) => name === 'NODE_EXTRA_CA_CERTS' && value === '/ca/ca.pem'));
+  });
+
   it('gives a pod longer to stop than the service takes, and nothing that it does not need', () => {
     const { spec } = workload(render(database, { shutdownTimeoutMs: 60_001 })).spec.template;
     assert.equal(spec.terminationGracePeriodSeconds, 5 + 61 + 10);
@@ -273,11 +306,14 @@ type PodSpec = {
   readonly terminationGracePeriodSeconds: number;
   readonly enableServiceLinks: boolean;
   readonly automountServiceAccountToken: boolean;
+  readonly securityContext: unknown;
   readonly containers: readonly {
     readonly securityContext: unknown;
+    readonly volumeMounts: readonly { readonly mountPath: string }[];
     readonly env: readonly { readonly name: string; readonly value: string }[];
   }[];
   readonly volumes: readonly {
+    readonly name: string;
     readonly projected?: {
       readonly sources: readonly { readonly secret: { readonly items: readonly { path: string }[] } }[];
     };
