@@ -233,7 +233,10 @@ describe('the environment of the container', () => {
 
   it('has known variables alone, each once, and no secret in plain', () => {
     const known: readonly string[] = variableNames;
-    const names = containerOf(appOf(deployed(everything))).env.map(({ name }) => name);
+    // Node itself reads that one.
+    const names = containerOf(appOf(deployed(everything)))
+      .env.map(({ name }) => name)
+      .filter((name) => name !== 'NODE_EXTRA_CA_CERTS');
     assert.equal(new Set(names).size, names.length);
     for (const name of names) {
       const variable = known.includes(name) ? name : name.replace(/_FILE$/, '');
@@ -290,6 +293,18 @@ describe('the environment of the container', () => {
     const { config, problems } = load(deployed(everything));
     assert.deepEqual(problems, []);
     assert.deepEqual([config?.webhook.secret, config?.webhook.previousSecret], [SECRET, PREVIOUS]);
+  });
+
+  it('mounts the certificates that are given as the file that NODE_EXTRA_CA_CERTS names, and none otherwise', () => {
+    const nameOf = (app: App) => containerOf(app).env.find(({ name }) => name === 'NODE_EXTRA_CA_CERTS')?.value;
+    const extraCaCertificates = '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n';
+    for (const previousWebhookSecret of ['', PREVIOUS]) {
+      const app = appOf(deployed({ extraCaCertificates, previousWebhookSecret }));
+      assert.equal(mountedFiles(app).get(nameOf(app) ?? ''), extraCaCertificates);
+      assert.equal(mountedFiles(app).size, previousWebhookSecret === '' ? 2 : 3);
+    }
+    assert.equal(nameOf(appOf(deployed())), '');
+    assert.equal(mountedFiles(appOf(deployed())).size, 1);
   });
 
   it('names the streams, the endpoint, the limit and the level that the parameters give', () => {

@@ -13,7 +13,9 @@ export const functions: Readonly<Record<string, (...args: readonly Value[]) => V
   not: (value = null) => !flag(value),
   equals: (a = null, b = null) => JSON.stringify(a) === JSON.stringify(b),
   empty: (value = null) => value === null || value === '' || (Array.isArray(value) && value.length === 0),
-  concat: (...args) => args.map(text).join(''),
+  // Of lists it makes one list.
+  concat: (...args) =>
+    args.every((arg) => Array.isArray(arg)) ? (args as readonly (readonly Value[])[]).flat() : args.map(text).join(''),
   join: (list = null, delimiter = null) => (list as readonly Value[]).map(text).join(text(delimiter)),
   replace: (original = null, old = null, by = null) => text(original).replaceAll(text(old), text(by)),
   string: (value = null) => (typeof value === 'string' ? value : JSON.stringify(value)),
