@@ -16,6 +16,9 @@ export interface ReceiverOptions {
 export function createReceiver(options: ReceiverOptions): Receive {
   return async (body) => {
     const receivedAt = options.clock.now();
+    if (body.refusal !== undefined) {
+      return quarantine(body, receivedAt, { type: 'not_json', ...body.refusal, errors: [] }, options.outbox);
+    }
     const understood = await options.understand(body, receivedAt);
     if ('refusal' in understood) return quarantine(body, receivedAt, understood.refusal, options.outbox);
     const put = await options.outbox.put(understood.entries);
@@ -28,7 +31,12 @@ export function createReceiver(options: ReceiverOptions): Receive {
   };
 }
 
-async function quarantine(body: ReceivedBody, receivedAt: number, refusal: Refusal, outbox: Outbox): Promise<Received> {
+async function quarantine(
+  body: ReceivedBody,
+  receivedAt: number,
+  refusal: Omit<Refusal, 'code'> & { readonly code: string },
+  outbox: Outbox,
+): Promise<Received> {
   const { code, detail, errors } = refusal;
   const reason = errors.map(({ path, message }) => `${path || 'body'} ${message}`).join('; ') || detail;
   const { bytes, feed, kind } = body;

@@ -120,8 +120,8 @@ export const variables = {
   FLUSH_INTERVAL_MS: defaulted('1000', integer(0, 3_600_000), {
     description: 'The longest a row waits for company, in milliseconds (0 to 3600000).',
   }),
-  MAX_BODY_BYTES: defaulted('5242880', integer(256, 268_435_456), {
-    description: 'Largest webhook body after decompression, in bytes (256 to 268435456).',
+  MAX_BODY_BYTES: defaulted('5242880', integer(256, 16_777_216), {
+    description: 'Largest webhook body after decompression, in bytes (256 to 16777216).',
   }),
   TRUST_PROXY: defaulted('loopback', trustProxy, {
     description:

@@ -6,7 +6,11 @@ export class ByteCollector {
   #buffer: Buffer;
   #size = 0;
 
-  constructor(expectedBytes: number) {
+  readonly #maxBytes: number;
+
+  /** No more than `maxBytes` will be put in, and no larger buffer is made. */
+  constructor(expectedBytes: number, maxBytes: number) {
+    this.#maxBytes = maxBytes;
     this.#buffer = Buffer.allocUnsafe(Math.max(1, expectedBytes));
   }
 
@@ -17,7 +21,7 @@ export class ByteCollector {
   push(chunk: Uint8Array): void {
     const needed = this.#size + chunk.length;
     if (needed > this.#buffer.length) {
-      const larger = Buffer.allocUnsafe(Math.max(needed, 2 * this.#buffer.length));
+      const larger = Buffer.allocUnsafe(Math.max(needed, Math.min(this.#maxBytes, 2 * this.#buffer.length)));
       this.#buffer.copy(larger, 0, 0, this.#size);
       this.#buffer = larger;
     }

@@ -2,6 +2,8 @@
 export interface Reservation {
   /** Makes the share at least `bytes`; false when there is no room, and the share stays as it was. */
   grow(bytes: number): boolean;
+  /** Makes the share at most `bytes`. */
+  shrink(bytes: number): void;
   /** Gives it back. Doing so twice does nothing. */
   release(): void;
 }
@@ -30,11 +32,17 @@ export function createInFlightBytes(maxBytes: number): InFlightBytes {
       heldBytes += more;
       return true;
     };
+    const shrink = (wanted: number): void => {
+      const less = share - Math.max(minimumBytes, wanted);
+      if (released || less <= 0) return;
+      share -= less;
+      heldBytes -= less;
+    };
     const release = (): void => {
       if (!released) heldBytes -= share;
       released = true;
     };
-    return grow(bytes) ? { grow, release } : null;
+    return grow(bytes) ? { grow, shrink, release } : null;
   }
 
   return {

@@ -39,7 +39,7 @@ export function edgeLimits(maxBodyBytes: number, overrides: Partial<EdgeLimits> 
     bodyTimeoutMs: 60_000,
     drainMaxBytes: maxBodyBytes + 2 * MiB,
     drainMaxMs: 5_000,
-    maxInFlightBytes: Math.max(64 * MiB, 4 * maxBodyBytes),
+    maxInFlightBytes: 64 * MiB,
     maxFailures: 100,
     failureWindowMs: 60_000,
     maxFailureAddresses: 10_000,

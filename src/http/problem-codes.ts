@@ -12,7 +12,7 @@ export const problemCodes = {
     status: 400,
     title: 'The body cannot be decompressed',
     meaning:
-      'The body is not what its Content-Encoding says, is cut short, or has bytes behind its end. It is not kept.',
+      'The body is not what its Content-Encoding says, is cut short, or has bytes after its end. It is kept in quarantine only if it is plain JSON (`"quarantined": true`).',
     remedy: 'Send it without Content-Encoding, or compress it correctly.',
   },
   secret_missing: {
@@ -67,8 +67,9 @@ export const problemCodes = {
   encoding_unsupported: {
     status: 415,
     title: 'The encoding of the body is not supported',
-    meaning: 'The body is encoded in a way that is unknown here, or more than once.',
-    remedy: 'Use one of the encodings that the Accept-Encoding header of the answer names, or none.',
+    meaning:
+      'The Content-Encoding is one that is not known here, or several. The body is kept in quarantine only if it is plain JSON all the same (`"quarantined": true`).',
+    remedy: 'Use one of the encodings that the Accept-Encoding header of the answer names, or remove the header.',
   },
   too_many_failures: {
     status: 429,

@@ -1,12 +1,14 @@
 import type { Problem } from '../kinds/kind.ts';
 
-/** One authentic body, whole and inflated, as the edge hands it on. */
+/** One authentic body, whole, and inflated unless it is refused, as the edge hands it on. */
 export interface ReceivedBody {
   readonly bytes: Uint8Array;
   /** The X-Apono-Feed header, see feed.ts. */
   readonly feed: string | null;
   /** Of the path `/apono/webhook/<kind>`; null: the body itself says of which kind it is. */
   readonly kind: string | null;
+  /** The edge refuses the body, and it is to be kept in quarantine with this code and reason instead of being read. */
+  readonly refusal?: { readonly code: string; readonly detail: string };
 }
 
 export interface AcceptedEvent {

@@ -4,15 +4,16 @@ import type { Clock } from '../clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Answer } from './answer.ts';
 import type { Authentication, Authenticator } from './authenticate.ts';
-import { checkBodyHeaders, declaredBytes, expectsContinue, readBody, tooBusy } from './body.ts';
+import { checkDeclaredLength, declaredBytes, expectsContinue, readBody, tooBusy } from './body.ts';
 import { clientAddress, isFromUnknownProxy } from './client-address.ts';
+import { type Coding, codingOf, encodingUnsupported, inflate, isPlainText } from './encoding.ts';
 import type { Exchange } from './exchange.ts';
 import type { FailureLimiter } from './failure-limit.ts';
 import { feedOf } from './feed.ts';
 import { headerValues } from './header-values.ts';
-import type { InFlightBytes } from './in-flight.ts';
+import type { InFlightBytes, Reservation } from './in-flight.ts';
 import type { EdgeLimits } from './limits.ts';
-import { problem, quarantined } from './problem.ts';
+import { HttpProblem, problem, quarantined } from './problem.ts';
 import type { ProblemCode } from './problem-codes.ts';
 import { createLimitedReceive } from './receive-limit.ts';
 import type { AcceptedEvent, Receive, Received } from './receiver.ts';
@@ -41,30 +42,72 @@ const authenticationProblems = {
  * Nothing is read for a caller without the secret. `kind`: the one that the path names; null: none.
  */
 export function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: string | null) => Promise<Answer> {
-  const { inFlight, limits, clock } = options;
+  const { inFlight, limits } = options;
   const receive = createLimitedReceive(options);
   const warnOfUnknownProxy = unknownProxyWarning(options.log);
   return async (exchange, kind) => {
-    const { request, response, record } = exchange;
+    const { request, record } = exchange;
     const authentication = authenticate(exchange, options);
     if (authentication !== 'current' && authentication !== 'previous') await refuse(exchange, authentication, options);
     warnOfUnknownProxy(request);
-    const decoder = checkBodyHeaders(request, limits);
+    checkDeclaredLength(request, limits);
+    const coding = codingOf(request);
+    // Who asks first has not sent the body, and keeps it.
+    if (coding === null && expectsContinue(request)) throw encodingUnsupported();
     if (options.isClosing()) throw problem('stopping', { retryAfterSeconds: 5 });
     const reservation = inFlight.reserve(declaredBytes(request));
     if (reservation === null) throw tooBusy();
-    let bytes: Uint8Array;
+    let body: DecodedBody;
     try {
-      if (expectsContinue(request)) response.writeContinue();
-      bytes = await readBody(request, { decoder, limits, clock, reservation });
+      body = await readDecoded(exchange, coding, reservation, options);
     } catch (error) {
       reservation.release();
       throw error;
     }
-    record.bodyBytes = bytes.length;
-    const body = { bytes, feed: readFeed(exchange), kind };
-    return answerOf(await receive(body, { requestId: record.requestId, onSettled: reservation.release }), exchange);
+    record.bodyBytes = body.bytes.length;
+    const { bytes, wrongEncoding } = body;
+    const refusal = wrongEncoding && { code: wrongEncoding.code, detail: wrongEncoding.message };
+    const received = await receive(
+      { bytes, feed: readFeed(exchange), kind, ...(refusal && { refusal }) },
+      { requestId: record.requestId, onSettled: reservation.release },
+    );
+    if (wrongEncoding !== null && received.outcome === 'not_json') {
+      record.quarantined = true;
+      throw wrongEncoding;
+    }
+    return answerOf(received, exchange);
   };
+}
+
+interface DecodedBody {
+  readonly bytes: Uint8Array;
+  /** Not null: the body is plain text although its Content-Encoding says otherwise. It is kept, and this is the answer. */
+  readonly wrongEncoding: HttpProblem | null;
+}
+
+async function readDecoded(
+  { request, response }: Exchange,
+  coding: Coding | null,
+  reservation: Reservation,
+  { limits, clock }: WebhookOptions,
+): Promise<DecodedBody> {
+  if (expectsContinue(request)) response.writeContinue();
+  const raw = await readBody(request, { limits, clock, reservation });
+  const isPlain = coding !== 'identity' && isPlainText(raw);
+  const members = isPlain ? { quarantined: true } : {};
+  if (coding === null) {
+    if (isPlain) return { bytes: raw, wrongEncoding: encodingUnsupported(members) };
+    throw encodingUnsupported();
+  }
+  if (coding === 'identity' || raw.length === 0) return { bytes: raw, wrongEncoding: null };
+  try {
+    const bytes = await inflate(raw, coding, { maxBytes: limits.maxBodyBytes, reservation });
+    return { bytes, wrongEncoding: null };
+  } catch (error) {
+    const isWrong = error instanceof HttpProblem && error.code === 'body_not_decompressible';
+    if (!isWrong || !isPlain) throw error;
+    return { bytes: raw, wrongEncoding: problem('body_not_decompressible', { members }) };
+  }
 }
 
 function readFeed({ request, record }: Exchange): string | null {

@@ -68,10 +68,11 @@ describe('numbers', () => {
     const bounds = {
       OUTBOX_MAX_BYTES: ['65535', '65536'],
       DEDUP_DAYS: ['0', '1'],
-      MAX_BODY_BYTES: ['255', '256'],
+      MAX_BODY_BYTES: ['16777217', '16777216'],
       SHUTDOWN_TIMEOUT_MS: ['99', '100'],
       FLUSH_INTERVAL_MS: ['3600001', '0'],
     };
+    for (const wrong of ['255', '16777217']) assert.ok('MAX_BODY_BYTES' in problemsOf({ MAX_BODY_BYTES: wrong }));
     for (const [name, [wrong, right]] of Object.entries(bounds)) {
       assert.ok(name in problemsOf({ [name]: wrong }), `${name}=${wrong}`);
       assert.deepEqual(problemsOf({ [name]: right }), {}, `${name}=${right}`);

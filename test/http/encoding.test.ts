@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
+import { isPlainText } from '../../src/http/encoding.ts';
+import type { Received } from '../../src/http/receiver.ts';
 import { assertProblem, head, openRaw, post, withEdge } from './edge.ts';
 
 const text = JSON.stringify({ text: 'Zürich 東京 '.repeat(2_000) });
@@ -17,7 +19,6 @@ describe('Content-Encoding', () => {
     ['deflate', deflateSync(text)],
     ['deflate', deflateRawSync(text)],
     ['deflate', deflateRawSync(text, { level: 0 })],
-    ['br', brotliCompressSync(text)],
     ['gzip', Buffer.concat([gzipSync(text.slice(0, 100)), gzipSync(text.slice(100))])],
   ];
   for (const [index, [encoding, body]] of encodings.entries()) {
@@ -31,7 +32,7 @@ describe('Content-Encoding', () => {
   }
 
   test('any bytes in any encoding and any pieces arrive as they were', async () => {
-    const encode = { identity: (b: Uint8Array) => b, gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync };
+    const encode = { identity: (b: Uint8Array) => b, gzip: gzipSync, deflate: deflateSync };
     await withEdge({}, async ({ port, received }) => {
       await fc.assert(
         fc.asyncProperty(
@@ -59,12 +60,13 @@ describe('Content-Encoding', () => {
     });
   });
 
-  for (const encoding of ['zstd', 'compress', 'gzip, gzip', 'gzip, br', 'gzip, identity', 'utf-8', '__proto__']) {
+  for (const encoding of ['br', 'zstd', 'compress', 'gzip, gzip', 'gzip, br', 'gzip, identity', 'utf-8', '__proto__']) {
     test(`"${encoding}" is 415 and names what is taken`, async () => {
       await withEdge({}, async ({ port, received }) => {
-        const reply = await post(port, text, { 'content-encoding': encoding });
+        const reply = await post(port, brotliCompressSync(text), { 'content-encoding': encoding });
         assertProblem(reply, 415, 'encoding_unsupported');
-        assert.equal(reply.headers['accept-encoding'], 'gzip, deflate, br, identity');
+        assert.equal(reply.headers['accept-encoding'], 'gzip, deflate, identity');
+        assert.equal(reply.json['quarantined'], undefined);
         assert.equal(received.length, 0);
       });
     });
@@ -85,7 +87,7 @@ describe('a broken compression is 400 and not kept', () => {
   const flipped = Buffer.from(compressed);
   flipped.writeUInt8(flipped.readUInt8(40) ^ 0xff, 40);
   const broken: [string, string, Uint8Array][] = [
-    ['no gzip at all', 'gzip', Buffer.from(text)],
+    ['no gzip at all', 'gzip', randomBytes(1_000).fill(0, 0, 1)],
     ['gzip cut short', 'gzip', compressed.subarray(0, -5)],
     ['gzip of which one byte is left', 'gzip', compressed.subarray(0, 1)],
     ['gzip with a flipped bit', 'gzip', flipped],
@@ -94,10 +96,8 @@ describe('a broken compression is 400 and not kept', () => {
     ['zlib with bytes behind it', 'deflate', Buffer.concat([deflateSync(text), Buffer.from('more')])],
     ['zlib with a megabyte behind it', 'deflate', Buffer.concat([deflateSync(text), randomBytes(1_000_000)])],
     ['raw deflate with bytes behind it', 'deflate', Buffer.concat([deflateRawSync(text), Buffer.from('more')])],
-    ['no deflate at all', 'deflate', Buffer.from(text)],
-    ['brotli cut short', 'br', brotliCompressSync(text).subarray(0, -3)],
-    ['brotli with bytes behind it', 'br', Buffer.concat([brotliCompressSync(text), Buffer.from('more')])],
-    ['no brotli at all', 'br', Buffer.from(text)],
+    ['no deflate at all', 'deflate', randomBytes(1_000).fill(0xff, 0, 1)],
+    ['text that is no JSON', 'gzip', Buffer.from('a line of text')],
   ];
   for (const [name, encoding, body] of broken) {
     test(name, async () => {
@@ -123,5 +123,55 @@ describe('a broken compression is 400 and not kept', () => {
       assert.match(await raw.until(/"rows":2/), /^(HTTP\/1\.1 400 [\s\S]*){3}HTTP\/1\.1 200 /);
       raw.socket.destroy();
     });
+  });
+});
+
+describe('a plain body whose Content-Encoding is wrong is kept in quarantine and refused', () => {
+  const plain: [string, string | Uint8Array][] = [
+    ['JSON', text],
+    ['JSON after blanks', `\r\n\t ${text}\n`],
+    ['JSON after a byte order mark', `\uFEFF${text}`],
+    ['a list', '[{"a":1}]'],
+    ['JSON that ends early', text.slice(0, -2)],
+    ['Latin-1', Buffer.from('{"name":"José"}', 'latin1')],
+    ['UTF-16', Buffer.from('\uFEFF{"name":"José"}', 'utf16le')],
+  ];
+  const kept: Received = { outcome: 'not_json', code: 'not used', detail: 'not used' };
+  for (const [name, body] of plain) {
+    test(name, async () => {
+      await withEdge({ receive: async () => kept }, async ({ port, received, records }) => {
+        for (const [encoding, status, code] of [
+          ['br', 415, 'encoding_unsupported'],
+          ['utf-8', 415, 'encoding_unsupported'],
+          ['gzip, gzip', 415, 'encoding_unsupported'],
+          ['gzip', 400, 'body_not_decompressible'],
+          ['deflate', 400, 'body_not_decompressible'],
+        ] as const) {
+          const reply = await post(port, body, { 'content-encoding': encoding });
+          assertProblem(reply, status, code);
+          assert.equal(reply.json['quarantined'], true, encoding);
+          const { bytes = new Uint8Array(), refusal } = received.pop() ?? {};
+          assert.deepEqual(Buffer.from(bytes), Buffer.from(body));
+          assert.equal(refusal?.code, code);
+          assert.equal(records.at(-1)?.quarantined, true);
+        }
+      });
+    });
+  }
+
+  test('when it cannot be kept the answer is 503, so that it is sent again', async () => {
+    await withEdge({ receive: async () => ({ outcome: 'full' }) }, async ({ port }) => {
+      const reply = await post(port, text, { 'content-encoding': 'br' });
+      assertProblem(reply, 503, 'outbox_full');
+      assert.match(String(reply.headers['retry-after']), /^\d+$/);
+    });
+  });
+
+  test('compressed bodies never pass for plain text', async () => {
+    fc.assert(
+      fc.property(fc.json(), (json) => {
+        for (const compress of [gzipSync, deflateSync, deflateRawSync]) assert.ok(!isPlainText(compress(json)));
+      }),
+    );
   });
 });

@@ -4,7 +4,8 @@ import { detailJson, pageJson, purgeJson, replayJson, statsJson } from '../../ou
 import { OutboxUnavailableError } from '../../outbox/port.ts';
 import type { RecordPage } from '../../outbox/records.ts';
 import type { Answer } from '../answer.ts';
-import { checkBodyHeaders, declaredBytes, expectsContinue, readBody, tooBusy } from '../body.ts';
+import { checkDeclaredLength, declaredBytes, expectsContinue, readBody, tooBusy } from '../body.ts';
+import { codingOf, encodingUnsupported, inflate } from '../encoding.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Handler } from '../exchanges.ts';
 import type { InFlightBytes } from '../in-flight.ts';
@@ -87,12 +88,16 @@ async function readJsonBody({ request, response }: Exchange, options: RouteOptio
   const { limits, clock, inFlight } = options;
   // A web page can send text/plain or a form to any port without asking; for JSON its browser asks first, in vain.
   if (!/^application\/json *(;|$)/i.test(request.headers['content-type'] ?? '')) throw problem('content_type_not_json');
-  const decoder = checkBodyHeaders(request, limits);
+  checkDeclaredLength(request, limits);
+  const coding = codingOf(request);
+  if (coding === null) throw encodingUnsupported();
   const reservation = inFlight.reserve(declaredBytes(request));
   if (reservation === null) throw tooBusy();
   try {
     if (expectsContinue(request)) response.writeContinue();
-    return await readBody(request, { decoder, limits, clock, reservation });
+    const raw = await readBody(request, { limits, clock, reservation });
+    if (coding === 'identity' || raw.length === 0) return raw;
+    return await inflate(raw, coding, { maxBytes: limits.maxBodyBytes, reservation });
   } finally {
     reservation.release();
   }
