@@ -4,7 +4,7 @@ import type { Config } from '../config/config.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { createArrivals } from './arrivals.ts';
 import { createAuthenticator } from './authenticate.ts';
-import { createAllowlist } from './client-address.ts';
+import { createAllowlist, createClients } from './client-address.ts';
 import type { RequestRecord } from './exchange.ts';
 import { configure, createExchanges } from './exchanges.ts';
 import { createFailureLimiter } from './failure-limit.ts';
@@ -43,9 +43,11 @@ export function createApp(
   const { webhook, clock, log, receive } = options;
   const limits = edgeLimits(webhook.maxBodyBytes, options.limits);
   const authenticator = createAuthenticator({ ...webhook, clock });
+  const clients = createClients(webhook.trustProxy);
   const handleWebhook = createWebhook({
     authenticator,
-    failures: createFailureLimiter({ limits, clock, log }),
+    clients,
+    failures: createFailureLimiter({ clients, limits, clock, log }),
     isAllowed: createAllowlist(webhook.allowedCidrs),
     receive,
     inFlight: createInFlightBytes(limits.maxInFlightBytes),
@@ -75,7 +77,7 @@ export function createApp(
   });
 
   const app = express();
-  configure(app, webhook.trustProxy);
+  configure(app);
   for (const kind of [null, ...options.kinds]) {
     const path = kind === null ? '/apono/webhook' : `/apono/webhook/${kind}`;
     app.all(

@@ -1,46 +1,113 @@
-import { BlockList, isIP, isIPv4 } from 'node:net';
-import type { Request } from 'express';
+import type { IncomingMessage } from 'node:http';
+import { BlockList, isIP, SocketAddress } from 'node:net';
+import type { Config } from '../config/config.ts';
 
-/**
- * The address that a request comes from, by TRUST_PROXY. Some proxies (Azure Application Gateway) write a port behind
- * it in X-Forwarded-For: without taking it off, every connection would be another address.
- */
-export function clientAddress(request: Request): string {
-  const address = request.ip ?? '';
-  const withPort = /^(?:\[(?<v6>[^\]]+)\]|(?<v4>[\d.]+))(?::\d{1,5})?$/.exec(address)?.groups;
-  const bare = withPort?.['v6'] ?? withPort?.['v4'] ?? address;
-  return isIP(bare) === 0 ? address : bare;
+/** Where a request comes from. */
+export interface Client {
+  /** In its canonical form, IPv4 where it can be. Null: the connection is gone. */
+  readonly address: string | null;
+  /** False: a trusted proxy named something that is no address, and `address` is that of the proxy. */
+  readonly isKnown: boolean;
 }
 
-/**
- * Whether a proxy passed the request on that TRUST_PROXY does not know: its X-Forwarded-For is not believed, and all
- * callers behind it have its address.
- */
-export function isFromUnknownProxy(request: Request): boolean {
-  return request.headers['x-forwarded-for'] !== undefined && request.ips.length === 0;
+export interface Clients {
+  clientOf(request: IncomingMessage): Client;
+  /** Whether the connection is that of a proxy that TRUST_PROXY names. */
+  isFromTrustedProxy(remoteAddress: string | undefined): boolean;
 }
 
-/** Whether the address that a request comes from may send webhooks. No CIDRs: everybody may. What is no address may not. */
-export function createAllowlist(cidrs: readonly string[]): (request: Request) => boolean {
-  if (cidrs.length === 0) return () => true;
-  const allowed = new BlockList();
-  for (const cidr of cidrs) addTo(allowed, cidr);
-  return (request) => {
-    const address = clientAddress(request);
-    const family = familyOf(address);
-    return family !== null && allowed.check(address, family);
+/** More proxies in a row than anybody has; it bounds the work for one header. */
+const maxHops = 100;
+
+/**
+ * Walks from the connection through X-Forwarded-For, from right to left, to the first address that TRUST_PROXY does not
+ * trust. Express' own walk asks for trust with the entry as it is written, and takes anything for an address: behind
+ * Azure's Application Gateway, which writes `address:port`, the inner proxy would be the client, and a trusted proxy
+ * that passes on what it was sent could fill the memory with keys of 14 KB.
+ */
+export function createClients(trustProxy: Config['webhook']['trustProxy']): Clients {
+  const trusts = createTrust(trustProxy);
+  return {
+    clientOf(request) {
+      let client: Client = { address: addressOf(request.socket.remoteAddress ?? ''), isKnown: true };
+      const entries = forwardedFor(request);
+      for (let hop = 0; hop < maxHops; hop += 1) {
+        const entry = entries.at(-1 - hop);
+        if (client.address === null || entry === undefined || !trusts(client.address, hop)) break;
+        const address = addressOf(entry);
+        if (address === null) return { ...client, isKnown: false };
+        client = { address, isKnown: true };
+      }
+      return client;
+    },
+    isFromTrustedProxy(remoteAddress) {
+      const address = addressOf(remoteAddress ?? '');
+      return address !== null && trusts(address, 0);
+    },
   };
 }
 
-function addTo(list: BlockList, cidr: string): void {
-  const [network = '', prefix] = cidr.split('/');
-  const family = familyOf(network);
-  if (family === null) throw new TypeError(`"${cidr}" is not an address or CIDR; correct ALLOWED_CIDRS.`);
-  if (prefix === undefined) list.addAddress(network, family);
-  else list.addSubnet(network, Number(prefix), family);
+/**
+ * Whether the address that a request comes from may send webhooks. Without CIDRs everybody may. A caller whose address
+ * is not known may not: its proxy's must not open the door.
+ */
+export function createAllowlist(cidrs: readonly string[]): (client: Client) => boolean {
+  if (cidrs.length === 0) return () => true;
+  const contains = createBlocks(cidrs);
+  return ({ address, isKnown }) => isKnown && address !== null && contains(address);
 }
 
-function familyOf(address: string): 'ipv4' | 'ipv6' | null {
-  if (isIP(address) === 0) return null;
-  return isIPv4(address) ? 'ipv4' : 'ipv6';
+/** Several headers are one list, which Node joins with commas. An empty element is none (RFC 9110, 5.6.1). */
+function forwardedFor({ headers }: IncomingMessage): string[] {
+  return String(headers['x-forwarded-for'] ?? '')
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '');
+}
+
+/**
+ * The address that an entry names, or null. Proxies write it with a port, in brackets, in quotes, with the zone of a
+ * link-local address, or as IPv4 within IPv6; each of these would else be another address.
+ */
+export function addressOf(entry: string): string | null {
+  if (entry.length > 100) return null;
+  const unquoted = entry.replace(/^"(.*)"$/, '$1');
+  const withoutPort =
+    /^\[([^\]]+)\](?::\d{1,5})?$/.exec(unquoted)?.[1] ?? unquoted.replace(/^([^:]*|.*:[\d.]+\.\d+):\d{1,5}$/, '$1');
+  const bare = withoutPort.replace(/%.*$/, '');
+  if (isIP(bare) === 0) return null;
+  if (isIP(bare) === 4) return bare;
+  const { address } = new SocketAddress({ address: bare, family: 'ipv6' });
+  const inner = address.replace(/^::ffff:/, '');
+  return isIP(inner) === 4 ? inner : address;
+}
+
+/** TRUST_PROXY: whether the `hop`-th address before the service, from 0, is that of a proxy. */
+function createTrust(trustProxy: Config['webhook']['trustProxy']): (address: string, hop: number) => boolean {
+  if (trustProxy === false) return () => false;
+  if (typeof trustProxy === 'number') return (_address, hop) => hop < trustProxy;
+  return createBlocks(trustProxy.flatMap((entry) => namedBlocks[entry] ?? entry));
+}
+
+/** The names that Express gives to blocks: https://expressjs.com/en/guide/behind-proxies.html */
+const namedBlocks: Readonly<Record<string, readonly string[]>> = {
+  loopback: ['127.0.0.1/8', '::1/128'],
+  linklocal: ['169.254.0.0/16', 'fe80::/10'],
+  uniquelocal: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
+};
+
+function createBlocks(cidrs: readonly string[]): (address: string) => boolean {
+  const list = new BlockList();
+  for (const cidr of cidrs) {
+    const [network = '', prefix] = cidr.split('/');
+    if (prefix === undefined) list.addAddress(network, familyOf(network));
+    else list.addSubnet(network, Number(prefix), familyOf(network));
+  }
+  // A block may itself be written as IPv4 within IPv6.
+  return (address) =>
+    list.check(address, familyOf(address)) || (isIP(address) === 4 && list.check(`::ffff:${address}`, 'ipv6'));
+}
+
+function familyOf(address: string): 'ipv4' | 'ipv6' {
+  return isIP(address) === 4 ? 'ipv4' : 'ipv6';
 }

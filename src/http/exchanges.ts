@@ -1,6 +1,5 @@
 import type { ErrorRequestHandler, Express, Request, RequestHandler, Response } from 'express';
 import type { Clock } from '../clock.ts';
-import type { Config } from '../config/config.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type Answer, sendAnswer } from './answer.ts';
 import { RequestAbortedError } from './body.ts';
@@ -10,11 +9,10 @@ import { HttpProblem, problem, problemAnswer } from './problem.ts';
 import { requestIdOf } from './request-id.ts';
 import { logRequest } from './request-log.ts';
 
-/** What both ports' apps have in common. `trustProxy` as in TRUST_PROXY. */
-export function configure(app: Express, trustProxy: Config['webhook']['trustProxy']): void {
+/** What both ports' apps have in common. Express' `request.ip` is not used: see client-address.ts. */
+export function configure(app: Express): void {
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing');
   app.set('query parser', 'simple');
-  app.set('trust proxy', Array.isArray(trustProxy) ? [...trustProxy] : trustProxy);
 }
 
 const exchangeKey = Symbol('exchange');

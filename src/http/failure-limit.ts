@@ -2,7 +2,7 @@ import type { Request, Response } from 'express';
 import { type AugmentedRequest, ipKeyGenerator, rateLimit, type Store } from 'express-rate-limit';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { clientAddress } from './client-address.ts';
+import type { Clients } from './client-address.ts';
 import type { EdgeLimits } from './limits.ts';
 import { problem } from './problem.ts';
 
@@ -75,20 +75,21 @@ export interface FailureLimiter {
 }
 
 interface FailureLimiterOptions {
+  readonly clients: Clients;
   readonly limits: EdgeLimits;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 /** Asked only about requests that failed: the right secret never meets it, whatever its address has done. */
-export function createFailureLimiter({ limits, clock, log }: FailureLimiterOptions): FailureLimiter {
+export function createFailureLimiter({ clients, limits, clock, log }: FailureLimiterOptions): FailureLimiter {
   const { failureWindowMs: windowMs, maxFailures: limit, maxFailureAddresses: maxKeys } = limits;
   const limiter = rateLimit({
     windowMs,
     limit,
     store: new FailureStore({ clock, windowMs, maxKeys }),
-    // The library's key is `request.ip` as it is; ours has no port. An IPv6 caller is its /56, as in the library.
-    keyGenerator: (request) => ipKeyGenerator(clientAddress(request)),
+    // The library's key is `request.ip` as it is; ours is always an address. An IPv6 caller is its /56, as in the library.
+    keyGenerator: (request) => ipKeyGenerator(clients.clientOf(request).address ?? ''),
     legacyHeaders: false,
     standardHeaders: false,
     handler: (request, _response, next) => next(tooManyFailures(request, clock)),

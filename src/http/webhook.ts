@@ -5,7 +5,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { Answer } from './answer.ts';
 import type { Authentication, Authenticator } from './authenticate.ts';
 import { checkDeclaredLength, declaredBytes, expectsContinue, readBody, tooBusy } from './body.ts';
-import { clientAddress, isFromUnknownProxy } from './client-address.ts';
+import type { Client, Clients } from './client-address.ts';
 import { type Coding, codingOf, encodingUnsupported, inflate, isPlainText } from './encoding.ts';
 import type { Exchange } from './exchange.ts';
 import type { FailureLimiter } from './failure-limit.ts';
@@ -21,7 +21,8 @@ import type { AcceptedEvent, Receive, Received } from './receiver.ts';
 export interface WebhookOptions {
   readonly authenticator: Authenticator;
   readonly failures: FailureLimiter;
-  readonly isAllowed: (request: Request) => boolean;
+  readonly clients: Clients;
+  readonly isAllowed: (client: Client) => boolean;
   readonly receive: Receive;
   readonly inFlight: InFlightBytes;
   readonly limits: EdgeLimits;
@@ -44,7 +45,7 @@ const authenticationProblems = {
 export function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: string | null) => Promise<Answer> {
   const { inFlight, limits } = options;
   const receive = createLimitedReceive(options);
-  const warnOfUnknownProxy = unknownProxyWarning(options.log);
+  const warnOfUnknownProxy = unknownProxyWarning(options);
   return async (exchange, kind) => {
     const { request, record } = exchange;
     const authentication = authenticate(exchange, options);
@@ -119,9 +120,13 @@ function readFeed({ request, record }: Exchange): string | null {
 }
 
 /** Looks at the address first, and throws where that may not send. */
-function authenticate({ request, record }: Exchange, { isAllowed, authenticator }: WebhookOptions): Authentication {
-  if (!isAllowed(request)) {
-    record.clientAddress = clientAddress(request);
+function authenticate(
+  { request, record }: Exchange,
+  { clients, isAllowed, authenticator }: WebhookOptions,
+): Authentication {
+  const client = clients.clientOf(request);
+  if (!isAllowed(client)) {
+    record.clientAddress = client.address;
     throw problem('address_not_allowed');
   }
   record.authentication = authenticator.authenticate({
@@ -134,9 +139,9 @@ function authenticate({ request, record }: Exchange, { isAllowed, authenticator 
 async function refuse(
   { request, response, record }: Exchange,
   authentication: keyof typeof authenticationProblems,
-  { failures }: WebhookOptions,
+  { clients, failures }: WebhookOptions,
 ): Promise<never> {
-  record.clientAddress = clientAddress(request);
+  record.clientAddress = clients.clientOf(request).address;
   await failures.count(request, response);
   throw problem(authenticationProblems[authentication], { headers: { 'WWW-Authenticate': 'Bearer' } });
 }
@@ -145,13 +150,13 @@ async function refuse(
  * Once is enough: it is a matter of configuration. Asked only of authentic requests, so that nobody else can raise it,
  * and once a connection: whose it is does not change.
  */
-function unknownProxyWarning(log: Logger): (request: Request) => void {
+function unknownProxyWarning({ clients, log }: WebhookOptions): (request: Request) => void {
   const known = new WeakSet<Socket>();
   let warned = false;
   return (request) => {
     if (warned || request.headers['x-forwarded-for'] === undefined || known.has(request.socket)) return;
     known.add(request.socket);
-    warned = isFromUnknownProxy(request);
+    warned = !clients.isFromTrustedProxy(request.socket.remoteAddress);
     if (!warned) return;
     log.warn(
       { code: 'unknown_proxy' },

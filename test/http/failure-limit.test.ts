@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { addressOf, createClients } from '../../src/http/client-address.ts';
 import { FailureStore } from '../../src/http/failure-limit.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { assertProblem, bearer, type Edge, post, type Reply, send, withEdge } from './edge.ts';
@@ -141,4 +145,87 @@ test('a clock that jumps back a day limits nobody for a day', () => {
   clock.set(clock.now() - 86_400_000);
   assert.equal(store.increment('a').totalHits, 1);
   assert.equal(store.increment('a').totalHits, 2);
+});
+
+describe('X-Forwarded-For behind trusted proxies', () => {
+  const blocks = ['127.0.0.0/8', '10.0.0.0/8', 'fd00::/8'];
+  const cases: readonly [
+    name: string,
+    trustProxy: number | readonly string[],
+    header: string | string[],
+    client: string,
+  ][] = [
+    ['ports of client and proxy', blocks, '203.0.113.5:5000, 10.0.0.4:6000', '203.0.113.5'],
+    ['a port of IPv6 in brackets', blocks, '[2001:db8::5]:5000, [fd00::4]:6000', '2001:db8::5'],
+    ['brackets without a port', blocks, '[2001:db8::5], 10.0.0.4', '2001:db8::5'],
+    ['quotes', blocks, '"203.0.113.5:5000", "[fd00::4]:6000"', '203.0.113.5'],
+    ['IPv4 within IPv6', blocks, '::ffff:203.0.113.5, ::ffff:10.0.0.4', '203.0.113.5'],
+    ['IPv4 within IPv6 in hexadecimal', blocks, '::FFFF:CB00:7105, ::ffff:a00:4', '203.0.113.5'],
+    ['IPv4 within IPv6 with a port', blocks, '[::ffff:203.0.113.5]:1, ::ffff:10.0.0.4:6000', '203.0.113.5'],
+    ['a zone', blocks, '2001:DB8::5%eth0, fd00::4%25eth1', '2001:db8::5'],
+    ['several headers', blocks, ['203.0.113.5:5000', '10.0.0.4:6000'], '203.0.113.5'],
+    ['empty elements', blocks, ' , 203.0.113.5:5000,, 10.0.0.4 ,', '203.0.113.5'],
+    ['no address left of a proxy', blocks, '203.0.113.5, unknown, 10.0.0.4:6000', '10.0.0.4'],
+    ['a name in place of the client', blocks, '_hidden, 10.0.0.4', '10.0.0.4'],
+    ['14 KB in place of the client', blocks, 'x'.repeat(14_000), '127.0.0.1'],
+    ['an address with 14 KB', blocks, `203.0.113.5${' '.repeat(50)}${'x'.repeat(14_000)}`, '127.0.0.1'],
+    ['3,000 proxies that are trusted', blocks, Array(1_500).fill('10.0.0.4').join(','), '10.0.0.4'],
+    ['only trusted ones', blocks, '10.1.1.1, 10.0.0.4', '10.1.1.1'],
+    ['what a caller made up', blocks, '10.9.9.9, 203.0.113.5:5000, 10.0.0.4', '203.0.113.5'],
+    ['two hops, with ports', 2, '198.51.100.1, 203.0.113.5:5000, 10.0.0.4:6000', '203.0.113.5'],
+    ['two hops, and no address', 2, '203.0.113.5, nonsense, 10.0.0.4', '10.0.0.4'],
+    [
+      'blocks written as IPv4 within IPv6',
+      ['loopback', '::ffff:10.0.0.0/104'],
+      '203.0.113.5, 10.0.0.4:1',
+      '203.0.113.5',
+    ],
+    ['names of blocks', ['loopback', 'uniquelocal'], '203.0.113.5, 192.168.0.4:1, [fd00::1]:1', '203.0.113.5'],
+  ];
+  for (const [name, trustProxy, header, client] of cases) {
+    test(`${name}: the client is ${client}`, async () => {
+      await withEdge({ webhook: { trustProxy }, limits: { maxFailures: 1 } }, async ({ port, records }) => {
+        assert.equal((await send(port, { headers: { 'x-forwarded-for': header } })).status, 401);
+        assert.equal(records.at(-1)?.clientAddress, client);
+        // The limit has the same key.
+        assert.equal((await send(port, { headers: { 'x-forwarded-for': client } })).status, 429);
+      });
+    });
+  }
+
+  test('whatever stands there, what is counted and logged is an address', async () => {
+    const { clientOf } = createClients(blocks);
+    const part = fc.oneof(
+      fc.ipV4(),
+      fc.ipV6(),
+      fc.string({ maxLength: 300 }),
+      fc.constantFrom('10.0.0.4:1', '[fd00::1]'),
+    );
+    fc.assert(
+      fc.property(fc.array(part), (parts) => {
+        const request = { socket: { remoteAddress: '127.0.0.1' }, headers: { 'x-forwarded-for': parts.join(', ') } };
+        const { address } = clientOf(request as unknown as IncomingMessage);
+        assert.ok(address !== null && isIP(address) !== 0 && address.length <= 39, `${address}`);
+      }),
+    );
+  });
+
+  test('an address of any family stays itself with a port, brackets and quotes', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), fc.integer({ min: 1, max: 65_535 }), (address, port) => {
+        const plain = addressOf(address);
+        assert.ok(plain !== null);
+        const withPort = isIP(address) === 4 ? `${address}:${port}` : `[${address}]:${port}`;
+        for (const written of [withPort, `"${withPort}"`, plain]) assert.equal(addressOf(written), plain);
+      }),
+    );
+  });
+});
+
+test('ALLOWED_CIDRS that hold the proxy do not let in a client whose address it does not name', async () => {
+  const webhook = { allowedCidrs: ['127.0.0.0/8'], trustProxy: ['loopback'] };
+  await withEdge({ webhook }, async ({ port }) => {
+    assertProblem(await post(port, '{}', { 'x-forwarded-for': 'unknown' }), 403, 'address_not_allowed');
+    assert.equal((await post(port, '{}', { 'x-forwarded-for': '127.0.0.9:5000' })).status, 200);
+  });
 });

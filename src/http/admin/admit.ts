@@ -3,7 +3,7 @@ import type { Config } from '../../config/config.ts';
 import { isLoopbackHost } from '../../config/parse-network.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { createAuthenticator } from '../authenticate.ts';
-import { clientAddress } from '../client-address.ts';
+import { createClients } from '../client-address.ts';
 import type { Exchange } from '../exchange.ts';
 import { createFailureLimiter } from '../failure-limit.ts';
 import { headerValues } from '../header-values.ts';
@@ -37,6 +37,9 @@ export function createAdmission(options: AdmitOptions): (exchange: Exchange) => 
   };
 }
 
+/** Nothing stands in front of this port, so no X-Forwarded-For is believed. */
+const clients = createClients(false);
+
 /**
  * A browser on this machine reaches loopback too: a page that has its own name resolve to 127.0.0.1 ("DNS rebinding")
  * would be of the same origin as the answer. Its Host header gives it away.
@@ -44,19 +47,19 @@ export function createAdmission(options: AdmitOptions): (exchange: Exchange) => 
 async function checkHost({ request, record }: Exchange): Promise<void> {
   const host = URL.parse(`http://${request.headers.host ?? ''}`)?.hostname ?? '';
   if (isLoopbackHost(host)) return;
-  record.clientAddress = clientAddress(request);
+  record.clientAddress = clients.clientOf(request).address;
   throw problem('host_not_allowed');
 }
 
 function createTokenCheck(token: string, { limits, clock, log }: AdmitOptions): (exchange: Exchange) => Promise<void> {
   const authenticator = createAuthenticator({ secret: token, previousSecret: null, clock });
-  const failures = createFailureLimiter({ limits, clock, log });
+  const failures = createFailureLimiter({ clients, limits, clock, log });
   return async ({ request, response, record }) => {
     // Not the header of the webhook, which a proxy in front may add by itself.
     const authentication = authenticator.authenticate({ authorization: headerValues(request, 'authorization') });
     record.authentication = authentication;
     if (authentication === 'current' || authentication === 'previous') return;
-    record.clientAddress = clientAddress(request);
+    record.clientAddress = clients.clientOf(request).address;
     await failures.count(request, response);
     throw problem(authenticationProblems[authentication], {
       headers: { 'WWW-Authenticate': 'Bearer realm="apono-sentinel admin"' },

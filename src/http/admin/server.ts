@@ -48,8 +48,7 @@ function createApp(options: AdminOptions, limits: EdgeLimits): Express {
   const inFlight = createInFlightBytes(limits.maxInFlightBytes);
   const routes = createOutboxRoutes({ operator, storeId, limits, clock, inFlight });
   const app = express();
-  // Nothing stands in front of this port, so no X-Forwarded-For is believed.
-  configure(app, false);
+  configure(app);
   app.use(exchanges.guard(createAdmission({ token: admin.token, limits, clock, log })));
   const outbox = (path: string, methods: readonly string[], handler: Handler): void =>
     void app.all(`/admin/v1/outbox${path}`, exchanges.handle('admin', methods, handler));
