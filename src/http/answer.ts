@@ -36,9 +36,11 @@ export function sendAnswer(exchange: Exchange, answer: Answer, limits: EdgeLimit
   }
   // More than will be drained is announced: the connection cannot be used again.
   if (Number(request.headers['content-length'] ?? 0) > limits.drainMaxBytes) head.push('Connection', 'close');
-  // A HEAD's `write` sends nothing, headers neither.
-  response.writeHead(answer.status, head).flushHeaders();
-  response.write(text, encoding);
+  response.writeHead(answer.status, head);
+  // The first write takes the head along. Some clients (`got`) lose an answer of which only the head came before their
+  // own write failed. A HEAD's `write` sends nothing, headers neither.
+  if (request.method === 'HEAD') response.flushHeaders();
+  else response.write(text, encoding);
   void drain(request, limits, clock).then((outcome) => {
     if (outcome === 'whole') response.end();
     else request.socket.destroy();

@@ -57,6 +57,9 @@ export function createListener(options: ListenerOptions): Listener {
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     connections.opened(request, response);
     if (stopped !== null) connections.announceClose();
+    // Java's HttpClient offers h2c with each request. Node's parser drops what follows such a request in the same read,
+    // so that another request on this connection could be lost without an answer.
+    if (request.headers.upgrade !== undefined) response.setHeader('Connection', 'close');
     response.on('close', onClose);
     app(request, response);
   }

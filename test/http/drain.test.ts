@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import type { Socket } from 'node:net';
-import { test } from 'node:test';
+import { Socket } from 'node:net';
+import { type Mock, test } from 'node:test';
 import { manualClock } from '../support/manual-clock.ts';
 import { condition, head, openRaw, withEdge } from './edge.ts';
 
@@ -35,6 +35,38 @@ test('behind a refusal the connection goes on when the rest of the body came', a
     await raw.until(/HTTP\/1\.1 200 [\s\S]*"rows":2/);
     raw.socket.destroy();
     await raw.closed;
+  });
+});
+
+test('an answer that comes before the body goes out in one write, head and body', async (t) => {
+  // Two writes reach a client in the same process as one read, so they are counted where they leave.
+  const writes = t.mock.method(Socket.prototype, '_writeGeneric' as never) as unknown as Mock<
+    (isMany: boolean, data: string | { chunk: string }[]) => void
+  >;
+  await withEdge({}, async ({ port }) => {
+    const early: [string, RegExp][] = [
+      [
+        'POST /apono/webhook HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n',
+        /^HTTP\/1\.1 401 .*secret_missing.*\}$/s,
+      ],
+      ['POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n', /^HTTP\/1\.1 404 .*not_found.*\}$/s],
+      [head(['Content-Length: 99999999']), /^HTTP\/1\.1 413 .*body_too_large.*\}$/s],
+      [head(['Transfer-Encoding: gzip, chunked']), /^HTTP\/1\.1 415 .*encoding_unsupported.*\}$/s],
+    ];
+    for (const [request, whole] of early) {
+      const raw = openRaw(port);
+      raw.socket.write(request);
+      await raw.until(whole);
+      const texts = writes.mock.calls.map(({ arguments: [, data] }) =>
+        Array.isArray(data) ? data.map(({ chunk }) => String(chunk)).join('') : String(data),
+      );
+      writes.mock.resetCalls();
+      assert.deepEqual(
+        texts.filter((text) => raw.text().includes(text)),
+        [raw.text()],
+      );
+      raw.socket.destroy();
+    }
   });
 });
 
