@@ -125,6 +125,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       draining: () => state === 'draining',
     },
     onRequest: metrics.onRequest,
+    limits: { keepAliveTimeoutMs: config.webhook.keepAliveMs },
   });
   const adminServer = createServiceAdmin(options, { outbox, delivery, metrics, reading });
   let port: number;

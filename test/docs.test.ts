@@ -121,7 +121,7 @@ describe('docs/errors.md', () => {
     // Of an error that never leaves src/azure/: it becomes the failure `timeout`.
     const internal = ['time_limit'];
     const documented = found(read('docs/errors.md'), /^\| `(\w+)` \|/gm);
-    const used = found(all, /\bcode(?::| =) '([a-z]+(?:_[a-z]+)+)'/g);
+    const used = found(all, /\b(?:code(?::| =) |complain\(\s*)'([a-z]+(?:_[a-z]+)+)'/g);
     assert.deepEqual(
       used.filter((code) => !documented.includes(code) && !internal.includes(code)),
       [],

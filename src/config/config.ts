@@ -71,6 +71,7 @@ export interface Config {
     readonly escaping: TemplateEscaping;
     /** After decompression. */
     readonly maxBodyBytes: number;
+    readonly keepAliveMs: number;
     /** Empty: everybody may come. */
     readonly allowedCidrs: readonly string[];
     /** As Express takes it: a hop count, or names and CIDRs; false trusts nobody. */

@@ -112,6 +112,7 @@ function assemble(
       previousSecret: values.APONO_WEBHOOK_SECRET_PREVIOUS,
       escaping: values.APONO_TEMPLATE_ESCAPING,
       maxBodyBytes: values.MAX_BODY_BYTES,
+      keepAliveMs: values.KEEP_ALIVE_SECONDS * 1000,
       allowedCidrs: values.ALLOWED_CIDRS ?? [],
       trustProxy: values.TRUST_PROXY,
       host: values.HOST,

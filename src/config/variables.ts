@@ -123,6 +123,10 @@ export const variables = {
   MAX_BODY_BYTES: defaulted('5242880', integer(256, 16_777_216), {
     description: 'Largest webhook body after decompression, in bytes (256 to 16777216).',
   }),
+  KEEP_ALIVE_SECONDS: defaulted('650', integer(5, 86_400), {
+    description:
+      'How long an idle connection stays open, in seconds (5 to 86400); longer than the load balancers in front keep it.',
+  }),
   TRUST_PROXY: defaulted('loopback', trustProxy, {
     description:
       'Proxies in front, as Express takes it: how many, or their addresses and CIDR blocks; true is refused.',

@@ -11,6 +11,7 @@ import { createFailureLimiter } from './failure-limit.ts';
 import { createHealth, type HealthSources } from './health.ts';
 import { createInFlightBytes } from './in-flight.ts';
 import { type EdgeLimits, edgeLimits } from './limits.ts';
+import type { ListenerState } from './listener.ts';
 import { problem } from './problem.ts';
 import type { Receive } from './receiver.ts';
 import { createWebhook } from './webhook.ts';
@@ -34,12 +35,7 @@ export interface AppOptions {
   readonly onRequest?: (record: RequestRecord) => void;
 }
 
-/** `isStopping`: health says so. `isClosing`: new webhooks are answered 503. */
-export function createApp(
-  options: AppOptions,
-  isStopping: () => boolean = () => false,
-  isClosing: () => boolean = isStopping,
-): Express {
+export function createApp(options: AppOptions, { isStopping, isClosing, isCrowded }: ListenerState): Express {
   const { webhook, clock, log, receive } = options;
   const limits = edgeLimits(webhook.maxBodyBytes, options.limits);
   const authenticator = createAuthenticator({ ...webhook, clock });
@@ -55,6 +51,7 @@ export function createApp(
     clock,
     log,
     isClosing,
+    isCrowded,
   });
   const arrivals = createArrivals(options.kinds, clock);
   const health = createHealth({
@@ -78,6 +75,7 @@ export function createApp(
 
   const app = express();
   configure(app);
+  app.use(exchanges.guard(exchanges.checkHost));
   for (const kind of [null, ...options.kinds]) {
     const path = kind === null ? '/apono/webhook' : `/apono/webhook/${kind}`;
     app.all(

@@ -3,7 +3,10 @@ import type { Clock } from '../clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type Answer, sendAnswer } from './answer.ts';
 import { RequestAbortedError } from './body.ts';
+import { addressOf } from './client-address.ts';
+import { createComplaints } from './complaints.ts';
 import { beginExchange, type Exchange, type RequestRecord, type Route } from './exchange.ts';
+import { headerValues } from './header-values.ts';
 import type { EdgeLimits } from './limits.ts';
 import { HttpProblem, problem, problemAnswer } from './problem.ts';
 import { requestIdOf } from './request-id.ts';
@@ -32,6 +35,8 @@ function exchangeOf(request: Request, response: Response): Exchange {
 export interface Exchanges {
   /** Looked at before any route; what it throws is the answer. */
   guard(check: (exchange: Exchange) => void | Promise<void>): RequestHandler;
+  /** Throws the problem of a request whose Host header is missing or not clear. */
+  checkHost(exchange: Exchange): void;
   handle(route: Route, methods: readonly string[], handler: Handler): RequestHandler;
   readonly fail: ErrorRequestHandler;
 }
@@ -60,7 +65,21 @@ export function createExchanges({ log, clock, limits, onRequest }: ExchangesOpti
     finish(exchange, toSend.status);
   }
 
+  const complain = createComplaints({ port: 'http', log, clock });
+  function checkHost({ request, record }: Exchange): void {
+    const hosts = headerValues(request, 'host');
+    const isClear = hosts.length === 1 && !/[\s,]/.test(hosts[0] ?? '');
+    if (isClear || (hosts.length === 0 && request.httpVersion === '1.0')) return;
+    record.clientAddress = addressOf(request.socket.remoteAddress ?? '');
+    complain('host_invalid', 'a request has no Host header, or two: look at the reverse proxy or the load balancer', {
+      client_address: record.clientAddress ?? undefined,
+      host_headers: hosts.length,
+    });
+    throw problem('host_invalid', { headers: { Connection: 'close' } });
+  }
+
   return {
+    checkHost,
     guard: (check) => async (request, response, next) => {
       await check(exchangeOf(request, response));
       next();

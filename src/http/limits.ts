@@ -18,11 +18,19 @@ export interface EdgeLimits {
   readonly headersTimeoutMs: number;
   /** To the end of the body; above `bodyTimeoutMs`, whose answer says more. */
   readonly requestTimeoutMs: number;
-  /** How long an idle connection stays. Above what proxies keep theirs, or they would send into one that just closed. */
+  /**
+   * How long an idle connection stays: KEEP_ALIVE_SECONDS. It must be longer than the load balancer keeps it, which would
+   * send into one that just closed otherwise: nginx 60 s, Caddy 120 s, Google Cloud 600 s.
+   */
   readonly keepAliveTimeoutMs: number;
   /** All headers together. */
   readonly maxHeaderBytes: number;
+  /** Connections in all. Above it those without a request make room for new ones. */
   readonly maxConnections: number;
+  /** Connections beyond `maxConnections` on which probes are answered while all others have a request under way. */
+  readonly spareConnections: number;
+  /** Connections of one address that is not a trusted proxy's. */
+  readonly maxConnectionsPerAddress: number;
   /** How long a connection with a malformed request stays open behind its answer. */
   readonly lingerMs: number;
   /** How long a webhook waits for the outbox to commit; below the 60 s that proxies wait for an answer. */
@@ -45,10 +53,11 @@ export function edgeLimits(maxBodyBytes: number, overrides: Partial<EdgeLimits> 
     maxFailureAddresses: 10_000,
     headersTimeoutMs: 15_000,
     requestTimeoutMs: 90_000,
-    // nginx keeps connections to an upstream for 60 s (75 s on its own side), Caddy for 120 s.
-    keepAliveTimeoutMs: 125_000,
+    keepAliveTimeoutMs: 650_000,
     maxHeaderBytes: 16 * 1024,
     maxConnections: 2_000,
+    spareConnections: 50,
+    maxConnectionsPerAddress: 500,
     lingerMs: 1_000,
     receiveTimeoutMs: 30_000,
     statsTimeoutMs: 2_000,

@@ -3,7 +3,9 @@ import net, { type AddressInfo, type Socket } from 'node:net';
 import type { Express } from 'express';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { createClientErrorHandler, type OpenExchange } from './client-error.ts';
+import { createClientErrorHandler } from './client-error.ts';
+import { createComplaints } from './complaints.ts';
+import { trackConnections } from './connections.ts';
 import { classesOf } from './express-classes.ts';
 import type { EdgeLimits } from './limits.ts';
 
@@ -16,8 +18,19 @@ export interface ListenerOptions {
   readonly limits: EdgeLimits;
   readonly clock: Clock;
   readonly log: Logger;
-  /** `isStopping`: the stop has begun. `isClosing`: its grace is over, nothing new is taken. Called once. */
-  readonly createApp: (isStopping: () => boolean, isClosing: () => boolean) => Express;
+  /** Whether a connection is that of a proxy, which may have more of them than another address. */
+  readonly isTrustedProxy: (remoteAddress: string | undefined) => boolean;
+  /** Called once. */
+  readonly createApp: (state: ListenerState) => Express;
+}
+
+export interface ListenerState {
+  /** The stop has begun. */
+  isStopping(): boolean;
+  /** The grace of the stop is over, nothing new is taken. */
+  isClosing(): boolean;
+  /** So many requests are under way that only probes are to be answered. */
+  isCrowded(): boolean;
 }
 
 export interface Listener {
@@ -36,30 +49,36 @@ export interface Listener {
  * one right now: closed under it, the request fails (502). Its answer tells the proxy not to come again.
  */
 const stopGraceMs = 1_000;
-const dropLogIntervalMs = 60_000;
 
 /** A port: an app behind time limits, with a start that fails loudly and a stop that loses nothing. */
 export function createListener(options: ListenerOptions): Listener {
   let stopped: Promise<void> | null = null;
   let isClosing = false;
   const { limits } = options;
-  const app = options.createApp(
-    () => stopped !== null,
-    () => isClosing,
-  );
+  const complain = createComplaints({ ...options, port: options.name });
+  const app = options.createApp({
+    isStopping: () => stopped !== null,
+    isClosing: () => isClosing,
+    isCrowded: () => connections.isCrowded(),
+  });
   const server = http.createServer({ ...httpOptions(limits), ...classesOf(app) });
-  const connections = trackConnections(server);
+  const connections = trackConnections(server, { ...options, complain });
   applyLimits(server, limits);
   server.on('clientError', (error, socket) => onClientError(error, socket as Socket));
-  const onClientError = createClientErrorHandler({ ...limits, clock: options.clock, lastExchange: connections.last });
-  server.on('drop', dropLogger(options, limits));
+  const { last: lastExchange } = connections;
+  const onClientError = createClientErrorHandler({ ...limits, clock: options.clock, lastExchange, complain });
+  server.on('drop', () =>
+    complain('connections_refused', 'connections are refused: each one that is open has a request under way', {
+      max_connections: limits.maxConnections,
+    }),
+  );
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     connections.opened(request, response);
     if (stopped !== null) connections.announceClose();
     // Java's HttpClient offers h2c with each request. Node's parser drops what follows such a request in the same read,
     // so that another request on this connection could be lost without an answer.
-    if (request.headers.upgrade !== undefined) response.setHeader('Connection', 'close');
+    if (request.headers.upgrade !== undefined || connections.isCrowded()) response.setHeader('Connection', 'close');
     response.on('close', onClose);
     app(request, response);
   }
@@ -112,13 +131,16 @@ function httpOptions(limits: EdgeLimits): http.ServerOptions {
     headersTimeout: limits.headersTimeoutMs,
     requestTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: limits.keepAliveTimeoutMs,
+    // exchanges.ts refuses a request without it, in the form of all refusals.
+    requireHostHeader: false,
     // How often the two time limits above are looked at; Node's 30 s would make 45 of the 15 s for headers.
     connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs),
   };
 }
 
 function applyLimits(server: http.Server & { httpAllowHalfOpen?: boolean }, limits: EdgeLimits): void {
-  server.maxConnections = limits.maxConnections;
+  // The rest is for probes, when all others have a request under way.
+  server.maxConnections = limits.maxConnections + limits.spareConnections;
   // No limit: a proxy keeps one connection for many callers.
   server.maxRequestsPerSocket = 0;
   // Their size bounds them. Node would leave out the ones above a number without a word.
@@ -137,58 +159,4 @@ function listen(server: http.Server, { name, host, port, log }: ListenerOptions)
       resolve({ port: (server.address() as AddressInfo).port });
     });
   });
-}
-
-interface Connections {
-  opened(request: IncomingMessage, response: ServerResponse): void;
-  closed(response: ServerResponse): void;
-  last(socket: Socket): OpenExchange | undefined;
-  /** The last answer under way on each connection will say that it ends, if it has not begun. */
-  announceClose(): void;
-  /** `idle`: no request is under way. How many were closed. */
-  destroy(which: 'idle' | 'all'): number;
-}
-
-/** Node closes by itself only connections that are idle between two requests. */
-function trackConnections(server: http.Server): Connections {
-  const open = new Map<Socket, Map<ServerResponse, IncomingMessage>>();
-  server.on('connection', (socket) => {
-    open.set(socket, new Map());
-    socket.once('close', () => open.delete(socket));
-  });
-  return {
-    opened: (request, response) => void open.get(request.socket)?.set(response, request),
-    closed: (response) => void open.get(response.req.socket)?.delete(response),
-    last(socket) {
-      const [response, request] = [...(open.get(socket) ?? [])].at(-1) ?? [];
-      return response && request && { request, response };
-    },
-    announceClose() {
-      for (const exchanges of open.values()) announceCloseOf([...exchanges.keys()]);
-    },
-    destroy(which) {
-      const chosen = [...open].filter(([, exchanges]) => which === 'all' || exchanges.size === 0);
-      for (const [socket] of chosen) socket.destroy();
-      return chosen.length;
-    },
-  };
-}
-
-/** Not the earlier ones of pipelined requests: Node closes behind the first that says so, and the others got no answer. */
-function announceCloseOf(responses: readonly ServerResponse[]): void {
-  for (const response of responses.filter(({ headersSent }) => !headersSent)) {
-    if (response === responses.at(-1)) response.setHeader('Connection', 'close');
-    else response.removeHeader('Connection');
-  }
-}
-
-/** One line a minute, not one a connection. */
-function dropLogger({ clock, log }: ListenerOptions, { maxConnections }: EdgeLimits): () => void {
-  let lastLoggedAt = Number.NEGATIVE_INFINITY;
-  return () => {
-    const now = clock.now();
-    if (Math.abs(now - lastLoggedAt) < dropLogIntervalMs) return;
-    lastLoggedAt = now;
-    log.warn({ max_connections: maxConnections }, 'connections are refused: too many are open');
-  };
 }

@@ -15,6 +15,12 @@ export const problemCodes = {
       'The body is not what its Content-Encoding says, is cut short, or has bytes after its end. It is kept in quarantine only if it is plain JSON (`"quarantined": true`).',
     remedy: 'Send it without Content-Encoding, or compress it correctly.',
   },
+  host_invalid: {
+    status: 400,
+    title: 'The Host header is missing or not clear',
+    meaning: 'A request must have exactly one Host header with one value (RFC 9112, 3.2). The body is not read.',
+    remedy: 'Send one Host header; if a reverse proxy or a load balancer is in front, correct it there.',
+  },
   secret_missing: {
     status: 401,
     title: 'The shared secret is missing',
@@ -86,7 +92,8 @@ export const problemCodes = {
   too_busy: {
     status: 503,
     title: 'The service is busy',
-    meaning: 'The bodies that are being handled take all the memory that is set aside for them. It is not kept.',
+    meaning:
+      'The webhooks that are being handled take all the memory, or all the connections, that are set aside for them. The body is not kept.',
     remedy: 'Send the event again after the seconds that Retry-After names.',
   },
   stopping: {

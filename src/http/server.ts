@@ -1,4 +1,5 @@
 import { type AppOptions, createApp } from './app.ts';
+import { createClients } from './client-address.ts';
 import { edgeLimits } from './limits.ts';
 import { createListener, type Listener } from './listener.ts';
 
@@ -21,6 +22,7 @@ export function createServer(options: ServerOptions): WebhookServer {
     limits,
     clock,
     log,
-    createApp: (isStopping, isClosing) => createApp(options, isStopping, isClosing),
+    isTrustedProxy: createClients(options.webhook.trustProxy).isFromTrustedProxy,
+    createApp: (state) => createApp(options, state),
   });
 }

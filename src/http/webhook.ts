@@ -30,6 +30,8 @@ export interface WebhookOptions {
   readonly log: Logger;
   /** The server takes no new events. */
   readonly isClosing: () => boolean;
+  /** Too many requests are under way; the connections that are left are for probes. */
+  readonly isCrowded: () => boolean;
 }
 
 const authenticationProblems = {
@@ -56,7 +58,7 @@ export function createWebhook(options: WebhookOptions): (exchange: Exchange, kin
     // Who asks first has not sent the body, and keeps it.
     if (coding === null && expectsContinue(request)) throw encodingUnsupported();
     if (options.isClosing()) throw problem('stopping', { retryAfterSeconds: 5 });
-    const reservation = inFlight.reserve(declaredBytes(request));
+    const reservation = options.isCrowded() ? null : inFlight.reserve(declaredBytes(request));
     if (reservation === null) throw tooBusy();
     let body: DecodedBody;
     try {

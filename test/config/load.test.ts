@@ -12,6 +12,7 @@ describe('the least configuration', () => {
       previousSecret: null,
       escaping: 'auto',
       maxBodyBytes: 5_242_880,
+      keepAliveMs: 650_000,
       allowedCidrs: [],
       trustProxy: ['loopback'],
       host: '0.0.0.0',

@@ -69,6 +69,7 @@ describe('numbers', () => {
       OUTBOX_MAX_BYTES: ['65535', '65536'],
       DEDUP_DAYS: ['0', '1'],
       MAX_BODY_BYTES: ['16777217', '16777216'],
+      KEEP_ALIVE_SECONDS: ['0', '3700'],
       SHUTDOWN_TIMEOUT_MS: ['99', '100'],
       FLUSH_INTERVAL_MS: ['3600001', '0'],
     };

@@ -233,6 +233,16 @@ test('the edge of the real process, one after another on the same one', async (t
     await staysWell();
   });
 
+  await t.test('2,500 half-open requests without a secret keep neither probes nor webhooks away', async () => {
+    const halfOpen = await holdMany(port, 2_500);
+    for (const { socket } of halfOpen) socket.write('POST /apono/webhook HTTP/1.1\r\nHost: a\r\nX-Slow: ');
+    for (const path of ['/livez', '/readyz']) assert.equal((await send(port, { method: 'GET', path })).status, 200);
+    await staysWell();
+    assert.ok(service.logs.some(({ code }) => code === 'connections_full'));
+    for (const { socket } of halfOpen) socket.destroy();
+    await staysWell();
+  });
+
   await t.test('everything that was accepted is in Azure, and nothing else', async () => {
     const accepted = service.logs.filter(({ status, duplicate }) => status === 200 && duplicate === false);
     const ids = new Set(accepted.map((line) => line['event_id']));

@@ -39,7 +39,16 @@ export function createAdminServer(options: AdminOptions): Listener {
   const { admin, clock, log } = options;
   const limits = edgeLimits(MAX_BODY_BYTES, { maxConnections: MAX_CONNECTIONS, ...options.limits });
   const { host, port } = admin;
-  return createListener({ name: 'admin', host, port, limits, clock, log, createApp: () => createApp(options, limits) });
+  return createListener({
+    name: 'admin',
+    host,
+    port,
+    limits,
+    clock,
+    log,
+    isTrustedProxy: () => false,
+    createApp: () => createApp(options, limits),
+  });
 }
 
 function createApp(options: AdminOptions, limits: EdgeLimits): Express {
@@ -49,6 +58,7 @@ function createApp(options: AdminOptions, limits: EdgeLimits): Express {
   const routes = createOutboxRoutes({ operator, storeId, limits, clock, inFlight });
   const app = express();
   configure(app);
+  app.use(exchanges.guard(exchanges.checkHost));
   app.use(exchanges.guard(createAdmission({ token: admin.token, limits, clock, log })));
   const outbox = (path: string, methods: readonly string[], handler: Handler): void =>
     void app.all(`/admin/v1/outbox${path}`, exchanges.handle('admin', methods, handler));
