@@ -75,9 +75,17 @@ try {
   // Not process.exit: what was written to a pipe would be cut off.
   process.exitCode = await runCli(process.argv.slice(2), context);
 } catch (error) {
-  // A defect, or something that no command expected. The stack says where, and holds no request.
-  context.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-  process.exitCode = 1;
+  if (error instanceof Error && 'syscall' in error && error.syscall === 'uv_cwd') {
+    // Libraries ask for the working folder when they are loaded.
+    context.stderr.write(
+      'The working folder of this process was deleted, and a relative DATA_DIR with it: start it in a folder that exists.\n',
+    );
+    process.exitCode = 2;
+  } else {
+    // A defect, or something that no command expected. The stack says where, and holds no request.
+    context.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.exitCode = 1;
+  }
 }
 
 if (endsAtOnce) {

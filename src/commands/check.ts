@@ -17,7 +17,7 @@ export interface CheckOptions {
  * when the configuration is wrong, 1 when a stream, its columns or the database are.
  */
 export async function check(context: CommandContext, options: CheckOptions): Promise<number> {
-  const loaded = loadConfig(context.env);
+  const loaded = await withPlaces(loadConfig(context.env));
   const settings = loaded.config === null ? [] : describeConfig(loaded.config, loaded.settings);
   if (options.json !== true) reportConfiguration(context, loaded, settings);
   const live = loaded.config !== null && options.live === true ? await askAll(loaded.config, context.stderr) : null;
@@ -31,6 +31,24 @@ export async function check(context: CommandContext, options: CheckOptions): Pro
   }
   if (loaded.config === null) return exitCodes.usage;
   return failed ? exitCodes.failed : exitCodes.done;
+}
+
+/** What the configuration alone cannot know: whether this machine has the folder and the addresses that it names. */
+async function withPlaces(loaded: LoadedConfig): Promise<LoadedConfig> {
+  const { config } = loaded;
+  if (config === null) return loaded;
+  const [{ tryHost }, { tryDataDir }] = await Promise.all([
+    import('../http/listen-error.ts'),
+    import('../outbox/sqlite/try.ts'),
+  ]);
+  const hosts = await Promise.all([
+    tryHost({ name: 'webhook', host: config.webhook.host }),
+    tryHost({ name: 'admin', host: config.admin.host }),
+  ]);
+  const problems = hosts.flatMap((error) => (error ? [{ name: error.variable, message: error.message }] : []));
+  const folder = config.outbox.database === null ? tryDataDir(config.outbox.dataDir) : null;
+  if (folder !== null) problems.push({ name: 'DATA_DIR', message: `${folder.message} (${folder.code})` });
+  return problems.length === 0 ? loaded : { ...loaded, config: null, problems };
 }
 
 function reportConfiguration(

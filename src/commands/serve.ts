@@ -1,6 +1,8 @@
 import { systemClock } from '../clock.ts';
 import { loadConfig } from '../config/load.ts';
 import { describeConfig } from '../config/redact.ts';
+import { ListenError } from '../http/listen-error.ts';
+import { OutboxStartError } from '../outbox/start-error.ts';
 import { type Service, startService } from '../service.ts';
 import { batchLines, type LineBatch } from '../telemetry/batch-lines.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
@@ -43,7 +45,7 @@ async function run(context: CommandContext, lines: LineBatch): Promise<number> {
     });
   } catch (error) {
     logStartFailure(log, error);
-    return exitCodes.failed;
+    return isConfiguration(error) ? exitCodes.usage : exitCodes.failed;
   }
   const { port, adminPort } = service;
   const { host } = config.webhook;
@@ -77,6 +79,14 @@ function onFirstSignal(context: CommandContext, log: Logger, stop: () => void): 
       context.exitNow(exitCodes.failed);
     }
   });
+}
+
+/** Whether the start fails until somebody changes a variable or the rights of a folder. */
+function isConfiguration(error: unknown): boolean {
+  if (error instanceof ListenError) return error.isConfiguration;
+  if (!(error instanceof OutboxStartError)) return false;
+  const cause = error.cause instanceof Error && 'code' in error.cause ? error.cause.code : null;
+  return error.code === 'outbox_no_folder' || cause === 'EACCES' || cause === 'EPERM';
 }
 
 function logStartFailure(log: Logger, error: unknown): void {

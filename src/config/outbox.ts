@@ -1,5 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 import type { Config, OutboxDatabase } from './config.ts';
+import { startsWithTilde, tildeProblem } from './parse-basic.ts';
 import { isLoopback } from './parse-outbox.ts';
 import type { ConfigProblem } from './parsed.ts';
 
@@ -11,6 +12,8 @@ export function outboxFileProblems(database: OutboxDatabase | null): string[] {
     ['sslkey', database?.keyFile ?? null],
   ];
   const problems = files.flatMap(([name, file]) => {
+    if (file !== null && startsWithTilde(file))
+      return [`names ${JSON.stringify(file)} as ${name}, which ${tildeProblem}`];
     const why = file === null ? null : unreadable(file);
     return why === null ? [] : [`names ${JSON.stringify(file)} as ${name}, which cannot be read (${why})`];
   });

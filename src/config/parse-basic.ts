@@ -42,5 +42,15 @@ export const headerSecret: Parse<string> = (text) => {
 /** A secret of somebody else's making, taken as it is. */
 export const opaqueSecret: Parse<string> = (text) => good(text);
 
-export const path: Parse<string> = (text) =>
-  text.includes('\0') ? bad('holds a NUL character, expected a path') : good(text);
+export const path: Parse<string> = (text) => {
+  if (text.includes('\0')) return bad('holds a NUL character, expected a path');
+  return startsWithTilde(text) ? bad(tildeProblem) : good(text);
+};
+
+/** `~`, `~/data`, `~name/data`: the service would make a folder of that name. */
+export function startsWithTilde(text: string): boolean {
+  return /^~[\w.-]*([/\\]|$)/.test(text);
+}
+
+export const tildeProblem =
+  'starts with ~, which a shell replaces by a home folder and this service does not; write the whole path';

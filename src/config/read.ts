@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
+import { startsWithTilde, tildeProblem } from './parse-basic.ts';
 import type { ConfigProblem } from './parsed.ts';
 import type { Variable } from './variable.ts';
 import { type Values, type VariableName, variables } from './variables.ts';
@@ -71,6 +72,14 @@ function readRaw(env: Environment, name: VariableName): Raw {
   }
   if (direct !== '') return { text: direct, source: 'environment', path: null, problem: null };
   if (path === '') return { text: null, source: 'unset', path: null, problem: null };
+  if (startsWithTilde(path)) {
+    return {
+      text: null,
+      source: 'unset',
+      path,
+      problem: `${name}_FILE names ${shownPath(path)}, which ${tildeProblem}`,
+    };
+  }
   try {
     const text = readValueFile(path);
     return { text: text === '' ? null : text, source: text === '' ? 'unset' : 'file', path, problem: null };

@@ -8,6 +8,7 @@ import { createComplaints } from './complaints.ts';
 import { trackConnections } from './connections.ts';
 import { classesOf } from './express-classes.ts';
 import type { EdgeLimits } from './limits.ts';
+import { ListenError } from './listen-error.ts';
 
 export interface ListenerOptions {
   /** For the log: `webhook`, `admin`. */
@@ -34,7 +35,7 @@ export interface ListenerState {
 }
 
 export interface Listener {
-  /** Resolves when it listens; rejects with Node's error (EADDRINUSE, EACCES, …) when it cannot. */
+  /** Resolves when it listens; rejects with a ListenError when it cannot. */
   start(): Promise<{ readonly port: number }>;
   /**
    * Closes the listener, answers what is under way or comes on an open connection within a second, closes idle
@@ -151,9 +152,10 @@ function applyLimits(server: http.Server & { httpAllowHalfOpen?: boolean }, limi
 
 function listen(server: http.Server, { name, host, port, log }: ListenerOptions): Promise<{ port: number }> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    const onError = (error: NodeJS.ErrnoException): void => reject(new ListenError(error, { name, host, port }));
+    server.once('error', onError);
     server.listen({ host, port }, () => {
-      server.off('error', reject);
+      server.off('error', onError);
       // From here on: a connection could not be taken (EMFILE). The others go on.
       server.on('error', (error: NodeJS.ErrnoException) => log.error({ code: error.code }, `the ${name} port failed`));
       resolve({ port: (server.address() as AddressInfo).port });

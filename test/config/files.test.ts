@@ -83,3 +83,22 @@ describe('NAME_FILE', () => {
     assert.ok(!JSON.stringify(problems).includes(secret));
   });
 });
+
+describe('paths', () => {
+  it('that begin with ~ are refused: the shell would have replaced it', () => {
+    for (const path of ['~', '~/data', '~operator/data', '~\\data']) {
+      assert.match(problemsOf({ DATA_DIR: path })['DATA_DIR'] ?? '', /starts with ~, which a shell replaces/, path);
+    }
+    const certificate = { AZURE_TENANT_ID: 't', AZURE_CLIENT_ID: 'c', AZURE_CLIENT_CERTIFICATE_PATH: '~/client.pem' };
+    assert.match(problemsOf(certificate)['AZURE_CLIENT_CERTIFICATE_PATH'] ?? '', /starts with ~/);
+    const fromFile = { APONO_WEBHOOK_SECRET: undefined, APONO_WEBHOOK_SECRET_FILE: '~/secret' };
+    assert.match(problemsOf(fromFile)['APONO_WEBHOOK_SECRET'] ?? '', /"~\/secret", which starts with ~/);
+    const url = 'postgres://user@127.0.0.1/db?sslmode=verify-full&sslrootcert=~/ca.pem';
+    assert.match(
+      problemsOf({ OUTBOX_URL: url })['OUTBOX_URL'] ?? '',
+      /"~\/ca.pem" as sslrootcert, which starts with ~/,
+    );
+    for (const path of ['./~/data', '/srv/~data', 'data~', 'a/~/b'])
+      assert.deepEqual(problemsOf({ DATA_DIR: path }), {});
+  });
+});

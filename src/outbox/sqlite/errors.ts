@@ -1,3 +1,6 @@
+import { statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import process from 'node:process';
 import { type OutboxStartCode, OutboxStartError } from '../start-error.ts';
 
 /** Primary result codes of https://www.sqlite.org/rescode.html; the low byte of what node:sqlite gives as `errcode`. */
@@ -73,7 +76,8 @@ function startCode(error: unknown): OutboxStartCode {
   const system = systemCode(error) ?? '';
   if (isDiskFull(error)) return 'outbox_disk_full';
   if (isOneOf(code, SQLITE.perm, SQLITE.readonly, SQLITE.cantopen, SQLITE.auth)) return 'outbox_permission';
-  if (['EACCES', 'EPERM', 'EROFS', 'ENOTDIR'].includes(system)) return 'outbox_permission';
+  if (['EACCES', 'EPERM', 'EROFS'].includes(system)) return 'outbox_permission';
+  if (['ENOENT', 'ENOTDIR', 'EEXIST', 'ELOOP', 'ENAMETOOLONG', 'EINVAL'].includes(system)) return 'outbox_no_folder';
   if (code === SQLITE.ioerr || system === 'EIO') return 'outbox_io_error';
   return 'outbox_cannot_open';
 }
@@ -82,8 +86,9 @@ const WHAT_TO_DO: Record<OutboxStartCode, string> = {
   outbox_locked: 'Stop the other process, or give this one a DATA_DIR of its own',
   outbox_newer_version: 'Start the version that wrote it, or a later one',
   outbox_foreign_database: 'Point DATA_DIR to a folder of its own',
+  outbox_no_folder: 'Set DATA_DIR to a folder, or to a path where one can be made',
   outbox_permission:
-    'The user that runs the service must own DATA_DIR and be able to write there: check its owner, mode and mount options',
+    'The user that runs the service must own DATA_DIR and be able to write there: check its owner (`chown -R <uid>:<gid> <folder>`), mode and mount options',
   outbox_disk_full: 'Free some space on the disk of DATA_DIR, then start again; nothing was lost',
   outbox_io_error: 'Check the disk and the system log, then start again; nothing was changed',
   outbox_unsupported: 'Put DATA_DIR on a local file system',
@@ -91,11 +96,25 @@ const WHAT_TO_DO: Record<OutboxStartCode, string> = {
   outbox_cannot_open: 'Check DATA_DIR, then start again; nothing was changed',
 };
 
+/** Who runs this process, and whose the path is, or the nearest folder above it that is there. */
+function describeOwner(path: string): string {
+  const runner = `This process runs as uid ${process.getuid?.()}, gid ${process.getgid?.()}`;
+  for (let place = resolve(path); ; place = dirname(place)) {
+    try {
+      const { uid, gid, mode } = statSync(place);
+      return `${runner}; ${place} belongs to uid ${uid}, gid ${gid}, with mode ${(mode & 0o7777).toString(8)}`;
+    } catch {
+      if (dirname(place) === place) return runner;
+    }
+  }
+}
+
 /** Any error of opening as an OutboxStartError that names `place` and says what to do. */
 export function toStartError(error: unknown, place: string): OutboxStartError {
   if (error instanceof OutboxStartError) return error;
   const code = startCode(error);
-  const message = `The outbox at ${place} cannot be opened: ${describe(error)}. ${WHAT_TO_DO[code]}.`;
+  const owner = code === 'outbox_permission' ? `${describeOwner(place)}. ` : '';
+  const message = `The outbox at ${place} cannot be opened: ${describe(error)}. ${owner}${WHAT_TO_DO[code]}.`;
   return new OutboxStartError(code, message, { cause: error });
 }
 

@@ -43,7 +43,7 @@ const DOUBTFUL: ReadonlyMap<number, { readonly name: string; readonly warning: s
 /** Throws an OutboxStartError on a network file system, and warns of one that forgets. The folder must exist. */
 export function checkFileSystem(
   dataDir: string,
-  log: Logger,
+  log: Pick<Logger, 'warn'>,
   typeOf: (folder: string) => number | null = readType,
 ): void {
   const given = typeOf(dataDir);

@@ -4,10 +4,12 @@ import {
   existsSync,
   fchmodSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   renameSync,
+  type Stats,
   statSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -40,12 +42,53 @@ function isOurs(path: string): boolean {
 /** Makes the folder if there is none, and closes it to everybody but its owner. */
 export function preparePrivateFolder(dataDir: string): void {
   const path = resolve(dataDir);
-  const firstMade = mkdirSync(path, { recursive: true, mode: OWNER_ONLY_FOLDER });
+  const made = missingFolders(path);
+  makeFolders(made);
   // A sticky folder (/tmp) is shared on purpose, and closing it would break the machine.
   if (isOurs(path) && (statSync(path).mode & STICKY) === 0) chmodSync(path, OWNER_ONLY_FOLDER);
   // A new name is durable only when the folder that holds it is synced.
-  if (firstMade !== undefined) {
-    for (let made = path; made.length >= firstMade.length; made = dirname(made)) syncFolder(dirname(made));
+  for (const folder of made.toReversed()) syncFolder(dirname(folder));
+}
+
+/**
+ * One after another, since `mkdirSync` with `recursive` never returns below /proc and below a folder that was deleted:
+ * no folder can be made there although the one above exists (Node 24; openclaw/openclaw#130807).
+ */
+function makeFolders(folders: readonly string[]): void {
+  for (const folder of folders) {
+    try {
+      mkdirSync(folder, { mode: OWNER_ONLY_FOLDER });
+    } catch (error) {
+      // Another process may have made it in the meantime.
+      if (!statsOf(folder)?.isDirectory()) throw error;
+    }
+  }
+}
+
+/**
+ * The folders that have to be made for `path`, the outermost first; none when it is there. Throws when a part of the path
+ * is no folder.
+ */
+export function missingFolders(path: string): string[] {
+  const missing: string[] = [];
+  let folder = path;
+  for (let found = statsOf(folder); !found?.isDirectory(); found = statsOf(folder)) {
+    if (found !== null) throw Object.assign(new Error(`${folder} is no folder`), { code: 'ENOTDIR' });
+    missing.unshift(folder);
+    folder = dirname(folder);
+  }
+  return missing;
+}
+
+/** Null when nothing is there, not even a link to nothing. */
+function statsOf(path: string): Stats | null {
+  try {
+    return statSync(path);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : null;
+    // ENOTDIR: a part of the path is a file, which is found on the way up.
+    if ((code !== 'ENOENT' && code !== 'ENOTDIR') || dirname(path) === path) throw error;
+    return code === 'ENOENT' ? (lstatSync(path, { throwIfNoEntry: false }) ?? null) : null;
   }
 }
 

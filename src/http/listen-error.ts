@@ -1,0 +1,53 @@
+import net from 'node:net';
+import process from 'node:process';
+
+export interface Place {
+  /** For the variables: HOST and PORT of `webhook`, ADMIN_HOST and ADMIN_PORT of `admin`. */
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A port cannot be listened on. `code` is Node's; the message names the variable and says what to set it to. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+  readonly code: string;
+  /** HOST, PORT, ADMIN_HOST or ADMIN_PORT. */
+  readonly variable: string;
+  /** Only another value helps; false for a port that another program has at the moment. */
+  readonly isConfiguration: boolean;
+
+  constructor(cause: NodeJS.ErrnoException, { name, host, port }: Place) {
+    const code = cause.code ?? 'unknown';
+    const variable = (name === 'admin' ? 'ADMIN_' : '') + (isAboutPort(code) ? 'PORT' : 'HOST');
+    super(`${variable} ${problemOf(code, host, port)} (${code})`, { cause });
+    this.code = code;
+    this.variable = variable;
+    this.isConfiguration = code === 'EACCES' || addressCodes.has(code) || isUnresolved(code);
+  }
+}
+
+/** Not of this machine, or of a family that it does not have. */
+const addressCodes = new Set(['EADDRNOTAVAIL', 'EINVAL', 'EAFNOSUPPORT', 'ENOTSUP']);
+const isUnresolved = (code: string): boolean => code === 'ENOTFOUND' || code.startsWith('EAI_');
+const isAboutPort = (code: string): boolean => code === 'EADDRINUSE' || code === 'EACCES';
+
+function problemOf(code: string, host: string, port: number): string {
+  if (code === 'EADDRINUSE') return `${port} on ${host} is in use by another program; stop it, or set another port`;
+  if (code === 'EACCES') {
+    return `${port} on ${host} may not be used by uid ${process.getuid?.()}; set a port of 1024 or more`;
+  }
+  const advice = 'set an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them';
+  if (isUnresolved(code)) return `"${host}" does not resolve to an address; ${advice}`;
+  if (addressCodes.has(code)) return `"${host}" is no address of this machine; ${advice}`;
+  return `"${host}" cannot be listened on`;
+}
+
+/** Why a host cannot be listened on; null when it can. Any free port is tried, so that a running service is no obstacle. */
+export function tryHost(place: Omit<Place, 'port'>): Promise<ListenError | null> {
+  return new Promise((resolve) => {
+    const server = net.createServer();
+    server.once('error', (error) => resolve(new ListenError(error, { ...place, port: 0 })));
+    server.listen({ host: place.host, port: 0 }, () => server.close(() => resolve(null)));
+  });
+}
