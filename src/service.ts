@@ -201,14 +201,11 @@ function createServiceDelivery(
     streams,
     outbox,
     ingestion,
-    explain: (result, kind) =>
-      explainUpload(result, {
-        stream: streams[kind.name] ?? kind.defaultStream,
-        streamVariable: kind.streamVariable,
-        ruleId,
-        endpoint,
-        credential: config.credential,
-      }),
+    explain(result, kind, code) {
+      const { streamVariable } = kind;
+      const stream = streams[kind.name] ?? kind.defaultStream;
+      return explainUpload(result, { stream, streamVariable, ruleId, endpoint, credential: config.credential }, code);
+    },
     clock,
     random: Math.random,
     observer: combineObservers(logObserver(log), metrics.delivery),
@@ -228,7 +225,7 @@ function createServiceAdmin(
     outbox,
     understand: reading.understand,
     log,
-    heldKinds: () => delivery.holds().map(({ kind }) => kind),
+    holds: delivery.holds,
     onStored: delivery.notify,
   });
   return createAdminServer({ admin: config.admin, operator, storeId: outbox.storeId, expose, onRequest, clock, log });

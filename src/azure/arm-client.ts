@@ -1,5 +1,4 @@
 import {
-  createDefaultHttpClient,
   createPipelineRequest,
   type HttpClient,
   type Pipeline,
@@ -12,6 +11,7 @@ import { isJsonObject, type JsonObject } from '../json.ts';
 import { errorDetailOf } from './answer.ts';
 import { type ArmContext, ArmError, errorOfAnswer, errorOfSilence, errorOfToken } from './arm-error.ts';
 import { createArmPipeline } from './arm-pipeline.ts';
+import { createHttpClient } from './http-client.ts';
 import { cleanMessage, describeNetworkError } from './messages.ts';
 import { pause } from './pause.ts';
 import { AbortedError } from './time-limit.ts';
@@ -64,7 +64,7 @@ type Attempt =
 export class ArmClient {
   readonly #options: ArmClientOptions;
   readonly #pipeline: Pipeline;
-  readonly #transport: HttpClient = createDefaultHttpClient();
+  readonly #transport: HttpClient = createHttpClient({ maxBodyBytes: 67_108_864 });
 
   constructor(options: ArmClientOptions) {
     this.#options = options;

@@ -1,7 +1,7 @@
 import type { CredentialConfig } from '../config/config.ts';
 import type { ErrorDetail } from './answer.ts';
 import { explainNetwork } from './network-fixes.ts';
-import type { TokenError } from './token-error.ts';
+import { inFull, type TokenError } from './token-error.ts';
 import { explainTokenFailure } from './token-fixes.ts';
 
 export type ArmErrorCode =
@@ -211,8 +211,9 @@ function nameOf({ workspaceId }: ArmContext): string {
 
 /** No token could be had. */
 export function errorOfToken(error: TokenError, { credential }: ArmContext): ArmError {
-  const { code, aadsts, message } = error;
-  const { reason, fix } = explainTokenFailure({ refused: code === 'token_refused', aadsts, message }, credential);
+  const { code, aadsts, said } = error;
+  const failure = { refused: code === 'token_refused', aadsts, reason: inFull(error), message: said };
+  const { reason, fix } = explainTokenFailure(failure, credential);
   return new ArmError(code, reason, fix);
 }
 

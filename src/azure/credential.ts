@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { TokenCredential } from '@azure/core-auth';
-import { createDefaultHttpClient, type HttpClient } from '@azure/core-rest-pipeline';
+import type { HttpClient } from '@azure/core-rest-pipeline';
 import {
   ClientCertificateCredential,
   ClientSecretCredential,
@@ -9,6 +9,7 @@ import {
 } from '@azure/identity';
 import { systemClock } from '../clock.ts';
 import type { CredentialConfig } from '../config/config.ts';
+import { createHttpClient } from './http-client.ts';
 import { describeNetworkError } from './messages.ts';
 import { runWithin } from './time-limit.ts';
 import { TokenError, type TokenExchange, tokenErrorOf } from './token-error.ts';
@@ -87,7 +88,7 @@ interface Attempt {
  * identity credential for all that follow in the process: so there is one client, and this tells whom it works for.
  */
 const attempts = new AsyncLocalStorage<Attempt>();
-const transport = createDefaultHttpClient();
+const transport = createHttpClient({ maxBodyBytes: 1_048_576 });
 
 /** An HTTP client with a time limit (the SDK's has none) that notes how its last exchange ended. */
 const watchedClient: HttpClient = {

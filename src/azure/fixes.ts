@@ -1,6 +1,7 @@
 import type { CredentialConfig } from '../config/config.ts';
+import type { HoldCode } from '../delivery/hold-code.ts';
 import type { UploadResult } from '../delivery/ingestion.ts';
-import { type Explanation, explainNetwork } from './network-fixes.ts';
+import { type Explanation, explainNetwork, tunnelFix } from './network-fixes.ts';
 import { explainTokenFailure } from './token-fixes.ts';
 
 export type { Explanation } from './network-fixes.ts';
@@ -17,30 +18,68 @@ export interface UploadContext {
 
 type Answered = Extract<UploadResult, { type: 'answered' }>;
 
-/** Says what came of an upload and what to do about it, for `check --live`, `/healthz` and the log. */
-export function explainUpload(result: UploadResult, context: UploadContext): Explanation {
+/**
+ * Says what came of an upload and what to do about it, for `check --live`, `/healthz` and the log. `code`: of the hold
+ * that it led to; null: none. Azure's own words are in `message` alone, since they may quote a row.
+ */
+export function explainUpload(result: UploadResult, context: UploadContext, code: HoldCode | null): Explanation {
   switch (result.type) {
     case 'answered':
-      return explainAnswer(result, context);
+      return explainAnswer(result, context, code);
     case 'unanswered':
-      return explainSilence(result, context);
+      return { ...explainSilence(result, context), message: null };
     case 'no_token':
       return explainTokenFailure(result, context.credential);
   }
 }
 
-function explainAnswer(result: Answered, context: UploadContext): Explanation {
-  const said = [result.code, result.message].filter((part) => part !== null).join(': ');
-  const reason = `Azure answered ${result.status}${said === '' ? '' : ` (${said})`} for stream ${context.stream}, request ${result.clientRequestId}.`;
-  return { reason, fix: fixForStatus(result, context) };
+function explainAnswer(result: Answered, context: UploadContext, code: HoldCode | null): Explanation {
+  const { status, message } = result;
+  const said = `${status}${result.code === null ? '' : ` (${result.code})`}`;
+  const where = `for stream ${context.stream}, request ${result.clientRequestId}.`;
+  if (code === 'not_azure') {
+    return { reason: `${whoAnswered(result, said)} ${where}`, fix: fixBetween(result, context), message };
+  }
+  if (code === 'rows_refused') {
+    const reason = `Azure takes an empty list but none of the rows: it answered ${said} ${where}`;
+    return { reason, fix: rowsFix(context), message };
+  }
+  return { reason: `Azure answered ${said} ${where}`, fix: fixForStatus(result, context), message };
+}
+
+function whoAnswered({ by, proxy, status }: Answered, said: string): string {
+  if (by === 'proxy')
+    return `The proxy${proxy === null ? '' : ` ${proxy}`} answered ${said} to CONNECT, so nothing reached Azure,`;
+  const via = proxy === null ? '' : ` (the proxy ${proxy}, or what is after it)`;
+  if (by === 'azure' && status < 400)
+    return `Azure or something before it${via} answered ${said} and not the 204 that confirms rows,`;
+  return `Something between this service and Azure${via} answered ${said} in place of Azure`;
+}
+
+function fixBetween({ by, proxy, status }: Answered, context: UploadContext): string {
+  const { host } = new URL(context.endpoint);
+  if (by === 'proxy' || status === 407) return tunnelFix(status);
+  const first =
+    proxy === null
+      ? 'No proxy is set in HTTPS_PROXY, so look for a firewall, a gateway or a sign-in page that inspects the traffic.'
+      : `HTTPS_PROXY names the proxy ${proxy}: look into its log, and into that of a firewall after it.`;
+  return (
+    `${first} It must let HTTPS to ${host} through unchanged; or name the host in NO_PROXY. ` +
+    `Redirects are not followed, since they would carry the token elsewhere. ${endpointHint(context)}`
+  );
+}
+
+function rowsFix(context: UploadContext): string {
+  return (
+    `${badRequestFix(context)} One row at a time is tried, and everything waits until Azure takes one. Rows that it still ` +
+    'refuses then become dead letters. `outbox stats` shows what Azure said.'
+  );
 }
 
 function fixForStatus({ status, code }: Answered, context: UploadContext): string {
-  if (status >= 200 && status < 300) return '';
-  if (status >= 300 && status < 400) {
-    return `Redirects are not followed, since they would carry the token elsewhere. ${endpointHint(context)}`;
-  }
   switch (status) {
+    case 204:
+      return '';
     case 400:
       return code === 'InvalidStream' ? streamFix(context) : badRequestFix(context);
     case 401:
@@ -49,8 +88,6 @@ function fixForStatus({ status, code }: Answered, context: UploadContext): strin
       return roleFix(context);
     case 404:
       return ruleFix(context);
-    case 407:
-      return 'The proxy wants a sign-in: put user and password into HTTPS_PROXY, or name the host in NO_PROXY.';
     case 408:
     case 429:
       return 'Nothing, it is tried again. If it goes on, compare the limits of the rule (2 GB and 12,000 requests a minute) with its metrics.';
@@ -59,7 +96,7 @@ function fixForStatus({ status, code }: Answered, context: UploadContext): strin
     default:
       if (status >= 500)
         return 'Nothing, it is tried again. If it goes on, look at Azure Service Health for the region of the rule.';
-      return `This is no answer that Azure documents: something between may have given it. ${endpointHint(context)}`;
+      return `Azure does not document this answer. ${endpointHint(context)}`;
   }
 }
 
@@ -113,7 +150,7 @@ function endpointHint({ endpoint }: UploadContext): string {
   );
 }
 
-function explainSilence(result: Extract<UploadResult, { type: 'unanswered' }>, context: UploadContext): Explanation {
+function explainSilence(result: Extract<UploadResult, { type: 'unanswered' }>, context: UploadContext) {
   const host = new URL(context.endpoint).host;
   const reason = `No answer from ${host}: ${result.message}`;
   switch (result.reason) {

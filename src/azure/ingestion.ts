@@ -1,7 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import {
   bearerTokenAuthenticationPolicyName,
-  createDefaultHttpClient,
   createHttpHeaders,
   createPipelineRequest,
   type PipelinePolicy,
@@ -12,9 +11,11 @@ import { LogsIngestionClient } from '@azure/monitor-ingestion';
 import { type Clock, systemClock } from '../clock.ts';
 import type { CloudSettings } from '../config/config.ts';
 import type { Ingestion, UploadOptions, UploadResult } from '../delivery/ingestion.ts';
-import { errorDetailOf } from './answer.ts';
+import { answererOf, errorDetailOf } from './answer.ts';
 import { sendAuthorized } from './authorize.ts';
-import { cleanMessage, describeNetworkError } from './messages.ts';
+import { createHttpClient, proxyOf, TunnelRefusedError } from './http-client.ts';
+import { cleanMessage, describeNetworkError, textOfBody } from './messages.ts';
+import { tunnelStatusIn } from './network-fixes.ts';
 import { AbortedError, runWithin, TimeLimitError } from './time-limit.ts';
 import type { TokenCache } from './token-cache.ts';
 import { TokenError } from './token-error.ts';
@@ -156,22 +157,36 @@ async function post(client: LogsIngestionClient, options: IngestionOptions, stre
   await client.pipeline.sendRequest(httpClient, request);
 }
 
-/** Keeps its connections, so there is one. */
-const httpClient = createDefaultHttpClient();
+/** Keeps its connections, so there is one. Azure's errors have some hundred bytes; a proxy's page may be of any size. */
+const httpClient = createHttpClient({ maxBodyBytes: 65_536 });
 
 /** The policy saw the answer itself, so the SDK's errors (whose message is "undefined") are not needed for it. */
 function resultOf(exchange: Exchange, thrown: unknown): UploadResult {
   const { response, failure, clientRequestId, token } = exchange;
   if (response !== null) {
-    const { code, message } = response.status < 300 ? { code: null, message: null } : errorDetailOf(response, [token]);
-    const retryAfter = response.headers.get('Retry-After') ?? null;
-    return { type: 'answered', status: response.status, code, message, retryAfter, clientRequestId };
+    const { status, headers, request } = response;
+    return {
+      type: 'answered',
+      status,
+      by: answererOf(response),
+      proxy: proxyOf(request),
+      ...(status === 204 ? { code: null, message: null } : errorDetailOf(response, [token])),
+      retryAfter: headers.get('Retry-After') ?? null,
+      clientRequestId,
+    };
+  }
+  if (failure instanceof TunnelRefusedError) {
+    const { status, proxy } = failure;
+    const text = textOfBody(failure.page);
+    const message = text === null ? null : cleanMessage(text, [token]);
+    return { type: 'answered', status, by: 'proxy', proxy, code: null, message, retryAfter: null, clientRequestId };
   }
   // Nothing was tried: what was passed in cannot be sent, and no answer of Azure's will change that.
   if (failure === null) throw thrown;
   if (failure instanceof TokenError) {
-    const { aadsts, message } = failure;
-    return { type: 'no_token', refused: failure.code === 'token_refused', aadsts, message };
+    const { aadsts, message: reason, said: message } = failure;
+    const refused = failure.code === 'token_refused';
+    return { type: 'no_token', refused, blocked: tunnelStatusIn(reason) !== null, aadsts, reason, message };
   }
   if (failure instanceof AbortedError || failure instanceof TimeLimitError) {
     const reason = failure instanceof AbortedError ? 'aborted' : 'timeout';

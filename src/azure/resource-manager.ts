@@ -1,21 +1,18 @@
-import {
-  createDefaultHttpClient,
-  createPipelineRequest,
-  type Pipeline,
-  type PipelineResponse,
-} from '@azure/core-rest-pipeline';
+import { createPipelineRequest, type Pipeline, type PipelineResponse } from '@azure/core-rest-pipeline';
 import { type Clock, systemClock } from '../clock.ts';
 import { errorDetailOf } from './answer.ts';
 import { judgeProvider } from './arm-error.ts';
 import { armPath, createArmPipeline } from './arm-pipeline.ts';
 import { type DataCollectionRule, type LogTable, readDataCollectionRule, readLogTable } from './arm-resources.ts';
+import { createHttpClient } from './http-client.ts';
 import { cleanMessage, describeNetworkError } from './messages.ts';
 import type { TokenCache } from './token-cache.ts';
-import { TokenError } from './token-error.ts';
+import { inFull, TokenError } from './token-error.ts';
 
 const ruleApiVersion = '2023-03-11';
 const tableApiVersion = '2025-07-01';
 const defaultTimeLimitMs = 15_000;
+const httpClient = createHttpClient({ maxBodyBytes: 16_777_216 });
 
 export type Lookup<T> =
   | { readonly type: 'found'; readonly value: T }
@@ -70,11 +67,11 @@ async function lookUp<T>(pipeline: Pipeline, url: URL, read: (value: unknown) =>
   try {
     const request = createPipelineRequest({ url: url.href, method: 'GET' });
     request.headers.set('Accept', 'application/json');
-    response = await pipeline.sendRequest(createDefaultHttpClient(), request);
+    response = await pipeline.sendRequest(httpClient, request);
   } catch (error) {
     if (error instanceof TokenError) {
-      const { aadsts, message } = error;
-      return { type: 'no_token', refused: error.code === 'token_refused', aadsts, message };
+      const { aadsts } = error;
+      return { type: 'no_token', refused: error.code === 'token_refused', aadsts, message: inFull(error) };
     }
     return { type: 'unreachable', message: cleanMessage(`${url.host}: ${describeNetworkError(error)}`) };
   }

@@ -9,18 +9,28 @@ export type TokenExchange =
  * No token could be had. `token_refused`: the credential was judged and rejected (by Entra, by the managed identity
  * endpoint, or because its own file cannot be read), so that a person must change something. `token_unreachable`:
  * nobody judged it, trying again can help.
+ *
+ * The message holds hosts, statuses and codes alone, so that it may be logged; what Entra said is in `said`.
  */
 export class TokenError extends Error {
   override readonly name = 'TokenError';
   readonly code: 'token_refused' | 'token_unreachable';
   /** `AADSTS7000222` and the like, where the answer names one. */
   readonly aadsts: string | null;
+  /** Foreign text for a person, on the admin port or in a terminal. It may quote anything, but no secret of ours. */
+  readonly said: string | null;
 
-  constructor(code: TokenError['code'], message: string, aadsts: string | null = null) {
+  constructor(code: TokenError['code'], message: string, aadsts: string | null = null, said: string | null = null) {
     super(message);
     this.code = code;
     this.aadsts = aadsts;
+    this.said = said;
   }
+}
+
+/** For a terminal: the message, with what Entra said. */
+export function inFull({ message, said }: TokenError): string {
+  return said === null || said === '' ? message : `${message}: ${said}`;
 }
 
 /**
@@ -45,7 +55,8 @@ export function tokenErrorOf(error: unknown, exchange: TokenExchange | null, sec
 export function tokenErrorOfMessage(error: unknown): TokenError {
   const text = error instanceof Error ? error.message : String(error);
   const aadsts = aadstsIn(text);
-  return new TokenError(aadsts === null ? 'token_unreachable' : 'token_refused', cleanMessage(text), aadsts);
+  const code = aadsts === null ? 'token_unreachable' : 'token_refused';
+  return new TokenError(code, aadsts ?? 'the credential failed', aadsts, cleanMessage(text));
 }
 
 function errorOfAnswer(
@@ -54,14 +65,15 @@ function errorOfAnswer(
 ): TokenError {
   const answer = readEntraError(body);
   const aadsts = answer === null ? null : aadstsIn(answer.description);
-  const said =
-    answer === null ? `HTTP ${status} without a token` : `HTTP ${status} ${answer.error}: ${answer.description}`;
-  const message = cleanMessage(`${host} answered ${said}`, secrets);
-  return new TokenError(
-    answer !== null && isJudgement(status) ? 'token_refused' : 'token_unreachable',
-    message,
-    aadsts,
-  );
+  const codes = answer === null ? '' : [answer.error, aadsts].filter((code) => code !== null && isCode(code)).join(' ');
+  const message = `${host} answered HTTP ${status}${answer === null ? ' without a token' : ` ${codes}`.trimEnd()}`;
+  const code = answer !== null && isJudgement(status) ? 'token_refused' : 'token_unreachable';
+  return new TokenError(code, message, aadsts, answer === null ? null : cleanMessage(answer.description, secrets));
+}
+
+/** Anything else may be a sentence, and is not logged. */
+function isCode(text: string): boolean {
+  return /^[A-Za-z0-9_.]{1,64}$/.test(text);
 }
 
 /** 404 and 410 come from a managed identity endpoint that is starting; 408, 429 and 5xx are passing by their nature. */
@@ -85,8 +97,8 @@ function readEntraError(body: string): { error: string; description: string } | 
     // Trace ID, Correlation ID and Timestamp differ each time: an operator reads past them, a log cannot be compared.
     return { error, description: typeof description === 'string' ? description.replace(/\s*Trace ID:.*$/s, '') : '' };
   }
-  if (typeof statusCode === 'number' && typeof message === 'string')
-    return { error: `${statusCode}`, description: message };
+  // Its status stands in the answer already.
+  if (typeof statusCode === 'number' && typeof message === 'string') return { error: '', description: message };
   return null;
 }
 

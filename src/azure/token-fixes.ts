@@ -1,8 +1,8 @@
 import type { CredentialConfig } from '../config/config.ts';
 import type { UploadResult } from '../delivery/ingestion.ts';
-import { type Explanation, explainNetwork } from './network-fixes.ts';
+import { type Explanation, explainNetwork, tunnelFix, tunnelStatusIn } from './network-fixes.ts';
 
-type NoToken = Pick<Extract<UploadResult, { type: 'no_token' }>, 'refused' | 'aadsts' | 'message'>;
+type NoToken = Pick<Extract<UploadResult, { type: 'no_token' }>, 'refused' | 'aadsts' | 'reason' | 'message'>;
 
 const federation =
   'In Entra, open the app registration, Certificates & secrets, Federated credentials: issuer, subject and audience must be exactly those ' +
@@ -45,31 +45,36 @@ const fixes: Readonly<Record<string, string>> = {
 };
 
 /** What to do when no token could be had. */
-export function explainTokenFailure({ refused, aadsts, message }: NoToken, credential: CredentialConfig): Explanation {
-  const reason = refused ? `The sign-in to Azure was refused: ${message}` : `No token could be fetched: ${message}`;
-  if (!refused) return { reason, fix: unreachableFix(message, credential) };
+export function explainTokenFailure(failure: NoToken, credential: CredentialConfig): Explanation {
+  const { refused, aadsts, message } = failure;
+  const what = refused ? 'The sign-in to Azure was refused' : 'No token could be fetched';
+  const reason = `${what}: ${failure.reason}`;
+  const status = tunnelStatusIn(failure.reason);
+  if (status !== null) return { reason, fix: tunnelFix(status), message };
+  if (!refused) return { reason, fix: unreachableFix(failure.reason, credential), message };
   const known = aadsts === null ? undefined : fixes[aadsts];
-  if (known !== undefined) return { reason, fix: known };
+  if (known !== undefined) return { reason, fix: known, message };
   if (aadsts !== null) {
     const code = aadsts.slice('AADSTS'.length);
     return {
       reason,
       fix: `Look up ${aadsts} at https://login.microsoftonline.com/error?code=${code}. ${variablesOf(credential)}`,
+      message,
     };
   }
-  return { reason, fix: variablesOf(credential) };
+  return { reason, fix: variablesOf(credential), message };
 }
 
-function unreachableFix(message: string, credential: CredentialConfig): string {
+function unreachableFix(reason: string, credential: CredentialConfig): string {
   if (credential.type === 'managed') {
     return (
       'The managed identity endpoint does not answer. Outside Azure there is none: set AZURE_TENANT_ID, AZURE_CLIENT_ID and ' +
       'AZURE_CLIENT_SECRET. In Azure, turn the identity on, and put 169.254.169.254 into NO_PROXY.'
     );
   }
-  if (/HTTP (408|429|5\d\d)/.test(message))
+  if (/HTTP (408|429|5\d\d)/.test(reason))
     return 'Nothing, it is tried again. If it goes on, look at the status of Microsoft Entra ID.';
-  return explainNetwork(message, new URL(credential.authorityHost).host, 'AZURE_AUTHORITY_HOST or AZURE_CLOUD');
+  return explainNetwork(reason, new URL(credential.authorityHost).host, 'AZURE_AUTHORITY_HOST or AZURE_CLOUD');
 }
 
 function variablesOf(credential: CredentialConfig): string {

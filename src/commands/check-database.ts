@@ -1,4 +1,4 @@
-import { TokenError } from '../azure/token-error.ts';
+import { inFull, TokenError } from '../azure/token-error.ts';
 import { explainTokenFailure } from '../azure/token-fixes.ts';
 import type { CredentialConfig, OutboxDatabase } from '../config/config.ts';
 import { DatabaseStartError } from '../outbox/postgres/errors.ts';
@@ -6,6 +6,7 @@ import { type Examined, examineDatabase } from '../outbox/postgres/examine.ts';
 import { placeOf } from '../outbox/postgres/settings.ts';
 import { settingsOf } from '../outbox/postgres/settings-of.ts';
 import type { Finding } from './live-check.ts';
+import { printable } from './text.ts';
 
 export interface DatabaseCheck {
   readonly database: OutboxDatabase;
@@ -27,10 +28,10 @@ export async function checkDatabase({ database, credential, token }: DatabaseChe
       return { level: 'error', subject, message: error.problem, fix: error.fix };
     }
     if (!(error instanceof TokenError)) throw error;
-    const { aadsts, message: said } = error;
-    const failure = { type: 'no_token', refused: error.code === 'token_refused', aadsts, message: said } as const;
-    const { reason: message, fix } = explainTokenFailure(failure, credential);
-    return { level: 'error', subject, message, fix };
+    const { aadsts, said } = error;
+    const failure = { refused: error.code === 'token_refused', aadsts, reason: inFull(error), message: said };
+    const { reason, fix } = explainTokenFailure(failure, credential);
+    return { level: 'error', subject, message: printable(reason), fix };
   }
 }
 

@@ -3,9 +3,11 @@ import { explainUpload } from '../azure/fixes.ts';
 import type { Lookup, ResourceManager } from '../azure/resource-manager.ts';
 import type { Config } from '../config/config.ts';
 import type { Ingestion } from '../delivery/ingestion.ts';
+import { outcomeOf } from '../delivery/outcome.ts';
 import { heartbeatStreamVariable, heartbeatTable } from '../heartbeat/table.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import type { TableSchema } from '../sentinel/table.ts';
+import { printable } from './text.ts';
 
 /** One result of `check --live`. Holds no secret. */
 export interface Finding {
@@ -68,15 +70,19 @@ async function checkStream({ config, ingestion }: LiveCheck, active: ActiveStrea
   const { name, stream, streamVariable, isOptional } = active;
   const result = await ingestion.upload(stream, []);
   const subject = `stream ${stream} (${name})`;
-  if (result.type === 'answered' && result.status >= 200 && result.status < 300) {
-    const message = `well: Azure took an empty list (${result.status}), so token, role, rule and stream are right`;
+  const outcome = outcomeOf(result, Date.now());
+  if (outcome.type === 'delivered') {
+    const message = 'well: Azure took an empty list (204), so token, role, rule and stream are right';
     return { level: 'well', subject, message, fix: '' };
   }
   const { endpoint, ruleId } = config.ingestion;
   const context = { stream, streamVariable, ruleId, endpoint, credential: config.credential };
-  const { reason, fix } = explainUpload(result, context);
-  const missing = result.type === 'answered' && result.status === 400 && result.code === 'InvalidStream';
-  return { level: isOptional && missing ? 'warning' : 'error', subject, message: reason, fix };
+  // Without rows a 400 is about the stream.
+  const code = outcome.type === 'hold' ? outcome.code : outcome.type === 'refused' ? 'stream_refused' : null;
+  const { reason, fix, message } = explainUpload(result, context, code);
+  const missing = result.type === 'answered' && result.code === 'InvalidStream' && code === 'stream_refused';
+  const said = message === null ? '' : ` It said: ${printable(message)}`;
+  return { level: isOptional && missing ? 'warning' : 'error', subject, message: reason + said, fix };
 }
 
 async function checkColumns(check: LiveCheck, active: readonly ActiveStream[]): Promise<Finding[]> {

@@ -94,11 +94,13 @@ export async function* batches(events: Iterable<LoadedEvent>, planOf: PlanOf): A
 /** The call's rows in two halves of their own. Only for calls with at least two rows. */
 export function halve(call: Call): readonly [Call, Call] {
   const middle = Math.ceil(call.rows.length / 2);
-  const part = (from: number, to: number): Call => {
-    const rows = call.rows.slice(from, to);
-    return { rows, sources: call.sources.slice(from, to), bytes: arrayBytes(rows) };
-  };
-  return [part(0, middle), part(middle, call.rows.length)];
+  return [pick(call, (index) => index < middle), pick(call, (index) => index >= middle)];
+}
+
+/** A call of those rows whose place in `call` is chosen. */
+export function pick(call: Call, isChosen: (index: number) => boolean): Call {
+  const rows = call.rows.filter((_, index) => isChosen(index));
+  return { rows, sources: call.sources.filter((_, index) => isChosen(index)), bytes: arrayBytes(rows) };
 }
 
 /** Of the JSON array of these rows. */

@@ -1,7 +1,8 @@
 import type { Clock } from '../clock.ts';
 import type { ClaimedEvent, DeadRows, Settlement } from '../outbox/port.ts';
 import { countRows } from '../outbox/ranges.ts';
-import { type Call, halve, rangesByEvent } from './batch.ts';
+import { type Call, halve, pick, rangesByEvent } from './batch.ts';
+import type { Contrast } from './contrast.ts';
 import type { Ingestion, UploadResult } from './ingestion.ts';
 import type { DeliveryObserver } from './observer.ts';
 import { type Outcome, outcomeOf } from './outcome.ts';
@@ -13,11 +14,14 @@ const MAX_SETTLEMENTS = 100;
 export interface Setback {
   readonly outcome: Extract<Outcome, { type: 'retry' | 'hold' }>;
   readonly result: UploadResult;
+  /** Of a hold `rows_refused`: the contrast's `now` when the rows were refused. */
+  readonly refusedAt?: number;
 }
 
 export interface CourierOptions {
   readonly stream: string;
   readonly ingestion: Ingestion;
+  readonly contrast: Contrast;
   readonly clock: Clock;
   readonly observer: DeliveryObserver;
   /** Records what became of rows; returns once that is durable. */
@@ -35,7 +39,7 @@ export interface Courier {
 
 /** Carries calls of one stream to Azure and does with their rows what the answers ask for. */
 export function createCourier(options: CourierOptions): Courier {
-  const { stream, ingestion, clock, observer } = options;
+  const { stream, ingestion, contrast, clock, observer } = options;
 
   async function upload(call: Pick<Call, 'rows' | 'bytes'>, signal: AbortSignal) {
     const started = performance.now();
@@ -58,11 +62,14 @@ export function createCourier(options: CourierOptions): Courier {
   async function deliver(call: Call, signal: AbortSignal): Promise<Setback | null> {
     const { result, outcome } = await upload(call, signal);
     if (outcome.type !== 'refused') return act(call, outcome, result, signal);
-    // Azure refuses the rows or the stream itself; an empty call tells which, before any row is buried.
+    const refusedAt = contrast.now();
+    // Azure refuses the rows or the stream itself; an empty call tells which, before any row is looked into.
     const probe = await upload({ rows: [], bytes: 2 }, signal);
-    if (probe.outcome.type === 'delivered') return bisect(call, outcome, signal);
-    // Told apart by [] alone: whatever is wrong is not in the rows.
-    const setback = isSetback(probe.outcome) ? probe.outcome : ({ type: 'hold' } as const);
+    if (probe.outcome.type === 'delivered') {
+      if (call.rows.length === 1) return judge(call, outcome, result, refusedAt);
+      return investigate(call, refusedAt, signal);
+    }
+    const setback = isSetback(probe.outcome) ? probe.outcome : ({ type: 'hold', code: 'stream_refused' } as const);
     return { outcome: setback, result: probe.result };
   }
 
@@ -75,10 +82,13 @@ export function createCourier(options: CourierOptions): Courier {
   ): Promise<Setback | null> {
     switch (outcome.type) {
       case 'delivered':
+        contrast.took(call.sources);
         options.onDelivered();
         return settleDelivered(call);
       case 'split':
-        if (call.rows.length > 1) return inHalves(call, (half) => deliver(half, signal));
+        if (call.rows.length > 1) return inTurn(halve(call), (half) => deliver(half, signal));
+        // Nothing is wrong with the row: on a slow uplink it did not arrive in time.
+        if (!outcome.isRowAtFault) return { outcome: { type: 'retry', retryAfterMs: null }, result };
         await buryAll(call, 'row_too_large', 'Azure refused the row alone as too large (413)');
         return null;
       case 'retry':
@@ -105,20 +115,54 @@ export function createCourier(options: CourierOptions): Courier {
     return null;
   }
 
-  /** Finds the rows that Azure refuses; those that it takes are delivered on the way. */
-  async function bisect(
+  /**
+   * Finds the rows of a refused call that are at fault; the others are delivered on the way. First some single rows are
+   * tried: when Azure takes none of them it may be refusing every row, and then none is called bad and all of them wait.
+   */
+  async function investigate(call: Call, refusedAt: number, signal: AbortSignal): Promise<Setback | null> {
+    const tried = new Set<number>();
+    const doubted: Call[] = [];
+    let setback: Setback | null = null;
+    for (const index of samplesOf(call)) {
+      if (contrast.now() > refusedAt) break;
+      const sample = pick(call, (each) => each === index);
+      tried.add(index);
+      setback = await narrow(sample, refusedAt, signal);
+      if (setback === null) continue;
+      if (setback.refusedAt === undefined) return setback;
+      doubted.push(sample);
+    }
+    if (contrast.now() === refusedAt && setback !== null) {
+      contrast.refusedTogether(call.sources, refusedAt);
+      return setback;
+    }
+    const rest = pick(call, (index) => !tried.has(index));
+    // Without a doubted sample it is the rest that made Azure refuse the call, so it is not sent as a whole again.
+    const parts = doubted.length === 0 && rest.rows.length > 1 ? halve(rest) : [rest];
+    return inTurn([...parts, ...doubted], (part) => narrow(part, refusedAt, signal));
+  }
+
+  /** Sends rows that were refused together with others, in ever smaller parts, until each is delivered or buried. */
+  async function narrow(call: Call, refusedAt: number, signal: AbortSignal): Promise<Setback | null> {
+    const { result, outcome } = await upload(call, signal);
+    if (outcome.type !== 'refused') return act(call, outcome, result, signal);
+    if (call.rows.length === 1) return judge(call, outcome, result, refusedAt);
+    return inTurn(halve(call), (half) => narrow(half, refusedAt, signal));
+  }
+
+  /** Of a row that was refused in a call of its own. */
+  async function judge(
     call: Call,
     refusal: Outcome & { type: 'refused' },
-    signal: AbortSignal,
+    result: UploadResult,
+    refusedAt: number,
   ): Promise<Setback | null> {
-    if (call.rows.length <= 1) {
-      await buryAll(call, 'refused_by_azure', `${refusal.code}: ${refusal.message}`);
-      return null;
+    const [row] = call.sources;
+    if (row === undefined || !contrast.isAtFault(row, refusedAt)) {
+      return { outcome: { type: 'hold', code: 'rows_refused' }, result, refusedAt: contrast.now() };
     }
-    return inHalves(call, async (half) => {
-      const { result, outcome } = await upload(half, signal);
-      return outcome.type === 'refused' ? bisect(half, outcome, signal) : act(half, outcome, result, signal);
-    });
+    await buryAll(call, 'refused_by_azure', `${refusal.code}: ${refusal.message}`);
+    return null;
   }
 
   async function buryAll(call: Call, code: string, reason: string): Promise<void> {
@@ -134,12 +178,18 @@ export function createCourier(options: CourierOptions): Courier {
   return { deliver, bury };
 }
 
-async function inHalves(call: Call, send: (half: Call) => Promise<Setback | null>): Promise<Setback | null> {
-  for (const half of halve(call)) {
-    const setback = await send(half);
+async function inTurn(calls: readonly Call[], send: (call: Call) => Promise<Setback | null>): Promise<Setback | null> {
+  for (const call of calls) {
+    if (call.rows.length === 0) continue;
+    const setback = await send(call);
     if (setback !== null) return setback;
   }
   return null;
+}
+
+/** The last row, the first and one in the middle: most likely of different events, the newest one first. */
+function samplesOf({ rows }: Call): ReadonlySet<number> {
+  return new Set([rows.length - 1, 0, Math.floor(rows.length / 2)]);
 }
 
 function isSetback(outcome: Outcome): outcome is Setback['outcome'] {

@@ -3,11 +3,13 @@ import type { WebhookKind } from '../kinds/kind.ts';
 import { planStored } from '../kinds/plan-stored.ts';
 import type { EventEntry, Outbox } from '../outbox/port.ts';
 import { LARGE_BODY_BYTES, type Reading } from '../reading/reading.ts';
+import type { HoldCode } from './hold-code.ts';
 import type { Ingestion, UploadResult } from './ingestion.ts';
-import { createKeptRows, type FreshEvent } from './kept-rows.ts';
-import type { DeliveryObserver, Hold } from './observer.ts';
+import { createKeptRows, type FreshEvent, type KeptRows } from './kept-rows.ts';
+import type { DeliveryObserver, Hold, HoldExplanation } from './observer.ts';
+import { createOffStream } from './off-stream.ts';
 import type { SharedPace } from './shared-pace.ts';
-import { createStreamPump } from './stream-pump.ts';
+import { createStreamPump, type StreamPump } from './stream-pump.ts';
 
 export interface DeliveryOptions {
   readonly kinds: readonly WebhookKind[];
@@ -15,8 +17,8 @@ export interface DeliveryOptions {
   readonly streams: Readonly<Record<string, string | null>>;
   readonly outbox: Outbox;
   readonly ingestion: Ingestion;
-  /** What to tell an operator of an answer that holds the kind's stream. */
-  readonly explain: (result: UploadResult, kind: WebhookKind) => { readonly reason: string; readonly fix: string };
+  /** What to tell an operator about an answer that holds the stream of the kind. */
+  readonly explain: (result: UploadResult, kind: WebhookKind, code: HoldCode) => HoldExplanation;
   readonly clock: Clock;
   readonly random: () => number;
   readonly observer: DeliveryObserver;
@@ -41,34 +43,10 @@ export interface Delivery {
   stop(signal: AbortSignal): Promise<void>;
 }
 
-/** One pump a stream, so that a probe or a hold of one leaves the others going. */
+/** One pump for each stream, so that a probe or a hold of one does not stop the others. */
 export function createDelivery(options: DeliveryOptions): Delivery {
-  const { largeRows } = options;
   const keptRows = createKeptRows(options.clock);
-  const pumps = new Map(
-    options.kinds.flatMap((kind) => {
-      const stream = options.streams[kind.name];
-      if (stream == null) return [];
-      return [
-        [
-          kind.name,
-          createStreamPump({
-            ...options,
-            kind: kind.name,
-            stream,
-            keptRowsOf: keptRows.take,
-            planOf(event) {
-              if ('rows' in event) return { rows: ([from, to]) => event.rows.slice(from, to) };
-              return largeRows !== undefined && event.body.length > LARGE_BODY_BYTES
-                ? { chunks: (range) => largeRows(kind, event, range) }
-                : planStored(kind, event);
-            },
-            explain: (result) => options.explain(result, kind),
-          }),
-        ],
-      ];
-    }),
-  );
+  const pumps = new Map(options.kinds.map((kind) => [kind.name, createPump(options, kind, keptRows)]));
   return {
     start() {
       for (const pump of pumps.values()) pump.start();
@@ -86,4 +64,23 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       keptRows.close();
     },
   };
+}
+
+function createPump(options: DeliveryOptions, kind: WebhookKind, keptRows: KeptRows): StreamPump {
+  const stream = options.streams[kind.name];
+  if (stream == null) return createOffStream({ ...options, kind });
+  const { largeRows } = options;
+  return createStreamPump({
+    ...options,
+    kind: kind.name,
+    stream,
+    keptRowsOf: keptRows.take,
+    planOf(event) {
+      if ('rows' in event) return { rows: ([from, to]) => event.rows.slice(from, to) };
+      return largeRows !== undefined && event.body.length > LARGE_BODY_BYTES
+        ? { chunks: (range) => largeRows(kind, event, range) }
+        : planStored(kind, event);
+    },
+    explain: (result, code) => options.explain(result, kind, code),
+  });
 }

@@ -1,10 +1,19 @@
 /** What came of one request to the Logs Ingestion API. Retries are delivery's, not the client's. */
 export type UploadResult =
-  /** An HTTP answer came. `code` and `message` are those of Azure's error body where it has one. */
+  /** An HTTP answer came. */
   | {
       readonly type: 'answered';
       readonly status: number;
+      /**
+       * Who answered, as far as it can be told. `unmarked`: nothing in it says that it is Azure's. `page`: a page of HTML,
+       * by whomever. `proxy`: the proxy answered CONNECT, so that nothing reached Azure.
+       */
+      readonly by: 'azure' | 'unmarked' | 'page' | 'proxy';
+      /** `host:port` of the proxy on the way, without user and password; null: none is known. */
+      readonly proxy: string | null;
+      /** Of Azure's error body or header. It looks like a code, so it may be logged. */
       readonly code: string | null;
+      /** Azure's own words, which may quote a row: for the admin port and the terminal alone. */
       readonly message: string | null;
       /** The Retry-After header as it came. */
       readonly retryAfter: string | null;
@@ -17,13 +26,19 @@ export type UploadResult =
       readonly message: string;
       readonly clientRequestId: string;
     }
-  /** No token, so nothing was sent. `refused`: Entra said no (AADSTS…), and only a person can change that. */
+  /** No token, so nothing was sent. */
   | {
       readonly type: 'no_token';
+      /** The sign-in was judged and refused (AADSTS…): only a person can change that. */
       readonly refused: boolean;
-      /** `AADSTS7000222` and the like, where the message names one. */
+      /** A proxy refused the connection to the sign-in, so that nothing was asked there. */
+      readonly blocked: boolean;
+      /** `AADSTS7000222` and the like, where the answer names one. */
       readonly aadsts: string | null;
-      readonly message: string;
+      /** What happened: hosts, statuses and codes, so it may be logged. */
+      readonly reason: string;
+      /** The words of Entra or of the identity endpoint: for the admin port and the terminal alone. */
+      readonly message: string | null;
     };
 
 export interface UploadOptions {

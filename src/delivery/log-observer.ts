@@ -16,7 +16,7 @@ export function logObserver(log: Logger): DeliveryObserver {
       log.warn({ stream, failures, delay_ms: Math.round(delayMs) }, 'delivery will be tried again'),
     held: (hold) => log.error(holdFields(hold), 'delivery on hold'),
     stillHeld: (hold) => log.error(holdFields(hold), 'delivery still on hold'),
-    holdEnded: (hold) => log.info({ kind: hold.kind, stream: hold.stream }, 'delivery goes on'),
+    holdEnded: (hold) => log.info({ kind: hold.kind, stream: hold.stream }, 'delivery resumed'),
     buried: ({ eventId, stream, rows, code }) =>
       log.error({ event_id: eventId, stream, rows, code }, 'rows became dead letters'),
     outboxFailed: ({ stream, operation, message }) => log.error({ stream, operation, error: message }, 'outbox failed'),
@@ -35,15 +35,20 @@ function uploadFields(event: UploadEvent) {
   };
 }
 
-/** Azure's own message is left out: it may quote a row. What the network or the sign-in said names hosts and codes. */
+/** The messages of Azure and Entra are left out: they may quote a row. What is logged of them names hosts and codes. */
 function resultFields(result: UploadResult) {
   switch (result.type) {
     case 'answered':
-      return { status: result.status, azure_code: result.code, client_request_id: result.clientRequestId };
+      return {
+        status: result.status,
+        by: result.by,
+        azure_code: result.code,
+        client_request_id: result.clientRequestId,
+      };
     case 'unanswered':
       return { failure: result.reason, error: result.message, client_request_id: result.clientRequestId };
     case 'no_token':
-      return { failure: 'no_token', error: result.message, aadsts: result.aadsts };
+      return { failure: 'no_token', error: result.reason, aadsts: result.aadsts };
   }
 }
 
@@ -52,6 +57,7 @@ function holdFields(hold: Hold) {
     kind: hold.kind,
     stream: hold.stream,
     since: new Date(hold.since).toISOString(),
+    code: hold.code,
     reason: hold.reason,
     fix: hold.fix,
     client_request_id: hold.clientRequestId,

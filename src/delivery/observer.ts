@@ -1,15 +1,23 @@
-import type { HoldCause } from './hold-cause.ts';
+import type { HoldCode } from './hold-code.ts';
 import type { UploadResult } from './ingestion.ts';
 import type { Outcome } from './outcome.ts';
 
+/** What a person needs to know about a hold. `reason` and `fix` hold nothing of Azure's words but its code. */
+export interface HoldExplanation {
+  readonly reason: string;
+  /** What to do. */
+  readonly fix: string;
+  /** Azure's own words, which may quote a row: for the admin port alone. Null where it said nothing. */
+  readonly message: string | null;
+}
+
 /** Why a stream waits for a person, and since when (ms since the epoch). */
-export interface Hold {
+export interface Hold extends HoldExplanation {
   readonly kind: string;
+  /** `off` where the stream of the kind is off. */
   readonly stream: string;
   readonly since: number;
-  readonly reason: string;
-  readonly fix: string;
-  readonly cause: HoldCause;
+  readonly code: HoldCode;
   /** x-ms-client-request-id of the request that was refused: Azure's DCRLogErrors shows it. Null where none was sent. */
   readonly clientRequestId: string | null;
 }

@@ -2,12 +2,15 @@ import type { ClaimedEvent, Outbox, Settlement, SettlementOutcome } from '../out
 import { countRows } from '../outbox/ranges.ts';
 import type { RowText } from '../sentinel/row.ts';
 import { retryDelayMs } from './backoff.ts';
+import type { Contrast } from './contrast.ts';
 import type { DeliveryObserver } from './observer.ts';
 import type { Waiter } from './waiter.ts';
 
 export const MAX_EVENTS_PER_ROUND = 2_000;
 /** While the outbox reads so many, webhooks wait. */
 const MAX_EVENTS_PER_CLAIM = 250;
+/** Of events that are claimed to choose one row among them: no limit, since only one of them is loaded. */
+const MAX_PROBED_BYTES = 2 ** 50;
 /** The outbox is ours to ask: it bears that more often than Azure, and what it comes back with is waited for. */
 const MAX_PAUSE_MS = 5_000;
 
@@ -31,6 +34,8 @@ export interface StreamClaimOptions {
 export interface StreamClaim {
   /** Claims for a new round. Null: the outbox could not be asked, and a pause is over. */
   take(maxMappedBytes: number): Promise<readonly LoadedEvent[] | null>;
+  /** As `take`, but one row alone: the one that is worth a try when Azure refused all that it was sent. */
+  takeRow(contrast: Contrast): Promise<readonly LoadedEvent[] | null>;
   /** Records what became of rows; returns once that is durable. */
   settle(settlements: readonly Settlement[]): Promise<void>;
   /** What was not settled can be claimed again. */
@@ -49,29 +54,66 @@ export function createStreamClaim(options: StreamClaimOptions): StreamClaim {
   let failures = 0;
 
   async function take(maxMappedBytes: number): Promise<readonly LoadedEvent[] | null> {
-    // Of a round that ended by a defect.
-    await release();
-    isLost = false;
     const loaded: LoadedEvent[] = [];
-    try {
+    const isClaimed = await begin(async () => {
       for (let isMore = true; isMore; ) {
-        const left = maxMappedBytes - sizeOf(claimed);
-        const part = await outbox.claim({ kind, maxEvents: MAX_EVENTS_PER_CLAIM, maxMappedBytes: left });
-        claimed.push(...part);
-        for (const { eventId, pending } of part) unsettled.set(eventId, countRows(pending));
+        const part = await claimMore(maxMappedBytes - sizeOf(claimed));
         loaded.push(...(await load(part)));
         const hasRoom = claimed.length < MAX_EVENTS_PER_ROUND && sizeOf(claimed) < maxMappedBytes;
         isMore = part.length === MAX_EVENTS_PER_CLAIM && hasRoom;
       }
+    });
+    if (isClaimed || loaded.length > 0) return loaded;
+    await giveUp();
+    return null;
+  }
+
+  /**
+   * Claims past events that were refused already, whatever their size, until there is one that was not: otherwise a large
+   * event at the head would keep all that came after it from being tried. Only the event of the row is loaded.
+   */
+  async function takeRow(contrast: Contrast): Promise<readonly LoadedEvent[] | null> {
+    let loaded: readonly LoadedEvent[] = [];
+    const isClaimed = await begin(async () => {
+      for (let isMore = true; isMore; ) {
+        const part = await claimMore(MAX_PROBED_BYTES);
+        const isOver = part.length < MAX_EVENTS_PER_CLAIM || claimed.length >= MAX_EVENTS_PER_ROUND;
+        isMore = !isOver && part.every(contrast.isDoubted);
+      }
+      const row = contrast.nextOf(claimed);
+      if (row === null) return;
+      const [event] = await load([row.event]);
+      if (event !== undefined) loaded = [{ ...event, pending: [[row.index, row.index + 1]] }];
+    });
+    if (isClaimed) return loaded;
+    await giveUp();
+    return null;
+  }
+
+  /** For a new round, whether the last one was settled or ended by a defect. False: the outbox could not be asked. */
+  async function begin(act: () => Promise<void>): Promise<boolean> {
+    await release();
+    isLost = false;
+    try {
+      await act();
       failures = 0;
+      return true;
     } catch (error) {
       observer.outboxFailed({ stream, operation: 'claim', message: messageOf(error) });
-      if (loaded.length > 0) return loaded;
-      await release();
-      await pause(failures++);
-      return null;
+      return false;
     }
-    return loaded;
+  }
+
+  async function giveUp(): Promise<void> {
+    await release();
+    await pause(failures++);
+  }
+
+  async function claimMore(maxMappedBytes: number): Promise<readonly ClaimedEvent[]> {
+    const part = await outbox.claim({ kind, maxEvents: MAX_EVENTS_PER_CLAIM, maxMappedBytes });
+    claimed.push(...part);
+    for (const { eventId, pending } of part) unsettled.set(eventId, countRows(pending));
+    return part;
   }
 
   async function load(events: readonly ClaimedEvent[]): Promise<LoadedEvent[]> {
@@ -127,7 +169,7 @@ export function createStreamClaim(options: StreamClaimOptions): StreamClaim {
     return waiter.until(delayMs, () => false);
   }
 
-  return { take, settle, release, isLost: () => isLost };
+  return { take, takeRow, settle, release, isLost: () => isLost };
 }
 
 export function sizeOf(events: readonly ClaimedEvent[]): number {

@@ -1,10 +1,11 @@
 import type { Clock } from '../clock.ts';
 import { retryDelayMs } from './backoff.ts';
 import { batches, MAX_CALL_BYTES, type PlanOf } from './batch.ts';
+import { createContrast } from './contrast.ts';
 import { createCourier, type Setback } from './courier.ts';
-import { holdCauseOf } from './hold-cause.ts';
+import type { HoldCode } from './hold-code.ts';
 import type { Ingestion, UploadResult } from './ingestion.ts';
-import type { Hold } from './observer.ts';
+import type { Hold, HoldExplanation } from './observer.ts';
 import { ownPace, type SharedPace } from './shared-pace.ts';
 import {
   createStreamClaim,
@@ -24,7 +25,7 @@ const IDLE_LOOK_MS = 30_000;
 export interface StreamPumpOptions extends Omit<StreamClaimOptions, 'waiter' | 'isStopping'> {
   readonly ingestion: Ingestion;
   readonly planOf: PlanOf;
-  readonly explain: (result: UploadResult) => { readonly reason: string; readonly fix: string };
+  readonly explain: (result: UploadResult, code: HoldCode) => HoldExplanation;
   readonly clock: Clock;
   /** The longest a row waits for company, milliseconds. */
   readonly flushIntervalMs: number;
@@ -59,9 +60,11 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
   let loop: Promise<void> = Promise.resolve();
 
   const claim = createStreamClaim({ ...options, waiter, isStopping: () => stopping.signal.aborted });
+  const contrast = createContrast();
   const courier = createCourier({
     stream,
     ingestion: options.ingestion,
+    contrast,
     clock,
     observer,
     settle: claim.settle,
@@ -104,10 +107,16 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
     const parallel = failures > 0 || first.alone ? 1 : MAX_PARALLEL_CALLS;
     const maxMappedBytes = parallel * MAX_CALL_BYTES;
     waitingBytes = 0;
-    const claimed = await claim.take(maxMappedBytes);
+    // Azure takes an empty list and no row: one row at a time finds out when it takes them again, or which are at fault.
+    const isProbe = hold?.code === 'rows_refused';
+    const claimed = await (isProbe ? claim.takeRow(contrast) : claim.take(maxMappedBytes));
     if (first.alone && (claimed === null || claimed.length === 0)) await pace.rest(stream, 0, true); // another may try
     if (claimed === null) return true;
-    if (claimed.length === 0) return claim.isLost();
+    if (claimed.length === 0) {
+      // What was refused was purged meanwhile.
+      if (isProbe && !claim.isLost()) recover();
+      return claim.isLost();
+    }
     // Azure may have asked another for a pause since, who gave back what is claimed here.
     const { restMs, alone } = first.alone ? first : await pace.turn(stream);
     if (restMs > 0) {
@@ -124,7 +133,7 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
       if ((alone || failures > 0) && !stopping.signal.aborted) await pace.resume(stream);
       recover();
       // A claim that nearly reached its bound, or after which nothing new came, may have left some: look again at once.
-      const isMuch = claimed.length === MAX_EVENTS_PER_ROUND || sizeOf(claimed) >= maxMappedBytes / 2;
+      const isMuch = isProbe || claimed.length === MAX_EVENTS_PER_ROUND || sizeOf(claimed) >= maxMappedBytes / 2;
       return claim.isLost() || waitingBytes === 0 || isMuch;
     }
     fail(setback);
@@ -140,8 +149,8 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
   /** Up to `parallel` calls at once; after the first setback, or when the claim is lost, no new one is begun. */
   async function send(claimed: readonly LoadedEvent[], parallel: number): Promise<Setback | null> {
     const items = batches(claimed, options.planOf);
-    let worst: Setback | null = null;
-    const isOver = () => worst !== null || claim.isLost() || stopping.signal.aborted;
+    const setbacks: Setback[] = [];
+    const isOver = () => setbacks.length > 0 || claim.isLost() || stopping.signal.aborted;
     async function carry(): Promise<void> {
       while (!isOver()) {
         const item = await items.next();
@@ -153,20 +162,23 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
           continue;
         }
         const setback = await courier.deliver(item.value.call, aborting.signal);
-        if (setback !== null) worst = worseOf(worst, setback);
+        if (setback !== null) setbacks.push(setback);
       }
     }
     await Promise.all(Array.from({ length: parallel }, carry));
-    return worst;
+    // Where another call of the round was taken after rows were refused, the next round tells which are at fault.
+    return setbacks
+      .filter(({ refusedAt }) => refusedAt === undefined || contrast.now() === refusedAt)
+      .reduce(worseOf, null);
   }
 
   function fail(setback: Setback): void {
     if (setback.outcome.type !== 'hold') return;
-    const explained = options.explain(setback.result);
+    const { code } = setback.outcome;
     const clientRequestId = setback.result.type === 'no_token' ? null : setback.result.clientRequestId;
     const isNew = hold === null;
-    const cause = holdCauseOf(setback.result);
-    hold = { kind, stream, since: hold?.since ?? clock.now(), ...explained, cause, clientRequestId };
+    const since = hold?.since ?? clock.now();
+    hold = { kind, stream, since, code, ...options.explain(setback.result, code), clientRequestId };
     if (!isNew) return;
     observer.held(hold);
     remind();
@@ -223,7 +235,7 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
 }
 
 /** A hold is worse than a retry; of two retries the longer wait counts. */
-function worseOf(a: Setback | null, b: Setback): Setback {
+function worseOf(a: Setback | null, b: Setback): Setback | null {
   if (a === null || (a.outcome.type === 'retry' && b.outcome.type === 'hold')) return b;
   if (a.outcome.type === 'hold' || b.outcome.type === 'hold') return a;
   return (b.outcome.retryAfterMs ?? 0) > (a.outcome.retryAfterMs ?? 0) ? b : a;

@@ -17,12 +17,16 @@ interface AnswerBase {
 export type FaultAnswer =
   /** The proper answer after all, for a step that counts requests or only delays them. */
   | { readonly type: 'pass'; readonly delayMs?: number }
-  /** This status. A body that is no string is sent as JSON; `headers` come on top of Azure's usual ones. */
+  /**
+   * This status. A body that is neither a string nor bytes is sent as JSON; `headers` come on top of Azure's usual ones,
+   * which are missing where something between answers in place of Azure (`foreign`).
+   */
   | (AnswerBase & {
       readonly type: 'status';
       readonly status: number;
-      readonly headers?: Readonly<Record<string, string>>;
+      readonly headers?: Readonly<Record<string, string | string[]>>;
       readonly body?: unknown;
+      readonly foreign?: boolean;
     })
   /**
    * The answer stops coming, and the connection stays open: before its `start`, after its `headers`, or after

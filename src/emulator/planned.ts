@@ -12,7 +12,7 @@ export function replyFor(answer: FaultAnswer, proper: Reply | null): Reply {
 function planned(answer: FaultAnswer & { type: 'status' }): Reply {
   const { status, body, headers = {} } = answer;
   if (body === undefined) return { status, headers, body: null, errorCode: null };
-  if (typeof body === 'string') return { status, headers, body, errorCode: null };
+  if (typeof body === 'string' || body instanceof Uint8Array) return { status, headers, body, errorCode: null };
   return jsonReply(status, body as object, { headers, ...errorCodeOf(body) });
 }
 
@@ -23,7 +23,8 @@ function errorCodeOf(body: unknown): { errorCode?: string } {
 }
 
 /** Adds the headers that each answer of its service carries. */
-export function withHeaders(reply: Reply, call: Call): Reply {
+export function withHeaders(reply: Reply, call: Call, answer: FaultAnswer): Reply {
+  if (answer.type === 'status' && answer.foreign === true) return reply;
   const usual = call.request.kind === 'token' || call.request.kind === 'openid' ? {} : ingestHeaders(call);
   return { ...reply, headers: { ...usual, ...reply.headers } };
 }

@@ -143,7 +143,7 @@ class Exchange {
     this.#parts.changed();
     if (answer.delayMs !== undefined) await this.#delay(answer.delayMs, res);
     if (res.destroyed || this.stopped) return;
-    const reply = withHeaders(replyFor(answer, proper), call);
+    const reply = withHeaders(replyFor(answer, proper), call, answer);
     if (answer.type === 'hang' || answer.type === 'reset') {
       await this.#cut(answer, reply, request, res);
       return;

@@ -6,9 +6,9 @@ import type { CutPoint } from './faults.ts';
 /** An answer before it is sent. */
 export interface Reply {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string | string[]>>;
   /** Null: no body at all, as with 204. */
-  readonly body: string | null;
+  readonly body: string | Uint8Array | null;
   /** For the record only. */
   readonly errorCode: string | null;
 }
@@ -26,7 +26,7 @@ const maxDiscardedBytes = 64 * 1_048_576;
 export function jsonReply(
   status: number,
   body: object,
-  options: { readonly headers?: Record<string, string>; readonly errorCode?: string } = {},
+  options: { readonly headers?: Reply['headers']; readonly errorCode?: string } = {},
 ): Reply {
   return {
     status,

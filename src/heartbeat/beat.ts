@@ -1,5 +1,7 @@
 import type { Clock } from '../clock.ts';
+import type { HoldCode } from '../delivery/hold-code.ts';
 import type { Ingestion, UploadResult } from '../delivery/ingestion.ts';
+import type { HoldExplanation } from '../delivery/observer.ts';
 import { outcomeOf } from '../delivery/outcome.ts';
 import type { Row } from '../sentinel/row.ts';
 
@@ -22,7 +24,7 @@ export interface BeatOptions {
   readonly ingestion: Ingestion;
   /** A row of this moment. */
   readonly makeRow: () => Promise<Row>;
-  readonly explain: (result: UploadResult) => { readonly reason: string; readonly fix: string };
+  readonly explain: (result: UploadResult, code: HoldCode | null) => HoldExplanation;
   readonly clock: Clock;
 }
 
@@ -44,13 +46,18 @@ function failureOf(result: UploadResult, { explain, clock }: BeatOptions): Heart
   switch (outcome.type) {
     case 'delivered':
       return null;
-    case 'retry':
-      return { outcome: 'retry', retryAfterMs: outcome.retryAfterMs, clientRequestId, ...explain(result) };
-    // There is one row, and nothing in it that a smaller or another call would mend.
+    case 'retry': {
+      const { reason, fix } = explain(result, null);
+      return { outcome: 'retry', retryAfterMs: outcome.retryAfterMs, clientRequestId, reason, fix };
+    }
+    // There is one row, and nothing in it that a smaller or another call would mend. Azure's message stays out of it:
+    // a failure is shown in /healthz and in the log.
     case 'split':
     case 'refused':
-    case 'hold':
-      return { outcome: 'hold', retryAfterMs: null, clientRequestId, ...explain(result) };
+    case 'hold': {
+      const { reason, fix } = explain(result, outcome.type === 'hold' ? outcome.code : null);
+      return { outcome: 'hold', retryAfterMs: null, clientRequestId, reason, fix };
+    }
   }
 }
 

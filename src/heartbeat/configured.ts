@@ -42,7 +42,7 @@ export function createConfiguredHeartbeat(options: ConfiguredHeartbeatOptions): 
       stats: () => outbox.stats(),
       clock,
     }),
-    explain: (result) => explainUpload(result, context),
+    explain: (result, code) => explainUpload(result, context, code),
     clock,
     random: Math.random,
     observer: {

@@ -17,7 +17,7 @@ import type { EdgeLimits } from './limits.ts';
 import { problem, problemAnswer } from './problem.ts';
 
 /** What is told of a stream that delivery holds back until a person has fixed something. */
-export type Hold = Pick<DeliveryHold, 'kind' | 'stream' | 'since' | 'reason' | 'fix'>;
+export type Hold = Pick<DeliveryHold, 'kind' | 'stream' | 'since' | 'code' | 'reason' | 'fix'>;
 
 /** Where health gets its facts. All but `stats` answer at once; times are milliseconds since the epoch. */
 export interface HealthSources {
@@ -218,8 +218,8 @@ function statsReader({ sources, limits, clock }: HealthOptions): () => Promise<S
   };
 }
 
-function holdFacts({ kind, stream, since, reason, fix }: Hold): Record<string, string> {
-  return { kind, stream, since: new Date(since).toISOString(), reason, fix };
+function holdFacts({ kind, stream, since, code, reason, fix }: Hold): Record<string, string> {
+  return { kind, stream, since: new Date(since).toISOString(), code, reason, fix };
 }
 
 function isoByKind(times: Readonly<Record<string, number | null>>): Record<string, string | null> {

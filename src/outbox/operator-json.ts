@@ -1,4 +1,4 @@
-import type { OperatorState, OperatorStats, ReplayResult } from './operator.ts';
+import type { HeldKind, OperatorState, OperatorStats, ReplayResult } from './operator.ts';
 import type { StateCount } from './port.ts';
 import type { DeadLetter, RecordDetail, RecordPage, RecordSummary } from './records.ts';
 
@@ -11,7 +11,8 @@ export const operatorStates = ['waiting', 'held', 'dead', 'quarantined'] as cons
 
 export function statsJson(stats: OperatorStats) {
   const kinds = Object.entries(stats.waiting);
-  const isHeld = ([kind]: readonly [string, StateCount]): boolean => stats.heldKinds.includes(kind);
+  const heldKinds = stats.holds.map(({ kind }) => kind);
+  const isHeld = ([kind]: readonly [string, StateCount]): boolean => heldKinds.includes(kind);
   return {
     waiting: countJson(sum(kinds.filter((entry) => !isHeld(entry)))),
     held: countJson(sum(kinds.filter(isHeld))),
@@ -19,13 +20,18 @@ export function statsJson(stats: OperatorStats) {
     quarantined: countJson(stats.quarantined),
     /** What waits or is held, by kind. */
     kinds: Object.fromEntries(kinds.map(([kind, count]) => [kind, countJson(count)])),
-    held_kinds: stats.heldKinds,
+    held_kinds: heldKinds,
+    holds: stats.holds.map(holdJson),
     body_bytes: stats.bytes,
     used_bytes: stats.usedBytes,
     max_bytes: stats.maxBytes,
     writable: stats.writable,
     problem: stats.problem,
   };
+}
+
+function holdJson({ kind, stream, since, code, reason, fix, message, clientRequestId }: HeldKind) {
+  return { kind, stream, since: iso(since), code, reason, fix, message, client_request_id: clientRequestId };
 }
 
 export function summaryJson(record: RecordSummary) {

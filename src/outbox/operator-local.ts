@@ -1,6 +1,6 @@
 import type { Understand } from '../apono/understand.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { OutboxOperator, ReplayResult } from './operator.ts';
+import type { HeldKind, OutboxOperator, ReplayResult } from './operator.ts';
 import { createHeldList } from './operator-list.ts';
 import { type EventEntry, OutboxUnavailableError, type RowRange } from './port.ts';
 import { countRows, mergeRanges } from './ranges.ts';
@@ -16,20 +16,19 @@ export interface OperatorOptions {
   readonly outbox: OperableOutbox;
   readonly log: Logger;
   readonly understand: Understand;
-  /** Names of the kinds whose stream is on hold now. */
-  readonly heldKinds: () => readonly string[];
+  readonly holds: () => readonly HeldKind[];
   /** Tells delivery that there is something to send. */
   readonly onStored: (kind: string, mappedBytes: number) => void;
 }
 
 /** The operator's hands on an outbox that this process has open. Rejects with an OutboxUnavailableError. */
 export function createOperator(options: OperatorOptions): OutboxOperator {
-  const { outbox, heldKinds, log } = options;
+  const { outbox, holds, log } = options;
   return {
     async stats() {
-      return { ...(await outbox.stats()), heldKinds: heldKinds() };
+      return { ...(await outbox.stats()), holds: holds() };
     },
-    list: createHeldList(outbox, heldKinds),
+    list: createHeldList(outbox, () => holds().map(({ kind }) => kind)),
     show: (id) => outbox.show(id),
     async replay(ids, { dryRun }) {
       checkIds(ids);

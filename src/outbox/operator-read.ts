@@ -1,4 +1,4 @@
-import type { OperatorStats, ReplayResult } from './operator.ts';
+import type { HeldKind, OperatorStats, ReplayResult } from './operator.ts';
 import type { EventMeta, RowRange, StateCount } from './port.ts';
 import type { DeadLetter, RecordDetail, RecordPage, RecordSummary } from './records.ts';
 
@@ -20,11 +20,25 @@ export function readStats(json: unknown): OperatorStats {
       dead: number(bytes['dead'], 'body_bytes'),
       quarantined: number(bytes['quarantined'], 'body_bytes'),
     },
-    heldKinds: list(stats['held_kinds'], 'held_kinds').map((kind) => text(kind, 'held_kinds')),
+    holds: list(stats['holds'], 'holds').map(readHold),
     usedBytes: number(stats['used_bytes'], 'used_bytes'),
     maxBytes: number(stats['max_bytes'], 'max_bytes'),
     writable: stats['writable'] === true,
     problem: textOrNull(stats['problem'], 'problem'),
+  };
+}
+
+function readHold(json: unknown): HeldKind {
+  const hold = object(json, 'holds');
+  return {
+    kind: text(hold['kind'], 'holds.kind'),
+    stream: text(hold['stream'], 'holds.stream'),
+    since: time(hold['since'], 'holds.since'),
+    code: text(hold['code'], 'holds.code'),
+    reason: text(hold['reason'], 'holds.reason'),
+    fix: text(hold['fix'], 'holds.fix'),
+    message: textOrNull(hold['message'], 'holds.message'),
+    clientRequestId: textOrNull(hold['client_request_id'], 'holds.client_request_id'),
   };
 }
 

@@ -19,8 +19,21 @@ export interface OutboxOperator {
 export type OperatorState = RecordState | 'held';
 
 export interface OperatorStats extends OutboxStats {
-  /** Kinds whose stream is on hold now. */
-  readonly heldKinds: readonly string[];
+  /** The kinds whose stream is on hold now, and why. */
+  readonly holds: readonly HeldKind[];
+}
+
+export interface HeldKind {
+  readonly kind: string;
+  readonly stream: string;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  readonly code: string;
+  readonly reason: string;
+  readonly fix: string;
+  /** Azure's own words, which may quote a row; null: it said nothing. */
+  readonly message: string | null;
+  readonly clientRequestId: string | null;
 }
 
 export type ReplayResult =

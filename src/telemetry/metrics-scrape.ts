@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import { holdCauses } from '../delivery/hold-cause.ts';
+import { holdCodes } from '../delivery/hold-code.ts';
 import type { Hold } from '../delivery/observer.ts';
 import type { OutboxStats } from '../outbox/port.ts';
 import { sumCounts } from '../outbox/state-count.ts';
@@ -9,7 +9,7 @@ import type { Instruments } from './metrics-instruments.ts';
 /** What is asked at each scrape. */
 export interface MetricsSources {
   stats(): Promise<OutboxStats>;
-  holds(): readonly Pick<Hold, 'kind' | 'stream' | 'since' | 'cause'>[];
+  holds(): readonly Pick<Hold, 'kind' | 'stream' | 'since' | 'code'>[];
   /** The file system of DATA_DIR. */
   disk(): Promise<DiskSpace>;
   /** Whether a damaged database was set aside that nobody has salvaged or removed yet. */
@@ -72,11 +72,14 @@ function setOutbox(metrics: Instruments, stats: OutboxStats, heldKinds: Readonly
 
 /** All of them: a hold may have ended, or have another reason, since the last scrape. */
 function setHolds(metrics: Instruments, streams: readonly string[], holds: ReturnType<MetricsSources['holds']>): void {
+  const off = holds.filter(({ stream }) => stream === 'off').map(({ since }) => since);
+  metrics.hold.set({ stream: 'off', reason: 'stream_off' }, off.length > 0 ? 1 : 0);
+  metrics.holdSince.set({ stream: 'off' }, off.length === 0 ? 0 : Math.min(...off) / 1000);
   for (const stream of streams) {
     // Two kinds may share a stream.
     const ofStream = holds.filter((hold) => hold.stream === stream);
-    for (const reason of holdCauses) {
-      metrics.hold.set({ stream, reason }, ofStream.some(({ cause }) => cause === reason) ? 1 : 0);
+    for (const reason of holdCodes) {
+      metrics.hold.set({ stream, reason }, ofStream.some(({ code }) => code === reason) ? 1 : 0);
     }
     const since = ofStream.length === 0 ? 0 : Math.min(...ofStream.map((hold) => hold.since));
     metrics.holdSince.set({ stream }, since / 1000);

@@ -1,4 +1,4 @@
-import { holdCauses } from '../delivery/hold-cause.ts';
+import { holdCodes } from '../delivery/hold-code.ts';
 import type { MetricSpecs } from './metrics-spec.ts';
 
 /** The codes that delivery buries rows with, as in docs/errors.md. */
@@ -6,11 +6,11 @@ export const deadLetterCodes = ['row_too_large', 'mapping_failed', 'refused_by_a
 
 /** Answers and failures of a call by what they mean. An answer that is not named counts as its class, as in `5xx`. */
 export const uploadCodes = {
-  delivered: ['204', '2xx'],
+  delivered: ['204'],
   retry: ['408', '429', '500', '502', '503', '504', '5xx', 'network', 'timeout', 'aborted', 'no_token'],
   split: ['413'],
   refused: ['400'],
-  hold: ['3xx', '400', '401', '403', '404', '4xx', 'no_token'],
+  hold: ['2xx', '3xx', '400', '401', '403', '404', '407', '413', '4xx', '5xx', 'no_token'],
 } as const;
 
 const uploadLabels = [
@@ -95,8 +95,11 @@ export const deliveryMetrics = {
     type: 'gauge',
     unit: '1 or 0',
     part: 'Delivery',
-    help: 'Whether a stream is on hold, and what a person has to look at: the role (403), the rule (404), the stream in the rule (400), the token (401, or the sign-in was refused), other.',
-    labels: [{ stream: 'streams', reason: holdCauses }],
+    help: 'Whether a stream is on hold, and why: the code of the hold (docs/errors.md). A kind whose stream is off, and of which events wait, has the stream `off`.',
+    labels: [
+      { stream: 'streams', reason: holdCodes },
+      { stream: ['off'], reason: ['stream_off'] },
+    ],
   },
   holdSince: {
     name: 'apono_sentinel_hold_since_timestamp_seconds',
@@ -104,7 +107,7 @@ export const deliveryMetrics = {
     unit: 'seconds since the epoch',
     part: 'Delivery',
     help: 'When the hold began; 0: there is none.',
-    labels: [{ stream: 'streams' }],
+    labels: [{ stream: 'streams' }, { stream: ['off'] }],
   },
   deadRows: {
     name: 'apono_sentinel_dead_rows_total',

@@ -43,7 +43,7 @@ export async function startAdmin(
       log,
     }),
     log,
-    heldKinds: () => [],
+    holds: () => [],
     onStored: (kind, bytes) => stored.push([kind, bytes]),
   });
   const admin = { host: '127.0.0.1', port: 0, token: options.token ?? null };

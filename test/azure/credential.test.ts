@@ -160,7 +160,8 @@ test('a managed identity signs in at the endpoint of its host', async (t) => {
   });
   const unknown = await failureOf({ type: 'managed', clientId: '99999999-9999-4999-8999-999999999999' });
   assert.equal(unknown.code, 'token_refused');
-  assert.match(unknown.message, /No User Assigned identity/);
+  assert.match(unknown.said ?? '', /No User Assigned identity/);
+  assert.doesNotMatch(unknown.message, /No User/);
   emulator.plan({ target: 'managed_identity', answer: { type: 'status', status: 500, body: {} } });
   const busy = await failureOf({ type: 'managed', clientId: null });
   assert.equal(busy.code, 'token_unreachable', busy.message);

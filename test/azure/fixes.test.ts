@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { explainUpload, type UploadContext } from '../../src/azure/fixes.ts';
 import type { CredentialConfig } from '../../src/config/config.ts';
 import type { UploadResult } from '../../src/delivery/ingestion.ts';
+import { outcomeOf } from '../../src/delivery/outcome.ts';
 
 const identity = {
   tenantId: '11111111-1111-4111-8111-111111111111',
@@ -26,16 +27,35 @@ const context: UploadContext = {
   credential: secret,
 };
 
-function answered(status: number, code: string | null = null, message: string | null = null): UploadResult {
-  return { type: 'answered', status, code, message, retryAfter: null, clientRequestId: 'the-request-id' };
+type Answered = Extract<UploadResult, { type: 'answered' }>;
+
+function answered(status: number, code: string | null = null, more: Partial<Answered> = {}): UploadResult {
+  const clientRequestId = 'the-request-id';
+  return {
+    type: 'answered',
+    status,
+    by: 'azure',
+    proxy: null,
+    code,
+    message: null,
+    retryAfter: null,
+    clientRequestId,
+    ...more,
+  };
+}
+
+/** With the hold that the answer leads to. */
+function explain(result: UploadResult, given = context): ReturnType<typeof explainUpload> {
+  const outcome = outcomeOf(result, 0);
+  return explainUpload(result, given, outcome.type === 'hold' ? outcome.code : null);
 }
 
 function unanswered(message: string): UploadResult {
   return { type: 'unanswered', reason: 'network', message, clientRequestId: 'the-request-id' };
 }
 
-function noToken(refused: boolean, aadsts: string | null, message = 'said so'): UploadResult {
-  return { type: 'no_token', refused, aadsts, message };
+function noToken(refused: boolean, aadsts: string | null, reason = 'HTTP 401'): UploadResult {
+  return { type: 'no_token', refused, blocked: false, aadsts, reason, message: 'said so' };
 }
 
 test('each failure names what to change', () => {
@@ -49,7 +69,11 @@ test('each failure names what to change', () => {
     ],
     [answered(404, 'NotFound'), [/DATA_COLLECTION_RULE_ID/, /immutableId/, /LOGS_INGESTION_ENDPOINT/]],
     [answered(307), [/Redirects/, /LOGS_INGESTION_ENDPOINT/]],
-    [answered(407), [/HTTPS_PROXY/]],
+    [answered(407, null, { by: 'proxy', proxy: '10.0.0.1:3128' }), [/user and password into HTTPS_PROXY/]],
+    [answered(407, null, { by: 'page' }), [/user and password into HTTPS_PROXY/]],
+    [answered(403, null, { by: 'proxy' }), [/HTTPS_PROXY/, /CONNECT/, /NO_PROXY/]],
+    [answered(200, null, { by: 'page' }), [/firewall/, /NO_PROXY/, /ingest\.monitor\.azure\.com/]],
+    [answered(503, null, { by: 'page', proxy: '10.0.0.1:3128' }), [/10\.0\.0\.1:3128/]],
     [noToken(true, 'AADSTS7000215'), [/AZURE_CLIENT_SECRET is wrong/, /"Value"/]],
     [noToken(true, 'AADSTS7000222'), [/AZURE_CLIENT_SECRET has expired/]],
     [noToken(true, 'AADSTS700016'), [/AZURE_CLIENT_ID/, /AZURE_TENANT_ID/]],
@@ -73,7 +97,7 @@ test('each failure names what to change', () => {
     [{ type: 'unanswered', reason: 'timeout', message: 'No answer within 30 s.', clientRequestId: '' }, [/firewall/]],
   ];
   for (const [result, patterns] of cases) {
-    const { reason, fix } = explainUpload(result, context);
+    const { reason, fix } = explain(result);
     assert.notEqual(reason, '');
     for (const pattern of patterns) assert.match(fix, pattern, JSON.stringify(result));
   }
@@ -88,7 +112,7 @@ test('a managed identity is not told of variables that it does not use', () => {
       noToken(true, null),
       noToken(false, null, '169.254.169.254: EHOSTUNREACH'),
     ]) {
-      const { fix } = explainUpload(result, { ...context, credential });
+      const { fix } = explain(result, { ...context, credential });
       assert.doesNotMatch(fix, /undefined|null/);
       if (result.type !== 'no_token' || result.refused) assert.doesNotMatch(fix, /AZURE_CLIENT_SECRET|AZURE_TENANT_ID/);
     }
@@ -96,15 +120,15 @@ test('a managed identity is not told of variables that it does not use', () => {
 });
 
 test('the request id stands in the reason, success needs no fix, and no text holds the secret', () => {
-  assert.match(explainUpload(answered(403), context).reason, /the-request-id/);
-  assert.equal(explainUpload(answered(204), context).fix, '');
+  assert.match(explain(answered(403)).reason, /the-request-id/);
+  assert.equal(explain(answered(204)).fix, '');
   for (const credential of credentials) {
     for (let status = 200; status < 600; status += 1) {
-      const text = JSON.stringify(explainUpload(answered(status), { ...context, credential }));
+      const text = JSON.stringify(explain(answered(status), { ...context, credential }));
       assert.doesNotMatch(text, /the-secret-9d2e|undefined/);
       if (status >= 300) assert.doesNotMatch(text, /"fix":""/, `${status} has a fix`);
     }
-    const text = JSON.stringify(explainUpload(noToken(true, null), { ...context, credential }));
+    const text = JSON.stringify(explain(noToken(true, null), { ...context, credential }));
     assert.doesNotMatch(text, /the-secret-9d2e|undefined/);
   }
 });

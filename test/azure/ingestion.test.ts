@@ -4,6 +4,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { LogsIngestionClient } from '@azure/monitor-ingestion';
 import { generate } from 'selfsigned';
 import type { UploadResult } from '../../src/delivery/ingestion.ts';
@@ -11,7 +12,7 @@ import type { Emulator, FaultAnswer, RecordedRequest } from '../../src/emulator/
 import type { Row } from '../../src/sentinel/row.ts';
 import { startTestEmulator, requestStream as stream } from '../support/emulator.ts';
 import { manualClock } from '../support/manual-clock.ts';
-import { countOf, secretCredential, testIngestion } from './support.ts';
+import { countOf, secretCredential, testIngestion, testTokens } from './support.ts';
 
 const secretText = 'requester justification 5e1f';
 const row: Row = { TimeGenerated: new Date().toISOString(), event_type: 'Granted', justification: secretText };
@@ -113,7 +114,7 @@ test('what Azure answers is given back as it is, after one request', async (t) =
     ],
     [
       { type: 'status', status: 400, headers: { 'content-type': 'text/html' }, body: html },
-      { code: null, message: 'Bad Request' },
+      { by: 'page', code: null, message: 'Bad Request' },
     ],
     [{ type: 'status', status: 403, body: error('OperationFailed', 'no access') }, { code: 'OperationFailed' }],
     [{ type: 'status', status: 404, body: error('NotFound', 'no rule') }, { code: 'NotFound' }],
@@ -144,11 +145,11 @@ test('what Azure answers is given back as it is, after one request', async (t) =
     // Successes that the SDK takes for errors.
     [
       { type: 'status', status: 200, body: {} },
-      { code: null, message: null },
+      { by: 'azure', code: null },
     ],
     [
       { type: 'status', status: 202, body: 'Accepted' },
-      { code: null, message: null },
+      { by: 'azure', code: null, message: 'Accepted' },
     ],
   ];
   for (const [answer, expected] of cases) {
@@ -192,19 +193,74 @@ test('a 401 brings a token of a fresh credential, and the same request again, wh
   assert.equal(emulator.rows(stream)[1]?.['justification'], 'x'.repeat(5_000));
 });
 
-test('a claims challenge is passed on to Entra, and the body still arrives', async (t) => {
+const claims = '{"access_token":{"nbf":{"essential":true,"value":"1604106651"}}}';
+const base64 = Buffer.from(claims).toString('base64');
+// Its base64 has characters that base64url writes otherwise, and padding.
+const wideClaims = '{"access_token":{"name":{"value":"éÿ??>>~"}}}';
+const wide = Buffer.from(wideClaims);
+assert.match(wide.toString('base64'), /[+/].*=$/);
+const insufficient = `Bearer realm="", error="insufficient_claims", claims="${base64}"`;
+const authorizationUri = 'authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize"';
+
+const challenges: readonly (readonly [form: string, headers: string | string[], expected: string | null])[] = [
+  ['as Microsoft documents it', insufficient, claims],
+  ['the parameters in another order', `Bearer claims="${base64}", error="insufficient_claims", realm=""`, claims],
+  ['values without quotes', `Bearer error=insufficient_claims, claims=${base64}`, claims],
+  ['scheme and names in other cases', `bEARER Error="Insufficient_Claims", CLAIMS="${base64}"`, claims],
+  ['blanks around the equals signs', `Bearer error = "insufficient_claims" ,claims = "${base64}"`, claims],
+  ['commas without blanks', `Bearer realm="",error="insufficient_claims",claims="${base64}"`, claims],
+  [
+    'base64 without padding',
+    `Bearer error="insufficient_claims", claims="${wide.toString('base64').replace(/=+$/, '')}"`,
+    wideClaims,
+  ],
+  ['base64 with padding', `Bearer error="insufficient_claims", claims="${wide.toString('base64')}"`, wideClaims],
+  ['base64url', `Bearer error="insufficient_claims", claims="${wide.toString('base64url')}"`, wideClaims],
+  [
+    'base64url with padding, without quotes',
+    `Bearer error=insufficient_claims, claims=${wide.toString('base64url')}=`,
+    wideClaims,
+  ],
+  [
+    'another challenge before it',
+    `PoP realm="", ${authorizationUri}, client_id="00000003-0000-0000-c000-000000000000", nonce="ey==", ${insufficient}`,
+    claims,
+  ],
+  ['another challenge after it', `${insufficient}, Basic realm="claims=\\"x\\", Bearer"`, claims],
+  ['two challenges of Bearer, the second with claims', `Bearer realm="", ${authorizationUri}, ${insufficient}`, claims],
+  ['schemes without parameters around it', `Negotiate, ${insufficient}, NTLM`, claims],
+  [
+    'a description with commas, quotes and words',
+    `Bearer error_description="The \\"token\\", it is old, claims=none", error="insufficient_claims", claims="${base64}"`,
+    claims,
+  ],
+  [
+    'error invalid_token',
+    `Bearer ${authorizationUri}, error="invalid_token", error_description="User session has been revoked", claims="${base64}"`,
+    claims,
+  ],
+  ['several headers', ['Basic realm="x"', `Bearer ${authorizationUri}`, insufficient], claims],
+  ['claims of another scheme', `PoP error="insufficient_claims", claims="${base64}", Bearer realm=""`, null],
+  ['claims that are no JSON', 'Bearer error="insufficient_claims", claims="dGVzdGluZzE="', null],
+  ['claims that are no base64', 'Bearer error="insufficient_claims", claims="%%%"', null],
+  ['no claims', 'Bearer realm="", error="invalid_token"', null],
+  ['an empty header', '', null],
+];
+
+test('a claims challenge is passed on to Entra in each of its forms, and the body still arrives', async (t) => {
   const emulator = await startTestEmulator(t);
   const { ingestion } = testIngestion(t, emulator);
-  const claims = '{"access_token":{"nbf":{"essential":true,"value":"1604106651"}}}';
-  const challenge = `Bearer realm="", error="insufficient_claims", claims="${Buffer.from(claims).toString('base64')}"`;
-  emulator.plan({
-    target: 'ingest',
-    answer: { type: 'status', status: 401, headers: { 'www-authenticate': challenge } },
-  });
-  assertAnswered(await ingestion.upload(stream, [rowJson]), 204);
-  assert.equal(emulator.rowCount(stream), 1);
-  const [, second] = emulator.requests.filter(({ kind }) => kind === 'token');
-  assert.match(second?.claims ?? '', /1604106651/);
+  assertAnswered(await ingestion.upload(stream, []), 204);
+  for (const [index, [form, challenge, expected]] of challenges.entries()) {
+    const headers = { 'www-authenticate': challenge };
+    emulator.plan({ target: 'ingest', answer: { type: 'status', status: 401, headers } });
+    assertAnswered(await ingestion.upload(stream, [rowJson]), 204);
+    assert.equal(emulator.rowCount(stream), index + 1, form);
+    const asked = emulator.requests.filter(({ kind }) => kind === 'token').at(-1)?.claims ?? '{}';
+    // The SDK adds what it is capable of.
+    const { xms_cc: _, ...token } = JSON.parse(asked)['access_token'] ?? {};
+    assert.deepEqual(token, expected === null ? {} : JSON.parse(expected)['access_token'], form);
+  }
 });
 
 test('a second 401 is the answer', async (t) => {
@@ -308,17 +364,117 @@ test('an abort ends the upload while it waits for the token, and while it is on 
   assertAnswered(await other.upload(stream, [rowJson]), 204);
 });
 
-test('a connection that is cut is a network failure, wherever it is cut', async (t) => {
+test('a connection that is cut before the answer, or in the middle of a success, is a network failure', async (t) => {
   const emulator = await startTestEmulator(t);
   const { ingestion } = testIngestion(t, emulator);
-  for (const at of ['start', 'headers', 'half_body'] as const) {
-    emulator.plan({ target: 'ingest', answer: { type: 'reset', at } });
+  const cuts = [{ at: 'start' }, { at: 'headers', processed: true }, { at: 'half_body', processed: true }] as const;
+  for (const cut of cuts) {
+    emulator.plan({ target: 'ingest', answer: { type: 'reset', ...cut } });
     const before = countOf(emulator, 'ingest');
     const result = await ingestion.upload(stream, [rowJson]);
-    assert.ok(result.type === 'unanswered' && result.reason === 'network', `${at}: ${JSON.stringify(result)}`);
+    assert.ok(result.type === 'unanswered' && result.reason === 'network', `${cut.at}: ${JSON.stringify(result)}`);
     assert.equal(countOf(emulator, 'ingest') - before, 1, 'not tried again in here');
   }
   assertAnswered(await ingestion.upload(stream, [rowJson]), 204);
+});
+
+test('an error that is cut after its headers is judged by its status', async (t) => {
+  const emulator = await startTestEmulator(t);
+  const { ingestion } = testIngestion(t, emulator);
+  for (const at of ['headers', 'half_body'] as const) {
+    emulator.plan({ target: 'ingest', answer: { type: 'reset', at } });
+    assertAnswered(await ingestion.upload(stream, [rowJson]), 503);
+  }
+});
+
+const azureBody = JSON.stringify({ error: { code: 'OperationFailed', message: 'no access' } });
+
+test('what Azure says of an error is read in each encoding, and a body that cannot be read is an empty one', async (t) => {
+  const emulator = await startTestEmulator(t);
+  const { ingestion } = testIngestion(t, emulator);
+  const said = ['OperationFailed', 'no access'];
+  const cases: readonly (readonly [encoding: string, body: string | Uint8Array, expected: (string | null)[]])[] = [
+    ['gzip', gzipSync(azureBody), said],
+    ['GZIP', gzipSync(azureBody), said],
+    ['x-gzip', gzipSync(azureBody), said],
+    ['deflate', deflateSync(azureBody), said],
+    ['deflate', deflateRawSync(azureBody), said],
+    ['br', brotliCompressSync(azureBody), said],
+    ['identity', azureBody, said],
+    ['gzip', '', [null, null]],
+    ['gzip', gzipSync(azureBody).subarray(0, 30), [null, null]],
+    ['gzip', 'this is not gzip', [null, null]],
+    ['br', brotliCompressSync(azureBody).subarray(0, 10), [null, null]],
+    ['zstd', 'whatever it is', [null, null]],
+    ['gzip, br', gzipSync(azureBody), [null, null]],
+    // A bomb of 16 MiB.
+    ['br', brotliCompressSync(Buffer.alloc(16_777_216, 97)), [null, null]],
+  ];
+  for (const [encoding, body, expected] of cases) {
+    const headers = { 'content-encoding': encoding, 'content-type': 'application/json' };
+    emulator.plan({ target: 'ingest', answer: { type: 'status', status: 403, headers, body } });
+    const result = await ingestion.upload(stream, [rowJson]);
+    assertAnswered(result, 403);
+    assert.deepEqual([result.by, result.code, result.message], ['azure', ...expected], encoding);
+  }
+});
+
+test('a 204 is a 204, whatever its headers say of a body', async (t) => {
+  const emulator = await startTestEmulator(t);
+  const { ingestion } = testIngestion(t, emulator);
+  const cases = [
+    { 'content-encoding': 'gzip' },
+    { 'content-encoding': 'br', 'content-type': 'text/html' },
+    { 'content-encoding': 'unheard-of', 'content-length': '500' },
+    { 'content-type': 'application/json', 'content-length': '0' },
+  ];
+  for (const headers of cases) {
+    emulator.plan({ target: 'ingest', answer: { type: 'status', status: 204, headers, processed: true } });
+    const result = await ingestion.upload(stream, [rowJson]);
+    assertAnswered(result, 204);
+    assert.equal(result.message, null);
+  }
+  assert.equal(emulator.rowCount(stream), cases.length, 'each row once');
+});
+
+test('who answered is told apart by the marks of Azure: request id, error code, form of its errors', async (t) => {
+  const emulator = await startTestEmulator(t);
+  const { ingestion } = testIngestion(t, emulator);
+  const html = '<!doctype html>\n<title>Web Page Blocked</title>';
+  type Planned = Omit<Extract<FaultAnswer, { type: 'status' }>, 'type'>;
+  const cases: readonly (readonly [Planned, Answered['by']])[] = [
+    [{ status: 403, body: '' }, 'azure'],
+    [{ status: 403, body: '', foreign: true }, 'unmarked'],
+    [{ status: 403, body: azureBody, foreign: true }, 'azure'],
+    [{ status: 403, body: '', foreign: true, headers: { 'x-ms-error-code': 'OperationFailed' } }, 'azure'],
+    [{ status: 403, body: '{"error":"blocked"}', foreign: true }, 'unmarked'],
+    [{ status: 200, body: html, foreign: true }, 'page'],
+    [{ status: 400, body: html }, 'page'],
+    [{ status: 400, body: 'x', foreign: true, headers: { 'content-type': 'text/html; charset=us-ascii' } }, 'page'],
+    [{ status: 502, body: html, foreign: true }, 'page'],
+    [{ status: 502, body: html }, 'azure'],
+    [{ status: 503, body: 'no healthy upstream', foreign: true }, 'unmarked'],
+    // Longer than what is read of a body.
+    [{ status: 403, body: html + ' '.repeat(200_000), foreign: true }, 'page'],
+  ];
+  for (const [planned, by] of cases) {
+    emulator.plan({ target: 'ingest', answer: { type: 'status', ...planned } });
+    const result = await ingestion.upload(stream, [rowJson]);
+    assertAnswered(result, planned.status);
+    assert.equal(result.by, by, JSON.stringify(planned).slice(0, 200));
+  }
+});
+
+test('a code that does not look like one is not taken for a code: it may be anything', async (t) => {
+  const emulator = await startTestEmulator(t);
+  const { ingestion } = testIngestion(t, emulator);
+  for (const code of ['zoe@example.com is no datetime', 'x'.repeat(65), 'a\u001b[2J', '']) {
+    const answer = { type: 'status', status: 403, body: { error: { code, message: 'm' } } } as const;
+    emulator.plan({ target: 'ingest', answer });
+    const result = await ingestion.upload(stream, [rowJson]);
+    assertAnswered(result, 403);
+    assert.deepEqual([result.code, result.message], [null, 'm']);
+  }
 });
 
 test('a host that does not resolve, and a certificate that is not trusted, are network failures with their code', async (t) => {
@@ -387,6 +543,41 @@ test('HTTPS_PROXY is used for the token and for the rows', async (t) => {
   const { host } = new URL(emulator.origin);
   assert.ok(tunnels.length >= 2 && tunnels.every((target) => target === host), tunnels.join(' '));
 });
+
+const connectAnswers = [
+  ['204 No Content', ''],
+  ['302 Found', ''],
+  ['403 Forbidden', '<title>Access denied</title>'],
+  ['407 Proxy Authentication Required', '<title>Sign in</title>'],
+  ['502 Bad Gateway', '<title>No route</title>'],
+  ['503 Service Unavailable', ''],
+] as const;
+
+for (const [statusLine, page] of connectAnswers) {
+  test(`a proxy that answers CONNECT with ${statusLine}: it is named, and nothing is taken for Azure's answer`, async (t) => {
+    const emulator = await startTestEmulator(t);
+    const { tokens } = testTokens(t, emulator);
+    await tokens.getToken();
+    const proxy = createServer();
+    proxy.on('connect', (_, socket) => {
+      // Its length promises more than what comes with the headers, as it often does.
+      socket.end(`HTTP/1.1 ${statusLine}\r\nContent-Type: text/html\r\nContent-Length: 500\r\n\r\n${page}`);
+    });
+    const port = await listen(t, proxy);
+    process.env['HTTPS_PROXY'] = `http://user:proxy-password-81f@127.0.0.1:${port}`;
+    t.after(() => void delete process.env['HTTPS_PROXY']);
+    const proxied = testIngestion(t, emulator, { tokens });
+    const result = await proxied.ingestion.upload(stream, [rowJson]);
+    assertAnswered(result, Number(statusLine.slice(0, 3)));
+    assert.deepEqual([result.by, result.proxy], ['proxy', `127.0.0.1:${port}`]);
+    // The sign-in goes the same way.
+    const cold = await testIngestion(t, emulator).ingestion.upload(stream, [rowJson]);
+    assert.ok(cold.type === 'no_token' && cold.blocked, JSON.stringify(cold));
+    assert.match(cold.reason, new RegExp(`proxy 127.0.0.1:${port} answered ${statusLine.slice(0, 3)} to CONNECT$`));
+    assert.doesNotMatch(JSON.stringify([result, cold, proxied.lines]), /proxy-password-81f/);
+    assert.equal(countOf(emulator, 'ingest'), 0);
+  });
+}
 
 async function listen(
   t: TestContext,

@@ -30,6 +30,14 @@ function withRule({ emulator, env }: Setup): Record<string, string> {
   };
 }
 
+const blocked = {
+  type: 'status',
+  status: 200,
+  headers: { 'content-type': 'text/html' },
+  body: '<html><title>Web Page \u001b[2JBlocked</title></html>',
+  foreign: true,
+} as const;
+
 describe('check --live', () => {
   it('says that all is well after a 204, stores nothing, and tells that columns were not checked', async (t) => {
     const { emulator, env } = await setUp(t);
@@ -62,6 +70,23 @@ describe('check --live', () => {
       (emulator) => emulator.plan({ target: 'ingest', answer: { type: 'status', status: 401 }, times: 'forever' }),
       /answered 401/,
       /Fix: /,
+    ],
+    [
+      '200 with a page of a firewall',
+      (emulator) => emulator.plan({ target: 'ingest', times: 'forever', answer: blocked }),
+      /answered 200 in place of Azure .* It said: Web Page \\u001b\[2JBlocked$/,
+      /firewall/,
+    ],
+    [
+      '400 to an empty list',
+      (emulator) =>
+        emulator.plan({
+          target: 'ingest',
+          times: 'forever',
+          answer: { type: 'status', status: 400, body: { error: { code: 'Other', message: 'no stream today' } } },
+        }),
+      /answered 400 \(Other\).* It said: no stream today$/,
+      /LOGS_INGESTION_STREAM/,
     ],
   ];
   for (const [what, break_, reason, fix] of faults) {

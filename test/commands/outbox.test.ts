@@ -108,7 +108,24 @@ describe('outbox, with dead letters of a running service', () => {
     assert.deepEqual(recordsOf(await run(['outbox', 'list', '--state', 'waiting', '--json'], env)), []);
     const table = await run(['outbox', 'stats'], env);
     assert.match(table.stdout, /^held +1 +\d{4}-/m);
-    assert.match(table.stdout, /^Held: request/m);
+    assert.match(table.stdout, /^Held: request, stream Custom-AponoAccessRequests_CL, since .*, role_missing$/m);
+    assert.match(table.stdout, /^ {2}Fix: Give .*Monitoring Metrics Publisher/m);
+  });
+
+  it('shows what Azure said of a hold, which /healthz and the log never do', async (t) => {
+    const { emulator, service, env } = await startRunning(t);
+    const message = 'zoe@example.com may not say "my-own-words"\u001b[2J';
+    const answer = { type: 'status', status: 403, body: { error: { code: 'OperationFailed', message } } } as const;
+    emulator.plan({ target: 'ingest', times: 'forever', answer });
+    await service.post(units('r1'));
+    await eventually(async () => (await healthOf(service))['held'] === 1);
+    const { stdout } = await run(['outbox', 'stats'], env);
+    assert.match(stdout, /^ {2}Azure said: zoe@example\.com may not say "my-own-words"\\u001b\[2J$/m);
+    const [hold] = jsonOf(await run(['outbox', 'stats', '--json'], env))['holds'] as Json[];
+    assert.deepEqual([hold?.['code'], hold?.['message']], ['role_missing', message]);
+    const health = await (await fetch(service.url('/healthz'))).text();
+    assert.match(health, /"code":"role_missing".*answered 403 \(OperationFailed\)/);
+    for (const text of [health, JSON.stringify(service.logs)]) assert.doesNotMatch(text, /zoe|my-own-words/);
   });
 });
 

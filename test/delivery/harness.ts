@@ -62,7 +62,7 @@ export interface DeliveryFixture {
 export interface DeliveryFixtureOptions {
   readonly emulator?: Partial<EmulatorOptions>;
   readonly kinds?: readonly WebhookKind[];
-  readonly streams?: Readonly<Record<string, string>>;
+  readonly streams?: Readonly<Record<string, string | null>>;
   /** For the jitter; default 1 − ε, so that delays are whole. */
   readonly random?: () => number;
   readonly autoStart?: boolean;
@@ -105,8 +105,8 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
     log,
   });
   const recorder = recordingObserver(logObserver(log));
-  const kinds = options.kinds ?? allKinds;
   const streams = options.streams ?? { request: requestStream };
+  const kinds = options.kinds ?? allKinds.filter(({ name }) => name in streams);
   const ingestion = createIngestion({ endpoint: origin, ruleId, cloud, tokens, clock });
   let inFlight = 0;
   const counted: Ingestion = {
@@ -129,14 +129,10 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
     streams,
     outbox: interrupted,
     ingestion: counted,
-    explain: (result, kind) =>
-      explainUpload(result, {
-        stream: streams[kind.name] ?? '',
-        streamVariable: kind.streamVariable,
-        ruleId,
-        endpoint: origin,
-        credential,
-      }),
+    explain(result, { name, streamVariable }, code) {
+      const stream = streams[name] ?? '';
+      return explainUpload(result, { stream, streamVariable, ruleId, endpoint: origin, credential }, code);
+    },
     clock,
     random: options.random ?? (() => 1 - Number.EPSILON),
     observer: recorder.observer,

@@ -24,10 +24,12 @@ test('a call that got no answer says why, so that DNS, TLS and proxy can be told
   );
 });
 
-test('a call without a token says what the sign-in said', () => {
-  const message = 'login.microsoftonline.com did not answer within 9500 ms';
-  const line = lineOf({ type: 'no_token', refused: false, aadsts: null, message }, 'retry');
-  assert.deepEqual([line['failure'], line['error'], line['aadsts']], ['no_token', message, null]);
+test('a call without a token names status and codes of the sign-in, and not what it said', () => {
+  const reason = 'login.microsoftonline.com answered HTTP 401 invalid_client';
+  const message = 'AADSTS50034: The user account zoe@example.com does not exist';
+  const line = lineOf({ type: 'no_token', refused: true, blocked: false, aadsts: null, reason, message }, 'hold');
+  assert.deepEqual([line['failure'], line['error'], line['aadsts']], ['no_token', reason, null]);
+  assert.doesNotMatch(JSON.stringify(line), /zoe/);
 });
 
 test('what Azure answered is named by its codes alone, since its message may quote a row', () => {
@@ -35,6 +37,8 @@ test('what Azure answered is named by its codes alone, since its message may quo
     {
       type: 'answered',
       status: 400,
+      by: 'azure',
+      proxy: null,
       code: 'InvalidRow',
       message: 'zoe@example.com is no datetime',
       clientRequestId: 'c-2',

@@ -9,10 +9,14 @@ const ingest = (answer: FaultAnswer, times: number | 'forever' = 1) => ({ target
 const status = (code: number, more: Partial<FaultAnswer & { type: 'status' }> = {}) =>
   ({ type: 'status', status: code, ...more }) as const;
 
-for (const code of [204, 200, 202]) {
-  test(`${code}: delivered, the body is gone from the outbox`, async (t) => {
+for (const [name, headers] of [
+  ['204', {}],
+  ['204 with Content-Encoding: gzip and no body', { 'content-encoding': 'gzip' }],
+  ['204 with headers of a body that does not come', { 'content-encoding': 'br', 'content-type': 'text/html' }],
+] as const) {
+  test(`${name}: delivered once, the body is gone from the outbox`, async (t) => {
     const f = await startDelivery(t);
-    if (code !== 204) f.emulator.plan(ingest(status(code, { processed: true })));
+    f.emulator.plan(ingest(status(204, { headers, processed: true })));
     await f.sendAndFlush(requestEvent('r-1'));
     await eventually(async () => (await f.waiting()) === 0);
     assert.equal(f.rows().length, 1);
@@ -20,8 +24,46 @@ for (const code of [204, 200, 202]) {
     assert.equal(f.delivery.lastDelivery()['request'], f.clock.now());
     const line = f.logLines.find(({ outcome }) => outcome !== undefined);
     assert.ok(line !== undefined);
-    assert.deepEqual([line['rows'], line['outcome'], line['status']], [1, 'delivered', code]);
+    assert.deepEqual([line['rows'], line['outcome'], line['status']], [1, 'delivered', 204]);
     assert.equal(line['client_request_id'], f.calls()[0]?.clientRequestId);
+  });
+}
+
+const blocked = '<!DOCTYPE html><html><head><title>Web Page Blocked</title></head><body>zoe@example.com</body></html>';
+const html = { 'content-type': 'text/html' };
+const notAzure: readonly (readonly [string, FaultAnswer])[] = [
+  ['200 with a page', status(200, { body: blocked, headers: html, foreign: true })],
+  ['200 of Azure', status(200, { body: {} })],
+  ['202', status(202)],
+  ['200 with Content-Encoding: gzip and no gzip', status(200, { headers: { 'content-encoding': 'gzip' }, body: 'x' })],
+  ['a redirect to a sign-in page', status(302, { headers: { location: 'https://portal.example/' }, foreign: true })],
+  ['400 with a page', status(400, { body: blocked, headers: html, foreign: true })],
+  ['400 of nobody', status(400, { foreign: true })],
+  ['401 of nobody', status(401, { foreign: true })],
+  ['403 of nobody', status(403, { body: 'Forbidden', foreign: true })],
+  ["403 with a page, Azure's request id on it", status(403, { body: blocked, headers: html })],
+  ['404 of nobody', status(404, { foreign: true })],
+  ['407 of nobody', status(407, { foreign: true })],
+  ['413 with a page', status(413, { body: blocked, headers: html, foreign: true })],
+  ['413 of nobody', status(413, { body: '{"error":"too large"}', foreign: true })],
+  ['502 with a page', status(502, { body: blocked, headers: html, foreign: true })],
+];
+
+for (const [name, answer] of notAzure) {
+  test(`${name} is not Azure's answer: a hold that buries nothing and quotes nothing, until Azure answers`, async (t) => {
+    const f = await startDelivery(t);
+    f.emulator.plan(ingest(answer, 'forever'));
+    await f.sendAndFlush(requestEvent('r-1', units(3)));
+    await eventually(() => f.delivery.holds().length === 1);
+    const [hold] = f.delivery.holds();
+    assert.equal(hold?.code, 'not_azure');
+    assert.match(hold.fix, /HTTPS_PROXY/);
+    assert.doesNotMatch(JSON.stringify([hold.reason, hold.fix, f.logLines]), /Blocked|zoe/);
+    assert.deepEqual([await f.waiting(), f.buried.length, f.rows().length], [1, 0, 0]);
+    f.emulator.clearPlan();
+    await advanceUntil(f, 1_000, async () => (await f.waiting()) === 0);
+    await eventually(() => f.ended.length === 1);
+    assert.deepEqual([f.rows().length, f.buried.length], [3, 0]);
   });
 }
 
@@ -32,6 +74,9 @@ const passing: readonly (readonly [string, FaultAnswer])[] = [
   ['501', status(501)],
   ['502 with a page of HTML', status(502, { body: '<html>Bad Gateway</html>' })],
   ['503', status(503)],
+  ['503 of a load balancer, without a mark of Azure', status(503, { body: 'no healthy upstream', foreign: true })],
+  ['429 without a mark of Azure', status(429, { foreign: true })],
+  ['an error that is cut in the middle of its body', { type: 'reset', at: 'half_body' }],
   ['504', status(504)],
   ['a reset before the answer', { type: 'reset' }],
   ['a reset in the middle of the answer', { type: 'reset', at: 'half_body', processed: false }],
@@ -152,34 +197,22 @@ test('413: halves until it fits, and a single row that is too big is a dead lett
   assert.equal((await f.stats()).dead.count, 1);
 });
 
-test('another 400: the rows that Azure takes are delivered, those that it refuses are dead letters', async (t) => {
+test('413 because the body came too slowly: smaller calls, never a dead letter, and the last row alone later', async (t) => {
   const f = await startDelivery(t);
-  const isBad = (row: Readonly<Record<string, unknown>>) =>
-    ['resource-2', 'resource-6'].includes(String(row['resource_id']));
-  f.emulator.plan({
-    target: 'ingest',
-    times: 'forever',
-    matchesRow: isBad,
-    answer: status(400, { body: { error: { code: 'BadRow', message: 'no good' } } }),
+  const slow = status(413, {
+    body: { error: { code: 'TimeoutExpired', message: 'ReadyBody_ClientConnectionAbort' } },
   });
-  await f.send(requestEvent('r-1', units(8)));
-  await f.sendAndFlush(requestEvent('r-2'));
+  const isMany = (request: { rowCount: number | null }) => (request.rowCount ?? 0) > 2;
+  f.emulator.plan({ target: 'ingest', times: 'forever', matches: isMany, answer: slow });
+  await f.sendAndFlush(requestEvent('r-1', units(8)));
   await eventually(async () => (await f.waiting()) === 0);
-  assert.equal(f.rows().length, 7);
-  assert.ok(f.rows().every((row) => !isBad(row)));
-  assert.deepEqual(
-    f.buried.map(({ rows, code }) => [rows, code]),
-    [
-      [1, 'refused_by_azure'],
-      [1, 'refused_by_azure'],
-    ],
-  );
-  assert.equal(
-    f.calls().filter(({ rowCount }) => rowCount === 0).length,
-    1,
-    'one empty call tells that the stream is well',
-  );
-  assert.equal(f.delivery.holds().length, 0);
+  assert.deepEqual([f.rows().length, f.calls().length, f.buried.length], [8, 7, 0]);
+  f.emulator.clearPlan();
+  f.emulator.plan(ingest(slow, 4));
+  await f.sendAndFlush(requestEvent('r-2'));
+  await eventually(() => f.retries.length === 1);
+  await advanceUntil(f, 1_000, async () => (await f.waiting()) === 0);
+  assert.deepEqual([f.rows().length, f.buried.length, f.holds.length], [9, 0, 0]);
 });
 
 test('400 InvalidStream holds the stream at once: nothing is buried', async (t) => {
@@ -194,19 +227,40 @@ test('400 InvalidStream holds the stream at once: nothing is buried', async (t) 
 
 test('400 to an empty call as well holds the stream: nothing is buried', async (t) => {
   const f = await startDelivery(t);
-  f.emulator.plan(ingest(status(400, { body: '<html>Bad Request</html>' }), 4));
+  f.emulator.plan(ingest(status(400, { body: { error: { code: 'BadRequest', message: 'x' } } }), 4));
   await f.sendAndFlush(requestEvent('r-1', units(3)));
   await eventually(() => f.delivery.holds().length === 1);
+  assert.equal(f.delivery.holds()[0]?.code, 'stream_refused');
   assert.deepEqual(
     f.calls().map(({ rowCount }) => rowCount),
     [3, 0],
   );
-  f.clock.advance(1_000);
-  await eventually(() => f.calls().length === 4);
-  await eventually(() => f.retries.length + f.holds.length >= 1 && f.emulator.remainingPlan.length === 0);
   await advanceUntil(f, 1_000, async () => (await f.waiting()) === 0);
   await eventually(() => f.ended.length === 1);
   assert.deepEqual([f.rows().length, f.buried.length], [3, 0]);
+});
+
+test("what Azure says of a refusal, which may quote a row, is in the hold's message and nowhere else", async (t) => {
+  const f = await startDelivery(t);
+  const message = 'Row {"requester_email":"zoe@example.com","justification":"my-own-words"} may not be written';
+  for (const code of [400, 401, 403, 404, 405, 429, 500]) {
+    const answer = status(code, { body: { error: { code: 'OperationFailed', message } } });
+    f.emulator.plan(ingest(answer, 'forever'));
+    const before = f.uploads.length;
+    await f.send(requestEvent(`r-${code}`));
+    await advanceUntil(f, 1_000, () =>
+      f.uploads.slice(before).some(({ result }) => result.type === 'answered' && result.status === code),
+    );
+    if (code < 429) {
+      await advanceUntil(f, 1_000, () => f.delivery.holds()[0]?.reason.includes(`${code} (OperationFailed)`) === true);
+      assert.equal(f.delivery.holds()[0]?.message, message);
+    }
+    for (const { message: _, ...shown } of f.delivery.holds()) assert.doesNotMatch(JSON.stringify(shown), /zoe|my-own/);
+    f.emulator.clearPlan();
+    await advanceUntil(f, 1_000, async () => (await f.waiting()) === 0);
+  }
+  assert.doesNotMatch(JSON.stringify(f.logLines), /zoe|my-own/);
+  assert.equal(f.buried.length, 0);
 });
 
 test('401: one more try with a fresh token; if that is refused too, hold', async (t) => {

@@ -261,3 +261,36 @@ test('when the outbox fails between a claim and its bodies, all is given back an
   assert.ok(f.logLines.some((line) => line['msg'] === 'outbox failed' && line['operation'] === 'claim'));
   assert.deepEqual([f.buried, f.retries], [[], []]);
 });
+
+test('events of a kind whose stream is off: a hold from the start that says so every minute, until none waits', async (t) => {
+  const f = await startDelivery(t, { autoStart: false, streams: { request: null } });
+  const entry = (id: string) =>
+    ({
+      type: 'event',
+      eventId: id,
+      kind: 'request',
+      body: requestEvent(id),
+      meta: { receivedAt: f.clock.now(), bodyForm: 'json', feed: null },
+      rowCount: 1,
+      mappedBytes: 500,
+    }) as const;
+  await f.outbox.put([entry('e-1'), entry('e-2')]);
+  f.delivery.start();
+  await eventually(() => f.holds.length === 1);
+  const [hold] = f.delivery.holds();
+  assert.deepEqual([hold?.kind, hold?.code, hold?.stream], ['request', 'stream_off', 'off']);
+  assert.match(hold?.reason ?? '', /LOGS_INGESTION_STREAM is off.* 2 events of the kind request/);
+  assert.match(hold?.fix ?? '', /Set LOGS_INGESTION_STREAM .*outbox purge --all --state held --kind request/);
+  const line = f.logLines.find(({ level }) => Number(level) >= 50);
+  assert.deepEqual([line?.['msg'], line?.['code'], line?.['fix']], ['delivery on hold', 'stream_off', hold?.fix]);
+  await advanceUntil(f, 1_000, () => f.reminders.length === 2);
+  await f.outbox.purge(['e-1', 'e-2']);
+  await advanceUntil(f, 1_000, () => f.delivery.holds().length === 0);
+  assert.equal(f.ended.length, 1);
+  // As a replay of dead letters would.
+  await f.outbox.put([entry('e-3')]);
+  f.delivery.notify('request', 500);
+  await eventually(() => f.holds.length === 2);
+  assert.match(f.delivery.holds()[0]?.reason ?? '', /1 event of the kind request waits/);
+  assert.equal(f.calls().length, 0);
+});

@@ -100,8 +100,8 @@ const situations: readonly Situation[] = [
   },
   {
     name: 'half an answer, then a reset',
-    ...planned('ingest', { type: 'reset', at: 'half_body' }),
-    logged: /"failure":"(network|connection)/,
+    ...planned('ingest', { type: 'reset', at: 'half_body', processed: false }),
+    logged: /"status":503/,
     fix: null,
   },
   {
@@ -113,8 +113,8 @@ const situations: readonly Situation[] = [
   {
     name: '403 with a page of HTML',
     ...planned('ingest', { type: 'status', status: 403, body: html, headers: { 'content-type': 'text/html' } }),
-    logged: /"status":403/,
-    fix: /Monitoring Metrics Publisher/,
+    logged: /"status":403,"by":"page"/,
+    fix: /firewall/,
   },
   {
     name: 'Entra: the client secret is wrong',

@@ -24,6 +24,7 @@ import {
 const now = Date.UTC(2026, 2, 4, 5, 6, 7);
 const minutes = (count: number): number => count * 60_000;
 const hold = {
+  code: 'role_missing' as const,
   kind: 'audit',
   stream: 'Custom-AponoAuditLogs_CL',
   since: now - minutes(3),

@@ -110,12 +110,22 @@ describe('what an operator sees', () => {
         assert.deepEqual(rest, plain(restGiven));
       }),
     );
+    const hold = fc.record({
+      kind: text,
+      stream: text,
+      since: count.map(({ oldestReceivedAt }) => oldestReceivedAt ?? 0),
+      code: text,
+      reason: text,
+      fix: text,
+      message: orNull(text),
+      clientRequestId: orNull(text),
+    });
     const stats = fc.record({
       waiting: fc.dictionary(fc.stringMatching(/^[a-z]{1,8}$/), count, { noNullPrototype: true }),
       dead: count,
       quarantined: count,
       bytes: fc.record({ waiting: fc.nat(), dead: fc.nat(), quarantined: fc.nat() }),
-      heldKinds: fc.array(text),
+      holds: fc.array(hold),
       usedBytes: fc.nat(),
       maxBytes: fc.nat(),
       writable: fc.boolean(),

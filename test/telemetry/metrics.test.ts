@@ -81,7 +81,16 @@ function upload(result: UploadResult, overrides: Partial<UploadEvent> = {}): Upl
 }
 
 function answered(status: number, code: string | null = null): UploadResult {
-  return { type: 'answered', status, code, message: null, retryAfter: null, clientRequestId: 'c' };
+  return {
+    type: 'answered',
+    status,
+    by: 'azure',
+    proxy: null,
+    code,
+    message: null,
+    retryAfter: null,
+    clientRequestId: 'c',
+  };
 }
 
 describe('the names', () => {
@@ -239,8 +248,8 @@ describe('delivery', () => {
       { type: 'unanswered', reason: 'network', ...lost },
       { type: 'unanswered', reason: 'timeout', ...lost },
       { type: 'unanswered', reason: 'aborted', ...lost },
-      { type: 'no_token', refused: true, aadsts: 'AADSTS7000222', message: '' },
-      { type: 'no_token', refused: false, aadsts: null, message: '' },
+      { type: 'no_token', refused: true, blocked: false, aadsts: 'AADSTS7000222', reason: '', message: null },
+      { type: 'no_token', refused: false, blocked: false, aadsts: null, reason: '', message: null },
     ];
     for (const result of results) metrics.delivery.uploaded(upload(result));
     const exposition = await read();
@@ -248,8 +257,8 @@ describe('delivery', () => {
     assert.equal(exposition.samples.length, before);
     assert.equal(exposition.sum('apono_sentinel_uploads_total'), results.length);
     const of = (outcome: string, code: string) => counted[`code=${code},outcome=${outcome},stream=${stream}`];
-    assert.deepEqual([of('delivered', '204'), of('delivered', '2xx'), of('split', '413')], [1, 1, 1]);
-    assert.deepEqual([of('refused', '400'), of('hold', '400'), of('hold', '4xx'), of('hold', '3xx')], [1, 1, 2, 1]);
+    assert.deepEqual([of('delivered', '204'), of('hold', '2xx'), of('split', '413')], [1, 1, 1]);
+    assert.deepEqual([of('refused', '400'), of('hold', '400'), of('hold', '4xx'), of('hold', '3xx')], [1, 1, 1, 1]);
     assert.deepEqual([of('retry', '5xx'), of('retry', '503'), of('retry', 'timeout')], [1, 1, 1]);
     assert.deepEqual([of('retry', 'no_token'), of('hold', 'no_token')], [1, 1]);
   });
@@ -316,7 +325,7 @@ describe('delivery', () => {
       };
     };
     const both = combineObservers(observer('a'), observer('b'));
-    const hold = holdOf('role');
+    const hold = holdOf('role_missing');
     both.uploaded(upload(answered(204)));
     both.delivered({ stream, receivedAt: 0, rows: 1 });
     both.retryScheduled({ stream, failures: 1, delayMs: 1 });
@@ -335,8 +344,8 @@ describe('delivery', () => {
   });
 });
 
-function holdOf(cause: Hold['cause'], since = 0): Hold {
-  return { kind: 'request', stream, since, reason: '', fix: '', cause, clientRequestId: null };
+function holdOf(code: Hold['code'], since = 0): Hold {
+  return { kind: 'request', stream, since, code, reason: '', fix: '', message: null, clientRequestId: null };
 }
 
 describe('the outbox', () => {
@@ -363,7 +372,7 @@ describe('the outbox', () => {
       'state=quarantined': 3,
     });
     assert.equal(free.value('apono_sentinel_outbox_oldest_age_seconds', { state: 'waiting' }), 90);
-    holds.push(holdOf('token', at));
+    holds.push(holdOf('token_rejected', at));
     const held = await read();
     assert.deepEqual(held.nonZero('apono_sentinel_outbox_events'), {
       'state=waiting': 2,
@@ -387,13 +396,13 @@ describe('the outbox', () => {
   });
 
   it('shows the reason of a hold, the one of now', async () => {
-    let holds: readonly Hold[] = [holdOf('role', 7_000)];
+    let holds: readonly Hold[] = [holdOf('role_missing', 7_000)];
     const { read } = create({ holds: () => holds });
     const first = await read();
-    assert.deepEqual(first.nonZero('apono_sentinel_hold'), { [`reason=role,stream=${stream}`]: 1 });
+    assert.deepEqual(first.nonZero('apono_sentinel_hold'), { [`reason=role_missing,stream=${stream}`]: 1 });
     assert.equal(first.value('apono_sentinel_hold_since_timestamp_seconds', { stream }), 7);
-    holds = [holdOf('token', 7_000)];
-    assert.deepEqual((await read()).nonZero('apono_sentinel_hold'), { [`reason=token,stream=${stream}`]: 1 });
+    holds = [holdOf('token_rejected', 7_000)];
+    assert.deepEqual((await read()).nonZero('apono_sentinel_hold'), { [`reason=token_rejected,stream=${stream}`]: 1 });
     holds = [];
     const after = await read();
     assert.deepEqual(after.nonZero('apono_sentinel_hold'), {});

@@ -144,7 +144,7 @@ test('a hold shows with its reason and what it holds, and ends', async (t) => {
   await service.post(JSON.stringify(event('r-1', 'RequestGranted')));
   await eventually(async () => (await read()).sum('apono_sentinel_hold') === 1);
   const held = await read();
-  assert.deepEqual(held.nonZero('apono_sentinel_hold'), { [`reason=role,stream=${stream}`]: 1 });
+  assert.deepEqual(held.nonZero('apono_sentinel_hold'), { [`reason=role_missing,stream=${stream}`]: 1 });
   assert.deepEqual(held.nonZero('apono_sentinel_outbox_events'), { 'state=held': 1 });
   assert.ok(held.sum('apono_sentinel_outbox_oldest_age_seconds', { state: 'held' }) > 0);
   assert.ok(held.sum('apono_sentinel_uploads_total', { outcome: 'hold', code: '403' }) >= 1);

@@ -67,7 +67,7 @@ export function withOperator(context: CommandContext, use: (connected: Connected
           log,
         }),
         log,
-        heldKinds: () => [],
+        holds: () => [],
         onStored: () => undefined,
       });
     if (values.OUTBOX_URL !== null) {

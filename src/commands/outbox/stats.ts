@@ -1,4 +1,4 @@
-import type { OperatorStats } from '../../outbox/operator.ts';
+import type { HeldKind, OperatorStats } from '../../outbox/operator.ts';
 import { statsJson } from '../../outbox/operator-json.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
 import { renderTable } from '../table.ts';
@@ -27,11 +27,17 @@ function render(found: OperatorStats): string {
     String(count),
     oldest === null ? '-' : timeText(Date.parse(oldest)),
   ]);
-  const holds = found.heldKinds.length === 0 ? '' : `Held: ${found.heldKinds.join(', ')} (/healthz says why)\n`;
+  const holds = found.holds.map(renderHold).join('');
   const problem = found.writable ? '' : `It cannot be written: ${printable(found.problem ?? 'unknown')}\n`;
   const percent = Math.round((found.usedBytes / found.maxBytes) * 100);
   return (
     renderTable(['STATE', 'COUNT', 'OLDEST RECEIVED'], rows) +
     `\n${found.usedBytes} of ${found.maxBytes} bytes are used (${percent}%)\n${holds}${problem}`
   );
+}
+
+/** Azure's words are foreign text, and may quote a row: only here and on the admin port are they shown. */
+function renderHold({ kind, stream, since, code, reason, fix, message }: HeldKind): string {
+  const said = message === null ? '' : `  Azure said: ${printable(message)}\n`;
+  return `\nHeld: ${kind}, stream ${stream}, since ${timeText(since)}, ${code}\n  ${printable(reason)}\n${said}  Fix: ${printable(fix)}\n`;
 }

@@ -1,0 +1,114 @@
+import { TLSSocket } from 'node:tls';
+import { promisify } from 'node:util';
+import { brotliDecompress, gunzip, inflate, inflateRaw } from 'node:zlib';
+import {
+  createDefaultHttpClient,
+  type HttpClient,
+  type PipelineRequest,
+  type PipelineResponse,
+  RestError,
+} from '@azure/core-rest-pipeline';
+
+/** A proxy answered CONNECT with something else than a tunnel, so that nothing reached the host. */
+export class TunnelRefusedError extends Error {
+  override readonly name = 'TunnelRefusedError';
+  /** What the proxy answered, e.g. 407. */
+  readonly status: number;
+  /** `host:port`, without user and password; null where the agent does not say it. */
+  readonly proxy: string | null;
+  /** The page of the proxy, as far as it came. It is foreign text. */
+  readonly page: string;
+
+  constructor(status: number, proxy: string | null, page: string) {
+    super(`the proxy${proxy === null ? '' : ` ${proxy}`} answered ${status} to CONNECT`);
+    this.status = status;
+    this.proxy = proxy;
+    this.page = page;
+  }
+}
+
+/**
+ * The SDK's HTTP client, except that the status of an answer decides and its body cannot change that. The SDK's own
+ * fails on a body that it cannot decompress: a 204 with `Content-Encoding: gzip` and no body looks like a broken
+ * connection there, although the rows are stored. It does not know brotli, it sets no limit to a body, and it takes what
+ * a proxy answers to CONNECT for the answer of the host.
+ *
+ * A body that cannot be decoded is an empty one. So is one that stops half way, unless a success needs it (then this
+ * rejects, as for any broken connection). Of a body over `maxBodyBytes` only the beginning is read.
+ */
+export function createHttpClient({ maxBodyBytes }: { readonly maxBodyBytes: number }): HttpClient {
+  const client = createDefaultHttpClient();
+  return {
+    async sendRequest(request) {
+      // The SDK decompresses only when it asked for that. The answers to uploads are small enough without.
+      request.headers.set('Accept-Encoding', 'identity');
+      request.streamResponseStatusCodes = new Set([Number.POSITIVE_INFINITY]);
+      const response = await client.sendRequest(request);
+      const stream = response.readableStreamBody;
+      const { bytes, end } = await read(stream, maxBodyBytes);
+      const bodyAsText = await decode(bytes, end, response.headers.get('Content-Encoding') ?? '', maxBodyBytes);
+      const { status, headers } = response;
+      if (isTunnelRefused(request, stream)) throw new TunnelRefusedError(status, proxyOf(request), bodyAsText);
+      if (end === 'cut' && status < 400) {
+        throw new RestError('the answer stopped half way', { code: 'ECONNRESET', request });
+      }
+      return { status, headers, request, bodyAsText };
+    },
+  };
+}
+
+type Stream = PipelineResponse['readableStreamBody'];
+
+interface Body {
+  readonly bytes: Buffer;
+  /** `long`: there was more than the limit. `cut`: the connection ended before the body did. */
+  readonly end: 'whole' | 'long' | 'cut';
+}
+
+async function read(stream: Stream, maxBytes: number): Promise<Body> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of stream ?? []) {
+      chunks.push(Buffer.from(chunk));
+      size += chunk.length;
+      // Leaving the loop closes the connection, so that the rest need not be read.
+      if (size > maxBytes) return { bytes: Buffer.concat(chunks).subarray(0, maxBytes), end: 'long' };
+    }
+    return { bytes: Buffer.concat(chunks), end: 'whole' };
+  } catch {
+    return { bytes: Buffer.concat(chunks), end: 'cut' };
+  }
+}
+
+const decoders: Readonly<Record<string, (bytes: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>>> = {
+  gzip: promisify(gunzip),
+  'x-gzip': promisify(gunzip),
+  br: promisify(brotliDecompress),
+  // RFC 9110 8.4.1.2: some servers send raw deflate under this name.
+  deflate: (bytes, options) =>
+    promisify(inflate)(bytes, options).catch(() => promisify(inflateRaw)(bytes, options)) as Promise<Buffer>,
+};
+
+async function decode(bytes: Buffer, end: Body['end'], encoding: string, maxOutputLength: number): Promise<string> {
+  const name = encoding.trim().toLowerCase();
+  if (bytes.length === 0 || end === 'cut') return '';
+  if (name === '' || name === 'identity') return bytes.toString('utf8');
+  try {
+    return (await decoders[name]?.(bytes, { maxOutputLength }))?.toString('utf8') ?? '';
+  } catch {
+    return '';
+  }
+}
+
+/** What answers an https request without TLS is not the host: the agent hands on what the proxy said to CONNECT. */
+function isTunnelRefused({ url }: PipelineRequest, stream: Stream): boolean {
+  const socket = stream !== undefined && 'socket' in stream ? stream.socket : null;
+  return url.startsWith('https:') && socket !== null && !(socket instanceof TLSSocket);
+}
+
+/** `host:port` of the proxy that the SDK's policy chose for a request; null: none. */
+export function proxyOf({ agent }: PipelineRequest): string | null {
+  const proxy = agent !== undefined && 'proxy' in agent ? agent.proxy : null;
+  return proxy instanceof URL ? proxy.host : null;
+}

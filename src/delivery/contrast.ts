@@ -1,0 +1,108 @@
+import type { ClaimedEvent } from '../outbox/port.ts';
+import type { RowSource } from './batch.ts';
+
+/**
+ * So many events may become dead letters between two rows that Azure takes. A rule that refuses nearly everything takes
+ * a row now and then; without this limit one such row would turn all that waits into dead letters.
+ */
+const MAX_BURIED_EVENTS = 20;
+/** Beyond this the oldest are forgotten, which costs calls and nothing else. */
+const MAX_DOUBTED_EVENTS = 10_000;
+
+/** Tells a row that is refused for what is in it from a stream that takes no row at all. */
+export interface Contrast {
+  /** How often Azure has taken rows so far. A later, higher number proves that it has taken others since. */
+  now(): number;
+  /** Azure took these rows. */
+  took(rows: readonly RowSource[]): void;
+  /** Azure refused a call of these rows when `now` was `refusedAt`, and none of those that were tried alone was taken. */
+  refusedTogether(rows: readonly RowSource[], refusedAt: number): void;
+  /**
+   * Azure refused this row in a call of its own. It refused the row before, in the same round when `now` was `refusedAt`
+   * or in an earlier one. True: it has taken other rows since then, so the row is at fault. False: it may be the stream;
+   * the row is remembered as doubted.
+   */
+  isAtFault(row: RowSource, refusedAt: number): boolean;
+  /** Whether a row of it was refused alone. */
+  isDoubted(event: Pick<ClaimedEvent, 'eventId'>): boolean;
+  /** The row to try next: one of an event that is not doubted, else one that was not tried for the longest time. */
+  nextOf(events: readonly ClaimedEvent[]): RowSource | null;
+}
+
+export function createContrast(): Contrast {
+  let taken = 0;
+  /** Events whose rows were buried since the last time that Azure took one. */
+  const buried = new Set<string>();
+  /** By event and row that was refused alone: `now` at that time. Both maps are in the order of the last try. */
+  const doubts = new Map<string, Map<number, number>>();
+  /** By event whose rows were refused with others: `now` at that time. */
+  const suspects = new Map<string, number>();
+
+  function forget({ event, index }: RowSource): void {
+    const rows = doubts.get(event.eventId);
+    if (rows?.delete(index) === true && rows.size === 0) doubts.delete(event.eventId);
+  }
+
+  function doubt({ event, index }: RowSource, refusedAt: number): void {
+    const rows = doubts.get(event.eventId) ?? new Map<number, number>();
+    rows.delete(index);
+    rows.set(index, refusedAt);
+    doubts.delete(event.eventId);
+    doubts.set(event.eventId, rows);
+    limit(doubts);
+  }
+
+  return {
+    now: () => taken,
+    took(rows) {
+      taken++;
+      buried.clear();
+      if (doubts.size > 0) rows.forEach(forget);
+    },
+    refusedTogether(rows, refusedAt) {
+      for (const { eventId } of new Set(rows.map(({ event }) => event))) {
+        if (!suspects.has(eventId)) suspects.set(eventId, refusedAt);
+        limit(suspects);
+      }
+    },
+    isAtFault(row, refusedAt) {
+      const { eventId } = row.event;
+      const firstRefusedAt = doubts.get(eventId)?.get(row.index) ?? suspects.get(eventId) ?? refusedAt;
+      if (taken > firstRefusedAt && (buried.has(eventId) || buried.size < MAX_BURIED_EVENTS)) {
+        buried.add(eventId);
+        // A replay of it that Azure refuses again needs no new contrast.
+        doubt(row, firstRefusedAt);
+        return true;
+      }
+      // A contrast that is used up counts no more.
+      doubt(row, taken);
+      return false;
+    },
+    isDoubted: ({ eventId }) => doubts.has(eventId),
+    nextOf(events) {
+      const fresh = events.findLast(({ eventId }) => !doubts.has(eventId));
+      if (fresh !== undefined) return rowOf(fresh, new Map());
+      for (const [eventId, rows] of doubts) {
+        const event = events.find((each) => each.eventId === eventId);
+        if (event !== undefined) return rowOf(event, rows);
+      }
+      return null;
+    },
+  };
+}
+
+/** Forgets the oldest, of whom some may have been purged. */
+function limit(events: Map<string, unknown>): void {
+  const [oldest] = events.keys();
+  if (oldest !== undefined && events.size > MAX_DOUBTED_EVENTS) events.delete(oldest);
+}
+
+/** The first row of an event that is not doubted, else the one that was not tried for the longest time. */
+function rowOf(event: ClaimedEvent, doubted: ReadonlyMap<number, number>): RowSource | null {
+  const isPending = (index: number) => event.pending.some(([from, to]) => index >= from && index < to);
+  for (const [from, to] of event.pending) {
+    for (let index = from; index < to; index++) if (!doubted.has(index)) return { event, index };
+  }
+  const index = [...doubted.keys()].find(isPending);
+  return index === undefined ? null : { event, index };
+}
