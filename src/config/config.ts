@@ -79,13 +79,15 @@ export interface Config {
     readonly host: string;
     readonly port: number;
   };
-  /** The operator's listener: metrics and admin API. Null: no token, which only a loopback host may do. */
+  /** The operator's listener: metrics and admin API. A null `token` is possible on a loopback host only. */
   readonly admin: {
     readonly host: string;
     readonly port: number;
     /** ADMIN_PORT was not set. */
     readonly isDefaultPort: boolean;
     readonly token: string | null;
+    /** Reads /metrics and nothing else. */
+    readonly metricsToken: string | null;
   };
   readonly ingestion: {
     /** https origin without a trailing slash. */

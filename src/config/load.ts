@@ -4,10 +4,11 @@ import type { CloudSettings, Config } from './config.ts';
 import { chooseCredential } from './credential.ts';
 import { doubtfulHeartbeat, heartbeatOf } from './heartbeat.ts';
 import { outboxFileProblems, outboxWarnings } from './outbox.ts';
-import { checkIngestionHost } from './parse-azure.ts';
+import { checkIngestionHost, guid } from './parse-azure.ts';
 import { isLoopbackHost } from './parse-network.ts';
 import type { ConfigProblem } from './parsed.ts';
 import { type Environment, isSet, type Reading, readVariables, type Setting } from './read.ts';
+import { isQuoted } from './secret-text.ts';
 import { findUnknownNames } from './unknown-names.ts';
 import { type Values, type VariableName, variableNames } from './variables.ts';
 
@@ -68,11 +69,12 @@ function checkTogether(values: Values, failed: ReadonlySet<string>): ConfigProbl
   if (!failed.has('ADMIN_HOST') && !isLoopbackHost(values.ADMIN_HOST) && values.ADMIN_TOKEN === null) {
     add('ADMIN_TOKEN', 'is required unless ADMIN_HOST is loopback; set a token, or ADMIN_HOST to 127.0.0.1');
   }
+  if (values.METRICS_TOKEN !== null && values.METRICS_TOKEN === values.ADMIN_TOKEN) {
+    add('METRICS_TOKEN', 'is the same as ADMIN_TOKEN, so it would do more than read metrics; set another one');
+  }
   for (const problem of outboxFileProblems(values.OUTBOX_URL)) add('OUTBOX_URL', problem);
   return problems;
 }
-
-const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** What can work and is more likely a mistake. */
 function doubtful(values: Values, kinds: readonly StreamKind[]): ConfigProblem[] {
@@ -80,12 +82,27 @@ function doubtful(values: Values, kinds: readonly StreamKind[]): ConfigProblem[]
   if (values.AZURE_CLIENT_ID !== null && !guid.test(values.AZURE_CLIENT_ID)) {
     warnings.push({ name: 'AZURE_CLIENT_ID', message: 'is no GUID, as the client ids that Entra gives are' });
   }
-  warnings.push(...outboxWarnings(values.OUTBOX_URL));
+  warnings.push(...quotedSecrets(values), ...outboxWarnings(values.OUTBOX_URL));
   if (kinds.every(({ streamVariable }) => values[streamVariable] === null)) {
     const message = 'is off like the streams of all kinds, so every event is quarantined and none is delivered';
     warnings.push({ name: 'LOGS_INGESTION_STREAM', message });
   }
   return warnings;
+}
+
+/** Not refused, since a secret may hold any sign. */
+function quotedSecrets(values: Values): ConfigProblem[] {
+  const names = [
+    'APONO_WEBHOOK_SECRET',
+    'APONO_WEBHOOK_SECRET_PREVIOUS',
+    'AZURE_CLIENT_SECRET',
+    'ADMIN_TOKEN',
+    'METRICS_TOKEN',
+  ] as const;
+  const message =
+    'has quotes around it, and they are part of the secret: `docker run --env-file` keeps what a shell would take away; ' +
+    'leave them out unless they are meant';
+  return names.filter((name) => isQuoted(values[name] ?? '')).map((name) => ({ name, message }));
 }
 
 function streamsOf(kinds: readonly StreamKind[], values: Values, settings: readonly Setting[]) {
@@ -123,6 +140,7 @@ function assemble(
       port: values.ADMIN_PORT,
       isDefaultPort: !isSet(settings, 'ADMIN_PORT'),
       token: values.ADMIN_TOKEN,
+      metricsToken: values.METRICS_TOKEN,
     },
     ingestion: {
       endpoint,

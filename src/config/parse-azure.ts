@@ -1,5 +1,7 @@
+import { opaqueSecret } from './parse-basic.ts';
 import { isLoopbackHost } from './parse-network.ts';
 import { bad, good, type Parse, type Parsed } from './parsed.ts';
+import { holdsReference } from './secret-text.ts';
 
 /** An https origin and nothing behind it. A slash at the end is fine and is cut. */
 export const httpsOrigin: Parse<string> = (text) => {
@@ -46,7 +48,7 @@ export function armId(type: string): Parse<string> {
     'i',
   );
   return (text) =>
-    pattern.test(text)
+    pattern.test(text) && !holdsReference(text)
       ? good(text)
       : bad(`is no resource id, expected /subscriptions/<id>/resourceGroups/<name>/providers/${type}/<name>`);
 }
@@ -68,6 +70,21 @@ export const tenantId: Parse<string> = (text) => {
         'is no tenant of its own, and an application cannot sign in there; expected the GUID or domain name of the tenant',
       )
     : good(text);
+};
+
+/** GUIDs, as ids are written. */
+export const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Entra makes its secrets of letters, digits and a few signs, and shows the id of each beside it. */
+export const clientSecret: Parse<string> = (text) => {
+  if (guid.test(text)) {
+    return bad("is a GUID, so it is the secret's ID; set the secret's Value, which is shown once when it is made");
+  }
+  const taken = opaqueSecret(text);
+  if (!taken.ok) return taken;
+  return /[^\x20-\x7e]|^ | $/.test(text)
+    ? bad('holds a character outside ASCII or a space at its end, which no client secret does; copy it again')
+    : taken;
 };
 
 export const clientId: Parse<string> = (text) =>

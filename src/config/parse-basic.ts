@@ -1,4 +1,5 @@
 import { bad, good, type Parse } from './parsed.ts';
+import { holdsReference, notMeantAsSecret } from './secret-text.ts';
 
 /** Digits only: `1e3`, `0x10`, `+5`, ` 5` and `08` are typing errors more often than numbers. Both bounds are included. */
 export function integer(min: number, max: number): Parse<number> {
@@ -20,15 +21,23 @@ const minSecretCharacters = 16;
 
 /**
  * A secret that somebody sends us in a header. Control characters are not allowed there, and spaces at the ends are cut
- * on the way (RFC 9110, 5.5), so that such a secret could never match. Letters outside ASCII arrive from clients that
- * send UTF-8.
+ * on the way (RFC 9110, 5.5), so that such a secret could never match. A character outside ASCII arrives as other bytes
+ * from one client than from another, and most of those that are found in a secret were pasted by mistake.
  */
 export const headerSecret: Parse<string> = (text) => {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  if (/[\u0000-\u001f\u007f]|^\s|\s$/.test(text)) {
+  if (/[\u0000-\u001f\u007f]|^ | $/.test(text)) {
     return bad(
       'holds a line break, another control character or a space at its end, which cannot be sent in a header; ' +
         'use letters, digits and signs, for instance from `openssl rand -hex 32`',
+    );
+  }
+  const notMeant = notMeantAsSecret(text);
+  if (notMeant !== null) return bad(notMeant);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is what is allowed
+  if (/[^\u0000-\u007f]/.test(text)) {
+    return bad(
+      'holds a character outside ASCII; use letters, digits and signs, for instance from `openssl rand -hex 32`',
     );
   }
   if (text.length < minSecretCharacters) {
@@ -39,11 +48,15 @@ export const headerSecret: Parse<string> = (text) => {
   return good(text);
 };
 
-/** A secret of somebody else's making, taken as it is. */
-export const opaqueSecret: Parse<string> = (text) => good(text);
+/** A secret of somebody else's making, taken as it is unless nobody can have meant it as one. */
+export const opaqueSecret: Parse<string> = (text) => {
+  const notMeant = notMeantAsSecret(text);
+  return notMeant === null ? good(text) : bad(notMeant);
+};
 
 export const path: Parse<string> = (text) => {
   if (text.includes('\0')) return bad('holds a NUL character, expected a path');
+  if (holdsReference(text)) return bad('holds a reference that was not resolved, expected a path');
   return startsWithTilde(text) ? bad(tildeProblem) : good(text);
 };
 

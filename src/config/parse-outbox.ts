@@ -1,5 +1,6 @@
 import type { OutboxDatabase } from './config.ts';
 import { bad, good, type Parse, type Parsed } from './parsed.ts';
+import { holdsReference } from './secret-text.ts';
 
 /** Hosts of Azure Database for PostgreSQL, by cloud: `az cloud show --query suffixes.postgresqlServerEndpoint`. */
 const azureHosts = [
@@ -41,6 +42,9 @@ function read(url: URL): Parsed<OutboxDatabase> {
   const socket = url.searchParams.get('host');
   const host = url.hostname === noHost ? '' : url.hostname.replace(/^\[(.+)\]$/, '$1');
   if (user === null || password === null || database === null) return bad(`has a % without a code, ${encode}`);
+  if (password !== null && holdsReference(password)) {
+    return bad(`has a password that is a reference nobody resolved or a placeholder, ${form}`);
+  }
   if (user === '') return bad(`names no user, ${form}`);
   if (database === '' || database.includes('/')) return bad(`names no database behind the host, ${form}`);
   if (socket === null ? host === '' : host !== '' || !socket.startsWith('/')) {

@@ -3,7 +3,7 @@ import type { Environment } from './read.ts';
 import { variableNames, variables } from './variables.ts';
 
 /** Prefixes that nobody else uses: a name that starts so and is not known is a typing error. */
-const ownPrefixes = ['APONO_', 'OUTBOX_', 'LOGS_INGESTION_'];
+const ownPrefixes = ['APONO_', 'OUTBOX_', 'LOGS_INGESTION_', 'LOG_ANALYTICS_'];
 
 /** A warning for each variable that looks like ours and is not, with the nearest name that is. `extra`: other known names. */
 export function findUnknownNames(env: Environment, extra: readonly string[] = []): ConfigProblem[] {

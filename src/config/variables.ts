@@ -1,6 +1,6 @@
 import { kinds, type StreamVariable } from '../kinds/registry.ts';
-import { armId, clientId, httpsOrigin, ruleId, streamName, tenantId } from './parse-azure.ts';
-import { choice, headerSecret, integer, opaqueSecret, path } from './parse-basic.ts';
+import { armId, clientId, clientSecret, httpsOrigin, ruleId, streamName, tenantId } from './parse-azure.ts';
+import { choice, headerSecret, integer, path } from './parse-basic.ts';
 import { cidrList, listenHost, trustProxy } from './parse-network.ts';
 import { outboxUrl } from './parse-outbox.ts';
 import { defaulted, type ValueOf, type Variable, variable } from './variable.ts';
@@ -64,7 +64,7 @@ export const variables = {
   AZURE_CLIENT_ID: variable(clientId, {
     description: 'Client id of the application. Alone: the user-assigned managed identity.',
   }),
-  AZURE_CLIENT_SECRET: variable(opaqueSecret, {
+  AZURE_CLIENT_SECRET: variable(clientSecret, {
     secret: true,
     description: 'Client secret: sign in with it.',
   }),
@@ -102,6 +102,10 @@ export const variables = {
   ADMIN_TOKEN: variable(headerSecret, {
     secret: true,
     description: 'Token for metrics and the admin API, at least 16 characters; required unless ADMIN_HOST is loopback.',
+  }),
+  METRICS_TOKEN: variable(headerSecret, {
+    secret: true,
+    description: 'Token that reads /metrics and nothing else, at least 16 characters; another than ADMIN_TOKEN.',
   }),
   DATA_DIR: defaulted('./data', path, { description: 'Folder of the SQLite outbox.' }),
   OUTBOX_URL: variable(outboxUrl, {

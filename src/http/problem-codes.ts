@@ -140,20 +140,21 @@ export const adminCodes = {
   token_missing: {
     status: 401,
     title: 'The admin token is missing',
-    meaning: 'ADMIN_TOKEN is set, and the request has no Authorization header.',
-    remedy: 'Send "Authorization: Bearer <ADMIN_TOKEN>".',
+    meaning: 'A token is needed here, and the request has no Authorization header.',
+    remedy: 'Send "Authorization: Bearer <ADMIN_TOKEN>"; for /metrics METRICS_TOKEN will do.',
   },
   token_not_bearer: {
     status: 401,
     title: 'The Authorization header is not a Bearer value',
-    meaning: 'There is an Authorization header, but not of the form "Bearer <ADMIN_TOKEN>".',
+    meaning: 'There is an Authorization header, but not of the form "Bearer <token>".',
     remedy: 'Put the word Bearer and a space before the token.',
   },
   token_wrong: {
     status: 401,
     title: 'The admin token is wrong',
-    meaning: 'A token was sent, and it is not ADMIN_TOKEN. The secret of the webhook is not taken here.',
-    remedy: 'Compare it with ADMIN_TOKEN of this service: whole, without quotes or spaces around it.',
+    meaning:
+      'A token was sent, and it is not ADMIN_TOKEN. METRICS_TOKEN reads /metrics and nothing else, and the secret of the webhook is not taken here.',
+    remedy: 'Compare it with the tokens of this service: whole, without quotes or spaces around it.',
   },
   host_not_allowed: {
     status: 403,

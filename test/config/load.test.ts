@@ -1,6 +1,9 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: references that were not resolved are what is tested
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
 import { loadConfig } from '../../src/config/load.ts';
+import { variableNames, variables } from '../../src/config/variables.ts';
 import { kinds } from '../../src/kinds/registry.ts';
 import { configOf, load, minimal, problemsOf, requestKind, secret, warningsOf } from './support.ts';
 
@@ -18,7 +21,13 @@ describe('the least configuration', () => {
       host: '0.0.0.0',
       port: 8080,
     });
-    assert.deepEqual(config.admin, { host: '127.0.0.1', port: 9090, isDefaultPort: true, token: null });
+    assert.deepEqual(config.admin, {
+      host: '127.0.0.1',
+      port: 9090,
+      isDefaultPort: true,
+      token: null,
+      metricsToken: null,
+    });
     assert.deepEqual(config.outbox, { dataDir: './data', database: null, maxBytes: 1_073_741_824, dedupDays: 7 });
     assert.deepEqual(config.ingestion.streams, { request: 'Custom-AponoAccessRequests_CL' });
     assert.deepEqual(config.ingestion.explicitStreams, []);
@@ -102,8 +111,11 @@ describe('problems', () => {
 
 describe('secrets', () => {
   it('must have 16 characters', () => {
-    assert.match(problemsOf({ APONO_WEBHOOK_SECRET: 'a'.repeat(15) })['APONO_WEBHOOK_SECRET'] ?? '', /15 characters/);
-    assert.equal(configOf({ APONO_WEBHOOK_SECRET: 'a'.repeat(16) }).webhook.secret, 'a'.repeat(16));
+    assert.match(
+      problemsOf({ APONO_WEBHOOK_SECRET: '4f9c21d07be8a65' })['APONO_WEBHOOK_SECRET'] ?? '',
+      /15 characters/,
+    );
+    assert.equal(configOf({ APONO_WEBHOOK_SECRET: '4f9c21d07be8a653' }).webhook.secret, '4f9c21d07be8a653');
     assert.ok('APONO_WEBHOOK_SECRET_PREVIOUS' in problemsOf({ APONO_WEBHOOK_SECRET_PREVIOUS: 'short' }));
   });
 
@@ -119,10 +131,160 @@ describe('secrets', () => {
     });
   }
 
-  it('may hold inner spaces and letters of any script', () => {
-    for (const value of ['correct horse battery staple', 'ein-Schlüssel-mit-Umlaut']) {
+  it('may hold inner spaces, signs and what looks a little like a reference, a header or a placeholder', () => {
+    for (const value of [
+      'correct horse battery staple',
+      'pa$$w{}rd-%-and-$-and-@-signs',
+      'Q2hhbmdlIG1lIG5vdCwgSSBhbSBiYXNlNjQ=',
+      'QUJDREVGR0hJSktMTU5PUA==',
+      'ABCDEFGH23456777ABCDEFGH23456777====',
+      '0b1f6471-1bf0-4dda-aec3-111122223333',
+      'your-dog-ate-the-changelog-in-1987',
+      'bearer-of-good-news-from-afar',
+      '$5$rounds=5000$usesomesillystri$',
+      'q:b/c?d=e&z=g#h;i,j!k~l^m|n',
+    ]) {
       assert.equal(configOf({ APONO_WEBHOOK_SECRET: value }).webhook.secret, value);
+      assert.deepEqual(warningsOf({ APONO_WEBHOOK_SECRET: value }), {});
     }
+  });
+
+  const notMeant: Readonly<Record<string, readonly string[]>> = {
+    'is a reference that was not resolved': [
+      '${APONO_WEBHOOK_SECRET}',
+      '${APONO_WEBHOOK_SECRET:-default value}',
+      '${{ secrets.APONO_WEBHOOK_SECRET }}',
+      'prefix-${APONO_SECRET}-suffix',
+      '$(APONO_WEBHOOK_SECRET)',
+      '$(cat /run/secrets/apono)',
+      '$APONO_WEBHOOK_SECRET',
+      '%APONO_WEBHOOK_SECRET%',
+      '{{ .Values.webhookSecret }}',
+      '{{resolve:secretsmanager:apono:SecretString}}',
+      '<the-secret-from-apono>',
+      '@Microsoft.KeyVault(SecretUri=https://kv.vault.azure.net/secrets/apono)',
+      '@Microsoft.AppConfiguration(Endpoint=https://x.azconfig.io; Key=secret)',
+      'https://kv.vault.azure.net/secrets/apono/0123456789abcdef',
+      'op://vault/apono/webhook-secret',
+      'vault:secret/data/apono#webhook',
+      'ref+vault://secret/apono#/webhook',
+      'secretref:apono-webhook-secret',
+      'arn:aws:secretsmanager:eu-west-1:123456789012:secret:apono-AbCdEf',
+      'projects/my-project/secrets/apono/versions/latest',
+      'file:///run/secrets/apono_webhook_secret',
+      '"${APONO_WEBHOOK_SECRET}"',
+    ],
+    'is the path of a file': [
+      '/run/secrets/apono_webhook_secret',
+      './secrets/apono_webhook_secret',
+      'C:\\secrets\\apono.txt',
+    ],
+    'is a whole header': [
+      'Bearer 4f9c21d07be8a6534f9c21d0',
+      'Authorization: Bearer 4f9c21d07be8a653',
+      'X-Webhook-Secret: 4f9c21d07be8a653',
+    ],
+    'is an assignment': [
+      'APONO_WEBHOOK_SECRET=4f9c21d07be8a653',
+      'export APONO_WEBHOOK_SECRET=4f9c21d07be8a653',
+      'webhook_secret=4f9c21d07be8a653',
+    ],
+    'is a placeholder': [
+      'changeme-changeme',
+      'change-me-please-1234',
+      'CHANGE_THIS_SECRET',
+      'your-secret-here',
+      'your_webhook_secret_here',
+      'your-256-bit-secret',
+      'replace-me-with-a-real-secret',
+      'placeholder-placeholder',
+      'example-webhook-secret',
+      'insert your token here',
+      'passwordpassword',
+      'secret-secret-secret',
+      '1234567890123456',
+      'qwertyuiopasdfgh',
+      'xxxxxxxxxxxxxxxxxxxx',
+      '****************',
+    ],
+    'holds a character that cannot be seen': [
+      '4f9c21d07be8\u200ba6534f9c',
+      '\ufeff4f9c21d07be8a6534f9c',
+      '4f9c21d07be8\u00a0a6534f9c',
+      '4f9c21d07be8\u202ea6534f9c',
+      '4f9c21d07be8\u2028a6534f9c',
+    ],
+    'holds a character outside ASCII': ['ein-Schlüssel-mit-Umlaut', '“4f9c21d07be8a6534f9c”', '４f9c21d07be8a6534f9c'],
+  };
+  for (const [why, values] of Object.entries(notMeant)) {
+    for (const value of values) {
+      it(`refuses ${JSON.stringify(value)}, which ${why}, and does not show it`, () => {
+        for (const name of ['APONO_WEBHOOK_SECRET', 'APONO_WEBHOOK_SECRET_PREVIOUS', 'ADMIN_TOKEN', 'METRICS_TOKEN']) {
+          const { [name]: message = '', ...others } = problemsOf({ [name]: value });
+          assert.ok(message.startsWith(`the value ${why}`), `${name}: ${message}`);
+          assert.ok(!message.includes(value));
+          assert.deepEqual(others, {});
+        }
+      });
+    }
+  }
+
+  it('any hexadecimal or Base64 secret is taken, whatever it happens to be', () => {
+    const bytes = fc.uint8Array({ minLength: 24, maxLength: 48 });
+    fc.assert(
+      fc.property(bytes, fc.constantFrom('hex', 'base64', 'base64url'), (random, encoding) => {
+        fc.pre(new Set(random).size > 1);
+        const value = Buffer.from(random).toString(encoding as BufferEncoding);
+        assert.equal(configOf({ APONO_WEBHOOK_SECRET: value }).webhook.secret, value);
+      }),
+    );
+  });
+
+  for (const quote of ['"', "'"]) {
+    it(`in ${quote} are taken as they are, with a warning, since docker run --env-file keeps the quotes`, () => {
+      const value = `${quote}4f9c21d07be8a6534f9c${quote}`;
+      assert.equal(configOf({ APONO_WEBHOOK_SECRET: value }).webhook.secret, value);
+      const { APONO_WEBHOOK_SECRET: message = '' } = warningsOf({ APONO_WEBHOOK_SECRET: value });
+      assert.match(message, /^has quotes around it, .* --env-file/);
+      assert.ok(!message.includes('4f9c'));
+    });
+  }
+
+  it('of the application: its GUID is the id, and what nobody means as a secret is refused', () => {
+    const application = { AZURE_TENANT_ID: 'contoso.com', AZURE_CLIENT_ID: '0b1f6471-1bf0-4dda-aec3-111122223333' };
+    const messageOf = (value: string) =>
+      problemsOf({ ...application, AZURE_CLIENT_SECRET: value })['AZURE_CLIENT_SECRET'] ?? '';
+    assert.match(
+      messageOf('72f988bf-86f1-41af-91ab-2d7cd011db47'),
+      /is a GUID, so it is the secret's ID; set the secret's Value/,
+    );
+    assert.match(messageOf('@Microsoft.KeyVault(VaultName=kv;SecretName=s)'), /is a reference/);
+    assert.match(messageOf('${AZURE_CLIENT_SECRET}'), /is a reference/);
+    assert.match(messageOf('changeme'), /is a placeholder/);
+    assert.match(messageOf('aB38Q~.gHt5\u200bz'), /cannot be seen \(U\+200B\)/);
+    assert.match(messageOf('aB38Q~.gHt5ä'), /outside ASCII/);
+    assert.match(messageOf('aB38Q~.gHt5 '), /space at its end/);
+    assert.equal(messageOf('aB38Q~.gHt5zQ_7xYmW-1n.kPqLd0RtVuE3cJ2sFa'), '');
+  });
+
+  it('of metrics must be another than that of the admin API', () => {
+    const token = '4f9c21d07be8a6534f9c';
+    assert.match(
+      problemsOf({ ADMIN_TOKEN: token, METRICS_TOKEN: token })['METRICS_TOKEN'] ?? '',
+      /the same as ADMIN_TOKEN/,
+    );
+    assert.equal(configOf({ METRICS_TOKEN: token }).admin.metricsToken, token);
+    assert.match(problemsOf({ ADMIN_HOST: '0.0.0.0', METRICS_TOKEN: token })['ADMIN_TOKEN'] ?? '', /is required/);
+  });
+
+  it('a reference that was not resolved is no value of any other variable either', () => {
+    for (const name of variableNames.filter((other) => !variables[other].secret)) {
+      for (const value of ['${VALUE}', '$(VALUE)', '{{ value }}', '%VALUE%']) {
+        assert.ok(name in problemsOf({ [name]: value }), `${name}=${value}`);
+      }
+    }
+    const rule = '/subscriptions/s/resourceGroups/${GROUP}/providers/Microsoft.Insights/dataCollectionRules/r';
+    assert.ok('DATA_COLLECTION_RULE_RESOURCE_ID' in problemsOf({ DATA_COLLECTION_RULE_RESOURCE_ID: rule }));
   });
 
   it('the previous one must be another', () => {
@@ -159,11 +321,13 @@ describe('unknown names', () => {
       APONO_WEBHOOK_SECRETS: 'x',
       OUTBOX_MAXBYTES: '1',
       LOGS_INGESTION_STREAMS: 'x',
+      LOG_ANALYTICS_WORKSPACE: 'x',
       APONO_WEBHOOK_SECRET_PREVIOS_FILE: '/x',
     });
     assert.match(warnings['APONO_WEBHOOK_SECRETS'] ?? '', /did you mean APONO_WEBHOOK_SECRET\?/);
     assert.match(warnings['OUTBOX_MAXBYTES'] ?? '', /did you mean OUTBOX_MAX_BYTES\?/);
     assert.match(warnings['LOGS_INGESTION_STREAMS'] ?? '', /did you mean LOGS_INGESTION_STREAM\?/);
+    assert.match(warnings['LOG_ANALYTICS_WORKSPACE'] ?? '', /not a variable of this service.*did you mean \w+\?/);
     assert.match(
       warnings['APONO_WEBHOOK_SECRET_PREVIOS_FILE'] ?? '',
       /did you mean APONO_WEBHOOK_SECRET_PREVIOUS_FILE\?/,

@@ -56,6 +56,8 @@ describe('OUTBOX_URL', () => {
   it('is refused for anything else, without a word of the password', () => {
     const cases: readonly (readonly [string, RegExp])[] = [
       ['mysql://me:hunter2@db/o', /no URL of a PostgreSQL database/],
+      ['postgres://me:$(PGPASSWORD)@db/o', /a reference nobody resolved/],
+      ['postgres://me:%3Cpassword%3E@db/o', /a reference nobody resolved/],
       ['me:hunter2@db/o', /no URL of a PostgreSQL database/],
       ['postgres://me:hun#ter2@db/o', /%-codes|no URL/],
       ['postgres://me:hunter2@db', /names no database/],

@@ -14,6 +14,7 @@ const SECRET_VARIABLES = [
   'APONO_WEBHOOK_SECRET_PREVIOUS',
   'AZURE_CLIENT_SECRET',
   'ADMIN_TOKEN',
+  'METRICS_TOKEN',
 ];
 /** Shorter ones stand in log lines by chance; such a secret is one that the configuration refuses. */
 const MIN_LENGTH = 8;

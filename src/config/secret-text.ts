@@ -1,0 +1,97 @@
+/**
+ * Texts that stand where a secret should and that no person means as one: references that whatever starts the service did
+ * not resolve, a header or an assignment that was pasted whole, placeholders, and characters that nobody sees or types.
+ */
+
+/** Each is looked for in the text without the quotes around it. */
+const references: readonly RegExp[] = [
+  // Shells, compose, Azure Pipelines, Windows, Helm and the like. Inside of a text only with a name between the signs.
+  /^\$\{.*\}$/s,
+  /\$\{\{?\s*[A-Za-z_][\w.:/-]+\s*\}?\}/,
+  /^\$\(.*\)$/s,
+  /\$\([A-Za-z_][\w.-]+\)/,
+  /^\$[A-Z_][A-Z0-9_]*$/,
+  /^%[A-Za-z_]\w*%$/,
+  /\{\{.*\}\}/s,
+  /^<[^>]*>$/,
+  // App Service, Container Apps, AWS, Google Cloud, Kubernetes operators.
+  /^@Microsoft\.\w+\(/i,
+  /^(vault|secretref|keyvault|akv|ssm|env|awssm|gcpsm):/i,
+  /^arn:aws[\w-]*:/i,
+  /^projects\/[^/]+\/secrets\//i,
+  // op://, file:///, ref+vault://, https://<name>.vault.azure.net/secrets/…
+  /^[a-z][a-z0-9+.-]*:\/\//i,
+];
+
+/** Paths at which secrets are mounted, and those of a drive: NAME was set where NAME_FILE was meant. */
+const filePath = /^(~|\.{0,2})\/(run|var|etc|mnt|home|opt|secrets?|data|tmp|root|usr)\/|^[A-Za-z]:\\/;
+const scheme = /^(bearer|basic)\s/i;
+const header = /^(authorization|x-webhook-secret)\s*:/i;
+/** The end of Base64 (`…=`) is no assignment. */
+const assignment = /^(export\s+)?([A-Z][A-Z0-9_]{2,}|\w*(secret|token|password)\w*)=(?!=*$)/i;
+/** Control and format characters, among them zero-width ones and the byte order mark, and every space but U+0020. */
+const invisible = /[\p{C}\u2028\u2029]|(?! )\p{Z}/u;
+
+/** Words that make a placeholder of a text in which there are only these and the filler words. The longest come first. */
+const placeholderWord =
+  /changethis|changeme|changeit|change|replacethis|replaceme|replace|placeholder|fillin|insert|enter|example|dummy|todo|fixme|tbd|your|here/g;
+const fillerWord =
+  /password|production|metrics|webhook|shared|secret|string|strong|secure|random|before|please|client|actual|apono|azure|admin|value|token|this|real|with|goes|long|the|own|key|api|put|set|use|now|and|bit|my|by|in|it|me|of|to|an|a|\d/g;
+const onlyWeakWords = /^(password|passw0rd|passwort|secret|geheim)+\d*$/;
+const keyboardRows = ['1234567890', 'qwertyuiopasdfghjklzxcvbnm', 'abcdefghijklmnopqrstuvwxyz'];
+
+/** Why nobody can have meant this text as a secret; null: somebody can. It continues a sentence like a parser's problem. */
+export function notMeantAsSecret(text: string): string | null {
+  const bare = withoutQuotes(text);
+  if (references.some((pattern) => pattern.test(bare))) {
+    return (
+      'is a reference that was not resolved and not the secret itself; set the secret, or the variable with _FILE at its ' +
+      'end to the path of a file that holds it'
+    );
+  }
+  if (filePath.test(bare)) {
+    return 'is the path of a file and not the secret; set the variable with _FILE at its end to that path';
+  }
+  if (scheme.test(bare) || header.test(bare)) {
+    return 'is a whole header and not the secret alone; leave out its name and the word Bearer';
+  }
+  if (assignment.test(bare))
+    return 'is an assignment (NAME=value) and not the secret alone; leave out the name and the =';
+  if (isPlaceholder(bare)) {
+    return 'is a placeholder that anybody could guess; make a secret with `openssl rand -hex 32`';
+  }
+  const [found] = invisible.exec(text) ?? [];
+  return found === undefined
+    ? null
+    : `holds a character that cannot be seen (${codePoint(found)}); enter the secret anew`;
+}
+
+/** `docker run --env-file` and systemd's credentials keep quotes that a shell would take away. */
+export function isQuoted(text: string): boolean {
+  return withoutQuotes(text) !== text;
+}
+
+/** Whether the text is a variable or an expression of some template that was never filled in. */
+export function holdsReference(text: string): boolean {
+  return /\$\{[^}]*\}|\$\([^)]*\)|^%\w+%|^<[^<>]*>$|\{\{.*\}\}/s.test(text);
+}
+
+function withoutQuotes(text: string): string {
+  return /^(["'`])(.+)\1$/s.exec(text)?.[2] ?? text;
+}
+
+function isPlaceholder(text: string): boolean {
+  const letters = text.toLowerCase().replace(/[^a-z0-9]/g, '');
+  if (text.length >= 8 && new Set(text).size === 1) return true;
+  const others = letters.replaceAll(placeholderWord, '');
+  if (others !== letters && others.replaceAll(fillerWord, '') === '') return true;
+  if (onlyWeakWords.test(letters)) return true;
+  return (
+    letters.length >= 8 &&
+    keyboardRows.some((row) => row.repeat(Math.ceil(letters.length / row.length)).startsWith(letters))
+  );
+}
+
+function codePoint(character: string): string {
+  return `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
+}
