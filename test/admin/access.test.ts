@@ -4,7 +4,7 @@ import { assertProblem, send } from '../http/edge.ts';
 import { quarantined } from '../outbox/samples.ts';
 import { startTestEmulator } from '../support/emulator.ts';
 import { SECRET, serviceEnv, serviceFiles, spawnService, startServiceProcess } from '../support/service-process.ts';
-import { adminToken, startAdmin, withToken } from './fixture.ts';
+import { adminToken, metricsToken, startAdmin, withToken } from './fixture.ts';
 
 const everyPath = [
   ['GET', '/metrics'],
@@ -128,6 +128,47 @@ describe('the admin port without a token', () => {
     const preflight = await send(admin.port, { method: 'OPTIONS', path: '/admin/v1/outbox/purge' });
     assertProblem(preflight, 405, 'method_not_allowed');
     assert.equal(preflight.headers['allow'], 'POST');
+  });
+});
+
+describe('METRICS_TOKEN', () => {
+  const withMetricsToken = { authorization: `Bearer ${metricsToken}` };
+
+  it('reads /metrics, as ADMIN_TOKEN does, and nothing else', async (t) => {
+    const { port, logText } = await startAdmin(t, { token: adminToken, metricsToken, expose });
+    for (const path of ['/metrics', '/metrics/', '/metrics?x=1']) {
+      for (const headers of [withMetricsToken, withToken]) {
+        assert.equal((await send(port, { method: 'GET', path, headers })).status, 200, path);
+      }
+    }
+    for (const [method, path] of [...everyPath, ['GET', '/METRICS'], ['GET', '/metrics/x'], ['GET', '/%6detrics']]) {
+      if (path === '/metrics') continue;
+      assertProblem(await send(port, { method, path, headers: withMetricsToken }), 401, 'token_wrong');
+    }
+    assertProblem(await send(port, { method: 'GET', path: '/metrics' }), 401, 'token_missing');
+    assertProblem(
+      await send(port, { method: 'GET', path: '/metrics', headers: { authorization: 'Bearer x' } }),
+      401,
+      'token_wrong',
+    );
+    assert.doesNotMatch(logText(), new RegExp(`${metricsToken}|"secret":"previous"`));
+  });
+
+  it('is needed for /metrics on loopback too once it is set; the rest is as it is without ADMIN_TOKEN', async (t) => {
+    const { port } = await startAdmin(t, { metricsToken, expose });
+    assertProblem(await send(port, { method: 'GET', path: '/metrics' }), 401, 'token_missing');
+    const headers = { ...withMetricsToken, host: 'prometheus.internal:9090' };
+    assert.equal((await send(port, { method: 'GET', path: '/metrics', headers })).status, 200);
+    assert.equal((await send(port, { method: 'GET', path: '/admin/v1/outbox' })).status, 200);
+    assertProblem(await send(port, { method: 'GET', path: '/admin/v1/outbox', headers }), 403, 'host_not_allowed');
+  });
+
+  it('and ADMIN_TOKEN share one limit on failures', async (t) => {
+    const admin = await startAdmin(t, { token: adminToken, metricsToken, expose, limits: { maxFailures: 2 } });
+    assertProblem(await admin.get('/metrics', { authorization: 'Bearer wrong' }), 401, 'token_wrong');
+    assertProblem(await admin.get('/admin/v1/outbox', { authorization: 'Bearer wrong' }), 401, 'token_wrong');
+    assertProblem(await admin.get('/metrics', { authorization: 'Bearer wrong' }), 429, 'too_many_failures');
+    assert.equal((await admin.get('/metrics', withMetricsToken)).status, 200);
   });
 });
 

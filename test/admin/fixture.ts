@@ -11,6 +11,7 @@ import { openSqliteFixture } from '../outbox/sqlite-fixture.ts';
 import type { ManualClock } from '../support/manual-clock.ts';
 
 export const adminToken = 'the-token-of-the-operator';
+export const metricsToken = 'the-token-of-prometheus';
 export const withToken = { authorization: `Bearer ${adminToken}` };
 
 export interface Admin {
@@ -27,7 +28,7 @@ export interface Admin {
 /** The real admin port over a real SQLite outbox; both end after the test. */
 export async function startAdmin(
   t: TestContext,
-  options: Partial<AdminOptions> & { token?: string } = {},
+  options: Partial<AdminOptions> & { token?: string; metricsToken?: string } = {},
 ): Promise<Admin> {
   const fixture = await openSqliteFixture();
   const { outbox, clock } = fixture;
@@ -46,7 +47,8 @@ export async function startAdmin(
     holds: () => [],
     onStored: (kind, bytes) => stored.push([kind, bytes]),
   });
-  const admin = { host: '127.0.0.1', port: 0, token: options.token ?? null };
+  const { token = null, metricsToken = null } = options;
+  const admin = { host: '127.0.0.1', port: 0, token, metricsToken };
   const server = createAdminServer({ admin, operator, storeId: 'a-store', clock, log, ...options });
   const { port } = await server.start();
   t.after(async () => {

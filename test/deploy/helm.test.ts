@@ -54,7 +54,7 @@ const setByWorkloadIdentity = {
 };
 const monitored = {
   admin: { enabled: true, serviceMonitor: { enabled: true } },
-  secrets: { adminToken: { name: 'admin' } },
+  secrets: { adminToken: { name: 'admin' }, metricsToken: { name: 'metrics' } },
   networkPolicy: { prometheus: [{ namespaceSelector: { matchLabels: { app: 'prometheus' } } }] },
 };
 

@@ -5,7 +5,7 @@ import type { Logger } from '../../telemetry/logger.ts';
 import { createAuthenticator } from '../authenticate.ts';
 import { createClients } from '../client-address.ts';
 import type { Exchange } from '../exchange.ts';
-import { createFailureLimiter } from '../failure-limit.ts';
+import { createFailureLimiter, type FailureLimiter } from '../failure-limit.ts';
 import { headerValues } from '../header-values.ts';
 import type { EdgeLimits } from '../limits.ts';
 import { problem } from '../problem.ts';
@@ -13,6 +13,7 @@ import type { ProblemCode } from '../problem-codes.ts';
 
 interface AdmitOptions {
   readonly token: Config['admin']['token'];
+  readonly metricsToken: Config['admin']['metricsToken'];
   readonly limits: EdgeLimits;
   readonly clock: Clock;
   readonly log: Logger;
@@ -25,20 +26,28 @@ const authenticationProblems = {
 } as const satisfies Record<string, ProblemCode>;
 
 /**
- * Who may use the admin port: whoever has the token, or, where none is set, whoever is on this machine; config/load.ts
- * sees to it that the port is on loopback then. Throws the problem that is answered.
+ * Decides who may use the admin port: anyone who has the token, or, where none is set, anyone on this machine;
+ * config/load.ts makes sure that the port is on loopback then. Where METRICS_TOKEN is set, /metrics takes it or
+ * ADMIN_TOKEN, and nothing else takes it. Throws the problem that is answered.
  */
 export function createAdmission(options: AdmitOptions): (exchange: Exchange) => Promise<void> {
-  const { token } = options;
-  const check = token === null ? checkHost : createTokenCheck(token, options);
+  const { token, metricsToken } = options;
+  const failures = createFailureLimiter({ ...options, clients });
+  const checkAdmin = token === null ? checkHost : createTokenCheck([token, null], failures, options);
+  const checkMetrics = metricsToken === null ? checkAdmin : createTokenCheck([metricsToken, token], failures, options);
   return async (exchange) => {
     exchange.record.route = 'admin';
-    await check(exchange);
+    await (isMetrics(exchange) ? checkMetrics : checkAdmin)(exchange);
   };
 }
 
 /** Nothing stands in front of this port, so no X-Forwarded-For is believed. */
 const clients = createClients(false);
+
+/** The path as Express matches it. */
+function isMetrics({ request }: Exchange): boolean {
+  return request.path === '/metrics' || request.path === '/metrics/';
+}
 
 /**
  * A browser on this machine reaches loopback too: a page that has its own name resolve to 127.0.0.1 ("DNS rebinding")
@@ -51,13 +60,17 @@ async function checkHost({ request, record }: Exchange): Promise<void> {
   throw problem('host_not_allowed');
 }
 
-function createTokenCheck(token: string, { limits, clock, log }: AdmitOptions): (exchange: Exchange) => Promise<void> {
-  const authenticator = createAuthenticator({ secret: token, previousSecret: null, clock });
-  const failures = createFailureLimiter({ clients, limits, clock, log });
+function createTokenCheck(
+  [token, otherToken]: readonly [string, string | null],
+  failures: FailureLimiter,
+  { clock }: AdmitOptions,
+): (exchange: Exchange) => Promise<void> {
+  const authenticator = createAuthenticator({ secret: token, previousSecret: otherToken, clock });
   return async ({ request, response, record }) => {
     // Not the header of the webhook, which a proxy in front may add by itself.
     const authentication = authenticator.authenticate({ authorization: headerValues(request, 'authorization') });
-    record.authentication = authentication;
+    // Both tokens are of today; that a secret of yesterday was used is the webhook's to say.
+    record.authentication = authentication === 'previous' ? 'current' : authentication;
     if (authentication === 'current' || authentication === 'previous') return;
     record.clientAddress = clients.clientOf(request).address;
     await failures.count(request, response);

@@ -13,8 +13,8 @@ import { createAdmission } from './admit.ts';
 import { createOutboxRoutes } from './routes.ts';
 
 export interface AdminOptions {
-  /** ADMIN_HOST, ADMIN_PORT (0: any free one) and ADMIN_TOKEN; without a token `host` must be loopback. */
-  readonly admin: Pick<Config['admin'], 'host' | 'port' | 'token'>;
+  /** ADMIN_HOST, ADMIN_PORT (0: any free one), ADMIN_TOKEN and METRICS_TOKEN; without a token `host` must be loopback. */
+  readonly admin: Pick<Config['admin'], 'host' | 'port' | 'token' | 'metricsToken'>;
   readonly operator: OutboxOperator;
   /** Which outbox it is, so that a command can tell that it is not the one of its DATA_DIR. */
   readonly storeId: string | null;
@@ -59,7 +59,7 @@ function createApp(options: AdminOptions, limits: EdgeLimits): Express {
   const app = express();
   configure(app);
   app.use(exchanges.guard(exchanges.checkHost));
-  app.use(exchanges.guard(createAdmission({ token: admin.token, limits, clock, log })));
+  app.use(exchanges.guard(createAdmission({ ...admin, limits, clock, log })));
   const outbox = (path: string, methods: readonly string[], handler: Handler): void =>
     void app.all(`/admin/v1/outbox${path}`, exchanges.handle('admin', methods, handler));
   outbox('', read, routes.stats);

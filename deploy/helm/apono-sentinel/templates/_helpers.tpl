@@ -128,6 +128,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - variable: ADMIN_TOKEN_FILE
   file: admin_token
   secret: {{ toJson $v.secrets.adminToken }}
+{{- if $v.secrets.metricsToken.name }}
+- variable: METRICS_TOKEN_FILE
+  file: metrics_token
+  secret: {{ toJson $v.secrets.metricsToken }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
