@@ -163,6 +163,18 @@ export const adminCodes = {
       'Without ADMIN_TOKEN only requests to localhost or a loopback address are answered: a web page whose name was pointed here must not get in.',
     remedy: 'Ask 127.0.0.1 or localhost, or set ADMIN_TOKEN.',
   },
+  id_too_short: {
+    status: 404,
+    title: 'The id is too short',
+    meaning: 'No record has this id, and at least the first eight characters of an id are needed to find its record.',
+    remedy: 'Give more characters of the id.',
+  },
+  id_ambiguous: {
+    status: 404,
+    title: 'The id could be that of several records',
+    meaning: 'More than one record has an id that begins like that; `detail` says how many.',
+    remedy: 'Give more characters of the id.',
+  },
   record_not_found: {
     status: 404,
     title: 'There is no such record',

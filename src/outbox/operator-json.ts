@@ -76,10 +76,6 @@ export function replayJson(result: ReplayResult) {
   return { ...result, events };
 }
 
-export function purgeJson(ids: readonly string[], purged: readonly boolean[]) {
-  return ids.map((id, index) => ({ id, purged: purged[index] ?? false }));
-}
-
 function deadLetterJson({ rows, code, reason, buriedAt }: DeadLetter) {
   return { rows, code, reason, buried_at: iso(buriedAt) };
 }

@@ -1,9 +1,10 @@
 import type { Understand } from '../apono/understand.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { HeldKind, OutboxOperator, ReplayResult } from './operator.ts';
+import type { HeldKind, OutboxOperator, PurgeResult, ReplayResult } from './operator.ts';
 import { createHeldList } from './operator-list.ts';
 import { type EventEntry, OutboxUnavailableError, type RowRange } from './port.ts';
 import { countRows, mergeRanges } from './ranges.ts';
+import { RecordIdError, wholeId } from './record-id.ts';
 import type { OperableOutbox, OutboxRecords, RecordDetail } from './records.ts';
 
 /** Of one call: more would hold the engine, and a request, for too long. */
@@ -29,22 +30,46 @@ export function createOperator(options: OperatorOptions): OutboxOperator {
       return { ...(await outbox.stats()), holds: holds() };
     },
     list: createHeldList(outbox, () => holds().map(({ kind }) => kind)),
-    show: (id) => outbox.show(id),
+    show: async (id) => outbox.show(await wholeId(id, outbox)),
     async replay(ids, { dryRun }) {
       checkIds(ids);
-      const results = await replay([...new Set(ids)], dryRun, options);
+      const found = new Map<string, { readonly whole: string } | ReplayResult>();
+      for (const id of new Set(ids)) {
+        found.set(id, await orRefused(id, async () => ({ whole: await wholeId(id, outbox) })));
+      }
+      const whole = [...found.values()].flatMap((one) => ('whole' in one ? [one.whole] : []));
+      const results = await replay([...new Set(whole)], dryRun, options);
       if (!dryRun) logReplay(results, options);
-      return ids.flatMap((id) => results.find((result) => result.id === id) ?? []);
+      return ids.flatMap((id) => {
+        const one = found.get(id);
+        return one !== undefined && 'whole' in one
+          ? (results.find((result) => result.id === one.whole) ?? [])
+          : (one ?? []);
+      });
     },
     async purge(ids) {
       checkIds(ids);
-      const distinct = [...new Set(ids)];
-      const found = await outbox.purge(distinct);
-      const purged = distinct.filter((_, index) => found[index]);
+      const found = new Map<string, string | PurgeResult>();
+      for (const id of new Set(ids)) found.set(id, await wholeIdToPurge(id, outbox));
+      const whole = [...new Set([...found.values()].filter((one) => typeof one === 'string'))];
+      const removed = whole.length === 0 ? [] : await outbox.purge(whole);
+      const purged = whole.filter((_, index) => removed[index]);
       if (purged.length > 0) log.warn({ records: purged.length, ids: purged.slice(0, MAX_LOGGED_IDS) }, 'purged');
-      return ids.map((id) => purged.includes(id));
+      return ids.map((id) => {
+        const one = found.get(id) ?? id;
+        return typeof one === 'string' ? { id: one, purged: purged.includes(one) } : one;
+      });
     },
   };
+}
+
+async function wholeIdToPurge(id: string, outbox: OutboxRecords): Promise<string | PurgeResult> {
+  try {
+    return await wholeId(id, outbox);
+  } catch (error) {
+    if (!(error instanceof RecordIdError)) throw error;
+    return { id, purged: false, code: error.code, detail: error.message };
+  }
 }
 
 function checkIds(ids: readonly string[]): void {
@@ -58,7 +83,7 @@ async function replay(ids: readonly string[], dryRun: boolean, options: Operator
   const events: Revival[] = [];
   const results = new Map<string, ReplayResult>();
   for (const id of ids) {
-    const outcome = await orUnavailable(id, () => replayOne(id, dryRun, options));
+    const outcome = await orRefused(id, () => replayOne(id, dryRun, options));
     if ('kind' in outcome) events.push(outcome);
     else results.set(id, outcome);
   }
@@ -87,11 +112,14 @@ async function replayOne(id: string, dryRun: boolean, options: OperatorOptions):
 }
 
 /** The answer for the others must not hang on one that failed. */
-async function orUnavailable<T>(id: string, act: () => Promise<T>): Promise<T | ReplayResult> {
+async function orRefused<T>(id: string, act: () => Promise<T>): Promise<T | ReplayResult> {
   try {
     return await act();
   } catch (error) {
     if (error instanceof OutboxUnavailableError) return { id, outcome: 'unavailable' };
+    if (error instanceof RecordIdError) {
+      return { id, outcome: 'nothing_to_replay', code: error.code, detail: error.message };
+    }
     throw error;
   }
 }

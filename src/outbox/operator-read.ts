@@ -1,4 +1,4 @@
-import type { HeldKind, OperatorStats, ReplayResult } from './operator.ts';
+import type { HeldKind, OperatorStats, PurgeResult, ReplayResult } from './operator.ts';
 import type { EventMeta, RowRange, StateCount } from './port.ts';
 import type { DeadLetter, RecordDetail, RecordPage, RecordSummary } from './records.ts';
 
@@ -109,11 +109,17 @@ function readReplayResult(result: Readonly<Record<string, unknown>>): ReplayResu
     case 'still_refused':
       return { id, outcome, code: text(result['code'], 'code'), detail: text(result['detail'], 'detail') };
     case 'nothing_to_replay':
+      return { id, outcome, ...readIdRefusal(result) };
     case 'unavailable':
       return { id, outcome };
     default:
       throw wrong('outcome');
   }
+}
+
+function readIdRefusal(result: Readonly<Record<string, unknown>>): Pick<PurgeResult, 'code' | 'detail'> {
+  const code = result['code'];
+  return code === 'id_too_short' || code === 'id_ambiguous' ? { code, detail: text(result['detail'], 'detail') } : {};
 }
 
 function readReplayedEvent(json: unknown) {
@@ -126,9 +132,12 @@ function readReplayedEvent(json: unknown) {
   };
 }
 
-export function readPurge(json: unknown): readonly boolean[] {
+export function readPurge(json: unknown): readonly PurgeResult[] {
   const results = list(object(json, 'answer')['results'], 'results');
-  return results.map((result) => object(result, 'result')['purged'] === true);
+  return results.map((json) => {
+    const result = object(json, 'result');
+    return { id: text(result['id'], 'id'), purged: result['purged'] === true, ...readIdRefusal(result) };
+  });
 }
 
 function readCount(json: unknown, name: string): StateCount {

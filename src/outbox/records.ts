@@ -53,12 +53,25 @@ export interface RecordDetail extends RecordSummary {
   readonly deadLetters: readonly DeadLetter[];
 }
 
+export interface FoundIds {
+  /** In the order of their bytes, so that it is the whole text itself where a record has that id; null: none. */
+  readonly first: string | null;
+  readonly count: number;
+}
+
+/** Sorts after every id that begins with the text, by bytes in UTF-8. */
+export function endOfIds(start: string): string {
+  return `${start}\u{10ffff}`;
+}
+
 /** The operator's port of an outbox, beside port.ts; what that says of all its methods is true of these. */
 export interface OutboxRecords {
   /** One page of records of one state, oldest first. Rejects with an OutboxUnavailableError. */
   list(request: ListRequest): Promise<RecordPage>;
   /** One record, or null when there is none of this id. Rejects with an OutboxUnavailableError. */
   show(id: string): Promise<RecordDetail | null>;
+  /** Which records have an id that begins with this text. Rejects with an OutboxUnavailableError. */
+  find(start: string): Promise<FoundIds>;
   /**
    * Makes all dead rows of these events wait again, past deduplication; the event keeps its id, delivered rows stay
    * delivered. How many rows of each, in the order of `eventIds`: 0 where there is no such event or none is dead.

@@ -94,6 +94,66 @@ describe('records', () => {
   });
 });
 
+describe('an id', () => {
+  const idOf = (start: string, n: number) => `${start}1abcdef${String(n).padStart(58, '0')}`;
+
+  it('may be shortened to its first eight characters or more, wherever one is asked for', async (t) => {
+    const admin = await startAdmin(t);
+    await bury(admin, idOf('v', 1), 3);
+    const entry = { ...readable(webhook), quarantineId: idOf('q', 1) };
+    await admin.outbox.put([entry, quarantined(idOf('q', 2))]);
+    const [event1, body1, body2] = [idOf('v', 1), idOf('q', 1), idOf('q', 2)];
+    const event8 = event1.slice(0, 8);
+    assert.equal((await admin.get(`${base}/records/${event8}`)).json['id'], event1);
+    assert.equal((await admin.get(`${base}/records/${body1.slice(0, 65)}`)).json['code'], 'id_ambiguous');
+    assert.equal((await admin.get(`${base}/records/${body1}`)).json['id'], body1);
+    const replay = await admin.post(`${base}/replay`, { ids: [event8, event1, body1], dry_run: true });
+    assert.deepEqual(
+      (replay.json['results'] as Json[]).map(({ id, outcome }) => [id, outcome]),
+      [
+        [event1, 'revived'],
+        [event1, 'revived'],
+        [body1, 'accepted'],
+      ],
+    );
+    const purge = await admin.post(`${base}/purge`, { ids: [event8, 'q1abcdef', event1.slice(0, 7), body2] });
+    const results = purge.json['results'] as Json[];
+    assert.deepEqual(
+      results.map(({ id, purged, code }) => [id, purged, code]),
+      [
+        [event1, true, undefined],
+        ['q1abcdef', false, 'id_ambiguous'],
+        ['v1abcde', false, 'id_too_short'],
+        [body2, true, undefined],
+      ],
+    );
+    assert.match(String(results[1]?.['detail']), /^2 records have an id that begins with "q1abcdef"/);
+    assert.equal((await admin.get(`${base}/records/q1abcdef`)).json['id'], body1, 'the only one that is left');
+  });
+
+  it('that is too short, could be several, or is nobody’s says so and changes nothing', async (t) => {
+    const admin = await startAdmin(t);
+    await admin.outbox.put([quarantined(idOf('q', 1)), quarantined(idOf('q', 2))]);
+    const cases = [
+      ['q1abcde', 'id_too_short', /the first 8 characters of an id or more/],
+      ['q1abcdef', 'id_ambiguous', /^2 records have an id/],
+      ['q1abcdee', 'record_not_found', /no quarantined body, has this id/],
+    ] as const;
+    for (const [id, code, detail] of cases) {
+      const shown = await admin.get(`${base}/records/${id}`);
+      assertProblem(shown, 404, code);
+      assert.match(String(shown.json['detail']), detail);
+      const replay = await admin.post(`${base}/replay`, { ids: [id] });
+      const [result] = replay.json['results'] as Json[];
+      assert.equal(result?.['outcome'], 'nothing_to_replay');
+      assert.equal(result?.['code'], code === 'record_not_found' ? undefined : code);
+      const purge = await admin.post(`${base}/purge`, { ids: [id] });
+      assert.equal((purge.json['results'] as Json[])[0]?.['purged'], false);
+    }
+    assert.equal((await admin.outbox.stats()).quarantined.count, 2);
+  });
+});
+
 describe('replay', () => {
   it('tells what it would do, does it, and tells delivery', async (t) => {
     const admin = await startAdmin(t);

@@ -45,6 +45,40 @@ describe('outbox, when no service runs', () => {
     assert.deepEqual(resourceIds(emulator), ['r1-a', 'r1-b', 'r1-c', 'r1-d']);
   });
 
+  it('takes the first eight characters of an id for the whole, and says where they are too few', async (t) => {
+    const { emulator, service, files, env } = await startRunning(t);
+    refuseSomeRows(emulator);
+    const eventId = await idOf(await service.post(units('r1')));
+    await service.post('broken');
+    await settled(service, 1);
+    const through = async (variables: Readonly<Record<string, string>>): Promise<void> => {
+      const bodyId = String(
+        recordsOf(await run(['outbox', 'list', '--state', 'quarantined', '--json'], variables))[0]?.['id'],
+      );
+      for (const id of [eventId, bodyId]) {
+        const shown = await run(['outbox', 'show', id.slice(0, 8), '--json'], variables);
+        assert.deepEqual([shown.exitCode, jsonOf(shown)['id']], [0, id], shown.stderr);
+        const short = await run(['outbox', 'show', id.slice(0, 7)], variables);
+        assert.equal(short.exitCode, 1);
+        assert.match(short.stderr, /^id_too_short: "[vq]1[0-9a-f]{5}" is too short: give the first 8 characters/);
+      }
+      const dry = await run(['outbox', 'replay', eventId.slice(0, 12), '--dry-run', '--json'], variables);
+      assert.deepEqual([dry.exitCode, resultsOf(dry)[0]?.['id']], [0, eventId]);
+      const none = await run(['outbox', 'purge', eventId.slice(0, 7), '--yes'], variables);
+      assert.equal(none.exitCode, 1);
+      assert.match(none.stdout, /is too short: give the first 8 characters/);
+      const missing = await run(['outbox', 'show', 'v1000000'], variables);
+      assert.equal(missing.exitCode, 1);
+      assert.match(missing.stderr, /^No record has the id v1000000 now/);
+    };
+    await through(env);
+    await stop(service);
+    await through({ DATA_DIR: files.dataDir });
+    const purged = await run(['outbox', 'purge', eventId.slice(0, 8), '--yes'], { DATA_DIR: files.dataDir });
+    assert.deepEqual([purged.exitCode, purged.stderr], [0, '1 record deleted.\n']);
+    assert.match(purged.stdout, new RegExp(`^${eventId} +purged$`, 'm'));
+  });
+
   it('lists 2,500 records in pages, with progress on stderr and the results on stdout', async (t) => {
     const { dataDir, outbox } = await openOutbox(t);
     const entries: OutboxEntry[] = Array.from({ length: 2_500 }, (_, index) => quarantined(`q-${index}`));

@@ -293,11 +293,36 @@ export function operatorContract(subject: Subject): void {
     });
   });
 
+  it('find counts the records whose id begins so, and names the first', async () => {
+    const { outbox } = subject;
+    await outbox.put(['v1aa', 'v1ab', 'v1ab0', 'v1', 'both', 'd%_'].map((id) => event(id)));
+    await outbox.put([quarantined('q1aa'), quarantined('both'), quarantined('v1ac')]);
+    await outbox.settle((await claimAll(outbox)).filter(({ eventId }) => eventId === 'v1aa').map(delivered));
+    const cases: readonly (readonly [string, string | null, number])[] = [
+      ['v1', 'v1', 4],
+      ['v1a', 'v1ab', 3],
+      ['v1ab', 'v1ab', 2],
+      ['v1ab0', 'v1ab0', 1],
+      ['v1aa', null, 0],
+      ['q1a', 'q1aa', 1],
+      ['bo', 'both', 1],
+      ['d%', 'd%_', 1],
+      ['d_', null, 0],
+      ['V1', null, 0],
+      ['\0', null, 0],
+      ['\u{10ffff}', null, 0],
+    ];
+    for (const [start, first, count] of cases) assert.deepEqual(await outbox.find(start), { first, count }, start);
+    assert.deepEqual(await outbox.purge(['v1ab']), [true]);
+    assert.deepEqual(await outbox.find('v1ab'), { first: 'v1ab0', count: 1 });
+  });
+
   it('rejects as unavailable what an operator asks of a closed outbox', async () => {
     const { outbox } = subject;
     await outbox.close();
     await assert.rejects(outbox.list({ state: 'dead', limit: 1 }), isUnavailable);
     await assert.rejects(outbox.show('a'), isUnavailable);
+    await assert.rejects(outbox.find('a'), isUnavailable);
     await assert.rejects(outbox.revive(['a']), isUnavailable);
     await assert.rejects(outbox.purge(['a']), isUnavailable);
   });

@@ -1,5 +1,6 @@
 import type { OutboxOperator } from '../../outbox/operator.ts';
 import { readDetail, readPage, readPurge, readReplay, readStats } from '../../outbox/operator-read.ts';
+import { RecordIdError } from '../../outbox/record-id.ts';
 import { type HttpResult, sendHttp } from '../http-request.ts';
 
 export interface AdminAddress {
@@ -78,6 +79,7 @@ async function askAdmin({ origin, token }: AdminAddress, path: string, body?: ob
   if (result.status === 200) return { status: 200, json };
   const { code, detail } = problemOf(json);
   if (result.status === 404 && code === 'record_not_found') return { status: 404, json };
+  if (code === 'id_too_short' || code === 'id_ambiguous') throw new RecordIdError(code, detail);
   if (code === null) throw foreign(origin, `answered ${result.status}`);
   throw refused(origin, result, `${code}: ${token === null ? detail : detail.replaceAll(token, '***')}`);
 }

@@ -8,6 +8,7 @@ import type { OutboxOperator } from '../../outbox/operator.ts';
 import { createOperator } from '../../outbox/operator-local.ts';
 import { OutboxUnavailableError } from '../../outbox/port.ts';
 import type { PostgresOutbox } from '../../outbox/postgres/outbox.ts';
+import { RecordIdError } from '../../outbox/record-id.ts';
 import type { OperableOutbox } from '../../outbox/records.ts';
 import { databaseFile } from '../../outbox/sqlite/files.ts';
 import { isOutboxLocked } from '../../outbox/sqlite/lock.ts';
@@ -163,7 +164,7 @@ async function withValues(context: CommandContext, use: (values: OutboxValues) =
 }
 
 function isExpected(error: unknown): error is Error & { readonly code: string } {
-  const expected = [AdminApiError, NoOutboxError, OutboxStartError, OutboxUnavailableError];
+  const expected = [AdminApiError, NoOutboxError, OutboxStartError, OutboxUnavailableError, RecordIdError];
   return expected.some((known) => error instanceof known);
 }
 

@@ -1,3 +1,4 @@
+import type { PurgeResult } from '../../outbox/operator.ts';
 import { wrongUsage } from '../configuration.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
 import { renderTable } from '../table.ts';
@@ -60,11 +61,10 @@ function deleteAll(
   { json, mustExist }: { json: boolean; mustExist: boolean },
 ): Promise<number> {
   return withOperator(context, async ({ operator }) => {
-    const results: { id: string; purged: boolean }[] = [];
+    const results: PurgeResult[] = [];
     for (const batch of inBatches(ids, BATCH_SIZE)) {
       if (results.length > 0) context.stderr.write(`${results.length} of ${ids.length} records …\n`);
-      const purged = await operator.purge(batch);
-      results.push(...batch.map((id, index) => ({ id, purged: purged[index] ?? false })));
+      results.push(...(await operator.purge(batch)));
     }
     if (json) context.stdout.write(`${JSON.stringify({ results }, null, 2)}\n`);
     else context.stdout.write(renderTable(['ID', 'OUTCOME'], results.map(cells)));
@@ -74,6 +74,6 @@ function deleteAll(
   });
 }
 
-function cells({ id, purged }: { id: string; purged: boolean }): string[] {
-  return [printable(id), purged ? 'purged' : 'no such record'];
+function cells({ id, purged, detail }: PurgeResult): string[] {
+  return [id, purged ? 'purged' : (detail ?? 'no such record')].map(printable);
 }

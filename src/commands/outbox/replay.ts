@@ -74,7 +74,7 @@ function cells(result: ReplayResult): string[][] {
     case 'still_refused':
       return [line('-', '0', `${result.code}: ${result.detail}`)];
     case 'nothing_to_replay':
-      return [line('-', '0', 'no such record, or nothing of it is dead')];
+      return [line('-', '0', result.detail ?? 'no such record, or nothing of it is dead')];
     case 'unavailable':
       return [line('-', '0', 'the outbox is full, or did not commit: replay it again')];
     default:

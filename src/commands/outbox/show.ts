@@ -17,7 +17,9 @@ export function show(context: CommandContext, id: string, options: ShowOptions):
   return withOperator(context, async ({ operator }) => {
     const record = await operator.show(id);
     if (record === null) {
-      context.stderr.write(`There is no record ${printable(id)}: it never was, or it was delivered or purged.\n`);
+      context.stderr.write(
+        `No record has the id ${printable(id)} now: it was delivered or purged, or it never existed.\n`,
+      );
       return exitCodes.failed;
     }
     context.stdout.write(options.json === true ? renderJson(record, options) : render(record, options));

@@ -1,7 +1,8 @@
 import type { Clock } from '../../clock.ts';
 import type { OutboxOperator } from '../../outbox/operator.ts';
-import { detailJson, pageJson, purgeJson, replayJson, statsJson } from '../../outbox/operator-json.ts';
+import { detailJson, pageJson, replayJson, statsJson } from '../../outbox/operator-json.ts';
 import { OutboxUnavailableError } from '../../outbox/port.ts';
+import { RecordIdError } from '../../outbox/record-id.ts';
 import type { RecordPage } from '../../outbox/records.ts';
 import type { Answer } from '../answer.ts';
 import { checkDeclaredLength, declaredBytes, expectsContinue, readBody, tooBusy } from '../body.ts';
@@ -48,15 +49,15 @@ export function createOutboxRoutes(options: RouteOptions): OutboxRoutes {
     },
     async purge(exchange) {
       const ids = readPurgeBody(await readJsonBody(exchange, options));
-      return json({ results: purgeJson(ids, await operator.purge(ids)) });
+      return json({ results: await operator.purge(ids) });
     },
   };
   return {
-    stats: answering503(routes.stats),
-    records: answering503(routes.records),
-    record: answering503(routes.record),
-    replay: answering503(routes.replay),
-    purge: answering503(routes.purge),
+    stats: refusing(routes.stats),
+    records: refusing(routes.records),
+    record: refusing(routes.record),
+    replay: refusing(routes.replay),
+    purge: refusing(routes.purge),
   };
 }
 
@@ -70,12 +71,13 @@ async function listPage(operator: OutboxOperator, query: ListQuery): Promise<Rec
   }
 }
 
-/** An engine that is gone or being restarted is no defect of ours. */
-function answering503(handler: Handler): Handler {
+/** Neither an id that names no one record, nor an engine that is gone or being restarted, is a defect of ours. */
+function refusing(handler: Handler): Handler {
   return async (exchange) => {
     try {
       return await handler(exchange);
     } catch (error) {
+      if (error instanceof RecordIdError) throw problem(error.code, { detail: error.message });
       if (!(error instanceof OutboxUnavailableError)) throw error;
       const detail =
         'The outbox does not answer now, and nothing was changed. Look at /readyz and the log of the service.';

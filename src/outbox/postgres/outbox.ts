@@ -19,7 +19,7 @@ import { postgresRecords } from './move.ts';
 import { forgetReplicas, PRUNE_CHUNK, pruneChunk, purgeRecords, reviveEvents } from './operate.ts';
 import { createPace } from './pace.ts';
 import { createPresence } from './presence.ts';
-import { listRecords, showRecord } from './records.ts';
+import { findRecords, listRecords, showRecord } from './records.ts';
 import { restoreRecords } from './restore.ts';
 import { type DatabaseSettings, DEFAULT_SCHEMA, type Limits, placeOf } from './settings.ts';
 import { type SettleCall, settleCalls } from './settle.ts';
@@ -129,6 +129,7 @@ function createOutbox(
       return { records, next: next === null ? null : encodeCursor(next) };
     },
     show: (id) => work.inTransaction('read', (session) => showRecord(session, id)),
+    find: (start) => work.inTransaction('read', (session) => findRecords(session, start)),
     revive: (eventIds) =>
       work.inTransaction('write', async (session) => {
         const { counts, kinds } = await reviveEvents(session, eventIds);

@@ -1,6 +1,6 @@
 import type { Position } from '../cursor.ts';
 import type { EventMeta, RowRange } from '../port.ts';
-import type { DeadLetter, RecordDetail, RecordSummary } from '../records.ts';
+import { type DeadLetter, endOfIds, type FoundIds, type RecordDetail, type RecordSummary } from '../records.ts';
 import type { ListArgs } from '../requests.ts';
 import type { Session } from './database.ts';
 import { storable } from './settle.ts';
@@ -87,6 +87,17 @@ export async function showRecord(session: Session, id: string): Promise<RecordDe
   if (quarantined === undefined) return null;
   const { body } = quarantined;
   return { ...toSummary(quarantined), type: 'quarantine', body, meta: null, pending: [], deadLetters: [] };
+}
+
+export async function findRecords(session: Session, start: string): Promise<FoundIds> {
+  if (storable([start]).length === 0) return { first: null, count: 0 };
+  const [found] = await session.query<FoundIds>(
+    `SELECT min(id) AS first, count(*)::integer AS count FROM (
+       SELECT event_id AS id FROM events WHERE event_id >= $1 AND event_id < $2
+       UNION SELECT quarantine_id FROM quarantine WHERE quarantine_id >= $1 AND quarantine_id < $2) ids`,
+    [start, endOfIds(start)],
+  );
+  return { first: found?.first ?? null, count: found?.count ?? 0 };
 }
 
 export async function lettersOf(session: Session, seq: number): Promise<DeadLetter[]> {

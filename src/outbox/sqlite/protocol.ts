@@ -9,7 +9,7 @@ import type {
   Settlement,
   SettlementOutcome,
 } from '../port.ts';
-import type { RecordDetail } from '../records.ts';
+import type { FoundIds, RecordDetail } from '../records.ts';
 import type { ListArgs } from '../requests.ts';
 import type { RestoreOutcome, SalvagedRecord } from '../salvaged.ts';
 import type { OutboxStartCode } from '../start-error.ts';
@@ -49,6 +49,7 @@ export interface Operations {
   prune: { args: { readonly deliveredBefore: number }; result: number };
   list: { args: ListArgs; result: Page };
   show: { args: { readonly id: string }; result: RecordDetail | null };
+  find: { args: { readonly start: string }; result: FoundIds };
   revive: { args: { readonly eventIds: readonly string[] }; result: readonly number[] };
   restore: { args: { readonly records: readonly SalvagedRecord[] }; result: RestoreOutcome };
   purge: { args: PurgeArgs; result: readonly boolean[] };

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { EventMeta, RowRange } from '../port.ts';
-import type { DeadLetter, RecordDetail } from '../records.ts';
+import { type DeadLetter, endOfIds, type FoundIds, type RecordDetail } from '../records.ts';
 import { EVENT_COLUMNS, QUARANTINE_COLUMNS, type SummaryRow, toSummary } from './list.ts';
 import { eachRow, getRow, IS_EVENT } from './sql.ts';
 
@@ -55,5 +55,19 @@ export function createShow(db: DatabaseSync): (id: string) => RecordDetail | nul
     if (quarantined === undefined) return null;
     const { body } = quarantined;
     return { ...toSummary(quarantined), type: 'quarantine', body, meta: null, pending: [], deadLetters: [] };
+  };
+}
+
+/** Searches the indexes of identities and quarantine; events have none by their id. */
+export function createFind(db: DatabaseSync): (start: string) => FoundIds {
+  const find = db.prepare(
+    `SELECT min(id) AS first, count(*) AS count FROM (
+       SELECT event_id AS id FROM identities WHERE event_id >= ?1 AND event_id < ?2
+         AND EXISTS (SELECT 1 FROM events WHERE events.seq = identities.seq AND events.event_id = identities.event_id)
+       UNION SELECT quarantine_id FROM quarantine WHERE quarantine_id >= ?1 AND quarantine_id < ?2)`,
+  );
+  return (start) => {
+    const { first, count } = getRow<FoundIds>(find, start, endOfIds(start)) ?? { first: null, count: 0 };
+    return { first, count };
   };
 }

@@ -9,7 +9,7 @@ import {
   type RowRange,
   type SettlementOutcome,
 } from '../port.ts';
-import type { RecordDetail } from '../records.ts';
+import type { FoundIds, RecordDetail } from '../records.ts';
 import type { ListArgs } from '../requests.ts';
 import type { RestoreOutcome, SalvagedRecord } from '../salvaged.ts';
 import { createBodies, createClaim } from './claim.ts';
@@ -26,7 +26,7 @@ import { createRestore } from './restore.ts';
 import { createRevive } from './revive.ts';
 import { Seqs } from './seqs.ts';
 import { createSettle } from './settle.ts';
-import { createShow } from './show.ts';
+import { createFind, createShow } from './show.ts';
 import { createStats } from './stats.ts';
 import { Tally } from './tally.ts';
 import { type CallResult, createGroupCommit } from './transaction.ts';
@@ -48,6 +48,7 @@ export interface Store {
   pruneChunk(deliveredBefore: number): PruneChunk;
   list(request: ListArgs): Page;
   show(id: string): RecordDetail | null;
+  find(start: string): FoundIds;
   revive(eventIds: readonly string[]): readonly number[];
   purge(call: PurgeArgs): readonly boolean[];
   restore(records: readonly SalvagedRecord[]): RestoreOutcome;
@@ -121,6 +122,7 @@ export function createStore(db: DatabaseSync, maxBytes: number): Store {
 
     list: createList(db),
     show: createShow(db),
+    find: createFind(db),
     revive: (eventIds) => commitOne(eventIds, reviveOne),
 
     restore: (records) => commitOne(records, restoreOne),

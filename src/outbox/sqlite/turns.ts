@@ -130,6 +130,8 @@ export class Turns {
         return store.list(request.args);
       case 'show':
         return store.show(request.args.id);
+      case 'find':
+        return store.find(request.args.start);
       case 'revive':
         return store.revive(request.args.eventIds);
       case 'restore':
