@@ -6,7 +6,6 @@ import { type Examined, examineDatabase } from '../outbox/postgres/examine.ts';
 import { placeOf } from '../outbox/postgres/settings.ts';
 import { settingsOf } from '../outbox/postgres/settings-of.ts';
 import type { Finding } from './live-check.ts';
-import { printable } from './text.ts';
 
 export interface DatabaseCheck {
   readonly database: OutboxDatabase;
@@ -31,12 +30,12 @@ export async function checkDatabase({ database, credential, token }: DatabaseChe
     const { aadsts, said } = error;
     const failure = { refused: error.code === 'token_refused', aadsts, reason: inFull(error), message: said };
     const { reason, fix } = explainTokenFailure(failure, credential);
-    return { level: 'error', subject, message: printable(reason), fix };
+    return { level: 'error', subject, message: reason, fix };
   }
 }
 
 function messageOf({ version, known }: Examined): string {
-  const signedIn = 'well: connected and signed in, it keeps what it commits';
+  const signedIn = 'connected and signed in, it keeps what it commits';
   if (version === 0) return `${signedIn}; the tables are not there yet, and will be made at the start`;
   if (version < known)
     return `${signedIn}; its tables (version ${version}) will be brought to version ${known} at the start`;

@@ -5,31 +5,47 @@ import { reportProblems, reportWarnings } from './configuration.ts';
 import { type CommandContext, exitCodes, type TextOutput } from './context.ts';
 import type { Finding } from './live-check.ts';
 import { renderTable } from './table.ts';
+import { printable } from './text.ts';
+import { wrap } from './width.ts';
 
 export interface CheckOptions {
   /** Also ask Azure, and the database of OUTBOX_URL. Nothing is stored or made by it. */
   readonly live?: boolean;
+  /** Print every setting, without its secrets. */
+  readonly verbose?: boolean;
   readonly json?: boolean;
 }
 
+const COLUMNS = 80;
+const INDENT = 8;
+/** What needs a person comes first. */
+const levels: readonly Finding['level'][] = ['error', 'warning', 'well', 'note'];
+
 /**
- * Checks the configuration, prints it without its secrets, and with `live` tries each stream and the database. Exit code 2
- * when the configuration is wrong, 1 when a stream, its columns or the database are.
+ * Checks the configuration, and with `live` tries each stream and the database; what needs a person is printed first. Exit
+ * code 2 when the configuration is wrong, 1 when a stream, its columns or the database are.
  */
 export async function check(context: CommandContext, options: CheckOptions): Promise<number> {
+  const { stdout, stderr } = context;
   const loaded = await withPlaces(loadConfig(context.env));
-  const settings = loaded.config === null ? [] : describeConfig(loaded.config, loaded.settings);
-  if (options.json !== true) reportConfiguration(context, loaded, settings);
-  const live = loaded.config !== null && options.live === true ? await askAll(loaded.config, context.stderr) : null;
-  const failed = live?.some(({ level }) => level === 'error') ?? false;
-  if (options.json === true) {
-    const { problems, warnings } = loaded;
-    const result = { ok: problems.length === 0 && !failed, problems, warnings, settings, ...(live && { live }) };
-    context.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
-  } else if (live !== null) {
-    context.stdout.write(`\n${live.map(renderFinding).join('')}`);
+  const { config, problems, warnings } = loaded;
+  const isText = options.json !== true;
+  if (isText) {
+    reportWarnings(stderr, warnings);
+    reportProblems(stderr, problems);
   }
-  if (loaded.config === null) return exitCodes.usage;
+  const live = config !== null && options.live === true ? await askAll(config, stderr) : null;
+  const failed = live?.some(({ level }) => level === 'error') ?? false;
+  const settings = config === null ? [] : describeConfig(config, loaded.settings);
+  if (!isText) {
+    const result = { ok: problems.length === 0 && !failed, problems, warnings, settings, ...(live && { live }) };
+    stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+  } else if (config !== null) {
+    stdout.write(live === null ? 'The configuration is valid.\n' : renderFindings(live));
+    if (options.verbose === true) stdout.write(`\n${renderSettings(settings)}`);
+    else if (live === null) stdout.write('--verbose prints every setting, --live asks Azure.\n');
+  }
+  if (config === null) return exitCodes.usage;
   return failed ? exitCodes.failed : exitCodes.done;
 }
 
@@ -51,20 +67,31 @@ async function withPlaces(loaded: LoadedConfig): Promise<LoadedConfig> {
   return problems.length === 0 ? loaded : { ...loaded, config: null, problems };
 }
 
-function reportConfiguration(
-  { stdout, stderr }: CommandContext,
-  { problems, warnings }: LoadedConfig,
-  settings: readonly DescribedSetting[],
-): void {
-  reportWarnings(stderr, warnings);
-  reportProblems(stderr, problems);
-  if (problems.length > 0) return;
-  const rows = settings.map(({ name, value, from }) => [name, value, from]);
-  stdout.write(`${renderTable(['NAME', 'VALUE', 'FROM'], rows)}\nThe configuration is valid.\n`);
+function renderSettings(settings: readonly DescribedSetting[]): string {
+  return renderTable(
+    ['NAME', 'VALUE', 'FROM'],
+    settings.map(({ name, value, from }) => [name, value, from]),
+  );
 }
 
-function renderFinding({ level, subject, message, fix }: Finding): string {
-  return `${level.padEnd(8)}${subject}: ${message}\n${fix === '' ? '' : `${' '.repeat(8)}Fix: ${fix}\n`}`;
+/** What several findings share is said once: the fix of all of them, and the message of those in which it is the same. */
+function renderFindings(findings: readonly Finding[]): string {
+  const inOrder = findings.toSorted((a, b) => levels.indexOf(a.level) - levels.indexOf(b.level));
+  const entries = Map.groupBy(inOrder, (one) => JSON.stringify(one.fix === '' ? one : [one.level, one.fix]));
+  return [...entries.values()].map(renderEntry).join('');
+}
+
+function renderEntry(entry: readonly Finding[]): string {
+  const { level = '', fix = '' } = entry[0] ?? {};
+  const said = [...Map.groupBy(entry, ({ message }) => message)].flatMap(([message, sharing]) => {
+    const subjects = sharing.map(({ subject }) => subject);
+    const last = subjects.pop() ?? '';
+    return [...subjects, message.startsWith(last) ? message : `${last}: ${message}`];
+  });
+  const lines = [...said, ...(fix === '' ? [] : [`Fix: ${fix}`])].flatMap((text) =>
+    wrap(printable(text.replaceAll(/\s+/g, ' ')).trim(), COLUMNS - INDENT),
+  );
+  return lines.map((line, index) => `${(index === 0 ? level : '').padEnd(INDENT)}${line}\n`).join('');
 }
 
 async function askAll(config: Config, stderr: TextOutput): Promise<readonly Finding[]> {

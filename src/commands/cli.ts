@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { type CommandContext, exitCodes } from './context.ts';
 import { addIncidentsCommands } from './incidents/register.ts';
 import { addOutboxCommands } from './outbox/register.ts';
+import { withPrintableOutput } from './text.ts';
 
 /**
  * Runs the command that `args` (without node and script) names and gives its exit code. Each command is loaded only when
@@ -22,18 +23,20 @@ export async function runCli(args: readonly string[], context: CommandContext): 
 }
 
 function createProgram(context: CommandContext, done: (exitCode: number) => void): Command {
+  const printed = withPrintableOutput(context);
   const program = new Command('apono-sentinel')
     .description("Takes Apono's webhooks and delivers them to Microsoft Sentinel.")
     .version(context.version)
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => void context.stdout.write(text),
-      writeErr: (text) => void context.stderr.write(text),
+      writeOut: (text) => void printed.stdout.write(text),
+      writeErr: (text) => void printed.stderr.write(text),
     })
     .showHelpAfterError('(--help lists what there is)');
   addServiceCommands(program, context, done);
-  addToolCommands(program, context, done);
-  addOutboxCommands(program, context, done);
+  addToolCommands(program, printed, done);
+  addOutboxCommands(program, printed, done);
+  // These write files and lines that change, and see to it themselves.
   addIncidentsCommands(program, context, done);
   return program;
 }
@@ -57,10 +60,11 @@ function addServiceCommands(program: Command, context: CommandContext, done: (ex
 function addToolCommands(program: Command, context: CommandContext, done: (exitCode: number) => void): void {
   program
     .command('check')
-    .description('check the configuration and print it without its secrets')
+    .description('check the configuration')
     .option('--live', 'also get a token and post an empty list to each stream, which stores nothing')
+    .option('--verbose', 'print every setting too, without its secrets')
     .option('--json', 'print JSON')
-    .action(async (options: { live?: boolean; json?: boolean }) =>
+    .action(async (options: { live?: boolean; verbose?: boolean; json?: boolean }) =>
       done(await (await import('./check.ts')).check(context, options)),
     );
   program

@@ -13,8 +13,8 @@ export interface HttpRequest {
 
 export type HttpResult =
   | { readonly type: 'answered'; readonly status: number; readonly body: string }
-  /** `reason` is for a person and holds nothing that was sent. */
-  | { readonly type: 'failed'; readonly reason: string };
+  /** `reason` is for a person and holds nothing that was sent; `code` is Node's, null where there is none. */
+  | { readonly type: 'failed'; readonly reason: string; readonly code: string | null };
 
 const defaultMaxAnswerBytes = 262_144;
 
@@ -28,7 +28,10 @@ export function sendHttp(url: URL, options: HttpRequest): Promise<HttpResult> {
   const signal = AbortSignal.timeout(timeLimitMs);
   const requestOptions = { method, signal, headers: { connection: 'close', ...headers } };
   return new Promise((resolve) => {
-    const fail = (error: Error): void => resolve({ type: 'failed', reason: reasonOf(error, signal, timeLimitMs) });
+    const fail = (error: Error): void => {
+      const code = signal.aborted ? 'ETIMEDOUT' : codeOf(error);
+      resolve({ type: 'failed', code, reason: reasonOf(error, signal, timeLimitMs) });
+    };
     const answer = (response: IncomingMessage): void => {
       const chunks: Buffer[] = [];
       let size = 0;
@@ -53,6 +56,9 @@ export function sendHttp(url: URL, options: HttpRequest): Promise<HttpResult> {
 function reasonOf(error: Error, signal: AbortSignal, timeLimitMs: number): string {
   if (signal.aborted) return `no answer within ${timeLimitMs / 1000} s`;
   // A name with several addresses fails with an AggregateError whose message is empty.
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  return error.message || code || 'the connection failed';
+  return error.message || codeOf(error) || 'the connection failed';
+}
+
+function codeOf(error: Error): string | null {
+  return 'code' in error && typeof error.code === 'string' ? error.code : null;
 }

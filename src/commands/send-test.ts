@@ -4,7 +4,7 @@ import { readVariables } from '../config/read.ts';
 import { kindNamed } from '../kinds/registry.ts';
 import { reportProblems } from './configuration.ts';
 import { type CommandContext, exitCodes } from './context.ts';
-import { sendHttp } from './http-request.ts';
+import { type HttpResult, sendHttp } from './http-request.ts';
 import { findLocalService } from './local-service.ts';
 import { unknownKind } from './template.ts';
 
@@ -44,11 +44,78 @@ export async function sendTest(context: CommandContext, options: SendTestOptions
   // What comes back is somebody else's text, and could quote the header.
   const hide = (text: string): string => text.replaceAll(secret, '***');
   if (result.type === 'failed') {
-    const fields = { url: target.url.href, problem: hide(result.reason) };
+    const { problem, fix } = explainFailure(result, target.url, options.url === undefined);
+    const fields = { url: target.url.href, problem: hide(problem), fix };
     return report(context, { accepted: false, fields }, options.json === true);
   }
   const shown = describeAnswer(result.status, parseObject(hide(result.body)), hide(result.body));
   return report(context, shown, options.json === true);
+}
+
+/**
+ * Why nothing answered, in words and with Node's own behind them. `isLocal`: the address is that of HOST and PORT, and not
+ * that of --url.
+ */
+function explainFailure(
+  { code, reason }: Extract<HttpResult, { type: 'failed' }>,
+  { hostname, host, protocol }: URL,
+  isLocal: boolean,
+): { readonly problem: string; readonly fix: string } {
+  const named = isLocal ? 'HOST and PORT name' : '--url names';
+  const start = isLocal
+    ? 'Start the service with `npm start` (`docker compose up -d`), or give this command the HOST and PORT of the one that runs.'
+    : 'Start the service and the reverse proxy in front of it, or correct --url.';
+  switch (code) {
+    case 'ECONNREFUSED':
+      return { problem: `No service answers at ${host}, which ${named} (${reason}).`, fix: start };
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return {
+        problem: `There is no address for the name ${hostname}, which ${named} (${reason}).`,
+        fix: 'Correct the name, or look at DNS.',
+      };
+    case 'ETIMEDOUT':
+      return {
+        problem: `Nothing answered at ${host} in time, which ${named} (${reason}).`,
+        fix: 'Look at the firewall and the proxy in between, and at the log of the service.',
+      };
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+    case 'EADDRNOTAVAIL':
+      return {
+        problem: `There is no way to ${host}, which ${named} (${reason}).`,
+        fix: 'Correct the address, or look at the network of this machine.',
+      };
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return {
+        problem: `The connection to ${host} was closed before an answer came (${reason}).`,
+        fix: `Look at the log of the service${isLocal ? '' : ', and at what stands in front of it'}.`,
+      };
+    case 'HPE_INVALID_CONSTANT':
+      return {
+        problem: `What answers at ${host} does not speak HTTP (${reason}).`,
+        fix: 'Correct the port; with TLS the URL begins with https://.',
+      };
+    case 'EPROTO':
+    case 'ERR_SSL_WRONG_VERSION_NUMBER':
+      return {
+        problem: `What answers at ${host} does not speak TLS (${reason}).`,
+        fix: 'Correct the port, or begin the URL with http://.',
+      };
+    default:
+      return protocol === 'https:' && isCertificateCode(code)
+        ? {
+            problem: `The certificate of ${host} is not trusted (${reason}).`,
+            fix: 'Mend the certificate, or name its authority with NODE_EXTRA_CA_CERTS. Apono would refuse it too.',
+          }
+        : { problem: `The request to ${host} failed (${reason}).`, fix: start };
+  }
+}
+
+/** Node's names for what is wrong with a certificate: https://nodejs.org/api/tls.html#x509-certificate-error-codes */
+function isCertificateCode(code: string | null): boolean {
+  return code !== null && /CERT|UNABLE_TO|HOSTNAME_MISMATCH|INVALID_(CA|PURPOSE)|SELF_SIGNED/.test(code);
 }
 
 function findTarget(context: CommandContext, given: string | undefined) {

@@ -7,7 +7,7 @@ import { openOutbox, query, settingsOf } from '../outbox/postgres-fixture.ts';
 import { azureEnv, startTestEmulator } from '../support/emulator.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres-server.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
-import { run, secret, spawnCli } from './support.ts';
+import { findingsOf, run, secret, spawnCli } from './support.ts';
 
 const schema = 'apono_sentinel';
 const PASSWORD = 'the-password-of-the-role';
@@ -52,16 +52,19 @@ async function setUp(t: TestContext, settings = ''): Promise<Setup> {
       return { name, user, url: `postgres://${user}:${PASSWORD}@127.0.0.1:${server.port}/${name}` };
     },
     async check(url, more = {}) {
-      const { exitCode, stdout, stderr } = await run(['check', '--live'], { ...env, ...more, OUTBOX_URL: url });
+      const result = await run(['check', '--live'], { ...env, ...more, OUTBOX_URL: url });
+      const { exitCode, stdout, stderr } = result;
       const password = decodeURIComponent(new URL(url).password);
       for (const hidden of [password, emulator.clientSecret, more['AZURE_CLIENT_SECRET'] ?? '', secret]) {
         assert(hidden === '' || !`${stdout}${stderr}`.includes(hidden), 'a secret is printed');
       }
-      const lines = stdout.split('\n');
-      const at = lines.findIndex((line) => /^\w+ +database /.test(line));
-      assert(at >= 0, stdout);
+      const found = findingsOf(result)
+        .split('\n')
+        .find((line) => /^\w+ +(stream .*\) )?database /.test(line));
+      assert(found !== undefined, stdout);
       assert.match(stdout, /^\w+ +stream /m);
-      return { exitCode, line: lines[at] ?? '', fix: lines[at + 1]?.trim() ?? '' };
+      const [line = '', fix] = found.split(' Fix: ');
+      return { exitCode, line, fix: fix === undefined ? '' : `Fix: ${fix}` };
     },
   };
 }
@@ -77,7 +80,7 @@ async function withTables(server: PostgresServer, database: string): Promise<voi
 
 function assertError({ exitCode, line, fix }: Checked, message: RegExp, advice: RegExp): void {
   assert.equal(exitCode, 1);
-  assert.match(line, /^error +database 127\.0\.0\.1:\d+\/\w+: |^error +database nobody\.invalid/);
+  assert.match(line, /^error +(stream .*\) )?database (127\.0\.0\.1:\d+\/\w+: |nobody\.invalid)/);
   assert.match(line, message);
   assert.match(fix, /^Fix: /);
   assert.match(fix, advice);
@@ -89,7 +92,7 @@ test('check --live and the database of OUTBOX_URL', async (t) => {
   await t.test('says that the tables can be made, and makes nothing', async () => {
     const { url, name } = await place(mayCreate);
     const { exitCode, line } = await check(url);
-    assert.match(line, /^well +database 127\.0\.0\.1:\d+\/outbox_\d+: well: .* will be made at the start$/);
+    assert.match(line, /^well +database 127\.0\.0\.1:\d+\/outbox_\d+: connected .* will be made at the start$/);
     assert.equal(exitCode, 0);
     assert.deepEqual(await query(server, `SELECT FROM pg_namespace WHERE nspname = '${schema}'`, name), []);
     assert.match((await check(server.url())).line, /^well .* will be made/, 'a superuser');

@@ -9,7 +9,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import type { Emulator } from '../../src/emulator/emulator.ts';
 import { kindNamed, kinds } from '../../src/kinds/registry.ts';
 import { azureEnv, requestColumns, requestStream, startTestEmulator } from '../support/emulator.ts';
-import { run, secret, spawnCli } from './support.ts';
+import { findingsOf, run, secret, spawnCli } from './support.ts';
 
 interface Setup {
   readonly emulator: Emulator;
@@ -43,8 +43,13 @@ describe('check --live', () => {
     const { emulator, env } = await setUp(t);
     const { exitCode, stdout } = await run(['check', '--live'], env);
     assert.equal(exitCode, 0);
-    assert.match(stdout, /^well +stream Custom-AponoAccessRequests_CL \(request\): .*204/m);
-    assert.match(stdout, /^note +columns: columns not checked/m);
+    const lines = stdout.trimEnd().split('\n');
+    assert.equal(
+      lines.filter((line) => /^well +stream Custom-\w+_CL \(\w+\): it answers 204$/.test(line)).length,
+      kinds.length,
+    );
+    assert.match(lines[kinds.length] ?? '', /^note +columns not checked$/);
+    assert.ok(lines.length <= kinds.length + 3 && lines.every((line) => line.length <= 80), stdout);
     assert.equal(emulator.rowCount(requestStream), 0);
     assert.equal(emulator.requests.filter(({ kind }) => kind === 'ingest').length, kinds.length);
     assert.ok(!stdout.includes(secret) && !stdout.includes(emulator.clientSecret));
@@ -93,15 +98,48 @@ describe('check --live', () => {
     it(`prints what to fix after ${what} and exits 1`, async (t) => {
       const { emulator, env } = await setUp(t);
       break_(emulator);
-      const { exitCode, stdout } = await run(['check', '--live'], env);
+      const result = await run(['check', '--live'], env);
+      const { exitCode, stdout } = result;
       assert.equal(exitCode, 1);
-      const [line = '', fixLine = ''] = stdout.slice(stdout.indexOf('\nerror ') + 1).split('\n');
-      assert.match(line, /^error +stream Custom-AponoAccessRequests_CL \(request\): /);
+      const [line = '', ...others] = findingsOf(result).split('\n');
+      assert.match(line, /^error +stream Custom-AponoAccessRequests_CL \(request\)/);
       assert.match(line, reason);
-      assert.match(fixLine, fix);
+      assert.match(line, fix);
+      assert.doesNotMatch(others.join('\n'), /^error/m);
+      assert.equal(line.match(/Fix: /g)?.length, 1, 'what has to be done for several streams is said once');
+      assert.ok(
+        stdout.split('\n').every((one) => one.length <= 80),
+        stdout,
+      );
       assert.ok(!stdout.includes(emulator.clientSecret));
     });
   }
+
+  it('prints the settings after the results, and only with --verbose', async (t) => {
+    const { env, emulator } = await setUp(t);
+    const brief = await run(['check', '--live'], env);
+    assert.doesNotMatch(brief.stdout, /^NAME|FLUSH_INTERVAL_MS/m);
+    const verbose = await run(['check', '--live', '--verbose'], env);
+    assert.ok(verbose.stdout.startsWith(brief.stdout));
+    assert.match(verbose.stdout, /^NAME +VALUE +FROM$/m);
+    assert.ok(!verbose.stdout.includes(secret) && !verbose.stdout.includes(emulator.clientSecret));
+  });
+
+  it('shows what steers a terminal as codes, in the text and in the JSON', async (t) => {
+    const { env, emulator } = await setUp(t);
+    const nasty = 'red \u001b[31m, C1 \u009b31m, turned \u202e, bell \u0007';
+    const body = { error: { code: 'Nasty', message: nasty } };
+    emulator.plan({ target: 'ingest', answer: { type: 'status', status: 418, body }, times: 'forever' });
+    for (const args of [
+      ['check', '--live'],
+      ['check', '--live', '--json'],
+    ]) {
+      const { stdout, stderr } = await run(args, env);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+      assert.doesNotMatch(stdout + stderr, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/);
+      if (args.includes('--json')) assert.doesNotThrow(() => JSON.parse(stdout));
+    }
+  });
 
   it('prints what to fix when nothing answers', async (t) => {
     const { emulator, env } = await setUp(t);
@@ -136,7 +174,9 @@ describe('check --live', () => {
 
 describe('check --live with DATA_COLLECTION_RULE_RESOURCE_ID', () => {
   it('says that all columns pass', async (t) => {
-    const { exitCode, stdout } = await run(['check', '--live'], withRule(await setUp(t)));
+    const result = await run(['check', '--live'], withRule(await setUp(t)));
+    const { exitCode } = result;
+    const stdout = findingsOf(result);
     assert.equal(exitCode, 0);
     assert.match(stdout, new RegExp(`^well +columns of ${requestStream}: .*all ${requestColumns.length} columns`, 'm'));
   });
@@ -147,7 +187,9 @@ describe('check --live with DATA_COLLECTION_RULE_RESOURCE_ID', () => {
       requestStream,
       requestColumns.filter(({ name }) => name !== 'justification'),
     );
-    const { exitCode, stdout } = await run(['check', '--live'], withRule(setup));
+    const result = await run(['check', '--live'], withRule(setup));
+    const { exitCode } = result;
+    const stdout = findingsOf(result);
     assert.equal(exitCode, 1);
     assert.match(stdout, /^well +stream/m);
     assert.match(stdout, /^error +columns of .*does not declare justification/m);
@@ -159,7 +201,9 @@ describe('check --live with DATA_COLLECTION_RULE_RESOURCE_ID', () => {
       'AponoAccessRequests_CL',
       requestColumns.filter(({ name }) => name !== 'event_key'),
     );
-    const { exitCode, stdout } = await run(['check', '--live'], withRule(setup));
+    const result = await run(['check', '--live'], withRule(setup));
+    const { exitCode } = result;
+    const stdout = findingsOf(result);
     assert.equal(exitCode, 1);
     assert.match(stdout, /^error +columns of .*event_key/m);
   });
@@ -167,9 +211,11 @@ describe('check --live with DATA_COLLECTION_RULE_RESOURCE_ID', () => {
   it('only warns when the identity may not read the rule', async (t) => {
     const setup = await setUp(t);
     setup.emulator.setReaderRole(false);
-    const { exitCode, stdout } = await run(['check', '--live'], withRule(setup));
+    const result = await run(['check', '--live'], withRule(setup));
+    const { exitCode } = result;
+    const stdout = findingsOf(result);
     assert.equal(exitCode, 0);
-    assert.match(stdout, /^warning columns: columns not checked: .*403/m);
+    assert.match(stdout, /^warning columns not checked: .*403/m);
     assert.match(stdout, /Monitoring Reader/);
   });
 
@@ -191,20 +237,20 @@ describe('check --live with DATA_COLLECTION_RULE_RESOURCE_ID', () => {
       answer: { type: 'status', status: 204 },
     });
     const env = { ...withRule(setup), DATA_COLLECTION_RULE_ID: 'dcr-ffffffffffffffffffffffffffffffff' };
-    const { exitCode, stdout } = await run(['check', '--live'], env);
-    assert.equal(exitCode, 1);
-    assert.match(stdout, /^error +columns: .*immutable id/m);
+    const result = await run(['check', '--live'], env);
+    assert.equal(result.exitCode, 1);
+    assert.match(findingsOf(result), /^error +columns .*immutable id/m);
   });
 
   it('fails when there is no such rule', async (t) => {
     const setup = await setUp(t);
     const id = setup.emulator.ruleResourceId.replace(/[^/]+$/, 'another-rule');
-    const { exitCode, stdout } = await run(['check', '--live'], {
+    const result = await run(['check', '--live'], {
       ...withRule(setup),
       DATA_COLLECTION_RULE_RESOURCE_ID: id,
     });
-    assert.equal(exitCode, 1);
-    assert.match(stdout, /^error +columns: columns not checked: the rule .* could not be read/m);
+    assert.equal(result.exitCode, 1);
+    assert.match(findingsOf(result), /^error +columns not checked: the rule .* could not be read/m);
   });
 });
 

@@ -79,6 +79,39 @@ describe('outbox, when no service runs', () => {
     assert.match(purged.stdout, new RegExp(`^${eventId} +purged$`, 'm'));
   });
 
+  it('shows what steers a terminal as codes, in every command, in the text and in the JSON', async (t) => {
+    const { dataDir, outbox } = await openOutbox(t);
+    const nasty = 'a \u001b[31m \u009b31m \u202e \u0007 \u200b z';
+    const feed = nasty;
+    await outbox.put([
+      quarantined('quarantined', { feed, reason: nasty, code: nasty, body: Buffer.from(nasty) }),
+      outboxEvent('the-event', { meta: { receivedAt: 0, bodyForm: 'json', feed }, body: JSON.stringify({ nasty }) }),
+    ]);
+    const [claimed] = await outbox.claim({ kind: 'request', maxEvents: 1, maxMappedBytes: 1_000 });
+    assert.ok(claimed !== undefined);
+    await outbox.settle([settlement(claimed, { dead: [{ rows: [[0, 1]], code: nasty, reason: nasty }] })]);
+    await outbox.close();
+    for (const args of [
+      ['stats'],
+      ['list'],
+      ['show', 'quarantined', '--body'],
+      ['show', 'the-event', '--body'],
+      ['show', nasty],
+      ['replay', 'quarantined', 'the-event', nasty, '--dry-run'],
+      ['purge', nasty, '--yes'],
+    ]) {
+      for (const options of [[], ['--json']]) {
+        const { stdout, stderr } = await run(['outbox', ...args, ...options], { DATA_DIR: dataDir });
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+        const steering = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u202a-\u202e\u2066-\u2069]/;
+        assert.doesNotMatch(stdout + stderr, steering, args.join(' '));
+        if (options.length > 0 && stdout !== '') assert.doesNotThrow(() => JSON.parse(stdout));
+      }
+    }
+    const shown = jsonOf(await run(['outbox', 'show', 'quarantined', '--body', '--json'], { DATA_DIR: dataDir }));
+    assert.deepEqual([shown['feed'], shown['reason'], shown['body']], [nasty, nasty, nasty], 'no value is another');
+  });
+
   it('lists 2,500 records in pages, with progress on stderr and the results on stdout', async (t) => {
     const { dataDir, outbox } = await openOutbox(t);
     const entries: OutboxEntry[] = Array.from({ length: 2_500 }, (_, index) => quarantined(`q-${index}`));

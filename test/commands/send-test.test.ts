@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { describe, it } from 'node:test';
 import { TEST_ID_PREFIX } from '../../src/kinds/event-columns.ts';
 import { recognize } from '../../src/kinds/recognize.ts';
@@ -6,6 +8,7 @@ import { kinds } from '../../src/kinds/registry.ts';
 import { requestKind } from '../../src/kinds/request/kind.ts';
 import { createTestRequest } from '../../src/kinds/request/test-event.ts';
 import { secret, withEdge } from '../http/edge.ts';
+import { startTestEmulator } from '../support/emulator.ts';
 import { rowsOfPlan } from '../support/plan-rows.ts';
 import { startStandIn } from './stand-in.ts';
 import { run, spawnCli } from './support.ts';
@@ -78,7 +81,63 @@ describe('send-test', () => {
     });
     const { exitCode, stderr } = await run(['send-test'], { ...env, PORT: String(port) });
     assert.equal(exitCode, 1);
-    assert.match(stderr, /ECONNREFUSED/);
+    assert.match(
+      stderr,
+      new RegExp(
+        `^problem: No service answers at 127\\.0\\.0\\.1:${port}, which HOST and PORT name \\(.*ECONNREFUSED`,
+        'm',
+      ),
+    );
+    assert.match(stderr, /^fix: Start the service with `npm start`.*HOST and PORT/m);
+    const given = await run(['send-test', '--json', '--url', `http://localhost:${port}/apono/webhook`], env);
+    const { accepted, problem, fix } = JSON.parse(given.stdout);
+    assert.equal(accepted, false);
+    assert.match(problem, new RegExp(`^No service answers at localhost:${port}, which --url names`));
+    assert.match(fix, /or correct --url/);
+  });
+
+  it('says in words why nothing answered', async (t) => {
+    const silentServer = createServer((socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n'));
+    await once(silentServer.listen(0, '127.0.0.1'), 'listening');
+    t.after(() => silentServer.close());
+    const { port: ssh } = silentServer.address() as AddressInfo;
+    const resetting = await startStandIn(t, (request) => request.socket.resetAndDestroy());
+    const plain = await startStandIn(t, (_, response) => response.end());
+    const emulator = await startTestEmulator(t);
+    const untrusted = emulator.origin;
+    const cases: readonly (readonly [string, RegExp, RegExp])[] = [
+      ['http://nobody.invalid/apono/webhook', /There is no address for the name nobody\.invalid/, /Correct the name/],
+      [
+        `http://127.0.0.1:${ssh}/`,
+        /does not speak HTTP|closed before an answer came/,
+        /Correct the port|Look at the log/,
+      ],
+      [`http://127.0.0.1:${resetting}/`, /was closed before an answer came/, /Look at the log of the service/],
+      [`https://127.0.0.1:${plain}/`, /does not speak TLS/, /http:\/\//],
+      [`${untrusted}/apono/webhook`, /The certificate of .* is not trusted/, /NODE_EXTRA_CA_CERTS/],
+    ];
+    for (const [url, problem, fix] of cases) {
+      const { exitCode, stderr } = await spawnCli(['send-test', '--url', url], env);
+      assert.equal(exitCode, 1, url);
+      assert.match(stderr, problem);
+      assert.match(stderr, fix);
+      assert.ok(!stderr.includes(secret));
+    }
+  });
+
+  it('shows what steers a terminal as codes, in the text and in the JSON', async (t) => {
+    const nasty = 'red \u001b[31m, C1 \u009b31m, turned \u202e, bell \u0007';
+    const answers = [JSON.stringify({ title: nasty, detail: nasty, code: 'x' }), `<html>${nasty}</html>`];
+    for (const answer of answers) {
+      const port = await startStandIn(t, (_, response) => response.writeHead(400).end(answer));
+      for (const options of [[], ['--json']]) {
+        const { stdout, stderr } = await run(['send-test', ...options], { ...env, PORT: String(port) });
+        assert.match(stdout + stderr, /\\u001b\[31m, C1 \\u009b31m, turned \\u202e, bell \\u0007/);
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+        assert.doesNotMatch(stdout + stderr, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/);
+        if (stdout !== '') assert.ok(JSON.stringify(JSON.parse(stdout)).includes('\u009b'), 'the value is what it was');
+      }
+    }
   });
 
   it('never shows the secret, even when what answers sends it back', async (t) => {

@@ -60,3 +60,8 @@ export function spawnCli(args: readonly string[], env: Env = {}): Promise<Run> {
     child.on('close', (exitCode) => resolve({ exitCode, stdout, stderr }));
   });
 }
+
+/** What `check --live` prints, each finding on one line. */
+export function findingsOf({ stdout }: Run): string {
+  return stdout.replaceAll(/\n {8}/g, ' ');
+}
