@@ -91,7 +91,7 @@ export function createContrast(): Contrast {
   };
 }
 
-/** Forgets the oldest, of whom some may have been purged. */
+/** Forgets the oldest: some events may have been purged, and would stay here for ever. */
 function limit(events: Map<string, unknown>): void {
   const [oldest] = events.keys();
   if (oldest !== undefined && events.size > MAX_DOUBTED_EVENTS) events.delete(oldest);

@@ -14,7 +14,7 @@ const MAX_SETTLEMENTS = 100;
 export interface Setback {
   readonly outcome: Extract<Outcome, { type: 'retry' | 'hold' }>;
   readonly result: UploadResult;
-  /** Of a hold `rows_refused`: the contrast's `now` when the rows were refused. */
+  /** For a hold `rows_refused`: what the contrast's `now` was when the rows were refused. */
   readonly refusedAt?: number;
 }
 
@@ -150,7 +150,7 @@ export function createCourier(options: CourierOptions): Courier {
     return inTurn(halve(call), (half) => narrow(half, refusedAt, signal));
   }
 
-  /** Of a row that was refused in a call of its own. */
+  /** Decides about a row that was refused in a call of its own. */
   async function judge(
     call: Call,
     refusal: Outcome & { type: 'refused' },

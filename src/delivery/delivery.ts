@@ -57,8 +57,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     },
     notify: (kind, mappedBytes) => pumps.get(kind)?.notify(mappedBytes),
     holds: () => [...pumps.values()].flatMap((pump) => pump.hold() ?? []),
-    lastDelivery: () =>
-      Object.fromEntries(options.kinds.map(({ name }) => [name, pumps.get(name)?.lastDeliveryAt() ?? null])),
+    lastDelivery: () => Object.fromEntries([...pumps].map(([name, pump]) => [name, pump.lastDeliveryAt()])),
     async stop(signal) {
       await Promise.all([...pumps.values()].map((pump) => pump.stop(signal)));
       keptRows.close();

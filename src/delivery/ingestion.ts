@@ -5,13 +5,13 @@ export type UploadResult =
       readonly type: 'answered';
       readonly status: number;
       /**
-       * Who answered, as far as it can be told. `unmarked`: nothing in it says that it is Azure's. `page`: a page of HTML,
-       * by whomever. `proxy`: the proxy answered CONNECT, so that nothing reached Azure.
+       * Who answered, as far as it can be told. `unmarked`: nothing in it says that it is Azure's. `page`: a page of
+       * HTML, whoever wrote it. `proxy`: the proxy answered CONNECT, so that nothing reached Azure.
        */
       readonly by: 'azure' | 'unmarked' | 'page' | 'proxy';
       /** `host:port` of the proxy on the way, without user and password; null: none is known. */
       readonly proxy: string | null;
-      /** Of Azure's error body or header. It looks like a code, so it may be logged. */
+      /** From Azure's error body or header. It looks like a code, so it may be logged. */
       readonly code: string | null;
       /** Azure's own words, which may quote a row: for the admin port and the terminal alone. */
       readonly message: string | null;

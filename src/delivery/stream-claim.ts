@@ -9,7 +9,7 @@ import type { Waiter } from './waiter.ts';
 export const MAX_EVENTS_PER_ROUND = 2_000;
 /** While the outbox reads so many, webhooks wait. */
 const MAX_EVENTS_PER_CLAIM = 250;
-/** Of events that are claimed to choose one row among them: no limit, since only one of them is loaded. */
+/** No limit for events that are claimed to choose one row among them, since only one of them is loaded. */
 const MAX_PROBED_BYTES = 2 ** 50;
 /** The outbox is ours to ask: it bears that more often than Azure, and what it comes back with is waited for. */
 const MAX_PAUSE_MS = 5_000;
