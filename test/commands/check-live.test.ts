@@ -79,7 +79,7 @@ describe('check --live', () => {
     [
       '200 with a page of a firewall',
       (emulator) => emulator.plan({ target: 'ingest', times: 'forever', answer: blocked }),
-      /answered 200 in place of Azure .* It said: Web Page \\u001b\[2JBlocked$/,
+      /answered 200 in place of Azure .* It said: Web Page \\u001b\[2JBlocked /,
       /firewall/,
     ],
     [
@@ -87,10 +87,11 @@ describe('check --live', () => {
       (emulator) =>
         emulator.plan({
           target: 'ingest',
+          stream: requestStream,
           times: 'forever',
           answer: { type: 'status', status: 400, body: { error: { code: 'Other', message: 'no stream today' } } },
         }),
-      /answered 400 \(Other\).* It said: no stream today$/,
+      /answered 400 \(Other\).* It said: no stream today /,
       /LOGS_INGESTION_STREAM/,
     ],
   ];
@@ -224,8 +225,8 @@ describe('check --live with DATA_COLLECTION_RULE_RESOURCE_ID', () => {
     const message = "The subscription is not registered to use namespace 'Microsoft.Insights'.";
     const body = { error: { code: 'MissingSubscriptionRegistration', message } };
     setup.emulator.plan({ target: 'rule', answer: { type: 'status', status: 409, body } });
-    const { stdout } = await run(['check', '--live'], withRule(setup));
-    assert.match(stdout, /^warning columns: columns not checked: .*409 MissingSubscriptionRegistration/m);
+    const stdout = findingsOf(await run(['check', '--live'], withRule(setup)));
+    assert.match(stdout, /^warning columns not checked: .*409 MissingSubscriptionRegistration/m);
     assert.match(stdout, /`az provider register --namespace Microsoft\.Insights --subscription [\da-f-]{36} --wait`/);
     assert.doesNotMatch(stdout, /Monitoring Reader/);
   });
