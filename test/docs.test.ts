@@ -96,7 +96,7 @@ describe('what is generated', () => {
 describe('docs/errors.md', () => {
   it('has the quarantine codes that the receiver uses', () => {
     const used = found(
-      sources('src/apono/understand.ts', 'src/kinds/recognize.ts'),
+      sources('src/apono/understand.ts', 'src/kinds/recognize.ts', 'src/kinds/no-event.ts'),
       /(?:refuse\(\s*|\bcode: )'([a-z_]+)'/g,
     );
     assert.deepEqual(documentedCodes('Bodies in quarantine'), used);

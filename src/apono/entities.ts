@@ -11,6 +11,12 @@ export function hasEntity(text: string): boolean {
   return text.search(ENTITY) !== -1;
 }
 
+/** Whether the JSON text holds entities, also where a JSON writer wrote their ampersand as an escape. */
+export function looksEscaped(json: string): boolean {
+  if (!json.includes('&') && !json.includes('\\u0026')) return false;
+  return hasEntity(json) || hasEntity(json.replaceAll('\\u0026', '&'));
+}
+
 /** Decodes each entity once: `&amp;lt;` becomes `&lt;`, since that is what was typed. */
 export function decodeEntities(text: string): string {
   if (!text.includes('&')) return text;

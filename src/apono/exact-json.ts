@@ -58,6 +58,7 @@ function forEachToken(text: string, onNumber: (start: number, end: number) => vo
 }
 
 const QUOTE = 0x22;
+const COMMA = 0x2c;
 const MINUS = 0x2d;
 const LOWER_E = 0x65;
 
@@ -86,6 +87,29 @@ function withMarkedNumbers(value: unknown): JsonValue {
     }
   }
   return value as JsonValue;
+}
+
+/**
+ * Whether a text has more values than this, as its `[`, `{` and `,` outside of strings count them. Linear, and without
+ * building any of them: a body of empty lists would take a hundred times its size.
+ */
+export function hasMoreValuesThan(text: string, limit: number): boolean {
+  if (text.length <= limit) return false;
+  let left = limit;
+  let at = 0;
+  while (at < text.length) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      at = endOfString(text, at);
+      continue;
+    }
+    if (code === COMMA || (code & 0xdf) === 0x5b) {
+      left--;
+      if (left < 0) return true;
+    }
+    at++;
+  }
+  return false;
 }
 
 /** Whether brackets stand deeper than `levels` in a text that is known to be JSON. Linear, without recursion. */
@@ -126,8 +150,8 @@ function isDeeper(text: string, levels: number): boolean {
   return false;
 }
 
-/** The index behind the closing quote of the string that opens at `quote`, in text that is known to be JSON. */
-function endOfString(text: string, quote: number): number {
+/** The index after the closing quote of the string that opens at `quote`; the end of the text where there is none. */
+export function endOfString(text: string, quote: number): number {
   let end = text.indexOf('"', quote + 1);
   while (end !== -1) {
     let backslashes = 0;

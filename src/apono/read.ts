@@ -1,12 +1,17 @@
 import type { TemplateEscaping } from '../config/config.ts';
 import { isJsonObject, type JsonValue } from '../json.ts';
-import { decodeEntitiesDeep } from './entities.ts';
-import { exactFrom, isNestedDeeperThan } from './exact-json.ts';
+import { decodeText } from './charset.ts';
+import { duplicateKey } from './duplicate-key.ts';
+import { decodeEntitiesDeep, looksEscaped } from './entities.ts';
+import { exactFrom, hasMoreValuesThan, isNestedDeeperThan } from './exact-json.ts';
+import { explainFault } from './json-fault.ts';
 import { isRecipeRow } from './recipe-row.ts';
-import { escapingEvidence, readLiterally } from './template-text.ts';
+import { escapeInvalid, type Reading, readingOf, readLiterally } from './template-text.ts';
 
 /** Deeper bodies are refused: no event of Apono's comes near it, and every walk over a value may recurse. */
 export const MAX_DEPTH = 64;
+/** Bodies with more are refused before they are parsed: as values, empty lists take a hundred times their text. */
+export const MAX_VALUES = 300_000;
 
 export type ReadBody =
   | {
@@ -18,92 +23,108 @@ export type ReadBody =
       readonly form: 'json' | 'template';
       /** The JSON of `value`; null: it has to be written, or stands on several lines and would be shorter written anew. */
       readonly json: string | null;
+      /** Straight JSON that holds entities, which were left alone: perhaps a template made it after all. */
+      readonly looksEscaped: boolean;
     }
   | { readonly outcome: 'not_json'; readonly detail: string }
-  | { readonly outcome: 'too_deep' };
+  | { readonly outcome: 'too_many_values' }
+  | { readonly outcome: 'too_deep' }
+  /** A template-made object has two members of the same name. `path`: JSON Pointer of the second. */
+  | { readonly outcome: 'duplicate_key'; readonly path: string };
 
 /**
- * Reads a webhook's body. Straight JSON comes out as `JSON.parse` makes it and is never altered. A body that a template
- * made is one whose event_time is a string or which is a recipe row, or which is no JSON until its strings are read
- * literally: no serializer writes such a thing. `escaping` says how to undo what the template engine did (DESIGN.md,
- * Bodies; ADR 0003). Linear in the size.
+ * Reads a webhook's body. Straight JSON comes out as `JSON.parse` makes it and is never altered, unless `escaping` was
+ * set by hand. A body that a template made is one whose event_time is a string or which is a recipe row, or which is no
+ * JSON until its strings are read literally: no serializer writes such a thing. `escaping` says how to undo what the
+ * template engine did (DESIGN.md, Bodies; ADR 3). `charset`: of the Content-Type header. Linear in the size.
  */
-export function readBody(bytes: Uint8Array, escaping: TemplateEscaping): ReadBody {
-  const text = decodeUtf8(bytes);
-  if (text === null) return { outcome: 'not_json', detail: 'the body is not UTF-8' };
+export function readBody(bytes: Uint8Array, escaping: TemplateEscaping, charset: string | null = null): ReadBody {
+  const decoded = decodeText(bytes, charset);
+  if ('fault' in decoded) return { outcome: 'not_json', detail: decoded.fault };
+  const { text } = decoded;
   const strict = parse(text);
-  if (strict.outcome === 'parsed' && !isTemplateMade(strict.plain)) return finish(strict, 'json', false);
-  return readTemplate(text, strict, escaping);
+  switch (strict.outcome) {
+    case 'too_many_values':
+      return strict;
+    case 'not_json':
+      return readAs(escaping === 'auto' ? AS_TYPED : readingBySetting[escaping], { text, strict, form: 'template' });
+    case 'parsed': {
+      const form = isTemplateMade(strict.plain) ? 'template' : 'json';
+      if (escaping !== 'auto') return readAs(readingBySetting[escaping], { text, strict, form });
+      if (form === 'json') return finish(strict, { form, decode: false, looksEscaped: looksEscaped(text) });
+      return readAs(readingOf(text), { text, strict, form });
+    }
+  }
 }
+
+/** Of text that is no JSON: a template engine left raw what JSON does not allow, so it did not escape for JSON. */
+const AS_TYPED: Reading = { backslashes: 'literal', decode: true };
+
+const readingBySetting: Readonly<Record<Exclude<TemplateEscaping, 'auto'>, Reading>> = {
+  html: AS_TYPED,
+  json: { backslashes: 'json', decode: false },
+  'html-json': { backslashes: 'json', decode: true },
+  none: { backslashes: 'literal', decode: false },
+};
 
 type Parsed =
   | { readonly outcome: 'parsed'; readonly plain: unknown; readonly text: string }
-  | { readonly outcome: 'not_json'; readonly detail: string };
+  | { readonly outcome: 'not_json' }
+  | { readonly outcome: 'too_many_values' };
 
-function readTemplate(text: string, strict: Parsed, escaping: TemplateEscaping): ReadBody {
-  const reading = chooseReading(text, escaping);
-  const literal = reading.literal || (strict.outcome === 'not_json' && escaping === 'auto');
-  const first = literal ? parse(readLiterally(text)) : strict;
-  // Static text of a template may hold JSON escapes of its own; then only the strict reading is JSON.
-  const chosen = first.outcome === 'parsed' ? first : strict;
-  return chosen.outcome === 'parsed' ? finish(chosen, 'template', reading.decode) : chosen;
+interface Given {
+  readonly text: string;
+  /** The text as it stands. */
+  readonly strict: Parsed;
+  readonly form: 'json' | 'template';
 }
 
-/** `literal`: backslashes are what somebody typed. `decode`: entities are the engine's. */
-function chooseReading(text: string, escaping: TemplateEscaping): { literal: boolean; decode: boolean } {
-  switch (escaping) {
-    case 'html':
-      return { literal: true, decode: true };
-    case 'json':
-      return { literal: false, decode: false };
-    case 'none':
-      return { literal: true, decode: false };
-    case 'auto': {
-      const evidence = escapingEvidence(text);
-      return { literal: evidence.html || !evidence.json, decode: evidence.html };
-    }
+/** Static text of a template may hold JSON escapes of its own; then only those that JSON does not know are literal. */
+function readAs({ backslashes, decode }: Reading, { text, strict, form }: Given): ReadBody {
+  let parsed = backslashes === 'literal' ? parse(readLiterally(text)) : strict;
+  if (parsed.outcome === 'not_json') parsed = strict.outcome === 'parsed' ? strict : parse(escapeInvalid(text));
+  switch (parsed.outcome) {
+    case 'parsed':
+      return finish(parsed, { form, decode, looksEscaped: false });
+    case 'not_json':
+      return { outcome: 'not_json', detail: explainFault(text) };
+    case 'too_many_values':
+      return parsed;
   }
 }
 
-function finish(parsed: Parsed & { outcome: 'parsed' }, form: 'json' | 'template', decode: boolean): ReadBody {
+const QUOTED_TIME = /"event_time"\s*:\s*"/;
+
+interface Finishing {
+  readonly form: 'json' | 'template';
+  readonly decode: boolean;
+  readonly looksEscaped: boolean;
+}
+
+function finish({ plain, text }: Parsed & { outcome: 'parsed' }, { form, decode, looksEscaped }: Finishing): ReadBody {
   // Before anything recurses into it.
-  if (isNestedDeeperThan(parsed.text, MAX_DEPTH)) return { outcome: 'too_deep' };
-  const exact = exactFrom(parsed.plain, parsed.text);
+  if (isNestedDeeperThan(text, MAX_DEPTH)) return { outcome: 'too_deep' };
+  // Without escaping, text that somebody typed could end its string and say again what the template says, and a number
+  // in place of the template's event_time would make the body look like straight JSON.
+  const duplicate = form === 'template' || QUOTED_TIME.test(text) ? duplicateKey(text) : null;
+  if (duplicate !== null) return { outcome: 'duplicate_key', path: duplicate };
+  const exact = exactFrom(plain, text);
   if (!decode) {
-    const json = parsed.text.includes('\n') ? null : parsed.text;
-    return { outcome: 'read', value: exact, plain: parsed.plain, form, json };
+    const json = text.includes('\n') ? null : text;
+    return { outcome: 'read', value: exact, plain, form, json, looksEscaped };
   }
   const value = decodeEntitiesDeep(exact);
-  const plain = exact === parsed.plain ? value : decodeEntitiesDeep(parsed.plain as JsonValue);
-  return { outcome: 'read', value, plain, form, json: null };
-}
-
-/** Strips a byte order mark; `fatal` because replacement characters would alter what was typed. */
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-
-function decodeUtf8(bytes: Uint8Array): string | null {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    return null;
-  }
+  const decodedPlain = exact === plain ? value : decodeEntitiesDeep(plain as JsonValue);
+  return { outcome: 'read', value, plain: decodedPlain, form, json: null, looksEscaped };
 }
 
 function parse(text: string): Parsed {
+  if (hasMoreValuesThan(text, MAX_VALUES)) return { outcome: 'too_many_values' };
   try {
     return { outcome: 'parsed', plain: JSON.parse(text), text };
-  } catch (error) {
-    return { outcome: 'not_json', detail: text.trim() === '' ? 'the body is empty' : placeOf(error) };
+  } catch {
+    return { outcome: 'not_json' };
   }
-}
-
-/** Where V8 stumbled; its message itself quotes the body, which may hold what must not travel on. */
-function placeOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : '';
-  const place = /at position \d+ \((line \d+ column \d+)\)/.exec(message)?.[1];
-  return place === undefined
-    ? 'the body is not JSON: it ends too early or is no JSON at all'
-    : `the body is not JSON at ${place}`;
 }
 
 function isTemplateMade(plain: unknown): boolean {

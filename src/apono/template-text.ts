@@ -1,32 +1,70 @@
 import { hasEntity } from './entities.ts';
+import { endOfString } from './exact-json.ts';
 
-/** How a template engine treated the values that it put into a body, as far as the body shows it. See ADR 0003. */
-export interface EscapingEvidence {
-  /** An entity, a raw control character or an invalid escape inside a string: what HTML escaping leaves behind. */
-  readonly html: boolean;
-  /** `\"` or `\\`: what JSON escaping makes. */
-  readonly json: boolean;
+/** How the strings of a body are read. `decode`: entities are the template engine's, so they are decoded. */
+export interface Reading {
+  /** `literal`: each backslash is what somebody typed. */
+  readonly backslashes: 'literal' | 'json';
+  readonly decode: boolean;
 }
 
-/** Reads the strings of `text` as JSON does, whether or not the whole is JSON, and says what they show. Linear. */
-export function escapingEvidence(text: string): EscapingEvidence {
-  let json = false;
-  if (hasEntity(text)) return { html: true, json: false };
-  let at = text.indexOf('"');
-  while (at !== -1) {
-    at++;
-    for (; at < text.length && text.charCodeAt(at) !== QUOTE; at++) {
-      const code = text.charCodeAt(at);
-      if (code < 0x20) return { html: true, json };
-      if (code !== BACKSLASH) continue;
-      const kind = escapeKindAt(text, at);
-      if (kind === 'invalid') return { html: true, json };
-      if (kind === 'quoting') json = true;
-      at++;
-    }
-    at = text.indexOf('"', at + 1);
+/** Written without an ampersand of its own, an entity can only come from an escape. */
+const ESCAPED_AMPERSAND = /\\u0026/;
+
+/** What JSON escaping leaves behind. The other escapes (`\n`, `\b`) are also what a path such as CORP\bob looks like. */
+const JSON_EVIDENCE = /\\(?:["\\/]|u[0-9a-fA-F]{4})/;
+
+/** How to read a template-made body that is valid JSON as it stands, so its own text decides. Linear. See ADR 3. */
+export function readingOf(text: string): Reading {
+  const decode = hasEntity(text);
+  if (!JSON_EVIDENCE.test(text)) return { backslashes: 'literal', decode };
+  if (!decode) return { backslashes: 'json', decode: ESCAPED_AMPERSAND.test(text) };
+  return { backslashes: isWrittenByJsonWriter(text) ? 'json' : 'literal', decode };
+}
+
+/**
+ * Whether a body that holds both entities and JSON escapes is the work of a JSON writer, rather than of a template engine
+ * that passed on backslashes which somebody typed. A writer never escapes letters, digits and spaces, it writes a
+ * character the same way everywhere, and where `\\` is its only escape it leaves no line breaks between the members.
+ */
+function isWrittenByJsonWriter(text: string): boolean {
+  const escaped = new Set<number>();
+  let hasEscapedQuote = false;
+  for (const at of backslashes(text)) {
+    const next = text[at + 1];
+    if (next === '"') hasEscapedQuote = true;
+    if (next === '/') escaped.add(SLASH);
+    if (next !== 'u') continue;
+    const unit = Number.parseInt(text.slice(at + 2, at + 6), 16);
+    if (/[A-Za-z0-9 ]/.test(String.fromCharCode(unit))) return false;
+    escaped.add(unit);
   }
-  return { html: false, json };
+  if (escaped.size === 0) return hasEscapedQuote || !hasLineBreaksBetweenMembers(text);
+  return !holdsRaw(text, escaped);
+}
+
+/** The places of the backslashes that begin an escape, in text that is valid JSON. */
+function* backslashes(text: string): Generator<number> {
+  for (let at = text.indexOf('\\'); at !== -1; at = text.indexOf('\\', at + 2)) yield at;
+}
+
+/** Whether one of these code units stands in a string without an escape. Halves of surrogate pairs are not compared. */
+function holdsRaw(text: string, units: ReadonlySet<number>): boolean {
+  for (let start = text.indexOf('"'); start !== -1; ) {
+    const end = endOfString(text, start);
+    for (let at = start + 1; at < end - 1; at++) {
+      const unit = text.charCodeAt(at);
+      if (unit === BACKSLASH) at += text[at + 1] === 'u' ? 5 : 1;
+      else if (units.has(unit) && (unit & 0xf800) !== 0xd800) return true;
+    }
+    start = text.indexOf('"', end);
+  }
+  return false;
+}
+
+/** In text that is valid JSON, where no string holds a raw line break. */
+function hasLineBreaksBetweenMembers(text: string): boolean {
+  return /[\r\n]/.test(text.trim());
 }
 
 /**
@@ -40,18 +78,41 @@ export function readLiterally(text: string): string {
     .join('"');
 }
 
+/**
+ * The text with only those backslashes and control characters inside its strings taken as typed that JSON does not
+ * allow: the reading of a template whose own text holds `\"`. Linear.
+ */
+export function escapeInvalid(text: string): string {
+  let fixed = '';
+  let copiedTo = 0;
+  let isInString = false;
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit === QUOTE) isInString = !isInString;
+    if (!isInString || (unit >= 0x20 && unit !== BACKSLASH)) continue;
+    if (unit === BACKSLASH && isEscape(text, at)) {
+      at++;
+      continue;
+    }
+    fixed += text.slice(copiedTo, at) + jsonEscape(text.charAt(at));
+    copiedTo = at + 1;
+  }
+  return fixed + text.slice(copiedTo);
+}
+
+/** Whether the backslash at a place begins an escape of JSON's. */
+export function isEscape(text: string, backslash: number): boolean {
+  const next = text[backslash + 1];
+  if (next === 'u') return /^[0-9a-fA-F]{4}$/.test(text.slice(backslash + 2, backslash + 6));
+  return next !== undefined && '"\\/bfnrt'.includes(next);
+}
+
 const QUOTE = 0x22;
+const SLASH = 0x2f;
 const BACKSLASH = 0x5c;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const CONTROL_OR_BACKSLASH = /[\\\u0000-\u001f]/g;
 
 function jsonEscape(char: string): string {
   return char === '\\' ? '\\\\' : `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
-}
-
-function escapeKindAt(text: string, backslash: number): 'quoting' | 'valid' | 'invalid' {
-  const next = text[backslash + 1] ?? '';
-  if (next === '"' || next === '\\') return 'quoting';
-  if (next === 'u') return /^[0-9a-fA-F]{4}$/.test(text.slice(backslash + 2, backslash + 6)) ? 'valid' : 'invalid';
-  return next !== '' && '/bfnrt'.includes(next) ? 'valid' : 'invalid';
 }

@@ -4,12 +4,13 @@ import type { QuarantineCode } from '../http/problem-codes.ts';
 import type { ReceivedBody } from '../http/receiver.ts';
 import { isJsonObject, type JsonValue } from '../json.ts';
 import type { Measured, Problem, RowPlan, WebhookKind } from '../kinds/kind.ts';
+import { dataElsewhere, whyNoEvent } from '../kinds/no-event.ts';
 import { recognize } from '../kinds/recognize.ts';
 import type { EventEntry, EventMeta } from '../outbox/port.ts';
 import type { RowText } from '../sentinel/row.ts';
 import type { EventAction } from './event-action.ts';
 import { eventId } from './identity.ts';
-import { MAX_DEPTH, readBody } from './read.ts';
+import { MAX_DEPTH, MAX_VALUES, readBody } from './read.ts';
 import { isRecipeRow } from './recipe-row.ts';
 
 /** One event becomes at most so many rows, ... */
@@ -54,7 +55,13 @@ export function createUnderstand(options: UnderstandOptions): Understand {
   return (body, receivedAt) => understand(body, receivedAt, options);
 }
 
-export type Understood = { readonly entries: readonly UnderstoodEvent[] } | { readonly refusal: Refusal };
+export type Understood =
+  | {
+      readonly entries: readonly UnderstoodEvent[];
+      /** The text of the body looks as if a template had escaped it, and was left as it is. */
+      readonly looksEscaped?: true;
+    }
+  | { readonly refusal: Refusal };
 
 /**
  * What a body says: read → repair → kind → schema → identity. Changes nothing, so that a replay can ask it again.
@@ -65,20 +72,30 @@ export async function understand(
   receivedAt: number,
   options: UnderstandOptions,
 ): Promise<Understood> {
-  const read = readBody(body.bytes, options.escaping);
+  const read = readBody(body.bytes, options.escaping, body.charset ?? null);
   switch (read.outcome) {
     case 'not_json':
       return { refusal: { type: 'not_json', code: 'body_not_json', detail: read.detail, errors: [] } };
+    case 'too_many_values':
+      return refuse('too_many_values', [{ path: '', message: `holds more than ${MAX_VALUES} values` }]);
     case 'too_deep':
       return refuse('nested_too_deep', [{ path: '', message: `is nested deeper than ${MAX_DEPTH} levels` }]);
-    case 'read':
-      return understandEvents(
+    case 'duplicate_key':
+      return refuse('duplicate_keys', [{ path: read.path, message: DUPLICATE_KEY }]);
+    case 'read': {
+      const understood = await understandEvents(
         { value: read.value, plain: read.plain, json: read.json, kind: body.kind },
         { receivedAt, bodyForm: read.form, feed: body.feed },
         options,
       );
+      return 'entries' in understood && read.looksEscaped ? { ...understood, looksEscaped: true } : understood;
+    }
   }
 }
+
+const DUPLICATE_KEY =
+  'has a name that stands twice in its object: the template has it twice, or text that somebody typed was not escaped ' +
+  'and changed the body';
 
 /** What was read, exact, as `JSON.parse` makes it, and as text, and the kind that the path of the URL named. */
 interface Given {
@@ -120,10 +137,14 @@ function understandEvent(
   options: UnderstandOptions,
   keptBytes: number,
 ): Understood {
+  const noEvent = whyNoEvent(value);
+  if (noEvent !== null) return refuse(noEvent.code, [noEvent.problem]);
   if (!isJsonObject(value)) return refuse('schema_mismatch', [{ path: '', message: 'must be an event object' }]);
   const recognized = recognize(value, options.kinds, fixed);
   if (!('kind' in recognized)) return refuse(recognized.code, recognized.problems);
   const { kind } = recognized;
+  const elsewhere = meta.bodyForm === 'template' ? dataElsewhere(value, kind.dataFields) : null;
+  if (elsewhere !== null) return refuse('duplicate_keys', [elsewhere]);
   const problems = kind.validate(plain);
   if (problems.length > 0) return refuse('schema_mismatch', problems);
   if (options.streams[kind.name] == null) {

@@ -3,7 +3,7 @@
  * variables.ts; nothing else reads the environment.
  */
 
-export type TemplateEscaping = 'auto' | 'html' | 'json' | 'none';
+export type TemplateEscaping = 'auto' | 'html' | 'json' | 'html-json' | 'none';
 
 /** What differs between Azure's clouds; azure/clouds.ts has the values of each. */
 export interface CloudSettings {

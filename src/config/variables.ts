@@ -31,8 +31,9 @@ export const variables = {
     secret: true,
     description: 'Also accepted, so that the secret can be changed without losing an event.',
   }),
-  APONO_TEMPLATE_ESCAPING: defaulted('auto', choice(['auto', 'html', 'json', 'none']), {
-    description: "How Apono's body templates escape text: auto, html, json or none.",
+  APONO_TEMPLATE_ESCAPING: defaulted('auto', choice(['auto', 'html', 'json', 'html-json', 'none']), {
+    description:
+      "How Apono's body templates escape text: auto, html, json, html-json or none. Unless it is auto, it holds for every body.",
   }),
   LOGS_INGESTION_ENDPOINT: variable(httpsOrigin, {
     required: true,

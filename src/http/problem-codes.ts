@@ -198,8 +198,39 @@ export const quarantineCodes = {
   body_not_json: {
     status: 400,
     title: 'The body is not JSON',
-    meaning: `The body is not JSON, even after the repair of what templates break. ${toBeReplayed}`,
+    meaning: `The body is not JSON, even after the repair of what templates break. \`detail\` says the line, the column and which fault. ${toBeReplayed}`,
     remedy: 'Compare the body template in Apono with the output of `template`.',
+  },
+  too_many_values: {
+    status: 422,
+    title: 'The body holds too many values',
+    meaning: `The body holds more than 300,000 JSON values, and was not parsed. ${toBeReplayed}`,
+    remedy: 'Send fewer events in one body.',
+  },
+  duplicate_keys: {
+    status: 422,
+    title: 'The body has the same name twice in one object',
+    meaning: `A body that a template made has the same name twice in one object, so that one value would hide the other: the template has it twice, or the template engine does not escape text and somebody typed what changed the body. ${toBeReplayed}`,
+    remedy:
+      'Look at the body with `outbox show <id> --body`. Compare the body template in Apono with the output of `template`, and make sure that it uses {{…}} and not {{{…}}}.',
+  },
+  placeholders_left: {
+    status: 422,
+    title: 'The placeholders of the body template were not filled in',
+    meaning: `The event holds {{…}} where Apono would have put a value. ${toBeReplayed}`,
+    remedy: 'Enter the template as the body template of a webhook in Apono, and send the event from there.',
+  },
+  wrapped_event: {
+    status: 422,
+    title: 'The event stands inside of something else',
+    meaning: `The body has no event_type, and one of its members holds an event; \`errors\` says which. ${toBeReplayed}`,
+    remedy: 'Send the event alone: enter the output of `template` in Apono, or let the relay pass on what it receives.',
+  },
+  blank_template: {
+    status: 422,
+    title: 'The fields of the body template are blank',
+    meaning: `The body looks like the template of one kind of webhook, and the fields of that kind are all blank: the template stands in the webhook of another kind. ${toBeReplayed}`,
+    remedy: 'Enter in each webhook of Apono the template of its own kind, as `template --kind` prints it.',
   },
   nested_too_deep: {
     status: 422,

@@ -9,6 +9,8 @@ export interface ReceivedBody {
   readonly kind: string | null;
   /** The edge refuses the body, and it is to be kept in quarantine with this code and reason instead of being read. */
   readonly refusal?: { readonly code: string; readonly detail: string };
+  /** That its Content-Type names; null or missing: none. */
+  readonly charset?: string | null;
 }
 
 export interface AcceptedEvent {

@@ -14,6 +14,15 @@ import { compileSchema } from './validator.ts';
 const anomalyTable = table as TableSchema;
 const planRows = rowPlanner(anomalyTable);
 
+/** What the body template asks `data` for: what such an event may have. Texts that somebody typed stand first in it. */
+const TYPED_TEXTS = ['justification', 'title', 'message', 'description'];
+const TEXTS = ['id', 'type', 'severity', 'status', 'request_id', 'friendly_id'];
+const REQUEST_PARTS = {
+  request: ['id', 'friendly_id'],
+  requester: ['id', 'name', 'email'],
+  access_flow: ['id', 'name'],
+};
+
 /** The anomaly webhook. Apono documents no payload, so the row has the whole event beside what is in known places. */
 export const anomalyKind = {
   name: 'anomaly',
@@ -21,6 +30,7 @@ export const anomalyKind = {
   table: anomalyTable,
   streamVariable: 'LOGS_INGESTION_STREAM_ANOMALY',
   defaultStream: `Custom-${anomalyTable.name}`,
+  dataFields: [...TEXTS, ...Object.keys(REQUEST_PARTS), ...TYPED_TEXTS],
   recognize,
   validate: compileSchema(eventSchema, [requestSchema]),
   plan,
@@ -115,16 +125,14 @@ function at(value: JsonValue | undefined, path: string): JsonValue | undefined {
 
 function bodyTemplate(): BodyTemplate {
   const tree = {
+    data: {
+      ...fields('data', [...TYPED_TEXTS, ...TEXTS]),
+      ...Object.fromEntries(
+        Object.entries(REQUEST_PARTS).map(([name, parts]) => [name, fields(`data.${name}`, parts)] as const),
+      ),
+    },
     event_type: '{{event_type}}',
     event_time: '{{event_time}}',
-    data: {
-      ...fields('data', ['id', 'type', 'severity', 'status', 'title', 'message', 'description', 'request_id']),
-      friendly_id: '{{data.friendly_id}}',
-      request: fields('data.request', ['id', 'friendly_id']),
-      requester: fields('data.requester', ['id', 'name', 'email']),
-      access_flow: fields('data.access_flow', ['id', 'name']),
-      justification: '{{data.justification}}',
-    },
   };
   return {
     webhook: 'Anomaly webhook, HTTP',

@@ -34,6 +34,7 @@ export const integrationKind = {
   table: integrationTable,
   streamVariable: 'LOGS_INGESTION_STREAM_INTEGRATION',
   defaultStream: `Custom-${integrationTable.name}`,
+  dataFields: ['id', 'name', 'type', 'status', 'issues', 'issues_beyond'],
   recognize,
   validate: compileSchema(eventSchema, [requestSchema]),
   plan,
@@ -117,9 +118,10 @@ function bodyTemplate(): BodyTemplate {
   const issue = (index: number): string => `data.issues.[${index}]`;
   const body = (issues: Tree, beyond: Record<string, string>): string => {
     const tree = {
+      // The name, which somebody typed, stands first, for the reason that the template of requests gives.
+      data: { ...fields('data', ['name', 'id', 'type', 'status']), issues, ...beyond },
       event_type: '{{event_type}}',
       event_time: '{{event_time}}',
-      data: { ...fields('data', ['id', 'name', 'type', 'status']), issues, ...beyond },
     };
     return `${render(tree, '')}\n`;
   };

@@ -55,6 +55,8 @@ export interface WebhookKind {
   /** The variable that names its stream in the data collection rule, and the default. */
   readonly streamVariable: `LOGS_INGESTION_STREAM${string}`;
   readonly defaultStream: string;
+  /** Names of the documented fields of `data`. An event in which they are all blank was made by a template of another. */
+  readonly dataFields: readonly string[];
   /** `onItsPath`: the admin has said that it is of this kind. recognize.ts weighs what the kinds say. */
   recognize(value: JsonObject, onItsPath: boolean): Recognition;
   /** What the kind's JSON Schema says of it; empty when it is valid. `plain` is as `JSON.parse` makes it. */

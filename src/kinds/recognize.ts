@@ -1,9 +1,14 @@
 import type { JsonObject } from '../json.ts';
+import { type ByContent, blankTemplate, likelyTemplate, saysSomething, withoutBlankFields } from './blank-template.ts';
+import { objectAt } from './fields.ts';
 import { evidences, type Problem, type Recognition, type WebhookKind } from './kind.ts';
 
 export type Recognized =
   | { readonly kind: WebhookKind }
-  | { readonly code: 'unknown_kind' | 'ambiguous_kind' | 'kind_mismatch'; readonly problems: readonly Problem[] };
+  | {
+      readonly code: 'unknown_kind' | 'ambiguous_kind' | 'kind_mismatch' | 'blank_template';
+      readonly problems: readonly Problem[];
+    };
 
 /**
  * Which kind an event is of: the one with the strongest evidence. None where no kind has any, or where two have equal
@@ -11,16 +16,36 @@ export type Recognized =
  * it is that one or none.
  */
 export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixed: string | null): Recognized {
-  const candidates = kinds.map((kind) => ({ kind, strength: strengthOf(kind.recognize(value, kind.name === fixed)) }));
+  const filled = withoutBlankFields(value);
+  const blank = blankTemplate(value, kinds, byContent(filled, kinds));
+  if (blank !== null) return { code: 'blank_template', problems: [blank] };
+  const candidates = kinds.map((kind) => {
+    // The names of blank fields are evidence only beside others that are not blank.
+    const says = [filled, ...(saysSomething(value, kind) ? [value] : [])];
+    return { kind, strength: Math.max(...says.map((said) => strengthOf(kind.recognize(said, kind.name === fixed)))) };
+  });
   const strongest = Math.max(...candidates.map(({ strength }) => strength));
   const best = candidates.filter(({ strength }) => strength === strongest && strength >= 0).map(({ kind }) => kind);
   const [first, second] = best;
+  const likely = first === undefined ? likelyTemplate(value, kinds) : null;
+  if (likely !== null) return { code: 'blank_template', problems: [likely] };
   if (fixed !== null) {
     const wanted = best.find(({ name }) => name === fixed);
     return wanted === undefined ? mismatch(value, kinds, { fixed, better: first }) : { kind: wanted };
   }
   if (first === undefined) return { code: 'unknown_kind', problems: whyNone(value, kinds) };
   return second === undefined ? { kind: first } : { code: 'ambiguous_kind', problems: [ambiguity(best)] };
+}
+
+/** The kind with the strongest evidence in what is not blank, whatever the path says. */
+function byContent(filled: JsonObject, kinds: readonly WebhookKind[]): ByContent {
+  const candidates = kinds.flatMap((kind) => {
+    const recognition = kind.recognize(filled, false);
+    return 'missing' in recognition ? [] : [{ kind, evidence: recognition.evidence }];
+  });
+  const strongest = Math.max(...candidates.map(strengthOf));
+  const best = candidates.filter((candidate) => strengthOf(candidate) === strongest);
+  return best.length === 1 ? (best[0] ?? null) : null;
 }
 
 function strengthOf(recognition: Recognition): number {
@@ -51,9 +76,14 @@ function whyNone(value: JsonObject, kinds: readonly WebhookKind[]): Problem[] {
   return [...notAFeed(value), ...reasons];
 }
 
-/** Apono's manual webhook asks for a decision inside an access flow; who points it here must know that none comes. */
+/** Fields of a request, by which Apono's manual webhook is known: it asks for a decision about one. */
+const MANUAL_FIELDS = ['requester', 'justification', 'access_groups', 'access_flow', 'friendly_id'];
+
+/** Whoever points a manual webhook here must know that no decision comes. */
 function notAFeed(value: JsonObject): Problem[] {
   if (Object.hasOwn(value, 'event_type') || Object.hasOwn(value, 'TimeGenerated')) return [];
+  const data = objectAt(value['data']);
+  if (!MANUAL_FIELDS.some((name) => Object.hasOwn(data, name))) return [{ path: '/event_type', message: 'is missing' }];
   const message =
     'is missing. A manual webhook, which asks for a decision within an access flow, is no feed of events: this service ' +
     'cannot answer it. Use a request, audit log, anomaly or integration webhook';

@@ -4,7 +4,7 @@ import type { Operations } from './protocol.ts';
 import type { Reading, ReadingOptions } from './reading.ts';
 import { createThread } from './thread.ts';
 
-/** Of the largest body of the worst shape, which holds two million empty lists, with room. */
+/** Heap limit, well above what the largest body takes: 16 MiB of text, or 300,000 values. */
 const MAX_HEAP_MB = 320;
 /** Of rows in one message: as much as others may wait for. */
 const ROWS_BYTES = 262_144;

@@ -12,11 +12,13 @@ const maxBytes = 5_242_880 - 500;
 const event = (data: string, time = '1763719200') =>
   `{"event_type":"RequestGranted","event_time":${time},"data":${data}}`;
 
-/** So many of a piece, with commas between, that the body is as large as can be. */
-const fill = (piece: string) =>
-  Array(Math.floor(maxBytes / (piece.length + 1)))
+/** So many of a piece, with commas between, that the body is as large as can be, or holds as many values as it may. */
+const fill = (piece: string) => {
+  const values = 1 + (piece.match(/[[{,]/g)?.length ?? 0);
+  return Array(Math.floor(Math.min(maxBytes / (piece.length + 1), 299_000 / values)))
     .fill(piece)
     .join(',');
+};
 
 const unit = (text: string) =>
   `{"resource":{"id":"r","name":"${text}","type":{"id":"t"}},"permission":{"id":"p","name":"read"}}`;
@@ -84,3 +86,18 @@ async function postUntilTaken(port: number, body: string): Promise<Reply> {
     if (reply.json['code'] !== 'outbox_timeout') return reply;
   }
 }
+
+test('bodies of more values than an event has are refused before they are parsed, however many come at once', async (t) => {
+  const emulator = await startTestEmulator(t);
+  const env = serviceEnv(emulator, await serviceFiles(t, emulator));
+  const { port, ...service } = await startServiceProcess(t, { ...env, APONO_WEBHOOK_SECRET: secret });
+  const lists = `[${'[],'.repeat(maxBytes / 3 - 2)}[]]`;
+  const answers = await Promise.all([lists, lists, lists.replaceAll('[]', '{}')].map((body) => post(port, body)));
+  for (const { status, json } of answers) {
+    assert.equal(status, 422);
+    assert.equal(json['code'], 'too_many_values');
+    assert.equal(json['quarantined'], true);
+    assert.deepEqual(json['errors'], [{ path: '', message: 'holds more than 300000 values' }]);
+  }
+  assert.equal(service.child.exitCode, null);
+});

@@ -39,6 +39,7 @@ const sessionKind: WebhookKind = {
   table,
   streamVariable: 'LOGS_INGESTION_STREAM_SESSION',
   defaultStream: `Custom-${table.name}`,
+  dataFields: ['id', 'commands'],
   recognize(value) {
     const members = missingMembers(value);
     if (members !== null) return { missing: members };

@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import Handlebars from 'handlebars';
 import { eventId } from '../../src/apono/identity.ts';
+import { understand } from '../../src/apono/understand.ts';
 import type { JsonObject } from '../../src/json.ts';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
 import { recognize } from '../../src/kinds/recognize.ts';
 import { kinds } from '../../src/kinds/registry.ts';
 import { anomalyEvent, requestInside } from './anomaly-bodies.ts';
-import { auditData } from './audit-bodies.ts';
-import { integrationData } from './integration-bodies.ts';
+import { auditData, auditEvent, documentedAuditTemplate } from './audit-bodies.ts';
+import { documentedIntegrationTemplate, integrationData, integrationEvent } from './integration-bodies.ts';
+import { documentedRecipe } from './request-bodies.ts';
 
 /** Name of the kind, or the code of the refusal. */
 function kindOf(value: object, path: string | null = null): string {
@@ -64,8 +67,8 @@ describe('on /apono/webhook, a body is of the kind that its content says', () =>
       ['a type that says anomaly', event('AnomalyDismissed', auditData)],
       ['no target objects', event('IntegrationCreated', plainAudit)],
       [
-        'blanks, as a template leaves them',
-        event('x', Object.fromEntries(Object.keys(auditData).map((key) => [key, '']))),
+        'blanks beside an actor',
+        event('x', { ...Object.fromEntries(Object.keys(auditData).map((key) => [key, ''])), actor_id: 'zoe' }),
       ],
       ['an action, an actor, and no more', event('x', { action: 'delete', actor_id: 'zoe@example.com' })],
       ['the same under a short type', event('Created', { action: 'create', actor_id: 'zoe@example.com' })],
@@ -166,10 +169,15 @@ describe('what no kind knows is refused, with what each of them misses', () => {
     assert.doesNotMatch(problemsOf(value).join('\n'), /s3cret/);
   });
 
-  it('says of a body without event_type that a manual webhook cannot be answered', () => {
+  it('says of a body without event_type but with a request that a manual webhook cannot be answered', () => {
     for (const path of [null, 'request', 'anomaly']) {
-      const problems = problemsOf({ request_id: 'r', user: 'zoe@example.com' }, path);
+      const problems = problemsOf({ data: { requester: { email: 'zoe@example.com' }, justification: 'x' } }, path);
       assert.match(problems[0] ?? '', /^\/event_type is missing\. A manual webhook, which asks for a decision/);
+    }
+    for (const other of [{ request_id: 'r', user: 'zoe@example.com' }, { data: { ip: 1 } }, { data: 'text' }]) {
+      const problems = problemsOf(other);
+      assert.equal(problems[0], '/event_type is missing');
+      assert.doesNotMatch(problems.join('\n'), /manual/i);
     }
     assert.doesNotMatch(problemsOf(event('x', { ip: 1 })).join('\n'), /manual/);
     assert.doesNotMatch(problemsOf(recipe, 'audit').join('\n'), /manual/);
@@ -240,6 +248,128 @@ describe('a path that names a kind takes that kind alone', () => {
   it('a kind that there is not is a mismatch, as after a downgrade', () => {
     assert.equal(kindOf(event('AccessRequestCreated', requestInside), 'session'), 'kind_mismatch');
   });
+});
+
+describe('a template in the webhook of another kind is refused, and named', () => {
+  const wholeAnomaly = anomalyEvent({
+    ...{ id: 'an-1', type: 'SuddenRequest', severity: 'High', status: 'Open', title: 'Odd', request: { id: 'r-1' } },
+    ...{ requester: requestInside.requester, access_flow: requestInside.access_flow },
+  });
+  const events: Record<string, readonly JsonObject[]> = {
+    request: [
+      event('AccessRequestGranted', { ...requestInside, creation_date: 1, approvals: [{ name: 'x' }] }) as JsonObject,
+      event('Created', { ...requestInside, creation_date: 1 }) as JsonObject,
+    ],
+    audit: [auditEvent()],
+    anomaly: [wholeAnomaly],
+    integration: [integrationEvent(), { ...integrationEvent(), event_type: 'Failed' }],
+  };
+  for (const kind of kinds) events[kind.name] = [...(events[kind.name] ?? []), kind.createTestEvent(1.79e12, 'x')];
+
+  const templates: readonly (readonly [kind: string, what: string, text: string])[] = [
+    ...kinds.flatMap(({ name, bodyTemplate }) => [
+      [name, 'ours', bodyTemplate.plain.text()] as const,
+      ...(bodyTemplate.each === null ? [] : [[name, 'with #each', bodyTemplate.each.text()] as const]),
+    ]),
+    ['request', 'the recipe of Apono', documentedRecipe],
+    ['audit', 'that of Apono', documentedAuditTemplate],
+    ['integration', 'that of Apono', documentedIntegrationTemplate],
+  ];
+
+  async function understood(body: string, path: string | null) {
+    const bytes = Buffer.from(body);
+    const streams = Object.fromEntries(kinds.map(({ name, defaultStream }) => [name, defaultStream]));
+    const log = { error: (_fields: object, message: string) => assert.fail(message) };
+    return await understand({ bytes, feed: null, kind: path }, 0, { kinds, streams, escaping: 'auto', log });
+  }
+
+  for (const [templateKind, what, template] of templates) {
+    for (const [eventKind, ofKind] of Object.entries(events)) {
+      const isRight = templateKind === eventKind;
+      it(`the template of kind ${templateKind} (${what}) in the webhook of kind ${eventKind}: ${isRight ? 'taken' : '422'}`, async () => {
+        for (const one of ofKind) {
+          for (const unquote of [false, true]) {
+            const rendered = Handlebars.compile(unquote ? template.replace(/"(\{\{event_time\}\})"/, '$1') : template)(
+              one,
+            );
+            for (const path of [null, eventKind]) {
+              const result = await understood(rendered, path);
+              const found = 'entries' in result ? result.entries[0]?.kind : result.refusal.code;
+              assert.equal(found, isRight ? eventKind : 'blank_template', rendered);
+              if (!('refusal' in result)) continue;
+              const [problem] = result.refusal.errors;
+              const named = kinds.find(({ name }) => name === templateKind)?.bodyTemplate.webhook ?? '';
+              assert.ok(
+                problem?.message.includes(what.includes('recipe') ? "Apono's recipe" : named),
+                problem?.message,
+              );
+            }
+          }
+        }
+      });
+    }
+  }
+
+  it('the issue’s own example', async () => {
+    const data = { action: '', actor_id: '', target_type: '' };
+    const body = JSON.stringify({ event_type: 'AccessRequestGranted', event_time: '1790000101', data });
+    for (const path of [null, 'request', 'audit']) {
+      const result = await understood(body, path);
+      assert.ok('refusal' in result && result.refusal.code === 'blank_template');
+      assert.match(
+        result.refusal.errors[0]?.message ?? '',
+        /template of the Audit Log webhook.*template --kind request/,
+      );
+    }
+  });
+
+  it('but an event of the template’s own kind may have any of its fields blank, and all but its id', async () => {
+    for (const { name, bodyTemplate } of kinds) {
+      const template = Handlebars.compile(bodyTemplate.plain.text());
+      const [full] = events[name] ?? [];
+      const data = full?.['data'] as JsonObject;
+      for (const field of Object.keys(data)) {
+        const result = await understood(template({ ...full, data: { ...data, [field]: null } }), null);
+        assert.equal('entries' in result && result.entries[0]?.kind, name, `${name} without ${field}`);
+      }
+    }
+    const [granted] = events['request'] ?? [];
+    const onlyId = Handlebars.compile(kinds[0]?.bodyTemplate.plain.text())({ ...granted, data: { id: 'r-1' } });
+    const result = await understood(onlyId, null);
+    assert.equal('entries' in result && result.entries[0]?.kind, 'request');
+  });
+
+  it('and fields that an admin added to a template may be blank, whatever their names', async () => {
+    const added = { name: '', type: '', status: '', action: '', severity: '', title: '' };
+    const body = event('AccessRequestGranted', { ...requestInside, ...added });
+    const result = await understood(JSON.stringify({ ...body, event_time: '1763719200' }), null);
+    assert.equal('entries' in result && result.entries[0]?.kind, 'request');
+  });
+});
+
+describe('what holds an event is refused, and says where it stands', () => {
+  const logzio = '{ "event_type": "AccessRequestCreated", "event_time": "1", "id": "r" }';
+  const cases: readonly (readonly [what: string, body: unknown, path: string, message: RegExp])[] = [
+    ['body', { body: event('AccessRequestGranted', bare) }, '/body', /holds the event\. Send that alone/],
+    ['events', { events: [event('AccessRequestGranted', bare)] }, '/events', /holds the events/],
+    ['two levels', { payload: { event: recipe } }, '/payload/event', /holds the event/],
+    ['Logz.io', { message: logzio, type: 'Apono' }, '/message', /holds the event as text/],
+    ['Datadog', [{ ddsource: 'apono', message: logzio }], '/0/message', /as text/],
+    ['Coralogix', { alias: 'x', integration_type_fields: logzio }, '/integration_type_fields', /as text/],
+    ['Grafana', { title: 'x', message: { shortMessage: logzio } }, '/message/shortMessage', /as text/],
+    ['escaped text', { description: logzio.replaceAll('"', '&quot;') }, '/description', /as text/],
+    ['nothing but the text', logzio, '', /as text/],
+  ];
+  for (const [what, body, path, message] of cases) {
+    it(what, async () => {
+      const options = { kinds, streams: {}, escaping: 'auto', log: { error: () => undefined } } as const;
+      const bytes = Buffer.from(JSON.stringify(body));
+      const result = await understand({ bytes, feed: null, kind: null }, 0, options);
+      assert.ok('refusal' in result && result.refusal.code === 'wrapped_event', JSON.stringify(result));
+      assert.equal(result.refusal.errors[0]?.path, path);
+      assert.match(result.refusal.errors[0]?.message ?? '', message);
+    });
+  }
 });
 
 describe('properties', () => {

@@ -2,6 +2,22 @@
 
 const resourceType = { id: 'postgresql-table', name: 'Table', display_path: 'PostgreSQL/Table' };
 
+/** Of Apono's page on Microsoft Sentinel. */
+export const documentedRecipe = `[
+  {
+    "TimeGenerated": "{{event_time}}",
+    "event_type": "{{event_type}}",
+    "requester_id": "{{data.requester.id}}",
+    "requester_name": "{{data.requester.name}}",
+    "requester_email": "{{data.requester.email}}",
+    "justification": "{{data.justification}}",
+    "resource_id": "{{data.access_groups.[0].access_units.[0].resource.type.name}}",
+    "resource_name": "{{data.access_groups.[0].access_units.[0].resource.name}}",
+    "permission":  "{{data.access_groups.[0].access_units.[0].permission.name}}"
+  }
+]
+`;
+
 function unit(id: string, name: string, permission: string): object {
   return {
     resource: { id, name, path: `orders-prod/public/${name}`, type: resourceType },

@@ -44,6 +44,7 @@ export const requestKind = {
   table: requestTable,
   streamVariable: 'LOGS_INGESTION_STREAM',
   defaultStream: `Custom-${requestTable.name}`,
+  dataFields: ['id', ...REQUEST_FIELDS, 'custom_fields', 'units_beyond', 'approvals_beyond'],
   recognize,
   validate: (plain) => (isPlainRecipeRow(plain) ? validateRecipeRow(plain) : validateEvent(plain)),
   plan: planRequest,

@@ -59,19 +59,23 @@ export function eachTemplate(): string {
   return `${render(body, '')}\n`;
 }
 
+/**
+ * What a requester typed stands first, the type and time last: should it not be escaped, what it tries to say in place of
+ * the template is said again after it, and a name that stands twice is refused (ADR 3).
+ */
 function eventTree(lists: { readonly [key: string]: Tree }): Tree {
   return {
-    event_type: '{{event_type}}',
-    event_time: '{{event_time}}',
     data: {
-      ...fields('data', ['id', 'friendly_id']),
+      ...fields('data', ['justification', 'id', 'friendly_id']),
       requester: fields('data.requester', ['id', 'name', 'email']),
       grantee: fields('data.grantee', ['id', 'source_id', 'name', 'type']),
-      ...fields('data', ['justification', 'creation_date', 'revocation_date', 'access_duration_in_seconds']),
+      ...fields('data', ['creation_date', 'revocation_date', 'access_duration_in_seconds']),
       access_flow: fields('data.access_flow', ['id', 'name']),
       access_bundle: fields('data.access_bundle', ['id', 'name']),
       ...lists,
     },
+    event_type: '{{event_type}}',
+    event_time: '{{event_time}}',
   };
 }
 

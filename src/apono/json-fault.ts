@@ -1,0 +1,155 @@
+import { isEscape } from './template-text.ts';
+
+/**
+ * Where a text ceases to be JSON and which fault that is, with what to do about it, for the person who wrote the body
+ * template. Never quotes the text, which may hold what must not travel on.
+ */
+export function explainFault(text: string): string {
+  // A backslash before a quote is either an escape or the end of a value such as C:\; the reading that gets further is
+  // the one that was meant.
+  const [escaped, literal] = [firstFault(text, true), firstFault(text, false)];
+  const stop = literal.at > escaped.at ? literal : escaped;
+  const before = text.slice(0, stop.at);
+  const line = before.split('\n').length;
+  return `the body is not JSON at line ${line} column ${stop.at - before.lastIndexOf('\n')}: ${faultAt(text, stop)}`;
+}
+
+/** What may stand at a place. */
+type Expected = 'value' | 'value_or_end' | 'name' | 'name_or_end' | 'colon' | 'comma_or_end' | 'nothing';
+
+interface Stop {
+  readonly at: number;
+  readonly expected: Expected;
+  /** The last character before it that is no blank, '' at the beginning. */
+  readonly previous: string;
+  readonly isInString: boolean;
+}
+
+const BLANK = /[ \t\r\n]*/y;
+const SCALAR = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.+-])|(?:true|false|null)(?!\w)/y;
+
+/** Walks over the text as far as it is JSON, apart from what a template may leave inside of strings. Linear. */
+function firstFault(text: string, hasEscapes: boolean): Stop {
+  const inside: ('{' | '[')[] = [];
+  let expected: Expected = 'value';
+  let at = 0;
+  let previous = '';
+  const stop = (isInString = false): Stop => ({ at, expected, previous, isInString });
+  const afterValue = (): Expected => (inside.length === 0 ? 'nothing' : 'comma_or_end');
+  for (;;) {
+    at = endOf(BLANK, text, at);
+    const char = text.charAt(at);
+    const takesValue: boolean = expected === 'value' || expected === 'value_or_end';
+    const takesName: boolean = expected === 'name' || expected === 'name_or_end';
+    let end = at + 1;
+    if (char === '"' && (takesValue || takesName)) {
+      end = endOfLooseString(text, at, hasEscapes);
+      if (end === -1) return stop(true);
+      expected = takesName ? 'colon' : afterValue();
+    } else if ((char === '{' || char === '[') && takesValue) {
+      inside.push(char);
+      expected = char === '{' ? 'name_or_end' : 'value_or_end';
+    } else if (isClosing(char, inside.at(-1), expected)) {
+      inside.pop();
+      expected = afterValue();
+    } else if (char === ',' && expected === 'comma_or_end') {
+      expected = inside.at(-1) === '{' ? 'name' : 'value';
+    } else if (char === ':' && expected === 'colon') {
+      expected = 'value';
+    } else {
+      end = takesValue ? endOf(SCALAR, text, at) : at;
+      if (end === at) return stop();
+      expected = afterValue();
+    }
+    previous = text.charAt(end - 1);
+    at = end;
+  }
+}
+
+function isClosing(char: string, opened: '{' | '[' | undefined, expected: Expected): boolean {
+  const mayEnd = expected === 'comma_or_end' || expected === (opened === '{' ? 'name_or_end' : 'value_or_end');
+  return mayEnd && ((char === '}' && opened === '{') || (char === ']' && opened === '['));
+}
+
+function endOf(pattern: RegExp, text: string, at: number): number {
+  pattern.lastIndex = at;
+  return pattern.test(text) ? pattern.lastIndex : at;
+}
+
+/** The index after the closing quote; -1 where there is none. */
+function endOfLooseString(text: string, quote: number, hasEscapes: boolean): number {
+  for (let at = quote + 1; at < text.length; at++) {
+    if (text[at] === '"') return at + 1;
+    if (hasEscapes && text[at] === '\\' && isEscape(text, at)) at++;
+  }
+  return -1;
+}
+
+/** What a fault looks like at the place where the text ceases to be JSON, first match first, and what to say of it. */
+const FAULTS: readonly (readonly [RegExp, string])[] = [
+  [/^\{?\{\{/, 'a placeholder {{…}} was not filled in. Enter the template as the body template of a webhook in Apono'],
+  [
+    /^["']?[“”„‟‘’‚«»]/,
+    'there are curly quotes. Write straight ones, " and not “ or ”, and copy the template as plain text',
+  ],
+  [/^(?:```|~~~)/, 'there is a code fence of Markdown. Leave out the lines that begin with ```'],
+  [/^(?:\/\/|\/\*|#)/, 'there is a comment, which JSON does not have'],
+  [/^'/, 'there is a single quote. JSON has double quotes'],
+  [
+    /^object \w+\]/,
+    'there is [object Object], which a template prints for an object. Name the fields of the object, each in quotes',
+  ],
+  [/^\w+=/, 'there is name=value, as Java prints an object. Name the fields of the object, each in quotes'],
+  [/^undefined\b/, 'undefined is no value of JSON. Put the placeholder in quotes'],
+  [/^(?:NaN|[-+]?Infinity)\b/, 'NaN and Infinity are no values of JSON. Put the placeholder in quotes'],
+  [
+    /^(?:None|nil|NULL|Null)\b/,
+    'this word for nothing is no value of JSON, which has null. Put the placeholder in quotes',
+  ],
+  [/^(?:True|False|TRUE|FALSE)\b/, 'JSON writes true and false in lower case. Put the placeholder in quotes'],
+];
+
+function faultAt(text: string, { at, expected, previous, isInString }: Stop): string {
+  if (text.trim() === '') return 'it is empty';
+  const rest = text.slice(at, at + 64);
+  const char = rest.charAt(0);
+  if (isInString) return 'it ends too early: the text that begins here has no closing quote';
+  if (char === '') return 'it ends too early: a bracket is not closed';
+  if (previous === '') return faultOfBeginning(rest, text);
+  if (previous === '{' && char === '{') return FAULTS[0]?.[1] ?? '';
+  const endedText = expected === 'comma_or_end' && previous === '"' && /\w/.test(char);
+  const known = endedText ? undefined : FAULTS.find(([pattern]) => pattern.test(rest));
+  if (known !== undefined) return known[1];
+  if (previous === ':' && /[,}\]]/.test(char))
+    return 'a value is missing. A placeholder without quotes leaves this where there is nothing to print: put it in quotes';
+  if (previous === ',' && /[}\]]/.test(char)) return 'there is a comma after the last element. Leave it out';
+  if (char === ',' && expected !== 'colon' && expected !== 'nothing') return 'there is a comma with nothing before it';
+  if (expected === 'nothing') return 'something follows after its end. Send one event, or a list of events';
+  if (expected === 'colon') return 'a colon is missing after a name';
+  if (expected === 'name' || expected === 'name_or_end') return 'a name of a member is not in quotes';
+  if (expected === 'comma_or_end') return faultAfterValue(char, previous);
+  if (/[-+.\d]/.test(char)) return 'there is a number in a form that JSON does not have. Put the placeholder in quotes';
+  return /[\p{L}_$]/u.test(char)
+    ? 'text is not in quotes. Put the placeholder in quotes'
+    : 'this character cannot stand here';
+}
+
+function faultAfterValue(char: string, previous: string): string {
+  if (/["{[]/.test(char) && previous !== '"') return 'a comma is missing between two members';
+  if (previous === '"' && char === '"') return 'a comma is missing, or a quote inside of a text is not escaped';
+  if (previous === '"') return 'a quote inside of a text is not escaped, or a comma is missing';
+  return /[}\]]/.test(char)
+    ? 'a bracket closes what another kind of bracket opened'
+    : 'a comma or a closing bracket is missing';
+}
+
+function faultOfBeginning(rest: string, text: string): string {
+  if (rest.startsWith('<')) return 'it is XML or HTML. Choose JSON in what sends it';
+  if (/^--[\w-]/.test(rest)) return 'it is a form of several parts (multipart). Choose JSON in what sends it';
+  if (/^[\w.%+[\]-]+=/.test(rest)) return 'it is a form (name=value). Choose JSON in what sends it';
+  const known = FAULTS.find(([pattern]) => pattern.test(rest));
+  if (known !== undefined) return known[1];
+  return /^\w[\w-]*:\s/.test(rest) || /^---\s/.test(text)
+    ? 'it is YAML or plain text, not JSON'
+    : 'it begins with what is no JSON';
+}

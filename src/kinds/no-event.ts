@@ -1,0 +1,90 @@
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
+import type { Problem } from './kind.ts';
+
+/** How deep and how long an event is looked for inside of something else. */
+const MAX_LEVELS = 4;
+const MAX_LOOKED_AT = 500;
+
+/** Why a value is no event of any kind; null: nothing speaks against it yet. Never quotes its values. */
+export interface NoEvent {
+  readonly code: 'placeholders_left' | 'wrapped_event';
+  readonly problem: Problem;
+}
+
+export function whyNoEvent(value: JsonValue): NoEvent | null {
+  if (isJsonObject(value)) {
+    const left = placeholderLeft(value);
+    if (left !== null) return { code: 'placeholders_left', problem: left };
+    if (isEvent(value)) return null;
+  }
+  const wrapped = eventInside(value);
+  return wrapped === null ? null : { code: 'wrapped_event', problem: wrapped };
+}
+
+function isEvent(value: JsonObject): boolean {
+  return Object.hasOwn(value, 'event_type') || Object.hasOwn(value, 'TimeGenerated');
+}
+
+/** Only where Apono itself puts values: a requester may type `{{x}}`, and that must not keep the event away. */
+function placeholderLeft(value: JsonObject): Problem | null {
+  const data = isJsonObject(value['data']) ? value['data'] : {};
+  const places: readonly (readonly [string, JsonValue | undefined])[] = [
+    ...['event_type', 'event_time', 'TimeGenerated'].map((name) => [`/${name}`, value[name]] as const),
+    ['/data/id', data['id']],
+  ];
+  const left = places.find(([, text]) => typeof text === 'string' && /\{\{[^{}]*\}\}/.test(text));
+  if (left === undefined) return null;
+  const message =
+    'is a placeholder {{…}} that was not filled in: what sends this is not a webhook of Apono with a body template';
+  return { path: left[0], message };
+}
+
+/**
+ * In a template-made event: the member beside `data` that holds fields of it. Text that was not escaped can close `data`
+ * with fields of its own, and open such a member for those that the template has after it.
+ */
+export function dataElsewhere(value: JsonObject, dataFields: readonly string[]): Problem | null {
+  for (const [name, member] of Object.entries(value)) {
+    if (name === 'data' || !isJsonObject(member)) continue;
+    if (dataFields.filter((field) => Object.hasOwn(member, field)).length < 2) continue;
+    return {
+      path: '',
+      message: 'holds the fields of data in another member too: text that was not escaped changed it',
+    };
+  }
+  return null;
+}
+
+/** Relays, and the templates that Apono prints for other tools, put the event into a member, as it is or as text. */
+function eventInside(value: JsonValue): Problem | null {
+  let level: (readonly [path: string, value: JsonValue])[] = [['', value]];
+  let lookedAt = 0;
+  for (let depth = 0; depth < MAX_LEVELS && level.length > 0; depth++) {
+    const next: typeof level = [];
+    for (const [path, child] of level) {
+      if (++lookedAt > MAX_LOOKED_AT) return null;
+      const found = eventAt(child);
+      if (found !== null) return { path, message: `${found}. Send that alone` };
+      if (isJsonObject(child)) for (const [name, member] of named(child)) next.push([`${path}/${name}`, member]);
+    }
+    level = next;
+  }
+  return null;
+}
+
+function eventAt(value: JsonValue): string | null {
+  if (typeof value === 'string') return holdsEventText(value) ? 'holds the event as text' : null;
+  if (isJsonArray(value)) return isJsonObject(value[0]) && isEvent(value[0]) ? 'holds the events' : null;
+  return isJsonObject(value) && isEvent(value) ? 'holds the event' : null;
+}
+
+function holdsEventText(text: string): boolean {
+  return /^\s*[[{]/.test(text) && /(?:"|&quot;)(?:event_type|TimeGenerated)(?:"|&quot;)/.test(text);
+}
+
+/** Members whose names can stand in a path as they are. */
+function named(value: JsonObject): (readonly [string, JsonValue])[] {
+  return Object.entries(value).flatMap(([name, child]) =>
+    child !== undefined && /^[\w .-]{1,64}$/.test(name) ? [[name, child] as const] : [],
+  );
+}
