@@ -11,11 +11,12 @@ export function eventId(kind: string, value: JsonValue): string {
   return `v1${digest(`${kind}\n${canonicalJson(value)}`)}`;
 }
 
-/** The same for a body that could not be understood: over its bytes, and the kind that its path named, if any. */
-export function quarantineId(bytes: Uint8Array, kind: string | null): string {
+/** The same for a body that could not be understood: over its bytes, and what its path and its header said, if anything. */
+export function quarantineId(bytes: Uint8Array, kind: string | null, charset: string | null = null): string {
   const hash = createHash('sha256').update(bytes);
   // No body that somebody keeps ends like this, so that the ids of bodies without a kind stay what they were.
   if (kind !== null) hash.update(`\0${kind}`);
+  if (charset !== null) hash.update(`\0charset=${charset}`);
   return `q1${hash.digest('hex')}`;
 }
 

@@ -27,7 +27,7 @@ export function createReceiver(options: ReceiverOptions): Receive {
       if (!put.entries[index]?.duplicate) options.onStored(entry);
     }
     const events = understood.entries.map((entry, index) => accepted(entry, put.entries[index], receivedAt));
-    return { outcome: 'accepted', events, batch: events.length > 1 };
+    return { outcome: 'accepted', events, batch: events.length > 1, looksEscaped: understood.looksEscaped ?? false };
   };
 }
 
@@ -39,10 +39,10 @@ async function quarantine(
 ): Promise<Received> {
   const { code, detail, errors } = refusal;
   const reason = errors.map(({ path, message }) => `${path || 'body'} ${message}`).join('; ') || detail;
-  const { bytes, feed, kind } = body;
-  const id = quarantineId(bytes, kind);
+  const { bytes, feed, kind, charset = null } = body;
+  const id = quarantineId(bytes, kind, charset);
   const put = await outbox.put([
-    { type: 'quarantine', quarantineId: id, body: bytes, receivedAt, feed, kind, code, reason },
+    { type: 'quarantine', quarantineId: id, body: bytes, receivedAt, feed, kind, charset, code, reason },
   ]);
   if (put.outcome !== 'stored') return { outcome: put.outcome };
   return refusal.type === 'not_json'

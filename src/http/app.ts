@@ -61,6 +61,7 @@ export function createApp(options: AppOptions, { isStopping, isClosing, isCrowde
     clock,
     lastAccepted: arrivals.lastAccepted,
     refused: arrivals.refused,
+    looksEscaped: arrivals.looksEscaped,
     previousSecretLastUsedAt: authenticator.previousLastUsedAt,
     isStopping,
   });

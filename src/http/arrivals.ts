@@ -9,7 +9,11 @@ export interface Arrivals {
   lastAccepted(): Readonly<Record<string, number | null>>;
   /** How many requests were refused within the last hour, by the code of the answer, the most frequent first. */
   refused(): Readonly<Record<string, number>>;
+  /** Whether within the last day an event was accepted whose text looks as if a template had escaped it. */
+  looksEscaped(): boolean;
 }
+
+const DAY_MS = 86_400_000;
 
 const MINUTE_MS = 60_000;
 const MINUTES = 60;
@@ -27,6 +31,7 @@ interface Minute {
 export function createArrivals(kinds: readonly string[], clock: Clock): Arrivals {
   const accepted = new Map<string, number | null>(kinds.map((kind) => [kind, null]));
   const ring: (Minute | undefined)[] = Array.from({ length: MINUTES });
+  let lookedEscapedAt = Number.NEGATIVE_INFINITY;
   const thisMinute = (): number => Math.floor(clock.now() / MINUTE_MS);
 
   function countRefusal(code: string): void {
@@ -41,9 +46,11 @@ export function createArrivals(kinds: readonly string[], clock: Clock): Arrivals
   return {
     count(record) {
       for (const { kind } of record.events) accepted.set(kind, clock.now());
+      if (record.looksEscaped) lookedEscapedAt = clock.now();
       if (isRefusal(record) && record.code !== null) countRefusal(record.code);
     },
     lastAccepted: () => Object.fromEntries(accepted),
+    looksEscaped: () => clock.now() - lookedEscapedAt < DAY_MS,
     refused() {
       const last = thisMinute();
       const sums = new Map<string, number>();

@@ -28,6 +28,8 @@ export interface RequestRecord {
   readonly events: readonly AcceptedEvent[];
   readonly batch: boolean;
   readonly quarantined: boolean;
+  /** Accepted, with text that looks as if a template had escaped it. */
+  readonly looksEscaped: boolean;
   /** An X-Apono-Feed header that could not be used, see feed.ts. */
   readonly feedIgnored: boolean;
 }
@@ -58,6 +60,7 @@ export function beginExchange(request: Request, response: Response, requestId: s
     events: [],
     batch: false,
     quarantined: false,
+    looksEscaped: false,
     feedIgnored: false,
   };
   return { request, response, startedAtMs: performance.now(), record };

@@ -75,6 +75,13 @@ export const healthCodes = {
     remedy:
       'Look up the codes in docs/errors.md. Run `apono-sentinel send-test` to see whether a right event is taken.',
   },
+  text_looks_escaped: {
+    status: 'degraded',
+    meaning:
+      'Within the last day an event came whose text holds HTML entities such as &quot;, and was stored as it came, because its event_time is a number as in JSON that no template made.',
+    remedy:
+      'Put event_time in quotes in the body template, as `apono-sentinel template` prints it, or set APONO_TEMPLATE_ESCAPING to html. If somebody typed the entities, nothing is wrong.',
+  },
   damaged_database: {
     status: 'degraded',
     meaning: 'A damaged database was set aside, and events may be in it and nowhere else.',

@@ -47,6 +47,8 @@ export interface HealthOptions {
   readonly lastAccepted: () => Readonly<Record<string, number | null>>;
   /** Within the last hour, by code. */
   readonly refused: () => Readonly<Record<string, number>>;
+  /** Of text that was accepted within the last day. */
+  readonly looksEscaped: () => boolean;
   readonly previousSecretLastUsedAt: () => number | null;
   readonly isStopping: () => boolean;
 }
@@ -93,6 +95,9 @@ export function createHealth(options: HealthOptions): Health {
         ...lateProblems(outbox.oldest_age_seconds),
         ...(read.stats === null ? [] : storedProblems(read.stats)),
         ...refusalProblems(refused),
+        ...(options.looksEscaped()
+          ? [healthProblem('text_looks_escaped', healthCodes.text_looks_escaped.meaning)]
+          : []),
         ...damageProblems(damagedFile),
         ...heartbeatProblems(heartbeat),
         ...sources.problems(),

@@ -9,7 +9,7 @@ export interface ReceivedBody {
   readonly kind: string | null;
   /** The edge refuses the body, and it is to be kept in quarantine with this code and reason instead of being read. */
   readonly refusal?: { readonly code: string; readonly detail: string };
-  /** That its Content-Type names; null or missing: none. */
+  /** That its Content-Type names; null or missing: UTF-8 or none. */
   readonly charset?: string | null;
 }
 
@@ -27,7 +27,13 @@ export interface AcceptedEvent {
 /** What the way from body to outbox made of one authentic body; the route has one exhaustive switch over it. */
 export type Received =
   /** 200. Committed and synced. `batch`: the body was an array of several. */
-  | { readonly outcome: 'accepted'; readonly events: readonly AcceptedEvent[]; readonly batch: boolean }
+  | {
+      readonly outcome: 'accepted';
+      readonly events: readonly AcceptedEvent[];
+      readonly batch: boolean;
+      /** The text of the body looks as if a template had escaped it, and was stored as it came. */
+      readonly looksEscaped?: boolean;
+    }
   /** 400, kept in quarantine. */
   | { readonly outcome: 'not_json'; readonly code: string; readonly detail: string }
   /** 422, kept in quarantine. */

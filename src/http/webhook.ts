@@ -7,7 +7,7 @@ import type { Authentication, Authenticator } from './authenticate.ts';
 import { checkDeclaredLength, declaredBytes, expectsContinue, readBody, tooBusy } from './body.ts';
 import type { Client, Clients } from './client-address.ts';
 import { type Coding, codingOf, encodingUnsupported, inflate, isPlainText } from './encoding.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange, RequestRecord } from './exchange.ts';
 import type { FailureLimiter } from './failure-limit.ts';
 import { feedOf } from './feed.ts';
 import { headerValues } from './header-values.ts';
@@ -48,6 +48,7 @@ export function createWebhook(options: WebhookOptions): (exchange: Exchange, kin
   const { inFlight, limits } = options;
   const receive = createLimitedReceive(options);
   const warnOfUnknownProxy = unknownProxyWarning(options);
+  const warnOfEscapedText = escapedTextWarning(options.log);
   return async (exchange, kind) => {
     const { request, record } = exchange;
     const authentication = authenticate(exchange, options);
@@ -71,14 +72,16 @@ export function createWebhook(options: WebhookOptions): (exchange: Exchange, kin
     const { bytes, wrongEncoding } = body;
     const refusal = wrongEncoding && { code: wrongEncoding.code, detail: wrongEncoding.message };
     const received = await receive(
-      { bytes, feed: readFeed(exchange), kind, ...(refusal && { refusal }) },
+      { bytes, feed: readFeed(exchange), kind, charset: charsetOf(request), ...(refusal && { refusal }) },
       { requestId: record.requestId, onSettled: reservation.release },
     );
     if (wrongEncoding !== null && received.outcome === 'not_json') {
       record.quarantined = true;
       throw wrongEncoding;
     }
-    return answerOf(received, exchange);
+    const answer = answerOf(received, exchange);
+    warnOfEscapedText(record);
+    return answer;
   };
 }
 
@@ -111,6 +114,13 @@ async function readDecoded(
     if (!isWrong || !isPlain) throw error;
     return { bytes: raw, wrongEncoding: problem('body_not_decompressible', { members }) };
   }
+}
+
+/** In lower case; null: UTF-8, or none, which is read as UTF-8 too. */
+function charsetOf(request: Request): string | null {
+  const named = /;\s*charset\s*=\s*"?([^\s";]{1,64})/i.exec(request.headers['content-type'] ?? '')?.[1];
+  const charset = named?.toLowerCase() ?? 'utf-8';
+  return charset === 'utf-8' || charset === 'utf8' ? null : charset;
 }
 
 function readFeed({ request, record }: Exchange): string | null {
@@ -167,11 +177,25 @@ function unknownProxyWarning({ clients, log }: WebhookOptions): (request: Reques
   };
 }
 
+/** Once is enough: it is a matter of configuration. /healthz goes on saying it. */
+function escapedTextWarning(log: Logger): (record: RequestRecord) => void {
+  let warned = false;
+  return ({ looksEscaped }) => {
+    if (warned || !looksEscaped) return;
+    warned = true;
+    log.warn(
+      { code: 'text_looks_escaped' },
+      'the text of an event holds HTML entities and was stored as it came, because its event_time is a number: put event_time in quotes in the body template, or set APONO_TEMPLATE_ESCAPING to html',
+    );
+  };
+}
+
 function answerOf(received: Received, { record }: Exchange): Answer {
   switch (received.outcome) {
     case 'accepted':
       record.events = received.events;
       record.batch = received.batch;
+      record.looksEscaped = received.looksEscaped ?? false;
       return accepted(received.events, received.batch);
     case 'not_json':
       record.quarantined = true;

@@ -9,11 +9,14 @@ const RESOURCE_FIELDS = ['resource_id', 'resource_name', 'permission'];
 /** What an event is by its fields that are not blank; null: they do not say. */
 export type ByContent = { readonly kind: WebhookKind; readonly evidence: (typeof evidences)[number] } | null;
 
-/** The event without those members of `data` that are blank, as a template leaves them where there is nothing to print. */
+/**
+ * The event without those members of `data` that are blank, as a template leaves them where there is nothing to print;
+ * the event itself where none is.
+ */
 export function withoutBlankFields(value: JsonObject): JsonObject {
-  const data = value['data'];
-  if (!isJsonObject(data)) return value;
-  return { ...value, data: Object.fromEntries(Object.entries(data).filter(([, field]) => !isBlank(field))) };
+  const data = objectAt(value['data']);
+  const filled = Object.entries(data).filter(([, field]) => !isBlank(field));
+  return filled.length === Object.keys(data).length ? value : { ...value, data: Object.fromEntries(filled) };
 }
 
 /** Whether any field of the kind but the id is filled: only then the names of its blank ones say something too. */

@@ -1,3 +1,4 @@
+import { isRecipeRow } from '../apono/recipe-row.ts';
 import type { JsonObject } from '../json.ts';
 import { type ByContent, blankTemplate, likelyTemplate, saysSomething, withoutBlankFields } from './blank-template.ts';
 import { objectAt } from './fields.ts';
@@ -17,11 +18,12 @@ export type Recognized =
  */
 export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixed: string | null): Recognized {
   const filled = withoutBlankFields(value);
-  const blank = blankTemplate(value, kinds, byContent(filled, kinds));
+  const hasBlanks = filled !== value || isRecipeRow(value);
+  const blank = hasBlanks ? blankTemplate(value, kinds, byContent(filled, kinds)) : null;
   if (blank !== null) return { code: 'blank_template', problems: [blank] };
   const candidates = kinds.map((kind) => {
     // The names of blank fields are evidence only beside others that are not blank.
-    const says = [filled, ...(saysSomething(value, kind) ? [value] : [])];
+    const says = [filled, ...(filled !== value && saysSomething(value, kind) ? [value] : [])];
     return { kind, strength: Math.max(...says.map((said) => strengthOf(kind.recognize(said, kind.name === fixed)))) };
   });
   const strongest = Math.max(...candidates.map(({ strength }) => strength));

@@ -27,11 +27,11 @@ function copyEvent(entry: EventEntry): EventEntry {
 }
 
 function copyQuarantined(entry: QuarantineEntry): QuarantineEntry {
-  const { type, quarantineId, receivedAt, feed, kind, code, reason } = entry;
+  const { type, quarantineId, receivedAt, feed, kind, charset = null, code, reason } = entry;
   if (quarantineId === '') throw new RangeError('A quarantined body needs a quarantineId');
   checkTime(receivedAt, quarantineId);
   // A copy, since a Buffer is often a slice of a larger pool, and posting it would carry the pool along.
-  return { type, quarantineId, receivedAt, feed, kind, code, reason, body: new Uint8Array(entry.body) };
+  return { type, quarantineId, receivedAt, feed, kind, charset, code, reason, body: new Uint8Array(entry.body) };
 }
 
 /** Checked copies that hold nothing but what is stored, fit to be posted to the worker. Throws a RangeError. */

@@ -151,8 +151,8 @@ async function revive(
  * when somebody replayed it. The event_id is made of the content alone, and so is the same as ever.
  */
 async function readAgain(record: RecordDetail, dryRun: boolean, options: OperatorOptions): Promise<ReplayResult> {
-  const { id, receivedAt, feed, kind } = record;
-  const understood = await options.understand({ bytes: record.body, feed, kind }, receivedAt);
+  const { id, receivedAt, feed, kind, charset = null } = record;
+  const understood = await options.understand({ bytes: record.body, feed, kind, charset }, receivedAt);
   if ('refusal' in understood) {
     const { code, detail } = understood.refusal;
     return { id, outcome: 'still_refused', code, detail };

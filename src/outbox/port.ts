@@ -45,6 +45,8 @@ export interface QuarantineEntry {
   readonly feed: string | null;
   /** The kind that the path of its URL named; null: none. */
   readonly kind: string | null;
+  /** That its Content-Type named, where it named another than UTF-8, so that a replay reads the same; null or missing: none. */
+  readonly charset?: string | null;
   /** Stable code of why, as in docs/errors.md. */
   readonly code: string;
   /** Why, for a person. Never holds a secret; may quote the body, so it is never logged. */

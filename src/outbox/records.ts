@@ -49,6 +49,8 @@ export interface RecordDetail extends RecordSummary {
   readonly body: Uint8Array;
   /** Null for quarantine. */
   readonly meta: EventMeta | null;
+  /** Of a body whose Content-Type named another charset than UTF-8; null or missing: it did not. */
+  readonly charset?: string | null;
   readonly pending: readonly RowRange[];
   readonly deadLetters: readonly DeadLetter[];
 }

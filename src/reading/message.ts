@@ -14,10 +14,10 @@ export function inOneMessage(jobs: readonly Job[]): [Operations['understand']['a
   // A copy: a body may be a part of a larger buffer, and is needed here should it be refused.
   const bytes = new Uint8Array(jobs.reduce((sum, { body }) => sum + body.bytes.length, 0));
   let end = 0;
-  const bodies = jobs.map(({ body: { bytes: own, feed, kind }, receivedAt }) => {
+  const bodies = jobs.map(({ body: { bytes: own, feed, kind, charset = null }, receivedAt }) => {
     bytes.set(own, end);
     end += own.length;
-    return { length: own.length, feed, kind, receivedAt };
+    return { length: own.length, feed, kind, charset, receivedAt };
   });
   return [{ bytes, bodies }, [bytes.buffer]];
 }

@@ -164,11 +164,12 @@ export function operatorContract(subject: Subject): void {
     it('shows a quarantined body to the byte, and nothing of what is delivered or unknown', async () => {
       const { outbox } = subject;
       const bytes = Uint8Array.from({ length: 300 }, (_, n) => n % 256);
-      await outbox.put([quarantined('q', { body: bytes }), event('done')]);
+      await outbox.put([quarantined('q', { body: bytes, charset: 'latin1' }), event('done')]);
       await outbox.settle([delivered(await claimOne(outbox))]);
       const shown = await outbox.show('q');
       assert.deepEqual([shown?.type, shown?.meta, shown?.pending, shown?.deadLetters], ['quarantine', null, [], []]);
       assert.deepEqual(new Uint8Array(shown?.body ?? []), bytes);
+      assert.equal(shown?.charset, 'latin1');
       for (const id of ['done', 'unheard-of', '', "'; DROP TABLE events"])
         assert.equal(await outbox.show(id), null, id);
     });

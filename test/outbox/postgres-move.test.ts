@@ -65,7 +65,9 @@ async function fill(outbox: OperableOutbox): Promise<void> {
   ]);
   await outbox.put([event('whole', { meta, mappedBytes: 4_321, body: '{"text":"日本 \\u0000"}', kind: 'audit' })]);
   const bytes = Uint8Array.from({ length: 256 }, (_, n) => n);
-  await outbox.put([quarantined('q', { body: bytes, receivedAt: T + 3, feed: 'f', code: 'c', reason: 'r' })]);
+  await outbox.put([
+    quarantined('q', { body: bytes, receivedAt: T + 3, feed: 'f', charset: 'latin1', code: 'c', reason: 'r' }),
+  ]);
 }
 
 /** All that can be seen of an outbox. */

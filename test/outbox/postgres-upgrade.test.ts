@@ -105,7 +105,8 @@ describe('an upgrade of the schema in PostgreSQL', () => {
     await storeEvents(outbox, 'a');
     const broken = { worksFrom: 1, sql: `${ADDITION.sql}; SELECT 1 / 0` };
     await assert.rejects(laterVersion(t, schema, broken).migrate(), /division by zero/);
-    assert.deepEqual(await versionOf(schema), [{ version: SCHEMA_VERSION, works_from: SCHEMA_VERSION }]);
+    const worksFrom = Math.max(...MIGRATIONS.map((migration) => migration.worksFrom));
+    assert.deepEqual(await versionOf(schema), [{ version: SCHEMA_VERSION, works_from: worksFrom }]);
     assert.equal((await outbox.put([event('b')])).outcome, 'stored');
     await laterVersion(t, schema, ADDITION).migrate();
     assert.deepEqual(ids(await claimAll(await openReplica(t, server(), { schema }))), ['a', 'b']);

@@ -239,7 +239,7 @@ describe('SQLite outbox and its files', () => {
     const body = Uint8Array.from({ length: 256 }, (_, n) => n);
     await fixture.outbox.put([
       event('a', { rowCount: 5 }),
-      quarantined('q', { body, feed: 'f', kind: 'audit', code: 'c', reason: 'r' }),
+      quarantined('q', { body, feed: 'f', kind: 'audit', charset: 'latin1', code: 'c', reason: 'r' }),
     ]);
     const reason = `${'x'.repeat(4_095)}\u{1F511} more`;
     const dead = [
@@ -260,7 +260,15 @@ describe('SQLite outbox and its files', () => {
     const kept = `${'x'.repeat(4_095)}\uFFFD`;
     assert.deepEqual({ ...letter }, { rows: '[[1,2],[3,5]]', code: 'refused', reason: kept, dead_at: deadAt });
     const { seq: _, stored_at: __, received_at: ___, ...row } = { ...db.prepare('SELECT * FROM quarantine').get() };
-    assert.deepEqual(row, { quarantine_id: 'q', feed: 'f', kind: 'audit', code: 'c', reason: 'r', body });
+    assert.deepEqual(row, {
+      quarantine_id: 'q',
+      feed: 'f',
+      kind: 'audit',
+      charset: 'latin1',
+      code: 'c',
+      reason: 'r',
+      body,
+    });
     db.close();
   });
 

@@ -69,6 +69,7 @@ function record(overrides: Partial<RequestRecord>): RequestRecord {
     events: [],
     batch: false,
     quarantined: false,
+    looksEscaped: false,
     feedIgnored: false,
     trace: null,
     ...overrides,

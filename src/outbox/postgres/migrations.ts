@@ -182,6 +182,13 @@ export const MIGRATIONS: readonly Migration[] = [
   $$;
   `,
   },
+  {
+    worksFrom: 1,
+    sql: `
+  -- The charset that the Content-Type of the body named, so that a replay reads the same text; NULL: UTF-8 or none.
+  ALTER TABLE quarantine ADD COLUMN charset text COLLATE "C";
+  `,
+  },
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

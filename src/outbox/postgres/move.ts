@@ -30,6 +30,7 @@ interface QuarantineRow {
   readonly received_at: number;
   readonly feed: Buffer | null;
   readonly kind: string | null;
+  readonly charset: string | null;
   readonly code: string;
   readonly reason: Buffer;
   readonly body: Buffer;
@@ -125,6 +126,7 @@ async function readQuarantined(session: Session, seqs: readonly number[]): Promi
       receivedAt: row.received_at,
       feed: row.feed?.toString() ?? null,
       kind: row.kind,
+      charset: row.charset ?? null,
       code: row.code,
       reason: row.reason.toString(),
     },

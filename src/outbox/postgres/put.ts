@@ -23,12 +23,13 @@ export class ForgottenError extends RollbackError {}
 const PUT_EVENTS = 'SELECT put_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS known';
 
 const PUT_QUARANTINED = `
-  INSERT INTO quarantine (quarantine_id, stored_at, received_at, feed, kind, code, reason, body)
-  SELECT id, stored_at, received_at, substring($1::bytea FROM body_from + body_bytes FOR feed_bytes), kind, code,
+  INSERT INTO quarantine (quarantine_id, stored_at, received_at, feed, kind, charset, code, reason, body)
+  SELECT id, stored_at, received_at, substring($1::bytea FROM body_from + body_bytes FOR feed_bytes), kind, charset, code,
     substring($1::bytea FROM body_from + body_bytes + coalesce(feed_bytes, 0) FOR reason_bytes),
     substring($1::bytea FROM body_from FOR body_bytes)
   FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::integer[], $7::integer[], $8::integer[], $9::integer[],
-    $10::text[]) AS t (id, stored_at, received_at, code, body_from, body_bytes, feed_bytes, reason_bytes, kind)
+    $10::text[], $11::text[])
+    AS t (id, stored_at, received_at, code, body_from, body_bytes, feed_bytes, reason_bytes, kind, charset)
   ORDER BY id
   ON CONFLICT DO NOTHING RETURNING quarantine_id AS id, octet_length(body) AS bytes`;
 
@@ -104,6 +105,7 @@ async function putQuarantined(session: Session, given: readonly Given<Quarantine
     places.map(({ feed }) => feed.bytes),
     places.map(({ reason }) => reason.bytes),
     given.map(({ entry }) => entry.kind),
+    given.map(({ entry }) => entry.charset ?? null),
   ]);
   const tally = new Tally();
   for (const { bytes } of added) tally.add('quarantined', '', 1, bytes);

@@ -80,13 +80,13 @@ export async function showRecord(session: Session, id: string): Promise<RecordDe
     [id],
   );
   if (event !== undefined) return toDetail(event, await lettersOf(session, event.seq));
-  const [quarantined] = await session.query<SummaryRow & { body: Buffer }>(
-    `SELECT ${QUARANTINE_COLUMNS}, body FROM quarantine WHERE quarantine_id = $1`,
+  const [quarantined] = await session.query<SummaryRow & { body: Buffer; charset: string | null }>(
+    `SELECT ${QUARANTINE_COLUMNS}, charset, body FROM quarantine WHERE quarantine_id = $1`,
     [id],
   );
   if (quarantined === undefined) return null;
-  const { body } = quarantined;
-  return { ...toSummary(quarantined), type: 'quarantine', body, meta: null, pending: [], deadLetters: [] };
+  const { body, charset } = quarantined;
+  return { ...toSummary(quarantined), type: 'quarantine', body, charset, meta: null, pending: [], deadLetters: [] };
 }
 
 export async function findRecords(session: Session, start: string): Promise<FoundIds> {

@@ -111,10 +111,10 @@ async function restoreQuarantined(
   { entry, storedAt }: Salvaged<'quarantine'>,
   tally: Tally,
 ): Promise<boolean> {
-  const { quarantineId, receivedAt, feed, kind, code, reason, body } = entry;
+  const { quarantineId, receivedAt, feed, kind, charset = null, code, reason, body } = entry;
   const added = await session.run(
-    `INSERT INTO quarantine (quarantine_id, stored_at, received_at, feed, code, reason, body, kind)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
+    `INSERT INTO quarantine (quarantine_id, stored_at, received_at, feed, code, reason, body, kind, charset)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
     [
       quarantineId,
       storedAt,
@@ -124,6 +124,7 @@ async function restoreQuarantined(
       Buffer.from(reason),
       Buffer.from(body),
       kind,
+      charset,
     ],
   );
   if (added > 0) tally.add('quarantined', '', 1, body.length);

@@ -195,6 +195,10 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX events_waiting ON events (kind, received_at) WHERE pending_rows > 0;
   CREATE INDEX events_dead ON events (kind, received_at) WHERE dead_rows > 0;
   `,
+  `
+  -- The charset that the Content-Type of the body named, so that a replay reads the same text; NULL: UTF-8 or none.
+  ALTER TABLE quarantine ADD COLUMN charset TEXT;
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

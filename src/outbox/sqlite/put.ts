@@ -19,8 +19,8 @@ export function createPut(db: DatabaseSync, seqs: Seqs, tally: Tally): (call: Pu
   const addBody = db.prepare('INSERT INTO event_bodies (seq, body) VALUES (?, ?)');
   const findQuarantined = db.prepare('SELECT stored_at FROM quarantine WHERE quarantine_id = ?');
   const addQuarantined = db.prepare(
-    `INSERT OR IGNORE INTO quarantine (quarantine_id, stored_at, received_at, feed, kind, code, reason, body)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT OR IGNORE INTO quarantine (quarantine_id, stored_at, received_at, feed, kind, charset, code, reason, body)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const removeQuarantined = createRemoveQuarantined(db, tally);
 
@@ -39,8 +39,9 @@ export function createPut(db: DatabaseSync, seqs: Seqs, tally: Tally): (call: Pu
   }
 
   function putQuarantined(entry: QuarantineEntry, now: number): boolean {
-    const { quarantineId, receivedAt, feed, kind, code, reason, body } = entry;
-    if (addQuarantined.run(quarantineId, now, receivedAt, feed, kind, code, reason, body).changes === 0) return false;
+    const { quarantineId, receivedAt, feed, kind, charset = null, code, reason, body } = entry;
+    const { changes } = addQuarantined.run(quarantineId, now, receivedAt, feed, kind, charset, code, reason, body);
+    if (changes === 0) return false;
     tally.addQuarantined(body.length);
     return true;
   }

@@ -24,8 +24,8 @@ export function createRestore(
   const addBody = db.prepare('INSERT INTO event_bodies (seq, body) VALUES (?, ?)');
   const addLetter = db.prepare('INSERT INTO dead_letters (seq, rows, code, reason, dead_at) VALUES (?, ?, ?, ?, ?)');
   const addQuarantined = db.prepare(
-    `INSERT OR IGNORE INTO quarantine (quarantine_id, stored_at, received_at, feed, kind, code, reason, body)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT OR IGNORE INTO quarantine (quarantine_id, stored_at, received_at, feed, kind, charset, code, reason, body)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
 
   function restoreEvent({ entry, storedAt, pending, deadLetters }: Salvaged<'event'>): boolean {
@@ -61,8 +61,8 @@ export function createRestore(
   }
 
   function restoreQuarantined({ entry, storedAt }: Salvaged<'quarantine'>): boolean {
-    const { quarantineId, receivedAt, feed, kind, code, reason, body } = entry;
-    const { changes } = addQuarantined.run(quarantineId, storedAt, receivedAt, feed, kind, code, reason, body);
+    const { quarantineId, receivedAt, feed, kind, charset = null, code, reason, body } = entry;
+    const { changes } = addQuarantined.run(quarantineId, storedAt, receivedAt, feed, kind, charset, code, reason, body);
     if (changes !== 0) tally.addQuarantined(body.length);
     return changes !== 0;
   }

@@ -199,6 +199,8 @@ interface QuarantineRow {
   readonly feed: unknown;
   /** Undefined before version 3 of the schema. */
   readonly kind: unknown;
+  /** Undefined before version 5. */
+  readonly charset: unknown;
   readonly code: unknown;
   readonly reason: unknown;
   readonly body: unknown;
@@ -218,12 +220,23 @@ function readQuarantined(db: DatabaseSync, seq: number): SalvagedRecord | null {
   if (row === null || row === undefined) return null;
   const { quarantine_id: quarantineId, stored_at: storedAt, received_at: receivedAt, feed, code, reason, body } = row;
   const kind = row.kind ?? null;
+  const charset = isText(row.charset) ? row.charset : null;
   if (!isText(quarantineId) || quarantineId === '' || !isWhole(storedAt) || !isWhole(receivedAt)) return null;
   if (!isTextOrNull(feed) || !isTextOrNull(kind) || !isText(code) || !isText(reason) || !(body instanceof Uint8Array))
     return null;
   return {
     type: 'quarantine',
-    entry: { type: 'quarantine', quarantineId, body: new Uint8Array(body), receivedAt, feed, kind, code, reason },
+    entry: {
+      type: 'quarantine',
+      quarantineId,
+      body: new Uint8Array(body),
+      receivedAt,
+      feed,
+      kind,
+      charset,
+      code,
+      reason,
+    },
     storedAt,
   };
 }

@@ -11,6 +11,7 @@ interface EventRow extends SummaryRow {
 }
 
 interface QuarantineRow extends SummaryRow {
+  readonly charset: string | null;
   readonly body: Uint8Array;
 }
 
@@ -27,7 +28,9 @@ export function createShow(db: DatabaseSync): (id: string) => RecordDetail | nul
     `SELECT ${EVENT_COLUMNS}, body_form, pending, body FROM events JOIN event_bodies USING (seq) WHERE ${IS_EVENT}`,
   );
   const findLetters = db.prepare('SELECT rows, code, reason, dead_at FROM dead_letters WHERE seq = ? ORDER BY id');
-  const findQuarantined = db.prepare(`SELECT ${QUARANTINE_COLUMNS}, body FROM quarantine WHERE quarantine_id = ?`);
+  const findQuarantined = db.prepare(
+    `SELECT ${QUARANTINE_COLUMNS}, charset, body FROM quarantine WHERE quarantine_id = ?`,
+  );
 
   function lettersOf(seq: number): DeadLetter[] {
     return [...eachRow<LetterRow>(findLetters, seq)].map(({ rows, code, reason, dead_at }) => ({
@@ -53,8 +56,8 @@ export function createShow(db: DatabaseSync): (id: string) => RecordDetail | nul
     }
     const quarantined = getRow<QuarantineRow>(findQuarantined, id);
     if (quarantined === undefined) return null;
-    const { body } = quarantined;
-    return { ...toSummary(quarantined), type: 'quarantine', body, meta: null, pending: [], deadLetters: [] };
+    const { body, charset } = quarantined;
+    return { ...toSummary(quarantined), type: 'quarantine', body, charset, meta: null, pending: [], deadLetters: [] };
   };
 }
 
