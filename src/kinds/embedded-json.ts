@@ -1,11 +1,11 @@
 import { decodeEntities } from '../apono/entities.ts';
-import { isNestedDeeperThan, parseExact } from '../apono/exact-json.ts';
-import { MAX_DEPTH } from '../apono/read.ts';
+import { hasMoreValuesThan, isNestedDeeperThan, parseExact } from '../apono/exact-json.ts';
+import { MAX_DEPTH, MAX_VALUES } from '../apono/read.ts';
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
 
 /**
- * The object or list that a text is the JSON of; null for any other text, one nested deeper than a body may be too: every
- * walk over a value may recurse. Where a template engine escaped the text for HTML and the body did not show it, it is
+ * The object or list that a text is the JSON of; null for any other text, and for one that is nested deeper or holds more
+ * values than a body may. Where a template engine escaped the text for HTML and the body did not show it, it is
  * JSON once that is undone.
  */
 export function parseEmbedded(text: string): JsonObject | readonly JsonValue[] | null {
@@ -14,7 +14,7 @@ export function parseEmbedded(text: string): JsonObject | readonly JsonValue[] |
 }
 
 function parse(text: string): JsonObject | readonly JsonValue[] | null {
-  if (isNestedDeeperThan(text, MAX_DEPTH)) return null;
+  if (hasMoreValuesThan(text, MAX_VALUES) || isNestedDeeperThan(text, MAX_DEPTH)) return null;
   try {
     const parsed = parseExact(text);
     return isJsonObject(parsed) || isJsonArray(parsed) ? parsed : null;

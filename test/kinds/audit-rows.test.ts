@@ -47,6 +47,13 @@ describe('the objects of an audit event', () => {
     });
   }
 
+  it('leave their text where it holds more values than a body may, since it is not parsed', () => {
+    const lists = `[${'[],'.repeat(200_000)}[]]`;
+    const row = rowOf({ current_target_object: lists });
+    assert.equal(row['current_target_object'], null);
+    assert.ok(String(row['current_target_object_text']).startsWith('[[],[],'));
+  });
+
   it('leave their text where a template printed them as JavaScript or Java does, and what changed is not known', () => {
     for (const print of [() => '[object Object]', javaText]) {
       const row = onlyRowOf(auditKind, render(documentedAuditTemplate, printed(print)));
