@@ -81,8 +81,10 @@ interface Given {
 
 /** Static text of a template may hold JSON escapes of its own; then only those that JSON does not know are literal. */
 function readAs({ backslashes, decode }: Reading, { text, strict, form }: Given): ReadBody {
-  let parsed = backslashes === 'literal' ? parse(readLiterally(text)) : strict;
-  if (parsed.outcome === 'not_json') parsed = strict.outcome === 'parsed' ? strict : parse(escapeInvalid(text));
+  let parsed = backslashes === 'json' ? strict : parse(readLiterally(text));
+  if (parsed.outcome === 'not_json' && backslashes === 'literal') {
+    parsed = strict.outcome === 'parsed' ? strict : parse(escapeInvalid(text));
+  }
   switch (parsed.outcome) {
     case 'parsed':
       return finish(parsed, { form, decode, looksEscaped: false });
