@@ -1,4 +1,4 @@
-import { isEscape } from './template-text.ts';
+import { escapeInvalid, isEscape } from './template-text.ts';
 
 /**
  * Where a text ceases to be JSON and which fault that is, with what to do about it, for the person who wrote the body
@@ -9,9 +9,23 @@ export function explainFault(text: string): string {
   // the one that was meant.
   const [escaped, literal] = [firstFault(text, true), firstFault(text, false)];
   const stop = literal.at > escaped.at ? literal : escaped;
-  const before = text.slice(0, stop.at);
-  const line = before.split('\n').length;
-  return `the body is not JSON at line ${line} column ${stop.at - before.lastIndexOf('\n')}: ${faultAt(text, stop)}`;
+  const isWhole = stop.expected === 'nothing' && stop.at === text.length;
+  const at = isWhole ? firstUnescaped(text) : stop.at;
+  const before = text.slice(0, at);
+  const place = `line ${before.split('\n').length} column ${at - before.lastIndexOf('\n')}`;
+  return `the body is not JSON at ${place}: ${isWhole ? UNESCAPED : faultAt(text, stop)}`;
+}
+
+/** What only those readings allow that take it as typed. */
+const UNESCAPED =
+  'a line break or a backslash inside of a text is not escaped. Set APONO_TEMPLATE_ESCAPING to auto, which takes it as it is';
+
+function firstUnescaped(text: string): number {
+  const fixed = escapeInvalid(text);
+  let at = 0;
+  while (at < text.length && text[at] === fixed[at]) at++;
+  // Where a backslash was doubled, the first of the two is the same.
+  return text[at - 1] === '\\' && fixed[at] === '\\' ? at - 1 : at;
 }
 
 /** What may stand at a place. */

@@ -317,7 +317,11 @@ test('a doubled backslash beside entities is an escape where the whole body has 
 test('the third reading is tried whenever backslashes are literal, and JSON that was set by hand must be JSON', () => {
   const raw = 'by \\"Apono\\": C:\\Users &amp;\nD:';
   for (const escaping of ['json', 'html-json'] as const) {
-    assert.equal(read(rendered(raw), escaping).outcome, 'not_json');
+    const body = read(rendered(raw), escaping);
+    assert.ok(body.outcome === 'not_json');
+    assert.match(body.detail, /at line 4 column 58: a line break or a backslash inside of a text is not escaped/);
+    const broken = read(rendered('one\ntwo'), escaping);
+    assert.match(broken.outcome === 'not_json' ? broken.detail : '', /at line 4 column 45: a line break/);
   }
   for (const escaping of ['auto', 'html'] as const) {
     assert.equal(justificationOf(rendered(raw), escaping), 'by "Apono": C:\\Users &\nD:');
