@@ -60,7 +60,7 @@ async function setUp(t: TestContext, settings = ''): Promise<Setup> {
       }
       const found = findingsOf(result)
         .split('\n')
-        .find((line) => /^\w+ +(stream .*\) )?database /.test(line));
+        .find((line) => /^\w+ +(stream .*)?database /.test(line));
       assert(found !== undefined, stdout);
       assert.match(stdout, /^\w+ +stream /m);
       const [line = '', fix] = found.split(' Fix: ');
@@ -80,7 +80,7 @@ async function withTables(server: PostgresServer, database: string): Promise<voi
 
 function assertError({ exitCode, line, fix }: Checked, message: RegExp, advice: RegExp): void {
   assert.equal(exitCode, 1);
-  assert.match(line, /^error +(stream .*\) )?database (127\.0\.0\.1:\d+\/\w+: |nobody\.invalid)/);
+  assert.match(line, /^error +(stream .*)?database (127\.0\.0\.1:\d+\/\w+: |nobody\.invalid)/);
   assert.match(line, message);
   assert.match(fix, /^Fix: /);
   assert.match(fix, advice);
