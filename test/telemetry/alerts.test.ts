@@ -59,6 +59,7 @@ describe('docs/alerts.yml', () => {
       'DeadLetters',
       'Quarantine',
       'AuthenticationFailures',
+      'WebhooksRefused',
       'OutboxNearLimit',
       'DiskNearlyFull',
       'NothingAccepted',
