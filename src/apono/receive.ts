@@ -56,6 +56,7 @@ function accepted(entry: UnderstoodEvent, stored: StoredEntry | undefined, recei
     kind: entry.kind,
     action: entry.action,
     rows: entry.rowCount,
+    hasInvalidFields: entry.hasInvalidFields,
     duplicate: stored?.duplicate ?? false,
     firstStoredAt: stored?.firstStoredAt ?? receivedAt,
   };

@@ -3,12 +3,18 @@ import { isRawNumber, type JsonValue } from '../json.ts';
 /** Microseconds since 1970-01-01T00:00:00Z: what a column of ours can hold. A bigint, since doubles lose digits here. */
 export type Instant = bigint;
 
-/** 10000-01-01: neither Log Analytics nor ISO 8601 in four digits can say more. */
-const END_OF_TIME: Instant = 253_402_300_800_000_000n;
+/**
+ * 2200-01-01. No step of a request happens later: a later time is how some engine writes "never" (9999-12-31, 3000-01-01,
+ * Java's Instant.MAX), or it counts in a unit smaller than the second.
+ */
+const END_OF_TIME_SECONDS = 7_258_118_400;
 const MICROS_PER_SECOND = 1_000_000n;
-const END_OF_TIME_SECONDS = 253_402_300_800;
+const END_OF_TIME: Instant = BigInt(END_OF_TIME_SECONDS) * MICROS_PER_SECOND;
 /** Digits of END_OF_TIME_SECONDS. */
-const LONGEST_SECONDS = 12;
+const LONGEST_SECONDS = 10;
+/** 2000-01-01, from which on a number is read as milliseconds, microseconds or nanoseconds where it is none of seconds. */
+const START_OF_SMALL_UNITS: Instant = 946_684_800_000_000n;
+const SMALL_UNITS_PER_SECOND = [1_000n, 1_000_000n, 1_000_000_000n] as const;
 /** What is longer is left to the careful way. */
 const LONGEST_PLAIN = 40;
 
@@ -18,15 +24,27 @@ const ISO_8601 =
   /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,40}))?)?\s?(?:([Zz])|([+-])(\d{2}):?(\d{2})?)?$/;
 
 /**
- * A time as Apono may send it: epoch seconds as a number or as text, with any number of decimals or an exponent
+ * A time as Apono may send it: the time since 1970 as a number or as text, with any number of decimals or an exponent
  * (facts: its Instants print as seconds and nine decimals, a Java double as 1.696263265851898E9), or ISO 8601, where a
- * missing offset means UTC. Digits beyond the microsecond are cut off. Null when it is no time from 1970 to 9999.
+ * missing offset means UTC. Digits beyond the microsecond are cut off. Null when it is not a time after the first moment
+ * of 1970, which is how many engines write "no time", and before 2200.
  */
 export function parseInstant(value: JsonValue | undefined): Instant | null {
   const text = numberText(value) ?? (typeof value === 'string' ? value.trim() : null);
   if (text === null) return null;
-  const instant = scaledDecimal(text, 6) ?? parseIso(text);
-  return instant === null || instant < 0n || instant >= END_OF_TIME ? null : instant;
+  const asSeconds = scaledDecimal(text, 6);
+  const instant = asSeconds === null ? parseIso(text) : inItsUnit(asSeconds);
+  return instant === null || instant <= 0n || instant >= END_OF_TIME ? null : instant;
+}
+
+/**
+ * Seconds, or the first smaller unit in which the number is a time from 2000 to 2200. These ranges do not overlap, and none
+ * of them holds a "never" that is in use: 9999-12-31 and Java's Instant.MAX in any unit, 2^53 - 1, 2^63 - 1.
+ */
+function inItsUnit(asSeconds: Instant): Instant | null {
+  if (asSeconds < END_OF_TIME) return asSeconds;
+  const inUnits = SMALL_UNITS_PER_SECOND.map((perSecond) => asSeconds / perSecond);
+  return inUnits.find((instant) => instant >= START_OF_SMALL_UNITS && instant < END_OF_TIME) ?? null;
 }
 
 /**
@@ -41,7 +59,7 @@ export function instantText(value: JsonValue | undefined): string | null {
   return instant === null ? null : formatInstant(instant);
 }
 
-/** Seconds from 1970 to 9999 in plain decimals, and nothing else. */
+/** Seconds after 1970 and before 2200 in plain decimals, and nothing else. */
 function plainSecondsText(text: string): string | null {
   const point = text.indexOf('.');
   const wholeEnd = point === -1 ? text.length : point;
@@ -52,8 +70,8 @@ function plainSecondsText(text: string): string | null {
   }
   const seconds = Number(text.slice(0, wholeEnd));
   if (seconds >= END_OF_TIME_SECONDS) return null;
-  const micros = point === -1 ? '' : text.slice(point + 1, point + 7);
-  return `${secondsText(seconds)}.${micros.padEnd(6, '0')}Z`;
+  const micros = (point === -1 ? '' : text.slice(point + 1, point + 7)).padEnd(6, '0');
+  return seconds === 0 && micros === '000000' ? null : `${secondsText(seconds)}.${micros}Z`;
 }
 
 const SECONDS_PER_DAY = 86_400;

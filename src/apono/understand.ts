@@ -13,9 +13,7 @@ import { eventId } from './identity.ts';
 import { MAX_DEPTH, MAX_VALUES, readBody } from './read.ts';
 import { isRecipeRow } from './recipe-row.ts';
 
-/** One event becomes at most so many rows, ... */
-export const MAX_ROWS_PER_EVENT = 10_000;
-/** ... of at most so many bytes of JSON: a small body must not become gigabytes on the way out. */
+/** The rows of one event have at most so many bytes of JSON: a small body must not become gigabytes on the way out. */
 export const MAX_MAPPED_BYTES_PER_EVENT = 268_435_456;
 
 /** A body may hold a hundred thousand events: behind so much work on them, other requests get their turn. */
@@ -44,6 +42,8 @@ export interface Refusal {
 export interface UnderstoodEvent extends EventEntry {
   /** For the metrics. */
   readonly action: EventAction;
+  /** Whether any of its fields could not be read. */
+  readonly hasInvalidFields: boolean;
   /** All of its rows, as they can be made of `body` again; null: see `keptBytes`. */
   readonly rows: readonly RowText[] | null;
 }
@@ -166,11 +166,6 @@ function entryOf(
   let measured: Measured;
   try {
     plan = kind.plan({ eventId: id, value: value as Parameters<WebhookKind['plan']>[0]['value'], meta });
-    if (plan.rowCount > MAX_ROWS_PER_EVENT) {
-      return refuse('too_many_rows', [
-        { path: '', message: `makes ${plan.rowCount} rows, over ${MAX_ROWS_PER_EVENT}` },
-      ]);
-    }
     measured = plan.measure(MAX_MAPPED_BYTES_PER_EVENT, keptBytes);
   } catch (error) {
     // A defect of ours must not lose the event: the body stays in quarantine until a version that can map it.
@@ -182,7 +177,7 @@ function entryOf(
       { path: '', message: 'could not be mapped to rows; this is a defect of the service' },
     ]);
   }
-  const { bytes: mappedBytes, rows } = measured;
+  const { bytes: mappedBytes, rows, hasInvalidFields } = measured;
   if (mappedBytes > MAX_MAPPED_BYTES_PER_EVENT) {
     return refuse('too_many_bytes', [{ path: '', message: `makes rows of over ${MAX_MAPPED_BYTES_PER_EVENT} bytes` }]);
   }
@@ -191,11 +186,8 @@ function entryOf(
   const claimBytes = Math.max(mappedBytes, Buffer.byteLength(body));
   const { rowCount } = plan;
   const action = actionOf(value, kind);
-  return {
-    entries: [
-      { type: 'event', eventId: id, kind: kind.name, action, rows, body, meta, rowCount, mappedBytes: claimBytes },
-    ],
-  };
+  const entry = { type: 'event', eventId: id, kind: kind.name, body, meta, rowCount, mappedBytes: claimBytes } as const;
+  return { entries: [{ ...entry, action, rows, hasInvalidFields }] };
 }
 
 function actionOf(value: JsonValue & object, kind: WebhookKind): EventAction {

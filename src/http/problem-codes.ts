@@ -274,12 +274,6 @@ export const quarantineCodes = {
     meaning: `The variable that names the stream of this kind is \`off\`. ${toBeReplayed}`,
     remedy: 'Set the variable to a stream of the data collection rule, or remove the webhook in Apono.',
   },
-  too_many_rows: {
-    status: 422,
-    title: 'The event makes too many rows',
-    meaning: `The event has more access units than one event may have. ${toBeReplayed}`,
-    remedy: 'Split the access request in Apono.',
-  },
   too_many_bytes: {
     status: 422,
     title: 'The event makes too many bytes of rows',

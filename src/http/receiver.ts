@@ -19,6 +19,8 @@ export interface AcceptedEvent {
   /** What happened, one of a few fixed words whatever Apono's spelling (apono/event-action.ts). */
   readonly action: string;
   readonly rows: number;
+  /** Whether any of its fields could not be read. */
+  readonly hasInvalidFields: boolean;
   readonly duplicate: boolean;
   /** Milliseconds since the epoch. */
   readonly firstStoredAt: number;

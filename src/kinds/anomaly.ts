@@ -5,7 +5,8 @@ import { isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
 import type { BodyTemplate } from './body-template.ts';
 import { eventColumns, isTemplate, missingMembers, TEST_ID_PREFIX } from './event-columns.ts';
-import { textAt, withoutBlanks } from './fields.ts';
+import { EventField, InvalidFields } from './event-field.ts';
+import { objectAt, withoutBlanks } from './fields.ts';
 import { fields, render } from './handlebars.ts';
 import type { DecodedEvent, Recognition, RowPlan, WebhookKind } from './kind.ts';
 import { rowPlanner } from './plan.ts';
@@ -50,7 +51,7 @@ function recognize(value: JsonObject, onItsPath: boolean): Recognition {
 
 /** Columns, and where their values may stand in `data`, best first. */
 const PLACES: Readonly<Record<string, readonly string[]>> = {
-  anomaly_type: ['anomaly_type', 'anomaly.type', 'type', 'type.name'],
+  anomaly_type: ['anomaly_type', 'anomaly.type', 'type'],
   severity: ['severity', 'anomaly.severity'],
   status: ['status', 'anomaly.status'],
   summary: ['title', 'message', 'description', 'anomaly.title', 'anomaly.message', 'anomaly.description'],
@@ -73,14 +74,16 @@ function plan(event: DecodedEvent): RowPlan {
   const template = isTemplate(event.meta);
   // A template renders all of its slots: a blank one must not make an anomaly look like a request.
   const data = template ? withoutBlanks(event.value['data']) : event.value['data'];
-  const first = (places: readonly string[]) => firstText(data, places, template);
+  const invalid = new InvalidFields();
+  const reading = { isTemplate: template, invalid };
+  EventField.root(event.value, reading).at('event_time').time();
+  const root = EventField.root(objectAt(data), reading);
+  const first = (places: readonly string[]) => firstText(root, places);
   const ids = idsOf(data, first);
-  const columns = eventColumns(event);
   return planRows({
     eventId: event.eventId,
     shared: {
-      ...columns,
-      TimeGenerated: columns.TimeGenerated ?? columns.received_at,
+      ...eventColumns(event),
       ...Object.fromEntries(Object.entries(PLACES).map(([column, places]) => [column, first(places)])),
       ...ids,
       raw_event: event.value,
@@ -88,6 +91,7 @@ function plan(event: DecodedEvent): RowPlan {
     },
     units: [null],
     unitColumns: () => ({}),
+    invalid,
     incomplete: [],
   });
 }
@@ -106,21 +110,15 @@ function idsOf(data: JsonValue | undefined, first: (places: readonly string[]) =
   };
 }
 
-function firstText(data: JsonValue | undefined, places: readonly string[], template: boolean): string | null {
-  for (const place of places) {
-    const text = textAt(at(data, place), template);
-    if (text !== null) return text;
-  }
-  return null;
-}
-
-function at(value: JsonValue | undefined, path: string): JsonValue | undefined {
-  let found = value;
-  for (const name of path.split('.')) {
-    if (!isJsonObject(found) || !Object.hasOwn(found, name)) return undefined;
-    found = found[name];
-  }
-  return found;
+/** The text at the first place that has one. All of them are read, so that what is not text anywhere is recorded. */
+function firstText(data: EventField, places: readonly string[]): string | null {
+  const texts = places.map((place) => {
+    const field = place.split('.').reduce((outer, name) => outer.at(name), data);
+    // A type may be an object with a name, as that of a resource is.
+    const isNamed = place === 'type' && isJsonObject(field.value) && Object.hasOwn(field.value, 'name');
+    return (isNamed ? field.at('name') : field).text();
+  });
+  return texts.find((text) => text !== null) ?? null;
 }
 
 function bodyTemplate(): BodyTemplate {

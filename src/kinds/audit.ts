@@ -2,13 +2,13 @@ import eventSchema from '../../schemas/apono/audit-event.schema.json' with { typ
 import requestSchema from '../../schemas/apono/request-event.schema.json' with { type: 'json' };
 import table from '../../schemas/tables/AponoAuditLogs_CL.json' with { type: 'json' };
 import { canonicalJson } from '../apono/identity.ts';
-import { instantText } from '../apono/time.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
 import { type BodyTemplate, EACH_NOTE } from './body-template.ts';
 import { isMangled, parseEmbedded } from './embedded-json.ts';
 import { eventColumns, isTemplate, missingMembers, TEST_ID_PREFIX } from './event-columns.ts';
-import { objectAt, textAt } from './fields.ts';
+import { EventField, InvalidFields } from './event-field.ts';
+import { objectAt } from './fields.ts';
 import { fields, Raw, render, type Tree } from './handlebars.ts';
 import type { DecodedEvent, Recognition, RowPlan, WebhookKind } from './kind.ts';
 import { rowPlanner } from './plan.ts';
@@ -52,13 +52,15 @@ function recognize(value: JsonObject, onItsPath: boolean): Recognition {
 function plan(event: DecodedEvent): RowPlan {
   const template = isTemplate(event.meta);
   const data = objectAt(event.value['data']);
-  const texts = Object.fromEntries(TEXTS.map((name) => [name, textAt(data[name], template)]));
+  const invalid = new InvalidFields();
+  const fields = EventField.root(data, { isTemplate: template, invalid });
+  const texts = Object.fromEntries(TEXTS.map((name) => [name, fields.at(name).text()]));
   const [metadata, current, previous] = OBJECTS.map((name) => readObject(data[name], template));
   return planRows({
     eventId: event.eventId,
     shared: {
       ...eventColumns(event),
-      timestamp: instantText(data['timestamp']),
+      timestamp: fields.at('timestamp').time(),
       ...texts,
       metadata: metadata?.value ?? null,
       current_target_object: current?.value ?? null,
@@ -71,6 +73,7 @@ function plan(event: DecodedEvent): RowPlan {
     },
     units: [null],
     unitColumns: () => ({}),
+    invalid,
     incomplete: [],
   });
 }

@@ -9,14 +9,15 @@ export const TEST_ID_PREFIX = 'apono-sentinel-test-';
 /** The columns that every table of Apono's events has, of an event with event_type, event_time and data. */
 export function eventColumns({ eventId, value, meta }: DecodedEvent) {
   const eventTime = instantText(value['event_time']);
+  const receivedAt = formatMs(meta.receivedAt);
   return {
-    TimeGenerated: eventTime,
+    TimeGenerated: eventTime ?? receivedAt,
     event_type: textAt(value['event_type'], isTemplate(meta)) ?? '',
     event_time: eventTime,
     event_id: eventId,
     body_form: meta.bodyForm,
     feed: meta.feed,
-    received_at: formatMs(meta.receivedAt),
+    received_at: receivedAt,
   };
 }
 

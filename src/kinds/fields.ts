@@ -8,11 +8,6 @@ export function objectAt(value: JsonValue | undefined): JsonObject {
   return isJsonObject(value) ? value : NOTHING;
 }
 
-/** The list at a place without its null elements; null where there is none. */
-export function listAt(value: JsonValue | undefined): readonly JsonValue[] | null {
-  return isJsonArray(value) ? value.filter((element) => element !== null && element !== '') : null;
-}
-
 /**
  * Text as it was sent; numbers as they were written, so that a 20-digit id keeps its digits. In a body that a template
  * made the empty string is what a missing value renders as, hence null.

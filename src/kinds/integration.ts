@@ -1,15 +1,16 @@
 import eventSchema from '../../schemas/apono/integration-event.schema.json' with { type: 'json' };
 import requestSchema from '../../schemas/apono/request-event.schema.json' with { type: 'json' };
 import table from '../../schemas/tables/AponoIntegrationStatus_CL.json' with { type: 'json' };
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
+import { isJsonArray, isJsonObject, type JsonObject } from '../json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
 import { type BodyTemplate, EACH_NOTE } from './body-template.ts';
 import { parseEmbedded } from './embedded-json.ts';
 import { eventColumns, isTemplate, missingMembers, TEST_ID_PREFIX } from './event-columns.ts';
-import { listAt, objectAt, textAt, withoutBlanks } from './fields.ts';
+import { EventField, InvalidFields } from './event-field.ts';
+import { objectAt, textAt, withoutBlanks } from './fields.ts';
 import { each, fields, indices, render, type Tree } from './handlebars.ts';
 import type { DecodedEvent, Recognition, RowPlan, WebhookKind } from './kind.ts';
-import { rowPlanner } from './plan.ts';
+import { MAX_ROWS_PER_EVENT, rowPlanner } from './plan.ts';
 import { compileSchema } from './validator.ts';
 
 const integrationTable = table as TableSchema;
@@ -62,56 +63,60 @@ function recognize(value: JsonObject, onItsPath: boolean): Recognition {
 function plan(event: DecodedEvent): RowPlan {
   const template = isTemplate(event.meta);
   const given = objectAt(event.value['data']);
-  const data = template ? objectAt(withoutBlanks(given)) : given;
-  const text = (name: string) => textAt(data[name], template);
-  const issues = issuesOf(data['issues']);
+  const invalid = new InvalidFields();
+  const data = EventField.root(template ? objectAt(withoutBlanks(given)) : given, { isTemplate: template, invalid });
+  const text = (name: string) => data.at(name).text();
+  const id = text('id');
+  const issues = issuesOf(data.at('issues'));
+  const isMore = (text('issues_beyond') ?? '') !== '' || issues.length > MAX_ROWS_PER_EVENT;
   return planRows({
     eventId: event.eventId,
     shared: {
       ...eventColumns(event),
-      integration_id: text('id'),
+      integration_id: id,
       integration_name: text('name'),
       integration_type: text('type'),
       integration_status: text('status'),
-      issue_count: isCountKnown(given, issues) ? issues.length : null,
-      is_test: text('id')?.startsWith(TEST_ID_PREFIX) ?? false,
+      issue_count: isCountKnown(given, issues.length) ? issues.length : null,
+      is_test: id?.startsWith(TEST_ID_PREFIX) ?? false,
     },
     units: issues.length > 0 ? issues : [null],
-    unitColumns: (issue, index) => ({ issue_index: index, ...issueColumns(issue, template) }),
-    incomplete: textAt(data['issues_beyond'], true) === null ? [] : ['issue_count'],
+    unitColumns: (issue, index, ofIssue) => ({ issue_index: index, ...issueColumns(issue?.within(ofIssue) ?? null) }),
+    invalid,
+    incomplete: isMore ? ['issue_count'] : [],
   });
 }
 
 /** A list; or one issue by itself, or the text that a template made of them: nothing of it is lost. */
-function issuesOf(value: JsonValue | undefined): readonly JsonValue[] {
-  const parsed = typeof value === 'string' ? (parseEmbedded(value) ?? value) : value;
-  if (parsed === undefined || parsed === null || parsed === '') return [];
-  return listAt(parsed) ?? [parsed];
+function issuesOf(field: EventField): readonly EventField[] {
+  return field.elements() ?? ((field.value ?? '') === '' ? [] : [field]);
 }
 
 /**
  * Not where nothing was said of issues, nor where a template has made text of a list, nor of Apono's own template, whose one
  * issue is always blank (facts: it asks the list for its status).
  */
-function isCountKnown(given: JsonObject, issues: readonly JsonValue[]): boolean {
+function isCountKnown(given: JsonObject, issueCount: number): boolean {
   const sent = given['issues'];
   if (typeof sent === 'string') return parseEmbedded(sent) !== null || !/^\s*(\[|$)/.test(sent);
-  if (issues.length > 0) return true;
+  if (issueCount > 0) return true;
   const isBlankOne = isJsonArray(sent) && sent.length > 0 && !Object.hasOwn(given, 'issues_beyond');
   return isJsonArray(sent) && !isBlankOne;
 }
 
-function issueColumns(issue: JsonValue, template: boolean) {
-  if (!isJsonObject(issue)) return { issue_status: null, issue_message: textAt(issue, template) ?? asText(issue) };
-  const status = textAt(issue['status'], template);
-  const message = textAt(issue['message'], template);
+/** An issue in a form that Apono does not document is text, whatever it says. */
+function issueColumns(place: EventField | null) {
+  const issue = place?.parsed ?? null;
+  if (place === null || issue === null) return { issue_status: null, issue_message: null };
+  if (!isJsonObject(issue)) {
+    const { value = null } = place;
+    if (typeof value !== 'string') place.refuse();
+    return { issue_status: null, issue_message: textAt(value, true) ?? JSON.stringify(value) };
+  }
+  const status = place.at('status').text();
+  const message = place.at('message').text();
   const saysMore = Object.keys(issue).some((name) => name !== 'status' && issue[name] !== null);
-  return { issue_status: status, issue_message: message ?? (saysMore ? asText(issue) : null) };
-}
-
-/** Of an issue in a form that Apono does not document, whatever it says. */
-function asText(issue: JsonValue): string | null {
-  return issue === null ? null : JSON.stringify(issue);
+  return { issue_status: status, issue_message: message ?? (saysMore ? JSON.stringify(issue) : null) };
 }
 
 function bodyTemplate(): BodyTemplate {

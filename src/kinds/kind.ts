@@ -24,6 +24,8 @@ export interface Measured {
   readonly bytes: number;
   /** The rows themselves; null where they have more bytes than were to be kept. */
   readonly rows: readonly RowText[] | null;
+  /** Whether any row that was counted has something in invalid_fields. */
+  readonly hasInvalidFields: boolean;
 }
 
 /** The rows that an event will become. Nothing is held but the event: each row is made when it is asked for. */

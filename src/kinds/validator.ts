@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import type { Ajv2020, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
-import { parseInstant, parseSeconds } from '../apono/time.ts';
+import { parseInstant } from '../apono/time.ts';
 import type { Problem } from './kind.ts';
 
 /** An answer lists so many problems at most: Apono shows it to a person. */
@@ -29,9 +29,10 @@ export function compileSchema(schema: object, others: readonly object[] = []): V
 }
 
 function compile(schema: object, others: readonly object[], allErrors: boolean): ValidateFunction {
-  const ajv = createAjv({ strict: true, allowUnionTypes: true, allErrors, verbose: true });
+  // Fields that are described and not checked have properties or items without a type.
+  const ajv = createAjv({ strict: true, strictTypes: false, allErrors, verbose: true });
   ajv.addFormat('apono-time', { type: 'string', validate: (text: string) => parseInstant(text) !== null });
-  ajv.addFormat('apono-seconds', { type: 'string', validate: (text: string) => parseSeconds(text) !== null });
+  ajv.addFormat('apono-epoch', { type: 'number', validate: (epoch: number) => parseInstant(epoch) !== null });
   for (const other of others) ajv.addSchema(other);
   return ajv.compile(schema);
 }
@@ -53,7 +54,6 @@ function problemsOf(errors: readonly ErrorObject[]): readonly Problem[] {
 function messageOf(error: ErrorObject): string {
   const title: unknown = error.parentSchema?.['title'];
   if (error.keyword === 'anyOf' && typeof title === 'string') return `must be ${title}`;
-  if (error.keyword === 'maxLength' && error.params['limit'] === 0) return 'must be an object or a list, not text';
   if (error.keyword === 'pattern') return 'must not be empty';
   return error.message ?? 'is not valid';
 }

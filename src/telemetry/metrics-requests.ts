@@ -30,10 +30,12 @@ function isAuthentic({ authentication }: RequestRecord): boolean {
 }
 
 function countEvents(metrics: Instruments, clock: Clock, record: RequestRecord): void {
-  for (const { kind, action, rows, duplicate } of record.events) {
+  for (const { kind, action, rows, hasInvalidFields, duplicate } of record.events) {
     metrics.events.inc({ kind, action, outcome: duplicate ? 'duplicate' : 'accepted' });
     metrics.lastAccepted.set({ kind }, clock.now() / 1000);
-    if (!duplicate) metrics.acceptedRows.inc({ kind }, rows);
+    if (duplicate) continue;
+    metrics.acceptedRows.inc({ kind }, rows);
+    if (hasInvalidFields) metrics.eventsWithInvalidFields.inc({ kind });
   }
   if (record.events.length > 0) return;
   metrics.events.inc({ kind: 'none', action: 'none', outcome: record.quarantined ? 'quarantined' : 'rejected' });

@@ -90,6 +90,14 @@ export const webhookMetrics = {
     help: 'Rows of the events that were accepted, without those of duplicates.',
     labels: [{ kind: 'kinds' }],
   },
+  eventsWithInvalidFields: {
+    name: 'apono_sentinel_events_with_invalid_fields_total',
+    type: 'counter',
+    unit: 'events',
+    part: 'Webhooks',
+    help: 'Accepted events, without duplicates, that had a field which could not be read. Their rows name it in invalid_fields.',
+    labels: [{ kind: 'kinds' }],
+  },
   lastAccepted: {
     name: 'apono_sentinel_last_accepted_timestamp_seconds',
     type: 'gauge',

@@ -127,7 +127,7 @@ test('a mapper that throws buries its event and nobody else’s', async (t) => {
             yield row;
           }
         },
-        measure: () => ({ bytes: 1, rows: null }),
+        measure: () => ({ bytes: 1, rows: null, hasInvalidFields: false }),
       };
     },
   };
@@ -155,7 +155,7 @@ test('a row that no call can hold is a dead letter, the rest of its event is del
           for (const row of plan.rows(range))
             yield row.json.includes('"access_unit_index":1,') ? { ...row, bytes: 2_000_000 } : row;
         },
-        measure: () => ({ bytes: 1, rows: null }),
+        measure: () => ({ bytes: 1, rows: null, hasInvalidFields: false }),
       };
     },
   };

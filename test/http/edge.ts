@@ -45,6 +45,7 @@ export function event(overrides: Partial<AcceptedEvent> = {}): AcceptedEvent {
     kind: 'request',
     action: 'Granted',
     rows: 1,
+    hasInvalidFields: false,
     duplicate: false,
     firstStoredAt: Date.UTC(2026, 0, 2),
     ...overrides,

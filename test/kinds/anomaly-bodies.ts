@@ -50,4 +50,7 @@ export const anomalyBodies: Readonly<Record<string, string>> = {
       list: Array.from({ length: 20_000 }, () => 'y'),
     }),
   ),
+  'odd-fields': JSON.stringify(
+    anomalyEvent({ id: 'an-5', severity: { level: 'High' }, type: { name: 'Sudden' }, request: 'AR-8841', title: [] }),
+  ),
 };

@@ -90,4 +90,5 @@ export const auditBodies: Readonly<Record<string, string>> = {
     }),
   ),
   'long-text': render(auditEvent({ metadata: `not JSON: ${'x'.repeat(70_000)}` })),
+  'odd-fields': JSON.stringify(auditEvent({ timestamp: -1, actor_name: { first: 'Zoë' }, source: ['API'] })),
 };

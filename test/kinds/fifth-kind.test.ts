@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JsonObject } from '../../src/json.ts';
 import { eventColumns, missingMembers } from '../../src/kinds/event-columns.ts';
+import { InvalidFields } from '../../src/kinds/event-field.ts';
 import { objectAt, textAt } from '../../src/kinds/fields.ts';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
 import { rowPlanner } from '../../src/kinds/plan.ts';
@@ -18,6 +19,7 @@ const types = {
   event_time: 'datetime',
   received_at: 'datetime',
   truncated_fields: 'dynamic',
+  invalid_fields: 'dynamic',
   is_test: 'boolean',
 } as const;
 const names = ['event_type', 'event_id', 'row_id', 'session_id', 'command', 'body_form', 'feed'];
@@ -57,6 +59,7 @@ const sessionKind: WebhookKind = {
       shared: { ...eventColumns(event), session_id: textAt(data['id'], false), is_test: false },
       units: data['commands'] as readonly string[],
       unitColumns: (command) => ({ command }),
+      invalid: new InvalidFields(),
       incomplete: [],
     });
   },

@@ -46,4 +46,7 @@ export const integrationBodies: Readonly<Record<string, string>> = {
     integrationEvent({ issues: ['as text', null, { level: 'high', text: 'of fields that nobody documents' }, {}] }),
   ),
   'long-message': JSON.stringify(integrationEvent({ issues: [{ status: 'Error', message: 'é'.repeat(40_000) }] })),
+  'odd-fields': JSON.stringify(
+    integrationEvent({ type: { name: 'postgresql' }, issues: [{ status: ['Error'], message: 'x' }, 7, issues[1]] }),
+  ),
 };

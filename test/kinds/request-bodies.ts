@@ -199,4 +199,32 @@ export const requestBodies: Readonly<Record<string, string>> = {
       group(Array.from({ length: 250 }, (_, u) => unit(`t-${g}-${u}`, `table ${g}/${u}`, 'SELECT'))),
     ),
   }),
+  'odd-fields': event({
+    ...request,
+    friendly_id: ['AR-8841'],
+    grantee: 'zoe@example.com',
+    creation_date: 1763718900500,
+    revocation_date: 'Never',
+    access_duration_in_seconds: 'PT4H',
+    access_flow: 7,
+    access_groups: [
+      { ...group([unit('t-1', 'stats', 'SELECT')]), integration: 'orders-prod', resource_types: 'Table' },
+      'a group that is text',
+      group([unit('t-2', 'orders', 'SELECT')].concat({ resource: 't-3', permission: { id: true, name: null } })),
+    ],
+    approvals: { name: 'Owner', type: 'user', status: 'Approved', approver: 'ana@example.com' },
+  }),
+  'odd-template': JSON.stringify({
+    event_type: 'RequestGranted',
+    event_time: '1763719200000',
+    data: {
+      ...request,
+      justification: 'lag &gt; 300 s',
+      requester: JSON.stringify(request.requester).replaceAll('"', '&quot;'),
+      creation_date: ' ',
+      revocation_date: '31556889864403199.999999999',
+      access_groups: JSON.stringify([group([unit('t-1', 'stats', 'SELECT'), unit('t-2', 'orders', 'SELECT')])]),
+      approvals: 'null',
+    },
+  }),
 };

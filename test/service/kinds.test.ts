@@ -127,6 +127,76 @@ test('each kind arrives in its own stream with the columns of its table, by cont
   }
 });
 
+test('an odd optional field keeps no event away: its column is null, and the row and a metric say so', async (t) => {
+  const running = await start(t, { FLUSH_INTERVAL_MS: '0' });
+  const data = { id: 'r-odd', requester: { email: 'zoe@example.com' } };
+  const granted = (event_time: number, fields: object, over: object = {}) =>
+    JSON.stringify({ event_type: 'RequestGranted', event_time, data: { ...data, ...fields }, ...over });
+  const never = '0001-01-01T00:00:00Z';
+  const cases: readonly (readonly [string, Row])[] = [
+    ...[-1, 0, 'Never', never, '31556889864403199.999999999', ' '].map(
+      (value, index) =>
+        [
+          granted(1763719200 + index, { revocation_date: value }),
+          { revocation_at: null, invalid_fields: { revocation_date: String(value) } },
+        ] as const,
+    ),
+    [
+      granted(1763719210, { access_duration_in_seconds: 'PT1H', access_groups: 'null' }),
+      {
+        access_duration_seconds: null,
+        access_unit_count: 0,
+        invalid_fields: { access_groups: 'null', access_duration_in_seconds: 'PT1H' },
+      },
+    ],
+    [
+      granted(1763719211, { approvals: [{ status: 'Approved', approver: 'bob@example.com' }] }),
+      { approver_emails: ['bob@example.com'], invalid_fields: { 'approvals[0].approver': 'bob@example.com' } },
+    ],
+    [
+      granted(1763719212, { revocation_date: 1763722800123 }),
+      { revocation_at: '2025-11-21T11:00:00.123000Z', invalid_fields: null },
+    ],
+    [
+      granted(0, { access_groups: '[{"access_units":[{"resource":{"id":"r-1"}}]}]' }, { event_time: '1763719213' }),
+      { resource_id: 'r-1', access_unit_count: 1, invalid_fields: null },
+    ],
+  ];
+  for (const [body, expected] of cases) {
+    const [row] = await rowsOf(running, '/apono/webhook', requestKind, body);
+    assert.deepEqual(pick(row, Object.keys(expected)), expected);
+    assert.deepEqual(pick(row, ['request_id', 'event_action']), { request_id: 'r-odd', event_action: 'Granted' });
+  }
+  for (const [kind, body] of [
+    [auditKind, auditBodies['odd-fields'] ?? ''],
+    [anomalyKind, anomalyBodies['odd-fields'] ?? ''],
+    [integrationKind, integrationBodies['odd-fields'] ?? ''],
+  ] as const) {
+    for (const row of await rowsOf(running, '/apono/webhook', kind, body)) assert.notEqual(row['invalid_fields'], null);
+  }
+  const { adminPort } = running.service;
+  const metrics = new Exposition(await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text());
+  assert.deepEqual(metrics.nonZero('apono_sentinel_events_with_invalid_fields_total'), {
+    'kind=request': 8,
+    'kind=audit': 1,
+    'kind=anomaly': 1,
+    'kind=integration': 1,
+  });
+});
+
+test('an event time that is none is refused, and the body is kept', async (t) => {
+  const { service } = await start(t);
+  for (const time of [0, -1, 'Never', '9999-12-31T23:59:59Z', null, 9e16]) {
+    const body = JSON.stringify({ event_type: 'RequestGranted', event_time: time, data: { id: 'r' } });
+    const answer = await sendTo(service, '/apono/webhook', body);
+    assert.deepEqual(pick(answer.body as Row, ['code', 'quarantined']), { code: 'schema_mismatch', quarantined: true });
+    assert.deepEqual(
+      (answer.body['errors'] as Json[]).map(({ path }) => path),
+      ['/event_time'],
+    );
+  }
+});
+
 /** Sends what a template makes of an event, to where the kind's webhook is to send it. */
 type Send = (kind: WebhookKind, template: string, event: JsonObject) => Promise<readonly Row[]>;
 
@@ -153,7 +223,7 @@ const ofKind: Readonly<Record<string, (send: Send, text: string) => Promise<void
     const names = ['actor_name', 'target_name', 'metadata', 'changed_fields', 'metadata_text'];
     for (const [time, template] of [documentedAuditTemplate, auditKind.bodyTemplate.plain.text()].entries()) {
       // Both render the same body; of another time it is another event.
-      const [row] = await send(auditKind, template, { ...awkwardAudit(text), event_time: time });
+      const [row] = await send(auditKind, template, { ...awkwardAudit(text), event_time: time + 1 });
       assert.deepEqual(Object.values(pick(row, names)), [text, text, null, null, '[object Object]']);
     }
     const [row] = await send(auditKind, eachOf(auditKind), awkwardAudit(text));

@@ -195,7 +195,13 @@ describe('requests', () => {
   it('bring events by kind, action and outcome', async () => {
     const { metrics, clock, read } = create();
     metrics.onRequest(
-      record({ events: [event({ rows: 3 }), event({ action: 'Created' }), event({ duplicate: true, rows: 9 })] }),
+      record({
+        events: [
+          event({ rows: 3 }),
+          event({ action: 'Created', hasInvalidFields: true }),
+          event({ duplicate: true, rows: 9, hasInvalidFields: true }),
+        ],
+      }),
     );
     metrics.onRequest(record({ status: 422, code: 'schema_mismatch', quarantined: true }));
     metrics.onRequest(record({ status: 503, code: 'outbox_full' }));
@@ -211,6 +217,7 @@ describe('requests', () => {
       'action=none,kind=none,outcome=rejected': 1,
     });
     assert.deepEqual(exposition.nonZero('apono_sentinel_accepted_rows_total'), { 'kind=request': 4 });
+    assert.deepEqual(exposition.nonZero('apono_sentinel_events_with_invalid_fields_total'), { 'kind=request': 1 });
     assert.deepEqual(exposition.nonZero('apono_sentinel_last_accepted_timestamp_seconds'), {
       'kind=request': clock.now() / 1000,
     });

@@ -1,10 +1,10 @@
 import { eventAction } from '../../apono/event-action.ts';
 import { formatMs, instantText } from '../../apono/time.ts';
 import type { JsonObject, JsonValue } from '../../json.ts';
+import { EventField, InvalidFields } from '../event-field.ts';
 import { textAt } from '../fields.ts';
 import type { DecodedEvent, RowPlan } from '../kind.ts';
 import { requestEventKey } from './event-key.ts';
-
 import { isTestRequest } from './is-test.ts';
 import { planRequestRows, requestTable } from './table.ts';
 
@@ -19,37 +19,39 @@ const TEXT_COLUMNS = requestTable.columns
  * to the recipe are kept. Its resource_id holds the name of the resource type, so that fills resource_type_name too.
  */
 export function planRecipeRow(event: DecodedEvent): RowPlan {
-  const value = event.value;
-  const texts = Object.fromEntries(TEXT_COLUMNS.map((name) => [name, textAt(value[name], true)]));
+  const invalid = new InvalidFields();
+  const row = EventField.root(event.value, { isTemplate: true, invalid });
+  const texts = Object.fromEntries(TEXT_COLUMNS.map((name) => [name, row.at(name).text()]));
   const namesUnit = [texts['resource_id'], texts['resource_name'], texts['permission']].some((text) => text != null);
   return planRequestRows({
     eventId: event.eventId,
     shared: {
       ...texts,
-      ...ownColumns(event, texts['request_id'] ?? null),
+      ...ownColumns(event, row, texts['request_id'] ?? null),
       resource_type_name: texts['resource_type_name'] ?? texts['resource_id'] ?? null,
       access_unit_count: namesUnit ? 1 : 0,
     },
-    units: [value],
-    unitColumns: (_row, index) => ({ access_unit_index: index }),
+    units: [null],
+    unitColumns: (_unit, index) => ({ access_unit_index: index }),
+    invalid,
     incomplete: [],
   });
 }
 
-function ownColumns(event: DecodedEvent, requestId: string | null): Record<string, JsonValue> {
+function ownColumns(event: DecodedEvent, row: EventField, requestId: string | null): Record<string, JsonValue> {
   const value: JsonObject = event.value;
   const eventType = textAt(value['event_type'], true) ?? '';
   const action = eventAction(eventType);
   const eventTime = instantText(value['TimeGenerated']);
   return {
-    TimeGenerated: eventTime,
+    TimeGenerated: eventTime ?? formatMs(event.meta.receivedAt),
     event_type: eventType,
     event_time: eventTime,
     event_id: event.eventId,
     event_key: requestEventKey({ requestId, eventType, action, eventTime, eventId: event.eventId }),
     event_action: action,
-    request_created_at: instantText(value['request_created_at']),
-    revocation_at: instantText(value['revocation_at']),
+    request_created_at: row.at('request_created_at').time(),
+    revocation_at: row.at('revocation_at').time(),
     access_duration_seconds: null,
     units_truncated: false,
     approvals: null,

@@ -1,11 +1,13 @@
 import { eventAction } from '../../apono/event-action.ts';
 import { isRecipeRow } from '../../apono/recipe-row.ts';
-import { instantText, parseSeconds } from '../../apono/time.ts';
-import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts';
+import { isJsonArray, isJsonObject, type JsonValue } from '../../json.ts';
+import type { Row } from '../../sentinel/row.ts';
 import { parseEmbedded } from '../embedded-json.ts';
 import { eventColumns, isTemplate as isTemplateMade } from '../event-columns.ts';
-import { listAt, objectAt, textAt, withoutBlanks } from '../fields.ts';
+import { EventField, InvalidFields } from '../event-field.ts';
+import { objectAt, withoutBlanks } from '../fields.ts';
 import type { DecodedEvent, RowPlan } from '../kind.ts';
+import { MAX_ROWS_PER_EVENT } from '../plan.ts';
 import { requestEventKey } from './event-key.ts';
 import { isTestRequest } from './is-test.ts';
 import { planRecipeRow } from './recipe.ts';
@@ -18,117 +20,167 @@ export function planRequest(event: DecodedEvent): RowPlan {
 
 function planEvent(event: DecodedEvent): RowPlan {
   const isTemplate = isTemplateMade(event.meta);
+  const invalid = new InvalidFields();
   // A template renders what is missing as "", and all of its slots; with the blanks gone it is like straight JSON.
-  const data = objectAt(isTemplate ? withoutBlanks(event.value['data']) : event.value['data']);
-  const units = accessUnits(data);
-  const shared = sharedColumns(event, data, isTemplate);
+  const given = isTemplate ? withoutBlanks(event.value['data']) : event.value['data'];
+  const data = EventField.root(objectAt(given), { isTemplate, invalid });
+  const { groups, units } = accessGroups(data, invalid);
+  const only = groups.length === 1 ? groups[0] : undefined;
+  const shared = sharedColumns(event, data);
   return planRequestRows({
     eventId: event.eventId,
-    shared: { ...shared, access_unit_count: units.length },
-    units: units.length > 0 ? units : [withoutUnit(data)],
-    unitColumns: (unit, index) => ({ ...unitColumns(unit, isTemplate), access_unit_index: index }),
-    incomplete: textAt(data['approvals_beyond'], true) === null ? [] : ['approvals'],
+    shared: {
+      ...shared,
+      access_unit_count: units.length,
+      units_truncated: shared.units_truncated || units.length > MAX_ROWS_PER_EVENT,
+    },
+    units: units.length > 0 ? units : [null],
+    unitColumns: (unit, index, ofUnit) => ({
+      ...(unit === null ? withoutUnit(only) : unitColumns(unit, ofUnit)),
+      access_unit_index: index,
+    }),
+    invalid,
+    incomplete: (data.at('approvals_beyond').text() ?? '') === '' ? [] : ['approvals'],
   });
+}
+
+/** What the units of one group have in common. */
+interface Group {
+  readonly integration: Row;
+  readonly resourceTypes: readonly Row[];
+  /** What could not be read of the group, its units left out. */
+  readonly invalid: InvalidFields;
 }
 
 interface AccessUnit {
-  readonly integration: JsonObject;
-  readonly resource: JsonObject;
-  readonly resourceType: JsonObject;
-  readonly permission: JsonObject;
+  readonly group: Group;
+  readonly place: EventField;
 }
 
-function accessUnits(data: JsonObject): AccessUnit[] {
-  return (listAt(data['access_groups']) ?? []).flatMap((element) => {
-    const group = objectAt(element);
-    const integration = objectAt(group['integration']);
-    return (listAt(group['access_units']) ?? []).map((unit) => {
-      const resource = objectAt(objectAt(unit)['resource']);
-      const permission = objectAt(objectAt(unit)['permission']);
-      return { integration, resource, resourceType: objectAt(resource['type']), permission };
-    });
-  });
+function accessGroups(data: EventField, invalid: InvalidFields) {
+  const groups: Group[] = [];
+  const units: AccessUnit[] = [];
+  for (const element of data.at('access_groups').list(['integration', 'resource_types', 'access_units']) ?? []) {
+    const ofGroup = new InvalidFields();
+    const place = element.within(ofGroup);
+    const integration = place.at('integration');
+    const group = {
+      integration: {
+        integration_id: integration.at('id').text(),
+        integration_type: integration.at('type').text(),
+        integration_name: integration.at('name').text(),
+      },
+      resourceTypes: (place.at('resource_types').list(['id', 'name', 'display_path']) ?? []).map(typeColumns),
+      invalid: ofGroup,
+    };
+    groups.push(group);
+    const list = place.at('access_units').list(['resource', 'permission']) ?? [];
+    for (const unit of list) units.push({ group, place: unit });
+    if (list.length === 0) invalid.addAll(ofGroup);
+  }
+  return { groups, units };
 }
+
+function unitColumns({ group, place }: AccessUnit, invalid: InvalidFields): Row {
+  const unit = place.within(invalid);
+  const resource = unit.at('resource');
+  const permission = unit.at('permission');
+  const columns = {
+    ...group.integration,
+    resource_id: resource.at('id').text(),
+    resource_name: resource.at('name').text(),
+    permission: permission.at('name').text(),
+    resource_path: resource.at('path').text(),
+    ...typeColumns(resource.at('type')),
+    permission_id: permission.at('id').text(),
+  };
+  invalid.addAll(group.invalid);
+  return columns;
+}
+
+function typeColumns(type: EventField): Row {
+  // No column holds the path, but a wrong one is reported like any other field.
+  type.at('display_path').text();
+  return { resource_type_id: type.at('id').text(), resource_type_name: type.at('name').text() };
+}
+
+const NO_TYPE: Row = { resource_type_id: null, resource_type_name: null };
 
 /** What an event without any unit still says of where access was asked for, if it names one group only. */
-function withoutUnit(data: JsonObject): AccessUnit {
-  const groups = listAt(data['access_groups']) ?? [];
-  const group = objectAt(groups.length === 1 ? groups[0] : null);
-  const types = listAt(group['resource_types']) ?? [];
+function withoutUnit(only: Group | undefined): Row {
+  const types = only?.resourceTypes ?? [];
   return {
-    integration: objectAt(group['integration']),
-    resource: {},
-    resourceType: objectAt(types.length === 1 ? types[0] : null),
-    permission: {},
+    integration_id: null,
+    integration_type: null,
+    integration_name: null,
+    ...only?.integration,
+    resource_id: null,
+    resource_name: null,
+    permission: null,
+    resource_path: null,
+    ...(types.length === 1 ? types[0] : NO_TYPE),
+    permission_id: null,
   };
 }
 
-function unitColumns(unit: AccessUnit, isTemplate: boolean) {
-  const text = (value: JsonValue | undefined) => textAt(value, isTemplate);
-  return {
-    resource_id: text(unit.resource['id']),
-    resource_name: text(unit.resource['name']),
-    permission: text(unit.permission['name']),
-    integration_id: text(unit.integration['id']),
-    integration_type: text(unit.integration['type']),
-    integration_name: text(unit.integration['name']),
-    resource_path: text(unit.resource['path']),
-    resource_type_id: text(unit.resourceType['id']),
-    resource_type_name: text(unit.resourceType['name']),
-    permission_id: text(unit.permission['id']),
-  };
-}
-
-function sharedColumns(event: DecodedEvent, data: JsonObject, isTemplate: boolean) {
-  const text = (value: JsonValue | undefined) => textAt(value, isTemplate);
-  const requester = objectAt(data['requester']);
-  const grantee = objectAt(data['grantee']);
-  const flow = objectAt(data['access_flow']);
-  const bundle = objectAt(data['access_bundle']);
+function sharedColumns(event: DecodedEvent, data: EventField) {
+  const requester = data.at('requester');
+  const grantee = data.at('grantee');
+  const flow = data.at('access_flow');
+  const bundle = data.at('access_bundle');
   const columns = eventColumns(event);
   const { event_type: eventType, event_time: eventTime } = columns;
   const action = eventAction(eventType);
-  const requestId = text(data['id']);
+  const requestId = data.at('id').text();
+  const friendlyId = data.at('friendly_id').text();
+  const requesterId = requester.at('id').text();
+  const requesterEmail = requester.at('email').text();
   return {
     ...columns,
-    requester_id: text(requester['id']),
-    requester_name: text(requester['name']),
-    requester_email: text(requester['email']),
-    justification: text(data['justification']),
+    requester_id: requesterId,
+    requester_name: requester.at('name').text(),
+    requester_email: requesterEmail,
+    justification: data.at('justification').text(),
     event_key: requestEventKey({ requestId, eventType, action, eventTime, eventId: event.eventId }),
     event_action: action,
     request_id: requestId,
-    request_friendly_id: text(data['friendly_id']),
-    grantee_id: text(grantee['id']),
-    grantee_source_id: text(grantee['source_id']),
-    grantee_name: text(grantee['name']),
-    grantee_type: text(grantee['type']),
-    request_created_at: instantText(data['creation_date']),
-    revocation_at: instantText(data['revocation_date']),
-    access_duration_seconds: parseSeconds(data['access_duration_in_seconds']),
-    access_flow_id: text(flow['id']),
-    access_flow_name: text(flow['name']),
-    access_bundle_id: text(bundle['id']),
-    access_bundle_name: text(bundle['name']),
-    units_truncated: textAt(data['units_beyond'], true) !== null,
-    approvals_logical_relation: text(data['approvals_logical_relation']),
-    approvals: Array.isArray(data['approvals']) ? data['approvals'] : null,
-    approver_emails: approverEmails(data, isTemplate),
-    custom_fields: customFields(data['custom_fields']),
-    is_test: isTestRequest({
-      requestId,
-      friendlyId: text(data['friendly_id']),
-      requesterId: text(requester['id']),
-      requesterEmail: text(requester['email']),
-    }),
+    request_friendly_id: friendlyId,
+    grantee_id: grantee.at('id').text(),
+    grantee_source_id: grantee.at('source_id').text(),
+    grantee_name: grantee.at('name').text(),
+    grantee_type: grantee.at('type').text(),
+    request_created_at: data.at('creation_date').time(),
+    revocation_at: data.at('revocation_date').time(),
+    access_duration_seconds: data.at('access_duration_in_seconds').seconds(),
+    access_flow_id: flow.at('id').text(),
+    access_flow_name: flow.at('name').text(),
+    access_bundle_id: bundle.at('id').text(),
+    access_bundle_name: bundle.at('name').text(),
+    units_truncated: (data.at('units_beyond').text() ?? '') !== '',
+    approvals_logical_relation: data.at('approvals_logical_relation').text(),
+    ...approvalColumns(data.at('approvals')),
+    custom_fields: customFields(data.at('custom_fields').value),
+    is_test: isTestRequest({ requestId, friendlyId, requesterId, requesterEmail }),
   };
 }
 
-function approverEmails(data: JsonObject, isTemplate: boolean): readonly string[] | null {
-  const approvals = listAt(data['approvals']);
-  if (approvals === null) return null;
-  const emails = approvals.map((approval) => textAt(objectAt(objectAt(approval)['approver'])['email'], isTemplate));
-  return [...new Set(emails.filter((email) => email !== null))];
+/** The approvals are kept as they were sent, so that nothing of one in another form is lost. */
+function approvalColumns(field: EventField) {
+  const list = field.list(['name', 'type', 'status', 'approver']);
+  if (list === null) return { approvals: null, approver_emails: null };
+  const emails = list.map(approverEmail).filter((email) => email !== null);
+  const { parsed } = field;
+  return { approvals: isJsonArray(parsed) ? parsed : [parsed], approver_emails: [...new Set(emails)] };
+}
+
+function approverEmail(approval: EventField): string | null {
+  for (const name of ['name', 'type', 'status']) approval.at(name).text();
+  const approver = approval.at('approver');
+  for (const name of ['id', 'name']) approver.at(name).text();
+  const email = approver.at('email').text();
+  // An address in place of the whole approver is still the address of the approver.
+  const isAddress = typeof approver.value === 'string' && /^[^\s@]+@[^\s@]+$/.test(approver.value.trim());
+  return email ?? (isAddress ? String(approver.value).trim() : null);
 }
 
 /** An engine may print an object as JSON text; then it is an object again. Any other text stays text. */

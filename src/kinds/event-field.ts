@@ -1,0 +1,159 @@
+import { instantText, parseSeconds } from '../apono/time.ts';
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
+import { parseEmbedded } from './embedded-json.ts';
+import { textAt } from './fields.ts';
+
+/** A row repeats what is the same for its whole event, so that an event of 10,000 rows multiplies this by as many. */
+const MAX_ENTRIES = 20;
+const MAX_TEXT_LENGTH = 1_024;
+
+/** The fields of an event that could not be read, by their names, each with its text as it was sent. */
+export class InvalidFields {
+  readonly #texts = new Map<string, string>();
+  #isCut = false;
+
+  add(name: string, value: JsonValue): void {
+    if (this.#texts.has(name)) return;
+    if (this.#texts.size >= MAX_ENTRIES) {
+      this.#isCut = true;
+      return;
+    }
+    const text = typeof value === 'string' ? value : JSON.stringify(value);
+    if (text.length > MAX_TEXT_LENGTH) this.#isCut = true;
+    this.#texts.set(name, text.slice(0, MAX_TEXT_LENGTH));
+  }
+
+  addAll(others: InvalidFields): void {
+    for (const [name, text] of others.#texts) this.add(name, text);
+    this.#isCut ||= others.#isCut;
+  }
+
+  /** Whether a field or a part of a text is left out. */
+  get isCut(): boolean {
+    return this.#isCut;
+  }
+
+  /** For the column invalid_fields. */
+  toColumn(): JsonObject | null {
+    return this.#texts.size === 0 ? null : Object.fromEntries(this.#texts);
+  }
+}
+
+interface Reading {
+  /** A template renders what is missing as an empty string. */
+  readonly isTemplate: boolean;
+  readonly invalid: InvalidFields;
+}
+
+/**
+ * A place in an event, and how the value there is read. Whatever stands there, nothing throws: what cannot be read is null
+ * and is recorded in `invalid`; what is missing is null, too. An object or a list may also come as JSON text, as engines
+ * print them.
+ */
+export class EventField {
+  readonly value: JsonValue | undefined;
+  readonly #parent: EventField | null;
+  readonly #key: string | number;
+  readonly #reading: Reading;
+  #parsed: JsonValue | undefined;
+
+  private constructor(
+    value: JsonValue | undefined,
+    place: { readonly parent: EventField | null; readonly key: string | number },
+    reading: Reading,
+  ) {
+    this.value = value;
+    this.#parent = place.parent;
+    this.#key = place.key;
+    this.#reading = reading;
+  }
+
+  /** The object whose members' names have nothing before them. */
+  static root(value: JsonObject, reading: Reading): EventField {
+    return new EventField(value, { parent: null, key: '' }, reading);
+  }
+
+  /** The same place; what cannot be read there and below is recorded in another list. */
+  within(invalid: InvalidFields): EventField {
+    const { isTemplate } = this.#reading;
+    return new EventField(this.value, { parent: this.#parent, key: this.#key }, { isTemplate, invalid });
+  }
+
+  /** As KQL writes it: `access_groups[0].integration`. */
+  get name(): string {
+    if (this.#parent === null) return '';
+    const { name } = this.#parent;
+    if (typeof this.#key === 'number') return `${name}[${this.#key}]`;
+    return name === '' ? this.#key : `${name}.${this.#key}`;
+  }
+
+  get isAbsent(): boolean {
+    return this.value === undefined || this.value === null || (this.#reading.isTemplate && this.value === '');
+  }
+
+  /** The value, or the object or list whose JSON text it is. */
+  get parsed(): JsonValue {
+    this.#parsed ??= (typeof this.value === 'string' ? parseEmbedded(this.value) : null) ?? this.value ?? null;
+    return this.#parsed;
+  }
+
+  /** A member of the object that should be here. */
+  at(key: string): EventField {
+    const object = this.parsed;
+    if (!isJsonObject(object)) {
+      if (!this.isAbsent) this.refuse();
+      return this.#child(undefined, key);
+    }
+    return this.#child(Object.hasOwn(object, key) ? object[key] : undefined, key);
+  }
+
+  /** Of a list, without those that are null or an empty text; null where there is no list. */
+  elements(): readonly EventField[] | null {
+    const list = this.parsed;
+    if (!isJsonArray(list)) return null;
+    return list.map((value, index) => this.#child(value, index)).filter(({ value }) => value !== null && value !== '');
+  }
+
+  /**
+   * The elements of the list that should be here. An object by itself is a list of one where it has any of `members`, the
+   * fields of an element.
+   */
+  list(members: readonly string[]): readonly EventField[] | null {
+    if (this.isAbsent) return null;
+    const elements = this.elements();
+    if (elements !== null) return elements;
+    const { parsed } = this;
+    if (isJsonObject(parsed) && members.some((name) => Object.hasOwn(parsed, name))) return [this];
+    this.refuse();
+    return null;
+  }
+
+  /** Text as it was sent; numbers and booleans are texts as well. */
+  text(): string | null {
+    return this.#orRefused(textAt(this.value, this.#reading.isTemplate));
+  }
+
+  /** ISO 8601 in UTC. */
+  time(): string | null {
+    return this.#orRefused(instantText(this.value));
+  }
+
+  /** A whole number of them. */
+  seconds(): number | null {
+    return this.#orRefused(parseSeconds(this.value));
+  }
+
+  /** Records that the value here is not what it should be. */
+  refuse(): void {
+    this.#reading.invalid.add(this.name, this.value ?? null);
+  }
+
+  #orRefused<Read>(read: Read | null): Read | null {
+    if (read === null && !this.isAbsent) this.refuse();
+    return read;
+  }
+
+  #child(value: JsonValue | undefined, key: string | number): EventField {
+    return new EventField(value, { parent: this, key }, this.#reading);
+  }
+}
