@@ -77,8 +77,8 @@ function plan(event: DecodedEvent): RowPlan {
   const invalid = new InvalidFields();
   const reading = { isTemplate: template, invalid };
   EventField.root(event.value, reading).at('event_time').time();
-  const root = EventField.root(objectAt(data), reading);
-  const first = (places: readonly string[]) => firstText(root, places);
+  const found = new Map([['', EventField.root(objectAt(data), reading)]]);
+  const first = (places: readonly string[]) => firstText(places.map((place) => fieldAt(place, found)));
   const ids = idsOf(data, first);
   return planRows({
     eventId: event.eventId,
@@ -110,15 +110,24 @@ function idsOf(data: JsonValue | undefined, first: (places: readonly string[]) =
   };
 }
 
-/** The text at the first place that has one. All of them are read, so that what is not text anywhere is recorded. */
-function firstText(data: EventField, places: readonly string[]): string | null {
-  const texts = places.map((place) => {
-    const field = place.split('.').reduce((outer, name) => outer.at(name), data);
+/** The text of the first field that has one. All of them are read, so that what is not text anywhere is recorded. */
+function firstText(fields: readonly EventField[]): string | null {
+  const texts = fields.map((field) => {
     // A type may be an object with a name, as that of a resource is.
-    const isNamed = place === 'type' && isJsonObject(field.value) && Object.hasOwn(field.value, 'name');
+    const isNamed = field.name === 'type' && isJsonObject(field.value) && Object.hasOwn(field.value, 'name');
     return (isNamed ? field.at('name') : field).text();
   });
   return texts.find((text) => text !== null) ?? null;
+}
+
+/** `found` keeps each field, since one that holds JSON text is parsed once. The root has the empty path. */
+function fieldAt(path: string, found: Map<string, EventField>): EventField {
+  const known = found.get(path);
+  if (known !== undefined) return known;
+  const end = path.lastIndexOf('.');
+  const field = fieldAt(path.slice(0, Math.max(end, 0)), found).at(path.slice(end + 1));
+  found.set(path, field);
+  return field;
 }
 
 function bodyTemplate(): BodyTemplate {

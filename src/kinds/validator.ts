@@ -5,7 +5,6 @@ import type { Problem } from './kind.ts';
 
 /** An answer lists so many problems at most: Apono shows it to a person. */
 const MAX_PROBLEMS = 20;
-const MAX_EXPLAINED_LENGTH = 65_536;
 
 export type Validate = (plain: unknown) => readonly Problem[];
 
@@ -16,21 +15,16 @@ export type Validate = (plain: unknown) => readonly Problem[];
  */
 export function compileSchema(schema: object, others: readonly object[] = []): Validate {
   let validate: ValidateFunction | null = null;
-  let explain: ValidateFunction | null = null;
   return (plain) => {
-    validate ??= compile(schema, others, false);
-    if (validate(plain)) return [];
-    // All errors of a body of megabytes could be more than the body; its first one must do.
-    if (JSON.stringify(plain).length > MAX_EXPLAINED_LENGTH) return problemsOf(validate.errors ?? []);
-    explain ??= compile(schema, others, true);
-    explain(plain);
-    return problemsOf(explain.errors ?? []);
+    validate ??= compile(schema, others);
+    return validate(plain) ? [] : problemsOf(validate.errors ?? []);
   };
 }
 
-function compile(schema: object, others: readonly object[], allErrors: boolean): ValidateFunction {
-  // Fields that are described and not checked have properties or items without a type.
-  const ajv = createAjv({ strict: true, strictTypes: false, allErrors, verbose: true });
+function compile(schema: object, others: readonly object[]): ValidateFunction {
+  // Fields that are described and not checked have properties or items without a type. All errors are listed: a schema
+  // checks a few members, so that even the largest body has few.
+  const ajv = createAjv({ strict: true, strictTypes: false, allErrors: true, verbose: true });
   ajv.addFormat('apono-time', { type: 'string', validate: (text: string) => parseInstant(text) !== null });
   ajv.addFormat('apono-epoch', { type: 'number', validate: (epoch: number) => parseInstant(epoch) !== null });
   for (const other of others) ajv.addSchema(other);

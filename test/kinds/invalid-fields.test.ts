@@ -305,7 +305,7 @@ describe('property: any value in place of any optional field', () => {
     const places = texts.flatMap((text) => {
       const event = JSON.parse(text ?? '') as { readonly data: unknown };
       return pathsOf(event.data)
-        .filter((path) => path.length > 0)
+        .filter((path) => path.length > 0 && !isNotRead(path, name))
         .map((path) => ({ event, path }));
     });
 
@@ -334,30 +334,26 @@ describe('property: any value in place of any optional field', () => {
         }),
         { numRuns: 400 },
       );
-      assert.ok(unread > 20, `${unread} could not be read`);
+      assert.ok(unread > 0, 'none could not be read');
     });
 
     it(`${name}: a list or an object in place of text is always named`, () => {
       for (const { event, path } of places) {
         const was = path.reduce<unknown>((value, key) => (value as Record<string | number, unknown>)[key], event.data);
-        if (typeof was !== 'string' || KEPT_AS_SENT.some((column) => path.includes(column) && column !== 'approvals'))
-          continue;
+        if (typeof was !== 'string') continue;
         for (const value of [['x'], { x: 1 }]) {
           const given = rowsOf(kind, JSON.stringify(replaced(event, ['data', ...path], value)), null, true);
-          const place = nameOf(path);
-          if (isRead(place, name)) {
-            assert.ok(
-              given.some((row) => Object.hasOwn((row['invalid_fields'] ?? {}) as object, place)),
-              place,
-            );
-          }
+          const isNamed = given.some((row) => Object.hasOwn((row['invalid_fields'] ?? {}) as object, nameOf(path)));
+          assert.ok(isNamed, nameOf(path));
         }
       }
     });
   }
 });
 
-/** No column of an anomaly is made of these, which stand in raw_event. */
-function isRead(place: string, kind: string): boolean {
-  return kind !== 'anomaly' || !/justification|access_groups/.test(place);
+/** What columns hold as it was sent, whatever it is: custom fields, target objects, and most of an anomaly. */
+function isNotRead(path: Path, kind: string): boolean {
+  const names = ['custom_fields', 'metadata', 'current_target_object', 'previous_target_object'];
+  if (kind === 'anomaly') names.push('justification', 'access_groups');
+  return names.some((name) => path.includes(name));
 }
