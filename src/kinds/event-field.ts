@@ -9,10 +9,12 @@ const MAX_TEXT_LENGTH = 1_024;
 
 /** The fields of an event that could not be read, by their names, each with its text as it was sent. */
 export class InvalidFields {
-  readonly #texts = new Map<string, string>();
+  /** Made when it is needed: every group and every unit of a large event has a list of its own. */
+  #texts: Map<string, string> | null = null;
   #isCut = false;
 
   add(name: string, value: JsonValue): void {
+    this.#texts ??= new Map();
     if (this.#texts.has(name)) return;
     if (this.#texts.size >= MAX_ENTRIES) {
       this.#isCut = true;
@@ -24,7 +26,7 @@ export class InvalidFields {
   }
 
   addAll(others: InvalidFields): void {
-    for (const [name, text] of others.#texts) this.add(name, text);
+    for (const [name, text] of others.#texts ?? []) this.add(name, text);
     this.#isCut ||= others.#isCut;
   }
 
@@ -35,7 +37,7 @@ export class InvalidFields {
 
   /** For the column invalid_fields. */
   toColumn(): JsonObject | null {
-    return this.#texts.size === 0 ? null : Object.fromEntries(this.#texts);
+    return this.#texts === null ? null : Object.fromEntries(this.#texts);
   }
 }
 
@@ -56,6 +58,7 @@ export class EventField {
   readonly #key: string | number;
   readonly #reading: Reading;
   #parsed: JsonValue | undefined;
+  #isRefused = false;
 
   private constructor(
     value: JsonValue | undefined,
@@ -77,6 +80,11 @@ export class EventField {
   within(invalid: InvalidFields): EventField {
     const { isTemplate } = this.#reading;
     return new EventField(this.value, { parent: this.#parent, key: this.#key }, { isTemplate, invalid });
+  }
+
+  /** Where what cannot be read here is recorded. */
+  get invalid(): InvalidFields {
+    return this.#reading.invalid;
   }
 
   /** As KQL writes it: `access_groups[0].integration`. */
@@ -108,17 +116,21 @@ export class EventField {
   }
 
   /** Of a list, without those that are null or an empty text; null where there is no list. */
-  elements(): readonly EventField[] | null {
+  elements(): Iterable<EventField> | null {
     const list = this.parsed;
-    if (!isJsonArray(list)) return null;
-    return list.map((value, index) => this.#child(value, index)).filter(({ value }) => value !== null && value !== '');
+    return isJsonArray(list) ? this.#elementsOf(list) : null;
+  }
+
+  /** One after the other: a body may hold hundreds of thousands. */
+  *#elementsOf(list: readonly JsonValue[]): Generator<EventField> {
+    for (const [index, value] of list.entries()) if (value !== null && value !== '') yield this.#child(value, index);
   }
 
   /**
    * The elements of the list that should be here. An object by itself is a list of one where it has any of `members`, the
    * fields of an element.
    */
-  list(members: readonly string[]): readonly EventField[] | null {
+  list(members: readonly string[]): Iterable<EventField> | null {
     if (this.isAbsent) return null;
     const elements = this.elements();
     if (elements !== null) return elements;
@@ -145,6 +157,8 @@ export class EventField {
 
   /** Records that the value here is not what it should be. */
   refuse(): void {
+    if (this.#isRefused) return;
+    this.#isRefused = true;
     this.#reading.invalid.add(this.name, this.value ?? null);
   }
 

@@ -67,8 +67,8 @@ function plan(event: DecodedEvent): RowPlan {
   const data = EventField.root(template ? objectAt(withoutBlanks(given)) : given, { isTemplate: template, invalid });
   const text = (name: string) => data.at(name).text();
   const id = text('id');
-  const issues = issuesOf(data.at('issues'));
-  const isMore = (text('issues_beyond') ?? '') !== '' || issues.length > MAX_ROWS_PER_EVENT;
+  const { issues, issueCount } = issuesOf(data.at('issues'));
+  const isMore = (text('issues_beyond') ?? '') !== '' || issueCount > issues.length;
   return planRows({
     eventId: event.eventId,
     shared: {
@@ -77,7 +77,7 @@ function plan(event: DecodedEvent): RowPlan {
       integration_name: text('name'),
       integration_type: text('type'),
       integration_status: text('status'),
-      issue_count: isCountKnown(given, issues.length) ? issues.length : null,
+      issue_count: isCountKnown(given, issueCount) ? issueCount : null,
       is_test: id?.startsWith(TEST_ID_PREFIX) ?? false,
     },
     units: issues.length > 0 ? issues : [null],
@@ -88,8 +88,14 @@ function plan(event: DecodedEvent): RowPlan {
 }
 
 /** A list; or one issue by itself, or the text that a template made of them: nothing of it is lost. */
-function issuesOf(field: EventField): readonly EventField[] {
-  return field.elements() ?? ((field.value ?? '') === '' ? [] : [field]);
+function issuesOf(field: EventField) {
+  const issues: EventField[] = [];
+  let issueCount = 0;
+  for (const issue of field.elements() ?? ((field.value ?? '') === '' ? [] : [field])) {
+    issueCount++;
+    if (issues.length < MAX_ROWS_PER_EVENT) issues.push(issue);
+  }
+  return { issues, issueCount };
 }
 
 /**

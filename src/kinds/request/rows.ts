@@ -24,19 +24,18 @@ function planEvent(event: DecodedEvent): RowPlan {
   // A template renders what is missing as "", and all of its slots; with the blanks gone it is like straight JSON.
   const given = isTemplate ? withoutBlanks(event.value['data']) : event.value['data'];
   const data = EventField.root(objectAt(given), { isTemplate, invalid });
-  const { groups, units } = accessGroups(data, invalid);
-  const only = groups.length === 1 ? groups[0] : undefined;
+  const { units, unitCount, onlyGroup } = accessGroups(data, invalid);
   const shared = sharedColumns(event, data);
   return planRequestRows({
     eventId: event.eventId,
     shared: {
       ...shared,
-      access_unit_count: units.length,
-      units_truncated: shared.units_truncated || units.length > MAX_ROWS_PER_EVENT,
+      access_unit_count: unitCount,
+      units_truncated: shared.units_truncated || unitCount > units.length,
     },
     units: units.length > 0 ? units : [null],
     unitColumns: (unit, index, ofUnit) => ({
-      ...(unit === null ? withoutUnit(only) : unitColumns(unit, ofUnit)),
+      ...(unit === null ? withoutUnit(onlyGroup) : unitColumns(unit, ofUnit)),
       access_unit_index: index,
     }),
     invalid,
@@ -47,7 +46,8 @@ function planEvent(event: DecodedEvent): RowPlan {
 /** What the units of one group have in common. */
 interface Group {
   readonly integration: Row;
-  readonly resourceTypes: readonly Row[];
+  /** Null: it names none or several. */
+  readonly onlyType: Row | null;
   /** What could not be read of the group, its units left out. */
   readonly invalid: InvalidFields;
 }
@@ -57,28 +57,43 @@ interface AccessUnit {
   readonly place: EventField;
 }
 
+/** The units that become rows, how many there are, and the group if there is one alone. */
 function accessGroups(data: EventField, invalid: InvalidFields) {
-  const groups: Group[] = [];
   const units: AccessUnit[] = [];
+  let unitCount = 0;
+  let groupCount = 0;
+  let lastGroup: Group | null = null;
   for (const element of data.at('access_groups').list(['integration', 'resource_types', 'access_units']) ?? []) {
-    const ofGroup = new InvalidFields();
-    const place = element.within(ofGroup);
-    const integration = place.at('integration');
-    const group = {
-      integration: {
-        integration_id: integration.at('id').text(),
-        integration_type: integration.at('type').text(),
-        integration_name: integration.at('name').text(),
-      },
-      resourceTypes: (place.at('resource_types').list(['id', 'name', 'display_path']) ?? []).map(typeColumns),
-      invalid: ofGroup,
-    };
-    groups.push(group);
-    const list = place.at('access_units').list(['resource', 'permission']) ?? [];
-    for (const unit of list) units.push({ group, place: unit });
-    if (list.length === 0) invalid.addAll(ofGroup);
+    const place = element.within(new InvalidFields());
+    lastGroup = readGroup(place);
+    groupCount++;
+    const countBefore = unitCount;
+    for (const unit of place.at('access_units').list(['resource', 'permission']) ?? []) {
+      unitCount++;
+      if (units.length < MAX_ROWS_PER_EVENT) units.push({ group: lastGroup, place: unit });
+    }
+    if (unitCount === countBefore) invalid.addAll(lastGroup.invalid);
   }
-  return { groups, units };
+  return { units, unitCount, onlyGroup: groupCount === 1 ? lastGroup : null };
+}
+
+function readGroup(place: EventField): Group {
+  const integration = place.at('integration');
+  let typeCount = 0;
+  let type: Row | null = null;
+  for (const element of place.at('resource_types').list(['id', 'name', 'display_path']) ?? []) {
+    type = typeColumns(element);
+    typeCount++;
+  }
+  return {
+    integration: {
+      integration_id: integration.at('id').text(),
+      integration_type: integration.at('type').text(),
+      integration_name: integration.at('name').text(),
+    },
+    onlyType: typeCount === 1 ? type : null,
+    invalid: place.invalid,
+  };
 }
 
 function unitColumns({ group, place }: AccessUnit, invalid: InvalidFields): Row {
@@ -107,8 +122,7 @@ function typeColumns(type: EventField): Row {
 const NO_TYPE: Row = { resource_type_id: null, resource_type_name: null };
 
 /** What an event without any unit still says of where access was asked for, if it names one group only. */
-function withoutUnit(only: Group | undefined): Row {
-  const types = only?.resourceTypes ?? [];
+function withoutUnit(only: Group | null): Row {
   return {
     integration_id: null,
     integration_type: null,
@@ -118,7 +132,7 @@ function withoutUnit(only: Group | undefined): Row {
     resource_name: null,
     permission: null,
     resource_path: null,
-    ...(types.length === 1 ? types[0] : NO_TYPE),
+    ...(only?.onlyType ?? NO_TYPE),
     permission_id: null,
   };
 }
@@ -168,9 +182,13 @@ function sharedColumns(event: DecodedEvent, data: EventField) {
 function approvalColumns(field: EventField) {
   const list = field.list(['name', 'type', 'status', 'approver']);
   if (list === null) return { approvals: null, approver_emails: null };
-  const emails = list.map(approverEmail).filter((email) => email !== null);
+  const emails = new Set<string>();
+  for (const approval of list) {
+    const email = approverEmail(approval);
+    if (email !== null) emails.add(email);
+  }
   const { parsed } = field;
-  return { approvals: isJsonArray(parsed) ? parsed : [parsed], approver_emails: [...new Set(emails)] };
+  return { approvals: isJsonArray(parsed) ? parsed : [parsed], approver_emails: [...emails] };
 }
 
 function approverEmail(approval: EventField): string | null {
