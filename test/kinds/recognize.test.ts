@@ -310,7 +310,7 @@ describe('a template in the webhook of another kind is refused, and named', () =
     }
   }
 
-  it('the issue’s own example', async () => {
+  it('three blank fields of the audit log under the type of a request', async () => {
     const data = { action: '', actor_id: '', target_type: '' };
     const body = JSON.stringify({ event_type: 'AccessRequestGranted', event_time: '1790000101', data });
     for (const path of [null, 'request', 'audit']) {
