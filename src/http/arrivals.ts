@@ -7,10 +7,17 @@ export interface Arrivals {
   count(record: RequestRecord): void;
   /** When an event of each kind was last accepted, a duplicate too; milliseconds since the epoch, null: not yet. */
   lastAccepted(): Readonly<Record<string, number | null>>;
-  /** How many requests were refused within the last hour, by the code of the answer, the most frequent first. */
-  refused(): Readonly<Record<string, number>>;
+  /** The requests that were refused within the last hour. */
+  refused(): Refusals;
   /** Whether within the last day an event was accepted whose text looks as if a template had escaped it. */
   looksEscaped(): boolean;
+}
+
+/** How many requests there were of each code, the most frequent first. */
+export interface Refusals {
+  readonly byCode: Readonly<Record<string, number>>;
+  /** Those of them whose body was not kept in quarantine. */
+  readonly lostByCode: Readonly<Record<string, number>>;
 }
 
 const DAY_MS = 86_400_000;
@@ -22,6 +29,7 @@ interface Minute {
   /** Minutes since the epoch. */
   readonly minute: number;
   readonly byCode: Map<string, number>;
+  readonly lostByCode: Map<string, number>;
 }
 
 /**
@@ -34,36 +42,46 @@ export function createArrivals(kinds: readonly string[], clock: Clock): Arrivals
   let lookedEscapedAt = Number.NEGATIVE_INFINITY;
   const thisMinute = (): number => Math.floor(clock.now() / MINUTE_MS);
 
-  function countRefusal(code: string): void {
+  function countRefusal(code: string, isKept: boolean): void {
     const minute = thisMinute();
     const place = minute % MINUTES;
     const known = ring[place];
-    const current = known?.minute === minute ? known : { minute, byCode: new Map<string, number>() };
+    const current = known?.minute === minute ? known : { minute, byCode: new Map(), lostByCode: new Map() };
     ring[place] = current;
-    current.byCode.set(code, (current.byCode.get(code) ?? 0) + 1);
+    add(current.byCode, code, 1);
+    if (!isKept) add(current.lostByCode, code, 1);
   }
 
   return {
     count(record) {
       for (const { kind } of record.events) accepted.set(kind, clock.now());
       if (record.looksEscaped) lookedEscapedAt = clock.now();
-      if (isRefusal(record) && record.code !== null) countRefusal(record.code);
+      if (isRefusal(record) && record.code !== null) countRefusal(record.code, record.quarantined);
     },
     lastAccepted: () => Object.fromEntries(accepted),
     looksEscaped: () => clock.now() - lookedEscapedAt < DAY_MS,
     refused() {
       const last = thisMinute();
-      const sums = new Map<string, number>();
       // After the clock was set back, minutes that are still to come are not of the last hour.
-      const minutes = ring.filter(
-        (entry) => entry !== undefined && entry.minute <= last && entry.minute > last - MINUTES,
+      const hour = ring.flatMap((entry) =>
+        entry && entry.minute <= last && entry.minute > last - MINUTES ? [entry] : [],
       );
-      for (const { byCode } of minutes as Minute[]) {
-        for (const [code, count] of byCode) sums.set(code, (sums.get(code) ?? 0) + count);
-      }
-      return Object.fromEntries([...sums].toSorted(([, a], [, b]) => b - a));
+      return {
+        byCode: sum(hour.map(({ byCode }) => byCode)),
+        lostByCode: sum(hour.map(({ lostByCode }) => lostByCode)),
+      };
     },
   };
+}
+
+function add(counts: Map<string, number>, code: string, count: number): void {
+  counts.set(code, (counts.get(code) ?? 0) + count);
+}
+
+function sum(minutes: readonly ReadonlyMap<string, number>[]): Record<string, number> {
+  const total = new Map<string, number>();
+  for (const minute of minutes) for (const [code, count] of minute) add(total, code, count);
+  return Object.fromEntries([...total].toSorted(([, a], [, b]) => b - a));
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
 import type { OutboxStats } from '../outbox/port.ts';
 import type { Hold } from './health.ts';
-import { type ProblemCodeInfo, problemCodes, quarantineCodes } from './problem-codes.ts';
+import { type ProblemCodeInfo, problemCodes } from './problem-codes.ts';
 
 /** One member of `problems` in /healthz. It holds no secret, no text of an event and nobody's address. */
 export interface HealthProblem {
@@ -120,9 +120,9 @@ export function storedProblems({ dead, quarantined }: OutboxStats): HealthProble
   return problems;
 }
 
-/** What is in quarantine has a problem of its own for as long as it is there, and no longer. */
-export function refusalProblems(refused: Readonly<Record<string, number>>): HealthProblem[] {
-  const lost = Object.entries(refused).filter(([code]) => !Object.hasOwn(quarantineCodes, code));
+/** `lostByCode`: what is in quarantine has a problem of its own for as long as it is there, and no longer. */
+export function refusalProblems(lostByCode: Readonly<Record<string, number>>): HealthProblem[] {
+  const lost = Object.entries(lostByCode);
   const [mostFrequent] = lost;
   if (mostFrequent === undefined) return [];
   const total = lost.reduce((sum, [, count]) => sum + count, 0);

@@ -3,6 +3,7 @@ import type { Hold as DeliveryHold } from '../delivery/observer.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
 import type { OutboxStats, StateCount } from '../outbox/port.ts';
 import type { Answer } from './answer.ts';
+import type { Refusals } from './arrivals.ts';
 import {
   damageProblems,
   type HealthProblem,
@@ -45,8 +46,8 @@ export interface HealthOptions {
   readonly clock: Clock;
   /** By kind, see arrivals.ts. */
   readonly lastAccepted: () => Readonly<Record<string, number | null>>;
-  /** Within the last hour, by code. */
-  readonly refused: () => Readonly<Record<string, number>>;
+  /** Within the last hour. */
+  readonly refused: () => Refusals;
   /** Of text that was accepted within the last day. */
   readonly looksEscaped: () => boolean;
   readonly previousSecretLastUsedAt: () => number | null;
@@ -94,7 +95,7 @@ export function createHealth(options: HealthOptions): Health {
         ...holds.map(holdProblem),
         ...lateProblems(outbox.oldest_age_seconds),
         ...(read.stats === null ? [] : storedProblems(read.stats)),
-        ...refusalProblems(refused),
+        ...refusalProblems(refused.lostByCode),
         ...(options.looksEscaped()
           ? [healthProblem('text_looks_escaped', healthCodes.text_looks_escaped.meaning)]
           : []),
@@ -115,7 +116,7 @@ export function createHealth(options: HealthOptions): Health {
         last_accepted_by_kind: isoByKind(lastAccepted),
         last_delivery: latest(lastDelivery),
         last_delivery_by_kind: isoByKind(lastDelivery),
-        refused,
+        refused: refused.byCode,
         token_expires_at: isoOrNull(sources.tokenExpiresAt()),
         previous_secret_last_used_at: isoOrNull(options.previousSecretLastUsedAt()),
         damaged_file: damagedFile,
