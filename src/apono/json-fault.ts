@@ -135,7 +135,7 @@ function faultAt(text: string, { at, expected, previous, isInString }: Stop): st
   const known = endedText ? undefined : FAULTS.find(([pattern]) => pattern.test(rest));
   if (known !== undefined) return known[1];
   if (previous === ':' && /[,}\]]/.test(char))
-    return 'a value is missing. A placeholder without quotes leaves this where there is nothing to print: put it in quotes';
+    return 'there is an empty value. A placeholder without quotes leaves this where there is nothing to print: put it in quotes';
   if (previous === ',' && /[}\]]/.test(char)) return 'there is a comma after the last element. Leave it out';
   if (char === ',' && expected !== 'colon' && expected !== 'nothing') return 'there is a comma with nothing before it';
   if (expected === 'nothing') return 'something follows after its end. Send one event, or a list of events';

@@ -373,8 +373,8 @@ function faultOf(text: string): string {
 const faults: readonly (readonly [text: string, fault: RegExp])[] = [
   ['¦', /it is empty/],
   ['  ¦\n ', /it is empty/],
-  ['{"event_type": "x",\n "event_time": ¦,\n "data": {}}', /a value is missing.*put it in quotes/],
-  ['{"event_type": "x", "data": ¦}', /a value is missing/],
+  ['{"event_type": "x",\n "event_time": ¦,\n "data": {}}', /an empty value.*put it in quotes/],
+  ['{"event_type": "x", "data": ¦}', /an empty value/],
   ['{¦“event_type”: “x”}', /curly quotes/],
   ['{"event_type": ¦“x”}', /curly quotes/],
   ['{"event_type": {¦{event_type}}, "data": {}}', /placeholder .* not filled in/],
@@ -411,8 +411,8 @@ const faults: readonly (readonly [text: string, fault: RegExp])[] = [
   ['¦------WebKitFormBoundary7MA', /multipart/],
   ['¦event_type: x\ndata: y', /YAML or plain text/],
   // A line break and a path inside of strings are what templates leave; the fault is behind them.
-  ['{"event_type": "one\ntwo", "path": "C:\\", "event_time": ¦, "data": {}}', /a value is missing/],
-  ['{"note": "by \\"Apono\\"", "path": "C:\\Users", "event_time": ¦}', /a value is missing/],
+  ['{"event_type": "one\ntwo", "path": "C:\\", "event_time": ¦, "data": {}}', /an empty value/],
+  ['{"note": "by \\"Apono\\"", "path": "C:\\Users", "event_time": ¦}', /an empty value/],
 ];
 
 for (const [marked, fault] of faults) {
