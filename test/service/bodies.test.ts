@@ -96,7 +96,7 @@ test('what a relay, a charset or an engine without escaping made of a body is re
     assert.equal((wrapped['errors'] as Json[])[0]?.['path'], '/body');
     const broken = await refusalOf(`{\n  "event_time": ,\n  "data": {"justification": "somebody's reason"}\n}`);
     assert.deepEqual([broken['status'], broken['code']], [400, 'body_not_json']);
-    assert.match(String(broken['detail']), /at line 2 column 17: an empty value/);
+    assert.match(String(broken['detail']), /at line 2 column 17: there is an empty value/);
     assert.doesNotMatch(JSON.stringify(broken), /somebody/);
   });
 
