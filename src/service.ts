@@ -7,6 +7,7 @@ import { createIngestion } from './azure/ingestion.ts';
 import { createTokenCache } from './azure/token-cache.ts';
 import type { Clock } from './clock.ts';
 import type { Config } from './config/config.ts';
+import { createCredentialEnd } from './config/credential.ts';
 import { combineObservers } from './delivery/combine-observers.ts';
 import { createDelivery, type Delivery } from './delivery/delivery.ts';
 import type { Ingestion } from './delivery/ingestion.ts';
@@ -14,6 +15,7 @@ import { MAX_KEPT_BYTES_PER_BODY } from './delivery/kept-rows.ts';
 import { logObserver } from './delivery/log-observer.ts';
 import { createConfiguredHeartbeat } from './heartbeat/configured.ts';
 import { createAdminServer } from './http/admin/server.ts';
+import { credentialProblems } from './http/health-problems.ts';
 import type { Listener } from './http/listener.ts';
 import { createServer } from './http/server.ts';
 import { kinds } from './kinds/registry.ts';
@@ -58,7 +60,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, clock, log } = options;
   const metrics = createMetrics({ version: options.version, clock, kinds, streams: config.ingestion.streams });
   const databaseTokens = createTokenCache({
-    createCredential: () => createCredential(config.credential),
+    createCredential: () => createCredential(config.credential, config.proxy),
     scope: databaseScope(config.cloud),
     clock,
     log,
@@ -77,14 +79,21 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     throw error;
   });
   const tokens = createTokenCache({
-    createCredential: () => createCredential(config.credential),
+    createCredential: () => createCredential(config.credential, config.proxy),
     scope: ingestionScope(config.cloud),
     clock,
     log,
     onEvent: metrics.onTokenEvent,
   });
   const { endpoint, ruleId } = config.ingestion;
-  const ingestion = createIngestion({ endpoint, ruleId, cloud: config.cloud, tokens, clock });
+  const ingestion = createIngestion({
+    endpoint,
+    ruleId,
+    cloud: config.cloud,
+    tokens,
+    proxy: config.proxy,
+    clock,
+  });
   const { streams } = config.ingestion;
   const { escaping } = config.webhook;
   const reading = createReading({
@@ -97,12 +106,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     log,
   });
   const delivery = createServiceDelivery(options, { outbox, ingestion, metrics, reading });
-  const heartbeat = createConfiguredHeartbeat({ ...options, outbox, ingestion, metrics });
+  const credentialEndsAt = createCredentialEnd(config.credential);
+  const heartbeat = createConfiguredHeartbeat({ ...options, outbox, ingestion, metrics, credentialEndsAt });
   metrics.watch({
     stats: () => outbox.stats(),
     holds: delivery.holds,
     disk: () => diskOf(outbox),
     isOutboxDamaged: () => outbox.damagedFile !== null,
+    credentialEndsAt,
   });
   let state: 'starting' | 'started' | 'draining' = 'starting';
   const server = createServer({
@@ -120,7 +131,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       tokenExpiresAt: () => tokens.expiresAt,
       damagedFile: () => outbox.damagedFile,
       heartbeat: () => heartbeat?.status() ?? null,
-      problems: () => [],
+      problems: () => credentialProblems(credentialEndsAt(), clock.now()),
       started: () => state === 'started',
       draining: () => state === 'draining',
     },

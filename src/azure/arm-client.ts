@@ -6,6 +6,7 @@ import {
 } from '@azure/core-rest-pipeline';
 import { parseExact } from '../apono/exact-json.ts';
 import type { Clock } from '../clock.ts';
+import type { ProxyConfig } from '../config/proxy.ts';
 import { parseRetryAfter, retryDelayMs } from '../delivery/backoff.ts';
 import { isJsonObject, type JsonObject } from '../json.ts';
 import { errorDetailOf } from './answer.ts';
@@ -20,6 +21,8 @@ import { TokenError } from './token-error.ts';
 
 export interface ArmClientOptions extends ArmContext {
   readonly tokens: TokenCache;
+  /** Default: none. */
+  readonly proxy?: ProxyConfig | null | undefined;
   readonly clock: Clock;
   readonly random: () => number;
   /** Of one sending, until its answer is whole. */
@@ -64,11 +67,12 @@ type Attempt =
 export class ArmClient {
   readonly #options: ArmClientOptions;
   readonly #pipeline: Pipeline;
-  readonly #transport: HttpClient = createHttpClient({ maxBodyBytes: 67_108_864 });
+  readonly #transport: HttpClient;
 
   constructor(options: ArmClientOptions) {
     this.#options = options;
     this.#pipeline = createArmPipeline({ ...options, maxRetries: 0 });
+    this.#transport = createHttpClient({ maxBodyBytes: 67_108_864, proxy: options.proxy });
   }
 
   /** The answer with 200. Rejects with an ArmError for any other, a 404 among them. */

@@ -6,6 +6,7 @@ import {
 } from '@azure/core-rest-pipeline';
 import type { Clock } from '../clock.ts';
 import { sendAuthorized } from './authorize.ts';
+import { noProxyOfSdk } from './http-client.ts';
 import { runWithin } from './time-limit.ts';
 import type { TokenCache } from './token-cache.ts';
 import { userAgentPrefix } from './user-agent.ts';
@@ -20,9 +21,13 @@ export interface ArmPipelineOptions {
   readonly maxRetries: number;
 }
 
-/** The SDK's pipeline (proxy, TLS, decompression, request id) with tokens of our cache, for Azure Resource Manager. */
+/**
+ * The SDK's pipeline (TLS, decompression, request id) with tokens of our cache, for Azure Resource Manager. What it sends
+ * goes through a client of `createHttpClient`, which decides about the proxy.
+ */
 export function createArmPipeline({ tokens, clock, timeLimitMs, maxRetries }: ArmPipelineOptions): Pipeline {
   const pipeline = createPipelineFromOptions({
+    proxyOptions: noProxyOfSdk,
     retryOptions: { maxRetries, retryDelayInMs: 500, maxRetryDelayInMs: 2_000 },
     userAgentOptions: { userAgentPrefix },
   });

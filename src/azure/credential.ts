@@ -8,13 +8,17 @@ import {
   WorkloadIdentityCredential,
 } from '@azure/identity';
 import { systemClock } from '../clock.ts';
+import { readCertificate } from '../config/certificate.ts';
 import type { CredentialConfig } from '../config/config.ts';
-import { createHttpClient } from './http-client.ts';
+import type { ProxyConfig } from '../config/proxy.ts';
+import { createHttpClient, noProxyOfSdk } from './http-client.ts';
 import { describeNetworkError } from './messages.ts';
 import { runWithin } from './time-limit.ts';
 import { TokenError, type TokenExchange, tokenErrorOf } from './token-error.ts';
 import { userAgentPrefix } from './user-agent.ts';
 
+/** Of an answer with a token. */
+const maxBodyBytes = 1_048_576;
 /** A little below the token cache's own limit, so that the reason is what the network said and not "no token". */
 const exchangeLimitMs = 9_500;
 
@@ -22,14 +26,17 @@ const exchangeLimitMs = 9_500;
  * The credential that the configuration names. It rejects with a TokenError and nothing else; also what is wrong with
  * the values themselves (an unreadable certificate) comes up in `getToken`, not here. MSAL keeps its tokens in the
  * instance: only a new one is sure to ask Entra. (Those of a managed identity are kept per process.)
+ * The endpoint of a managed identity is on this machine or its host, so it is never asked through `proxy`.
  */
-export function createCredential(config: CredentialConfig): TokenCredential {
-  const secrets = config.type === 'secret' ? [config.clientSecret] : [];
+export function createCredential(config: CredentialConfig, proxy: ProxyConfig | null = null): TokenCredential {
+  const secrets = secretsOf(config);
+  const managed = config.type === 'managed';
+  const transport = createHttpClient({ maxBodyBytes, proxy: managed ? null : proxy });
   let credential: TokenCredential | null = null;
   return {
     async getToken(scopes, options) {
       const signal = options?.abortSignal instanceof AbortSignal ? options.abortSignal : undefined;
-      const attempt: Attempt = { signal, last: null };
+      const attempt: Attempt = { signal, transport, last: null };
       try {
         const sdkCredential = credential ?? createSdkCredential(config);
         credential = sdkCredential;
@@ -37,7 +44,7 @@ export function createCredential(config: CredentialConfig): TokenCredential {
         if (token === null) throw new TokenError('token_refused', 'The credential gave no token.');
         return token;
       } catch (error) {
-        throw tokenErrorOf(error, attempt.last, secrets);
+        throw tokenErrorOf({ error, exchange: attempt.last, secrets, managed });
       }
     },
   };
@@ -46,6 +53,7 @@ export function createCredential(config: CredentialConfig): TokenCredential {
 function createSdkCredential(config: CredentialConfig): TokenCredential {
   const client = {
     httpClient: watchedClient,
+    proxyOptions: noProxyOfSdk,
     // The token cache tries again, at its own pace. Redirects would carry the client secret to another host.
     retryOptions: { maxRetries: 0 },
     redirectOptions: { maxRetries: 0 },
@@ -68,7 +76,7 @@ function createSdkCredential(config: CredentialConfig): TokenCredential {
       return new ClientSecretCredential(tenantId, clientId, config.clientSecret, options);
     case 'certificate':
       // The chain lets Entra take a renewed certificate of the same subject (subject name and issuer authentication).
-      return new ClientCertificateCredential(tenantId, clientId, config.certificatePath, {
+      return new ClientCertificateCredential(tenantId, clientId, certificateOf(config), {
         ...options,
         sendCertificateChain: true,
       });
@@ -77,9 +85,23 @@ function createSdkCredential(config: CredentialConfig): TokenCredential {
   }
 }
 
+/** Read anew for each credential, and with it for each token: a file that was renewed needs no restart. */
+function certificateOf(config: Extract<CredentialConfig, { type: 'certificate' }>): { certificate: string } {
+  const reading = readCertificate(config.certificatePath, config.certificatePassword);
+  if (reading.ok) return { certificate: reading.certificate.pem };
+  const variable = `AZURE_CLIENT_CERTIFICATE_${reading.about === 'file' ? 'PATH' : 'PASSWORD'}`;
+  throw new TokenError('token_refused', `${variable} ${reading.problem}`);
+}
+
+function secretsOf(config: CredentialConfig): readonly string[] {
+  if (config.type === 'secret') return [config.clientSecret];
+  return config.type === 'certificate' && config.certificatePassword !== null ? [config.certificatePassword] : [];
+}
+
 /** What one call of `getToken` says to the HTTP client, and learns from it. */
 interface Attempt {
   readonly signal: AbortSignal | undefined;
+  readonly transport: HttpClient;
   last: TokenExchange | null;
 }
 
@@ -88,7 +110,7 @@ interface Attempt {
  * identity credential for all that follow in the process: so there is one client, and this tells whom it works for.
  */
 const attempts = new AsyncLocalStorage<Attempt>();
-const transport = createHttpClient({ maxBodyBytes: 1_048_576 });
+const direct = createHttpClient({ maxBodyBytes });
 
 /** An HTTP client with a time limit (the SDK's has none) that notes how its last exchange ended. */
 const watchedClient: HttpClient = {
@@ -99,9 +121,11 @@ const watchedClient: HttpClient = {
     try {
       const response = await runWithin({ clock: systemClock, limitMs: exchangeLimitMs, signal }, (ending) => {
         request.abortSignal = ending;
-        return transport.sendRequest(request);
+        return (attempt?.transport ?? direct).sendRequest(request);
       });
-      note(attempt, { type: 'answered', host, status: response.status, body: response.bodyAsText ?? '' });
+      const { status, headers, bodyAsText } = response;
+      const challenge = headers.get('WWW-Authenticate') ?? null;
+      note(attempt, { type: 'answered', host, status, body: bodyAsText ?? '', challenge });
       return response;
     } catch (error) {
       note(attempt, { type: 'unanswered', host, message: describeNetworkError(error) });

@@ -4,10 +4,13 @@ import { brotliDecompress, gunzip, inflate, inflateRaw } from 'node:zlib';
 import {
   createDefaultHttpClient,
   type HttpClient,
+  type PipelinePolicy,
   type PipelineRequest,
   type PipelineResponse,
+  proxyPolicy,
   RestError,
 } from '@azure/core-rest-pipeline';
+import { type ProxyConfig, usesProxy } from '../config/proxy.ts';
 
 /** A proxy answered CONNECT with something else than a tunnel, so that nothing reached the host. */
 export class TunnelRefusedError extends Error {
@@ -28,6 +31,19 @@ export class TunnelRefusedError extends Error {
 }
 
 /**
+ * For the SDK's clients, which otherwise read HTTPS_PROXY in a way of their own, that fails with a bare "Invalid URL" for
+ * much of what curl takes, while they are made. It is never used: the client below decides about the proxy.
+ */
+export const noProxyOfSdk = { host: 'http://proxy.invalid', port: 9 } as const;
+
+export interface HttpClientOptions {
+  /** Of the body of an answer. */
+  readonly maxBodyBytes: number;
+  /** Default: none. */
+  readonly proxy?: ProxyConfig | null | undefined;
+}
+
+/**
  * The SDK's HTTP client, except that the status of an answer decides and its body cannot change that. The SDK's own
  * fails on a body that it cannot decompress: a 204 with `Content-Encoding: gzip` and no body looks like a broken
  * connection there, although the rows are stored. It does not know brotli, it sets no limit to a body, and it takes what
@@ -35,15 +51,24 @@ export class TunnelRefusedError extends Error {
  *
  * A body that cannot be decoded is an empty one. So is one that stops half way, unless a success needs it (then this
  * rejects, as for any broken connection). Of a body over `maxBodyBytes` only the beginning is read.
+ *
+ * The proxy is that of the configuration, and what NO_PROXY names is asked without it. This is decided last, so that what
+ * the SDK made of the environment does not count.
  */
-export function createHttpClient({ maxBodyBytes }: { readonly maxBodyBytes: number }): HttpClient {
+export function createHttpClient({ maxBodyBytes, proxy = null }: HttpClientOptions): HttpClient {
   const client = createDefaultHttpClient();
+  const policy = proxy === null ? null : policyOf(proxy);
+  const send: HttpClient['sendRequest'] = (request) => {
+    delete request.agent;
+    if (policy === null || !usesProxy(proxy, new URL(request.url))) return client.sendRequest(request);
+    return policy.sendRequest(request, (proxied) => client.sendRequest(proxied));
+  };
   return {
     async sendRequest(request) {
       // The SDK decompresses only when it asked for that. The answers to uploads are small enough without.
       request.headers.set('Accept-Encoding', 'identity');
       request.streamResponseStatusCodes = new Set([Number.POSITIVE_INFINITY]);
-      const response = await client.sendRequest(request);
+      const response = await send(request);
       const stream = response.readableStreamBody;
       const { bytes, end } = await read(stream, maxBodyBytes);
       const bodyAsText = await decode(bytes, end, response.headers.get('Content-Encoding') ?? '', maxBodyBytes);
@@ -55,6 +80,16 @@ export function createHttpClient({ maxBodyBytes }: { readonly maxBodyBytes: numb
       return { status, headers, request, bodyAsText };
     },
   };
+}
+
+/** The SDK's own, for its agent. It takes user and password as parts of a URL, and decodes them when it sends them. */
+function policyOf({ protocol, host, port, login }: ProxyConfig): PipelinePolicy {
+  const settings = {
+    host: `${protocol}://${host.includes(':') ? `[${host}]` : host}`,
+    port,
+    ...(login !== null && { username: encodeURIComponent(login.user), password: encodeURIComponent(login.password) }),
+  };
+  return proxyPolicy(settings, { customNoProxyList: [] });
 }
 
 type Stream = PipelineResponse['readableStreamBody'];
@@ -107,7 +142,7 @@ function isTunnelRefused({ url }: PipelineRequest, stream: Stream): boolean {
   return url.startsWith('https:') && socket !== null && !(socket instanceof TLSSocket);
 }
 
-/** `host:port` of the proxy that the SDK's policy chose for a request; null: none. */
+/** `host:port` of the proxy that a request was sent through; null: none. */
 export function proxyOf({ agent }: PipelineRequest): string | null {
   const proxy = agent !== undefined && 'proxy' in agent ? agent.proxy : null;
   return proxy instanceof URL ? proxy.host : null;

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../clock.ts';
+import type { ProxyConfig } from '../config/proxy.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
 import { allOf } from '../sentinel/incidents/filter.ts';
 import {
@@ -27,6 +28,8 @@ const maxBarrenPages = 1_000;
 export interface IncidentsOptions extends ArmContext {
   /** For the scope `resourceManagerScope(cloud)`. Not closed here. */
   readonly tokens: TokenCache;
+  /** Default: none. */
+  readonly proxy?: ProxyConfig | null;
   readonly clock?: Clock;
   readonly random?: () => number;
   /** How long one sending may take; default 60,000. */

@@ -3,6 +3,7 @@ import {
   bearerTokenAuthenticationPolicyName,
   createHttpHeaders,
   createPipelineRequest,
+  type HttpClient,
   type PipelinePolicy,
   type PipelineResponse,
   redirectPolicyName,
@@ -10,10 +11,11 @@ import {
 import { LogsIngestionClient } from '@azure/monitor-ingestion';
 import { type Clock, systemClock } from '../clock.ts';
 import type { CloudSettings } from '../config/config.ts';
+import type { ProxyConfig } from '../config/proxy.ts';
 import type { Ingestion, UploadOptions, UploadResult } from '../delivery/ingestion.ts';
 import { answererOf, errorDetailOf } from './answer.ts';
 import { sendAuthorized } from './authorize.ts';
-import { createHttpClient, proxyOf, TunnelRefusedError } from './http-client.ts';
+import { createHttpClient, noProxyOfSdk, proxyOf, TunnelRefusedError } from './http-client.ts';
 import { cleanMessage, describeNetworkError, textOfBody } from './messages.ts';
 import { tunnelStatusIn } from './network-fixes.ts';
 import { AbortedError, runWithin, TimeLimitError } from './time-limit.ts';
@@ -33,6 +35,8 @@ export interface IngestionOptions {
   readonly cloud: CloudSettings;
   /** For the scope `ingestionScope(cloud)`. Not closed here. */
   readonly tokens: TokenCache;
+  /** Default: none. */
+  readonly proxy?: ProxyConfig | null;
   readonly clock?: Clock;
   /** How long one request may take from the moment the token is there until its answer is whole; default 30,000. */
   readonly timeLimitMs?: number;
@@ -56,12 +60,14 @@ export function createIngestion(options: IngestionOptions): Ingestion {
     throw new TypeError(`The endpoint must be https, is ${options.endpoint}`);
   const exchanges = new AsyncLocalStorage<Exchange>();
   const client = createClient(options, exchanges);
+  // Azure's errors have some hundred bytes; a proxy's page may be of any size.
+  const httpClient = createHttpClient({ maxBodyBytes: 65_536, proxy: options.proxy });
   return {
     async upload(stream: string, rows: readonly string[], { signal }: UploadOptions = {}): Promise<UploadResult> {
       const exchange: Exchange = { signal, clientRequestId: '', token: '', response: null, failure: null };
       const error = await exchanges.run(exchange, async () => {
         try {
-          await post(client, options, stream, `[${rows.join(',')}]`);
+          await post({ client, httpClient }, options, stream, `[${rows.join(',')}]`);
           return null;
         } catch (thrown) {
           return thrown;
@@ -78,6 +84,7 @@ export function createIngestion(options: IngestionOptions): Ingestion {
 function createClient(options: IngestionOptions, exchanges: AsyncLocalStorage<Exchange>): LogsIngestionClient {
   const client = new LogsIngestionClient(options.endpoint, options.tokens, {
     audience: options.cloud.ingestionAudience,
+    proxyOptions: noProxyOfSdk,
     retryOptions: { maxRetries: 0 },
     userAgentOptions: { userAgentPrefix },
   });
@@ -141,7 +148,12 @@ async function untilAborted<T>(signal: AbortSignal | undefined, run: () => Promi
  * By the client's pipeline, not its `upload`: that takes objects, writes each out twice, divides them by a count of its
  * own into requests of which one may fail and another not, and sends nothing for an empty list.
  */
-async function post(client: LogsIngestionClient, options: IngestionOptions, stream: string, body: string) {
+async function post(
+  { client, httpClient }: { readonly client: LogsIngestionClient; readonly httpClient: HttpClient },
+  options: IngestionOptions,
+  stream: string,
+  body: string,
+) {
   const path = `/dataCollectionRules/${encodeURIComponent(options.ruleId)}/streams/${encodeURIComponent(stream)}`;
   const request = createPipelineRequest({
     // The client's own policy adds the api-version, and another compresses the body.
@@ -156,9 +168,6 @@ async function post(client: LogsIngestionClient, options: IngestionOptions, stre
   });
   await client.pipeline.sendRequest(httpClient, request);
 }
-
-/** Keeps its connections, so there is one. Azure's errors have some hundred bytes; a proxy's page may be of any size. */
-const httpClient = createHttpClient({ maxBodyBytes: 65_536 });
 
 /** The policy saw the answer itself, so the SDK's errors (whose message is "undefined") are not needed for it. */
 function resultOf(exchange: Exchange, thrown: unknown): UploadResult {

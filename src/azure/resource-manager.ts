@@ -1,5 +1,11 @@
-import { createPipelineRequest, type Pipeline, type PipelineResponse } from '@azure/core-rest-pipeline';
+import {
+  createPipelineRequest,
+  type HttpClient,
+  type Pipeline,
+  type PipelineResponse,
+} from '@azure/core-rest-pipeline';
 import { type Clock, systemClock } from '../clock.ts';
+import type { ProxyConfig } from '../config/proxy.ts';
 import { errorDetailOf } from './answer.ts';
 import { judgeProvider } from './arm-error.ts';
 import { armPath, createArmPipeline } from './arm-pipeline.ts';
@@ -12,7 +18,6 @@ import { inFull, TokenError } from './token-error.ts';
 const ruleApiVersion = '2023-03-11';
 const tableApiVersion = '2025-07-01';
 const defaultTimeLimitMs = 15_000;
-const httpClient = createHttpClient({ maxBodyBytes: 16_777_216 });
 
 export type Lookup<T> =
   | { readonly type: 'found'; readonly value: T }
@@ -35,6 +40,8 @@ export interface ResourceManagerOptions {
   readonly origin: string;
   /** For the scope `resourceManagerScope(cloud)`. Not closed here. */
   readonly tokens: TokenCache;
+  /** Default: none. */
+  readonly proxy?: ProxyConfig | null;
   readonly clock?: Clock;
   /** How long one try of a request may take; default 15,000. */
   readonly timeLimitMs?: number;
@@ -51,10 +58,11 @@ export interface ResourceManager {
 export function createResourceManager(options: ResourceManagerOptions): ResourceManager {
   const origin = new URL(options.origin).origin;
   if (!origin.startsWith('https://')) throw new TypeError(`Resource Manager must be https, is ${options.origin}`);
-  const { tokens, clock = systemClock, timeLimitMs = defaultTimeLimitMs } = options;
+  const { tokens, proxy = null, clock = systemClock, timeLimitMs = defaultTimeLimitMs } = options;
   const pipeline = createArmPipeline({ tokens, clock, timeLimitMs, maxRetries: 2 });
+  const way = { pipeline, httpClient: createHttpClient({ maxBodyBytes: 16_777_216, proxy }) };
   const get = <T>(path: string, apiVersion: string, read: (value: unknown) => T | null) =>
-    lookUp(pipeline, new URL(`${path}?api-version=${apiVersion}`, origin), read);
+    lookUp(way, new URL(`${path}?api-version=${apiVersion}`, origin), read);
   return {
     getDataCollectionRule: (resourceId) => get(armPath(resourceId), ruleApiVersion, readDataCollectionRule),
     getTable: (workspaceResourceId, tableName) =>
@@ -62,7 +70,16 @@ export function createResourceManager(options: ResourceManagerOptions): Resource
   };
 }
 
-async function lookUp<T>(pipeline: Pipeline, url: URL, read: (value: unknown) => T | null): Promise<Lookup<T>> {
+interface Way {
+  readonly pipeline: Pipeline;
+  readonly httpClient: HttpClient;
+}
+
+async function lookUp<T>(
+  { pipeline, httpClient }: Way,
+  url: URL,
+  read: (value: unknown) => T | null,
+): Promise<Lookup<T>> {
   let response: PipelineResponse;
   try {
     const request = createPipelineRequest({ url: url.href, method: 'GET' });

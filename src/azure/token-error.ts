@@ -1,9 +1,29 @@
-import { cleanMessage } from './messages.ts';
+import { cleanMessage, textOfBody } from './messages.ts';
 
 /** The last exchange of a credential with its endpoint, as seen on the wire. */
 export type TokenExchange =
-  | { readonly type: 'answered'; readonly host: string; readonly status: number; readonly body: string }
+  | {
+      readonly type: 'answered';
+      readonly host: string;
+      readonly status: number;
+      readonly body: string;
+      /** WWW-Authenticate. */
+      readonly challenge: string | null;
+    }
   | { readonly type: 'unanswered'; readonly host: string; readonly message: string };
+
+type Answered = Extract<TokenExchange, { type: 'answered' }>;
+
+export interface TokenFailure {
+  /** What the credential threw. */
+  readonly error: unknown;
+  /** Null: nothing was sent. */
+  readonly exchange: TokenExchange | null;
+  /** Which may not stand in the message. */
+  readonly secrets: readonly string[];
+  /** It was the endpoint of a managed identity: no proxy is between, and whatever it answers is its own. */
+  readonly managed: boolean;
+}
 
 /**
  * No token could be had. `token_refused`: the credential was judged and rejected (by Entra, by the managed identity
@@ -38,7 +58,7 @@ export function inFull({ message, said }: TokenError): string {
  * all `endpoints_resolution_error`; an answer of 500 with `{}` is `no "expiresOn" property`), therefore what came over
  * the wire decides, and its error only where nothing was sent.
  */
-export function tokenErrorOf(error: unknown, exchange: TokenExchange | null, secrets: readonly string[]): TokenError {
+export function tokenErrorOf({ error, exchange, secrets, managed }: TokenFailure): TokenError {
   if (error instanceof TokenError) return error;
   const text = error instanceof Error ? error.message : String(error);
   if (exchange === null) {
@@ -48,7 +68,7 @@ export function tokenErrorOf(error: unknown, exchange: TokenExchange | null, sec
   if (exchange.type === 'unanswered') {
     return new TokenError('token_unreachable', cleanMessage(`${exchange.host}: ${exchange.message}`, secrets));
   }
-  return errorOfAnswer(exchange, secrets);
+  return (managed ? errorOfIdentity(exchange, text) : null) ?? errorOfAnswer(exchange, { secrets, managed });
 }
 
 /** For credentials that are not ours: only Entra's own number makes it a refusal. */
@@ -59,16 +79,39 @@ export function tokenErrorOfMessage(error: unknown): TokenError {
   return new TokenError(code, aadsts ?? 'the credential failed', aadsts, cleanMessage(text));
 }
 
+/** What a managed identity endpoint's status alone does not say; null for everything else. */
+function errorOfIdentity({ host, status, body, challenge }: Answered, text: string): TokenError | null {
+  const said = cleanMessage(text);
+  // Azure Arc proves that the caller is on the machine: it names a file, whose content the next request must bring.
+  const keyFile = /Basic realm=([\w.:/\\ -]{1,255}\.key)/.exec(challenge ?? '')?.[1];
+  if (status === 401 && keyFile !== undefined) {
+    const message = `Azure Arc at ${host} asks for the key in ${keyFile}, which this process could not read or use`;
+    return new TokenError('token_refused', message, null, said);
+  }
+  // Docker Desktop answers for what it cannot reach, and does so with a 403.
+  if (status === 403 && /unreachable (network|host)/i.test(body)) {
+    return new TokenError('token_unreachable', `${host}: unreachable network or host`, null, textOfBody(body));
+  }
+  // Azure Arc gave a token of another identity than was asked for, and MSAL refused it.
+  if (status === 200 && body.includes('"access_token"')) {
+    return new TokenError('token_refused', `the token that ${host} gave was not taken`, null, said);
+  }
+  return null;
+}
+
 function errorOfAnswer(
-  { host, status, body }: Extract<TokenExchange, { type: 'answered' }>,
-  secrets: readonly string[],
+  { host, status, body }: Answered,
+  { secrets, managed }: Pick<TokenFailure, 'secrets' | 'managed'>,
 ): TokenError {
-  const answer = readEntraError(body);
-  const aadsts = answer === null ? null : aadstsIn(answer.description);
-  const codes = answer === null ? '' : [answer.error, aadsts].filter((code) => code !== null && isCode(code)).join(' ');
+  const answer = readRefusal(body);
+  const aadsts = answer === null ? null : aadstsIn(answer.text);
+  const codes = answer === null ? '' : [answer.code, aadsts].filter((code) => code !== null && isCode(code)).join(' ');
   const message = `${host} answered HTTP ${status}${answer === null ? ' without a token' : ` ${codes}`.trimEnd()}`;
-  const code = answer !== null && isJudgement(status) ? 'token_refused' : 'token_unreachable';
-  return new TokenError(code, message, aadsts, answer === null ? null : cleanMessage(answer.description, secrets));
+  const page = /^\s*[[{]/.test(body) ? null : textOfBody(body);
+  const said = answer?.text ?? page;
+  const isRefusal = isJudgement(status) && (managed || answer?.isOauth === true);
+  const code = isRefusal ? 'token_refused' : 'token_unreachable';
+  return new TokenError(code, message, aadsts, said === null ? null : cleanMessage(said, secrets));
 }
 
 /** Anything else may be a sentence, and is not logged. */
@@ -76,30 +119,54 @@ function isCode(text: string): boolean {
   return /^[A-Za-z0-9_.]{1,64}$/.test(text);
 }
 
-/** 404 and 410 come from a managed identity endpoint that is starting; 408, 429 and 5xx are passing by their nature. */
+/**
+ * 404 and 410 come from a managed identity endpoint that starts or is upgraded, 407 from a proxy; 408, 429 and 5xx are
+ * passing by their nature.
+ */
 function isJudgement(status: number): boolean {
-  return status >= 400 && status < 500 && ![404, 408, 410, 429].includes(status);
+  return status >= 400 && status < 500 && ![404, 407, 408, 410, 429].includes(status);
+}
+
+interface Refusal {
+  readonly code: string;
+  readonly text: string;
+  /** The form that Entra has, which no proxy imitates. */
+  readonly isOauth: boolean;
 }
 
 /**
- * Entra's `{"error":"invalid_client","error_description":"AADSTS…: … Trace ID: …"}` (IMDS has the same shape), or App
- * Service's `{"statusCode":400,"message":"No User Assigned identity …"}`; null for anything else, such as a proxy's page.
+ * What an answer without a token says, in any of the forms that Entra and the managed identity endpoints use; null for
+ * anything else, such as a proxy's page:
+ * `{"error":"invalid_client","error_description":"AADSTS…: … Trace ID: …"}` (Entra, the metadata service),
+ * `{"error":{"code":"…","message":"…"}}` (Azure Arc, Cloud Shell) and
+ * `{"statusCode":400,"message":"…"}` in either case (App Service, Container Apps).
  */
-function readEntraError(body: string): { error: string; description: string } | null {
+function readRefusal(body: string): Refusal | null {
   let value: Readonly<Record<string, unknown>>;
   try {
     value = Object(JSON.parse(body));
   } catch {
     return null;
   }
-  const { error, error_description: description, statusCode, message } = value;
+  const { error, error_description: description } = value;
   if (typeof error === 'string') {
     // Trace ID, Correlation ID and Timestamp differ each time: an operator reads past them, a log cannot be compared.
-    return { error, description: typeof description === 'string' ? description.replace(/\s*Trace ID:.*$/s, '') : '' };
+    return { code: error, text: textOf(description).replace(/\s*Trace ID:.*$/s, ''), isOauth: true };
   }
-  // Its status stands in the answer already.
-  if (typeof statusCode === 'number' && typeof message === 'string') return { error: '', description: message };
-  return null;
+  const { code, message } = lowerNames(typeof error === 'object' && error !== null ? error : value);
+  if (typeof message !== 'string') return null;
+  // A status that is said once more stands in the answer already.
+  return { code: textOf(code), text: message, isOauth: false };
+}
+
+function lowerNames(value: object): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries(value).map(([name, one]) => [`${name[0]?.toLowerCase() ?? ''}${name.slice(1)}`, one]),
+  );
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
 }
 
 function aadstsIn(text: string): string | null {

@@ -15,6 +15,10 @@ const certificate =
   'Upload the certificate of AZURE_CLIENT_CERTIFICATE_PATH to the app registration (Certificates & secrets, Certificates); the file must ' +
   'hold that certificate and its private key in PEM.';
 
+const certificateExpired =
+  'The certificate of AZURE_CLIENT_CERTIFICATE_PATH has expired. Make a new one, upload it to the app registration (Certificates & ' +
+  'secrets, Certificates), and put it with its private key in the place of the file; it is read at the next sign-in.';
+
 /** By Entra's number: https://learn.microsoft.com/entra/identity-platform/reference-error-codes */
 const fixes: Readonly<Record<string, string>> = {
   AADSTS7000215:
@@ -32,7 +36,7 @@ const fixes: Readonly<Record<string, string>> = {
   AADSTS90002: `No such tenant. ${tenant}`,
   AADSTS900021: `No such tenant. ${tenant}`,
   AADSTS900023: `That is no tenant. ${tenant}`,
-  AADSTS700027: `Entra does not know the certificate that signed. ${certificate}`,
+  AADSTS700027: `Entra does not know the certificate that signed: it is not registered on the application. ${certificate}`,
   AADSTS700024: `The assertion is outside its time. Check the clock of this machine, and that AZURE_FEDERATED_TOKEN_FILE is renewed.`,
   AADSTS70021: `No federated credential matches. ${federation}`,
   AADSTS700211: `No federated credential has the issuer of the token. ${federation}`,
@@ -46,36 +50,85 @@ const fixes: Readonly<Record<string, string>> = {
 
 /** What to do when no token could be had. */
 export function explainTokenFailure(failure: NoToken, credential: CredentialConfig): Explanation {
-  const { refused, aadsts, message } = failure;
+  const { refused, message } = failure;
   const what = refused ? 'The sign-in to Azure was refused' : 'No token could be fetched';
   const reason = `${what}: ${failure.reason}`;
   const status = tunnelStatusIn(failure.reason);
   if (status !== null) return { reason, fix: tunnelFix(status), message };
   if (!refused) return { reason, fix: unreachableFix(failure.reason, credential), message };
+  return { reason, fix: refusalFix(failure, credential), message };
+}
+
+function refusalFix({ aadsts, reason, message }: NoToken, credential: CredentialConfig): string {
+  // One number of Entra's for two faults; its text says which.
+  if (aadsts === 'AADSTS700027' && /\bexpired\b/i.test(message ?? '')) return certificateExpired;
   const known = aadsts === null ? undefined : fixes[aadsts];
-  if (known !== undefined) return { reason, fix: known, message };
+  if (known !== undefined) return known;
   if (aadsts !== null) {
     const code = aadsts.slice('AADSTS'.length);
-    return {
-      reason,
-      fix: `Look up ${aadsts} at https://login.microsoftonline.com/error?code=${code}. ${variablesOf(credential)}`,
-      message,
-    };
+    return `Look up ${aadsts} at https://login.microsoftonline.com/error?code=${code}. ${variablesOf(credential)}`;
   }
-  return { reason, fix: variablesOf(credential), message };
+  return credential.type === 'managed' && reason.startsWith('Azure Arc at ') ? arc : variablesOf(credential);
 }
 
 function unreachableFix(reason: string, credential: CredentialConfig): string {
-  if (credential.type === 'managed') {
+  const status = Number(/^\S+ answered HTTP (\d+)/.exec(reason)?.[1] ?? 0);
+  if (credential.type === 'managed') return identityFix(reason, status);
+  if (status === 408 || status === 429 || status >= 500) {
+    return 'Nothing, it is tried again. If it goes on, look at the status of Microsoft Entra ID, and at the proxy if there is one.';
+  }
+  const { host } = new URL(credential.authorityHost);
+  if (status !== 0) {
     return (
-      'The managed identity endpoint does not answer. Outside Azure there is none: set AZURE_TENANT_ID, AZURE_CLIENT_ID and ' +
-      'AZURE_CLIENT_SECRET. In Azure, turn the identity on, and put 169.254.169.254 into NO_PROXY.'
+      `This is no answer of Entra's: a proxy or firewall between gave it. Let HTTPS to ${host} through, and look at HTTPS_PROXY, ` +
+      'NO_PROXY and AZURE_AUTHORITY_HOST.'
     );
   }
-  if (/HTTP (408|429|5\d\d)/.test(reason))
-    return 'Nothing, it is tried again. If it goes on, look at the status of Microsoft Entra ID.';
-  return explainNetwork(reason, new URL(credential.authorityHost).host, 'AZURE_AUTHORITY_HOST or AZURE_CLOUD');
+  return explainNetwork(reason, host, 'AZURE_AUTHORITY_HOST or AZURE_CLOUD');
 }
+
+/** https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#retry-guidance */
+function identityFix(reason: string, status: number): string {
+  switch (status) {
+    case 0:
+      return silentIdentityFix(reason);
+    case 404:
+      return (
+        'Nothing, it is tried again: the identity endpoint is being updated. If it goes on, restart this machine or app, and look ' +
+        'at whether its managed identity is turned on.'
+      );
+    case 410:
+      return 'Nothing, it is tried again: the identity endpoint is being upgraded, which takes up to 70 seconds.';
+    case 429:
+      return (
+        'Nothing, it is tried again: the identity endpoint was asked too often. If it goes on, look for another program on this ' +
+        'machine that asks without pause.'
+      );
+    default:
+      return 'Nothing, it is tried again. If it goes on, restart this machine or app, and look at Azure Service Health for its region.';
+  }
+}
+
+/** Nobody answered at all. Only the metadata service has an address that says nothing of where this runs. */
+function silentIdentityFix(reason: string): string {
+  if (/^[^\s/]+:40342: /.test(reason)) {
+    return `The agent of Azure Arc does not answer. ${arc}`;
+  }
+  if (!/^(169\.254\.169\.254: |No token for )/.test(reason)) {
+    return (
+      'The identity endpoint that the environment names (IDENTITY_ENDPOINT, MSI_ENDPOINT) does not answer. Turn the managed identity ' +
+      'of this app on and restart it; outside Azure unset these variables.'
+    );
+  }
+  return (
+    'The managed identity endpoint does not answer. Outside Azure there is none: set AZURE_TENANT_ID, AZURE_CLIENT_ID and ' +
+    'AZURE_CLIENT_SECRET. In Azure, turn the identity on, and let 169.254.169.254 through the firewall of this machine.'
+  );
+}
+
+const arc =
+  'On a server with Azure Arc the user that runs the service must be in the group himds (`usermod -aG himds <user>`, then restart). ' +
+  'A container can neither reach the agent nor read its keys: give it AZURE_CLIENT_CERTIFICATE_PATH or AZURE_CLIENT_SECRET.';
 
 function variablesOf(credential: CredentialConfig): string {
   switch (credential.type) {

@@ -22,10 +22,11 @@ export function connectAzure(config: Config, stderr: TextOutput): AzureConnectio
   const clock = systemClock;
   const ingestionTokens = tokensFor(config, ingestionScope(config.cloud), stderr);
   const managerTokens = tokensFor(config, resourceManagerScope(config.cloud), stderr);
+  const { cloud, proxy } = config;
   const { endpoint, ruleId } = config.ingestion;
   return {
-    ingestion: createIngestion({ endpoint, ruleId, cloud: config.cloud, tokens: ingestionTokens, clock }),
-    resourceManager: createResourceManager({ origin: config.resourceManager, tokens: managerTokens, clock }),
+    ingestion: createIngestion({ endpoint, ruleId, cloud, tokens: ingestionTokens, proxy, clock }),
+    resourceManager: createResourceManager({ origin: config.resourceManager, tokens: managerTokens, proxy, clock }),
     close() {
       ingestionTokens.close();
       managerTokens.close();
@@ -43,7 +44,7 @@ function tokensFor(config: Config, scope: string, stderr: TextOutput) {
   const level = config.logLevel === 'debug' || config.logLevel === 'trace' ? config.logLevel : 'silent';
   const log = createLogger(level, { write: (line) => void stderr.write(line) });
   return createTokenCache({
-    createCredential: () => createCredential(config.credential),
+    createCredential: () => createCredential(config.credential, config.proxy),
     scope,
     clock: systemClock,
     log,

@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
-import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { checkConfig, type LoadedConfig } from '../config/load.ts';
+import { describeProxy } from '../config/proxy.ts';
 import { type DescribedSetting, describeConfig } from '../config/redact.ts';
 import { reportProblems, reportWarnings } from './configuration.ts';
 import { type CommandContext, exitCodes, type TextOutput } from './context.ts';
@@ -27,7 +28,7 @@ const levels: readonly Finding['level'][] = ['error', 'warning', 'well', 'note']
  */
 export async function check(context: CommandContext, options: CheckOptions): Promise<number> {
   const { stdout, stderr } = context;
-  const loaded = await withPlaces(loadConfig(context.env));
+  const loaded = await withPlaces(checkConfig(context.env));
   const { config, problems, warnings } = loaded;
   const isText = options.json !== true;
   if (isText) {
@@ -41,12 +42,18 @@ export async function check(context: CommandContext, options: CheckOptions): Pro
     const result = { ok: problems.length === 0 && !failed, problems, warnings, settings, ...(live && { live }) };
     stdout.write(`${JSON.stringify(result, null, 2)}\n`);
   } else if (config !== null) {
-    stdout.write(live === null ? 'The configuration is valid.\n' : renderFindings(live));
+    stdout.write(live === null ? renderValid(config) : renderFindings(live));
     if (options.verbose === true) stdout.write(`\n${renderSettings(settings)}`);
     else if (live === null) stdout.write('--verbose prints every setting, --live asks Azure.\n');
   }
   if (config === null) return exitCodes.usage;
   return failed ? exitCodes.failed : exitCodes.done;
+}
+
+/** The proxy is told here too, since nothing else says which of the variables of other programs counts. */
+function renderValid({ proxy }: Config): string {
+  const way = proxy === null ? '' : `Azure is asked through ${describeProxy(proxy)}.\n`;
+  return `The configuration is valid.\n${way}`;
 }
 
 /** What the configuration alone cannot know: whether this machine has the folder and the addresses that it names. */

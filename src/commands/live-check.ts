@@ -2,6 +2,7 @@ import { compareRule, targetTables } from '../azure/compare-columns.ts';
 import { explainUpload } from '../azure/fixes.ts';
 import type { Lookup, ResourceManager } from '../azure/resource-manager.ts';
 import type { Config } from '../config/config.ts';
+import { describeProxy, usesProxy } from '../config/proxy.ts';
 import type { Ingestion } from '../delivery/ingestion.ts';
 import { outcomeOf } from '../delivery/outcome.ts';
 import { heartbeatStreamVariable, heartbeatTable } from '../heartbeat/table.ts';
@@ -10,9 +11,9 @@ import type { TableSchema } from '../sentinel/table.ts';
 
 /** One result of `check --live`. Holds no secret. */
 export interface Finding {
-  /** `error`: events would not arrive as they should. `warning`: they may not. `note`: something was not checked. */
+  /** `error`: events would not arrive as they should. `warning`: they may not. `note`: what is good to know. */
   readonly level: 'well' | 'note' | 'warning' | 'error';
-  /** `stream <name> (<kind, or heartbeat>)`, `columns of <name>` or `columns`. */
+  /** `stream <name> (<kind, or heartbeat>)`, `columns of <name>`, `columns` or `proxy`. */
   readonly subject: string;
   readonly message: string;
   /** What a person has to do; empty when nothing has to be done. */
@@ -44,7 +45,18 @@ export async function checkLive(check: LiveCheck): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const one of active) findings.push(await checkStream(check, one));
   const declared = active.filter((_, index) => findings[index]?.level !== 'warning');
-  return [...findings, ...(await checkColumns(check, declared))];
+  return [...wayOut(check.config), ...findings, ...(await checkColumns(check, declared))];
+}
+
+/** First, since it explains most of what follows where it is wrong. Nothing without a proxy. */
+function wayOut({ proxy, ingestion }: Config): Finding[] {
+  if (proxy === null) return [];
+  const { host } = new URL(ingestion.endpoint);
+  const place = describeProxy(proxy);
+  const message = usesProxy(proxy, new URL(ingestion.endpoint))
+    ? `${host} is asked through ${place}`
+    : `${host} is asked without ${place}, because NO_PROXY names it`;
+  return [{ level: 'note', subject: 'proxy', message, fix: '' }];
 }
 
 function streamsOfKinds({ config, kinds }: LiveCheck): ActiveStream[] {

@@ -24,12 +24,13 @@ export async function serve(context: CommandContext): Promise<number> {
 }
 
 async function run(context: CommandContext, lines: LineBatch): Promise<number> {
-  const { config, problems, settings, warnings } = loadConfig(context.env);
+  const { config, problems, lapsed, settings, warnings } = loadConfig(context.env);
   if (config === null) {
     reportProblems(context.stderr, problems);
     return exitCodes.usage;
   }
   const log = createLogger(config.logLevel, lines);
+  for (const { name, message } of lapsed) log.error({ variable: name, problem: message }, 'configuration');
   for (const { name, message } of warnings) log.warn({ variable: name, warning: message }, 'configuration');
   const ending = Promise.withResolvers<number>();
   // Before the port is open: who sees it ready may stop it at once.

@@ -3,6 +3,8 @@
  * variables.ts; nothing else reads the environment.
  */
 
+import type { ProxyConfig } from './proxy.ts';
+
 export type TemplateEscaping = 'auto' | 'html' | 'json' | 'html-json' | 'none';
 
 /** What differs between Azure's clouds; azure/clouds.ts has the values of each. */
@@ -30,12 +32,16 @@ export type CredentialConfig =
       readonly tenantId: string;
       readonly clientId: string;
       readonly clientSecret: string;
+      /** What AZURE_CLIENT_SECRET_EXPIRES says, milliseconds since the epoch. */
+      readonly expiresAt?: number | null;
     } & Authority)
   | ({
       readonly type: 'certificate';
       readonly tenantId: string;
       readonly clientId: string;
       readonly certificatePath: string;
+      /** Of its private key. */
+      readonly certificatePassword: string | null;
     } & Authority)
   | ({
       readonly type: 'workload';
@@ -57,8 +63,6 @@ export interface OutboxDatabase {
   readonly entra: boolean;
   /** `unverified`: encrypted, but to whoever answers. */
   readonly tls: 'verified' | 'unverified' | 'off';
-  /** Whether somebody said so. */
-  readonly isTlsChosen: boolean;
   readonly rootCertificateFile: string | null;
   readonly certificateFile: string | null;
   readonly keyFile: string | null;
@@ -111,6 +115,8 @@ export interface Config {
   /** AZURE_RESOURCE_MANAGER_ENDPOINT, else that of the cloud. */
   readonly resourceManager: string;
   readonly credential: CredentialConfig;
+  /** What outgoing HTTPS goes through; null: nothing. */
+  readonly proxy: ProxyConfig | null;
   readonly outbox: {
     readonly dataDir: string;
     /** Null: SQLite in dataDir. */

@@ -1,4 +1,5 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
+import { readCertificate, unreadableMessage } from './certificate.ts';
 import type { CloudSettings, CredentialConfig } from './config.ts';
 import type { ConfigProblem } from './parsed.ts';
 import type { Values } from './variables.ts';
@@ -8,7 +9,9 @@ export const credentialNames = [
   'AZURE_TENANT_ID',
   'AZURE_CLIENT_ID',
   'AZURE_CLIENT_SECRET',
+  'AZURE_CLIENT_SECRET_EXPIRES',
   'AZURE_CLIENT_CERTIFICATE_PATH',
+  'AZURE_CLIENT_CERTIFICATE_PASSWORD',
   'AZURE_FEDERATED_TOKEN_FILE',
   'AZURE_AUTHORITY_HOST',
 ] as const;
@@ -19,8 +22,13 @@ export interface CredentialChoice {
   /** Null when something that it needs is missing. */
   readonly credential: CredentialConfig | null;
   readonly problems: readonly ConfigProblem[];
+  /** Right in itself, and Entra will refuse it at this time: a certificate that has expired, or is not valid yet. */
+  readonly lapsed: readonly ConfigProblem[];
   readonly warnings: readonly ConfigProblem[];
 }
+
+/** From when on a credential's end is warned of: what it takes people to get a new one. */
+export const endWarningMs = 30 * 86_400_000;
 
 /** In the order in which they win when several are set. */
 const signIns = ['AZURE_CLIENT_SECRET', 'AZURE_CLIENT_CERTIFICATE_PATH', 'AZURE_FEDERATED_TOKEN_FILE'] as const;
@@ -38,44 +46,56 @@ const microsoftAuthorities = new Set([
   'login.partner.microsoftonline.cn',
 ]);
 
+export interface ChoiceContext {
+  readonly cloud: CloudSettings;
+  /** Variables that are set but have a problem of their own already, which is not to be reported twice. */
+  readonly failed: ReadonlySet<string>;
+  readonly nowMs?: number;
+}
+
 /**
  * What is set decides the credential: secret, certificate, workload identity, else a managed identity. Half a set is a
  * problem, since the service would otherwise sign in as somebody else than was meant.
- * `failed`: variables that are set but have a problem of their own already, which is not to be reported twice.
  */
 export function chooseCredential(
   values: Pick<Values, CredentialName>,
-  cloud: CloudSettings,
-  failed: ReadonlySet<string>,
+  { cloud, failed, nowMs = Date.now() }: ChoiceContext,
 ): CredentialChoice {
   const isSet = (name: CredentialName): boolean => values[name] !== null || failed.has(name);
   const [chosen, ...ignored] = signIns.filter(isSet);
-  if (chosen === undefined) return chooseManagedIdentity(values, isSet('AZURE_TENANT_ID'));
-  const problems: ConfigProblem[] = (['AZURE_TENANT_ID', 'AZURE_CLIENT_ID'] as const)
+  const idle = unusedDetails.filter(([name, needed]) => isSet(name) && needed !== chosen).map(([name]) => name);
+  const warnings: ConfigProblem[] = [
+    ...ignored.map((name) => ({ name, message: `has no effect, because ${chosen} is set and goes first` })),
+    ...idle.map((name) => ({ name, message: `has no effect: ${chosen ?? 'a managed identity'} signs in without it` })),
+  ];
+  if (chosen === undefined) {
+    const credential = { type: 'managed', clientId: values.AZURE_CLIENT_ID } as const;
+    return { credential, problems: isSet('AZURE_TENANT_ID') ? [tenantAlone] : [], lapsed: [], warnings };
+  }
+  const missing: ConfigProblem[] = (['AZURE_TENANT_ID', 'AZURE_CLIENT_ID'] as const)
     .filter((name) => !isSet(name))
     .map((name) => ({ name, message: `is not set, but ${chosen} needs it to sign in` }));
-  const warnings: ConfigProblem[] = ignored.map((name) => ({
-    name,
-    message: `has no effect, because ${chosen} is set and goes first`,
-  }));
-  const file = checkFile(chosen, values);
-  if (file !== null) (chosen === 'AZURE_CLIENT_CERTIFICATE_PATH' ? problems : warnings).push(file);
-  return { credential: assemble(chosen, values, cloud), problems, warnings };
+  const checked = checkProof(chosen, values, { failed, nowMs });
+  return {
+    credential: assemble(chosen, values, cloud),
+    problems: [...missing, ...checked.problems],
+    lapsed: checked.lapsed,
+    warnings: [...warnings, ...checked.warnings],
+  };
 }
 
-function chooseManagedIdentity(values: Pick<Values, CredentialName>, tenantIsSet: boolean): CredentialChoice {
-  const problems = tenantIsSet
-    ? [
-        {
-          name: 'AZURE_TENANT_ID',
-          message:
-            `is set, but none of ${signIns.join(', ')} is; set one of them, or unset AZURE_TENANT_ID to sign in with a ` +
-            'managed identity',
-        },
-      ]
-    : [];
-  return { credential: { type: 'managed', clientId: values.AZURE_CLIENT_ID }, problems, warnings: [] };
-}
+const tenantAlone: ConfigProblem = {
+  name: 'AZURE_TENANT_ID',
+  message:
+    `is set, but none of ${signIns.join(', ')} is; set one of them, or unset AZURE_TENANT_ID to sign in with a managed ` +
+    'identity',
+};
+
+/** What says more of one of the ways to sign in, and nothing without it. */
+const unusedDetails = [
+  ['AZURE_CLIENT_SECRET_EXPIRES', 'AZURE_CLIENT_SECRET'],
+  ['AZURE_CLIENT_CERTIFICATE_PASSWORD', 'AZURE_CLIENT_CERTIFICATE_PATH'],
+] as const;
 
 function assemble(
   chosen: (typeof signIns)[number],
@@ -90,23 +110,117 @@ function assemble(
   const common = { tenantId, clientId, authorityHost, instanceDiscovery };
   switch (chosen) {
     case 'AZURE_CLIENT_SECRET':
-      return { type: 'secret', clientSecret: detail, ...common };
+      return { type: 'secret', clientSecret: detail, expiresAt: values.AZURE_CLIENT_SECRET_EXPIRES, ...common };
     case 'AZURE_CLIENT_CERTIFICATE_PATH':
-      return { type: 'certificate', certificatePath: detail, ...common };
+      return {
+        type: 'certificate',
+        certificatePath: detail,
+        certificatePassword: values.AZURE_CLIENT_CERTIFICATE_PASSWORD,
+        ...common,
+      };
     case 'AZURE_FEDERATED_TOKEN_FILE':
       return { type: 'workload', tokenFile: detail, ...common };
   }
 }
 
-/** A token file may come later, a certificate does not. */
-function checkFile(chosen: (typeof signIns)[number], values: Pick<Values, CredentialName>): ConfigProblem | null {
+interface Checked {
+  readonly problems: ConfigProblem[];
+  readonly lapsed: ConfigProblem[];
+  readonly warnings: ConfigProblem[];
+}
+
+/** What it signs in with: whether it can be read, and how long it lasts. */
+function checkProof(
+  chosen: (typeof signIns)[number],
+  values: Pick<Values, CredentialName>,
+  { failed, nowMs }: { readonly failed: ReadonlySet<string>; readonly nowMs: number },
+): Checked {
+  const checked: Checked = { problems: [], lapsed: [], warnings: [] };
   const path = chosen === 'AZURE_CLIENT_SECRET' ? null : values[chosen];
-  if (path === null) return null;
+  if (chosen === 'AZURE_CLIENT_SECRET') {
+    const endsAt = values.AZURE_CLIENT_SECRET_EXPIRES;
+    if (endsAt !== null) checked.warnings.push(...endWarnings('AZURE_CLIENT_SECRET_EXPIRES', endsAt, nowMs));
+  } else if (path !== null && chosen === 'AZURE_FEDERATED_TOKEN_FILE') {
+    // A token file may come later, a certificate does not.
+    const message = unreadable(path);
+    if (message !== null) checked.warnings.push({ name: chosen, message });
+  } else if (path !== null && !failed.has('AZURE_CLIENT_CERTIFICATE_PASSWORD')) {
+    checkCertificate(path, values.AZURE_CLIENT_CERTIFICATE_PASSWORD, nowMs, checked);
+  }
+  return checked;
+}
+
+function checkCertificate(path: string, password: string | null, nowMs: number, checked: Checked): void {
+  const name = 'AZURE_CLIENT_CERTIFICATE_PATH';
+  const reading = readCertificate(path, password);
+  if (!reading.ok) {
+    const aboutFile = reading.about === 'file';
+    checked.problems.push({ name: aboutFile ? name : 'AZURE_CLIENT_CERTIFICATE_PASSWORD', message: reading.problem });
+    return;
+  }
+  const { startsAt, endsAt, warnings } = reading.certificate;
+  if (nowMs < startsAt) {
+    const message = `names a certificate that is not valid before ${dayOf(startsAt)}; check the clock of this machine`;
+    checked.lapsed.push({ name, message });
+  } else if (nowMs >= endsAt) {
+    const message =
+      `names a certificate that expired on ${dayOf(endsAt)}; make a new one, upload it to the app registration ` +
+      '(Certificates & secrets, Certificates), and put it with its private key in the place of the file';
+    checked.lapsed.push({ name, message });
+  }
+  const all = warnings.map((message) => ({ name, message }));
+  checked.warnings.push(...(all.length > 0 ? all : nowMs < endsAt ? endWarnings(name, endsAt, nowMs) : []));
+}
+
+function endWarnings(name: CredentialName, endsAt: number, nowMs: number): ConfigProblem[] {
+  if (endsAt - nowMs >= endWarningMs) return [];
+  const isOver = endsAt <= nowMs;
+  return [
+    { name, message: `says that the credential ${isOver ? 'ended' : 'ends'} on ${dayOf(endsAt)}; make a new one` },
+  ];
+}
+
+function dayOf(timeMs: number): string {
+  return new Date(timeMs).toISOString().slice(0, 10);
+}
+
+/**
+ * When the credential ends, in milliseconds since the epoch; null where that cannot be known. A certificate that was
+ * renewed on the disk counts at once; its file is only looked at where nothing in it changed, since to open an encrypted
+ * key takes a good part of a second.
+ */
+export function createCredentialEnd(credential: CredentialConfig): () => number | null {
+  if (credential.type === 'secret') return () => credential.expiresAt ?? null;
+  if (credential.type !== 'certificate') return () => null;
+  const { certificatePath: path, certificatePassword: password } = credential;
+  let seen = '';
+  let endsAt: number | null = null;
+  return () => {
+    const now = stateOf(path);
+    if (now !== seen) {
+      const reading = readCertificate(path, password);
+      endsAt = reading.ok ? reading.certificate.endsAt : null;
+      seen = now;
+    }
+    return endsAt;
+  };
+}
+
+/** Differs when the file does. */
+function stateOf(path: string): string {
+  try {
+    const { ino, size, mtimeMs } = statSync(path);
+    return `${ino} ${size} ${mtimeMs}`;
+  } catch (error) {
+    return unreadableMessage(path, error);
+  }
+}
+
+function unreadable(path: string): string | null {
   try {
     accessSync(path, constants.R_OK);
     return null;
   } catch (error) {
-    const why = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-    return { name: chosen, message: `names ${JSON.stringify(path)}, which cannot be read (${why})` };
+    return unreadableMessage(path, error);
   }
 }

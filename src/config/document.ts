@@ -15,7 +15,7 @@ const envExampleHead = `# Variables of apono-sentinel. Copy to .env and fill in;
 # Each can be given as <NAME>_FILE too, the path of a file that holds the value (for Docker secrets), except
 # ${variableNames.filter((name) => !variables[name].fromFile).join(' and ')}, which are paths already.
 # An empty variable is the same as none. \`npm run --silent cli -- check\` says what is wrong.
-# HTTPS_PROXY, NO_PROXY and NODE_EXTRA_CA_CERTS work as elsewhere.
+# HTTPS_PROXY and NO_PROXY work as with curl, NODE_EXTRA_CA_CERTS as with Node.
 `;
 
 const envExampleFoot = `

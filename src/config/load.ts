@@ -3,10 +3,13 @@ import { kinds as allKinds, type StreamVariable } from '../kinds/registry.ts';
 import type { CloudSettings, Config } from './config.ts';
 import { chooseCredential } from './credential.ts';
 import { doubtfulHeartbeat, heartbeatOf } from './heartbeat.ts';
+import { doubtManagedIdentity } from './managed-identity.ts';
 import { outboxFileProblems, outboxWarnings } from './outbox.ts';
+import { authorityOf, readOutgoing } from './outgoing.ts';
 import { checkIngestionHost, guid } from './parse-azure.ts';
 import { isLoopbackHost } from './parse-network.ts';
 import type { ConfigProblem } from './parsed.ts';
+import type { ProxyConfig } from './proxy.ts';
 import { type Environment, isSet, type Reading, readVariables, type Setting } from './read.ts';
 import { isQuoted } from './secret-text.ts';
 import { findUnknownNames } from './unknown-names.ts';
@@ -23,6 +26,11 @@ export interface LoadedConfig {
   readonly config: Config | null;
   /** Everything that is wrong, at most one problem a variable, in the order of variables.ts. */
   readonly problems: readonly ConfigProblem[];
+  /**
+   * What was right once and Entra refuses at this time: `check` fails for it. The service starts all the same, since what
+   * it accepts then waits instead of being lost, and the file may be renewed while it runs.
+   */
+  readonly lapsed: readonly ConfigProblem[];
   readonly warnings: readonly ConfigProblem[];
   /** What is set, for the redacted print. */
   readonly settings: readonly Setting[];
@@ -37,17 +45,44 @@ export function loadConfig(env: Environment, kinds: readonly StreamKind[] = allK
   const failed = new Set(reading.problems.map(({ name }) => name));
   const { values } = reading;
   const cloud = clouds[values.AZURE_CLOUD];
-  const choice = chooseCredential(values, cloud, failed);
-  const together = [...choice.problems, ...checkTogether(values, failed)].filter(({ name }) => !failed.has(name));
+  const choice = chooseCredential(values, { cloud, failed });
+  const outgoing = readOutgoing(env, targetsOf(values, cloud, choice.credential));
+  const together = [...choice.problems, ...checkTogether(values, failed), ...outgoing.problems].filter(
+    ({ name }) => !failed.has(name),
+  );
   const problems = inOrder([...reading.problems, ...together]);
   const warnings = [
     ...findUnknownNames(env),
     ...choice.warnings,
+    ...outgoing.warnings,
+    // With problems it waits for its turn: what signs in may be among what is still to be mended.
+    ...(problems.length === 0 && choice.credential?.type === 'managed' ? doubtManagedIdentity(env) : []),
     ...doubtful(values, kinds),
     ...doubtfulHeartbeat(values, reading.settings, kinds),
   ].filter(({ name }) => !problems.some((problem) => problem.name === name));
-  const config = problems.length > 0 ? null : assemble(reading, cloud, choice.credential, kinds);
-  return { config, problems, warnings, settings: reading.settings };
+  const config =
+    problems.length > 0
+      ? null
+      : assemble(reading, cloud, { credential: choice.credential, proxy: outgoing.proxy }, kinds);
+  return { config, problems, lapsed: choice.lapsed, warnings, settings: reading.settings };
+}
+
+/** As `check` sees it: what has lapsed is a problem like any other. */
+export function checkConfig(env: Environment): LoadedConfig {
+  const loaded = loadConfig(env);
+  if (loaded.lapsed.length === 0) return loaded;
+  return { ...loaded, config: null, problems: inOrder([...loaded.problems, ...loaded.lapsed]), lapsed: [] };
+}
+
+/** What is sent to by https. Resource Manager is asked only where one of its resources or itself is named. */
+function targetsOf(values: Values, cloud: CloudSettings, credential: Config['credential'] | null): (string | null)[] {
+  const { AZURE_RESOURCE_MANAGER_ENDPOINT: manager, DATA_COLLECTION_RULE_RESOURCE_ID: rule } = values;
+  const asksManager = manager !== null || rule !== null || values.SENTINEL_WORKSPACE_ID !== null;
+  return [
+    values.LOGS_INGESTION_ENDPOINT,
+    authorityOf(credential),
+    asksManager ? (manager ?? cloud.resourceManager) : null,
+  ];
 }
 
 /** What is wrong only with several variables taken together. */
@@ -115,7 +150,7 @@ function streamsOf(kinds: readonly StreamKind[], values: Values, settings: reado
 function assemble(
   { values, settings }: Reading<VariableName>,
   cloud: CloudSettings,
-  credential: Config['credential'] | null,
+  { credential, proxy }: { readonly credential: Config['credential'] | null; readonly proxy: ProxyConfig | null },
   kinds: readonly StreamKind[],
 ): Config {
   const { APONO_WEBHOOK_SECRET: secret, LOGS_INGESTION_ENDPOINT: endpoint, DATA_COLLECTION_RULE_ID: ruleId } = values;
@@ -153,6 +188,7 @@ function assemble(
     cloud,
     resourceManager: values.AZURE_RESOURCE_MANAGER_ENDPOINT ?? cloud.resourceManager,
     credential,
+    proxy,
     outbox: {
       dataDir: values.DATA_DIR,
       database: values.OUTBOX_URL,
@@ -167,7 +203,9 @@ function assemble(
 
 function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
   const order: readonly string[] = variableNames;
-  return problems.toSorted((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
+  // Those of Node and curl are not in the list and come last.
+  const placeOf = (name: string): number => (order.includes(name) ? order.indexOf(name) : order.length);
+  return problems.toSorted((a, b) => placeOf(a.name) - placeOf(b.name));
 }
 
 function deepFreeze<T>(value: T): T {

@@ -32,11 +32,6 @@ function unreadable(file: string): string | null {
 export function outboxWarnings(database: OutboxDatabase | null): ConfigProblem[] {
   if (database === null || isLoopback(database.host)) return [];
   const warn = (message: string): ConfigProblem[] => [{ name: 'OUTBOX_URL', message }];
-  if (database.tls === 'off' && !database.isTlsChosen) {
-    return warn(
-      'has no sslmode, so that events travel unencrypted; add ?sslmode=verify-full, or sslmode=disable if that is meant',
-    );
-  }
   if (database.tls === 'unverified') return warn('encrypts, but not for a server that is verified (sslmode=no-verify)');
   return [];
 }

@@ -48,6 +48,18 @@ export const headerSecret: Parse<string> = (text) => {
   return good(text);
 };
 
+/** `2027-01-31`, which means its beginning in UTC, or an ISO time; UTC where it names no zone. Milliseconds since the epoch. */
+export const date: Parse<number> = (text) => {
+  const [, day, time = 'T00:00:00', zone = 'Z'] =
+    /^(\d{4}-\d{2}-\d{2})([Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?([Zz]|[+-]\d{2}:\d{2})?$/.exec(text) ?? [];
+  const timeMs =
+    day === undefined ? Number.NaN : Date.parse(`${day}${time.replace(' ', 'T').toUpperCase()}${zone.toUpperCase()}`);
+  // Date.parse takes the 31st of February for the 3rd of March.
+  const startMs = Date.parse(`${day}T00:00:00Z`);
+  const isDay = day !== undefined && !Number.isNaN(startMs) && new Date(startMs).toISOString().startsWith(day);
+  return isDay && !Number.isNaN(timeMs) ? good(timeMs) : bad('is no date, expected YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ');
+};
+
 /** A secret of somebody else's making, taken as it is unless nobody can have meant it as one. */
 export const opaqueSecret: Parse<string> = (text) => {
   const notMeant = notMeantAsSecret(text);

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { parseCidr } from './cidr.ts';
 import { bad, good, type Parse } from './parsed.ts';
 
-const hostNamePattern =
+export const hostNamePattern =
   /^(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$/;
 
 /** What `server.listen` takes: an address or a name. `[::1]` loses its brackets. */

@@ -1,4 +1,5 @@
 import type { OutboxDatabase } from './config.ts';
+import { isLoopbackHost } from './parse-network.ts';
 import { bad, good, type Parse, type Parsed } from './parsed.ts';
 import { holdsReference } from './secret-text.ts';
 
@@ -9,7 +10,10 @@ const azureHosts = [
   '.postgres.database.chinacloudapi.cn',
 ] as const;
 
-/** As pg 8 takes them: all that verify anything verify certificate and host name. `prefer` falls back to nothing there. */
+/**
+ * As pg 8 takes them: all that verify anything verify certificate and host name. `prefer` falls back to nothing there,
+ * but to an unencrypted connection in libpq, so nobody who writes it can have meant a password to be safe.
+ */
 const verifyingModes = ['prefer', 'require', 'verify-ca', 'verify-full'];
 const sslModes = ['disable', 'no-verify', ...verifyingModes];
 const parameters = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'host', 'auth'];
@@ -72,21 +76,32 @@ function withSecurity(place: Place, params: URLSearchParams): Parsed<OutboxDatab
   if (entra && !verifies && !isLoopback(host)) {
     return bad('would send a token of Entra to a server that is not verified; set sslmode=verify-full');
   }
+  const unsafe = problemElsewhere({ ...place, mode });
+  if (unsafe !== null) return bad(unsafe);
   const tls = verifies || certificate !== null ? 'verified' : mode === 'no-verify' ? 'unverified' : 'off';
   return good({
     ...place,
     entra,
     tls: mode === 'disable' ? 'off' : tls,
-    isTlsChosen: mode !== null || tls !== 'off',
     rootCertificateFile: params.get('sslrootcert'),
     certificateFile: certificate,
     keyFile: key,
   });
 }
 
+/** What may be left out, or sent in the clear, only to a server on this machine. */
+function problemElsewhere({ host, password, mode }: Place & { readonly mode: string | null }): string | null {
+  if (isLoopback(host)) return null;
+  if (mode === null) {
+    return 'names a server on another machine and has no sslmode; add ?sslmode=verify-full, and sslrootcert=<file> for a CA of your own';
+  }
+  if (password === null || (mode !== 'disable' && mode !== 'prefer')) return null;
+  return `would let the password travel unencrypted to another machine (sslmode=${mode}); turn \`ssl\` on at the server and set sslmode=verify-full`;
+}
+
 /** Also the folder of a Unix socket: what is sent does not leave the machine. */
 export function isLoopback(host: string): boolean {
-  return host.startsWith('/') || host === 'localhost' || host === '::1' || /^127\./.test(host);
+  return host.startsWith('/') || isLoopbackHost(host);
 }
 
 function decoded(text: string): string | null {

@@ -1,5 +1,7 @@
 import type { Config } from './config.ts';
+import { createCredentialEnd } from './credential.ts';
 import { describeOutbox } from './outbox.ts';
+import { describeProxy } from './proxy.ts';
 import type { Setting } from './read.ts';
 
 /** One line of the redacted print. */
@@ -24,10 +26,13 @@ function describeSetting({ name, shown, source, path }: Setting): DescribedSetti
 function describeDerived(config: Config): DescribedSetting[] {
   const derived = (name: string, value: string): DescribedSetting => ({ name, value, from: 'derived' });
   const { credential } = config;
+  const endsAt = createCredentialEnd(credential)();
   return [
     derived('credential', describeCredential(credential)),
     ...(credential.type === 'managed' ? [] : [derived('authority', credential.authorityHost)]),
+    ...(endsAt === null ? [] : [derived('credential ends', new Date(endsAt).toISOString())]),
     derived('outbox', describeOutbox(config.outbox)),
+    derived('proxy', config.proxy === null ? 'none' : describeProxy(config.proxy)),
     derived('token audience', config.cloud.ingestionAudience),
     derived('resource manager', config.resourceManager),
   ];

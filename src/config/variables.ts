@@ -1,6 +1,6 @@
 import { kinds, type StreamVariable } from '../kinds/registry.ts';
 import { armId, clientId, clientSecret, httpsOrigin, ruleId, streamName, tenantId } from './parse-azure.ts';
-import { choice, headerSecret, integer, path } from './parse-basic.ts';
+import { choice, date, headerSecret, integer, opaqueSecret, path } from './parse-basic.ts';
 import { cidrList, listenHost, trustProxy } from './parse-network.ts';
 import { outboxUrl } from './parse-outbox.ts';
 import { defaulted, type ValueOf, type Variable, variable } from './variable.ts';
@@ -69,14 +69,22 @@ export const variables = {
     secret: true,
     description: 'Client secret: sign in with it.',
   }),
+  AZURE_CLIENT_SECRET_EXPIRES: variable(date, {
+    description: 'When the client secret expires: YYYY-MM-DD or an ISO time. Warned of from 30 days before.',
+    example: '2027-01-31',
+  }),
   AZURE_CLIENT_CERTIFICATE_PATH: variable(path, {
     fromFile: false,
     description: 'PEM file with certificate and private key: sign in with it, unless a client secret is set.',
   }),
+  AZURE_CLIENT_CERTIFICATE_PASSWORD: variable(opaqueSecret, {
+    secret: true,
+    description: 'Password of the private key in that file, where it is encrypted.',
+  }),
   AZURE_FEDERATED_TOKEN_FILE: variable(path, {
     fromFile: false,
     description:
-      'Token file of a workload identity (Kubernetes sets it): sign in with it, unless one of the two above is set.',
+      'Token file of a workload identity (Kubernetes sets it): sign in with it, unless a client secret or certificate is set.',
   }),
   AZURE_AUTHORITY_HOST: variable(httpsOrigin, {
     description: 'Authority to sign in at, when it is not that of AZURE_CLOUD.',

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { constants, randomUUID, verify, X509Certificate } from 'node:crypto';
 import { serviceOf } from './audiences.ts';
 import type { Call } from './call.ts';
 import type { AzureState } from './state.ts';
@@ -126,7 +126,7 @@ function refuseSecret(state: AzureState, form: URLSearchParams): Refusal | null 
 
 /**
  * A certificate's assertion names the client as issuer and subject; a workload identity's is another issuer's token for
- * Entra. The signature is not checked: the emulator knows neither certificate nor cluster.
+ * Entra, whose signature is not checked, since the emulator does not know the cluster.
  */
 function refuseAssertion(state: AzureState, assertion: string): Refusal | null {
   const refusal = (number: number, message: string): Refusal => ({
@@ -141,8 +141,37 @@ function refuseAssertion(state: AzureState, assertion: string): Refusal | null {
     return refusal(700024, 'Client assertion is not within its valid time range.');
   }
   const federated = [claims['aud']].flat().includes('api://AzureADTokenExchange');
-  if (federated || (claims['iss'] === state.clientId && claims['sub'] === state.clientId)) return null;
+  if (federated) return null;
+  if (claims['iss'] === state.clientId && claims['sub'] === state.clientId) {
+    if (isSignedByItsCertificate(assertion)) return null;
+    const message =
+      'Client assertion contains an invalid signature. [Reason - The key was not found., Thumbprint of key used by client]';
+    return refusal(700027, message);
+  }
   return refusal(700021, "Client assertion application identifier doesn't match 'client_id' parameter.");
+}
+
+/**
+ * Entra looks the key up by the thumbprint in the header. Every certificate is registered here, so the one that the
+ * assertion brings along is looked at: it must have that thumbprint, and must have signed.
+ */
+function isSignedByItsCertificate(jwt: string): boolean {
+  const [head = '', payload = '', signature = ''] = jwt.split('.');
+  try {
+    const header: unknown = JSON.parse(Buffer.from(head, 'base64url').toString('utf8'));
+    if (!isRecord(header)) return false;
+    const [own] = [header['x5c']].flat();
+    // Without a chain there is nothing to look at.
+    if (typeof own !== 'string') return true;
+    const certificate = new X509Certificate(Buffer.from(own, 'base64'));
+    const print = Buffer.from(certificate.fingerprint256.replaceAll(':', ''), 'hex').toString('base64url');
+    if (header['x5t#S256'] !== undefined && `${header['x5t#S256']}`.replace(/=+$/, '') !== print) return false;
+    const padding = `${header['alg']}`.startsWith('PS') ? constants.RSA_PKCS1_PSS_PADDING : constants.RSA_PKCS1_PADDING;
+    const key = { key: certificate.publicKey, padding };
+    return verify('sha256', Buffer.from(`${head}.${payload}`), key, Buffer.from(signature, 'base64url'));
+  } catch {
+    return false;
+  }
 }
 
 function claimsOf(jwt: string): Record<string, unknown> | null {

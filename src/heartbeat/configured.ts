@@ -20,11 +20,12 @@ export interface ConfiguredHeartbeatOptions {
   readonly outbox: Pick<Outbox, 'stats'>;
   readonly ingestion: Ingestion;
   readonly metrics: Pick<Metrics, 'totals' | 'onHeartbeat'>;
+  readonly credentialEndsAt: () => number | null;
 }
 
 /** The heartbeat of the configuration, whose `started_at` is now; null where none is to be sent. */
 export function createConfiguredHeartbeat(options: ConfiguredHeartbeatOptions): Heartbeat | null {
-  const { config, version, clock, log, outbox, ingestion, metrics } = options;
+  const { config, version, clock, log, outbox, ingestion, metrics, credentialEndsAt } = options;
   if (config.heartbeat === null || config.heartbeat.intervalMs === 0) return null;
   const { stream, intervalMs } = config.heartbeat;
   const { endpoint, ruleId } = config.ingestion;
@@ -40,6 +41,7 @@ export function createConfiguredHeartbeat(options: ConfiguredHeartbeatOptions): 
       startedAt: clock.now(),
       totals: metrics.totals,
       stats: () => outbox.stats(),
+      credentialEndsAt,
       clock,
     }),
     explain: (result, code) => explainUpload(result, context, code),

@@ -17,6 +17,8 @@ export interface HeartbeatSources {
   readonly startedAt: number;
   readonly totals: () => Promise<Totals>;
   readonly stats: () => Promise<OutboxStats>;
+  /** Of what signs in to Azure, milliseconds since the epoch; null: not known. */
+  readonly credentialEndsAt: () => number | null;
   readonly clock: Clock;
 }
 
@@ -31,6 +33,7 @@ export function createHeartbeatRow(sources: HeartbeatSources): () => Promise<Row
     const stats = await readStats();
     const { accepted, duplicate, unauthorized, delivered } = await totals();
     const now = clock.now();
+    const endsAt = sources.credentialEndsAt();
     return {
       TimeGenerated: new Date(now).toISOString(),
       instance,
@@ -43,6 +46,7 @@ export function createHeartbeatRow(sources: HeartbeatSources): () => Promise<Row
       unauthorized,
       delivered,
       ...waitingColumns(stats, now),
+      credential_expires_at: endsAt === null ? null : new Date(endsAt).toISOString(),
     };
   };
 }

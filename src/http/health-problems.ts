@@ -1,3 +1,4 @@
+import { endWarningMs } from '../config/credential.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
 import type { OutboxStats } from '../outbox/port.ts';
 import type { Hold } from './health.ts';
@@ -92,6 +93,18 @@ export const healthCodes = {
     meaning: 'Azure does not take the rows about the service itself. No event is held back by it.',
     remedy: 'Do what the `fix` of `heartbeat` says, then run `apono-sentinel check --live`.',
   },
+  credential_expires_soon: {
+    status: 'degraded',
+    meaning: 'The certificate or client secret of the sign-in ends within 30 days.',
+    remedy:
+      'Make a new one for the app registration (Certificates & secrets). Put a certificate in the place of the file of AZURE_CLIENT_CERTIFICATE_PATH; for a secret set AZURE_CLIENT_SECRET and AZURE_CLIENT_SECRET_EXPIRES, and restart.',
+  },
+  credential_expired: {
+    status: 'degraded',
+    meaning: 'The certificate or client secret of the sign-in has ended. What is accepted waits once Azure refuses it.',
+    remedy:
+      'Make a new one for the app registration (Certificates & secrets). Put a certificate in the place of the file of AZURE_CLIENT_CERTIFICATE_PATH; for a secret set AZURE_CLIENT_SECRET and AZURE_CLIENT_SECRET_EXPIRES, and restart.',
+  },
 } as const satisfies Readonly<Record<string, HealthCodeInfo>>;
 
 export type HealthCode = keyof typeof healthCodes;
@@ -149,6 +162,14 @@ export function heartbeatProblems(heartbeat: HeartbeatStatus | null): HealthProb
   const { lastSentAt, failing } = heartbeat;
   const since = lastSentAt === null ? 'the start' : new Date(lastSentAt).toISOString();
   return [healthProblem('heartbeat_failing', `No heartbeat was sent since ${since}: ${failing.reason}`, failing.fix)];
+}
+
+/** `endsAt`: of what signs in to Azure; null where that is not known. */
+export function credentialProblems(endsAt: number | null, nowMs: number): HealthProblem[] {
+  if (endsAt === null || endsAt - nowMs >= endWarningMs) return [];
+  const day = new Date(endsAt).toISOString();
+  if (endsAt <= nowMs) return [healthProblem('credential_expired', `The credential of the sign-in ended on ${day}.`)];
+  return [healthProblem('credential_expires_soon', `The credential of the sign-in ends on ${day}.`)];
 }
 
 function counted(count: number, noun: string): string {

@@ -14,6 +14,8 @@ export interface MetricsSources {
   disk(): Promise<DiskSpace>;
   /** Whether a damaged database was set aside that nobody has salvaged or removed yet. */
   isOutboxDamaged(): boolean;
+  /** Of what signs in to Azure, milliseconds since the epoch; null: not known. */
+  credentialEndsAt(): number | null;
 }
 
 export interface DiskSpace {
@@ -42,6 +44,7 @@ export function createScrape({ metrics, clock, streams, sources }: ScrapeOptions
     const [stats, disk] = await Promise.all([readStats(), readDisk()]);
     const holds = sources.holds();
     metrics.outboxWritable.set(stats?.writable ? 1 : 0);
+    metrics.credentialExpiry.set((sources.credentialEndsAt() ?? 0) / 1000);
     metrics.outboxDamaged.set(sources.isOutboxDamaged() ? 1 : 0);
     known = stats ?? known;
     // Without an answer the last counts stand and the ages go on: the alarm must not fall silent with the outbox.

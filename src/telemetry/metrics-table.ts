@@ -29,6 +29,14 @@ const tokenAndServiceMetrics = {
     help: 'Tries to get a token: obtained, refused by who judges the sign-in, or unreachable. Trigger "background": ahead of the expiry; "call": an upload waits for it.',
     labels: [{ result: ['obtained', 'refused', 'unreachable'], trigger: ['background', 'call'] }],
   },
+  credentialExpiry: {
+    name: 'apono_sentinel_credential_expiry_timestamp_seconds',
+    type: 'gauge',
+    unit: 'seconds since the epoch',
+    part: 'Token',
+    help: 'When the certificate of the sign-in ends, or the client secret by AZURE_CLIENT_SECRET_EXPIRES; 0: not known.',
+    labels: [{}],
+  },
   buildInfo: {
     name: 'apono_sentinel_build_info',
     type: 'gauge',

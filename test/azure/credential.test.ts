@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createPrivateKey } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -8,9 +9,9 @@ import { type TestContext, test } from 'node:test';
 import { generate } from 'selfsigned';
 import { clouds, ingestionScope } from '../../src/azure/clouds.ts';
 import { createCredential } from '../../src/azure/credential.ts';
-import { TokenError } from '../../src/azure/token-error.ts';
+import { inFull, TokenError } from '../../src/azure/token-error.ts';
 import type { CredentialConfig } from '../../src/config/config.ts';
-import type { FaultAnswer } from '../../src/emulator/emulator.ts';
+import type { Emulator, FaultAnswer } from '../../src/emulator/emulator.ts';
 import { startTestEmulator } from '../support/emulator.ts';
 import { secretCredential } from './support.ts';
 
@@ -122,9 +123,34 @@ test('a certificate signs in and sends its chain', async (t) => {
   const pair = await generate([{ name: 'commonName', value: 'apono-sentinel' }], { keySize: 2048 });
   const certificatePath = await temporaryFile(t, `${pair.private}\n${pair.cert}`);
   const { clientSecret: _, ...identity } = secretCredential(emulator);
-  const config = { ...identity, type: 'certificate', certificatePath } as const;
+  const config = { ...identity, type: 'certificate', certificatePath, certificatePassword: null } as const;
   assert.ok((await createCredential(config).getToken(scope))?.token);
   assert.equal(emulator.requests.find(({ kind }) => kind === 'token')?.credential, 'client_assertion');
+
+  // The SDK takes the first certificate of a file for the client's own, and Entra looks its key up by that thumbprint.
+  const issuer = await generate([{ name: 'commonName', value: 'CA' }], {
+    keySize: 2048,
+    extensions: [{ name: 'basicConstraints', cA: true }],
+  });
+  const issued = await generate([{ name: 'commonName', value: 'apono-sentinel' }], {
+    keySize: 2048,
+    ca: { key: issuer.private, cert: issuer.cert },
+  });
+  const encrypted = createPrivateKey(issued.private).export({
+    type: 'pkcs8',
+    format: 'pem',
+    cipher: 'aes-256-cbc',
+    passphrase: 'hunter2',
+  });
+  const reversed = `\uFEFF${issuer.cert}\n${issued.cert}\n${encrypted}`.replaceAll('\n', '\r\n');
+  const chained = { ...config, certificatePath: await temporaryFile(t, reversed), certificatePassword: 'hunter2' };
+  assert.ok((await createCredential(chained).getToken(scope))?.token);
+  await writeFile(chained.certificatePath, `${pair.private}\n${pair.cert}`);
+  assert.ok((await createCredential(chained).getToken(scope))?.token, 'a renewed file needs no restart');
+  await writeFile(chained.certificatePath, `${issuer.cert}\n${encrypted}`);
+  const wrong = await failureOf(chained);
+  assert.match(wrong.message, /AZURE_CLIENT_CERTIFICATE_PATH names .*private key of another certificate/);
+  assert.doesNotMatch(wrong.message, /hunter2/);
 
   const missing = await failureOf({ ...config, certificatePath: `${certificatePath}.missing` });
   assert.equal(missing.code, 'token_refused', 'only a person can put the file there');
@@ -165,6 +191,39 @@ test('a managed identity signs in at the endpoint of its host', async (t) => {
   emulator.plan({ target: 'managed_identity', answer: { type: 'status', status: 500, body: {} } });
   const busy = await failureOf({ type: 'managed', clientId: null });
   assert.equal(busy.code, 'token_unreachable', busy.message);
+  await assertAnswersOfIdentity(emulator);
   assert.ok((await createCredential({ type: 'managed', clientId: emulator.clientId }).getToken(scope))?.token);
   assert.ok((await createCredential({ type: 'managed', clientId: null }).getToken(scope))?.token);
 });
+
+/** The forms of field reports: azure-sdk-for-net#28568, azure-container-apps#502, MSAL.NET#4998. */
+async function assertAnswersOfIdentity(emulator: Emulator): Promise<void> {
+  const html = { 'content-type': 'text/html' };
+  const cases: readonly (readonly [number, object | string, TokenError['code'], RegExp])[] = [
+    [400, { error: 'invalid_request', error_description: 'Identity not found' }, 'token_refused', /Identity not found/],
+    [400, { error: { code: 'invalid_scope', message: 'No such resource' } }, 'token_refused', /No such resource/],
+    [403, { StatusCode: 403, Message: 'Not allowed here' }, 'token_refused', /HTTP 403: Not allowed here/],
+    [403, '<html><title>Forbidden by host</title></html>', 'token_refused', /Forbidden by host/],
+    [404, { error: 'not_found', error_description: 'Updating' }, 'token_unreachable', /404 not_found: Updating/],
+    [410, '<html><title>Gone</title></html>', 'token_unreachable', /410 without a token: Gone/],
+    [429, { statusCode: 429, message: 'Too many' }, 'token_unreachable', /429: Too many/],
+    [500, { error: { code: 'x', message: 'Failed' } }, 'token_unreachable', /500 x: Failed/],
+    [503, {}, 'token_unreachable', /HTTP 503 without a token$/],
+    // What Docker Desktop answers for an address that it cannot reach.
+    [
+      403,
+      'connecting to 169.254.169.254:80: unreachable network',
+      'token_unreachable',
+      /^[\w.:]+: .*unreachable network/,
+    ],
+  ];
+  for (const [status, body, code, message] of cases) {
+    const headers = typeof body === 'string' ? html : {};
+    emulator.plan({ target: 'managed_identity', answer: { type: 'status', status, body, headers } });
+    const error = await failureOf({ type: 'managed', clientId: null });
+    assert.equal(error.code, code, `${status} ${error.message}`);
+    assert.match(inFull(error), message);
+    // What may be logged holds no foreign sentence.
+    assert.doesNotMatch(error.message, /Identity not|resource|allowed|Forbidden|Updating|Gone|Too many|Failed/);
+  }
+}

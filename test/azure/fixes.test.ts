@@ -14,7 +14,7 @@ const identity = {
 const secret: CredentialConfig = { ...identity, type: 'secret', clientSecret: 'the-secret-9d2e' };
 const credentials: readonly CredentialConfig[] = [
   secret,
-  { ...identity, type: 'certificate', certificatePath: '/run/secrets/client.pem' },
+  { ...identity, type: 'certificate', certificatePath: '/run/secrets/client.pem', certificatePassword: null },
   { ...identity, type: 'workload', tokenFile: '/var/run/secrets/token' },
   { type: 'managed', clientId: null },
   { type: 'managed', clientId: identity.clientId },
@@ -54,8 +54,8 @@ function unanswered(message: string): UploadResult {
   return { type: 'unanswered', reason: 'network', message, clientRequestId: 'the-request-id' };
 }
 
-function noToken(refused: boolean, aadsts: string | null, reason = 'HTTP 401'): UploadResult {
-  return { type: 'no_token', refused, blocked: false, aadsts, reason, message: 'said so' };
+function noToken(refused: boolean, aadsts: string | null, reason = 'HTTP 401', message = 'said so'): UploadResult {
+  return { type: 'no_token', refused, blocked: false, aadsts, reason, message };
 }
 
 test('each failure names what to change', () => {
@@ -78,7 +78,24 @@ test('each failure names what to change', () => {
     [noToken(true, 'AADSTS7000222'), [/AZURE_CLIENT_SECRET has expired/]],
     [noToken(true, 'AADSTS700016'), [/AZURE_CLIENT_ID/, /AZURE_TENANT_ID/]],
     [noToken(true, 'AADSTS90002'), [/AZURE_TENANT_ID/]],
-    [noToken(true, 'AADSTS700027'), [/AZURE_CLIENT_CERTIFICATE_PATH/]],
+    [
+      noToken(
+        true,
+        'AADSTS700027',
+        'HTTP 401',
+        'AADSTS700027: … [Reason - The key was not found., Thumbprint of key …',
+      ),
+      [/not registered on the application/, /AZURE_CLIENT_CERTIFICATE_PATH/],
+    ],
+    [
+      noToken(
+        true,
+        'AADSTS700027',
+        'HTTP 401',
+        "AADSTS700027: … [Reason - The key used is expired., Found key 'Start=…'",
+      ),
+      [/AZURE_CLIENT_CERTIFICATE_PATH has expired/, /upload it to the app registration/],
+    ],
     [noToken(true, 'AADSTS70021'), [/Federated credentials/, /AZURE_FEDERATED_TOKEN_FILE/]],
     [noToken(true, 'AADSTS700213'), [/subject/, /Federated credentials/]],
     [noToken(true, 'AADSTS123456'), [/error\?code=123456/]],
@@ -88,6 +105,7 @@ test('each failure names what to change', () => {
       [/does not resolve/, /AZURE_AUTHORITY_HOST/],
     ],
     [noToken(false, 'AADSTS90033', 'x answered HTTP 503'), [/tried again/]],
+    [noToken(false, null, 'x answered HTTP 403 without a token'), [/proxy or firewall/, /HTTPS_PROXY/]],
     [unanswered('SELF_SIGNED_CERT_IN_CHAIN: self-signed certificate in certificate chain'), [/NODE_EXTRA_CA_CERTS/]],
     [unanswered('UNABLE_TO_VERIFY_LEAF_SIGNATURE: unable to verify the first certificate'), [/NODE_EXTRA_CA_CERTS/]],
     [unanswered('ERR_TLS_CERT_ALTNAME_INVALID: Hostname'), [/another name/]],
@@ -117,6 +135,31 @@ test('a managed identity is not told of variables that it does not use', () => {
       if (result.type !== 'no_token' || result.refused) assert.doesNotMatch(fix, /AZURE_CLIENT_SECRET|AZURE_TENANT_ID/);
     }
   }
+});
+
+test('a managed identity endpoint that answers is waited for; only one that does not may mean that there is none', () => {
+  const credential: CredentialConfig = { type: 'managed', clientId: null };
+  const fixOf = (reason: string, refused = false) =>
+    explain(noToken(refused, null, reason), { ...context, credential }).fix;
+  const passing: readonly (readonly [number, RegExp])[] = [
+    [404, /being updated/],
+    [410, /upgraded, which takes up to 70 seconds/],
+    [429, /asked too often/],
+    [500, /Azure Service Health/],
+    [503, /Azure Service Health/],
+  ];
+  for (const [status, pattern] of passing) {
+    const fix = fixOf(`169.254.169.254 answered HTTP ${status} x`);
+    assert.match(fix, pattern);
+    assert.match(fix, /^Nothing, it is tried again/);
+    assert.doesNotMatch(fix, /AZURE_CLIENT_SECRET|does not answer/);
+  }
+  assert.match(fixOf('169.254.169.254: EHOSTUNREACH: connect'), /Outside Azure there is none: set AZURE_TENANT_ID/);
+  assert.match(fixOf('No token for x: No answer within 10 s.'), /Outside Azure there is none/);
+  const named = fixOf('127.0.0.1:41001: ECONNREFUSED: connect');
+  assert.match(named, /IDENTITY_ENDPOINT.*unset these variables/);
+  assert.match(fixOf('127.0.0.1:40342: ECONNREFUSED: connect'), /Azure Arc.*group himds.*container/);
+  assert.match(fixOf('Azure Arc at 127.0.0.1:40342 asks for the key in x', true), /group himds.*container/);
 });
 
 test('the request id stands in the reason, success needs no fix, and no text holds the secret', () => {

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { type AddressInfo, connect } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { LogsIngestionClient } from '@azure/monitor-ingestion';
 import { generate } from 'selfsigned';
+import { readProxy } from '../../src/config/proxy.ts';
 import type { UploadResult } from '../../src/delivery/ingestion.ts';
 import type { Emulator, FaultAnswer, RecordedRequest } from '../../src/emulator/emulator.ts';
 import type { Row } from '../../src/sentinel/row.ts';
@@ -521,29 +522,6 @@ test('an endpoint without TLS is refused', async (t) => {
   assert.throws(() => testIngestion(t, emulator, { endpoint: 'http://localhost:1' }), TypeError);
 });
 
-test('HTTPS_PROXY is used for the token and for the rows', async (t) => {
-  const emulator = await startTestEmulator(t);
-  const tunnels: string[] = [];
-  const proxy = createServer();
-  proxy.on('connect', (request, socket, head) => {
-    tunnels.push(request.url ?? '');
-    const upstream = connect(emulator.port, 'localhost', () => {
-      socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
-      upstream.write(head);
-      upstream.pipe(socket).pipe(upstream);
-    });
-    upstream.on('error', () => socket.destroy());
-    socket.on('error', () => upstream.destroy());
-  });
-  const port = await listen(t, proxy);
-  process.env['HTTPS_PROXY'] = `http://127.0.0.1:${port}`;
-  t.after(() => void delete process.env['HTTPS_PROXY']);
-  const { ingestion } = testIngestion(t, emulator);
-  assertAnswered(await ingestion.upload(stream, [rowJson]), 204);
-  const { host } = new URL(emulator.origin);
-  assert.ok(tunnels.length >= 2 && tunnels.every((target) => target === host), tunnels.join(' '));
-});
-
 const connectAnswers = [
   ['204 No Content', ''],
   ['302 Found', ''],
@@ -564,14 +542,13 @@ for (const [statusLine, page] of connectAnswers) {
       socket.end(`HTTP/1.1 ${statusLine}\r\nContent-Type: text/html\r\nContent-Length: 500\r\n\r\n${page}`);
     });
     const port = await listen(t, proxy);
-    process.env['HTTPS_PROXY'] = `http://user:proxy-password-81f@127.0.0.1:${port}`;
-    t.after(() => void delete process.env['HTTPS_PROXY']);
-    const proxied = testIngestion(t, emulator, { tokens });
+    const { proxy: way } = readProxy({ HTTPS_PROXY: `http://user:proxy-password-81f@127.0.0.1:${port}` });
+    const proxied = testIngestion(t, emulator, { tokens, proxy: way });
     const result = await proxied.ingestion.upload(stream, [rowJson]);
     assertAnswered(result, Number(statusLine.slice(0, 3)));
     assert.deepEqual([result.by, result.proxy], ['proxy', `127.0.0.1:${port}`]);
     // The sign-in goes the same way.
-    const cold = await testIngestion(t, emulator).ingestion.upload(stream, [rowJson]);
+    const cold = await testIngestion(t, emulator, { proxy: way }).ingestion.upload(stream, [rowJson]);
     assert.ok(cold.type === 'no_token' && cold.blocked, JSON.stringify(cold));
     assert.match(cold.reason, new RegExp(`proxy 127.0.0.1:${port} answered ${statusLine.slice(0, 3)} to CONNECT$`));
     assert.doesNotMatch(JSON.stringify([result, cold, proxied.lines]), /proxy-password-81f/);

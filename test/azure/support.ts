@@ -5,6 +5,7 @@ import { createIngestion, type IngestionOptions } from '../../src/azure/ingestio
 import { createTokenCache, type TokenCache, type TokenEvent } from '../../src/azure/token-cache.ts';
 import { type Clock, systemClock } from '../../src/clock.ts';
 import type { CredentialConfig } from '../../src/config/config.ts';
+import type { ProxyConfig } from '../../src/config/proxy.ts';
 import type { Ingestion } from '../../src/delivery/ingestion.ts';
 import type { Emulator } from '../../src/emulator/emulator.ts';
 import { createLogger, type Logger } from '../../src/telemetry/logger.ts';
@@ -42,6 +43,7 @@ export interface TestTokensOptions {
   readonly credential?: CredentialConfig;
   readonly scope?: string;
   readonly clock?: Clock;
+  readonly proxy?: ProxyConfig | null;
 }
 
 /** A token cache over the real SDK, closed after the test. */
@@ -50,7 +52,7 @@ export function testTokens(t: TestContext, emulator: Emulator, options: TestToke
   const events: TokenEvent[] = [];
   const { log, lines } = logLines();
   const tokens = createTokenCache({
-    createCredential: () => createCredential(credential),
+    createCredential: () => createCredential(credential, options.proxy),
     scope: options.scope ?? ingestionScope(clouds.public),
     clock: options.clock ?? systemClock,
     log,

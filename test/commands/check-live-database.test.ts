@@ -127,7 +127,11 @@ test('check --live and the database of OUTBOX_URL', async (t) => {
       /password authentication failed/,
       /user and password/,
     );
-    assertError(await check(url.replace('127.0.0.1', 'nobody.invalid')), /ENOTFOUND|EAI_AGAIN/, /does not resolve/);
+    assertError(
+      await check(`${url.replace('127.0.0.1', 'nobody.invalid')}?sslmode=require`),
+      /ENOTFOUND|EAI_AGAIN/,
+      /does not resolve/,
+    );
     assertError(await check(url.replace(/outbox_\d+$/, 'missing')), /"missing" does not exist/, /Make that database/);
     assertError(await check(`${url}?sslmode=require`), /does not support SSL/, /sslmode=disable/);
     const way = await startTcpProxy(server.port);

@@ -10,6 +10,8 @@ export const validEnv: Readonly<Record<string, string>> = {
   APONO_WEBHOOK_SECRET: secret,
   LOGS_INGESTION_ENDPOINT: 'https://apono-a1b2.westeurope-1.ingest.monitor.azure.com',
   DATA_COLLECTION_RULE_ID: 'dcr-0123456789abcdef0123456789abcdef',
+  // As in Azure, where a managed identity signs in.
+  IDENTITY_ENDPOINT: 'http://localhost:42356/msi/token',
 };
 
 export interface Run {

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { generate } from 'selfsigned';
 import { configOf, problemsOf, warningsOf } from './support.ts';
 
 const tenant = '72f988bf-86f1-41af-91ab-2d7cd011db47';
@@ -100,10 +101,11 @@ describe('the credential', () => {
   const authority = { authorityHost: 'https://login.microsoftonline.com', instanceDiscovery: true };
   let folder = '';
   let certificate = '';
-  before(() => {
+  before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'apono-config-'));
     certificate = join(folder, 'certificate.pem');
-    writeFileSync(certificate, '-----BEGIN CERTIFICATE-----');
+    const pair = await generate([{ name: 'commonName', value: 'apono-sentinel' }], { keySize: 2048 });
+    writeFileSync(certificate, `${pair.cert}\n${pair.private}`);
   });
   after(() => rmSync(folder, { recursive: true }));
 
@@ -114,6 +116,7 @@ describe('the credential', () => {
       tenantId: tenant,
       clientId: client,
       clientSecret: 'x',
+      expiresAt: null,
       ...authority,
     });
     assert.match(warningsOf(all)['AZURE_CLIENT_CERTIFICATE_PATH'] ?? '', /no effect, because AZURE_CLIENT_SECRET/);
@@ -126,7 +129,12 @@ describe('the credential', () => {
       AZURE_FEDERATED_TOKEN_FILE: certificate,
     };
     const common = { tenantId: tenant, clientId: client, ...authority };
-    assert.deepEqual(configOf(both).credential, { type: 'certificate', certificatePath: certificate, ...common });
+    assert.deepEqual(configOf(both).credential, {
+      type: 'certificate',
+      certificatePath: certificate,
+      certificatePassword: null,
+      ...common,
+    });
     const workload = { ...both, AZURE_CLIENT_CERTIFICATE_PATH: '' };
     assert.deepEqual(configOf(workload).credential, { type: 'workload', tokenFile: certificate, ...common });
   });

@@ -19,7 +19,6 @@ describe('OUTBOX_URL', () => {
       password: 'hunter2',
       entra: false,
       tls: 'verified',
-      isTlsChosen: true,
       rootCertificateFile: null,
       certificateFile: null,
       keyFile: null,
@@ -34,7 +33,7 @@ describe('OUTBOX_URL', () => {
   });
 
   it('encrypts as pg does: what verifies anything verifies all, and nothing falls back', () => {
-    const tlsOf = (mode: string) => databaseOf(`postgres://me:pw@db/o?sslmode=${mode}`)?.tls;
+    const tlsOf = (mode: string) => databaseOf(`postgres://me@db/o?sslmode=${mode}`)?.tls;
     for (const mode of ['prefer', 'require', 'verify-ca', 'verify-full']) assert.equal(tlsOf(mode), 'verified', mode);
     assert.deepEqual([tlsOf('disable'), tlsOf('no-verify')], ['off', 'unverified']);
     assert.equal(databaseOf('postgres://me:pw@127.0.0.1/o')?.tls, 'off');
@@ -42,12 +41,12 @@ describe('OUTBOX_URL', () => {
 
   it('signs in with a token at Azure where no password is given, encrypted and verified', () => {
     for (const domain of ['azure.com', 'usgovcloudapi.net', 'chinacloudapi.cn']) {
-      const azure = databaseOf(`postgres://app@mine.postgres.database.${domain}/outbox`);
+      const azure = databaseOf(`postgres://app@mine.postgres.database.${domain}/outbox?sslmode=verify-full`);
       assert.deepEqual([azure?.entra, azure?.tls, azure?.password], [true, 'verified', null]);
     }
-    assert.equal(databaseOf('postgres://app:pw@mine.postgres.database.azure.com/outbox')?.entra, false);
-    assert.equal(databaseOf('postgres://app@db.example.com/o?auth=entra')?.entra, true);
-    assert.equal(databaseOf('postgres://app@db.example.com/o')?.entra, false);
+    assert.equal(databaseOf('postgres://app:pw@mine.postgres.database.azure.com/outbox?sslmode=require')?.entra, false);
+    assert.equal(databaseOf('postgres://app@db.example.com/o?auth=entra&sslmode=verify-full')?.entra, true);
+    assert.equal(databaseOf('postgres://app@db.example.com/o?sslmode=verify-full')?.entra, false);
     assert.match(problemOf('postgres://app@db.example.com/o?auth=entra&sslmode=disable'), /not verified/);
     assert.match(problemOf('postgres://app@x.postgres.database.azure.com/o?sslmode=no-verify'), /not verified/);
     assert.match(problemOf('postgres://app:hunter2@db/o?auth=entra'), /keep one/);
@@ -81,22 +80,54 @@ describe('OUTBOX_URL', () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'apono-config-'));
     t.after(() => rmSync(folder, { recursive: true, force: true }));
     const ca = path.join(folder, 'ca.pem');
-    assert.match(problemOf(`postgres://me:pw@db/o?sslrootcert=${ca}`), /sslrootcert, which cannot be read \(ENOENT\)/);
+    assert.match(
+      problemOf(`postgres://me:pw@db/o?sslmode=verify-full&sslrootcert=${ca}`),
+      /sslrootcert, which cannot be read \(ENOENT\)/,
+    );
     writeFileSync(ca, 'x');
     assert.deepEqual(
       [
-        databaseOf(`postgres://me:pw@db/o?sslrootcert=${ca}`)?.rootCertificateFile,
-        databaseOf(`postgres://me:pw@db/o?sslrootcert=${ca}`)?.tls,
+        databaseOf(`postgres://me:pw@localhost/o?sslrootcert=${ca}`)?.rootCertificateFile,
+        databaseOf(`postgres://me:pw@localhost/o?sslrootcert=${ca}`)?.tls,
       ],
       [ca, 'verified'],
     );
   });
 
-  it('warns of a connection over the network that nobody said is to be unencrypted', () => {
+  it('must say sslmode for a server on another machine, whatever else it says', () => {
+    const urls = [
+      'postgres://me:hunter2@db/o',
+      'postgres://me@db.internal/o',
+      'postgres://me:hunter2@10.0.0.5/o?sslrootcert=/etc/hostname',
+      'postgres://me:hunter2@[2001:db8::1]/o',
+      'postgres://app@mine.postgres.database.azure.com/o',
+      'postgres://app@db/o?auth=entra',
+      'postgres://me:hunter2@localhost.evil.net/o',
+      'postgres://me:hunter2@127.evil.net/o',
+    ];
+    for (const url of urls) assert.match(problemOf(url), /no sslmode; add \?sslmode=verify-full/, url);
+    const here = ['localhost', 'LOCALHOST', '127.0.0.1', '127.9.9.9', '[::1]'].map(
+      (host) => `postgres://me:pw@${host}/o`,
+    );
+    for (const url of [...here, 'postgres://me:pw@/o?host=/run/postgresql'])
+      assert.notEqual(databaseOf(url), null, url);
+  });
+
+  it('lets no password travel in the clear to another machine', () => {
+    for (const mode of ['disable', 'prefer']) {
+      const message = problemOf(`postgres://me:hunter2@db/o?sslmode=${mode}`);
+      assert.match(message, new RegExp(`unencrypted to another machine \\(sslmode=${mode}\\).*verify-full`));
+      assert.ok(!message.includes('hunter2'));
+      assert.notEqual(databaseOf(`postgres://me:pw@127.0.0.1/o?sslmode=${mode}`), null);
+      assert.notEqual(databaseOf(`postgres://me:pw@/o?host=/run/postgresql&sslmode=${mode}`), null);
+    }
+    assert.equal(databaseOf('postgres://me@db/o?sslmode=disable')?.tls, 'off');
+  });
+
+  it('warns of a server that is not verified', () => {
     const warning = (url: string) => warningsOf({ OUTBOX_URL: url })['OUTBOX_URL'];
-    assert.match(warning('postgres://me:pw@db/o') ?? '', /unencrypted; add \?sslmode=verify-full/);
     assert.match(warning('postgres://me:pw@db/o?sslmode=no-verify') ?? '', /no-verify/);
-    for (const url of ['postgres://me:pw@localhost/o', 'postgres://me:pw@db/o?sslmode=disable']) {
+    for (const url of ['postgres://me:pw@localhost/o', 'postgres://me:pw@db/o?sslmode=require']) {
       assert.equal(warning(url), undefined, url);
     }
   });

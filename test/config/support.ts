@@ -8,11 +8,12 @@ export const requestKind: StreamKind = {
   streamVariable: 'LOGS_INGESTION_STREAM',
 };
 
-/** The least that is needed: a managed identity signs in. */
+/** The least that is needed where Azure itself says that there is a managed identity, which signs in. */
 export const minimal: Readonly<Record<string, string>> = {
   APONO_WEBHOOK_SECRET: secret,
   LOGS_INGESTION_ENDPOINT: 'https://apono-a1b2.westeurope-1.ingest.monitor.azure.com',
   DATA_COLLECTION_RULE_ID: 'dcr-0123456789abcdef0123456789abcdef',
+  IDENTITY_ENDPOINT: 'http://localhost:42356/msi/token',
 };
 
 export function load(extra: Readonly<Record<string, string | undefined>> = {}): LoadedConfig {

@@ -145,6 +145,7 @@ describe('rows, as the mappers make them', () => {
         startedAt: Date.UTC(2026, 10, 22),
         totals: async () => ({ accepted: 1, duplicate: 2, unauthorized: 3, delivered: 4 }),
         stats: read,
+        credentialEndsAt: () => null,
         clock: systemClock,
       });
       checkRow(await row(), heartbeatDefaultStream);

@@ -6,6 +6,7 @@ import path from 'node:path';
 import process from 'node:process';
 import { after, before, describe, it } from 'node:test';
 import { Ajv } from 'ajv';
+import { generate } from 'selfsigned';
 import { parse, parseAllDocuments } from 'yaml';
 import { loadConfig } from '../../src/config/load.ts';
 import { type VariableName, variableNames, variables } from '../../src/config/variables.ts';
@@ -174,7 +175,12 @@ describe('the Helm chart, rendered by Helm', { skip: noHelm }, () => {
     }
   });
 
-  it('gives the service a configuration that it takes, with every way to sign in and both outboxes', () => {
+  it('gives the service a configuration that it takes, with every way to sign in and both outboxes', async () => {
+    const pair = await generate([{ name: 'commonName', value: 'x' }], { keySize: 2048 });
+    const contents: Readonly<Record<string, string>> = {
+      outbox_url: 'postgres://a:b@db/x?sslmode=require',
+      'azure_client.pem': `${pair.cert}\n${pair.private}`,
+    };
     const pem = { secrets: { azureClientCertificate: { name: 'x' } }, azure: { signIn: 'clientCertificate' } };
     const clientSecret = { secrets: { azureClientSecret: { name: 'x' } }, azure: { signIn: 'clientSecret' } };
     const managed = { azure: { signIn: 'managedIdentity', tenantId: '' } };
@@ -186,16 +192,15 @@ describe('the Helm chart, rendered by Helm', { skip: noHelm }, () => {
         ({ projected }) => projected?.sources.flatMap(({ secret }) => secret.items) ?? [],
       );
       for (const { path: name } of mounted) {
-        writeFileSync(
-          path.join(folder, name),
-          name === 'outbox_url' ? 'postgres://a:b@db/x?sslmode=require' : 'a'.repeat(32),
-        );
+        writeFileSync(path.join(folder, name), contents[name] ?? 'a'.repeat(32));
       }
       const env = Object.fromEntries(
         (containers[0]?.env ?? []).map(({ name, value }) => [name, value.replace(/^\/secrets\//, `${folder}/`)]),
       );
       const withIdentity = metadata.labels['azure.workload.identity/use'] === 'true';
-      const { problems, warnings } = loadConfig({ ...env, ...(withIdentity ? setByWorkloadIdentity : {}) });
+      // This machine is no node of Azure's, so that the identity of a node has to be spoken for.
+      const ofAzure = withIdentity ? setByWorkloadIdentity : { IDENTITY_ENDPOINT: 'http://localhost' };
+      const { problems, warnings } = loadConfig({ ...env, ...ofAzure });
       assert.deepEqual({ problems, warnings }, { problems: [], warnings: [] });
     }
   });

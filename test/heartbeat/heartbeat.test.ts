@@ -49,6 +49,7 @@ describe('the rows', () => {
       delivered: 0,
       waiting: 0,
       oldest_waiting_seconds: 0,
+      credential_expires_at: null,
     });
   });
 
@@ -119,6 +120,7 @@ describe('the rows', () => {
       delivered: 5,
       waiting: 0,
       oldest_waiting_seconds: 0,
+      credential_expires_at: null,
     });
     const metrics = await fixture.metrics();
     assert.equal(metrics.sum('apono_sentinel_events_total', { outcome: 'accepted' }), counts['accepted']);

@@ -15,6 +15,7 @@ function rowOf(stats: () => Promise<OutboxStats>) {
     startedAt: clock.now(),
     totals: async () => totals,
     stats,
+    credentialEndsAt: () => Date.UTC(2027, 0, 31),
     clock,
   });
   return { clock, makeRow };
@@ -34,6 +35,7 @@ describe('a row of the heartbeat', () => {
     }));
     const row = await makeRow();
     assert.deepEqual([row['waiting'], row['oldest_waiting_seconds']], [7, 3_600]);
+    assert.equal(row['credential_expires_at'], '2027-01-31T00:00:00.000Z');
   });
 
   it('shows no negative age after the clock was set back', async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { variables } from '../../src/config/variables.ts';
+import { makeCertificate } from '../../src/emulator/certificate.ts';
 import { caddyImage, composeGenerations, postgresImage } from './compose.ts';
 import { buildImage, docker, image, mustRun, removeAll, repository, run, waitUntil } from './docker.ts';
 import { requestEvent, rowsPerEvent } from './event.ts';
@@ -98,8 +99,10 @@ describe('three replicas with compose', () => {
     await put('apono_webhook_secret', `${secret}\n`);
     await put('azure_client_secret', '\n');
     await put('postgres_password', `${password}\n`);
-    const url = `postgres://apono_sentinel:${encodeURIComponent(password)}@postgres:5432/outbox?sslmode=disable`;
+    const security = 'sslmode=verify-full&sslrootcert=/run/secrets/postgres_certificate';
+    const url = `postgres://apono_sentinel:${encodeURIComponent(password)}@postgres:5432/outbox?${security}`;
     await put('outbox_url', `${url}\n`);
+    await putCertificate();
     await writeFile(join(folder, '.env'), `PROXY_SUBNET=${subnet}\n`);
     // What an aborted run left would hold the ports, the network and the name.
     await run('docker', ['rm', '--force', alone]);
@@ -270,6 +273,17 @@ describe('three replicas with compose', () => {
 
   function put(name: string, text: string): Promise<void> {
     return writeFile(join(folder, 'secrets', name), text, { mode: 0o644 });
+  }
+
+  /** PostgreSQL refuses a key that another user than its own could read. */
+  async function putCertificate(): Promise<void> {
+    const { caPem: ca, certPem, keyPem } = await makeCertificate(['postgres']);
+    await put('postgres_certificate', `${certPem}\n${ca}\n`);
+    await put('postgres_key', `${keyPem}\n`);
+    const secrets = join(folder, 'secrets');
+    const own = 'chown 999:999 /secrets/postgres_key && chmod 0400 /secrets/postgres_key';
+    const options = ['--rm', '--user', '0:0', '--volume', `${secrets}:/secrets`, '--entrypoint', 'sh'];
+    await docker('run', ...options, image, '-c', own);
   }
 
   /** Images that are here, and an Azure on the network. JSON is YAML. */

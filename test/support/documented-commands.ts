@@ -37,7 +37,7 @@ export const globalOptions = ['--output', '--query', '--subscription'];
 export const azReference: Readonly<Record<string, string>> = {
   'account set': '--subscription',
   'ad app create': '--display-name',
-  'ad app credential reset': '--id --append --years',
+  'ad app credential reset': '--id --append --years --cert',
   'ad sp create': '--id',
   'cloud set': '--name',
   'deployment group create': '--resource-group --name --template-file --parameters',

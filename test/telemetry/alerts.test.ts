@@ -66,6 +66,7 @@ describe('docs/alerts.yml', () => {
       'ServiceAbsent',
       'TokenRefreshFailing',
       'TokenExpiring',
+      'CredentialExpiring',
       'HeartbeatFailing',
       'OutboxDamaged',
     ]) {

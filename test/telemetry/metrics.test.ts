@@ -50,6 +50,7 @@ function create(sources: Partial<MetricsSources> = {}): Fixture {
     holds: () => [],
     disk: async () => ({ freeBytes: 30, sizeBytes: 100 }),
     isOutboxDamaged: () => false,
+    credentialEndsAt: () => null,
     ...sources,
   });
   return { metrics, clock, read: async () => new Exposition((await metrics.expose()).body) };

@@ -4,6 +4,7 @@ import { ArmError, createIncidents, type Incidents, type Retry } from '../../azu
 import { createTokenCache } from '../../azure/token-cache.ts';
 import { systemClock } from '../../clock.ts';
 import { chooseCredential, credentialNames } from '../../config/credential.ts';
+import { authorityOf, readOutgoing } from '../../config/outgoing.ts';
 import type { ConfigProblem } from '../../config/parsed.ts';
 import { readVariables } from '../../config/read.ts';
 import { createLogger } from '../../telemetry/logger.ts';
@@ -42,10 +43,10 @@ export async function withIncidents(
 ): Promise<number> {
   const settings = readSettings(context);
   if (settings === null) return exitCodes.usage;
-  const { cloud, credential, workspaceId, origin, log } = settings;
+  const { cloud, credential, workspaceId, origin, proxy, log } = settings;
   const clock = systemClock;
   const tokens = createTokenCache({
-    createCredential: () => createCredential(credential),
+    createCredential: () => createCredential(credential, proxy),
     scope: resourceManagerScope(cloud),
     clock,
     log,
@@ -56,6 +57,7 @@ export async function withIncidents(
     workspaceId,
     credential,
     tokens,
+    proxy,
     clock,
     maxAttempts,
     signal: signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal]),
@@ -86,23 +88,25 @@ function readSettings({ env, stderr }: CommandContext) {
   const { values, problems } = readVariables(env, names);
   const failed = new Set<string>(problems.map(({ name }) => name));
   const cloud = clouds[values.AZURE_CLOUD];
-  const choice = chooseCredential(values, cloud, failed);
+  const choice = chooseCredential(values, { cloud, failed });
   const workspaceId = values.SENTINEL_WORKSPACE_ID;
+  const origin = values.AZURE_RESOURCE_MANAGER_ENDPOINT ?? cloud.resourceManager;
+  const outgoing = readOutgoing(env, [origin, authorityOf(choice.credential)]);
   const all = [
     ...problems,
     ...choice.problems.filter(({ name }) => !failed.has(name)),
     ...(workspaceId === null && !failed.has('SENTINEL_WORKSPACE_ID') ? [noWorkspace] : []),
     ...(cloud.name === 'china' ? [noSentinelInChina] : []),
+    ...outgoing.problems,
   ];
   if (all.length > 0 || workspaceId === null || choice.credential === null) {
     reportProblems(stderr, all);
     return null;
   }
-  reportWarnings(stderr, choice.warnings);
-  const origin = values.AZURE_RESOURCE_MANAGER_ENDPOINT ?? cloud.resourceManager;
+  reportWarnings(stderr, [...choice.lapsed, ...choice.warnings, ...outgoing.warnings]);
   const isVerbose = values.LOG_LEVEL === 'debug' || values.LOG_LEVEL === 'trace';
   const log = createLogger(isVerbose ? values.LOG_LEVEL : 'silent', { write: (line) => void stderr.write(line) });
-  return { cloud, credential: choice.credential, workspaceId, origin, log };
+  return { cloud, credential: choice.credential, workspaceId, origin, proxy: outgoing.proxy, log };
 }
 
 const noWorkspace: ConfigProblem = {

@@ -3,6 +3,7 @@ import { createCredential } from '../../azure/credential.ts';
 import { createTokenCache } from '../../azure/token-cache.ts';
 import { systemClock } from '../../clock.ts';
 import { chooseCredential, credentialNames } from '../../config/credential.ts';
+import { authorityOf, readOutgoing } from '../../config/outgoing.ts';
 import { type Environment, readVariables } from '../../config/read.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { reportProblems } from '../configuration.ts';
@@ -19,15 +20,17 @@ export interface DatabaseSignIn {
 export async function signInTo(env: Environment, stderr: TextOutput): Promise<DatabaseSignIn | 'misconfigured'> {
   const { values, problems } = readVariables(env, names);
   const cloud = clouds[values.AZURE_CLOUD];
-  const choice = chooseCredential(values, cloud, new Set(problems.map(({ name }) => name)));
+  const choice = chooseCredential(values, { cloud, failed: new Set(problems.map(({ name }) => name)) });
   const { credential } = choice;
-  if (problems.length + choice.problems.length > 0 || credential === null) {
-    reportProblems(stderr, [...problems, ...choice.problems]);
+  const { proxy, problems: outgoing } = readOutgoing(env, [authorityOf(credential)]);
+  const all = [...problems, ...choice.problems, ...outgoing];
+  if (all.length > 0 || credential === null) {
+    reportProblems(stderr, all);
     return 'misconfigured';
   }
   const log = createLogger('silent', { write: () => undefined });
   const tokens = createTokenCache({
-    createCredential: () => createCredential(credential),
+    createCredential: () => createCredential(credential, proxy),
     scope: databaseScope(cloud),
     clock: systemClock,
     log,

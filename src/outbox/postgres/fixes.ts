@@ -28,7 +28,7 @@ const BY_TEXT: readonly (readonly [pattern: RegExp, fix: string])[] = [
   ],
   [
     /does not support SSL/,
-    'The server does not encrypt: turn `ssl` on there, or say sslmode=disable in OUTBOX_URL if that is meant.',
+    'The server does not encrypt: turn `ssl` on there. sslmode=disable in OUTBOX_URL is for a server on this machine.',
   ],
   [
     /ALTNAME|does not match certificate/,

@@ -75,7 +75,7 @@ export const anomalyRows: readonly ArrivedRow[] = [
 function beat(instance: string, time: string, arrivedAt: string, accepted: number): ArrivedRow {
   const counts = { accepted, duplicate: 0, quarantined: 0, dead: 0, unauthorized: 0, delivered: accepted, waiting: 0 };
   const row = { TimeGenerated: arrival(time), instance, version: '1.0.0', started_at: arrival('08:00:00'), ...counts };
-  return { arrivedAt: arrival(arrivedAt), row: { ...row, oldest_waiting_seconds: 0 } };
+  return { arrivedAt: arrival(arrivedAt), row: { ...row, oldest_waiting_seconds: 0, credential_expires_at: null } };
 }
 
 export const heartbeatRows: readonly ArrivedRow[] = [

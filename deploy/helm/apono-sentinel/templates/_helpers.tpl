@@ -118,6 +118,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - variable: AZURE_CLIENT_CERTIFICATE_PATH
   file: azure_client.pem
   secret: {{ toJson $v.secrets.azureClientCertificate }}
+{{- if $v.secrets.azureClientCertificatePassword.name }}
+- variable: AZURE_CLIENT_CERTIFICATE_PASSWORD_FILE
+  file: azure_client_password
+  secret: {{ toJson $v.secrets.azureClientCertificatePassword }}
+{{- end }}
 {{- end }}
 {{- if eq $v.outbox.type "postgres" }}
 - variable: OUTBOX_URL_FILE
