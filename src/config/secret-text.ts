@@ -37,6 +37,8 @@ const placeholderWord =
   /changethis|changeme|changeit|change|replacethis|replaceme|replace|placeholder|fillin|insert|enter|example|dummy|todo|fixme|tbd|your|here/g;
 const fillerWord =
   /password|production|metrics|webhook|shared|secret|string|strong|secure|random|before|please|client|actual|apono|azure|admin|value|token|this|real|with|goes|long|the|own|key|api|put|set|use|now|and|bit|my|by|in|it|me|of|to|an|a|\d/g;
+/** What people fill a blank with. */
+const filler = /^(?:x{8,}|[*._#?-]{8,}|0{8,})$/i;
 const onlyWeakWords = /^(password|passw0rd|passwort|secret|geheim)+\d*$/;
 const keyboardRows = ['1234567890', 'qwertyuiopasdfghjklzxcvbnm', 'abcdefghijklmnopqrstuvwxyz'];
 
@@ -82,7 +84,7 @@ function withoutQuotes(text: string): string {
 
 function isPlaceholder(text: string): boolean {
   const letters = text.toLowerCase().replace(/[^a-z0-9]/g, '');
-  if (text.length >= 8 && new Set(text).size === 1) return true;
+  if (filler.test(text)) return true;
   const others = letters.replaceAll(placeholderWord, '');
   if (others !== letters && others.replaceAll(fillerWord, '') === '') return true;
   if (onlyWeakWords.test(letters)) return true;

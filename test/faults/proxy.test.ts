@@ -3,9 +3,10 @@ import { Agent } from 'node:https';
 import { describe, test } from 'node:test';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/free-port.ts';
 import { assertNothingPrivate } from '../support/log-secrets.ts';
 import { SECRET, serviceEnv, serviceFiles, startServiceProcess } from '../support/service-process.ts';
-import { freePort, proxyKinds } from './support/proxies.ts';
+import { proxyKinds } from './support/proxies.ts';
 import { callProxy } from './support/proxy-client.ts';
 
 const authorization = `Bearer ${SECRET}`;

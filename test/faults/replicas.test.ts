@@ -8,10 +8,11 @@ import { DEFAULT_LIMITS, DEFAULT_SCHEMA } from '../../src/outbox/postgres/settin
 import { query, settingsOf } from '../outbox/postgres-fixture.ts';
 import { requestStream } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/free-port.ts';
 import { assertNothingPrivate } from '../support/log-secrets.ts';
 import { SECRET } from '../support/service-process.ts';
 import { AZURE_DELAY_MS, type Fleet, type Replica, ROWS, startFleet, startLoad } from './support/fleet.ts';
-import { freePort, nginxMissing, startReplicasNginx } from './support/proxies.ts';
+import { nginxMissing, startReplicasNginx } from './support/proxies.ts';
 import { callProxy } from './support/proxy-client.ts';
 import { isLong } from './support/random.ts';
 import { webhook } from './support/webhooks.ts';

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
-import net from 'node:net';
+import type net from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import type { Emulator } from '../../src/emulator/emulator.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/free-port.ts';
 import { type ServiceProcess, serviceEnv, serviceFiles, startServiceProcess } from '../support/service-process.ts';
 import { drained, healthOf } from './support/health.ts';
 import { keepLedger } from './support/ledger.ts';
@@ -15,15 +16,6 @@ import { postOnce, retryingSender, webhook } from './support/webhooks.ts';
 
 const IN_FLIGHT = 50;
 const RESTARTS = isLong ? 20 : 2;
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 test(`${RESTARTS} restarts with ${IN_FLIGHT} webhooks in flight, behind a sender that tries again: nothing that was answered 2xx is lost, and nothing fails`, async (t) => {
   const emulator = await startTestEmulator(t, { streams: { [requestStream]: idColumns } });

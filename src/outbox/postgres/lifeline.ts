@@ -25,13 +25,9 @@ export class SilenceError extends Error {
   }
 }
 
-/** `cut` is called when nobody is there: it ends what waits. */
+/** `cut` is called when nobody is there and an answer is still waited for: it ends what waits. */
 export function createLifeline(isAnybodyThere: () => Promise<boolean>, cut: () => void): Lifeline {
-  let asking: Promise<void> | null = null;
-
-  async function ask(): Promise<void> {
-    if (!(await isAnybodyThere())) cut();
-  }
+  let asking: Promise<boolean> | null = null;
 
   return {
     waiting() {
@@ -39,11 +35,15 @@ export function createLifeline(isAnybodyThere: () => Promise<boolean>, cut: () =
       let isOver = false;
       const look = (): void => {
         timer = setTimeout(() => {
-          asking ??= ask().finally(() => {
+          asking ??= isAnybodyThere().finally(() => {
             asking = null;
           });
-          void asking.then(() => {
-            if (!isOver) look();
+          void asking.then((isThere) => {
+            // The look itself takes seconds. Once the answer is no longer waited for, it says nothing about the connections
+            // that others have opened since.
+            if (isOver) return;
+            if (!isThere) cut();
+            look();
           });
         }, LATE_MS);
       };

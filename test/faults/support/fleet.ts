@@ -6,6 +6,7 @@ import { DEFAULT_SCHEMA } from '../../../src/outbox/postgres/settings.ts';
 import { query } from '../../outbox/postgres-fixture.ts';
 import { requestStream, startTestEmulator } from '../../support/emulator.ts';
 import { eventually } from '../../support/eventually.ts';
+import { freePort } from '../../support/free-port.ts';
 import { type PostgresServer, startPostgres } from '../../support/postgres-server.ts';
 import {
   SECRET,
@@ -15,7 +16,7 @@ import {
   startServiceProcess,
 } from '../../support/service-process.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
-import { type Proxy as FrontDoor, freePort, startReplicasNginx } from './proxies.ts';
+import { type Proxy as FrontDoor, startReplicasNginx } from './proxies.ts';
 import { callProxy, type ProxyAnswer } from './proxy-client.ts';
 import { eventsOf, webhook } from './webhooks.ts';
 

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { makeCertificate } from '../../../src/emulator/certificate.ts';
+import { freePort } from '../../support/free-port.ts';
 import { callProxy } from './proxy-client.ts';
 
 export interface Proxy {
@@ -53,16 +53,6 @@ const deployed = (file: string) => readFile(fileURLToPath(new URL(`../../../depl
 function put(text: string, pattern: RegExp, replacement: string): string {
   if (!pattern.test(text)) throw new Error(`${pattern} does not stand in the example any more`);
   return text.replace(pattern, replacement);
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 async function temporaryFolder(t: TestContext): Promise<string> {
