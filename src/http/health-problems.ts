@@ -169,7 +169,7 @@ export function credentialProblems(endsAt: number | null, nowMs: number): Health
   if (endsAt === null || endsAt - nowMs >= endWarningMs) return [];
   const day = new Date(endsAt).toISOString();
   if (endsAt <= nowMs) return [healthProblem('credential_expired', `The credential of the sign-in ended on ${day}.`)];
-  return [healthProblem('credential_expires_soon', `The credential of the sign-in ends on ${day}.`)];
+  return [healthProblem('credential_expires_soon', `The credential of the sign-in expires on ${day}.`)];
 }
 
 function counted(count: number, noun: string): string {
