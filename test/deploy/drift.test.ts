@@ -28,17 +28,22 @@ describe('a change of a column list alone is drift', () => {
         }),
       );
 
-    it(`of ${table.name}: a column more, a column less, another type`, () => {
-      const column = { name: 'one_more', type: 'string', description: 'One more.' } as const;
-      // A function passes the columns of its table on, so that its columns can change with them.
-      const besidesFunctions = (columns: typeof table.columns) =>
-        changed(columns).filter((name) => !name.startsWith('sentinel/CustomFunctions/'));
-      const both = ['azuredeploy.json', `sentinel/CustomTables/${table.name}.json`];
-      assert.deepEqual(besidesFunctions([...table.columns, column]), both);
-      assert.deepEqual(besidesFunctions(table.columns.slice(0, -1)), both);
-      assert.deepEqual(besidesFunctions(table.columns.map((old) => ({ ...old, type: 'int' }))), both);
-      assert.deepEqual(changed([...table.columns]), []);
-    });
+    // Each time the functions are analysed anew, which takes seconds: all three ways for one table, one for the others.
+    const column = { name: 'one_more', type: 'string', description: 'One more.' } as const;
+    const changes: Readonly<Record<string, typeof table.columns>> = {
+      'a column more': [...table.columns, column],
+      ...(index === 0 && {
+        'a column less': table.columns.slice(0, -1),
+        'another type': table.columns.map((old) => ({ ...old, type: 'int' })),
+      }),
+    };
+    for (const [change, columns] of Object.entries(changes)) {
+      it(`of ${table.name}: ${change}`, () => {
+        // A function passes the columns of its table on, so that its columns can change with them.
+        const drifted = changed(columns).filter((name) => !name.startsWith('sentinel/CustomFunctions/'));
+        assert.deepEqual(drifted, ['azuredeploy.json', `sentinel/CustomTables/${table.name}.json`]);
+      });
+    }
   }
 });
 

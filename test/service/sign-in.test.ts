@@ -67,7 +67,7 @@ test('the end of a certificate is a problem in /healthz, a metric and a column, 
   await writePair(certificate, 20);
   const soon = await health();
   assert.deepEqual([soon.status, soon.codes], ['degraded', ['credential_expires_soon']]);
-  assert.match(soon.problems[0]?.message ?? '', /ends on \d{4}-/);
+  assert.match(soon.problems[0]?.message ?? '', /expires on \d{4}-/);
   assert.match(soon.problems[0]?.fix ?? '', /AZURE_CLIENT_CERTIFICATE_PATH/);
   assert.ok((await metric()) * 1000 > Date.now());
   await writePair(certificate, 365);
