@@ -11,7 +11,7 @@ import { systemClock } from '../clock.ts';
 import { readCertificate } from '../config/certificate.ts';
 import type { CredentialConfig } from '../config/config.ts';
 import type { ProxyConfig } from '../config/proxy.ts';
-import { createHttpClient, noProxyOfSdk } from './http-client.ts';
+import { createHttpClient, noProxyOfSdk, proxyOf } from './http-client.ts';
 import { describeNetworkError } from './messages.ts';
 import { runWithin } from './time-limit.ts';
 import { TokenError, type TokenExchange, tokenErrorOf } from './token-error.ts';
@@ -125,7 +125,7 @@ const watchedClient: HttpClient = {
       });
       const { status, headers, bodyAsText } = response;
       const challenge = headers.get('WWW-Authenticate') ?? null;
-      note(attempt, { type: 'answered', host, status, body: bodyAsText ?? '', challenge });
+      note(attempt, { type: 'answered', host, status, body: bodyAsText ?? '', challenge, proxy: proxyOf(request) });
       return response;
     } catch (error) {
       note(attempt, { type: 'unanswered', host, message: describeNetworkError(error) });

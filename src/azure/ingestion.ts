@@ -193,9 +193,16 @@ function resultOf(exchange: Exchange, thrown: unknown): UploadResult {
   // Nothing was tried: what was passed in cannot be sent, and no answer of Azure's will change that.
   if (failure === null) throw thrown;
   if (failure instanceof TokenError) {
-    const { aadsts, message: reason, said: message } = failure;
+    const { aadsts, message: reason, said: message, isForeign } = failure;
     const refused = failure.code === 'token_refused';
-    return { type: 'no_token', refused, blocked: tunnelStatusIn(reason) !== null, aadsts, reason, message };
+    return {
+      type: 'no_token',
+      refused,
+      blocked: isForeign || tunnelStatusIn(reason) !== null,
+      aadsts,
+      reason,
+      message,
+    };
   }
   if (failure instanceof AbortedError || failure instanceof TimeLimitError) {
     const reason = failure instanceof AbortedError ? 'aborted' : 'timeout';

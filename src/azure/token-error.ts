@@ -9,6 +9,8 @@ export type TokenExchange =
       readonly body: string;
       /** WWW-Authenticate. */
       readonly challenge: string | null;
+      /** `host:port` of the proxy that it was sent through; null: none. */
+      readonly proxy: string | null;
     }
   | { readonly type: 'unanswered'; readonly host: string; readonly message: string };
 
@@ -39,12 +41,19 @@ export class TokenError extends Error {
   readonly aadsts: string | null;
   /** Foreign text for a person, on the admin port or in a terminal. It may quote anything, but no secret of ours. */
   readonly said: string | null;
+  /** A proxy, a firewall or a portal answered in place of Entra, and will until somebody changes something. */
+  readonly isForeign: boolean;
 
-  constructor(code: TokenError['code'], message: string, aadsts: string | null = null, said: string | null = null) {
+  constructor(
+    code: TokenError['code'],
+    message: string,
+    { aadsts = null, said = null, isForeign = false }: Partial<Pick<TokenError, 'aadsts' | 'said' | 'isForeign'>> = {},
+  ) {
     super(message);
     this.code = code;
     this.aadsts = aadsts;
     this.said = said;
+    this.isForeign = isForeign;
   }
 }
 
@@ -63,7 +72,7 @@ export function tokenErrorOf({ error, exchange, secrets, managed }: TokenFailure
   const text = error instanceof Error ? error.message : String(error);
   if (exchange === null) {
     // Nothing was sent: the certificate or token file, or a value that the credential does not take.
-    return new TokenError('token_refused', cleanMessage(text, secrets), aadstsIn(text));
+    return new TokenError('token_refused', cleanMessage(text, secrets), { aadsts: aadstsIn(text) });
   }
   if (exchange.type === 'unanswered') {
     return new TokenError('token_unreachable', cleanMessage(`${exchange.host}: ${exchange.message}`, secrets));
@@ -76,7 +85,7 @@ export function tokenErrorOfMessage(error: unknown): TokenError {
   const text = error instanceof Error ? error.message : String(error);
   const aadsts = aadstsIn(text);
   const code = aadsts === null ? 'token_unreachable' : 'token_refused';
-  return new TokenError(code, aadsts ?? 'the credential failed', aadsts, cleanMessage(text));
+  return new TokenError(code, aadsts ?? 'the credential failed', { aadsts, said: cleanMessage(text) });
 }
 
 /** What a managed identity endpoint's status alone does not say; null for everything else. */
@@ -86,32 +95,37 @@ function errorOfIdentity({ host, status, body, challenge }: Answered, text: stri
   const keyFile = /Basic realm=([\w.:/\\ -]{1,255}\.key)/.exec(challenge ?? '')?.[1];
   if (status === 401 && keyFile !== undefined) {
     const message = `Azure Arc at ${host} asks for the key in ${keyFile}, which this process could not read or use`;
-    return new TokenError('token_refused', message, null, said);
+    return new TokenError('token_refused', message, { said });
   }
   // Docker Desktop answers for what it cannot reach, and does so with a 403.
   if (status === 403 && /unreachable (network|host)/i.test(body)) {
-    return new TokenError('token_unreachable', `${host}: unreachable network or host`, null, textOfBody(body));
+    return new TokenError('token_unreachable', `${host}: unreachable network or host`, { said: textOfBody(body) });
   }
   // Azure Arc gave a token of another identity than was asked for, and MSAL refused it.
   if (status === 200 && body.includes('"access_token"')) {
-    return new TokenError('token_refused', `the token that ${host} gave was not taken`, null, said);
+    return new TokenError('token_refused', `the token that ${host} gave was not taken`, { said });
   }
   return null;
 }
 
 function errorOfAnswer(
-  { host, status, body }: Answered,
+  { host, status, body, proxy }: Answered,
   { secrets, managed }: Pick<TokenFailure, 'secrets' | 'managed'>,
 ): TokenError {
   const answer = readRefusal(body);
   const aadsts = answer === null ? null : aadstsIn(answer.text);
   const codes = answer === null ? '' : [answer.code, aadsts].filter((code) => code !== null && isCode(code)).join(' ');
-  const message = `${host} answered HTTP ${status}${answer === null ? ' without a token' : ` ${codes}`.trimEnd()}`;
+  const via = proxy === null ? '' : ` through the proxy ${proxy}`;
+  const message = `${host} answered HTTP ${status}${answer === null ? ' without a token' : ` ${codes}`.trimEnd()}${via}`;
   const page = /^\s*[[{]/.test(body) ? null : textOfBody(body);
   const said = answer?.text ?? page;
-  const isRefusal = isJudgement(status) && (managed || answer?.isOauth === true);
-  const code = isRefusal ? 'token_refused' : 'token_unreachable';
-  return new TokenError(code, message, aadsts, said === null ? null : cleanMessage(said, secrets));
+  const isEntras = answer?.isOauth === true;
+  const code = isJudgement(status) && (managed || isEntras) ? 'token_refused' : 'token_unreachable';
+  return new TokenError(code, message, {
+    aadsts,
+    said: said === null ? null : cleanMessage(said, secrets),
+    isForeign: !managed && !isEntras && !isPassing(status),
+  });
 }
 
 /** Anything else may be a sentence, and is not logged. */
@@ -119,12 +133,13 @@ function isCode(text: string): boolean {
   return /^[A-Za-z0-9_.]{1,64}$/.test(text);
 }
 
-/**
- * 404 and 410 come from a managed identity endpoint that starts or is upgraded, 407 from a proxy; 408, 429 and 5xx are
- * passing by their nature.
- */
+/** 404 and 410 come from a managed identity endpoint that starts or is upgraded, 407 from a proxy. */
 function isJudgement(status: number): boolean {
-  return status >= 400 && status < 500 && ![404, 407, 408, 410, 429].includes(status);
+  return status >= 400 && !isPassing(status) && ![404, 407, 410].includes(status);
+}
+
+function isPassing(status: number): boolean {
+  return status === 408 || status === 429 || status >= 500;
 }
 
 interface Refusal {

@@ -78,6 +78,7 @@ function unreachableFix(reason: string, credential: CredentialConfig): string {
     return 'Nothing, it is tried again. If it goes on, look at the status of Microsoft Entra ID, and at the proxy if there is one.';
   }
   const { host } = new URL(credential.authorityHost);
+  if (status === 407) return tunnelFix(status);
   if (status !== 0) {
     return (
       `This is no answer of Entra's: a proxy or firewall between gave it. Let HTTPS to ${host} through, and look at HTTPS_PROXY, ` +

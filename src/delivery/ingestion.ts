@@ -31,7 +31,7 @@ export type UploadResult =
       readonly type: 'no_token';
       /** The sign-in was judged and refused (AADSTS…): only a person can change that. */
       readonly refused: boolean;
-      /** A proxy refused the connection to the sign-in, so that nothing was asked there. */
+      /** Something in between refused the connection to the sign-in or answered in its place, so that nobody was asked. */
       readonly blocked: boolean;
       /** `AADSTS7000222` and the like, where the answer names one. */
       readonly aadsts: string | null;

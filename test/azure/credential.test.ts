@@ -76,6 +76,11 @@ test('an answer that judges nobody is no refusal', async (t) => {
       const error = await failureOf(secretCredential(emulator));
       assert.equal(error.code, 'token_unreachable', `${target} ${message}: ${error.message}`);
       assert.match(error.message, message);
+      assert.equal(
+        error.isForeign,
+        /403|200/.test(message.source),
+        'what Entra never answers comes from something else',
+      );
       assert.equal(emulator.requestCount - before, target === 'token' ? 2 : 1, 'nothing is tried again in here');
     }
   }

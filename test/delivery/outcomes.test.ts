@@ -67,6 +67,24 @@ for (const [name, answer] of notAzure) {
   });
 }
 
+for (const target of ['openid', 'token'] as const) {
+  for (const [name, answer] of notAzure.filter(([each]) => /page|407/.test(each) && !each.startsWith('502'))) {
+    test(`${name} to a request for a token (${target}) is not Entra's answer: the same hold`, async (t) => {
+      const f = await startDelivery(t);
+      f.emulator.plan({ target, answer, times: 'forever' });
+      await f.sendAndFlush(requestEvent('r-1'));
+      await eventually(() => f.delivery.holds().length === 1);
+      const [hold] = f.delivery.holds();
+      assert.equal(hold?.code, 'not_azure');
+      assert.match(hold.fix, /HTTPS_PROXY/);
+      assert.doesNotMatch(JSON.stringify([hold.reason, hold.fix, f.logLines]), /Blocked|zoe/);
+      f.emulator.clearPlan();
+      await advanceUntil(f, 1_000, async () => (await f.waiting()) === 0);
+      assert.deepEqual([f.rows().length, f.buried.length], [1, 0]);
+    });
+  }
+}
+
 const passing: readonly (readonly [string, FaultAnswer])[] = [
   ['408', status(408)],
   ['429 without Retry-After', status(429)],
