@@ -10,7 +10,9 @@ import { endWithParent, killGroup } from './support/end-with-parent.ts';
 
 const root = path.join(import.meta.dirname, '..');
 const given = process.argv.slice(2);
-const files = given.every((arg) => arg.startsWith('-')) ? ['test/**/*.test.ts'] : [];
+// Those of sentinel-content/ are run together, by sentinel-content.test.ts.
+const all = ['test/*.test.ts', 'test/!(sentinel-content)/**/*.test.ts'];
+const files = given.every((arg) => arg.startsWith('-')) ? all : [];
 const reporter = given.some((arg) => arg.startsWith('--test-reporter'))
   ? []
   : [`--test-reporter=${path.join(root, 'test/support/reporter.ts')}`, '--test-reporter-destination=stdout'];
