@@ -155,8 +155,11 @@ test('three replicas behind nginx, on one database', { skip: nginxMissing }, asy
     const { accepted } = await load.settled();
     t.diagnostic(`${accepted} accepted`);
     for (const index of ALL) {
-      const codes = fleet.replica(index).service.logs.map(({ code }) => code);
-      assert(codes.includes('outbox_unwritable') && codes.includes('outbox_writable'), `${index}: ${codes}`);
+      const codes = () => fleet.replica(index).service.logs.map(({ code }) => code);
+      await eventually(
+        () => codes().includes('outbox_unwritable') && codes().includes('outbox_writable'),
+        () => `${index}: ${codes()}`,
+      );
     }
   });
 

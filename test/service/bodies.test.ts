@@ -7,6 +7,7 @@ import { run } from '../commands/support.ts';
 import { requestInside } from '../kinds/anomaly-bodies.ts';
 import { auditData } from '../kinds/audit-bodies.ts';
 import { startTestEmulator } from '../support/emulator.ts';
+import { eventually } from '../support/eventually.ts';
 import { serviceEnv, serviceFiles, startServiceProcess } from '../support/service-process.ts';
 
 type Json = Record<string, unknown>;
@@ -117,7 +118,9 @@ test('what a relay, a charset or an engine without escaping made of a body is re
     }
     const [problem] = await problems();
     assert.match(String(problem?.['fix']), /event_time in quotes.*APONO_TEMPLATE_ESCAPING to html/);
-    const lines = service.logs.filter(({ code }) => code === 'text_looks_escaped');
+    const told = () => service.logs.filter(({ code }) => code === 'text_looks_escaped');
+    await eventually(() => told().length > 0);
+    const lines = told();
     assert.equal(lines.length, 1);
     assert.equal(lines[0]?.['level'], 'warn');
     assert.doesNotMatch(JSON.stringify([lines, problem]), /prod/);
