@@ -22,7 +22,11 @@ export class InvalidFields {
     }
     const text = typeof value === 'string' ? value : JSON.stringify(value);
     if (text.length > MAX_TEXT_LENGTH) this.#isCut = true;
-    this.#texts.set(name, text.slice(0, MAX_TEXT_LENGTH));
+    // Not through the middle of a character that takes two code units.
+    this.#texts.set(
+      name,
+      text.length > MAX_TEXT_LENGTH ? text.slice(0, MAX_TEXT_LENGTH).replace(/[\uD800-\uDBFF]$/, '') : text,
+    );
   }
 
   addAll(others: InvalidFields): void {

@@ -221,6 +221,11 @@ test('at most 20 fields with 1,024 characters each are kept, and truncated_field
   assert.deepEqual([Object.keys(few['invalid_fields'] as JsonObject).length, few['truncated_fields']], [20, null]);
 });
 
+test('a text that is too long is cut on a character, not between the two halves of one', () => {
+  const text = `${'a'.repeat(1_023)}😀 and more`;
+  assert.deepEqual(firstWith({ revocation_date: text })['invalid_fields'], { revocation_date: 'a'.repeat(1_023) });
+});
+
 test('10,001 units are the first 10,000 rows, which say how many there are', () => {
   const units = (count: number) => Array.from({ length: count }, (_, index) => ({ resource: { id: `r-${index}` } }));
   const rows = rowsWith({ access_groups: [{ access_units: units(6_000) }, { access_units: units(4_001) }] });
