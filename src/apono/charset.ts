@@ -1,4 +1,4 @@
-/** The text of a body, or why it is none. */
+/** The text of a body, or why it cannot be decoded. */
 export type DecodedText = { readonly text: string } | { readonly fault: string };
 
 /**

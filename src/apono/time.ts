@@ -12,7 +12,7 @@ const MICROS_PER_SECOND = 1_000_000n;
 const END_OF_TIME: Instant = BigInt(END_OF_TIME_SECONDS) * MICROS_PER_SECOND;
 /** Digits of END_OF_TIME_SECONDS. */
 const LONGEST_SECONDS = 10;
-/** 2000-01-01, from which on a number is read as milliseconds, microseconds or nanoseconds where it is none of seconds. */
+/** 2000-01-01. A number that is too large for seconds is read in smaller units if that gives this time or a later one. */
 const START_OF_SMALL_UNITS: Instant = 946_684_800_000_000n;
 const SMALL_UNITS_PER_SECOND = [1_000n, 1_000_000n, 1_000_000_000n] as const;
 /** What is longer is left to the careful way. */

@@ -57,7 +57,7 @@ export function createAllowlist(cidrs: readonly string[]): (client: Client) => b
   return ({ address, isKnown }) => isKnown && address !== null && contains(address);
 }
 
-/** Several headers are one list, which Node joins with commas. An empty element is none (RFC 9110, 5.6.1). */
+/** Several headers are one list, which Node joins with commas. Empty elements are ignored (RFC 9110, 5.6.1). */
 function forwardedFor({ headers }: IncomingMessage): string[] {
   return String(headers['x-forwarded-for'] ?? '')
     .split(',')
@@ -67,7 +67,7 @@ function forwardedFor({ headers }: IncomingMessage): string[] {
 
 /**
  * The address that an entry names, or null. Proxies write it with a port, in brackets, in quotes, with the zone of a
- * link-local address, or as IPv4 within IPv6; each of these would else be another address.
+ * link-local address, or as IPv4 within IPv6; each of these would otherwise count as another address.
  */
 export function addressOf(entry: string): string | null {
   if (entry.length > 100) return null;

@@ -56,7 +56,7 @@ export function createWebhook(options: WebhookOptions): (exchange: Exchange, kin
     warnOfUnknownProxy(request);
     checkDeclaredLength(request, limits);
     const coding = codingOf(request);
-    // Who asks first has not sent the body, and keeps it.
+    // A caller that waits for 100 Continue has not sent the body, so it loses nothing by the refusal.
     if (coding === null && expectsContinue(request)) throw encodingUnsupported();
     if (options.isClosing()) throw problem('stopping', { retryAfterSeconds: 5 });
     const reservation = options.isCrowded() ? null : inFlight.reserve(declaredBytes(request));

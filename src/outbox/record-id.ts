@@ -17,7 +17,10 @@ export class RecordIdError extends Error {
 /** As apono/identity.ts makes them. */
 const wholeIdPattern = /^[vq]1[0-9a-f]{64}$/;
 
-/** The id of the one record whose id begins so; the text itself where there is none. Rejects with a RecordIdError. */
+/**
+ * The id of the only record whose id begins with `start`; `start` itself if there is no such record. Rejects with a
+ * RecordIdError.
+ */
 export async function wholeId(start: string, outbox: OutboxRecords): Promise<string> {
   if (wholeIdPattern.test(start)) return start;
   if (start.length < MIN_ID_CHARACTERS) {

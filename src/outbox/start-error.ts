@@ -6,7 +6,7 @@ export type OutboxStartCode =
   | 'outbox_newer_version'
   /** The file is a database, but not one of ours. */
   | 'outbox_foreign_database'
-  /** The path is none of a folder, and no folder can be made there. */
+  /** The path does not name a folder, and no folder can be made there. */
   | 'outbox_no_folder'
   /** The folder or its files cannot be read or written by this user. */
   | 'outbox_permission'

@@ -96,7 +96,7 @@ const WHAT_TO_DO: Record<OutboxStartCode, string> = {
   outbox_cannot_open: 'Check DATA_DIR, then start again; nothing was changed',
 };
 
-/** Who runs this process, and whose the path is, or the nearest folder above it that is there. */
+/** The user that runs this process, and the owner of the path or of the nearest folder above it that exists. */
 function describeOwner(path: string): string {
   const runner = `This process runs as uid ${process.getuid?.()}, gid ${process.getgid?.()}`;
   for (let place = resolve(path); ; place = dirname(place)) {
