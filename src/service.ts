@@ -1,11 +1,9 @@
 import { availableParallelism } from 'node:os';
-import { createReceiver } from './apono/receive.ts';
-import { databaseScope, ingestionScope } from './azure/clouds.ts';
 import { createCredential } from './azure/credential.ts';
 import { explainUpload } from './azure/fixes.ts';
 import { createIngestion } from './azure/ingestion.ts';
 import { createTokenCache } from './azure/token-cache.ts';
-import type { Clock } from './clock.ts';
+import { databaseScope, ingestionScope } from './config/clouds.ts';
 import type { Config } from './config/config.ts';
 import { createCredentialEnd } from './config/credential.ts';
 import { combineObservers } from './delivery/combine-observers.ts';
@@ -13,20 +11,22 @@ import { createDelivery, type Delivery } from './delivery/delivery.ts';
 import type { Ingestion } from './delivery/ingestion.ts';
 import { MAX_KEPT_BYTES_PER_BODY } from './delivery/kept-rows.ts';
 import { logObserver } from './delivery/log-observer.ts';
+import type { Clock } from './ground/clock.ts';
+import type { Logger } from './ground/log.ts';
 import { createConfiguredHeartbeat } from './heartbeat/configured.ts';
 import { createAdminServer } from './http/admin/server.ts';
 import { credentialProblems } from './http/health-problems.ts';
 import type { Listener } from './http/listener.ts';
 import { createServer } from './http/server.ts';
 import { kinds } from './kinds/registry.ts';
+import { diskSpace } from './metrics/disk-space.ts';
+import { createMetrics, type Metrics } from './metrics/metrics.ts';
 import { type OpenedOutbox, openOutbox } from './outbox/open.ts';
 import { createOperator } from './outbox/operator-local.ts';
 import type { OnWake } from './outbox/postgres/listen.ts';
+import { createReceiver } from './outbox/receive.ts';
 import { keepPruning } from './outbox/retention.ts';
 import { createReading, type Reading } from './reading/reading.ts';
-import { diskSpace } from './telemetry/disk-space.ts';
-import type { Logger } from './telemetry/logger.ts';
-import { createMetrics, type Metrics } from './telemetry/metrics.ts';
 
 /** Of the time to stop: what stays for writing down what the last uploads did, and closing the database. */
 const CLOSE_RESERVE_MS = 2_000;
@@ -107,7 +107,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   });
   const delivery = createServiceDelivery(options, { outbox, ingestion, metrics, reading });
   const credentialEndsAt = createCredentialEnd(config.credential);
-  const heartbeat = createConfiguredHeartbeat({ ...options, outbox, ingestion, metrics, credentialEndsAt });
+  const heartbeat = createConfiguredHeartbeat({
+    ...options,
+    outbox,
+    ingestion,
+    totals: metrics.totals,
+    onHeartbeat: metrics.onHeartbeat,
+    credentialEndsAt,
+  });
   metrics.watch({
     stats: () => outbox.stats(),
     holds: delivery.holds,

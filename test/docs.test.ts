@@ -8,9 +8,10 @@ import { renderVariablesTable } from '../src/config/document.ts';
 import { variableNames } from '../src/config/variables.ts';
 import { holdCodes } from '../src/delivery/hold-code.ts';
 import { type HealthCodeInfo, healthCodes } from '../src/http/health-problems.ts';
-import { adminCodes, type ProblemCodeInfo, problemCodes, quarantineCodes } from '../src/http/problem-codes.ts';
+import { adminCodes, problemCodes } from '../src/http/problem-codes.ts';
+import { type ProblemCodeInfo, quarantineCodes } from '../src/intake/quarantine-codes.ts';
 import { kinds } from '../src/kinds/registry.ts';
-import { renderMetrics, renderProcessMetrics } from '../src/telemetry/metrics-document.ts';
+import { renderMetrics, renderProcessMetrics } from '../src/metrics/document.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const read = (file: string): string => readFileSync(path.join(root, file), 'utf8');
@@ -96,7 +97,7 @@ describe('what is generated', () => {
 describe('docs/errors.md', () => {
   it('has the quarantine codes that the receiver uses', () => {
     const used = found(
-      sources('src/apono/understand.ts', 'src/kinds/recognize.ts', 'src/kinds/no-event.ts'),
+      sources('src/intake/understand.ts', 'src/kinds/recognize.ts', 'src/kinds/no-event.ts'),
       /(?:refuse\(\s*|\bcode: )'([a-z_]+)'/g,
     );
     assert.deepEqual(documentedCodes('Bodies in quarantine'), used);

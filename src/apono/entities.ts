@@ -1,4 +1,4 @@
-import { isJsonArray, isJsonObject, type JsonValue } from '../json.ts';
+import { isJsonArray, isJsonObject, type JsonValue } from '../ground/json.ts';
 
 /**
  * What Handlebars' escaping makes of & < > " ' ` = (handlebars.js utils.js, handlebars.java EscapingStrategy.HTML_ENTITY),

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { JsonValue } from '../json.ts';
+import type { JsonValue } from '../ground/json.ts';
 
 /** More digits than this may not survive a double: IEEE 754 keeps 15 of any decimal. */
 const SAFE_DIGITS = 15;

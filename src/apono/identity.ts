@@ -1,5 +1,5 @@
 import { createHash, hash } from 'node:crypto';
-import { isJsonArray, isRawNumber, type JsonValue } from '../json.ts';
+import { isJsonArray, isRawNumber, type JsonValue } from '../ground/json.ts';
 import { normalDecimal } from './exact-json.ts';
 
 /**

@@ -1,5 +1,4 @@
-import type { TemplateEscaping } from '../config/config.ts';
-import { isJsonObject, type JsonValue } from '../json.ts';
+import { isJsonObject, type JsonValue } from '../ground/json.ts';
 import { decodeText } from './charset.ts';
 import { duplicateKey } from './duplicate-key.ts';
 import { decodeEntitiesDeep, looksEscaped } from './entities.ts';
@@ -7,6 +6,9 @@ import { exactFrom, hasMoreValuesThan, isNestedDeeperThan } from './exact-json.t
 import { explainFault } from './json-fault.ts';
 import { isRecipeRow } from './recipe-row.ts';
 import { escapeInvalid, type Reading, readingOf, readLiterally } from './template-text.ts';
+
+/** APONO_TEMPLATE_ESCAPING: how a template is known to have escaped what it filled in. */
+export type TemplateEscaping = 'auto' | 'html' | 'json' | 'html-json' | 'none';
 
 /** Deeper bodies are refused: no event of Apono's comes near it, and every walk over a value may recurse. */
 export const MAX_DEPTH = 64;

@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject } from '../json.ts';
+import { isJsonObject, type JsonObject } from '../ground/json.ts';
 
 /**
  * Whether an object is a row of Apono's own Sentinel recipe (or of one that an admin extended): it carries the table's

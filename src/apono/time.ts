@@ -1,4 +1,4 @@
-import { isRawNumber, type JsonValue } from '../json.ts';
+import { isRawNumber, type JsonValue } from '../ground/json.ts';
 
 /** Microseconds since 1970-01-01T00:00:00Z: what a column of ours can hold. A bigint, since doubles lose digits here. */
 export type Instant = bigint;

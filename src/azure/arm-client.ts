@@ -5,10 +5,10 @@ import {
   type PipelineResponse,
 } from '@azure/core-rest-pipeline';
 import { parseExact } from '../apono/exact-json.ts';
-import type { Clock } from '../clock.ts';
 import type { ProxyConfig } from '../config/proxy.ts';
 import { parseRetryAfter, retryDelayMs } from '../delivery/backoff.ts';
-import { isJsonObject, type JsonObject } from '../json.ts';
+import type { Clock } from '../ground/clock.ts';
+import { isJsonObject, type JsonObject } from '../ground/json.ts';
 import { errorDetailOf } from './answer.ts';
 import { type ArmContext, ArmError, errorOfAnswer, errorOfSilence, errorOfToken } from './arm-error.ts';
 import { createArmPipeline } from './arm-pipeline.ts';

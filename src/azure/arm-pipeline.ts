@@ -4,7 +4,7 @@ import {
   type PipelinePolicy,
   redirectPolicyName,
 } from '@azure/core-rest-pipeline';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../ground/clock.ts';
 import { sendAuthorized } from './authorize.ts';
 import { noProxyOfSdk } from './http-client.ts';
 import { runWithin } from './time-limit.ts';

@@ -7,10 +7,10 @@ import {
   ManagedIdentityCredential,
   WorkloadIdentityCredential,
 } from '@azure/identity';
-import { systemClock } from '../clock.ts';
 import { readCertificate } from '../config/certificate.ts';
 import type { CredentialConfig } from '../config/config.ts';
 import type { ProxyConfig } from '../config/proxy.ts';
+import { systemClock } from '../ground/clock.ts';
 import { createHttpClient, noProxyOfSdk, proxyOf } from './http-client.ts';
 import { describeNetworkError } from './messages.ts';
 import { runWithin } from './time-limit.ts';

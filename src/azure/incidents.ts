@@ -1,6 +1,6 @@
-import { type Clock, systemClock } from '../clock.ts';
 import type { ProxyConfig } from '../config/proxy.ts';
-import { isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
+import { type Clock, systemClock } from '../ground/clock.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 import { allOf } from '../sentinel/incidents/filter.ts';
 import {
   type DetailName,

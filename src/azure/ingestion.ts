@@ -9,10 +9,10 @@ import {
   redirectPolicyName,
 } from '@azure/core-rest-pipeline';
 import { LogsIngestionClient } from '@azure/monitor-ingestion';
-import { type Clock, systemClock } from '../clock.ts';
 import type { CloudSettings } from '../config/config.ts';
 import type { ProxyConfig } from '../config/proxy.ts';
 import type { Ingestion, UploadOptions, UploadResult } from '../delivery/ingestion.ts';
+import { type Clock, systemClock } from '../ground/clock.ts';
 import { answererOf, errorDetailOf } from './answer.ts';
 import { sendAuthorized } from './authorize.ts';
 import { createHttpClient, noProxyOfSdk, proxyOf, TunnelRefusedError } from './http-client.ts';

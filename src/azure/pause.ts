@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../ground/clock.ts';
 
 /** Resolves after `delayMs`, or at once when the signal is or becomes aborted: who waits looks at it. */
 export function pause(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {

@@ -4,8 +4,8 @@ import {
   type Pipeline,
   type PipelineResponse,
 } from '@azure/core-rest-pipeline';
-import { type Clock, systemClock } from '../clock.ts';
 import type { ProxyConfig } from '../config/proxy.ts';
+import { type Clock, systemClock } from '../ground/clock.ts';
 import { errorDetailOf } from './answer.ts';
 import { judgeProvider } from './arm-error.ts';
 import { armPath, createArmPipeline } from './arm-pipeline.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../ground/clock.ts';
 
 export class TimeLimitError extends Error {
   override readonly name = 'TimeLimitError';

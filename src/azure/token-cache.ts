@@ -1,7 +1,7 @@
 import type { AccessToken, GetTokenOptions, TokenCredential } from '@azure/core-auth';
 import NodeCache from 'node-cache';
-import type { Clock } from '../clock.ts';
-import type { Logger } from '../telemetry/logger.ts';
+import type { Clock } from '../ground/clock.ts';
+import type { Logger } from '../ground/log.ts';
 import { AbortedError, runWithin, TimeLimitError } from './time-limit.ts';
 import { TokenError, tokenErrorOfMessage } from './token-error.ts';
 

@@ -1,12 +1,12 @@
-import { databaseScope, ingestionScope, resourceManagerScope } from '../azure/clouds.ts';
 import { createCredential } from '../azure/credential.ts';
 import { createIngestion } from '../azure/ingestion.ts';
 import { createResourceManager, type ResourceManager } from '../azure/resource-manager.ts';
 import { createTokenCache } from '../azure/token-cache.ts';
-import { systemClock } from '../clock.ts';
+import { databaseScope, ingestionScope, resourceManagerScope } from '../config/clouds.ts';
 import type { Config } from '../config/config.ts';
 import type { Ingestion } from '../delivery/ingestion.ts';
-import { createLogger } from '../telemetry/logger.ts';
+import { systemClock } from '../ground/clock.ts';
+import { createLogger } from '../ground/log.ts';
 import type { TextOutput } from './context.ts';
 import type { DatabaseSignIn } from './outbox/database-token.ts';
 

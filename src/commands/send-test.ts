@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { systemClock } from '../clock.ts';
 import { readVariables } from '../config/read.ts';
+import { systemClock } from '../ground/clock.ts';
 import { kindNamed } from '../kinds/registry.ts';
 import { reportProblems } from './configuration.ts';
 import { type CommandContext, exitCodes } from './context.ts';

@@ -1,11 +1,11 @@
-import { systemClock } from '../clock.ts';
 import { loadConfig } from '../config/load.ts';
 import { describeConfig } from '../config/redact.ts';
+import { batchLines, type LineBatch } from '../ground/batch-lines.ts';
+import { systemClock } from '../ground/clock.ts';
+import { createLogger, type Logger } from '../ground/log.ts';
 import { ListenError } from '../http/listen-error.ts';
 import { OutboxStartError } from '../outbox/start-error.ts';
 import { type Service, startService } from '../service.ts';
-import { batchLines, type LineBatch } from '../telemetry/batch-lines.ts';
-import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { reportProblems } from './configuration.ts';
 import { type CommandContext, exitCodes } from './context.ts';
 

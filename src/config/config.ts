@@ -3,9 +3,9 @@
  * variables.ts; nothing else reads the environment.
  */
 
+import type { TemplateEscaping } from '../apono/read.ts';
+import type { LogLevel } from '../ground/log.ts';
 import type { ProxyConfig } from './proxy.ts';
-
-export type TemplateEscaping = 'auto' | 'html' | 'json' | 'html-json' | 'none';
 
 /** What differs between Azure's clouds; azure/clouds.ts has the values of each. */
 export interface CloudSettings {
@@ -126,5 +126,5 @@ export interface Config {
   };
   readonly flushIntervalMs: number;
   readonly shutdownTimeoutMs: number;
-  readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+  readonly logLevel: LogLevel;
 }

@@ -1,5 +1,5 @@
-import { clouds } from '../azure/clouds.ts';
 import { kinds as allKinds, type StreamVariable } from '../kinds/registry.ts';
+import { clouds } from './clouds.ts';
 import type { CloudSettings, Config } from './config.ts';
 import { chooseCredential } from './credential.ts';
 import { doubtfulHeartbeat, heartbeatOf } from './heartbeat.ts';

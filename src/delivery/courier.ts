@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../ground/clock.ts';
 import type { ClaimedEvent, DeadRows, Settlement } from '../outbox/port.ts';
 import { countRows } from '../outbox/ranges.ts';
 import { type Call, halve, pick, rangesByEvent } from './batch.ts';

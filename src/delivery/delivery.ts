@@ -1,14 +1,14 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../ground/clock.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import { planStored } from '../kinds/plan-stored.ts';
 import type { EventEntry, Outbox } from '../outbox/port.ts';
+import type { SharedPace } from '../outbox/shared-pace.ts';
 import { LARGE_BODY_BYTES, type Reading } from '../reading/reading.ts';
 import type { HoldCode } from './hold-code.ts';
 import type { Ingestion, UploadResult } from './ingestion.ts';
 import { createKeptRows, type FreshEvent, type KeptRows } from './kept-rows.ts';
 import type { DeliveryObserver, Hold, HoldExplanation } from './observer.ts';
 import { createOffStream } from './off-stream.ts';
-import type { SharedPace } from './shared-pace.ts';
 import { createStreamPump, type StreamPump } from './stream-pump.ts';
 
 export interface DeliveryOptions {

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../ground/clock.ts';
 import type { EventMeta } from '../outbox/port.ts';
 import type { RowText } from '../sentinel/row.ts';
 

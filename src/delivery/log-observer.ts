@@ -1,4 +1,4 @@
-import type { Logger } from '../telemetry/logger.ts';
+import type { Logger } from '../ground/log.ts';
 import type { UploadResult } from './ingestion.ts';
 import type { DeliveryObserver, Hold, UploadEvent } from './observer.ts';
 

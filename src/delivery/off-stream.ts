@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../ground/clock.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import type { Outbox } from '../outbox/port.ts';
 import type { DeliveryObserver, Hold } from './observer.ts';

@@ -1,4 +1,5 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../ground/clock.ts';
+import { ownPace, type SharedPace } from '../outbox/shared-pace.ts';
 import { retryDelayMs } from './backoff.ts';
 import { batches, MAX_CALL_BYTES, type PlanOf } from './batch.ts';
 import { createContrast } from './contrast.ts';
@@ -6,7 +7,6 @@ import { createCourier, type Setback } from './courier.ts';
 import type { HoldCode } from './hold-code.ts';
 import type { Ingestion, UploadResult } from './ingestion.ts';
 import type { Hold, HoldExplanation } from './observer.ts';
-import { ownPace, type SharedPace } from './shared-pace.ts';
 import {
   createStreamClaim,
   type LoadedEvent,

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../ground/clock.ts';
 
 export interface Waiter {
   /** Resolves after `delayMs`, as soon as `condition` holds (looked at now and at each `look`), or when closed. */

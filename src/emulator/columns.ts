@@ -1,4 +1,4 @@
-import { isRawNumber, type JsonValue } from '../json.ts';
+import { isRawNumber, type JsonValue } from '../ground/json.ts';
 import type { Row } from '../sentinel/row.ts';
 import type { ColumnType } from '../sentinel/table.ts';
 

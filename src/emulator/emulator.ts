@@ -1,5 +1,5 @@
-import type { Clock } from '../clock.ts';
-import type { JsonObject } from '../json.ts';
+import type { Clock } from '../ground/clock.ts';
+import type { JsonObject } from '../ground/json.ts';
 import type { Row } from '../sentinel/row.ts';
 import { makeCertificate } from './certificate.ts';
 import type { DeclaredColumn } from './columns.ts';

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { isJsonObject, type JsonObject } from '../json.ts';
+import { isJsonObject, type JsonObject } from '../ground/json.ts';
 import type { Filter } from './odata.ts';
 
 /** Incidents by their creation, the oldest first. They can be made when they are asked for. */

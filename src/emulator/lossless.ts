@@ -1,4 +1,4 @@
-import type { JsonValue } from '../json.ts';
+import type { JsonValue } from '../ground/json.ts';
 
 /** A number that a double may not hold, or what looks like one inside a string: only then is the slow way taken. */
 const longNumber = /\d[\d.]{15}|\d[eE][+-]?\d{3}/;

@@ -1,6 +1,6 @@
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import { isJsonArray, isJsonObject, type JsonValue } from '../json.ts';
+import { isJsonArray, isJsonObject, type JsonValue } from '../ground/json.ts';
 import type { IngestPayload } from './call.ts';
 import { parseLossless } from './lossless.ts';
 import type { ReceivedBody } from './wire.ts';

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../json.ts';
+import type { JsonObject } from '../ground/json.ts';
 import type { Call } from './call.ts';
 import type { Continuation, IncidentDetail } from './incident-book.ts';
 import { FilterError, parseFilter } from './odata.ts';

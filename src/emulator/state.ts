@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type Clock, systemClock } from '../clock.ts';
+import { type Clock, systemClock } from '../ground/clock.ts';
 import type { DeclaredColumn } from './columns.ts';
 import type { EmulatorOptions } from './emulator.ts';
 import { IncidentBook } from './incident-book.ts';

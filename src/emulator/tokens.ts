@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../ground/clock.ts';
 import { type Service, serviceOf } from './audiences.ts';
 import type { TokenState } from './requests.ts';
 

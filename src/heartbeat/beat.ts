@@ -1,8 +1,8 @@
-import type { Clock } from '../clock.ts';
 import type { HoldCode } from '../delivery/hold-code.ts';
 import type { Ingestion, UploadResult } from '../delivery/ingestion.ts';
 import type { HoldExplanation } from '../delivery/observer.ts';
 import { outcomeOf } from '../delivery/outcome.ts';
+import type { Clock } from '../ground/clock.ts';
 import type { Row } from '../sentinel/row.ts';
 
 /** `retry`: it passes. `hold`: a person has to change something. */

@@ -1,14 +1,14 @@
 import { hostname } from 'node:os';
 import { explainUpload } from '../azure/fixes.ts';
-import type { Clock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import type { Ingestion } from '../delivery/ingestion.ts';
+import type { Clock } from '../ground/clock.ts';
+import type { Logger } from '../ground/log.ts';
 import type { Outbox } from '../outbox/port.ts';
-import type { Logger } from '../telemetry/logger.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
+import type { HeartbeatOutcome } from './beat.ts';
 import { createHeartbeat, type Heartbeat } from './heartbeat.ts';
 import { logHeartbeat } from './log.ts';
-import { createHeartbeatRow } from './row.ts';
+import { createHeartbeatRow, type Totals } from './row.ts';
 import { heartbeatStreamVariable } from './table.ts';
 
 export interface ConfiguredHeartbeatOptions {
@@ -19,13 +19,15 @@ export interface ConfiguredHeartbeatOptions {
   readonly log: Logger;
   readonly outbox: Pick<Outbox, 'stats'>;
   readonly ingestion: Ingestion;
-  readonly metrics: Pick<Metrics, 'totals' | 'onHeartbeat'>;
+  readonly totals: () => Promise<Totals>;
+  /** Counts what became of each attempt. */
+  readonly onHeartbeat: (outcome: HeartbeatOutcome) => void;
   readonly credentialEndsAt: () => number | null;
 }
 
 /** The heartbeat of the configuration, whose `started_at` is now; null where none is to be sent. */
 export function createConfiguredHeartbeat(options: ConfiguredHeartbeatOptions): Heartbeat | null {
-  const { config, version, clock, log, outbox, ingestion, metrics, credentialEndsAt } = options;
+  const { config, version, clock, log, outbox, ingestion, totals, onHeartbeat, credentialEndsAt } = options;
   if (config.heartbeat === null || config.heartbeat.intervalMs === 0) return null;
   const { stream, intervalMs } = config.heartbeat;
   const { endpoint, ruleId } = config.ingestion;
@@ -39,7 +41,7 @@ export function createConfiguredHeartbeat(options: ConfiguredHeartbeatOptions): 
       instance: hostname(),
       version,
       startedAt: clock.now(),
-      totals: metrics.totals,
+      totals,
       stats: () => outbox.stats(),
       credentialEndsAt,
       clock,
@@ -49,11 +51,11 @@ export function createConfiguredHeartbeat(options: ConfiguredHeartbeatOptions): 
     random: Math.random,
     observer: {
       sent(failing) {
-        metrics.onHeartbeat('delivered');
+        onHeartbeat('delivered');
         logged.sent(failing);
       },
       failed(failing) {
-        metrics.onHeartbeat(failing.outcome);
+        onHeartbeat(failing.outcome);
         logged.failed(failing);
       },
     },

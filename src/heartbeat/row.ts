@@ -1,9 +1,20 @@
-import type { Clock } from '../clock.ts';
+import { createBoundedRead } from '../ground/bounded-read.ts';
+import type { Clock } from '../ground/clock.ts';
 import type { OutboxStats } from '../outbox/port.ts';
 import { sumCounts } from '../outbox/state-count.ts';
 import type { Row } from '../sentinel/row.ts';
-import { createBoundedRead } from '../telemetry/bounded-read.ts';
-import type { Totals } from '../telemetry/metrics-totals.ts';
+
+/** What this process has done since it started. */
+export interface Totals {
+  /** Events, duplicates left out. */
+  readonly accepted: number;
+  /** Events. */
+  readonly duplicate: number;
+  /** Webhooks answered 401 or 429. */
+  readonly unauthorized: number;
+  /** Rows of events that Azure took. */
+  readonly delivered: number;
+}
 
 /** As /readyz, /healthz and a scrape wait for the outbox. */
 const STATS_LIMIT_MS = 2_000;

@@ -1,7 +1,8 @@
 import express, { type Express } from 'express';
-import type { Clock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
-import type { Logger } from '../telemetry/logger.ts';
+import type { Clock } from '../ground/clock.ts';
+import type { Logger } from '../ground/log.ts';
+import type { Receive } from '../outbox/receive.ts';
 import { createArrivals } from './arrivals.ts';
 import { createAuthenticator } from './authenticate.ts';
 import { createAllowlist, createClients } from './client-address.ts';
@@ -13,7 +14,6 @@ import { createInFlightBytes } from './in-flight.ts';
 import { type EdgeLimits, edgeLimits } from './limits.ts';
 import type { ListenerState } from './listener.ts';
 import { problem } from './problem.ts';
-import type { Receive } from './receiver.ts';
 import { createWebhook } from './webhook.ts';
 
 export interface AppOptions {

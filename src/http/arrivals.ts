@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../ground/clock.ts';
 import type { RequestRecord } from './exchange.ts';
 
 /** What has come to the webhook since the start of this process, for /healthz. */

@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../ground/clock.ts';
 
 /** `current` and `previous` may go on, the others may not. */
 export type Authentication = 'current' | 'previous' | 'missing' | 'not_bearer' | 'wrong';

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../ground/clock.ts';
 import { ByteCollector } from './byte-collector.ts';
 import type { Reservation } from './in-flight.ts';
 import type { EdgeLimits } from './limits.ts';

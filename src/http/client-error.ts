@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../ground/clock.ts';
 import { addressOf } from './client-address.ts';
 import type { Complain } from './complaints.ts';
 

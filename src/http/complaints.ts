@@ -1,5 +1,5 @@
-import type { Clock } from '../clock.ts';
-import type { Logger } from '../telemetry/logger.ts';
+import type { Clock } from '../ground/clock.ts';
+import type { Logger } from '../ground/log.ts';
 
 /** One warning about what anybody on the network can cause; it is logged at most once a minute for each code. */
 export type Complain = (code: string, message: string, fields?: Readonly<Record<string, unknown>>) => void;

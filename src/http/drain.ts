@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../ground/clock.ts';
 import type { EdgeLimits } from './limits.ts';
 
 /** Whether a part of the body may still be on its way. */

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
+import type { AcceptedEvent } from '../outbox/receive.ts';
 import type { Authentication } from './authenticate.ts';
-import type { AcceptedEvent } from './receiver.ts';
 import { type TraceContext, traceContextOf } from './trace-context.ts';
 
 /** `metrics` and `admin` are those of the admin port. */

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
 import { type AugmentedRequest, ipKeyGenerator, rateLimit, type Store } from 'express-rate-limit';
-import type { Clock } from '../clock.ts';
-import type { Logger } from '../telemetry/logger.ts';
+import type { Clock } from '../ground/clock.ts';
+import type { Logger } from '../ground/log.ts';
 import type { Clients } from './client-address.ts';
 import type { EdgeLimits } from './limits.ts';
 import { problem } from './problem.ts';

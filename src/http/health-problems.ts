@@ -1,8 +1,9 @@
 import { endWarningMs } from '../config/credential.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
+import type { ProblemCodeInfo } from '../intake/quarantine-codes.ts';
 import type { OutboxStats } from '../outbox/port.ts';
 import type { Hold } from './health.ts';
-import { type ProblemCodeInfo, problemCodes } from './problem-codes.ts';
+import { problemCodes } from './problem-codes.ts';
 
 /** One member of `problems` in /healthz. It holds no secret, no text of an event and nobody's address. */
 export interface HealthProblem {

@@ -1,5 +1,5 @@
-import type { Clock } from '../clock.ts';
 import type { Hold as DeliveryHold } from '../delivery/observer.ts';
+import type { Clock } from '../ground/clock.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
 import type { OutboxStats, StateCount } from '../outbox/port.ts';
 import type { Answer } from './answer.ts';

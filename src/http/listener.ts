@@ -1,8 +1,8 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import type { Express } from 'express';
-import type { Clock } from '../clock.ts';
-import type { Logger } from '../telemetry/logger.ts';
+import type { Clock } from '../ground/clock.ts';
+import type { Logger } from '../ground/log.ts';
 import { createClientErrorHandler } from './client-error.ts';
 import { createComplaints } from './complaints.ts';
 import { trackConnections } from './connections.ts';

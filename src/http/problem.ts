@@ -1,5 +1,6 @@
+import { type ProblemCodeInfo, quarantineCodes } from '../intake/quarantine-codes.ts';
 import type { Answer } from './answer.ts';
-import { adminCodes, type ProblemCode, type ProblemCodeInfo, problemCodes, quarantineCodes } from './problem-codes.ts';
+import { adminCodes, type ProblemCode, problemCodes } from './problem-codes.ts';
 
 /** Apono shows answers to its admins: what comes of a body's content is cut to these. */
 const maxDetailLength = 500;

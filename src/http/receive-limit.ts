@@ -1,8 +1,9 @@
-import type { Clock } from '../clock.ts';
-import type { Logger } from '../telemetry/logger.ts';
+import type { Clock } from '../ground/clock.ts';
+import type { Logger } from '../ground/log.ts';
+import type { ReceivedBody } from '../intake/understand.ts';
+import type { Receive, Received } from '../outbox/receive.ts';
 import type { EdgeLimits } from './limits.ts';
 import { problem } from './problem.ts';
-import type { Receive, Received, ReceivedBody } from './receiver.ts';
 import { createTimeLimit } from './time-limit.ts';
 
 interface LimitedReceiveOptions {

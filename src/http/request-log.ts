@@ -1,6 +1,6 @@
-import type { Logger } from '../telemetry/logger.ts';
+import type { Logger } from '../ground/log.ts';
+import type { AcceptedEvent } from '../outbox/receive.ts';
 import type { RequestRecord } from './exchange.ts';
-import type { AcceptedEvent } from './receiver.ts';
 
 /** Of one body; a body of MAX_BODY_BYTES can hold tens of thousands, and a log line cannot. */
 const maxLoggedEvents = 100;

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import type { Request } from 'express';
-import type { Clock } from '../clock.ts';
-import type { Logger } from '../telemetry/logger.ts';
+import type { Clock } from '../ground/clock.ts';
+import type { Logger } from '../ground/log.ts';
+import type { AcceptedEvent, Receive, Received } from '../outbox/receive.ts';
 import type { Answer } from './answer.ts';
 import type { Authentication, Authenticator } from './authenticate.ts';
 import { checkDeclaredLength, declaredBytes, expectsContinue, readBody, tooBusy } from './body.ts';
@@ -16,7 +17,6 @@ import type { EdgeLimits } from './limits.ts';
 import { HttpProblem, problem, quarantined } from './problem.ts';
 import type { ProblemCode } from './problem-codes.ts';
 import { createLimitedReceive } from './receive-limit.ts';
-import type { AcceptedEvent, Receive, Received } from './receiver.ts';
 
 export interface WebhookOptions {
   readonly authenticator: Authenticator;

@@ -1,7 +1,7 @@
 import eventSchema from '../../schemas/apono/anomaly-event.schema.json' with { type: 'json' };
 import requestSchema from '../../schemas/apono/request-event.schema.json' with { type: 'json' };
 import table from '../../schemas/tables/AponoAnomalies_CL.json' with { type: 'json' };
-import { isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
 import type { BodyTemplate } from './body-template.ts';
 import { eventColumns, isTemplate, missingMembers, TEST_ID_PREFIX } from './event-columns.ts';

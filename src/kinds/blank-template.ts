@@ -1,5 +1,5 @@
 import { isRecipeRow } from '../apono/recipe-row.ts';
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 import { objectAt } from './fields.ts';
 import type { evidences, Problem, WebhookKind } from './kind.ts';
 

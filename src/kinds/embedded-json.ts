@@ -1,7 +1,7 @@
 import { decodeEntities } from '../apono/entities.ts';
 import { hasMoreValuesThan, isNestedDeeperThan, parseExact } from '../apono/exact-json.ts';
 import { MAX_DEPTH, MAX_VALUES } from '../apono/read.ts';
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 
 /**
  * The object or list that a text is the JSON of; null for any other text, and for one that is nested deeper or holds more

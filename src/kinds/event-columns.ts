@@ -1,5 +1,5 @@
 import { formatMs, instantText } from '../apono/time.ts';
-import type { JsonValue } from '../json.ts';
+import type { JsonValue } from '../ground/json.ts';
 import { textAt } from './fields.ts';
 import type { DecodedEvent } from './kind.ts';
 

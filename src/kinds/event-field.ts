@@ -1,5 +1,5 @@
 import { instantText, parseSeconds } from '../apono/time.ts';
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 import { parseEmbedded } from './embedded-json.ts';
 import { textAt } from './fields.ts';
 

@@ -1,5 +1,5 @@
 import { numberText } from '../apono/time.ts';
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 
 const NOTHING: JsonObject = {};
 

@@ -1,7 +1,7 @@
 import eventSchema from '../../schemas/apono/integration-event.schema.json' with { type: 'json' };
 import requestSchema from '../../schemas/apono/request-event.schema.json' with { type: 'json' };
 import table from '../../schemas/tables/AponoIntegrationStatus_CL.json' with { type: 'json' };
-import { isJsonArray, isJsonObject, type JsonObject } from '../json.ts';
+import { isJsonArray, isJsonObject, type JsonObject } from '../ground/json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
 import { type BodyTemplate, EACH_NOTE } from './body-template.ts';
 import { parseEmbedded } from './embedded-json.ts';

@@ -1,6 +1,6 @@
 import type { EventAction } from '../apono/event-action.ts';
-import type { JsonObject } from '../json.ts';
-import type { EventMeta, RowRange } from '../outbox/port.ts';
+import type { EventMeta, RowRange } from '../ground/event.ts';
+import type { JsonObject } from '../ground/json.ts';
 import type { RowText } from '../sentinel/row.ts';
 import type { TableSchema } from '../sentinel/table.ts';
 import type { BodyTemplate } from './body-template.ts';

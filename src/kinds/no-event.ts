@@ -1,4 +1,4 @@
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 import type { Problem } from './kind.ts';
 
 /** How deep and how long an event is looked for inside of something else. */

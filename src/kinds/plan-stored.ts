@@ -1,6 +1,6 @@
 import { parseExact } from '../apono/exact-json.ts';
-import { isJsonObject } from '../json.ts';
-import type { EventEntry } from '../outbox/port.ts';
+import type { EventEntry } from '../ground/event.ts';
+import { isJsonObject } from '../ground/json.ts';
 import type { RowPlan, WebhookKind } from './kind.ts';
 
 /** An event of the outbox, as far as its rows need it. */

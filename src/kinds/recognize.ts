@@ -1,5 +1,5 @@
 import { isRecipeRow } from '../apono/recipe-row.ts';
-import type { JsonObject } from '../json.ts';
+import type { JsonObject } from '../ground/json.ts';
 import { type ByContent, blankTemplate, likelyTemplate, saysSomething, withoutBlankFields } from './blank-template.ts';
 import { objectAt } from './fields.ts';
 import { evidences, type Problem, type Recognition, type WebhookKind } from './kind.ts';

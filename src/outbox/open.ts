@@ -1,10 +1,10 @@
-import type { Clock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
-import { ownPace, type SharedPace } from '../delivery/shared-pace.ts';
-import type { Logger } from '../telemetry/logger.ts';
+import type { Clock } from '../ground/clock.ts';
+import type { Logger } from '../ground/log.ts';
 import type { Commit } from './commit.ts';
 import type { OnWake } from './postgres/listen.ts';
 import type { OperableOutbox } from './records.ts';
+import { ownPace, type SharedPace } from './shared-pace.ts';
 import { openSqliteOutbox } from './sqlite/outbox.ts';
 import { storeId } from './sqlite/store-id.ts';
 

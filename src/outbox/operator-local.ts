@@ -1,5 +1,5 @@
-import type { Understand } from '../apono/understand.ts';
-import type { Logger } from '../telemetry/logger.ts';
+import type { Logger } from '../ground/log.ts';
+import type { Understand } from '../intake/understand.ts';
 import type { HeldKind, OutboxOperator, PurgeResult, ReplayResult } from './operator.ts';
 import { createHeldList } from './operator-list.ts';
 import { type EventEntry, OutboxUnavailableError, type RowRange } from './port.ts';

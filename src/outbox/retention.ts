@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../ground/clock.ts';
 import type { Outbox } from './port.ts';
 
 const DAY_MS = 86_400_000;

@@ -1,5 +1,5 @@
-import { type UnderstandOptions, type Understood, understand } from '../apono/understand.ts';
-import type { ReceivedBody } from '../http/receiver.ts';
+import type { ReceivedBody } from '../intake/understand.ts';
+import { type UnderstandOptions, type Understood, understand } from '../intake/understand.ts';
 import type { Operations, UnderstoodBody } from './protocol.ts';
 
 /** A body that waits to be understood. */

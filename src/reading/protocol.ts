@@ -1,7 +1,6 @@
-import type { UnderstandOptions, Understood } from '../apono/understand.ts';
-import type { ReceivedBody } from '../http/receiver.ts';
+import type { RowRange } from '../ground/event.ts';
+import type { ReceivedBody, UnderstandOptions, Understood } from '../intake/understand.ts';
 import type { StoredEvent } from '../kinds/plan-stored.ts';
-import type { RowRange } from '../outbox/port.ts';
 import type { RowText } from '../sentinel/row.ts';
 
 /** What a thread is started with. */

@@ -1,8 +1,8 @@
-import { type Understand, type UnderstandOptions, understand } from '../apono/understand.ts';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../ground/clock.ts';
+import type { RowRange } from '../ground/event.ts';
+import { type Understand, type UnderstandOptions, understand } from '../intake/understand.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import type { StoredEvent } from '../kinds/plan-stored.ts';
-import type { RowRange } from '../outbox/port.ts';
 import type { RowText } from '../sentinel/row.ts';
 import { createLargeLane } from './large.ts';
 import { createRate } from './rate.ts';

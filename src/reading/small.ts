@@ -1,4 +1,4 @@
-import type { Understand, Understood } from '../apono/understand.ts';
+import type { Understand, Understood } from '../intake/understand.ts';
 import { inOneMessage, type Job, understoodOf } from './message.ts';
 import type { ReadingOptions } from './reading.ts';
 import { createThread } from './thread.ts';

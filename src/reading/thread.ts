@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../ground/clock.ts';
 import type { Operation, Operations, Reply, Request, Settings } from './protocol.ts';
 
 /** Starting one takes about 0.2 s and 30 MB. */

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { understand } from '../apono/understand.ts';
+import { understand } from '../intake/understand.ts';
 import type { RowPlan } from '../kinds/kind.ts';
 import { planStored, type StoredEvent } from '../kinds/plan-stored.ts';
 import { kindNamed, kinds } from '../kinds/registry.ts';

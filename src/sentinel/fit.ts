@@ -1,4 +1,4 @@
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 
 /** Azure cuts what is longer, in the middle of a character or of a JSON text (Logs Ingestion limits: 64 KB a field). */
 export const MAX_FIELD_BYTES = 65_536;

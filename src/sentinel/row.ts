@@ -1,4 +1,4 @@
-import type { JsonValue } from '../json.ts';
+import type { JsonValue } from '../ground/json.ts';
 import { fitDynamic, fitText, MAX_FIELD_BYTES } from './fit.ts';
 import type { ColumnType, TableSchema } from './table.ts';
 

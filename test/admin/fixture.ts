@@ -1,11 +1,11 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { TestContext } from 'node:test';
-import { createUnderstand } from '../../src/apono/understand.ts';
+import { createLogger } from '../../src/ground/log.ts';
 import { type AdminOptions, createAdminServer } from '../../src/http/admin/server.ts';
+import { createUnderstand } from '../../src/intake/understand.ts';
 import { kinds } from '../../src/kinds/registry.ts';
 import { createOperator } from '../../src/outbox/operator-local.ts';
 import type { SqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
-import { createLogger } from '../../src/telemetry/logger.ts';
 import { type Reply, send } from '../http/edge.ts';
 import { openSqliteFixture } from '../outbox/sqlite-fixture.ts';
 import type { ManualClock } from '../support/manual-clock.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { isNestedDeeperThan, normalDecimal, parseExact } from '../../src/apono/exact-json.ts';
-import { isRawNumber } from '../../src/json.ts';
+import { isRawNumber } from '../../src/ground/json.ts';
 
 test('numbers that a double would change keep their digits, through parsing and writing', () => {
   const text = '{"id":12345678901234567890,"deep":[{"n":0.12345678901234567890123}],"big":1e400}';

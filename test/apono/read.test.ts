@@ -5,9 +5,9 @@ import Handlebars from 'handlebars';
 import { duplicateKey } from '../../src/apono/duplicate-key.ts';
 import { hasEntity } from '../../src/apono/entities.ts';
 import { parseExact } from '../../src/apono/exact-json.ts';
+import type { TemplateEscaping } from '../../src/apono/read.ts';
 import { readBody } from '../../src/apono/read.ts';
-import type { TemplateEscaping } from '../../src/config/config.ts';
-import type { JsonObject } from '../../src/json.ts';
+import type { JsonObject } from '../../src/ground/json.ts';
 
 function read(text: string, escaping: TemplateEscaping = 'auto') {
   return readBody(Buffer.from(text), escaping);

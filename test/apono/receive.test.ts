@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { pino } from 'pino';
-import { createReceiver } from '../../src/apono/receive.ts';
-import { createUnderstand } from '../../src/apono/understand.ts';
+import { createUnderstand } from '../../src/intake/understand.ts';
 import { kinds } from '../../src/kinds/registry.ts';
+import { createReceiver } from '../../src/outbox/receive.ts';
 import { openSqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
 import { manualClock } from '../support/manual-clock.ts';
 

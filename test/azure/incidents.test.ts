@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import { clouds, resourceManagerScope } from '../../src/azure/clouds.ts';
 import {
   ArmError,
   createIncidents,
@@ -8,11 +7,12 @@ import {
   type Incidents,
   type Retry,
 } from '../../src/azure/incidents.ts';
-import { type Clock, systemClock } from '../../src/clock.ts';
+import { clouds, resourceManagerScope } from '../../src/config/clouds.ts';
 import type { CredentialConfig } from '../../src/config/config.ts';
 import { throttled, unavailable } from '../../src/emulator/answers.ts';
 import type { Emulator, FaultAnswer } from '../../src/emulator/emulator.ts';
 import { sampleDetails, sampleIncidents, sampleName, sampleRuleName } from '../../src/emulator/sample-incidents.ts';
+import { type Clock, systemClock } from '../../src/ground/clock.ts';
 import { startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import { manualClock } from '../support/manual-clock.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { clouds, resourceManagerScope } from '../../src/azure/clouds.ts';
 import { compareRule, targetTables } from '../../src/azure/compare-columns.ts';
 import { createResourceManager, type ResourceManager } from '../../src/azure/resource-manager.ts';
+import { clouds, resourceManagerScope } from '../../src/config/clouds.ts';
 import type { Emulator } from '../../src/emulator/emulator.ts';
 import type { TableSchema } from '../../src/sentinel/table.ts';
 import { requestColumns, requestStream, startTestEmulator } from '../support/emulator.ts';

@@ -1,14 +1,14 @@
 import type { TestContext } from 'node:test';
-import { clouds, ingestionScope } from '../../src/azure/clouds.ts';
 import { createCredential } from '../../src/azure/credential.ts';
 import { createIngestion, type IngestionOptions } from '../../src/azure/ingestion.ts';
 import { createTokenCache, type TokenCache, type TokenEvent } from '../../src/azure/token-cache.ts';
-import { type Clock, systemClock } from '../../src/clock.ts';
+import { clouds, ingestionScope } from '../../src/config/clouds.ts';
 import type { CredentialConfig } from '../../src/config/config.ts';
 import type { ProxyConfig } from '../../src/config/proxy.ts';
 import type { Ingestion } from '../../src/delivery/ingestion.ts';
 import type { Emulator } from '../../src/emulator/emulator.ts';
-import { createLogger, type Logger } from '../../src/telemetry/logger.ts';
+import { type Clock, systemClock } from '../../src/ground/clock.ts';
+import { createLogger, type Logger } from '../../src/ground/log.ts';
 
 export interface Lines {
   readonly log: Logger;

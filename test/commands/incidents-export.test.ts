@@ -14,7 +14,7 @@ import { describe, test } from 'node:test';
 import { throttled, unavailable } from '../../src/emulator/answers.ts';
 import type { Emulator, FaultStep } from '../../src/emulator/emulator.ts';
 import { sampleDetails, sampleName, sampleRuleName } from '../../src/emulator/sample-incidents.ts';
-import type { JsonObject } from '../../src/json.ts';
+import type { JsonObject } from '../../src/ground/json.ts';
 import { columnsWith } from '../../src/sentinel/incidents/columns.ts';
 import { guardCell } from '../../src/sentinel/incidents/formula-guard.ts';
 import { readIncident } from '../../src/sentinel/incidents/incident.ts';

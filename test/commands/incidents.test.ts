@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { throttled } from '../../src/emulator/answers.ts';
 import type { FaultAnswer } from '../../src/emulator/emulator.ts';
 import { sampleName, sampleRuleName } from '../../src/emulator/sample-incidents.ts';
-import type { JsonObject } from '../../src/json.ts';
+import type { JsonObject } from '../../src/ground/json.ts';
 import { setUpIncidents } from './incidents-fixture.ts';
 import { run } from './support.ts';
 

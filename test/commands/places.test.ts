@@ -6,8 +6,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { createLogger } from '../../src/ground/log.ts';
 import { openSqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
-import { createLogger } from '../../src/telemetry/logger.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { mainFile, type Run, run, spawnCli, validEnv } from './support.ts';
 

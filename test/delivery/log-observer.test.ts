@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { UploadResult } from '../../src/delivery/ingestion.ts';
 import { logObserver } from '../../src/delivery/log-observer.ts';
 import type { UploadEvent } from '../../src/delivery/observer.ts';
-import { createLogger } from '../../src/telemetry/logger.ts';
+import { createLogger } from '../../src/ground/log.ts';
 
 /** The line of one call. */
 function lineOf(result: UploadResult, outcome: UploadEvent['outcome']): Record<string, unknown> {

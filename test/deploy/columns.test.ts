@@ -5,7 +5,7 @@ import { tableColumnType } from '../../deploy/generate/infrastructure/tables.ts'
 import { eventId } from '../../src/apono/identity.ts';
 import { readDataCollectionRule, readLogTable } from '../../src/azure/arm-resources.ts';
 import { compareRule } from '../../src/azure/compare-columns.ts';
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/ground/clock.ts';
 import { createHeartbeatRow } from '../../src/heartbeat/row.ts';
 import { heartbeatDefaultStream } from '../../src/heartbeat/table.ts';
 import { kinds, type RegisteredKind } from '../../src/kinds/registry.ts';

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { Emulator } from '../../src/emulator/emulator.ts';
 import { parseFilter } from '../../src/emulator/odata.ts';
 import { sampleDetails, sampleIncidents, sampleName } from '../../src/emulator/sample-incidents.ts';
-import type { JsonObject } from '../../src/json.ts';
+import type { JsonObject } from '../../src/ground/json.ts';
 import { startTestEmulator } from '../support/emulator.ts';
 import { type Answer, bearer, call, errorOf, managementScope } from './client.ts';
 

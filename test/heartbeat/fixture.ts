@@ -5,13 +5,13 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Emulator } from '../../src/emulator/emulator.ts';
+import { createLogger } from '../../src/ground/log.ts';
 import type { Row } from '../../src/sentinel/row.ts';
 import { type Service, startService } from '../../src/service.ts';
-import { createLogger } from '../../src/telemetry/logger.ts';
+import { Exposition } from '../metrics/exposition.ts';
 import { azureEnv, heartbeatStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import { type ManualClock, manualClock } from '../support/manual-clock.ts';
-import { Exposition } from '../telemetry/exposition.ts';
 
 export const SECRET = 'a-secret-for-the-tests';
 export const MINUTE_MS = 60_000;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { createLogger } from '../../src/ground/log.ts';
 import type { FailingHeartbeat } from '../../src/heartbeat/heartbeat.ts';
 import { logHeartbeat } from '../../src/heartbeat/log.ts';
-import { createLogger } from '../../src/telemetry/logger.ts';
 import { manualClock } from '../support/manual-clock.ts';
 
 function create() {

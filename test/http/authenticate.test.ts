@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { OutgoingHttpHeaders } from 'node:http';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/ground/clock.ts';
 import { createAuthenticator } from '../../src/http/authenticate.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { assertProblem, bearer, openRaw, post, previousSecret, secret, send, withEdge } from './edge.ts';

@@ -5,7 +5,8 @@ import { describe, test } from 'node:test';
 import { createGzip, deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { ByteCollector } from '../../src/http/byte-collector.ts';
-import type { Received, ReceivedBody } from '../../src/http/receiver.ts';
+import type { ReceivedBody } from '../../src/intake/understand.ts';
+import type { Received } from '../../src/outbox/receive.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { assertProblem, bearer, condition, event, head, heldReceiver, openRaw, post, send, withEdge } from './edge.ts';
 

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { type OutgoingHttpHeaders, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { Writable } from 'node:stream';
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/ground/clock.ts';
+import { createLogger } from '../../src/ground/log.ts';
 import type { RequestRecord } from '../../src/http/exchange.ts';
 import type { HealthSources } from '../../src/http/health.ts';
-import type { AcceptedEvent, Receive, Received, ReceivedBody } from '../../src/http/receiver.ts';
 import { createServer, type ServerOptions, type WebhookServer } from '../../src/http/server.ts';
+import type { ReceivedBody } from '../../src/intake/understand.ts';
 import type { OutboxStats } from '../../src/outbox/port.ts';
-import { createLogger } from '../../src/telemetry/logger.ts';
+import type { AcceptedEvent, Receive, Received } from '../../src/outbox/receive.ts';
 import { eventually } from '../support/eventually.ts';
 import { assertNothingPrivate } from '../support/log-secrets.ts';
 

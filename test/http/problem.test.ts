@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { problem, quarantined } from '../../src/http/problem.ts';
-import { adminCodes, type ProblemCode, problemCodes, quarantineCodes } from '../../src/http/problem-codes.ts';
+import { adminCodes, type ProblemCode, problemCodes } from '../../src/http/problem-codes.ts';
+import { quarantineCodes } from '../../src/intake/quarantine-codes.ts';
 
 test('every code says what it means and what to do, under a name of its own', () => {
   const all = [...Object.entries(problemCodes), ...Object.entries(quarantineCodes)];

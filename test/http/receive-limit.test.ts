@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, test } from 'node:test';
-import { createReceiver } from '../../src/apono/receive.ts';
-import { createUnderstand } from '../../src/apono/understand.ts';
-import { systemClock } from '../../src/clock.ts';
-import type { Receive } from '../../src/http/receiver.ts';
+import { systemClock } from '../../src/ground/clock.ts';
+import { createLogger } from '../../src/ground/log.ts';
+import { createUnderstand } from '../../src/intake/understand.ts';
 import { kinds } from '../../src/kinds/registry.ts';
+import type { Receive } from '../../src/outbox/receive.ts';
+import { createReceiver } from '../../src/outbox/receive.ts';
 import { openSqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
-import { createLogger } from '../../src/telemetry/logger.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { assertProblem, condition, event, heldReceiver, post, withEdge } from './edge.ts';
 

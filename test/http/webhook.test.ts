@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Received } from '../../src/http/receiver.ts';
+import type { Received } from '../../src/outbox/receive.ts';
 import { assertProblem, bearer, event, post, secret, send, withEdge } from './edge.ts';
 
 test('an accepted event is answered with its facts, twice', async () => {

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../src/json.ts';
+import type { JsonObject } from '../../src/ground/json.ts';
 
 const person = { id: '5f1c', name: "Zoë Müller-O'Neil", email: 'zoe@example.com' };
 const flow = { id: 'flow-77', name: 'DBA on-call (break glass)' };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { JsonValue } from '../../src/json.ts';
+import type { JsonValue } from '../../src/ground/json.ts';
 import { auditKind } from '../../src/kinds/audit.ts';
 import { auditData, auditEvent, documentedAuditTemplate, javaText, printed } from './audit-bodies.ts';
 import { onlyRowOf, pick, render } from './support.ts';

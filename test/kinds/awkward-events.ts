@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../src/json.ts';
+import type { JsonObject } from '../../src/ground/json.ts';
 import { requestInside } from './anomaly-bodies.ts';
 import { auditEvent } from './audit-bodies.ts';
 import { integrationEvent } from './integration-bodies.ts';

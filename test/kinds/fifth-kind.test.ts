@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { JsonObject } from '../../src/json.ts';
+import type { JsonObject } from '../../src/ground/json.ts';
 import { eventColumns, missingMembers } from '../../src/kinds/event-columns.ts';
 import { InvalidFields } from '../../src/kinds/event-field.ts';
 import { objectAt, textAt } from '../../src/kinds/fields.ts';

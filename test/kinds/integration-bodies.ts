@@ -1,5 +1,5 @@
 import Handlebars from 'handlebars';
-import type { JsonObject } from '../../src/json.ts';
+import type { JsonObject } from '../../src/ground/json.ts';
 
 /** Of Apono's page on the integration webhook. */
 export const documentedIntegrationTemplate = `{

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, test } from 'node:test';
 import fc from 'fast-check';
-import type { JsonObject } from '../../src/json.ts';
+import type { JsonObject } from '../../src/ground/json.ts';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
 import { kindNamed } from '../../src/kinds/registry.ts';
 import { requestKind } from '../../src/kinds/request/kind.ts';

@@ -3,7 +3,7 @@ import Handlebars from 'handlebars';
 import { eventId } from '../../src/apono/identity.ts';
 import { readBody } from '../../src/apono/read.ts';
 import { isRecipeRow } from '../../src/apono/recipe-row.ts';
-import { isJsonObject, type JsonObject } from '../../src/json.ts';
+import { isJsonObject, type JsonObject } from '../../src/ground/json.ts';
 import type { DecodedEvent, WebhookKind } from '../../src/kinds/kind.ts';
 import { recognize } from '../../src/kinds/recognize.ts';
 import { kinds } from '../../src/kinds/registry.ts';

@@ -4,10 +4,10 @@
  */
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/ground/clock.ts';
+import { createLogger } from '../../src/ground/log.ts';
 import { openSqliteOutbox, type SqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
 import { OutboxStartError } from '../../src/outbox/start-error.ts';
-import { createLogger } from '../../src/telemetry/logger.ts';
 import { delivered, event } from './samples.ts';
 
 /** Unbuffered: what was said before a kill -9 has been said. Waits for a reader that is slower than the outbox. */

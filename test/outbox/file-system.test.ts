@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { createLogger } from '../../src/ground/log.ts';
 import { openSqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
-import { createLogger } from '../../src/telemetry/logger.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { event } from './samples.ts';
 

@@ -3,9 +3,9 @@
  * argv: port, password, schema, lease in milliseconds.
  */
 import { writeSync } from 'node:fs';
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/ground/clock.ts';
+import { createLogger } from '../../src/ground/log.ts';
 import { openPostgresOutbox } from '../../src/outbox/postgres/outbox.ts';
-import { createLogger } from '../../src/telemetry/logger.ts';
 
 const [, , port = '', password = '', schema = '', leaseMs = ''] = process.argv;
 const outbox = await openPostgresOutbox({

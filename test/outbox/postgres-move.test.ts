@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/ground/clock.ts';
 import { DEFAULT_SCHEMA } from '../../src/outbox/postgres/settings.ts';
 import type { OperableOutbox } from '../../src/outbox/records.ts';
 import { run } from '../commands/support.ts';

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createLogger } from '../../src/ground/log.ts';
 import type { Commit } from '../../src/outbox/commit.ts';
 import { openSqliteOutbox, type SqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
-import { createLogger } from '../../src/telemetry/logger.ts';
 import { type ManualClock, manualClock } from '../support/manual-clock.ts';
 import type { FixtureOptions, OutboxFixture } from './contract.ts';
 

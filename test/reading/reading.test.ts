@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
-import { type UnderstandOptions, type Understood, understand } from '../../src/apono/understand.ts';
+import { type UnderstandOptions, type Understood, understand } from '../../src/intake/understand.ts';
 import type { DecodedEvent } from '../../src/kinds/kind.ts';
 import { planStored, type StoredEvent } from '../../src/kinds/plan-stored.ts';
 import { kindNamed, kinds } from '../../src/kinds/registry.ts';

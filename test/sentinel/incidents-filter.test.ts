@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { parseFilter } from '../../src/emulator/odata.ts';
-import type { JsonObject } from '../../src/json.ts';
+import type { JsonObject } from '../../src/ground/json.ts';
 import { allOf, filterProblem, hasLabel, incidentFilter, odataString } from '../../src/sentinel/incidents/filter.ts';
 import type { Incident } from '../../src/sentinel/incidents/incident.ts';
 import { parseMoment } from '../../src/sentinel/incidents/period.ts';

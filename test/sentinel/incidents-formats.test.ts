@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { sampleDetails, sampleIncidents } from '../../src/emulator/sample-incidents.ts';
-import type { JsonObject } from '../../src/json.ts';
+import type { JsonObject } from '../../src/ground/json.ts';
 import { columnsWith, formerColumns } from '../../src/sentinel/incidents/columns.ts';
 import { createFormat, type FormatOptions } from '../../src/sentinel/incidents/formats.ts';
 import { guardCell } from '../../src/sentinel/incidents/formula-guard.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { Emulator } from '../../src/emulator/emulator.ts';
-import type { JsonObject } from '../../src/json.ts';
+import type { JsonObject } from '../../src/ground/json.ts';
 import { anomalyKind } from '../../src/kinds/anomaly.ts';
 import { auditKind } from '../../src/kinds/audit.ts';
 import { integrationKind } from '../../src/kinds/integration.ts';
@@ -16,6 +16,7 @@ import { awkward, awkwardAnomaly, awkwardAudit, awkwardIntegration, awkwardReque
 import { documentedIntegrationTemplate, integrationBodies } from '../kinds/integration-bodies.ts';
 import { requestBodies } from '../kinds/request-bodies.ts';
 import { pick, render } from '../kinds/support.ts';
+import { Exposition } from '../metrics/exposition.ts';
 import { startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import { privateTexts } from '../support/log-secrets.ts';
@@ -26,7 +27,6 @@ import {
   serviceFiles,
   startServiceProcess,
 } from '../support/service-process.ts';
-import { Exposition } from '../telemetry/exposition.ts';
 
 type Json = Record<string, unknown>;
 

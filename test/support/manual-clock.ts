@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/clock.ts';
+import type { Clock } from '../../src/ground/clock.ts';
 
 export interface ManualClock extends Clock {
   /** Lets time pass: timers that fall due are called in the order of their time, each with the clock at that time. */

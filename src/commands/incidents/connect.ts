@@ -1,13 +1,13 @@
-import { clouds, resourceManagerScope } from '../../azure/clouds.ts';
 import { createCredential } from '../../azure/credential.ts';
 import { ArmError, createIncidents, type Incidents, type Retry } from '../../azure/incidents.ts';
 import { createTokenCache } from '../../azure/token-cache.ts';
-import { systemClock } from '../../clock.ts';
+import { clouds, resourceManagerScope } from '../../config/clouds.ts';
 import { chooseCredential, credentialNames } from '../../config/credential.ts';
 import { authorityOf, readOutgoing } from '../../config/outgoing.ts';
 import type { ConfigProblem } from '../../config/parsed.ts';
 import { readVariables } from '../../config/read.ts';
-import { createLogger } from '../../telemetry/logger.ts';
+import { systemClock } from '../../ground/clock.ts';
+import { createLogger } from '../../ground/log.ts';
 import { reportProblems, reportWarnings } from '../configuration.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
 import { printable } from '../text.ts';

@@ -1,5 +1,5 @@
 import type { Incidents } from '../../azure/incidents.ts';
-import type { JsonObject } from '../../json.ts';
+import type { JsonObject } from '../../ground/json.ts';
 import { type DetailedIncident, type DetailName, type Incident, property } from '../../sentinel/incidents/incident.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { ArmError, type IncidentPage, type Incidents, maxPageSize } from '../../azure/incidents.ts';
-import { systemClock } from '../../clock.ts';
+import { systemClock } from '../../ground/clock.ts';
 import { allOf, incidentFilter } from '../../sentinel/incidents/filter.ts';
 import { createFormat, type FormatName } from '../../sentinel/incidents/formats.ts';
 import {

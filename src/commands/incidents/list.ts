@@ -1,5 +1,5 @@
 import { type Incidents, maxPageSize } from '../../azure/incidents.ts';
-import { systemClock } from '../../clock.ts';
+import { systemClock } from '../../ground/clock.ts';
 import { incidentFilter } from '../../sentinel/incidents/filter.ts';
 import { safeJson } from '../../sentinel/incidents/formats.ts';
 import { type Incident, numberOf, property, textOf } from '../../sentinel/incidents/incident.ts';

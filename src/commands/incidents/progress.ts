@@ -1,5 +1,5 @@
 import type { Retry } from '../../azure/incidents.ts';
-import type { Clock } from '../../clock.ts';
+import type { Clock } from '../../ground/clock.ts';
 import { timeText } from '../../sentinel/incidents/lines.ts';
 import type { TextOutput } from '../context.ts';
 import { plural, printable } from '../text.ts';

@@ -1,4 +1,4 @@
-import { systemClock } from '../../clock.ts';
+import { systemClock } from '../../ground/clock.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
 
 /** npm passes a signal on that the terminal has sent already. */

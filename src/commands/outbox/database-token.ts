@@ -1,11 +1,11 @@
-import { clouds, databaseScope } from '../../azure/clouds.ts';
 import { createCredential } from '../../azure/credential.ts';
 import { createTokenCache } from '../../azure/token-cache.ts';
-import { systemClock } from '../../clock.ts';
+import { clouds, databaseScope } from '../../config/clouds.ts';
 import { chooseCredential, credentialNames } from '../../config/credential.ts';
 import { authorityOf, readOutgoing } from '../../config/outgoing.ts';
 import { type Environment, readVariables } from '../../config/read.ts';
-import { createLogger } from '../../telemetry/logger.ts';
+import { systemClock } from '../../ground/clock.ts';
+import { createLogger } from '../../ground/log.ts';
 import { reportProblems } from '../configuration.ts';
 import type { TextOutput } from '../context.ts';
 

@@ -1,4 +1,4 @@
-import { systemClock } from '../../clock.ts';
+import { systemClock } from '../../ground/clock.ts';
 import { type MoveCounts, MoveError, moveRecords } from '../../outbox/move.ts';
 import { sqliteMoveSource } from '../../outbox/sqlite/move.ts';
 import { type CommandContext, exitCodes } from '../context.ts';

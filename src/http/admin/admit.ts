@@ -1,7 +1,7 @@
-import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config/config.ts';
 import { isLoopbackHost } from '../../config/parse-network.ts';
-import type { Logger } from '../../telemetry/logger.ts';
+import type { Clock } from '../../ground/clock.ts';
+import type { Logger } from '../../ground/log.ts';
 import { createAuthenticator } from '../authenticate.ts';
 import { createClients } from '../client-address.ts';
 import type { Exchange } from '../exchange.ts';

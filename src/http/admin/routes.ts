@@ -1,4 +1,4 @@
-import type { Clock } from '../../clock.ts';
+import type { Clock } from '../../ground/clock.ts';
 import type { OutboxOperator } from '../../outbox/operator.ts';
 import { detailJson, pageJson, replayJson, statsJson } from '../../outbox/operator-json.ts';
 import { OutboxUnavailableError } from '../../outbox/port.ts';

@@ -1,8 +1,8 @@
 import express, { type Express } from 'express';
-import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config/config.ts';
+import type { Clock } from '../../ground/clock.ts';
+import type { Logger } from '../../ground/log.ts';
 import type { OutboxOperator } from '../../outbox/operator.ts';
-import type { Logger } from '../../telemetry/logger.ts';
 import type { RequestRecord } from '../exchange.ts';
 import { configure, createExchanges, type Handler } from '../exchanges.ts';
 import { createInFlightBytes } from '../in-flight.ts';

@@ -2,7 +2,7 @@ import rowSchema from '../../../schemas/apono/recipe-row.schema.json' with { typ
 import eventSchema from '../../../schemas/apono/request-event.schema.json' with { type: 'json' };
 import { eventAction } from '../../apono/event-action.ts';
 import { isRecipeRow } from '../../apono/recipe-row.ts';
-import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../ground/json.ts';
 import { missingMembers } from '../event-columns.ts';
 import { objectAt } from '../fields.ts';
 import type { Recognition, WebhookKind } from '../kind.ts';

@@ -1,6 +1,6 @@
 import { eventAction } from '../../apono/event-action.ts';
 import { formatMs, instantText } from '../../apono/time.ts';
-import type { JsonObject, JsonValue } from '../../json.ts';
+import type { JsonObject, JsonValue } from '../../ground/json.ts';
 import { EventField, InvalidFields } from '../event-field.ts';
 import { textAt } from '../fields.ts';
 import type { DecodedEvent, RowPlan } from '../kind.ts';

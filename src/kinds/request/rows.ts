@@ -1,6 +1,6 @@
 import { eventAction } from '../../apono/event-action.ts';
 import { isRecipeRow } from '../../apono/recipe-row.ts';
-import { isJsonArray, isJsonObject, type JsonValue } from '../../json.ts';
+import { isJsonArray, isJsonObject, type JsonValue } from '../../ground/json.ts';
 import type { Row } from '../../sentinel/row.ts';
 import { parseEmbedded } from '../embedded-json.ts';
 import { eventColumns, isTemplate as isTemplateMade } from '../event-columns.ts';

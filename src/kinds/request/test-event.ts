@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../json.ts';
+import type { JsonObject } from '../../ground/json.ts';
 import { TEST_ID_PREFIX } from '../event-columns.ts';
 
 /**

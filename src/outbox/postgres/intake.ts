@@ -1,4 +1,4 @@
-import type { Clock } from '../../clock.ts';
+import type { Clock } from '../../ground/clock.ts';
 import { bodyBytes, copyEntries } from '../entries.ts';
 import { type Outbox, type OutboxEntry, OutboxUnavailableError, type PutOutcome } from '../port.ts';
 import { GroupQueue } from './group.ts';

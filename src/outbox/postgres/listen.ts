@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import { Client } from 'pg';
-import type { Clock } from '../../clock.ts';
-import type { Logger } from '../../telemetry/logger.ts';
+import type { Clock } from '../../ground/clock.ts';
+import type { Logger } from '../../ground/log.ts';
 import { type Database, quoteName } from './database.ts';
 import { describe } from './errors.ts';
 

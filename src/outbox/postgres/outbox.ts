@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Clock } from '../../clock.ts';
-import type { SharedPace } from '../../delivery/shared-pace.ts';
-import type { Logger } from '../../telemetry/logger.ts';
+import type { Clock } from '../../ground/clock.ts';
+import type { Logger } from '../../ground/log.ts';
 import type { Commit } from '../commit.ts';
 import { encodeCursor } from '../cursor.ts';
 import type { MoveSource } from '../move.ts';
@@ -9,6 +8,7 @@ import { OutboxUnavailableError, type SettlementOutcome } from '../port.ts';
 import type { OperableOutbox } from '../records.ts';
 import { copyClaim, readList } from '../requests.ts';
 import type { RestoreOutcome, SalvagedRecord } from '../salvaged.ts';
+import type { SharedPace } from '../shared-pace.ts';
 import { createClaim, readBodies } from './claim.ts';
 import { type Connected, connect } from './connect.ts';
 import { toStartError } from './errors.ts';

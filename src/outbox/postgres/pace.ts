@@ -1,4 +1,4 @@
-import type { SharedPace, Turn } from '../../delivery/shared-pace.ts';
+import type { SharedPace, Turn } from '../shared-pace.ts';
 import type { Database } from './database.ts';
 
 /** For one try: the 30 s of an upload, and settling what it delivered. Who tries and dies is followed by another then. */

@@ -1,5 +1,5 @@
-import type { Clock } from '../../clock.ts';
-import type { Logger } from '../../telemetry/logger.ts';
+import type { Clock } from '../../ground/clock.ts';
+import type { Logger } from '../../ground/log.ts';
 import { type OutboxStats, OutboxUnavailableError } from '../port.ts';
 import type { Database } from './database.ts';
 import { describe } from './errors.ts';

@@ -1,5 +1,5 @@
 import { statfsSync } from 'node:fs';
-import type { Logger } from '../../telemetry/logger.ts';
+import type { Logger } from '../../ground/log.ts';
 import { startError } from './errors.ts';
 
 /**

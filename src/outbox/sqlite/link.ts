@@ -1,6 +1,6 @@
 import { type TransferListItem, Worker } from 'node:worker_threads';
-import type { Clock } from '../../clock.ts';
-import type { Logger } from '../../telemetry/logger.ts';
+import type { Clock } from '../../ground/clock.ts';
+import type { Logger } from '../../ground/log.ts';
 import type { Commit } from '../commit.ts';
 import { OutboxUnavailableError } from '../port.ts';
 import { OutboxStartError } from '../start-error.ts';

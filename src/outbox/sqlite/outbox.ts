@@ -1,5 +1,5 @@
-import type { Clock } from '../../clock.ts';
-import type { Logger } from '../../telemetry/logger.ts';
+import type { Clock } from '../../ground/clock.ts';
+import type { Logger } from '../../ground/log.ts';
 import type { Commit } from '../commit.ts';
 import { encodeCursor } from '../cursor.ts';
 import { bodyBytes, copyEntries } from '../entries.ts';

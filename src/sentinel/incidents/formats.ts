@@ -1,5 +1,5 @@
 import { stringify } from 'csv-stringify/sync';
-import type { JsonObject } from '../../json.ts';
+import type { JsonObject } from '../../ground/json.ts';
 import { columnsWith } from './columns.ts';
 import { guardCell } from './formula-guard.ts';
 import { type DetailedIncident, type DetailName, detailNames } from './incident.ts';

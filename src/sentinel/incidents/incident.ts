@@ -1,4 +1,4 @@
-import { isJsonArray, isJsonObject, isRawNumber, type JsonObject, type JsonValue } from '../../json.ts';
+import { isJsonArray, isJsonObject, isRawNumber, type JsonObject, type JsonValue } from '../../ground/json.ts';
 
 /** An incident as Resource Manager gave it: `resource` is its own object, with all that it holds. */
 export interface Incident {

@@ -1,6 +1,6 @@
 import type { TokenCredential } from '@azure/core-auth';
-import type { Clock } from '../../../src/clock.ts';
 import type { Emulator } from '../../../src/emulator/emulator.ts';
+import type { Clock } from '../../../src/ground/clock.ts';
 import { requestToken } from '../../emulator/client.ts';
 import { type ManualClock, manualClock } from '../../support/manual-clock.ts';
 

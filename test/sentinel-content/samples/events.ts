@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { eventId } from '../../../src/apono/identity.ts';
 import { readBody } from '../../../src/apono/read.ts';
 import { isRecipeRow } from '../../../src/apono/recipe-row.ts';
-import { isJsonObject, type JsonObject, type JsonValue } from '../../../src/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../../src/ground/json.ts';
 import { kindNamed } from '../../../src/kinds/registry.ts';
 import type { EventMeta } from '../../../src/outbox/port.ts';
 import { rowsOfPlan } from '../../support/plan-rows.ts';

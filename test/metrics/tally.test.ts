@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Counter, Registry } from 'prom-client';
-import { createTally } from '../../src/telemetry/tally.ts';
+import { createTally } from '../../src/metrics/tally.ts';
 
 const values = ['', 'a', 'b', 'a b', 'constructor', '__proto__'];
 const labelSets = [

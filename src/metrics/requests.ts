@@ -1,8 +1,8 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../ground/clock.ts';
 import type { Authentication } from '../http/authenticate.ts';
 import type { RequestRecord } from '../http/exchange.ts';
-import type { Instruments } from './metrics-instruments.ts';
-import { knownMethods } from './metrics-table-webhooks.ts';
+import type { Instruments } from './instruments.ts';
+import { knownMethods } from './table-webhooks.ts';
 
 /** Counts one request, and the events that it brought. */
 export function countRequest(metrics: Instruments, clock: Clock, record: RequestRecord): void {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
-import { batchLines } from '../../src/telemetry/batch-lines.ts';
-import { createLogger } from '../../src/telemetry/logger.ts';
+import { batchLines } from '../../src/ground/batch-lines.ts';
+import { createLogger } from '../../src/ground/log.ts';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -48,8 +48,8 @@ describe('lines', () => {
 
 /** As serve.ts puts them together. */
 const program = (end: string): string => `
-  import { batchLines } from '${new URL('../../src/telemetry/batch-lines.ts', import.meta.url)}';
-  import { createLogger } from '${new URL('../../src/telemetry/logger.ts', import.meta.url)}';
+  import { batchLines } from '${new URL('../../src/ground/batch-lines.ts', import.meta.url)}';
+  import { createLogger } from '${new URL('../../src/ground/log.ts', import.meta.url)}';
   const lines = batchLines(process.stderr);
   process.on('exit', lines.flush);
   const log = createLogger('info', lines);

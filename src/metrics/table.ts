@@ -1,8 +1,8 @@
-import type { MetricSpecs } from './metrics-spec.ts';
-import { deliveryMetrics } from './metrics-table-delivery.ts';
-import { heartbeatMetrics } from './metrics-table-heartbeat.ts';
-import { outboxMetrics } from './metrics-table-outbox.ts';
-import { webhookMetrics } from './metrics-table-webhooks.ts';
+import type { MetricSpecs } from './spec.ts';
+import { deliveryMetrics } from './table-delivery.ts';
+import { heartbeatMetrics } from './table-heartbeat.ts';
+import { outboxMetrics } from './table-outbox.ts';
+import { webhookMetrics } from './table-webhooks.ts';
 
 const tokenAndServiceMetrics = {
   tokenExpiry: {

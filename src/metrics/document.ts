@@ -1,6 +1,6 @@
-import { createInstruments } from './metrics-instruments.ts';
-import type { LabelSet, MetricSpec } from './metrics-spec.ts';
-import { metricTable } from './metrics-table.ts';
+import { createInstruments } from './instruments.ts';
+import type { LabelSet, MetricSpec } from './spec.ts';
+import { metricTable } from './table.ts';
 
 const dimensionText = {
   kinds: 'each kind of webhook',

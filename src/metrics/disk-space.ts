@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import type { DiskSpace } from './metrics-scrape.ts';
+import type { DiskSpace } from './scrape.ts';
 
 /** Of the file system that holds the folder. Free is what this user may still take. Rejects as `statfs` does. */
 export async function diskSpace(folder: string): Promise<DiskSpace> {

@@ -1,6 +1,7 @@
 import { eventActions } from '../apono/event-action.ts';
-import { adminCodes, problemCodes, quarantineCodes } from '../http/problem-codes.ts';
-import type { MetricSpecs } from './metrics-spec.ts';
+import { adminCodes, problemCodes } from '../http/problem-codes.ts';
+import { quarantineCodes } from '../intake/quarantine-codes.ts';
+import type { MetricSpecs } from './spec.ts';
 
 /** Of requests whose method is another: `other`. */
 export const knownMethods = ['GET', 'HEAD', 'POST', 'PUT'] as const;

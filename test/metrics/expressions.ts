@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { createInstruments } from '../../src/telemetry/metrics-instruments.ts';
-import type { MetricSpec } from '../../src/telemetry/metrics-spec.ts';
-import { metricTable } from '../../src/telemetry/metrics-table.ts';
+import { createInstruments } from '../../src/metrics/instruments.ts';
+import type { MetricSpec } from '../../src/metrics/spec.ts';
+import { metricTable } from '../../src/metrics/table.ts';
 
 const specs: readonly MetricSpec[] = Object.values(metricTable);
 /** Given by Prometheus and by its format. */

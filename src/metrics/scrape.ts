@@ -1,10 +1,10 @@
-import type { Clock } from '../clock.ts';
 import { holdCodes } from '../delivery/hold-code.ts';
 import type { Hold } from '../delivery/observer.ts';
+import { createBoundedRead } from '../ground/bounded-read.ts';
+import type { Clock } from '../ground/clock.ts';
 import type { OutboxStats } from '../outbox/port.ts';
 import { sumCounts } from '../outbox/state-count.ts';
-import { createBoundedRead } from './bounded-read.ts';
-import type { Instruments } from './metrics-instruments.ts';
+import type { Instruments } from './instruments.ts';
 
 /** What is asked at each scrape. */
 export interface MetricsSources {

@@ -1,4 +1,4 @@
-import type { MetricSpecs } from './metrics-spec.ts';
+import type { MetricSpecs } from './spec.ts';
 
 const outboxStates = ['waiting', 'held', 'dead', 'quarantined'] as const;
 

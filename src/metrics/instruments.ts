@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Dimension, LabelSet, MetricSpec } from './metrics-spec.ts';
-import { type MetricTable, metricTable } from './metrics-table.ts';
+import type { Dimension, LabelSet, MetricSpec } from './spec.ts';
+import { type MetricTable, metricTable } from './table.ts';
 import { createTally, type Tally } from './tally.ts';
 
 export const METRIC_PREFIX = 'apono_sentinel_';

@@ -1,7 +1,7 @@
-import type { Clock } from '../clock.ts';
 import type { DeliveryObserver, UploadEvent } from '../delivery/observer.ts';
-import type { Instruments } from './metrics-instruments.ts';
-import { uploadCodes } from './metrics-table-delivery.ts';
+import type { Clock } from '../ground/clock.ts';
+import type { Instruments } from './instruments.ts';
+import { uploadCodes } from './table-delivery.ts';
 
 /** Counts delivery's doings. Holds are read at each scrape instead (metrics-scrape.ts): they are a state. */
 export function deliveryCounter(metrics: Instruments, clock: Clock): DeliveryObserver {

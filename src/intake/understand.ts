@@ -1,23 +1,34 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { TemplateEscaping } from '../config/config.ts';
-import type { QuarantineCode } from '../http/problem-codes.ts';
-import type { ReceivedBody } from '../http/receiver.ts';
-import { isJsonObject, type JsonValue } from '../json.ts';
+import type { EventAction } from '../apono/event-action.ts';
+import { eventId } from '../apono/identity.ts';
+import { MAX_DEPTH, MAX_VALUES, readBody, type TemplateEscaping } from '../apono/read.ts';
+import { isRecipeRow } from '../apono/recipe-row.ts';
+import type { EventEntry, EventMeta } from '../ground/event.ts';
+import { isJsonObject, type JsonValue } from '../ground/json.ts';
 import type { Measured, Problem, RowPlan, WebhookKind } from '../kinds/kind.ts';
 import { dataElsewhere, whyNoEvent } from '../kinds/no-event.ts';
 import { recognize } from '../kinds/recognize.ts';
-import type { EventEntry, EventMeta } from '../outbox/port.ts';
 import type { RowText } from '../sentinel/row.ts';
-import type { EventAction } from './event-action.ts';
-import { eventId } from './identity.ts';
-import { MAX_DEPTH, MAX_VALUES, readBody } from './read.ts';
-import { isRecipeRow } from './recipe-row.ts';
+import type { QuarantineCode } from './quarantine-codes.ts';
 
 /** The rows of one event have at most so many bytes of JSON: a small body must not become gigabytes on the way out. */
 export const MAX_MAPPED_BYTES_PER_EVENT = 268_435_456;
 
 /** A body may hold a hundred thousand events: behind so much work on them, other requests get their turn. */
 const MAX_TURN_MS = 20;
+
+/** One authentic body, whole, and inflated unless it is refused, as the edge hands it on. */
+export interface ReceivedBody {
+  readonly bytes: Uint8Array;
+  /** The X-Apono-Feed header, see feed.ts. */
+  readonly feed: string | null;
+  /** Of the path `/apono/webhook/<kind>`; null: the body itself says of which kind it is. */
+  readonly kind: string | null;
+  /** The edge refuses the body, and it is to be kept in quarantine with this code and reason instead of being read. */
+  readonly refusal?: { readonly code: string; readonly detail: string };
+  /** That its Content-Type names; null or missing: UTF-8 or none. */
+  readonly charset?: string | null;
+}
 
 export interface UnderstandOptions {
   readonly kinds: readonly WebhookKind[];

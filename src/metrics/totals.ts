@@ -1,16 +1,5 @@
-import type { Instruments } from './metrics-instruments.ts';
-
-/** What this process has done since it started. */
-export interface Totals {
-  /** Events, duplicates left out. */
-  readonly accepted: number;
-  /** Events. */
-  readonly duplicate: number;
-  /** Webhooks answered 401 or 429. */
-  readonly unauthorized: number;
-  /** Rows of events that Azure took. */
-  readonly delivered: number;
-}
+import type { Totals } from '../heartbeat/row.ts';
+import type { Instruments } from './instruments.ts';
 
 /** Sums of what the metrics count, so that whoever else tells these numbers cannot tell others than /metrics does. */
 export async function readTotals(metrics: Instruments): Promise<Totals> {

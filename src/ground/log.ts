@@ -1,14 +1,15 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
-import type { Config } from '../config/config.ts';
 
 export type { Logger };
+
+export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
 
 /**
  * One JSON line an entry. Call it with fields that were chosen one by one, never with a request, a body, headers or an
  * error of a library's as a whole: what is not passed in cannot leak.
  * `destination` is stderr: stdout belongs to the commands' results.
  */
-export function createLogger(level: Config['logLevel'], destination: DestinationStream): Logger {
+export function createLogger(level: LogLevel, destination: DestinationStream): Logger {
   return pino(
     {
       level,

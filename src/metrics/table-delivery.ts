@@ -1,5 +1,5 @@
 import { holdCodes } from '../delivery/hold-code.ts';
-import type { MetricSpecs } from './metrics-spec.ts';
+import type { MetricSpecs } from './spec.ts';
 
 /** The codes that delivery buries rows with, as in docs/errors.md. */
 export const deadLetterCodes = ['row_too_large', 'mapping_failed', 'refused_by_azure'] as const;

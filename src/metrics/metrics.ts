@@ -1,14 +1,15 @@
 import type { TokenEvent } from '../azure/token-cache.ts';
-import type { Clock } from '../clock.ts';
 import type { DeliveryObserver } from '../delivery/observer.ts';
+import type { Clock } from '../ground/clock.ts';
 import type { HeartbeatOutcome } from '../heartbeat/beat.ts';
+import type { Totals } from '../heartbeat/row.ts';
 import type { RequestRecord } from '../http/exchange.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
-import { deliveryCounter } from './metrics-delivery.ts';
-import { createInstruments, type Instruments } from './metrics-instruments.ts';
-import { countRequest } from './metrics-requests.ts';
-import { createScrape, type MetricsSources } from './metrics-scrape.ts';
-import { readTotals, type Totals } from './metrics-totals.ts';
+import { deliveryCounter } from './delivery.ts';
+import { createInstruments, type Instruments } from './instruments.ts';
+import { countRequest } from './requests.ts';
+import { createScrape, type MetricsSources } from './scrape.ts';
+import { readTotals } from './totals.ts';
 
 export interface MetricsOptions {
   /** Of this service. */

@@ -1,4 +1,4 @@
-import type { CloudSettings } from '../config/config.ts';
+import type { CloudSettings } from './config.ts';
 
 /**
  * What differs between Azure's clouds.

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from './clock.ts';
 
 /**
  * Reads for many askers: one reading at a time, and each asker waits at most `limitMs`. Null: it failed, or has not come
