@@ -6,11 +6,10 @@ import { createTokenCache } from './azure/token-cache.ts';
 import { databaseScope, ingestionScope } from './config/clouds.ts';
 import type { Config } from './config/config.ts';
 import { createCredentialEnd } from './config/credential.ts';
-import { combineObservers } from './delivery/combine-observers.ts';
 import { createDelivery, type Delivery } from './delivery/delivery.ts';
 import type { Ingestion } from './delivery/ingestion.ts';
 import { MAX_KEPT_BYTES_PER_BODY } from './delivery/kept-rows.ts';
-import { logObserver } from './delivery/log-observer.ts';
+import { logDelivery } from './delivery/log.ts';
 import type { Clock } from './ground/clock.ts';
 import type { Logger } from './ground/log.ts';
 import { createConfiguredHeartbeat } from './heartbeat/configured.ts';
@@ -226,7 +225,10 @@ function createServiceDelivery(
     },
     clock,
     random: Math.random,
-    observer: combineObservers(logObserver(log), metrics.delivery),
+    onEvent(event) {
+      logDelivery(log, event);
+      metrics.onDelivery(event);
+    },
     flushIntervalMs: config.flushIntervalMs,
     pace: outbox.pace,
     largeRows: reading.rows,

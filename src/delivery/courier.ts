@@ -3,8 +3,8 @@ import type { ClaimedEvent, DeadRows, Settlement } from '../outbox/port.ts';
 import { countRows } from '../outbox/ranges.ts';
 import { type Call, halve, pick, rangesByEvent } from './batch.ts';
 import type { Contrast } from './contrast.ts';
+import type { OnDeliveryEvent } from './event.ts';
 import type { Ingestion, UploadResult } from './ingestion.ts';
-import type { DeliveryObserver } from './observer.ts';
 import { type Outcome, outcomeOf } from './outcome.ts';
 
 /** In one transaction: webhooks that come meanwhile wait for its end. */
@@ -23,7 +23,7 @@ export interface CourierOptions {
   readonly ingestion: Ingestion;
   readonly contrast: Contrast;
   readonly clock: Clock;
-  readonly observer: DeliveryObserver;
+  readonly onEvent: OnDeliveryEvent;
   /** Records what became of rows; returns once that is durable. */
   readonly settle: (settlements: readonly Settlement[]) => Promise<void>;
   readonly isHeld: () => boolean;
@@ -39,7 +39,7 @@ export interface Courier {
 
 /** Carries calls of one stream to Azure and does with their rows what the answers ask for. */
 export function createCourier(options: CourierOptions): Courier {
-  const { stream, ingestion, contrast, clock, observer } = options;
+  const { stream, ingestion, contrast, clock, onEvent } = options;
 
   async function upload(call: Pick<Call, 'rows' | 'bytes'>, signal: AbortSignal) {
     const started = performance.now();
@@ -47,7 +47,8 @@ export function createCourier(options: CourierOptions): Courier {
     const outcome = outcomeOf(result, clock.now());
     const durationMs = performance.now() - started;
     const { rows, bytes } = call;
-    observer.uploaded({
+    onEvent({
+      type: 'uploaded',
       stream,
       rows: rows.length,
       bytes,
@@ -100,7 +101,7 @@ export function createCourier(options: CourierOptions): Courier {
   async function settleDelivered(call: Call): Promise<null> {
     const byEvent = [...rangesByEvent(call.sources)];
     for (const [{ meta }, delivered] of byEvent) {
-      observer.delivered({ stream, receivedAt: meta.receivedAt, rows: countRows(delivered) });
+      onEvent({ type: 'delivered', stream, receivedAt: meta.receivedAt, rows: countRows(delivered) });
     }
     const settlements = byEvent.map(([{ eventId, token }, delivered]) => ({
       eventId,
@@ -172,7 +173,7 @@ export function createCourier(options: CourierOptions): Courier {
   async function bury(event: ClaimedEvent, dead: DeadRows): Promise<void> {
     const { eventId, token } = event;
     await options.settle([{ eventId, token, delivered: [], dead: [dead], release: false }]);
-    observer.buried({ eventId, stream, rows: countRows(dead.rows), code: dead.code });
+    onEvent({ type: 'buried', eventId, stream, rows: countRows(dead.rows), code: dead.code });
   }
 
   return { deliver, bury };

@@ -4,10 +4,10 @@ import { planStored } from '../kinds/plan-stored.ts';
 import type { EventEntry, Outbox } from '../outbox/port.ts';
 import type { SharedPace } from '../outbox/shared-pace.ts';
 import { LARGE_BODY_BYTES, type Reading } from '../reading/reading.ts';
+import type { Hold, HoldExplanation, OnDeliveryEvent } from './event.ts';
 import type { HoldCode } from './hold-code.ts';
 import type { Ingestion, UploadResult } from './ingestion.ts';
 import { createKeptRows, type FreshEvent, type KeptRows } from './kept-rows.ts';
-import type { DeliveryObserver, Hold, HoldExplanation } from './observer.ts';
 import { createOffStream } from './off-stream.ts';
 import { createStreamPump, type StreamPump } from './stream-pump.ts';
 
@@ -21,7 +21,7 @@ export interface DeliveryOptions {
   readonly explain: (result: UploadResult, kind: WebhookKind, code: HoldCode) => HoldExplanation;
   readonly clock: Clock;
   readonly random: () => number;
-  readonly observer: DeliveryObserver;
+  readonly onEvent: OnDeliveryEvent;
   readonly flushIntervalMs: number;
   /** What the replicas that share the outbox tell each other; without it there is one process. */
   readonly pace?: SharedPace;

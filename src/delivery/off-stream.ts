@@ -1,7 +1,7 @@
 import type { Clock } from '../ground/clock.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import type { Outbox } from '../outbox/port.ts';
-import type { DeliveryObserver, Hold } from './observer.ts';
+import type { Hold, OnDeliveryEvent } from './event.ts';
 import type { StreamPump } from './stream-pump.ts';
 import { createWaiter } from './waiter.ts';
 
@@ -14,14 +14,14 @@ export interface OffStreamOptions {
   readonly kind: WebhookKind;
   readonly outbox: Pick<Outbox, 'stats'>;
   readonly clock: Clock;
-  readonly observer: DeliveryObserver;
+  readonly onEvent: OnDeliveryEvent;
 }
 
 /**
  * In place of the pump of a kind whose stream is `off`. New events of it are quarantined, but some may wait from before
  * the variable was changed, or because dead letters were replayed: nothing sends them, so they are a hold.
  */
-export function createOffStream({ kind, outbox, clock, observer }: OffStreamOptions): StreamPump {
+export function createOffStream({ kind, outbox, clock, onEvent }: OffStreamOptions): StreamPump {
   const waiter = createWaiter(clock);
   let hold: Hold | null = null;
   let toldAt = 0;
@@ -53,15 +53,14 @@ export function createOffStream({ kind, outbox, clock, observer }: OffStreamOpti
     hold = { ...explain(kind, count), kind: kind.name, stream: 'off', since: hold?.since ?? clock.now() };
     if (!isNew && clock.now() - toldAt < REMINDER_MS) return;
     toldAt = clock.now();
-    if (isNew) observer.held(hold);
-    else observer.stillHeld(hold);
+    onEvent({ type: isNew ? 'held' : 'still_held', hold });
   }
 
   function end(): void {
     if (hold === null) return;
     const ended = hold;
     hold = null;
-    observer.holdEnded(ended);
+    onEvent({ type: 'hold_ended', hold: ended });
   }
 
   return {

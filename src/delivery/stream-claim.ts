@@ -3,7 +3,7 @@ import { countRows } from '../outbox/ranges.ts';
 import type { RowText } from '../sentinel/row.ts';
 import { retryDelayMs } from './backoff.ts';
 import type { Contrast } from './contrast.ts';
-import type { DeliveryObserver } from './observer.ts';
+import type { OnDeliveryEvent } from './event.ts';
 import type { Waiter } from './waiter.ts';
 
 export const MAX_EVENTS_PER_ROUND = 2_000;
@@ -23,7 +23,7 @@ export interface StreamClaimOptions {
   readonly outbox: Outbox;
   /** All rows of an event, where they were kept: it needs no body then. */
   readonly keptRowsOf: (event: ClaimedEvent) => readonly RowText[] | null;
-  readonly observer: DeliveryObserver;
+  readonly onEvent: OnDeliveryEvent;
   readonly waiter: Waiter;
   /** Gives [0, 1). */
   readonly random: () => number;
@@ -45,7 +45,7 @@ export interface StreamClaim {
 }
 
 export function createStreamClaim(options: StreamClaimOptions): StreamClaim {
-  const { kind, stream, outbox, keptRowsOf, observer, waiter } = options;
+  const { kind, stream, outbox, keptRowsOf, onEvent, waiter } = options;
   let claimed: ClaimedEvent[] = [];
   /** How many rows of what is claimed nothing was settled of yet, by event. */
   const unsettled = new Map<string, number>();
@@ -99,7 +99,7 @@ export function createStreamClaim(options: StreamClaimOptions): StreamClaim {
       failures = 0;
       return true;
     } catch (error) {
-      observer.outboxFailed({ stream, operation: 'claim', message: messageOf(error) });
+      onEvent({ type: 'outbox_failed', stream, operation: 'claim', message: messageOf(error) });
       return false;
     }
   }
@@ -156,7 +156,7 @@ export function createStreamClaim(options: StreamClaimOptions): StreamClaim {
       try {
         return await outbox.settle(settlements);
       } catch (error) {
-        observer.outboxFailed({ stream, operation: 'settle', message: messageOf(error) });
+        onEvent({ type: 'outbox_failed', stream, operation: 'settle', message: messageOf(error) });
         // At the end there is no time left: at the next start these rows are sent once more.
         if (options.isStopping()) return [];
         await pause(tries);

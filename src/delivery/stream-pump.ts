@@ -4,9 +4,9 @@ import { retryDelayMs } from './backoff.ts';
 import { batches, MAX_CALL_BYTES, type PlanOf } from './batch.ts';
 import { createContrast } from './contrast.ts';
 import { createCourier, type Setback } from './courier.ts';
+import type { Hold, HoldExplanation } from './event.ts';
 import type { HoldCode } from './hold-code.ts';
 import type { Ingestion, UploadResult } from './ingestion.ts';
-import type { Hold, HoldExplanation } from './observer.ts';
 import {
   createStreamClaim,
   type LoadedEvent,
@@ -48,7 +48,7 @@ export interface StreamPump {
  * settle. After a setback it waits at the backoff's pace and sends one call at a time until one gets through.
  */
 export function createStreamPump(options: StreamPumpOptions): StreamPump {
-  const { kind, stream, clock, observer, pace = ownPace } = options;
+  const { kind, stream, clock, onEvent, pace = ownPace } = options;
   const waiter = createWaiter(clock);
   const stopping = new AbortController();
   const aborting = new AbortController();
@@ -66,7 +66,7 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
     ingestion: options.ingestion,
     contrast,
     clock,
-    observer,
+    onEvent,
     settle: claim.settle,
     isHeld: () => hold !== null,
     onDelivered: () => {
@@ -94,7 +94,8 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
     try {
       return await round();
     } catch (error) {
-      observer.defect({ stream, message: error instanceof Error ? `${error.name}: ${error.message}` : 'unknown' });
+      const message = error instanceof Error ? `${error.name}: ${error.message}` : 'unknown';
+      onEvent({ type: 'defect', stream, message });
       await pause();
       return true;
     }
@@ -180,14 +181,14 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
     const since = hold?.since ?? clock.now();
     hold = { kind, stream, since, code, ...options.explain(setback.result, code), clientRequestId };
     if (!isNew) return;
-    observer.held(hold);
+    onEvent({ type: 'held', hold });
     remind();
   }
 
   function remind(): void {
     cancelReminder = clock.setTimer(HOLD_REMINDER_MS, () => {
       if (hold === null) return;
-      observer.stillHeld(hold);
+      onEvent({ type: 'still_held', hold });
       remind();
     });
   }
@@ -198,7 +199,7 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
     cancelReminder();
     const ended = hold;
     hold = null;
-    observer.holdEnded(ended);
+    onEvent({ type: 'hold_ended', hold: ended });
   }
 
   function pause(): Promise<void> {
@@ -207,7 +208,7 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
 
   async function pauseFor(delayMs: number): Promise<void> {
     failures++;
-    if (hold === null) observer.retryScheduled({ stream, failures, delayMs });
+    if (hold === null) onEvent({ type: 'retry_scheduled', stream, failures, delayMs });
     await waiter.until(delayMs, () => false);
   }
 

@@ -1,6 +1,6 @@
+import type { HoldExplanation } from '../delivery/event.ts';
 import type { HoldCode } from '../delivery/hold-code.ts';
 import type { Ingestion, UploadResult } from '../delivery/ingestion.ts';
-import type { HoldExplanation } from '../delivery/observer.ts';
 import { outcomeOf } from '../delivery/outcome.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { Row } from '../sentinel/row.ts';

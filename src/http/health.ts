@@ -1,4 +1,4 @@
-import type { Hold as DeliveryHold } from '../delivery/observer.ts';
+import type { Hold as DeliveryHold } from '../delivery/event.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
 import type { OutboxStats, StateCount } from '../outbox/port.ts';

@@ -1,38 +1,55 @@
-import type { DeliveryObserver, UploadEvent } from '../delivery/observer.ts';
+import type { DeliveryEvent, UploadEvent } from '../delivery/event.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { Instruments } from './instruments.ts';
 import { uploadCodes } from './table-delivery.ts';
 
-/** Counts delivery's doings. Holds are read at each scrape instead (metrics-scrape.ts): they are a state. */
-export function deliveryCounter(metrics: Instruments, clock: Clock): DeliveryObserver {
-  return {
-    uploaded(event) {
-      const { stream, outcome, rows, bytes, durationMs } = event;
-      metrics.uploads.inc({ stream, outcome, code: uploadCode(event) });
-      metrics.uploadDuration.observe({ stream, outcome }, durationMs / 1000);
-      if (rows === 0) return;
-      metrics.uploadRows.observe({ stream }, rows);
-      metrics.uploadBytes.observe({ stream }, bytes);
-    },
-    delivered({ stream, receivedAt, rows }) {
+/** Counts what delivery reports. Holds are a state, so each scrape reads them from delivery instead (scrape.ts). */
+export function countDelivery(metrics: Instruments, clock: Clock, event: DeliveryEvent): void {
+  switch (event.type) {
+    case 'uploaded':
+      countUpload(metrics, event);
+      break;
+    case 'delivered': {
+      const { stream, receivedAt, rows } = event;
       const now = clock.now();
       metrics.deliveredRows.inc({ stream }, rows);
-      // The clock may have been set back meanwhile.
+      // The clock may have been set back since the event was received.
       metrics.deliveryLatency.observe({ stream }, Math.max(0, now - receivedAt) / 1000);
       metrics.lastDelivery.set({ stream }, now / 1000);
-    },
-    retryScheduled: ({ stream }) => metrics.retries.inc({ stream }),
-    held: () => {},
-    stillHeld: () => {},
-    holdEnded: () => {},
-    buried: ({ stream, rows, code }) => metrics.deadRows.inc({ stream, code }, rows),
-    outboxFailed: ({ operation }) => metrics.outboxFailures.inc({ operation }),
-    defect: ({ stream }) => metrics.deliveryDefects.inc({ stream }),
-  };
+      break;
+    }
+    case 'retry_scheduled':
+      metrics.retries.inc({ stream: event.stream });
+      break;
+    case 'held':
+    case 'still_held':
+    case 'hold_ended':
+      break;
+    case 'buried':
+      metrics.deadRows.inc({ stream: event.stream, code: event.code }, event.rows);
+      break;
+    case 'outbox_failed':
+      metrics.outboxFailures.inc({ operation: event.operation });
+      break;
+    case 'defect':
+      metrics.deliveryDefects.inc({ stream: event.stream });
+      break;
+    default:
+      event satisfies never;
+  }
 }
 
-/** The status where it is one that the table names, else its class; or how the call failed. */
-function uploadCode({ outcome, result }: Pick<UploadEvent, 'outcome' | 'result'>): string {
+function countUpload(metrics: Instruments, event: UploadEvent): void {
+  const { stream, outcome, rows, bytes, durationMs } = event;
+  metrics.uploads.inc({ stream, outcome, code: uploadCode(event) });
+  metrics.uploadDuration.observe({ stream, outcome }, durationMs / 1000);
+  if (rows === 0) return;
+  metrics.uploadRows.observe({ stream }, rows);
+  metrics.uploadBytes.observe({ stream }, bytes);
+}
+
+/** The status where the table names it, otherwise its class; or how the call failed without a status. */
+function uploadCode({ outcome, result }: UploadEvent): string {
   if (result.type === 'unanswered') return result.reason;
   if (result.type === 'no_token') return 'no_token';
   const status = String(result.status);

@@ -1,11 +1,11 @@
 import type { TokenEvent } from '../azure/token-cache.ts';
-import type { DeliveryObserver } from '../delivery/observer.ts';
+import type { OnDeliveryEvent } from '../delivery/event.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { HeartbeatOutcome } from '../heartbeat/beat.ts';
 import type { Totals } from '../heartbeat/row.ts';
 import type { RequestRecord } from '../http/exchange.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
-import { deliveryCounter } from './delivery.ts';
+import { countDelivery } from './delivery.ts';
 import { createInstruments, type Instruments } from './instruments.ts';
 import { countRequest } from './requests.ts';
 import { createScrape, type MetricsSources } from './scrape.ts';
@@ -40,7 +40,7 @@ export interface Metrics {
   onRequest(record: RequestRecord): void;
   onCommit(commit: OutboxCommit): void;
   onTokenEvent(event: TokenEvent): void;
-  readonly delivery: DeliveryObserver;
+  readonly onDelivery: OnDeliveryEvent;
   onHeartbeat(outcome: HeartbeatOutcome): void;
   /** What the gauges of state are read from at each scrape; before it is called they are 0. */
   watch(sources: MetricsSources): void;
@@ -69,7 +69,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       instruments.outboxCommitEvents.observe(events);
     },
     onTokenEvent: token.onEvent,
-    delivery: deliveryCounter(instruments, clock),
+    onDelivery: (event) => countDelivery(instruments, clock, event),
     onHeartbeat(outcome) {
       instruments.heartbeats.inc({ outcome });
       if (outcome === 'delivered') instruments.lastHeartbeat.set(clock.now() / 1000);

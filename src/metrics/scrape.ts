@@ -1,5 +1,5 @@
+import type { Hold } from '../delivery/event.ts';
 import { holdCodes } from '../delivery/hold-code.ts';
-import type { Hold } from '../delivery/observer.ts';
 import { createBoundedRead } from '../ground/bounded-read.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { OutboxStats } from '../outbox/port.ts';

@@ -11,10 +11,10 @@ import { createTokenCache } from '../../src/azure/token-cache.ts';
 import { clouds, ingestionScope } from '../../src/config/clouds.ts';
 import type { CredentialConfig } from '../../src/config/config.ts';
 import { createDelivery, type Delivery } from '../../src/delivery/delivery.ts';
+import type { DeliveryEvent, Hold, UploadEvent } from '../../src/delivery/event.ts';
 import type { Ingestion } from '../../src/delivery/ingestion.ts';
 import { MAX_KEPT_BYTES_PER_BODY } from '../../src/delivery/kept-rows.ts';
-import { logObserver } from '../../src/delivery/log-observer.ts';
-import type { DeliveryObserver, Hold, UploadEvent } from '../../src/delivery/observer.ts';
+import { logDelivery } from '../../src/delivery/log.ts';
 import type { Emulator, EmulatorOptions, RecordedRequest } from '../../src/emulator/emulator.ts';
 import { createUnderstand } from '../../src/intake/understand.ts';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
@@ -36,7 +36,7 @@ export interface DeliveryFixture {
   /** Of outbox, tokens, ingestion and delivery. It starts now, since the emulator's tokens live by the real time. */
   readonly clock: ManualClock;
   readonly delivery: Delivery;
-  /** What delivery told its observer, in order. */
+  /** What delivery reported, in order. */
   readonly uploads: UploadEvent[];
   readonly retries: { failures: number; delayMs: number }[];
   readonly holds: Hold[];
@@ -104,7 +104,7 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
     clock,
     log,
   });
-  const recorder = recordingObserver(logObserver(log));
+  const { record, ...recorded } = recordEvents();
   const streams = options.streams ?? { request: requestStream };
   const kinds = options.kinds ?? allKinds.filter(({ name }) => name in streams);
   const ingestion = createIngestion({ endpoint: origin, ruleId, cloud, tokens, clock });
@@ -135,7 +135,10 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
     },
     clock,
     random: options.random ?? (() => 1 - Number.EPSILON),
-    observer: recorder.observer,
+    onEvent(event) {
+      record(event);
+      logDelivery(log, event);
+    },
     flushIntervalMs: FLUSH_MS,
   });
   const receive = createReceiver({
@@ -160,16 +163,16 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
     emulator,
     clock,
     delivery,
-    ...recorder,
+    ...recorded,
     logLines,
     outbox,
     receive,
     send,
     async sendAndFlush(body) {
-      const before = recorder.uploads.length;
+      const before = recorded.uploads.length;
       const received = await send(body);
       if (received.outcome === 'accepted' && received.events.every((event) => event.duplicate)) return received;
-      await advanceUntil(fixture, FLUSH_MS, () => inFlight > 0 || recorder.uploads.length > before);
+      await advanceUntil(fixture, FLUSH_MS, () => inFlight > 0 || recorded.uploads.length > before);
       return received;
     },
     inFlight: () => inFlight,
@@ -197,35 +200,22 @@ export async function advanceUntil(
   });
 }
 
-function recordingObserver(next: DeliveryObserver) {
+function recordEvents() {
   const uploads: UploadEvent[] = [];
   const retries: { failures: number; delayMs: number }[] = [];
   const holds: Hold[] = [];
   const reminders: Hold[] = [];
   const ended: Hold[] = [];
   const buried: { eventId: string; rows: number; code: string }[] = [];
-  const both =
-    <E>(list: E[], forward: (event: E) => void) =>
-    (event: E) => {
-      list.push(event);
-      forward(event);
-    };
-  const observer: DeliveryObserver = {
-    ...next,
-    uploaded: both(uploads, next.uploaded),
-    retryScheduled: (event) => {
-      retries.push(event);
-      next.retryScheduled(event);
-    },
-    held: both(holds, next.held),
-    stillHeld: both(reminders, next.stillHeld),
-    holdEnded: both(ended, next.holdEnded),
-    buried: (event) => {
-      buried.push(event);
-      next.buried(event);
-    },
+  const record = (event: DeliveryEvent): void => {
+    if (event.type === 'uploaded') uploads.push(event);
+    if (event.type === 'retry_scheduled') retries.push(event);
+    if (event.type === 'held') holds.push(event.hold);
+    if (event.type === 'still_held') reminders.push(event.hold);
+    if (event.type === 'hold_ended') ended.push(event.hold);
+    if (event.type === 'buried') buried.push(event);
   };
-  return { observer, uploads, retries, holds, reminders, ended, buried };
+  return { record, uploads, retries, holds, reminders, ended, buried };
 }
 
 function assertNever(error: Error): never {

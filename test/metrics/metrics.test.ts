@@ -3,9 +3,8 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { register } from 'prom-client';
 import { TokenError } from '../../src/azure/token-error.ts';
-import { combineObservers } from '../../src/delivery/combine-observers.ts';
+import type { Hold, UploadEvent } from '../../src/delivery/event.ts';
 import type { UploadResult } from '../../src/delivery/ingestion.ts';
-import type { DeliveryObserver, Hold, UploadEvent } from '../../src/delivery/observer.ts';
 import { outcomeOf } from '../../src/delivery/outcome.ts';
 import type { RequestRecord } from '../../src/http/exchange.ts';
 import { combinations } from '../../src/metrics/instruments.ts';
@@ -79,7 +78,17 @@ function record(overrides: Partial<RequestRecord>): RequestRecord {
 
 function upload(result: UploadResult, overrides: Partial<UploadEvent> = {}): UploadEvent {
   const outcome = outcomeOf(result, 0).type;
-  return { stream, rows: 2, bytes: 900, outcome, result, durationMs: 40, duringHold: false, ...overrides };
+  return {
+    type: 'uploaded',
+    stream,
+    rows: 2,
+    bytes: 900,
+    outcome,
+    result,
+    durationMs: 40,
+    duringHold: false,
+    ...overrides,
+  };
 }
 
 function answered(status: number, code: string | null = null): UploadResult {
@@ -260,7 +269,7 @@ describe('delivery', () => {
       { type: 'no_token', refused: true, blocked: false, aadsts: 'AADSTS7000222', reason: '', message: null },
       { type: 'no_token', refused: false, blocked: false, aadsts: null, reason: '', message: null },
     ];
-    for (const result of results) metrics.delivery.uploaded(upload(result));
+    for (const result of results) metrics.onDelivery(upload(result));
     const exposition = await read();
     const counted = exposition.nonZero('apono_sentinel_uploads_total');
     assert.equal(exposition.samples.length, before);
@@ -274,8 +283,8 @@ describe('delivery', () => {
 
   it('measures rows and bytes of calls that carry any, and the time of all', async () => {
     const { metrics, read } = create();
-    metrics.delivery.uploaded(upload(answered(204), { rows: 20, bytes: 12_000, durationMs: 250 }));
-    metrics.delivery.uploaded(upload(answered(204), { rows: 0, bytes: 2 }));
+    metrics.onDelivery(upload(answered(204), { rows: 20, bytes: 12_000, durationMs: 250 }));
+    metrics.onDelivery(upload(answered(204), { rows: 0, bytes: 2 }));
     const exposition = await read();
     assert.equal(exposition.value('apono_sentinel_upload_rows_count', { stream }), 1);
     assert.equal(exposition.value('apono_sentinel_upload_rows_sum', { stream }), 20);
@@ -289,8 +298,8 @@ describe('delivery', () => {
     const { metrics, clock, read } = create();
     const receivedAt = clock.now();
     clock.advance(2_500);
-    metrics.delivery.delivered({ stream, receivedAt, rows: 3 });
-    metrics.delivery.delivered({ stream, receivedAt: clock.now() + 86_400_000, rows: 1 });
+    metrics.onDelivery({ type: 'delivered', stream, receivedAt, rows: 3 });
+    metrics.onDelivery({ type: 'delivered', stream, receivedAt: clock.now() + 86_400_000, rows: 1 });
     const exposition = await read();
     assert.equal(exposition.value('apono_sentinel_delivery_latency_seconds_sum', { stream }), 2.5);
     assert.equal(exposition.value('apono_sentinel_delivery_latency_seconds_count', { stream }), 2);
@@ -306,50 +315,15 @@ describe('delivery', () => {
 
   it('counts pauses, dead rows, failures of the outbox and defects', async () => {
     const { metrics, read } = create();
-    metrics.delivery.retryScheduled({ stream, failures: 1, delayMs: 5 });
-    metrics.delivery.buried({ eventId: 'v1-x', stream, rows: 7, code: 'refused_by_azure' });
-    metrics.delivery.outboxFailed({ stream, operation: 'settle', message: '' });
-    metrics.delivery.defect({ stream, message: '' });
+    metrics.onDelivery({ type: 'retry_scheduled', stream, failures: 1, delayMs: 5 });
+    metrics.onDelivery({ type: 'buried', eventId: 'v1-x', stream, rows: 7, code: 'refused_by_azure' });
+    metrics.onDelivery({ type: 'outbox_failed', stream, operation: 'settle', message: '' });
+    metrics.onDelivery({ type: 'defect', stream, message: '' });
     const exposition = await read();
     assert.equal(exposition.value('apono_sentinel_delivery_retries_total', { stream }), 1);
     assert.equal(exposition.value('apono_sentinel_dead_rows_total', { stream, code: 'refused_by_azure' }), 7);
     assert.equal(exposition.value('apono_sentinel_outbox_failures_total', { operation: 'settle' }), 1);
     assert.equal(exposition.value('apono_sentinel_delivery_defects_total', { stream }), 1);
-  });
-
-  it('is told to every observer, in their order', () => {
-    const told: string[] = [];
-    const observer = (name: string): DeliveryObserver => {
-      const note = (what: string) => () => void told.push(`${name} ${what}`);
-      return {
-        uploaded: note('uploaded'),
-        delivered: note('delivered'),
-        retryScheduled: note('retryScheduled'),
-        held: note('held'),
-        stillHeld: note('stillHeld'),
-        holdEnded: note('holdEnded'),
-        buried: note('buried'),
-        outboxFailed: note('outboxFailed'),
-        defect: note('defect'),
-      };
-    };
-    const both = combineObservers(observer('a'), observer('b'));
-    const hold = holdOf('role_missing');
-    both.uploaded(upload(answered(204)));
-    both.delivered({ stream, receivedAt: 0, rows: 1 });
-    both.retryScheduled({ stream, failures: 1, delayMs: 1 });
-    both.held(hold);
-    both.stillHeld(hold);
-    both.holdEnded(hold);
-    both.buried({ eventId: 'e', stream, rows: 1, code: 'c' });
-    both.outboxFailed({ stream, operation: 'claim', message: '' });
-    both.defect({ stream, message: '' });
-    const methods = Object.keys(both);
-    assert.equal(methods.length, 9);
-    assert.deepEqual(
-      told,
-      methods.flatMap((method) => [`a ${method}`, `b ${method}`]),
-    );
   });
 });
 

@@ -1,16 +1,25 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { UploadEvent } from '../../src/delivery/event.ts';
 import type { UploadResult } from '../../src/delivery/ingestion.ts';
-import { logObserver } from '../../src/delivery/log-observer.ts';
-import type { UploadEvent } from '../../src/delivery/observer.ts';
+import { logDelivery } from '../../src/delivery/log.ts';
 import { createLogger } from '../../src/ground/log.ts';
 
 /** The line of one call. */
 function lineOf(result: UploadResult, outcome: UploadEvent['outcome']): Record<string, unknown> {
   const lines: string[] = [];
   const log = createLogger('info', { write: (line) => void lines.push(line) });
-  const event = { stream: 'Custom-A_CL', rows: 2, bytes: 90, durationMs: 12.6, outcome, result, duringHold: false };
-  logObserver(log).uploaded(event);
+  const stream = 'Custom-A_CL';
+  logDelivery(log, {
+    type: 'uploaded',
+    stream,
+    rows: 2,
+    bytes: 90,
+    durationMs: 12.6,
+    outcome,
+    result,
+    duringHold: false,
+  });
   assert.equal(lines.length, 1);
   return JSON.parse(lines[0] ?? '') as Record<string, unknown>;
 }
