@@ -48,7 +48,6 @@ const context: CommandContext = {
     process.on('SIGINT', listener).on('SIGTERM', listener);
     return () => void process.off('SIGINT', listener).off('SIGTERM', listener);
   },
-  onExit: (listener) => void process.on('exit', listener),
   exitNow: (code) => process.exit(code),
 };
 

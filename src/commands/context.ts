@@ -27,8 +27,6 @@ export interface CommandContext {
    * ends the process as Node does by itself.
    */
   onSignal(listener: (signal: 'SIGINT' | 'SIGTERM') => void): () => void;
-  /** Calls `listener` when the process ends by itself, by `exitNow` or by a defect; what it does must be done at once. */
-  onExit?(listener: () => void): void;
   /** Ends the process at once, whatever is open. Only for a second signal or a stop that takes too long. */
   exitNow(code: number): void;
 }

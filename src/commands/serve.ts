@@ -1,6 +1,5 @@
 import { loadConfig } from '../config/load.ts';
 import { describeConfig } from '../config/redact.ts';
-import { batchLines, type LineBatch } from '../ground/batch-lines.ts';
 import { systemClock } from '../ground/clock.ts';
 import { createLogger, type Logger } from '../ground/log.ts';
 import { ListenError } from '../http/listen-error.ts';
@@ -14,22 +13,12 @@ const SAME_SIGNAL_MS = 1_000;
 
 /** Receives and delivers until a signal, or until it cannot go on. */
 export async function serve(context: CommandContext): Promise<number> {
-  const lines = batchLines(context.stderr);
-  context.onExit?.(lines.flush);
-  try {
-    return await run(context, lines);
-  } finally {
-    lines.flush();
-  }
-}
-
-async function run(context: CommandContext, lines: LineBatch): Promise<number> {
   const { config, problems, lapsed, settings, warnings } = loadConfig(context.env);
   if (config === null) {
     reportProblems(context.stderr, problems);
     return exitCodes.usage;
   }
-  const log = createLogger(config.logLevel, lines);
+  const log = createLogger(config.logLevel, context.stderr);
   for (const { name, message } of lapsed) log.error({ variable: name, problem: message }, 'configuration');
   for (const { name, message } of warnings) log.warn({ variable: name, warning: message }, 'configuration');
   const ending = Promise.withResolvers<number>();
