@@ -11,7 +11,7 @@ import { type HealthCodeInfo, healthCodes } from '../src/http/health-problems.ts
 import { adminCodes, problemCodes } from '../src/http/problem-codes.ts';
 import { type ProblemCodeInfo, quarantineCodes } from '../src/intake/quarantine-codes.ts';
 import { kinds } from '../src/kinds/registry.ts';
-import { renderMetrics, renderProcessMetrics } from '../src/metrics/document.ts';
+import { renderMetrics, renderProcessMetrics } from './metrics/document.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const read = (file: string): string => readFileSync(path.join(root, file), 'utf8');

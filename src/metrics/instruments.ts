@@ -1,27 +1,51 @@
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Dimension, LabelSet, MetricSpec } from './spec.ts';
-import { type MetricTable, metricTable } from './table.ts';
-import { createTally, type Tally } from './tally.ts';
+import { deliveryMetrics, heartbeatMetrics, serviceMetrics, tokenMetrics } from './table-delivery.ts';
+import { outboxMetrics } from './table-outbox.ts';
+import { webhookMetrics } from './table-webhooks.ts';
 
 export const METRIC_PREFIX = 'apono_sentinel_';
 
-/** The names of a metric's labels. */
-type LabelOf<S extends MetricSpec> = keyof S['labels'][number] & string;
+/**
+ * Every metric of this service's own by its chapter in docs/metrics.md, where the rule for the names is written. The
+ * instruments, that document, and the tests of alarms and dashboard are all made from it.
+ */
+export const metricParts = {
+  Webhooks: webhookMetrics,
+  Outbox: outboxMetrics,
+  Delivery: deliveryMetrics,
+  Heartbeat: heartbeatMetrics,
+  Token: tokenMetrics,
+  Service: serviceMetrics,
+};
+
+export const metricTable = {
+  ...webhookMetrics,
+  ...outboxMetrics,
+  ...deliveryMetrics,
+  ...heartbeatMetrics,
+  ...tokenMetrics,
+  ...serviceMetrics,
+};
+
+type LabelNames<S extends MetricSpec> = S extends { readonly labels: readonly (infer Set)[] }
+  ? keyof Set & string
+  : never;
 
 type InstrumentOf<S extends MetricSpec> = S['type'] extends 'counter'
-  ? Tally<LabelOf<S>>
+  ? Counter<LabelNames<S>>
   : S['type'] extends 'gauge'
-    ? Gauge<LabelOf<S>>
-    : Histogram<LabelOf<S>>;
+    ? Gauge<LabelNames<S>>
+    : Histogram<LabelNames<S>>;
 
-/** One instrument a line of the table, under the same key. */
-export type Instruments = { readonly [Key in keyof MetricTable]: InstrumentOf<MetricTable[Key]> };
+/** One instrument for each metric of the table, under the same key. */
+export type Instruments = { readonly [Key in keyof typeof metricTable]: InstrumentOf<(typeof metricTable)[Key]> };
 
 export type DimensionValues = Readonly<Record<Dimension, readonly string[]>>;
 
 /**
- * A registry of its own, not prom-client's global one, with every label set of the table at 0: a rate or an alarm about
- * something that never happened has a series to look at.
+ * A registry of its own, not prom-client's global one. Every label set of the table starts at 0, so that a rate or an
+ * alarm about something that has never happened finds a series.
  */
 export function createInstruments(values: DimensionValues): { registry: Registry; instruments: Instruments } {
   const registry = new Registry();
@@ -30,29 +54,18 @@ export function createInstruments(values: DimensionValues): { registry: Registry
   return { registry, instruments: Object.fromEntries(entries) as Instruments };
 }
 
-function createInstrument(
-  spec: MetricSpec,
-  values: DimensionValues,
-  registry: Registry,
-): Tally<string> | Gauge | Histogram {
-  const labelSets = spec.labels.flatMap((set) => combinations(set, values));
-  const { name, help, type, buckets } = spec;
-  const common = { name, help, labelNames: Object.keys(spec.labels[0] ?? {}), registers: [registry] };
-  switch (type) {
-    case 'counter': {
-      return createTally(common, labelSets);
-    }
-    case 'gauge': {
-      const gauge = new Gauge(common);
-      for (const labels of labelSets) gauge.set(labels, 0);
-      return gauge;
-    }
-    case 'histogram': {
-      const histogram = new Histogram({ ...common, ...(buckets && { buckets: [...buckets] }) });
-      for (const labels of labelSets) histogram.zero(labels);
-      return histogram;
-    }
+function createInstrument(spec: MetricSpec, values: DimensionValues, registry: Registry): Counter | Gauge | Histogram {
+  const { name, help, type, labels: sets = [{}], buckets } = spec;
+  const labelSets = sets.flatMap((set) => combinations(set, values));
+  const common = { name, help, labelNames: Object.keys(sets[0] ?? {}), registers: [registry] };
+  if (type === 'histogram') {
+    const histogram = new Histogram({ ...common, ...(buckets && { buckets: [...buckets] }) });
+    for (const labels of labelSets) histogram.zero(labels);
+    return histogram;
   }
+  const instrument = type === 'counter' ? new Counter(common) : new Gauge(common);
+  for (const labels of labelSets) instrument.inc(labels, 0);
+  return instrument;
 }
 
 /** Every combination of the values of one label set; for a set without labels the one empty combination. */
@@ -66,20 +79,19 @@ export function combinations(set: LabelSet, values: DimensionValues): Record<str
   );
 }
 
-/** Of prom-client's metrics. */
-const leftOut = [
-  // Gauges that are named like counters; the same by type of handle are there without the suffix.
+const unwantedProcessMetrics = [
+  // Gauges that are named like counters. The same numbers by type of handle have names without the suffix.
   'nodejs_active_resources_total',
   'nodejs_active_handles_total',
   'nodejs_active_requests_total',
-  // Of two scrapes in a row the second has no delay to make them of: no number, or one of 300 years.
+  // The second of two scrapes in a row has measured no delay, and shows no number or one of 300 years.
   'nodejs_eventloop_lag_min_seconds',
   'nodejs_eventloop_lag_mean_seconds',
   'nodejs_eventloop_lag_stddev_seconds',
 ];
 
-/** CPU, memory, event loop, garbage collection: prom-client's own, under our prefix. */
+/** prom-client's own metrics of processor, memory, event loop and garbage collection, under our prefix. */
 function addProcessMetrics(register: Registry): void {
   collectDefaultMetrics({ register, prefix: METRIC_PREFIX });
-  for (const name of leftOut) register.removeSingleMetric(METRIC_PREFIX + name);
+  for (const name of unwantedProcessMetrics) register.removeSingleMetric(METRIC_PREFIX + name);
 }

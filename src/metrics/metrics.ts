@@ -5,25 +5,22 @@ import type { HeartbeatOutcome } from '../heartbeat/beat.ts';
 import type { Totals } from '../heartbeat/row.ts';
 import type { RequestRecord } from '../http/exchange.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
-import { countDelivery } from './delivery.ts';
+import { countDelivery, countRequest, countToken } from './count.ts';
 import { createInstruments, type Instruments } from './instruments.ts';
-import { countRequest } from './requests.ts';
 import { createScrape, type MetricsSources } from './scrape.ts';
-import { readTotals } from './totals.ts';
 
 export interface MetricsOptions {
-  /** Of this service. */
   readonly version: string;
   readonly clock: Clock;
   readonly kinds: readonly Pick<WebhookKind, 'name'>[];
-  /** By name of the kind; null: off. */
+  /** By the name of the kind; null means that the kind is off. */
   readonly streams: Readonly<Record<string, string | null>>;
 }
 
-/** One commit of new events, as the outbox tells of it. */
+/** One commit of new events, as the outbox reports it. */
 export interface OutboxCommit {
   readonly durationMs: number;
-  /** Puts that shared it, and the entries that they brought. */
+  /** How many puts shared the commit, and how many entries they brought. */
   readonly puts: number;
   readonly events: number;
   readonly outcome: 'committed' | 'full' | 'failed';
@@ -35,17 +32,17 @@ export interface Exposition {
   readonly body: string;
 }
 
-/** Listeners for the parts of the service, and what they heard as Prometheus asks for it. None of them throws. */
+/** Counts what the parts of the service report, and shows it to Prometheus. None of the listeners throws. */
 export interface Metrics {
   onRequest(record: RequestRecord): void;
   onCommit(commit: OutboxCommit): void;
   onTokenEvent(event: TokenEvent): void;
   readonly onDelivery: OnDeliveryEvent;
   onHeartbeat(outcome: HeartbeatOutcome): void;
-  /** What the gauges of state are read from at each scrape; before it is called they are 0. */
+  /** Names what each scrape reads the gauges of state from; until then they are 0. */
   watch(sources: MetricsSources): void;
   totals(): Promise<Totals>;
-  /** Answers within about SCRAPE_LIMIT_MS, whatever hangs. */
+  /** Answers within about SCRAPE_LIMIT_MS, even if the outbox or the disk hangs. */
   expose(): Promise<Exposition>;
 }
 
@@ -59,7 +56,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     node_version: [process.version],
   });
   instruments.buildInfo.set({ version, node_version: process.version }, 1);
-  const token = tokenMetrics(instruments, clock);
+  let tokenObtainedAt: number | null = null;
   let scrape = async () => {};
   return {
     onRequest: (record) => countRequest(instruments, clock, record),
@@ -68,7 +65,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
       instruments.outboxCommitPuts.observe(puts);
       instruments.outboxCommitEvents.observe(events);
     },
-    onTokenEvent: token.onEvent,
+    onTokenEvent(event) {
+      countToken(instruments, event);
+      if (event.type === 'obtained') tokenObtainedAt = clock.now();
+    },
     onDelivery: (event) => countDelivery(instruments, clock, event),
     onHeartbeat(outcome) {
       instruments.heartbeats.inc({ outcome });
@@ -80,28 +80,30 @@ export function createMetrics(options: MetricsOptions): Metrics {
     totals: () => readTotals(instruments),
     async expose() {
       await scrape();
-      token.update();
+      const tokenAgeMs = tokenObtainedAt === null ? 0 : Math.max(0, clock.now() - tokenObtainedAt);
+      instruments.tokenAge.set(tokenAgeMs / 1000);
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
   };
 }
 
-function tokenMetrics(metrics: Instruments, clock: Clock) {
-  let obtainedAt: number | null = null;
+/** Sums what the metrics count, so that the heartbeat's row and /metrics can never disagree. */
+async function readTotals(metrics: Instruments): Promise<Totals> {
+  const [events, requests, rows] = await Promise.all([
+    metrics.events.get(),
+    metrics.httpRequests.get(),
+    metrics.deliveredRows.get(),
+  ]);
   return {
-    onEvent(event: TokenEvent): void {
-      const trigger = event.background ? 'background' : 'call';
-      if (event.type === 'failed') {
-        const result = event.error.code === 'token_refused' ? 'refused' : 'unreachable';
-        metrics.tokenRefreshes.inc({ result, trigger });
-        return;
-      }
-      metrics.tokenRefreshes.inc({ result: 'obtained', trigger });
-      metrics.tokenExpiry.set(event.expiresAt / 1000);
-      obtainedAt = clock.now();
-    },
-    update(): void {
-      metrics.tokenAge.set(obtainedAt === null ? 0 : Math.max(0, clock.now() - obtainedAt) / 1000);
-    },
+    accepted: sum(events.values.filter(({ labels }) => labels.outcome === 'accepted')),
+    duplicate: sum(events.values.filter(({ labels }) => labels.outcome === 'duplicate')),
+    unauthorized: sum(
+      requests.values.filter(({ labels }) => labels.route === 'webhook' && ['401', '429'].includes(`${labels.code}`)),
+    ),
+    delivered: sum(rows.values),
   };
+}
+
+function sum(values: readonly { readonly value: number }[]): number {
+  return values.reduce((total, { value }) => total + value, 0);
 }

@@ -1,3 +1,4 @@
+import { statfs } from 'node:fs/promises';
 import type { Hold } from '../delivery/event.ts';
 import { holdCodes } from '../delivery/hold-code.ts';
 import { createBoundedRead } from '../ground/bounded-read.ts';
@@ -6,24 +7,30 @@ import type { OutboxStats } from '../outbox/port.ts';
 import { sumCounts } from '../outbox/state-count.ts';
 import type { Instruments } from './instruments.ts';
 
-/** What is asked at each scrape. */
+/** What each scrape reads. */
 export interface MetricsSources {
   stats(): Promise<OutboxStats>;
   holds(): readonly Pick<Hold, 'kind' | 'stream' | 'since' | 'code'>[];
-  /** The file system of DATA_DIR. */
+  /** Space on the file system of DATA_DIR. */
   disk(): Promise<DiskSpace>;
-  /** Whether a damaged database was set aside that nobody has salvaged or removed yet. */
+  /** Whether a damaged database is set aside which nobody has salvaged or removed yet. */
   isOutboxDamaged(): boolean;
-  /** Of what signs in to Azure, milliseconds since the epoch; null: not known. */
+  /** When the credential for Azure expires, in milliseconds since the epoch; null if that is not known. */
   credentialEndsAt(): number | null;
 }
 
-export interface DiskSpace {
+interface DiskSpace {
   readonly freeBytes: number;
   readonly sizeBytes: number;
 }
 
-/** As /readyz and /healthz wait for the outbox. */
+/** Space on the file system that holds the folder; free is what this user may still take. Rejects as `statfs` does. */
+export async function diskSpace(folder: string): Promise<DiskSpace> {
+  const { bavail, blocks, bsize } = await statfs(folder);
+  return { freeBytes: bavail * bsize, sizeBytes: blocks * bsize };
+}
+
+/** As long as /readyz and /healthz wait for the outbox. */
 export const SCRAPE_LIMIT_MS = 2_000;
 
 interface ScrapeOptions {
@@ -33,7 +40,7 @@ interface ScrapeOptions {
   readonly sources: MetricsSources;
 }
 
-/** Brings the gauges up to date that show a state. Never rejects, and takes at most SCRAPE_LIMIT_MS. */
+/** Updates the gauges that show a state. Never rejects, and takes at most SCRAPE_LIMIT_MS. */
 export function createScrape({ metrics, clock, streams, sources }: ScrapeOptions): () => Promise<void> {
   const bounds = { limitMs: SCRAPE_LIMIT_MS, clock };
   const readStats = createBoundedRead(async () => sources.stats(), bounds);
@@ -47,7 +54,7 @@ export function createScrape({ metrics, clock, streams, sources }: ScrapeOptions
     metrics.credentialExpiry.set((sources.credentialEndsAt() ?? 0) / 1000);
     metrics.outboxDamaged.set(sources.isOutboxDamaged() ? 1 : 0);
     known = stats ?? known;
-    // Without an answer the last counts stand and the ages go on: the alarm must not fall silent with the outbox.
+    // Without an answer the last counts stand and the ages grow: the alarm must not fall silent with the outbox.
     if (known !== null) setOutbox(metrics, known, new Set(holds.map(({ kind }) => kind)), clock.now());
     setHolds(metrics, streams, holds);
     metrics.diskFreeBytes.set(disk?.freeBytes ?? 0);
@@ -73,7 +80,7 @@ function setOutbox(metrics: Instruments, stats: OutboxStats, heldKinds: Readonly
   metrics.outboxMaxBytes.set(stats.maxBytes);
 }
 
-/** All of them: a hold may have ended, or have another reason, since the last scrape. */
+/** Sets all of them, since a hold may have ended or have another reason since the last scrape. */
 function setHolds(metrics: Instruments, streams: readonly string[], holds: ReturnType<MetricsSources['holds']>): void {
   const off = holds.filter(({ stream }) => stream === 'off').map(({ since }) => since);
   metrics.hold.set({ stream: 'off', reason: 'stream_off' }, off.length > 0 ? 1 : 0);

@@ -1,10 +1,10 @@
 import { holdCodes } from '../delivery/hold-code.ts';
 import type { MetricSpecs } from './spec.ts';
 
-/** The codes that delivery buries rows with, as in docs/errors.md. */
+/** The codes of dead letters, as in docs/errors.md. */
 export const deadLetterCodes = ['row_too_large', 'mapping_failed', 'refused_by_azure'] as const;
 
-/** Answers and failures of a call by what they mean. An answer that is not named counts as its class, as in `5xx`. */
+/** Statuses and failures of a call by what they mean. A status that is not listed counts as its class, such as `5xx`. */
 export const uploadCodes = {
   delivered: ['204'],
   retry: ['408', '429', '500', '502', '503', '504', '5xx', 'network', 'timeout', 'aborted', 'no_token'],
@@ -26,7 +26,6 @@ export const deliveryMetrics = {
     name: 'apono_sentinel_uploads_total',
     type: 'counter',
     unit: 'calls',
-    part: 'Delivery',
     help: 'Calls to the Logs Ingestion API by what their answer means, and its status or how it failed. Calls without rows, which prove the stream, count too.',
     labels: uploadLabels,
   },
@@ -34,7 +33,6 @@ export const deliveryMetrics = {
     name: 'apono_sentinel_upload_duration_seconds',
     type: 'histogram',
     unit: 'seconds',
-    part: 'Delivery',
     help: 'How long a call took, the wait for a token included.',
     labels: [{ stream: 'streams', outcome: ['delivered', 'retry', 'split', 'refused', 'hold'] }],
     buckets: [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60],
@@ -43,7 +41,6 @@ export const deliveryMetrics = {
     name: 'apono_sentinel_upload_rows',
     type: 'histogram',
     unit: 'rows',
-    part: 'Delivery',
     help: 'Rows in a call that carried any.',
     labels: [{ stream: 'streams' }],
     buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000],
@@ -52,7 +49,6 @@ export const deliveryMetrics = {
     name: 'apono_sentinel_upload_bytes',
     type: 'histogram',
     unit: 'bytes',
-    part: 'Delivery',
     help: 'JSON in a call that carried rows, before compression. The most is 950,000.',
     labels: [{ stream: 'streams' }],
     buckets: [1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 950000],
@@ -61,7 +57,6 @@ export const deliveryMetrics = {
     name: 'apono_sentinel_delivered_rows_total',
     type: 'counter',
     unit: 'rows',
-    part: 'Delivery',
     help: 'Rows that Azure took.',
     labels: [{ stream: 'streams' }],
   },
@@ -69,7 +64,6 @@ export const deliveryMetrics = {
     name: 'apono_sentinel_delivery_latency_seconds',
     type: 'histogram',
     unit: 'seconds',
-    part: 'Delivery',
     help: 'End to end: from the receipt of an event to the answer of Azure that took rows of it. An event whose rows need several calls counts once for each.',
     labels: [{ stream: 'streams' }],
     buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400],
@@ -78,7 +72,6 @@ export const deliveryMetrics = {
     name: 'apono_sentinel_last_delivery_timestamp_seconds',
     type: 'gauge',
     unit: 'seconds since the epoch',
-    part: 'Delivery',
     help: 'When Azure last took rows; 0: not since the start.',
     labels: [{ stream: 'streams' }],
   },
@@ -86,7 +79,6 @@ export const deliveryMetrics = {
     name: 'apono_sentinel_delivery_retries_total',
     type: 'counter',
     unit: 'pauses',
-    part: 'Delivery',
     help: 'Pauses after a failure that passes, each followed by another try.',
     labels: [{ stream: 'streams' }],
   },
@@ -94,7 +86,6 @@ export const deliveryMetrics = {
     name: 'apono_sentinel_hold',
     type: 'gauge',
     unit: '1 or 0',
-    part: 'Delivery',
     help: 'Whether a stream is on hold, and why: the code of the hold (docs/errors.md). A kind whose stream is off, and of which events wait, has the stream `off`.',
     labels: [
       { stream: 'streams', reason: holdCodes },
@@ -105,7 +96,6 @@ export const deliveryMetrics = {
     name: 'apono_sentinel_hold_since_timestamp_seconds',
     type: 'gauge',
     unit: 'seconds since the epoch',
-    part: 'Delivery',
     help: 'When the hold began; 0: there is none.',
     labels: [{ stream: 'streams' }, { stream: ['off'] }],
   },
@@ -113,7 +103,6 @@ export const deliveryMetrics = {
     name: 'apono_sentinel_dead_rows_total',
     type: 'counter',
     unit: 'rows',
-    part: 'Delivery',
     help: 'Rows that became dead letters, by why (docs/errors.md).',
     labels: [{ stream: 'streams', code: deadLetterCodes }],
   },
@@ -121,8 +110,61 @@ export const deliveryMetrics = {
     name: 'apono_sentinel_delivery_defects_total',
     type: 'counter',
     unit: 'defects',
-    part: 'Delivery',
     help: 'Times that delivery met a defect of its own. It goes on; the log says what happened.',
     labels: [{ stream: 'streams' }],
+  },
+} as const satisfies MetricSpecs;
+
+export const heartbeatMetrics = {
+  heartbeats: {
+    name: 'apono_sentinel_heartbeats_total',
+    type: 'counter',
+    unit: 'tries',
+    help: 'Tries to send a row about the service itself: delivered, failed for a reason that passes (retry), or for one that a person has to look at (hold). None where HEARTBEAT_INTERVAL_MINUTES is 0.',
+    labels: [{ outcome: ['delivered', 'retry', 'hold'] }],
+  },
+  lastHeartbeat: {
+    name: 'apono_sentinel_last_heartbeat_timestamp_seconds',
+    type: 'gauge',
+    unit: 'seconds since the epoch',
+    help: 'When Azure last took such a row; 0: not since the start.',
+  },
+} as const satisfies MetricSpecs;
+
+export const tokenMetrics = {
+  tokenExpiry: {
+    name: 'apono_sentinel_token_expiry_timestamp_seconds',
+    type: 'gauge',
+    unit: 'seconds since the epoch',
+    help: 'When the last token that was obtained expires (or did); 0: none yet.',
+  },
+  tokenAge: {
+    name: 'apono_sentinel_token_age_seconds',
+    type: 'gauge',
+    unit: 'seconds',
+    help: 'How long ago it was obtained; 0 as long as there is none.',
+  },
+  tokenRefreshes: {
+    name: 'apono_sentinel_token_refreshes_total',
+    type: 'counter',
+    unit: 'tries',
+    help: 'Tries to get a token: obtained, refused by who judges the sign-in, or unreachable. Trigger "background": ahead of the expiry; "call": an upload waits for it.',
+    labels: [{ result: ['obtained', 'refused', 'unreachable'], trigger: ['background', 'call'] }],
+  },
+  credentialExpiry: {
+    name: 'apono_sentinel_credential_expiry_timestamp_seconds',
+    type: 'gauge',
+    unit: 'seconds since the epoch',
+    help: 'When the certificate of the sign-in ends, or the client secret by AZURE_CLIENT_SECRET_EXPIRES; 0: not known.',
+  },
+} as const satisfies MetricSpecs;
+
+export const serviceMetrics = {
+  buildInfo: {
+    name: 'apono_sentinel_build_info',
+    type: 'gauge',
+    unit: 'always 1',
+    help: 'The version of the service and of Node.',
+    labels: [{ version: 'version', node_version: 'node_version' }],
   },
 } as const satisfies MetricSpecs;

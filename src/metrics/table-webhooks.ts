@@ -3,7 +3,7 @@ import { adminCodes, problemCodes } from '../http/problem-codes.ts';
 import { quarantineCodes } from '../intake/quarantine-codes.ts';
 import type { MetricSpecs } from './spec.ts';
 
-/** Of requests whose method is another: `other`. */
+/** Any other method counts as `other`. */
 export const knownMethods = ['GET', 'HEAD', 'POST', 'PUT'] as const;
 
 const answerCodes = [
@@ -23,7 +23,7 @@ const requestLabels = [
   { route: ['metrics'], method: ['GET', 'HEAD'], code: ['200', '500'] },
   { route: ['admin'], method: ['GET', 'POST'], code: ['200', '400', '404', '413', '415', '500', '503'] },
   { route: ['livez', 'readyz', 'healthz', 'metrics'], method: ['POST', 'PUT', 'other'], code: ['405'] },
-  // The admin port looks at the token before the path.
+  // The admin port checks the token before the path.
   { route: ['other'], method: [...knownMethods, 'other'], code: ['401', '403', '404', '429', '500'] },
 ] as const;
 
@@ -32,7 +32,6 @@ export const webhookMetrics = {
     name: 'apono_sentinel_http_requests_total',
     type: 'counter',
     unit: 'requests',
-    part: 'Webhooks',
     help: 'Requests by route (those of the admin port are metrics and admin; refused there before the path was looked at: other), method and status of the answer; code="none": the caller went away before there was one.',
     labels: requestLabels,
   },
@@ -40,7 +39,6 @@ export const webhookMetrics = {
     name: 'apono_sentinel_http_request_duration_seconds',
     type: 'histogram',
     unit: 'seconds',
-    part: 'Webhooks',
     help: 'From the headers of a request to its answer. That of a webhook holds the commit.',
     labels: [{ route: ['webhook', 'livez', 'readyz', 'healthz', 'metrics', 'admin', 'other'] }],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
@@ -49,7 +47,6 @@ export const webhookMetrics = {
     name: 'apono_sentinel_http_problems_total',
     type: 'counter',
     unit: 'requests',
-    part: 'Webhooks',
     help: 'Requests that were answered with an error, by its code (docs/errors.md); request_aborted: the caller went away.',
     labels: [{ code: answerCodes }],
   },
@@ -57,7 +54,6 @@ export const webhookMetrics = {
     name: 'apono_sentinel_authentications_total',
     type: 'counter',
     unit: 'requests',
-    part: 'Webhooks',
     help: 'Webhook requests by what their secret was, and which of the two matched.',
     labels: [
       { result: ['accepted'], secret: ['current', 'previous'] },
@@ -68,15 +64,12 @@ export const webhookMetrics = {
     name: 'apono_sentinel_previous_secret_last_used_timestamp_seconds',
     type: 'gauge',
     unit: 'seconds since the epoch',
-    part: 'Webhooks',
     help: 'When APONO_WEBHOOK_SECRET_PREVIOUS last opened the door; 0: not since the start.',
-    labels: [{}],
   },
   events: {
     name: 'apono_sentinel_events_total',
     type: 'counter',
     unit: 'events',
-    part: 'Webhooks',
     help: 'Events by kind, action and outcome. What was quarantined or rejected (authentic, but neither stored nor kept) was not understood, so it counts as one event of kind and action "none".',
     labels: [
       { kind: 'kinds', action: eventActions, outcome: ['accepted', 'duplicate'] },
@@ -87,7 +80,6 @@ export const webhookMetrics = {
     name: 'apono_sentinel_accepted_rows_total',
     type: 'counter',
     unit: 'rows',
-    part: 'Webhooks',
     help: 'Rows of the events that were accepted, without those of duplicates.',
     labels: [{ kind: 'kinds' }],
   },
@@ -95,7 +87,6 @@ export const webhookMetrics = {
     name: 'apono_sentinel_events_with_invalid_fields_total',
     type: 'counter',
     unit: 'events',
-    part: 'Webhooks',
     help: 'Accepted events, without duplicates, that had a field which could not be read. Their rows name it in invalid_fields.',
     labels: [{ kind: 'kinds' }],
   },
@@ -103,7 +94,6 @@ export const webhookMetrics = {
     name: 'apono_sentinel_last_accepted_timestamp_seconds',
     type: 'gauge',
     unit: 'seconds since the epoch',
-    part: 'Webhooks',
     help: 'When an event was last accepted, duplicates included; 0: not since the start.',
     labels: [{ kind: 'kinds' }],
   },

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { createInstruments } from '../../src/metrics/instruments.ts';
+import { createInstruments, metricTable } from '../../src/metrics/instruments.ts';
 import type { MetricSpec } from '../../src/metrics/spec.ts';
-import { metricTable } from '../../src/metrics/table.ts';
 
 const specs: readonly MetricSpec[] = Object.values(metricTable);
 /** Given by Prometheus and by its format. */
@@ -39,7 +38,7 @@ function specOf(name: string): MetricSpec | null {
   return specs.find((spec) => spec.name === base && spec.type === 'histogram') ?? null;
 }
 
-function assertKnownValues({ name, labels }: MetricSpec, label: string, values: string): void {
+function assertKnownValues({ name, labels = [] }: MetricSpec, label: string, values: string): void {
   const given = labels.flatMap((set) => {
     const known = set[label];
     assert.ok(known !== undefined, `${name} has no label ${label}`);

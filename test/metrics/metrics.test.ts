@@ -7,12 +7,11 @@ import type { Hold, UploadEvent } from '../../src/delivery/event.ts';
 import type { UploadResult } from '../../src/delivery/ingestion.ts';
 import { outcomeOf } from '../../src/delivery/outcome.ts';
 import type { RequestRecord } from '../../src/http/exchange.ts';
-import { combinations } from '../../src/metrics/instruments.ts';
+import { combinations, metricTable } from '../../src/metrics/instruments.ts';
 import { createMetrics, type Metrics } from '../../src/metrics/metrics.ts';
 import type { MetricsSources } from '../../src/metrics/scrape.ts';
 import { SCRAPE_LIMIT_MS } from '../../src/metrics/scrape.ts';
 import type { MetricSpec } from '../../src/metrics/spec.ts';
-import { metricTable } from '../../src/metrics/table.ts';
 import { deadLetterCodes } from '../../src/metrics/table-delivery.ts';
 import type { OutboxStats } from '../../src/outbox/port.ts';
 import { emptyStats, event } from '../http/edge.ts';
@@ -113,7 +112,7 @@ describe('the names', () => {
       assert.equal(name.endsWith('_total'), type === 'counter', `${name} is a ${type}`);
       assert.doesNotMatch(name, /_(ms|milliseconds|minutes|hours|kb|kilobytes|megabytes|percent)(_|$)/);
     }
-    for (const { name, unit, labels } of specs) {
+    for (const { name, unit, labels = [{}] } of specs) {
       if (unit === 'seconds') assert.match(name, /_seconds(_total)?$/);
       if (unit === 'bytes') assert.match(name, /_bytes(_total)?$/);
       if (unit === 'seconds since the epoch') assert.match(name, /_timestamp_seconds$/);
@@ -141,7 +140,7 @@ describe('at the start', () => {
       const family = families.get(spec.name);
       assert.equal(family?.type, spec.type, spec.name);
       assert.equal(family?.help, spec.help);
-      const expected = spec.labels.flatMap((set) => combinations(set, dimensions)).map(sorted);
+      const expected = (spec.labels ?? [{}]).flatMap((set) => combinations(set, dimensions)).map(sorted);
       const counted = spec.type === 'histogram' ? `${spec.name}_count` : spec.name;
       const found = family?.samples.filter(({ name }) => name === counted) ?? [];
       assert.deepEqual(found.map(({ labels }) => sorted(labels)).sort(), expected.sort(), spec.name);

@@ -1,6 +1,5 @@
-import { createInstruments } from './instruments.ts';
-import type { LabelSet, MetricSpec } from './spec.ts';
-import { metricTable } from './table.ts';
+import { createInstruments, metricParts, metricTable } from '../../src/metrics/instruments.ts';
+import type { LabelSet, MetricSpec } from '../../src/metrics/spec.ts';
 
 const dimensionText = {
   kinds: 'each kind of webhook',
@@ -11,9 +10,9 @@ const dimensionText = {
 
 /** The tables of docs/metrics.md, one a part. */
 export function renderMetrics(): string {
-  const specs: readonly MetricSpec[] = Object.values(metricTable);
-  const parts = Map.groupBy(specs, ({ part }) => part);
-  return [...parts].map(([part, ofPart]) => `\n### ${part}\n\n${tableOf(ofPart)}`).join('');
+  return Object.entries(metricParts)
+    .map(([part, specs]) => `\n### ${part}\n\n${tableOf(Object.values(specs))}`)
+    .join('');
 }
 
 function tableOf(specs: readonly MetricSpec[]): string {
@@ -24,7 +23,7 @@ function tableOf(specs: readonly MetricSpec[]): string {
 }
 
 /** Each label with the values that it has in any of the label sets. */
-function labelsOf({ labels }: MetricSpec): string {
+function labelsOf({ labels = [] }: MetricSpec): string {
   const names = Object.keys(labels[0] ?? {});
   return names.map((name) => `\`${name}\`: ${valuesOf(name, labels)}`).join('<br>');
 }
