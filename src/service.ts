@@ -12,7 +12,7 @@ import { MAX_KEPT_BYTES_PER_BODY } from './delivery/kept-rows.ts';
 import { logDelivery } from './delivery/log.ts';
 import type { Clock } from './ground/clock.ts';
 import type { Logger } from './ground/log.ts';
-import { createConfiguredHeartbeat } from './heartbeat/configured.ts';
+import { createHeartbeat } from './heartbeat/heartbeat.ts';
 import { createAdminServer } from './http/admin/server.ts';
 import { credentialProblems } from './http/health-problems.ts';
 import type { Listener } from './http/listener.ts';
@@ -106,7 +106,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   });
   const delivery = createServiceDelivery(options, { outbox, ingestion, metrics, reading });
   const credentialEndsAt = createCredentialEnd(config.credential);
-  const heartbeat = createConfiguredHeartbeat({
+  const heartbeat = createHeartbeat({
     ...options,
     outbox,
     ingestion,

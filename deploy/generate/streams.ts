@@ -1,4 +1,4 @@
-import { heartbeatDefaultStream, heartbeatStreamVariable, heartbeatTable } from '../../src/heartbeat/table.ts';
+import { heartbeatDefaultStream, heartbeatStreamVariable, heartbeatTable } from '../../src/heartbeat/row.ts';
 import { kinds } from '../../src/kinds/registry.ts';
 import type { TableSchema } from '../../src/sentinel/table.ts';
 

@@ -1,5 +1,5 @@
 import { type Emulator, startEmulator } from '../emulator/emulator.ts';
-import { heartbeatDefaultStream, heartbeatTable } from '../heartbeat/table.ts';
+import { heartbeatDefaultStream, heartbeatTable } from '../heartbeat/row.ts';
 import { kinds } from '../kinds/registry.ts';
 import { type CommandContext, exitCodes, type TextOutput } from './context.ts';
 import { demoEvents } from './demo-events.ts';

@@ -5,7 +5,7 @@ import type { Config } from '../config/config.ts';
 import { describeProxy, usesProxy } from '../config/proxy.ts';
 import type { Ingestion } from '../delivery/ingestion.ts';
 import { outcomeOf } from '../delivery/outcome.ts';
-import { heartbeatStreamVariable, heartbeatTable } from '../heartbeat/table.ts';
+import { heartbeatStreamVariable, heartbeatTable } from '../heartbeat/row.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import type { TableSchema } from '../sentinel/table.ts';
 

@@ -5,12 +5,12 @@ import { outcomeOf } from '../delivery/outcome.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { Row } from '../sentinel/row.ts';
 
-/** `retry`: it passes. `hold`: a person has to change something. */
+/** `retry`: the failure passes. `hold`: a person has to change something. */
 export type HeartbeatOutcome = 'delivered' | 'retry' | 'hold';
 
 export interface HeartbeatFailure {
   readonly outcome: Exclude<HeartbeatOutcome, 'delivered'>;
-  /** What Azure asked for. */
+  /** The pause that Azure asked for. */
   readonly retryAfterMs: number | null;
   readonly reason: string;
   /** What a person has to do. */
@@ -19,21 +19,24 @@ export interface HeartbeatFailure {
   readonly clientRequestId: string | null;
 }
 
+/** The last failure of a series, and when the series began (milliseconds since the epoch). */
+export interface FailingHeartbeat extends HeartbeatFailure {
+  readonly since: number;
+}
+
 export interface BeatOptions {
   readonly stream: string;
   readonly ingestion: Ingestion;
-  /** A row of this moment. */
   readonly makeRow: () => Promise<Row>;
   readonly explain: (result: UploadResult, code: HoldCode | null) => HoldExplanation;
   readonly clock: Clock;
 }
 
-/** Sends one fresh row. Null: Azure took it. Never rejects; an aborted `signal` makes a failure that means nothing. */
+/** Sends one fresh row. Null: Azure took it. Never rejects; ignore the failure when `signal` was aborted. */
 export async function beat(options: BeatOptions, signal: AbortSignal): Promise<HeartbeatFailure | null> {
   try {
-    const result = await options.ingestion.upload(options.stream, [JSON.stringify(await options.makeRow())], {
-      signal,
-    });
+    const row = JSON.stringify(await options.makeRow());
+    const result = await options.ingestion.upload(options.stream, [row], { signal });
     return failureOf(result, options);
   } catch (error) {
     return defect(error);
@@ -50,8 +53,8 @@ function failureOf(result: UploadResult, { explain, clock }: BeatOptions): Heart
       const { reason, fix } = explain(result, null);
       return { outcome: 'retry', retryAfterMs: outcome.retryAfterMs, clientRequestId, reason, fix };
     }
-    // There is one row, and nothing in it that a smaller or another call would mend. Azure's message stays out of it:
-    // a failure is shown in /healthz and in the log.
+    // A call with this one row cannot be split, and another one would fail the same way. Azure's message, which may quote
+    // the row, is left out, since a failure is shown in /healthz and in the log.
     case 'split':
     case 'refused':
     case 'hold': {
@@ -61,7 +64,7 @@ function failureOf(result: UploadResult, { explain, clock }: BeatOptions): Heart
   }
 }
 
-/** Neither port throws for what Azure, the network or the outbox do. */
+/** Neither port throws because of Azure, the network or the outbox, so an exception is a bug of ours. */
 function defect(error: unknown): HeartbeatFailure {
   const what = error instanceof Error ? `${error.name}: ${error.message}` : 'unknown';
   return {

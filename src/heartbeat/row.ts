@@ -1,14 +1,21 @@
+import table from '../../schemas/tables/AponoProxyHeartbeat_CL.json' with { type: 'json' };
 import { createBoundedRead } from '../ground/bounded-read.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { OutboxStats } from '../outbox/port.ts';
 import { sumCounts } from '../outbox/state-count.ts';
 import type { Row } from '../sentinel/row.ts';
+import type { TableSchema } from '../sentinel/table.ts';
+
+/** The table of the rows about the service itself. They are no webhook kind, since no event of Apono's makes them. */
+export const heartbeatTable = table as TableSchema;
+
+export const heartbeatStreamVariable = 'LOGS_INGESTION_STREAM_HEARTBEAT';
+export const heartbeatDefaultStream = `Custom-${heartbeatTable.name}`;
 
 /** What this process has done since it started. */
 export interface Totals {
-  /** Events, duplicates left out. */
+  /** Events without duplicates. */
   readonly accepted: number;
-  /** Events. */
   readonly duplicate: number;
   /** Webhooks answered 401 or 429. */
   readonly unauthorized: number;
@@ -16,26 +23,25 @@ export interface Totals {
   readonly delivered: number;
 }
 
-/** As /readyz, /healthz and a scrape wait for the outbox. */
+/** As long as /readyz, /healthz and a scrape wait for the outbox. */
 const STATS_LIMIT_MS = 2_000;
 
 export interface HeartbeatSources {
   /** Host name of this instance. */
   readonly instance: string;
-  /** Of this service. */
   readonly version: string;
-  /** Milliseconds since the epoch; the totals begin there. */
+  /** Milliseconds since the epoch; the totals count from then on. */
   readonly startedAt: number;
   readonly totals: () => Promise<Totals>;
   readonly stats: () => Promise<OutboxStats>;
-  /** Of what signs in to Azure, milliseconds since the epoch; null: not known. */
+  /** When the credential for Azure expires, in milliseconds since the epoch; null if that is not known. */
   readonly credentialEndsAt: () => number | null;
   readonly clock: Clock;
 }
 
 /**
- * Makes rows of AponoProxyHeartbeat_CL, each of the moment of its call. An outbox that does not answer within 2 s keeps
- * no row back: what only it knows is null then.
+ * Makes rows of AponoProxyHeartbeat_CL, each of the moment of its call. When the outbox does not answer within 2 s, the
+ * columns that only it knows are null.
  */
 export function createHeartbeatRow(sources: HeartbeatSources): () => Promise<Row> {
   const { instance, version, startedAt, totals, clock } = sources;
@@ -62,11 +68,11 @@ export function createHeartbeatRow(sources: HeartbeatSources): () => Promise<Row
   };
 }
 
-/** What is on hold waits too. */
+/** Events on hold count as waiting. */
 function waitingColumns(stats: OutboxStats | null, nowMs: number): Row {
   if (stats === null) return { waiting: null, oldest_waiting_seconds: null };
   const { count, oldestReceivedAt } = sumCounts(Object.values(stats.waiting));
-  // The clock may have been set back meanwhile.
+  // The clock may have been set back since the event was received.
   const ageMs = oldestReceivedAt === null ? 0 : Math.max(0, nowMs - oldestReceivedAt);
   return { waiting: count, oldest_waiting_seconds: Math.floor(ageMs / 1000) };
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { variables } from '../../src/config/variables.ts';
-import { heartbeatDefaultStream, heartbeatStreamVariable } from '../../src/heartbeat/table.ts';
+import { heartbeatDefaultStream, heartbeatStreamVariable } from '../../src/heartbeat/row.ts';
 import { configOf, problemsOf, warningsOf } from './support.ts';
 
 describe('the heartbeat', () => {

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { loadConfig } from '../../src/config/load.ts';
 import { type VariableName, variableNames, variables } from '../../src/config/variables.ts';
-import { heartbeatDefaultStream } from '../../src/heartbeat/table.ts';
+import { heartbeatDefaultStream } from '../../src/heartbeat/row.ts';
 import { kinds } from '../../src/kinds/registry.ts';
 import { type Edge, startEdge } from '../http/edge.ts';
 import { blocks } from '../support/documented-commands.ts';

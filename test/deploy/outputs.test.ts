@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { loadConfig } from '../../src/config/load.ts';
 import { type VariableName, variableNames, variables } from '../../src/config/variables.ts';
-import { heartbeatDefaultStream, heartbeatStreamVariable } from '../../src/heartbeat/table.ts';
+import { heartbeatDefaultStream, heartbeatStreamVariable } from '../../src/heartbeat/row.ts';
 import { kinds } from '../../src/kinds/registry.ts';
 import type { Deployment, Fields } from './arm/deploy.ts';
 import { TENANT } from './arm/functions.ts';

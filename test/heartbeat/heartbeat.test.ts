@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { hostname } from 'node:os';
 import { describe, it } from 'node:test';
-import { heartbeatDefaultStream, heartbeatTable } from '../../src/heartbeat/table.ts';
+import { heartbeatDefaultStream, heartbeatTable } from '../../src/heartbeat/row.ts';
 import { requestEvent, units } from '../delivery/harness.ts';
 import { heartbeatColumns, heartbeatStream, requestStream } from '../support/emulator.ts';
 import { type HeartbeatFixture, MINUTE_MS, SECRET, startWithHeartbeat } from './fixture.ts';

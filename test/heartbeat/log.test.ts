@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createLogger } from '../../src/ground/log.ts';
-import type { FailingHeartbeat } from '../../src/heartbeat/heartbeat.ts';
+import type { FailingHeartbeat } from '../../src/heartbeat/beat.ts';
 import { logHeartbeat } from '../../src/heartbeat/log.ts';
 import { manualClock } from '../support/manual-clock.ts';
 

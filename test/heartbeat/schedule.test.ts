@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { retryDelayMs } from '../../src/delivery/backoff.ts';
-import { untilNextMs, untilRetryMs } from '../../src/heartbeat/schedule.ts';
+import { untilNextMs, untilRetryMs } from '../../src/heartbeat/heartbeat.ts';
 
 const minutes = (count: number) => count * 60_000;
 const time = fc.integer({ min: 0, max: 4e12 });

@@ -6,7 +6,7 @@ import {
   type EmulatorOptions,
   startEmulator,
 } from '../../src/emulator/emulator.ts';
-import { heartbeatDefaultStream, heartbeatTable } from '../../src/heartbeat/table.ts';
+import { heartbeatDefaultStream, heartbeatTable } from '../../src/heartbeat/row.ts';
 import { kinds } from '../../src/kinds/registry.ts';
 import { requestKind } from '../../src/kinds/request/kind.ts';
 
