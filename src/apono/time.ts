@@ -7,16 +7,11 @@ export type Instant = bigint;
  * 2200-01-01. No step of a request happens later: a later time is how some engine writes "never" (9999-12-31, 3000-01-01,
  * Java's Instant.MAX), or it counts in a unit smaller than the second.
  */
-const END_OF_TIME_SECONDS = 7_258_118_400;
+const END_OF_TIME: Instant = 7_258_118_400_000_000n;
 const MICROS_PER_SECOND = 1_000_000n;
-const END_OF_TIME: Instant = BigInt(END_OF_TIME_SECONDS) * MICROS_PER_SECOND;
-/** Digits of END_OF_TIME_SECONDS. */
-const LONGEST_SECONDS = 10;
 /** 2000-01-01. A number that is too large for seconds is read in smaller units if that gives this time or a later one. */
 const START_OF_SMALL_UNITS: Instant = 946_684_800_000_000n;
 const SMALL_UNITS_PER_SECOND = [1_000n, 1_000_000n, 1_000_000_000n] as const;
-/** What is longer is left to the careful way. */
-const LONGEST_PLAIN = 40;
 
 const DECIMAL = /^\+?(\d{1,40})(?:\.(\d{0,40}))?(?:[eE]([+-]?\d{1,3}))?$/;
 // Date, T or a blank, time with any number of decimals, offset as Z, ±hh, ±hhmm or ±hh:mm, or none.
@@ -47,57 +42,10 @@ function inItsUnit(asSeconds: Instant): Instant | null {
   return inUnits.find((instant) => instant >= START_OF_SMALL_UNITS && instant < END_OF_TIME) ?? null;
 }
 
-/**
- * `formatInstant` of `parseInstant`, null where that is null. What Apono sends, seconds with decimals, goes without the
- * bigints and the patterns that other forms need: a webhook has half a dozen times.
- */
+/** `formatInstant` of `parseInstant`, null where that is null. */
 export function instantText(value: JsonValue | undefined): string | null {
-  const text = numberText(value) ?? (typeof value === 'string' ? value : null);
-  const plain = text === null ? null : plainSecondsText(text);
-  if (plain !== null) return plain;
   const instant = parseInstant(value);
   return instant === null ? null : formatInstant(instant);
-}
-
-/** Seconds after 1970 and before 2200 in plain decimals, and nothing else. */
-function plainSecondsText(text: string): string | null {
-  const point = text.indexOf('.');
-  const wholeEnd = point === -1 ? text.length : point;
-  if (wholeEnd === 0 || wholeEnd > LONGEST_SECONDS || text.length > LONGEST_PLAIN) return null;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if ((code < 0x30 || code > 0x39) && at !== point) return null;
-  }
-  const seconds = Number(text.slice(0, wholeEnd));
-  if (seconds >= END_OF_TIME_SECONDS) return null;
-  const micros = (point === -1 ? '' : text.slice(point + 1, point + 7)).padEnd(6, '0');
-  return seconds === 0 && micros === '000000' ? null : `${secondsText(seconds)}.${micros}Z`;
-}
-
-const SECONDS_PER_DAY = 86_400;
-const MAX_KNOWN_DAYS = 64;
-/** By the number of the day: the times of an event are of a few days, one after the other and back. */
-const knownDays = new Map<number, string>();
-
-/** `2023-10-02T16:14:25`, a third of what Date takes for it. */
-function secondsText(seconds: number): string {
-  const day = Math.floor(seconds / SECONDS_PER_DAY);
-  const ofDay = seconds - day * SECONDS_PER_DAY;
-  return `${dayText(day)}${twoDigits(Math.floor(ofDay / 3600))}:${twoDigits(Math.floor(ofDay / 60) % 60)}:${twoDigits(ofDay % 60)}`;
-}
-
-/** `2023-10-02T`. */
-function dayText(day: number): string {
-  const known = knownDays.get(day);
-  if (known !== undefined) return known;
-  const text = new Date(day * SECONDS_PER_DAY * 1000).toISOString().slice(0, 11);
-  if (knownDays.size >= MAX_KNOWN_DAYS) knownDays.clear();
-  knownDays.set(day, text);
-  return text;
-}
-
-function twoDigits(value: number): string {
-  return value < 10 ? `0${value}` : String(value);
 }
 
 /** `2023-10-02T16:14:25.851898Z`: always six decimals, so that the text sorts as the time does. */
@@ -106,10 +54,9 @@ export function formatInstant(instant: Instant): string {
   return `${seconds}.${(instant % MICROS_PER_SECOND).toString().padStart(6, '0')}Z`;
 }
 
-/** The same of whole milliseconds since the epoch. */
+/** The text of a time in whole milliseconds since the epoch, in the same form. */
 export function formatMs(ms: number): string {
-  const seconds = Math.floor(ms / 1000);
-  return `${secondsText(seconds)}.${String(ms - seconds * 1000).padStart(3, '0')}000Z`;
+  return `${new Date(ms).toISOString().slice(0, -1)}000Z`;
 }
 
 /** A whole number of seconds from a number or its text, decimals cut off; null when it is neither, negative or over 2^53. */
