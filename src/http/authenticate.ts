@@ -1,19 +1,19 @@
-import { timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../ground/clock.ts';
 
 /** `current` and `previous` may go on, the others may not. */
 export type Authentication = 'current' | 'previous' | 'missing' | 'not_bearer' | 'wrong';
 
 export interface Authenticator {
-  /** Every value of the two headers, also where one was sent more than once. */
   authenticate(headers: CredentialHeaders): Authentication;
-  /** Milliseconds since the epoch; null as long as the previous secret was not used. */
+  /** Milliseconds since the epoch; null until the previous secret is used for the first time. */
   previousLastUsedAt(): number | null;
 }
 
+/** Every value of the two headers, also when one was sent more than once. */
 export interface CredentialHeaders {
-  readonly authorization?: readonly string[];
-  readonly 'x-webhook-secret'?: readonly string[];
+  readonly authorization?: readonly string[] | undefined;
+  readonly 'x-webhook-secret'?: readonly string[] | undefined;
 }
 
 interface AuthenticatorOptions {
@@ -22,65 +22,42 @@ interface AuthenticatorOptions {
   readonly clock: Clock;
 }
 
-const bearer = /^bearer +([^ ].*)$/i;
-
 /**
- * Any value that matches wins: a proxy may add an Authorization header of its own, and it must not defeat the right
- * X-Webhook-Secret. Every value is compared with every secret, so that the time tells nothing about which one matched.
+ * Any value that matches is enough: a proxy may add an Authorization header of its own, and that must not defeat the
+ * right X-Webhook-Secret. Every value is compared with every secret, so that the time does not show which one matched.
  */
 export function createAuthenticator({ secret, previousSecret, clock }: AuthenticatorOptions): Authenticator {
-  const isCurrentSecret = createComparison(secret);
-  const isPreviousSecret = previousSecret === null ? () => false : createComparison(previousSecret);
+  const isCurrent = createComparison(secret);
+  const isPrevious = previousSecret === null ? () => false : createComparison(previousSecret);
   let previousUsedAt: number | null = null;
 
-  function authenticate(headers: CredentialHeaders): Authentication {
-    const authorizations = headers.authorization ?? [];
-    const candidates = candidatesOf(authorizations, headers['x-webhook-secret'] ?? []);
-    let isCurrent = false;
-    let isPrevious = false;
-    for (const candidate of candidates) {
-      isCurrent = isCurrentSecret(candidate) || isCurrent;
-      isPrevious = isPreviousSecret(candidate) || isPrevious;
-    }
-    if (isCurrent) return 'current';
-    if (isPrevious) {
+  function authenticate({ authorization = [], 'x-webhook-secret': secrets = [] }: CredentialHeaders): Authentication {
+    const tokens = authorization.flatMap((value) => /^bearer +([^ ].*)$/i.exec(value)?.[1] ?? []);
+    const candidates = [...tokens, ...secrets.filter((value) => value !== '')];
+    const current = candidates.filter(isCurrent);
+    const previous = candidates.filter(isPrevious);
+    if (current.length > 0) return 'current';
+    if (previous.length > 0) {
       previousUsedAt = clock.now();
       return 'previous';
     }
     if (candidates.length > 0) return 'wrong';
-    return authorizations.length > 0 ? 'not_bearer' : 'missing';
+    return authorization.length > 0 ? 'not_bearer' : 'missing';
   }
 
   return { authenticate, previousLastUsedAt: () => previousUsedAt };
 }
 
 /**
- * Compares a header's value with a secret in a time that tells nothing of the secret, its length neither: both sides
- * are padded to one length, which `timingSafeEqual` needs, and end in their own. Hashing both would do that too, and
- * costs ten times as much. Node decodes headers as latin1: that gives back the bytes that were sent, and the secret is
- * UTF-8.
+ * Compares the SHA-256 of a header's value with that of the secret in constant time, so that neither the secret nor its
+ * length leaks. Node decodes headers as latin1; encoding the value as latin1 gives back the bytes that were sent, and
+ * the secret is UTF-8.
  */
 function createComparison(secret: string): (candidate: string) => boolean {
-  const bytes = Buffer.from(secret, 'utf8');
-  const size = 256 * Math.ceil(bytes.length / 256);
-  const expected = Buffer.alloc(size + 4);
-  bytes.copy(expected);
-  expected.writeUInt32LE(bytes.length, size);
-  const given = Buffer.alloc(size + 4);
-  return (candidate) => {
-    given.fill(0);
-    given.write(candidate, 0, size, 'latin1');
-    given.writeUInt32LE(candidate.length, size);
-    return timingSafeEqual(given, expected);
-  };
+  const expected = digest(Buffer.from(secret, 'utf8'));
+  return (candidate) => timingSafeEqual(digest(Buffer.from(candidate, 'latin1')), expected);
 }
 
-function candidatesOf(authorizations: readonly string[], secrets: readonly string[]): string[] {
-  const candidates: string[] = [];
-  for (const value of authorizations) {
-    const token = bearer.exec(value)?.[1];
-    if (token !== undefined) candidates.push(token);
-  }
-  for (const value of secrets) if (value !== '') candidates.push(value);
-  return candidates;
+function digest(bytes: Buffer): Buffer {
+  return hash('sha256', bytes, 'buffer');
 }

@@ -6,7 +6,6 @@ import { RequestAbortedError } from './body.ts';
 import { addressOf } from './client-address.ts';
 import { createComplaints } from './complaints.ts';
 import { beginExchange, type Exchange, type RequestRecord, type Route } from './exchange.ts';
-import { headerValues } from './header-values.ts';
 import type { EdgeLimits } from './limits.ts';
 import { HttpProblem, problem, problemAnswer } from './problem.ts';
 import { requestIdOf } from './request-id.ts';
@@ -67,7 +66,7 @@ export function createExchanges({ log, clock, limits, onRequest }: ExchangesOpti
 
   const complain = createComplaints({ port: 'http', log, clock });
   function checkHost({ request, record }: Exchange): void {
-    const hosts = headerValues(request, 'host');
+    const hosts = request.headersDistinct['host'] ?? [];
     const isClear = hosts.length === 1 && !/[\s,]/.test(hosts[0] ?? '');
     if (isClear || (hosts.length === 0 && request.httpVersion === '1.0')) return;
     record.clientAddress = addressOf(request.socket.remoteAddress ?? '');

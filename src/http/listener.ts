@@ -6,7 +6,6 @@ import type { Logger } from '../ground/log.ts';
 import { createClientErrorHandler } from './client-error.ts';
 import { createComplaints } from './complaints.ts';
 import { trackConnections } from './connections.ts';
-import { classesOf } from './express-classes.ts';
 import type { EdgeLimits } from './limits.ts';
 import { ListenError } from './listen-error.ts';
 
@@ -62,7 +61,7 @@ export function createListener(options: ListenerOptions): Listener {
     isClosing: () => isClosing,
     isCrowded: () => connections.isCrowded(),
   });
-  const server = http.createServer({ ...httpOptions(limits), ...classesOf(app) });
+  const server = http.createServer(httpOptions(limits));
   const connections = trackConnections(server, { ...options, complain });
   applyLimits(server, limits);
   server.on('clientError', (error, socket) => onClientError(error, socket as Socket));

@@ -4,7 +4,6 @@ import type { ReceivedBody } from '../intake/understand.ts';
 import type { Receive, Received } from '../outbox/receive.ts';
 import type { EdgeLimits } from './limits.ts';
 import { problem } from './problem.ts';
-import { createTimeLimit } from './time-limit.ts';
 
 interface LimitedReceiveOptions {
   readonly receive: Receive;
@@ -22,37 +21,30 @@ interface Call {
 export type LimitedReceive = (body: ReceivedBody, call: Call) => Promise<Received>;
 
 /**
- * `receive`, but its caller waits for `receiveTimeoutMs` at most: behind a disk that hangs, each open request would hold
- * a connection of the proxy's until that gives up without an answer of ours. Rejects with a 503 problem then. What
- * became of the body is not known at that time, so its end is logged when it comes.
+ * `receive`, but its caller waits for `receiveTimeoutMs` at most and then gets a 503 problem: if the disk hangs, each
+ * request would hold one of the proxy's connections until the proxy itself times out. What becomes of the body is not
+ * known at that time, so it is logged when it is.
  */
 export function createLimitedReceive({ receive, limits, clock, log }: LimitedReceiveOptions): LimitedReceive {
-  const limit = createTimeLimit(limits.receiveTimeoutMs, clock);
   return (body, { requestId, onSettled }) =>
     new Promise((resolve, reject) => {
       let isLate = false;
-      const onLate = (): void => {
+      const receiving = Promise.try(receive, body);
+      const cancelTimer = clock.setTimer(limits.receiveTimeoutMs, () => {
         isLate = true;
         reject(problem('outbox_timeout', { retryAfterSeconds: 30 }));
-      };
-      const settle = (): void => {
-        limit.end(onLate);
+      });
+      const settled = receiving.finally(() => {
+        cancelTimer();
         onSettled();
-      };
-      Promise.try(receive, body).then(
-        (received) => {
-          settle();
-          if (isLate) logLate(log, requestId, received);
-          else resolve(received);
-        },
+      });
+      settled.then(
+        (received) => (isLate ? logLate(log, requestId, received) : resolve(received)),
         (error: unknown) => {
-          settle();
           if (isLate) log.error({ request_id: requestId, error: nameOf(error) }, 'a late webhook failed');
           else reject(error);
         },
       );
-      // After the call: what `receive` does at once is the CPU's time, not the outbox's.
-      limit.start(onLate);
     });
 }
 

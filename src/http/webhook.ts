@@ -11,7 +11,6 @@ import { type Coding, codingOf, encodingUnsupported, inflate, isPlainText } from
 import type { Exchange, RequestRecord } from './exchange.ts';
 import type { FailureLimiter } from './failure-limit.ts';
 import { feedOf } from './feed.ts';
-import { headerValues } from './header-values.ts';
 import type { InFlightBytes, Reservation } from './in-flight.ts';
 import type { EdgeLimits } from './limits.ts';
 import { HttpProblem, problem, quarantined } from './problem.ts';
@@ -124,8 +123,7 @@ function charsetOf(request: Request): string | null {
 }
 
 function readFeed({ request, record }: Exchange): string | null {
-  if (request.headers['x-apono-feed'] === undefined) return null;
-  const values = headerValues(request, 'x-apono-feed');
+  const values = request.headersDistinct['x-apono-feed'] ?? [];
   const feed = feedOf(values);
   record.feedIgnored = feed === null && values.some((value) => value !== '');
   return feed;
@@ -141,10 +139,7 @@ function authenticate(
     record.clientAddress = client.address;
     throw problem('address_not_allowed');
   }
-  record.authentication = authenticator.authenticate({
-    authorization: headerValues(request, 'authorization'),
-    'x-webhook-secret': headerValues(request, 'x-webhook-secret'),
-  });
+  record.authentication = authenticator.authenticate(request.headersDistinct);
   return record.authentication;
 }
 

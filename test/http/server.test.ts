@@ -88,6 +88,16 @@ describe('requests on one connection', () => {
     });
   });
 
+  test('headers that are named like members of every object are headers like others', async () => {
+    await withEdge({}, async ({ port }) => {
+      const raw = openRaw(port);
+      const lines = ['__proto__: x', 'constructor: x', 'hasOwnProperty: x', 'Content-Length: 2'];
+      raw.socket.write(`${head(lines)}{}`);
+      assert.match(await raw.until(/\}\}$/), /^HTTP\/1\.1 200 /);
+      raw.socket.destroy();
+    });
+  });
+
   test('HTTP/1.0 is answered and closed', async () => {
     await withEdge({}, async ({ port }) => {
       const raw = openRaw(port);

@@ -6,7 +6,6 @@ import { createAuthenticator } from '../authenticate.ts';
 import { createClients } from '../client-address.ts';
 import type { Exchange } from '../exchange.ts';
 import { createFailureLimiter, type FailureLimiter } from '../failure-limit.ts';
-import { headerValues } from '../header-values.ts';
 import type { EdgeLimits } from '../limits.ts';
 import { problem } from '../problem.ts';
 import type { ProblemCode } from '../problem-codes.ts';
@@ -68,7 +67,7 @@ function createTokenCheck(
   const authenticator = createAuthenticator({ secret: token, previousSecret: otherToken, clock });
   return async ({ request, response, record }) => {
     // Not the header of the webhook, which a proxy in front may add by itself.
-    const authentication = authenticator.authenticate({ authorization: headerValues(request, 'authorization') });
+    const authentication = authenticator.authenticate({ authorization: request.headersDistinct['authorization'] });
     // Both tokens are of today; that a secret of yesterday was used is the webhook's to say.
     record.authentication = authentication === 'previous' ? 'current' : authentication;
     if (authentication === 'current' || authentication === 'previous') return;
