@@ -1,8 +1,7 @@
+import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../ground/clock.ts';
-import { bodyIsOutstanding, drain } from './drain.ts';
 import type { Exchange } from './exchange.ts';
 import type { EdgeLimits } from './limits.ts';
-import { securityHeaders } from './security-headers.ts';
 
 export interface Answer {
   readonly status: number;
@@ -12,46 +11,76 @@ export interface Answer {
   readonly body: unknown;
 }
 
-const constantHeaders: readonly string[] = [...securityHeaders, 'Cache-Control', 'no-store'];
+export function jsonAnswer(status: number, body: unknown): Answer {
+  return { status, contentType: 'application/json', body };
+}
 
 /**
- * Sends an answer. Where the body is still coming, the whole answer is written at once, but the response is ended only
- * when the rest was drained: ending it would close the connection under a sender who asked for `Connection: close`.
+ * Sends an answer. While the body is still coming, the whole answer is written at once, but the response is ended only
+ * when the rest was drained: ending it would close the connection of a sender who asked for `Connection: close`.
  */
 export function sendAnswer(exchange: Exchange, answer: Answer, limits: EdgeLimits, clock: Clock): void {
   const { request, response, record } = exchange;
   if (response.headersSent || response.destroyed) return;
   const text = typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body);
-  const bytes = Buffer.byteLength(text);
-  // Node writes head and body with one call where both are text, the quicker where it need not look for what is to be
-  // encoded.
-  const encoding = bytes === text.length ? 'latin1' : 'utf8';
-  const head = headOf(exchange, answer, bytes);
-  // A body is read before its end is told of, and a quick answer can come between the two.
-  if (record.bodyBytes !== null || !bodyIsOutstanding(request)) {
+  const isOutstanding = isBodyOutstanding(request);
+  response.writeHead(answer.status, {
+    'X-Request-Id': record.requestId,
+    'Cache-Control': 'no-store',
+    ...answer.headers,
+    // More than will be drained is announced: the connection cannot be used again.
+    ...(isOutstanding &&
+      Number(request.headers['content-length'] ?? 0) > limits.drainMaxBytes && { Connection: 'close' }),
+    // JSON has no charset parameter: it is UTF-8 (RFC 8259, 11).
+    'Content-Type': answer.contentType,
+    'Content-Length': Buffer.byteLength(text),
+  });
+  if (!isOutstanding) {
     // A body that came whole but was not read to its end would keep the next request of the connection from starting.
     if (!request.readableEnded) request.resume();
-    response.writeHead(answer.status, head).end(text, encoding);
+    response.end(text);
     return;
   }
-  // More than will be drained is announced: the connection cannot be used again.
-  if (Number(request.headers['content-length'] ?? 0) > limits.drainMaxBytes) head.push('Connection', 'close');
-  response.writeHead(answer.status, head);
-  // The first write takes the head along. Some clients (`got`) lose an answer of which only the head came before their
-  // own write failed. A HEAD's `write` sends nothing, headers neither.
+  // The first write takes the head along. Some clients (`got`) lose an answer if only its head came before their own
+  // write failed. The `write` of a HEAD sends nothing, not even the headers.
   if (request.method === 'HEAD') response.flushHeaders();
-  else response.write(text, encoding);
+  else response.write(text);
   void drain(request, limits, clock).then((outcome) => {
     if (outcome === 'whole') response.end();
     else request.socket.destroy();
   });
 }
 
-/** As `writeHead` takes it: one list of names and values costs a third of a `setHeader` for each. */
-function headOf({ record }: Exchange, { contentType, headers }: Answer, bytes: number): string[] {
-  const head = ['X-Request-Id', record.requestId, ...constantHeaders];
-  for (const name in headers) head.push(name, headers[name] ?? '');
-  // JSON has no charset parameter: it is UTF-8 (RFC 8259, 11).
-  head.push('Content-Type', contentType, 'Content-Length', String(bytes));
-  return head;
+/** Whether a part of the body may still be on its way. */
+function isBodyOutstanding(request: IncomingMessage): boolean {
+  const { 'content-length': length, 'transfer-encoding': transfer } = request.headers;
+  return !request.complete && (transfer !== undefined || Number(length ?? 0) > 0);
+}
+
+/**
+ * Reads what still comes of a refused body and throws it away. A connection that is closed while its sender writes is
+ * reset, and the sender then loses the answer that it has not read yet (RFC 9112, 9.6).
+ * Resolves `whole`: the body came to its end, and the connection can be used again. `cut`: over the limits, close it.
+ */
+function drain(request: IncomingMessage, limits: EdgeLimits, clock: Clock): Promise<'whole' | 'cut'> {
+  return new Promise((resolve) => {
+    let bytes = 0;
+    const onData = (chunk: Buffer): void => {
+      bytes += chunk.length;
+      if (bytes > limits.drainMaxBytes) done('cut');
+    };
+    const onEnd = (): void => done('whole');
+    const onGone = (): void => done('cut');
+    const cancelTimer = clock.setTimer(limits.drainMaxMs, onGone);
+    function done(outcome: 'whole' | 'cut'): void {
+      cancelTimer();
+      request.off('data', onData).off('end', onEnd).off('close', onGone);
+      resolve(outcome);
+    }
+    // An error is followed by `close`; without a listener it would be thrown.
+    request.on('error', () => undefined);
+    request.on('data', onData).on('end', onEnd).on('close', onGone);
+    request.resume();
+    if (request.destroyed) onGone();
+  });
 }

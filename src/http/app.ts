@@ -1,106 +1,153 @@
-import express, { type Express } from 'express';
-import type { Config } from '../config/config.ts';
+import express, { type Express, type Response } from 'express';
+import helmet from 'helmet';
 import type { Clock } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
-import type { Receive } from '../outbox/receive.ts';
-import { createArrivals } from './arrivals.ts';
-import { createAuthenticator } from './authenticate.ts';
-import { createAllowlist, createClients } from './client-address.ts';
-import type { RequestRecord } from './exchange.ts';
-import { configure, createExchanges } from './exchanges.ts';
-import { createFailureLimiter } from './failure-limit.ts';
-import { createHealth, type HealthSources } from './health.ts';
-import { createInFlightBytes } from './in-flight.ts';
-import { type EdgeLimits, edgeLimits } from './limits.ts';
-import type { ListenerState } from './listener.ts';
-import { problem } from './problem.ts';
-import { createWebhook } from './webhook.ts';
+import { type Answer, sendAnswer } from './answer.ts';
+import { RequestAbortedError } from './body.ts';
+import { addressOf } from './client-address.ts';
+import { createComplaints } from './complaints.ts';
+import { beginExchange, type Exchange, type RequestRecord, type Route } from './exchange.ts';
+import type { EdgeLimits } from './limits.ts';
+import { HttpProblem, problem, problemAnswer } from './problem.ts';
+import { logRequest } from './request-log.ts';
+
+export type Handler = (exchange: Exchange) => Answer | Promise<Answer>;
+
+export interface AppRoute {
+  readonly path: string;
+  /** Its name in the log and the metrics. */
+  readonly route: Route;
+  /** Others are answered 405. */
+  readonly methods: readonly string[];
+  readonly handler: Handler;
+}
 
 export interface AppOptions {
-  readonly webhook: Pick<
-    Config['webhook'],
-    'secret' | 'previousSecret' | 'maxBodyBytes' | 'allowedCidrs' | 'trustProxy'
-  >;
-  readonly receive: Receive;
-  /** Names of the webhook kinds, each of which has a path of its own. */
-  readonly kinds: readonly string[];
-  readonly health: HealthSources;
-  /** Of this service, shown in /healthz. */
-  readonly version: string;
-  readonly log: Logger;
+  readonly routes: readonly AppRoute[];
+  /** Asked before any route; what it throws is the answer. */
+  readonly admit?: (exchange: Exchange) => Promise<void>;
+  /** The text of a 404, in place of that of problem-codes.ts. */
+  readonly notFoundDetail?: string;
+  readonly limits: EdgeLimits;
   readonly clock: Clock;
-  /** In place of the defaults of limits.ts. */
-  readonly limits?: Partial<EdgeLimits>;
-  /** Called once for each request when its answer is ready, or when its caller went away before. */
+  readonly log: Logger;
+  /** Called once for each request when its answer is ready, or when its caller went away before that. */
   readonly onRequest?: (record: RequestRecord) => void;
 }
 
-export function createApp(options: AppOptions, { isStopping, isClosing, isCrowded }: ListenerState): Express {
-  const { webhook, clock, log, receive } = options;
-  const limits = edgeLimits(webhook.maxBodyBytes, options.limits);
-  const authenticator = createAuthenticator({ ...webhook, clock });
-  const clients = createClients(webhook.trustProxy);
-  const handleWebhook = createWebhook({
-    authenticator,
-    clients,
-    failures: createFailureLimiter({ clients, limits, clock, log }),
-    isAllowed: createAllowlist(webhook.allowedCidrs),
-    receive,
-    inFlight: createInFlightBytes(limits.maxInFlightBytes),
-    limits,
-    clock,
-    log,
-    isClosing,
-    isCrowded,
-  });
-  const arrivals = createArrivals(options.kinds, clock);
-  const health = createHealth({
-    sources: options.health,
-    version: options.version,
-    limits,
-    clock,
-    lastAccepted: arrivals.lastAccepted,
-    refused: arrivals.refused,
-    looksEscaped: arrivals.looksEscaped,
-    previousSecretLastUsedAt: authenticator.previousLastUsedAt,
-    isStopping,
-  });
-  const exchanges = createExchanges({
-    ...options,
-    limits,
-    onRequest(record) {
-      arrivals.count(record);
-      options.onRequest?.(record);
-    },
-  });
+/** No answer of this service is ever shown as a page. Its domain may have subdomains that it must not speak for. */
+const securityHeaders = helmet({
+  contentSecurityPolicy: {
+    useDefaults: false,
+    directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
+  },
+  frameguard: { action: 'deny' },
+  strictTransportSecurity: { includeSubDomains: false },
+});
 
+/**
+ * What surrounds every request on both ports: its id, its headers, its answer, the one place where errors become
+ * answers, and its record. Express' `request.ip` is not used, see client-address.ts.
+ */
+export function createApp(options: AppOptions): Express {
+  const { routes, admit, notFoundDetail, log } = options;
+  const checkHost = createHostCheck(options);
   const app = express();
-  configure(app);
-  app.use(exchanges.guard(exchanges.checkHost));
-  for (const kind of [null, ...options.kinds]) {
-    const path = kind === null ? '/apono/webhook' : `/apono/webhook/${kind}`;
-    app.all(
-      path,
-      exchanges.handle('webhook', ['POST', 'PUT'], (exchange) => handleWebhook(exchange, kind)),
-    );
-  }
-  app.all(
-    '/livez',
-    exchanges.handle('livez', ['GET', 'HEAD'], () => health.livez()),
-  );
-  app.all(
-    '/readyz',
-    exchanges.handle('readyz', ['GET', 'HEAD'], ({ record }) => health.readyz(record.requestId)),
-  );
-  app.all(
-    '/healthz',
-    exchanges.handle('healthz', ['GET', 'HEAD'], ({ request }) =>
-      health.healthz({ failDegraded: request.query['fail'] === 'degraded' }),
-    ),
-  );
-  app.use(() => {
-    throw problem('not_found');
+  app.enable('case sensitive routing');
+  app.use(securityHeaders);
+  app.use(async (request, response, next) => {
+    const exchange = beginExchange(request, response);
+    response.locals['exchange'] = exchange;
+    checkHost(exchange);
+    await admit?.(exchange);
+    next();
   });
-  app.use(exchanges.fail);
+  for (const { path, route, methods, handler } of routes) {
+    app.all(path, async (request, response) => {
+      const exchange = exchangeOf(response);
+      exchange.record.route = route;
+      if (!methods.includes(request.method)) {
+        throw problem('method_not_allowed', { headers: { Allow: methods.join(', ') } });
+      }
+      send(exchange, await handler(exchange), options);
+    });
+  }
+  app.use(() => {
+    throw problem('not_found', { detail: notFoundDetail });
+  });
+  // Express recognizes an error handler by its four parameters.
+  app.use((error: unknown, _request: unknown, response: Response, _next: unknown) => {
+    const exchange = exchangeOf(response);
+    if (error instanceof RequestAbortedError) {
+      exchange.record.code = error.code;
+      return finish(exchange, null, options);
+    }
+    const refusal = refusalOf(error, exchange, log);
+    exchange.record.code = refusal.code;
+    send(exchange, problemAnswer(refusal, exchange.record.requestId), options);
+  });
   return app;
+}
+
+function exchangeOf(response: Response): Exchange {
+  return response.locals['exchange'] as Exchange;
+}
+
+function send(exchange: Exchange, answer: Answer, options: AppOptions): void {
+  sendAnswer(exchange, answer, options.limits, options.clock);
+  finish(exchange, answer.status, options);
+}
+
+/** `status`: null if there is nobody left to answer. */
+function finish({ record, startedAtMs }: Exchange, status: number | null, { log, onRequest }: AppOptions): void {
+  record.status = status;
+  record.durationMs = performance.now() - startedAtMs;
+  logRequest(log, record);
+  onRequest?.(record);
+}
+
+/** Throws the problem of a request whose Host header is missing or not clear. */
+function createHostCheck({ log, clock }: AppOptions): (exchange: Exchange) => void {
+  const complain = createComplaints({ port: 'http', log, clock });
+  return ({ request, record }) => {
+    const hosts = request.headersDistinct['host'] ?? [];
+    const isClear = hosts.length === 1 && !/[\s,]/.test(hosts[0] ?? '');
+    if (isClear || (hosts.length === 0 && request.httpVersion === '1.0')) return;
+    record.clientAddress = addressOf(request.socket.remoteAddress ?? '');
+    complain('host_invalid', 'a request has no Host header, or two: look at the reverse proxy or the load balancer', {
+      client_address: record.clientAddress ?? undefined,
+      host_headers: hosts.length,
+    });
+    throw problem('host_invalid', { headers: { Connection: 'close' } });
+  };
+}
+
+function refusalOf(error: unknown, exchange: Exchange, log: Logger): HttpProblem {
+  if (error instanceof HttpProblem) return error;
+  // Express throws it for a path whose percent signs encode nothing.
+  return error instanceof URIError ? problem('not_found') : defect(error, exchange, log);
+}
+
+/**
+ * The log says where a defect happened; the caller learns nothing of it. The message of a SyntaxError is left out: that
+ * of `JSON.parse` quotes the text, which is the body.
+ */
+function defect(error: unknown, exchange: Exchange, log: Logger): HttpProblem {
+  const isError = error instanceof Error;
+  log.error(
+    {
+      request_id: exchange.record.requestId,
+      error: isError ? error.name : typeof error,
+      ...(isError && !(error instanceof SyntaxError) && { error_message: error.message.slice(0, 500) }),
+      ...(isError && { at: framesOf(error) }),
+    },
+    'a request failed because of a defect',
+  );
+  return problem('internal_error');
+}
+
+/** The lines of a stack that name functions and files, without the message above them. */
+function framesOf(error: Error): string[] {
+  const lines = (error.stack ?? '').split('\n').map((line) => line.trim());
+  return lines.filter((line) => line.startsWith('at ')).slice(0, 10);
 }

@@ -34,7 +34,7 @@ interface ReadOptions {
 
 /**
  * Reads a body whole, as it came. Rejects with the problem that it is (408, 413, 503) or a RequestAbortedError; the
- * request is then paused, and what is left of it is drain.ts' to handle.
+ * request is then paused, and answer.ts handles what is left of it.
  */
 export async function readBody(request: IncomingMessage, options: ReadOptions): Promise<Uint8Array> {
   // Node parses what came in one piece with the head before anything that is waited for goes on.

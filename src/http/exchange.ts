@@ -1,12 +1,12 @@
 import type { Request, Response } from 'express';
 import type { AcceptedEvent } from '../outbox/receive.ts';
 import type { Authentication } from './authenticate.ts';
-import { type TraceContext, traceContextOf } from './trace-context.ts';
+import { requestIdOf, type TraceContext, traceContextOf } from './caller-labels.ts';
 
 /** `metrics` and `admin` are those of the admin port. */
 export type Route = 'webhook' | 'livez' | 'readyz' | 'healthz' | 'metrics' | 'admin' | 'other';
 
-/** What is known of one request when its answer is ready; the log and, later, the metrics are made of it. */
+/** What is known of one request when its answer is ready; the log and the metrics are made from it. */
 export interface RequestRecord {
   readonly requestId: string;
   /** Null: no `traceparent`, or one that is not well-formed. */
@@ -15,14 +15,14 @@ export interface RequestRecord {
   readonly route: Route;
   /** Null: the caller went away before there was an answer. */
   readonly status: number | null;
-  /** The code of the problem that was answered, or of the error behind it. */
+  /** The code of the problem that was answered, or `request_aborted`. */
   readonly code: string | null;
   readonly durationMs: number;
-  /** Null: not asked. */
+  /** Null: the secret was not asked for. */
   readonly authentication: Authentication | null;
   /** Only of requests that failed before or at the secret. */
   readonly clientAddress: string | null;
-  /** Inflated; null: not read. */
+  /** After inflation; null: not read. */
   readonly bodyBytes: number | null;
   /** Empty unless accepted. */
   readonly events: readonly AcceptedEvent[];
@@ -30,7 +30,7 @@ export interface RequestRecord {
   readonly quarantined: boolean;
   /** Accepted, with text that looks as if a template had escaped it. */
   readonly looksEscaped: boolean;
-  /** An X-Apono-Feed header that could not be used, see feed.ts. */
+  /** There was an X-Apono-Feed header that could not be used, see caller-labels.ts. */
   readonly feedIgnored: boolean;
 }
 
@@ -40,14 +40,14 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 export interface Exchange {
   readonly request: Request;
   readonly response: Response;
-  /** Of performance.now(). */
+  /** By performance.now(). */
   readonly startedAtMs: number;
   readonly record: Mutable<RequestRecord>;
 }
 
-export function beginExchange(request: Request, response: Response, requestId: string): Exchange {
+export function beginExchange(request: Request, response: Response): Exchange {
   const record: Mutable<RequestRecord> = {
-    requestId,
+    requestId: requestIdOf(request.headers['x-request-id']),
     trace: traceContextOf(request.headers['traceparent']),
     method: request.method,
     route: 'other',

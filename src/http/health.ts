@@ -2,8 +2,8 @@ import type { Hold as DeliveryHold } from '../delivery/event.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
 import type { OutboxStats, StateCount } from '../outbox/port.ts';
-import type { Answer } from './answer.ts';
-import type { Refusals } from './arrivals.ts';
+import { type Answer, jsonAnswer } from './answer.ts';
+import type { Arrivals } from './arrivals.ts';
 import {
   damageProblems,
   type HealthProblem,
@@ -44,12 +44,7 @@ export interface HealthOptions {
   readonly version: string;
   readonly limits: EdgeLimits;
   readonly clock: Clock;
-  /** By kind, see arrivals.ts. */
-  readonly lastAccepted: () => Readonly<Record<string, number | null>>;
-  /** Within the last hour. */
-  readonly refused: () => Refusals;
-  /** Of text that was accepted within the last day. */
-  readonly looksEscaped: () => boolean;
+  readonly arrivals: Arrivals;
   readonly previousSecretLastUsedAt: () => number | null;
   readonly isStopping: () => boolean;
 }
@@ -68,16 +63,16 @@ type StatsOrProblem = { readonly stats: OutboxStats } | { readonly stats: null; 
 
 /** Never asks Azure: a restart of this service would not make it well. */
 export function createHealth(options: HealthOptions): Health {
-  const { sources, clock, version } = options;
+  const { sources, clock, version, arrivals } = options;
   const startedAtMs = performance.now();
   const readStats = statsReader(options);
 
   return {
-    livez: () => json(200, { status: 'alive' }),
+    livez: () => jsonAnswer(200, { status: 'alive' }),
 
     async readyz(requestId) {
       const reasons = notReady(await readStats(), options).map(({ message }) => message);
-      if (reasons.length === 0) return json(200, { status: 'ready' });
+      if (reasons.length === 0) return jsonAnswer(200, { status: 'ready' });
       const refusal = problem('not_ready', { detail: reasons.join(' '), members: { reasons }, retryAfterSeconds: 5 });
       return problemAnswer(refusal, requestId);
     },
@@ -86,7 +81,7 @@ export function createHealth(options: HealthOptions): Health {
       const read = await readStats();
       const holds = sources.holds();
       const outbox = outboxFacts(read.stats, holds, clock.now());
-      const refused = options.refused();
+      const refused = arrivals.refused();
       const damagedFile = sources.damagedFile();
       const heartbeat = sources.heartbeat();
       // A part of the service that has something to tell adds it here, or by `sources.problems`.
@@ -96,7 +91,7 @@ export function createHealth(options: HealthOptions): Health {
         ...lateProblems(outbox.oldest_age_seconds),
         ...(read.stats === null ? [] : storedProblems(read.stats)),
         ...refusalProblems(refused.lostByCode),
-        ...(options.looksEscaped()
+        ...(arrivals.looksEscaped()
           ? [healthProblem('text_looks_escaped', healthCodes.text_looks_escaped.meaning)]
           : []),
         ...damageProblems(damagedFile),
@@ -104,10 +99,10 @@ export function createHealth(options: HealthOptions): Health {
         ...sources.problems(),
       ];
       const status = statusOf(problems);
-      const lastAccepted = options.lastAccepted();
+      const lastAccepted = arrivals.lastAccepted();
       const lastDelivery = sources.lastDelivery();
       const [hold = null, ...others] = holds.map(holdFacts);
-      return json(status === 'failing' || (status === 'degraded' && failDegraded) ? 503 : 200, {
+      return jsonAnswer(status === 'failing' || (status === 'degraded' && failDegraded) ? 503 : 200, {
         status,
         version,
         uptime_seconds: Math.floor((performance.now() - startedAtMs) / 1000),
@@ -239,8 +234,4 @@ function latest(times: Readonly<Record<string, number | null>>): string | null {
 
 function isoOrNull(timeMs: number | null): string | null {
   return timeMs === null ? null : new Date(timeMs).toISOString();
-}
-
-function json(status: number, body: unknown): Answer {
-  return { status, contentType: 'application/json', body };
 }

@@ -131,7 +131,7 @@ function httpOptions(limits: EdgeLimits): http.ServerOptions {
     headersTimeout: limits.headersTimeoutMs,
     requestTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: limits.keepAliveTimeoutMs,
-    // exchanges.ts refuses a request without it, in the form of all refusals.
+    // app.ts refuses a request without it, in the form of all refusals.
     requireHostHeader: false,
     // How often the two time limits above are looked at; Node's 30 s would make 45 of the 15 s for headers.
     connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs),

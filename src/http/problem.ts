@@ -37,7 +37,7 @@ export class HttpProblem extends Error {
 
 interface ProblemOptions {
   /** In place of the table's meaning and remedy. Never holds a secret or a piece of the body. */
-  readonly detail?: string;
+  readonly detail?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   readonly members?: Readonly<Record<string, unknown>>;
   readonly retryAfterSeconds?: number;

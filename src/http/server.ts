@@ -1,28 +1,107 @@
-import { type AppOptions, createApp } from './app.ts';
-import { createClients } from './client-address.ts';
-import { edgeLimits } from './limits.ts';
-import { createListener, type Listener } from './listener.ts';
+import type { Express } from 'express';
+import type { Config } from '../config/config.ts';
+import type { Clock } from '../ground/clock.ts';
+import type { Logger } from '../ground/log.ts';
+import type { Receive } from '../outbox/receive.ts';
+import { type AppRoute, createApp } from './app.ts';
+import { createArrivals } from './arrivals.ts';
+import { createAuthenticator } from './authenticate.ts';
+import { type Clients, createAllowlist, createClients } from './client-address.ts';
+import type { RequestRecord } from './exchange.ts';
+import { createFailureLimiter } from './failure-limit.ts';
+import { createHealth, type Health, type HealthSources } from './health.ts';
+import { createInFlightBytes } from './in-flight.ts';
+import { type EdgeLimits, edgeLimits } from './limits.ts';
+import { createListener, type Listener, type ListenerState } from './listener.ts';
+import { createWebhook } from './webhook.ts';
 
-export interface ServerOptions extends AppOptions {
+export interface ServerOptions {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
+  readonly webhook: Pick<
+    Config['webhook'],
+    'secret' | 'previousSecret' | 'maxBodyBytes' | 'allowedCidrs' | 'trustProxy'
+  >;
+  readonly receive: Receive;
+  /** Names of the webhook kinds, each of which has a path of its own. */
+  readonly kinds: readonly string[];
+  readonly health: HealthSources;
+  /** Of this service, shown in /healthz. */
+  readonly version: string;
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** In place of the defaults of limits.ts. */
+  readonly limits?: Partial<EdgeLimits>;
+  /** Called once for each request when its answer is ready, or when its caller went away before that. */
+  readonly onRequest?: (record: RequestRecord) => void;
 }
 
-export type WebhookServer = Listener;
-
 /** The webhook port. */
-export function createServer(options: ServerOptions): WebhookServer {
-  const { host, port, clock, log } = options;
+export function createServer(options: ServerOptions): Listener {
   const limits = edgeLimits(options.webhook.maxBodyBytes, options.limits);
+  const clients = createClients(options.webhook.trustProxy);
   return createListener({
+    ...options,
     name: 'webhook',
-    host,
-    port,
     limits,
-    clock,
-    log,
-    isTrustedProxy: createClients(options.webhook.trustProxy).isFromTrustedProxy,
-    createApp: (state) => createApp(options, state),
+    isTrustedProxy: clients.isFromTrustedProxy,
+    createApp: (state) => createWebhookApp({ ...options, limits, clients }, state),
   });
+}
+
+interface WebhookAppOptions extends ServerOptions {
+  readonly limits: EdgeLimits;
+  readonly clients: Clients;
+}
+
+function createWebhookApp(options: WebhookAppOptions, state: ListenerState): Express {
+  const { webhook, limits, clock } = options;
+  const authenticator = createAuthenticator({ ...webhook, clock });
+  const handleWebhook = createWebhook({
+    ...options,
+    ...state,
+    authenticator,
+    failures: createFailureLimiter(options),
+    isAllowed: createAllowlist(webhook.allowedCidrs),
+    inFlight: createInFlightBytes(limits.maxInFlightBytes),
+  });
+  const arrivals = createArrivals(options.kinds, clock);
+  const health = createHealth({
+    ...options,
+    sources: options.health,
+    arrivals,
+    previousSecretLastUsedAt: authenticator.previousLastUsedAt,
+    isStopping: state.isStopping,
+  });
+  const webhooks = [null, ...options.kinds].map(
+    (kind): AppRoute => ({
+      path: kind === null ? '/apono/webhook' : `/apono/webhook/${kind}`,
+      route: 'webhook',
+      methods: ['POST', 'PUT'],
+      handler: (exchange) => handleWebhook(exchange, kind),
+    }),
+  );
+  return createApp({
+    ...options,
+    routes: [...webhooks, ...healthRoutes(health)],
+    onRequest(record) {
+      arrivals.count(record);
+      options.onRequest?.(record);
+    },
+  });
+}
+
+function healthRoutes(health: Health): AppRoute[] {
+  const methods = ['GET', 'HEAD'];
+  return [
+    { path: '/livez', route: 'livez', methods, handler: () => health.livez() },
+    { path: '/readyz', route: 'readyz', methods, handler: ({ record }) => health.readyz(record.requestId) },
+    {
+      path: '/healthz',
+      route: 'healthz',
+      methods,
+      handler: ({ request }) => health.healthz({ failDegraded: request.query['fail'] === 'degraded' }),
+    },
+  ];
 }

@@ -3,14 +3,14 @@ import type { Request } from 'express';
 import type { Clock } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
 import type { AcceptedEvent, Receive, Received } from '../outbox/receive.ts';
-import type { Answer } from './answer.ts';
+import { type Answer, jsonAnswer } from './answer.ts';
 import type { Authentication, Authenticator } from './authenticate.ts';
 import { checkDeclaredLength, declaredBytes, expectsContinue, readBody, tooBusy } from './body.ts';
+import { feedOf } from './caller-labels.ts';
 import type { Client, Clients } from './client-address.ts';
 import { type Coding, codingOf, encodingUnsupported, inflate, isPlainText } from './encoding.ts';
 import type { Exchange, RequestRecord } from './exchange.ts';
 import type { FailureLimiter } from './failure-limit.ts';
-import { feedOf } from './feed.ts';
 import type { InFlightBytes, Reservation } from './in-flight.ts';
 import type { EdgeLimits } from './limits.ts';
 import { HttpProblem, problem, quarantined } from './problem.ts';
@@ -222,7 +222,7 @@ function accepted(events: readonly AcceptedEvent[], batch: boolean): Answer {
     ...(duplicate && { message: `already stored since ${new Date(storedSince).toISOString()}` }),
     ...(batch && { events: events.map(eventFields) }),
   });
-  return { status: 200, contentType: 'application/json', body: `${fields.slice(0, -1)},"data":${fields}}` };
+  return jsonAnswer(200, `${fields.slice(0, -1)},"data":${fields}}`);
 }
 
 function eventFields({ eventId, kind, rows, duplicate }: AcceptedEvent): Record<string, unknown> {

@@ -6,7 +6,8 @@ import { systemClock } from '../../src/ground/clock.ts';
 import { createLogger } from '../../src/ground/log.ts';
 import type { RequestRecord } from '../../src/http/exchange.ts';
 import type { HealthSources } from '../../src/http/health.ts';
-import { createServer, type ServerOptions, type WebhookServer } from '../../src/http/server.ts';
+import type { Listener } from '../../src/http/listener.ts';
+import { createServer, type ServerOptions } from '../../src/http/server.ts';
 import type { ReceivedBody } from '../../src/intake/understand.ts';
 import type { OutboxStats } from '../../src/outbox/port.ts';
 import type { AcceptedEvent, Receive, Received } from '../../src/outbox/receive.ts';
@@ -55,7 +56,7 @@ export function event(overrides: Partial<AcceptedEvent> = {}): AcceptedEvent {
 
 export interface Edge {
   readonly port: number;
-  readonly server: WebhookServer;
+  readonly server: Listener;
   /** The bodies that got as far as the receiver. */
   readonly received: ReceivedBody[];
   readonly records: RequestRecord[];

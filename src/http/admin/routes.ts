@@ -4,11 +4,11 @@ import { detailJson, pageJson, replayJson, statsJson } from '../../outbox/operat
 import { OutboxUnavailableError } from '../../outbox/port.ts';
 import { RecordIdError } from '../../outbox/record-id.ts';
 import type { RecordPage } from '../../outbox/records.ts';
-import type { Answer } from '../answer.ts';
+import { type Answer, jsonAnswer } from '../answer.ts';
+import type { AppRoute, Handler } from '../app.ts';
 import { checkDeclaredLength, declaredBytes, expectsContinue, readBody, tooBusy } from '../body.ts';
 import { codingOf, encodingUnsupported, inflate } from '../encoding.ts';
 import type { Exchange } from '../exchange.ts';
-import type { Handler } from '../exchanges.ts';
 import type { InFlightBytes } from '../in-flight.ts';
 import type { EdgeLimits } from '../limits.ts';
 import { problem } from '../problem.ts';
@@ -23,42 +23,33 @@ export interface RouteOptions {
   readonly inFlight: InFlightBytes;
 }
 
-export interface OutboxRoutes {
-  readonly stats: Handler;
-  readonly records: Handler;
-  readonly record: Handler;
-  readonly replay: Handler;
-  readonly purge: Handler;
-}
-
 /** The admin API over the outbox: what operator.ts can do, as requests and answers. */
-export function createOutboxRoutes(options: RouteOptions): OutboxRoutes {
-  const { operator } = options;
-  const routes: OutboxRoutes = {
-    stats: async () => json({ ...statsJson(await operator.stats()), store: options.storeId }),
-    records: async ({ request }) => json(pageJson(await listPage(operator, readListQuery(request)))),
-    async record({ request }) {
+export function outboxRoutes(options: RouteOptions): AppRoute[] {
+  const { operator, storeId } = options;
+  const route = (path: string, method: 'GET' | 'POST', handler: Handler): AppRoute => ({
+    path: `/admin/v1/outbox${path}`,
+    route: 'admin',
+    methods: method === 'GET' ? ['GET', 'HEAD'] : ['POST'],
+    handler: refusing(handler),
+  });
+  return [
+    route('', 'GET', async () => json({ ...statsJson(await operator.stats()), store: storeId })),
+    route('/records', 'GET', async ({ request }) => json(pageJson(await listPage(operator, readListQuery(request))))),
+    route('/records/:id', 'GET', async ({ request }) => {
       const record = await operator.show(String(request.params['id']));
       if (record === null) throw problem('record_not_found');
       return json(detailJson(record));
-    },
-    async replay(exchange) {
+    }),
+    route('/replay', 'POST', async (exchange) => {
       const { ids, dryRun } = readReplayBody(await readJsonBody(exchange, options));
       const results = await operator.replay(ids, { dryRun });
       return json({ dry_run: dryRun, results: results.map(replayJson) });
-    },
-    async purge(exchange) {
+    }),
+    route('/purge', 'POST', async (exchange) => {
       const ids = readPurgeBody(await readJsonBody(exchange, options));
       return json({ results: await operator.purge(ids) });
-    },
-  };
-  return {
-    stats: refusing(routes.stats),
-    records: refusing(routes.records),
-    record: refusing(routes.record),
-    replay: refusing(routes.replay),
-    purge: refusing(routes.purge),
-  };
+    }),
+  ];
 }
 
 async function listPage(operator: OutboxOperator, query: ListQuery): Promise<RecordPage> {
@@ -106,5 +97,5 @@ async function readJsonBody({ request, response }: Exchange, options: RouteOptio
 }
 
 function json(body: unknown): Answer {
-  return { status: 200, contentType: 'application/json', body };
+  return jsonAnswer(200, body);
 }
