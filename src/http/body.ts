@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../ground/clock.ts';
-import { ByteCollector } from './byte-collector.ts';
-import type { Reservation } from './in-flight.ts';
+import { type Coding, codingOf, type DecodedBody, decodeBody, encodingUnsupported } from './encoding.ts';
+import type { Exchange } from './exchange.ts';
+import type { InFlightBytes, Reservation } from './in-flight.ts';
 import type { EdgeLimits } from './limits.ts';
 import { problem } from './problem.ts';
 
@@ -11,58 +12,70 @@ export class RequestAbortedError extends Error {
   readonly code = 'request_aborted';
 }
 
-/** Content-Length, 0 without one. The parser has made sure that it is a number. */
-export function declaredBytes(request: IncomingMessage): number {
-  return Number(request.headers['content-length'] ?? 0);
+/** What the headers say of a body that will be read. */
+export interface BodyHeaders {
+  /** Null: one that is not known here. */
+  readonly coding: Coding | null;
+  /** Content-Length, 0 without one. Node's parser has made sure that it is a number. */
+  readonly declaredBytes: number;
 }
 
-/** Throws the 413 that Content-Length alone calls for. */
-export function checkDeclaredLength(request: IncomingMessage, { maxBodyBytes }: EdgeLimits): void {
-  if (declaredBytes(request) > maxBodyBytes) throw problem('body_too_large');
+/** Throws the 413 or 415 that the headers alone call for. */
+export function checkBodyHeaders(request: IncomingMessage, { maxBodyBytes }: EdgeLimits): BodyHeaders {
+  const declaredBytes = Number(request.headers['content-length'] ?? 0);
+  if (declaredBytes > maxBodyBytes) throw problem('body_too_large');
+  const coding = codingOf(request);
+  // A caller that waits for 100 Continue has not sent the body, so it loses nothing by the refusal.
+  if (coding === null && expectsContinue(request)) throw encodingUnsupported();
+  return { coding, declaredBytes };
 }
 
-/** Whether the caller waits for leave to send its body. HTTP/1.0 knows no such thing. */
-export function expectsContinue({ headers, httpVersion }: IncomingMessage): boolean {
+export interface BodyReader {
+  readonly limits: EdgeLimits;
+  readonly clock: Clock;
+  readonly inFlight: InFlightBytes;
+}
+
+/** `release` gives back the body's share of the memory. */
+export type ReadBody = DecodedBody & Pick<Reservation, 'release'>;
+
+/**
+ * Reads a body whole and inflates it. Rejects with the problem that it is (400, 408, 413, 415, 503) or a
+ * RequestAbortedError. The request is paused then, and answer.ts handles what is left of it.
+ */
+export async function readBody(exchange: Exchange, headers: BodyHeaders, reader: BodyReader): Promise<ReadBody> {
+  const { request, response } = exchange;
+  const { limits, inFlight } = reader;
+  const reservation = inFlight.reserve(headers.declaredBytes);
+  try {
+    if (expectsContinue(request)) response.writeContinue();
+    const raw = await readRaw(request, reader, new Collector(headers.declaredBytes, limits.maxBodyBytes, reservation));
+    const decoded = await decodeBody(raw, headers.coding, { maxBytes: limits.maxBodyBytes, reservation });
+    return { ...decoded, release: reservation.release };
+  } catch (error) {
+    reservation.release();
+    throw error;
+  }
+}
+
+/** Whether the caller waits for leave to send its body. HTTP/1.0 has no such thing. */
+function expectsContinue({ headers, httpVersion }: IncomingMessage): boolean {
   return httpVersion === '1.1' && headers.expect?.trim().toLowerCase() === '100-continue';
 }
 
-interface ReadOptions {
-  readonly limits: EdgeLimits;
-  readonly clock: Clock;
-  readonly reservation: Reservation;
-}
-
-/**
- * Reads a body whole, as it came. Rejects with the problem that it is (408, 413, 503) or a RequestAbortedError; the
- * request is then paused, and answer.ts handles what is left of it.
- */
-export async function readBody(request: IncomingMessage, options: ReadOptions): Promise<Uint8Array> {
-  // Node parses what came in one piece with the head before anything that is waited for goes on.
-  await null;
-  return takeWhole(request, options) ?? (await readPieces(request, options));
-}
-
-/** The body where all of it is there, as nearly always: without timer, listeners and copies. Null: read the pieces. */
-function takeWhole(request: IncomingMessage, { limits, reservation }: ReadOptions): Uint8Array | null {
-  const bytes = request.readableLength;
-  const isWhole = bytes > 0 && bytes === declaredBytes(request) && !request.destroyed;
-  if (!isWhole || bytes > limits.maxBodyBytes || !reservation.grow(bytes)) return null;
-  return request.read() as Buffer;
-}
-
-function readPieces(request: IncomingMessage, { limits, clock, reservation }: ReadOptions): Promise<Uint8Array> {
+function readRaw(request: IncomingMessage, { limits, clock }: BodyReader, collector: Collector): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    const collector = new ByteCollector(declaredBytes(request), limits.maxBodyBytes);
     const onData = (chunk: Buffer): void => {
-      const size = collector.size + chunk.length;
-      if (size > limits.maxBodyBytes) end(problem('body_too_large'));
-      else if (!reservation.grow(size)) end(tooBusy());
-      else collector.push(chunk);
+      try {
+        collector.push(chunk);
+      } catch (error) {
+        end(error);
+      }
     };
     const onEnd = (): void => end(null);
     const onGone = (): void => end(new RequestAbortedError('the caller closed the connection'));
     const cancelTimer = clock.setTimer(limits.bodyTimeoutMs, () => end(problem('body_too_slow')));
-    function end(error: Error | null): void {
+    function end(error: unknown): void {
       cancelTimer();
       request.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone);
       request.pause();
@@ -70,12 +83,45 @@ function readPieces(request: IncomingMessage, { limits, clock, reservation }: Re
       else reject(error);
     }
     request.on('data', onData).on('end', onEnd).on('error', onGone).on('close', onGone);
-    // Closed before anybody listened: no event would come.
+    // If it closed before anybody listened, no event will come.
     if (request.destroyed && !request.readableEnded) onGone();
   });
 }
 
-/** The memory for bodies is used up. */
-export function tooBusy(): Error {
-  return problem('too_busy', { retryAfterSeconds: 2 });
+/**
+ * Puts chunks together in one growing buffer. Keeping the chunks themselves would keep alive what each is a slice of,
+ * and a body sent in chunks of one byte would take a hundred times its size. `allocUnsafeSlow`, because `allocUnsafe`
+ * gives slices of a pool of 64 KiB, and a message to another thread copies all of it.
+ */
+class Collector {
+  #buffer: Buffer;
+  #size = 0;
+  readonly #declaredBytes: number;
+  readonly #maxBytes: number;
+  readonly #reservation: Reservation;
+
+  constructor(declaredBytes: number, maxBytes: number, reservation: Reservation) {
+    this.#buffer = Buffer.allocUnsafeSlow(Math.max(1, declaredBytes));
+    this.#declaredBytes = declaredBytes;
+    this.#maxBytes = maxBytes;
+    this.#reservation = reservation;
+  }
+
+  /** Throws the problem of a body that is too large, or that there is no room for. */
+  push(chunk: Buffer): void {
+    const size = this.#size + chunk.length;
+    if (size > this.#maxBytes) throw problem('body_too_large');
+    this.#reservation.resize(Math.max(this.#declaredBytes, size));
+    if (size > this.#buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(size, Math.min(this.#maxBytes, 2 * this.#buffer.length)));
+      this.#buffer.copy(larger, 0, 0, this.#size);
+      this.#buffer = larger;
+    }
+    chunk.copy(this.#buffer, this.#size);
+    this.#size = size;
+  }
+
+  bytes(): Uint8Array {
+    return this.#buffer.subarray(0, this.#size);
+  }
 }

@@ -1,9 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { createGunzip, createInflate, createInflateRaw } from 'node:zlib';
-import { tooBusy } from './body.ts';
 import type { Reservation } from './in-flight.ts';
-import { type HttpProblem, problem } from './problem.ts';
+import { HttpProblem, problem } from './problem.ts';
 
 /**
  * What a body can be compressed with. Not `br`: a brotli stream chooses how much memory its decoder needs, 16 MiB and
@@ -21,16 +20,39 @@ const codings: ReadonlyMap<string, Coding> = new Map<string, Coding>([
   ['deflate', 'deflate'],
 ]);
 
-/** By Content-Encoding; null for one that is not known here. Throws a 415 for a transfer coding other than `chunked`. */
-export function codingOf(request: IncomingMessage): Coding | null {
-  const transfer = request.headers['transfer-encoding']?.trim().toLowerCase() ?? 'chunked';
+/** The Content-Encoding; null for one that is not known here. Throws a 415 for a transfer coding other than `chunked`. */
+export function codingOf({ headers }: IncomingMessage): Coding | null {
+  const transfer = headers['transfer-encoding']?.trim().toLowerCase() ?? 'chunked';
   if (transfer !== 'chunked') throw encodingUnsupported();
-  return codings.get(request.headers['content-encoding']?.trim().toLowerCase() ?? '') ?? null;
+  return codings.get(headers['content-encoding']?.trim().toLowerCase() ?? '') ?? null;
 }
 
-/** `members`: see problem.ts. */
-export function encodingUnsupported(members: Readonly<Record<string, unknown>> = {}): HttpProblem {
-  return problem('encoding_unsupported', { headers: { 'Accept-Encoding': acceptEncoding }, members });
+export function encodingUnsupported(): HttpProblem {
+  return problem('encoding_unsupported', { headers: { 'Accept-Encoding': acceptEncoding } });
+}
+
+export interface DecodedBody {
+  readonly bytes: Uint8Array;
+  /** Not null: the bytes are plain text although Content-Encoding says otherwise, and this is what to answer. */
+  readonly wrongEncoding: HttpProblem | null;
+}
+
+interface DecodeOptions {
+  readonly maxBytes: number;
+  readonly reservation: Reservation;
+}
+
+/** Rejects with the problem of a body that cannot be decoded (400, 413, 415, 503) and is not plain text either. */
+export async function decodeBody(raw: Uint8Array, coding: Coding | null, options: DecodeOptions): Promise<DecodedBody> {
+  try {
+    if (coding === null) throw encodingUnsupported();
+    const isPlain = coding === 'identity' || raw.length === 0;
+    return { bytes: isPlain ? raw : await inflate(raw, coding, options), wrongEncoding: null };
+  } catch (error) {
+    const isAboutEncoding = error instanceof HttpProblem && (error.status === 400 || error.status === 415);
+    if (!isAboutEncoding || !isPlainText(raw)) throw error;
+    return { bytes: raw, wrongEncoding: error };
+  }
 }
 
 /** Each decoder keeps a thread of libuv's pool busy. The pool has four, and name look-ups need them too. */
@@ -42,23 +64,12 @@ const decoderBytes = 65_536;
 const waiting: (() => void)[] = [];
 let running = 0;
 
-/**
- * Inflates a body that was read whole, so that a slow sender never holds a decoder. Resolves with the body; rejects
- * with a problem (400, 413, 503). Everything that is held is reserved; in the end only the inflated body is.
- */
-export async function inflate(
-  raw: Uint8Array,
-  coding: Exclude<Coding, 'identity'>,
-  { maxBytes, reservation }: { readonly maxBytes: number; readonly reservation: Reservation },
-): Promise<Uint8Array> {
+/** The body was read whole before, so that a slow sender never holds a decoder. All that is held is reserved. */
+async function inflate(raw: Uint8Array, coding: 'gzip' | 'deflate', options: DecodeOptions): Promise<Uint8Array> {
   if (running >= maxDecoders) await new Promise<void>((resolve) => waiting.push(resolve));
   else running += 1;
   try {
-    const held = raw.length + decoderBytes;
-    if (!reservation.grow(held)) throw tooBusy();
-    const body = await decode(raw, createDecoder(raw, coding), maxBytes, (bytes) => reservation.grow(held + bytes));
-    reservation.shrink(body.length);
-    return body;
+    return await runDecoder(raw, coding, options);
   } finally {
     const next = waiting.shift();
     if (next === undefined) running -= 1;
@@ -66,55 +77,46 @@ export async function inflate(
   }
 }
 
-function createDecoder(raw: Uint8Array, coding: Exclude<Coding, 'identity'>): Decoder {
-  if (coding === 'gzip') return createGunzip();
-  return hasZlibHeader(raw) ? createInflate() : createInflateRaw();
-}
-
-type Decoder = ReturnType<typeof createGunzip>;
-
-/** `reserve`: asked before a piece is kept; false when there is no room for so many bytes. */
-function decode(
+async function runDecoder(
   raw: Uint8Array,
-  decoder: Decoder,
-  maxBytes: number,
-  reserve: (bytes: number) => boolean,
+  coding: 'gzip' | 'deflate',
+  { maxBytes, reservation }: DecodeOptions,
 ): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    const pieces: Buffer[] = [];
-    let size = 0;
-    const fail = (error: Error): void => {
-      decoder.destroy();
-      reject(error);
-    };
-    decoder.on('data', (piece: Buffer) => {
+  const held = raw.length + decoderBytes;
+  reservation.resize(held);
+  const decoder = createDecoder(raw, coding);
+  const pieces: Buffer[] = [];
+  let size = 0;
+  decoder.end(raw);
+  try {
+    for await (const piece of decoder as AsyncIterable<Buffer>) {
       size += piece.length;
-      if (size > maxBytes) fail(problem('body_too_large'));
-      else if (!reserve(size)) fail(tooBusy());
-      else pieces.push(piece);
-    });
-    decoder.on('error', () => fail(problem('body_not_decompressible')));
-    decoder.on('end', () => {
-      // The decoder stops at the end of its stream. Bytes that follow it would be left out without a word.
-      if (decoder.bytesWritten === raw.length) resolve(Buffer.concat(pieces, size));
-      else fail(problem('body_not_decompressible'));
-    });
-    decoder.end(raw);
-  });
+      if (size > maxBytes) throw problem('body_too_large');
+      reservation.resize(held + size);
+      pieces.push(piece);
+    }
+  } catch (error) {
+    throw error instanceof HttpProblem ? error : problem('body_not_decompressible');
+  }
+  // The decoder stops at the end of its stream. Bytes that follow it would be left out without a word.
+  if (decoder.bytesWritten !== raw.length) throw problem('body_not_decompressible');
+  reservation.resize(size);
+  return Buffer.concat(pieces, size);
 }
 
 /**
  * `deflate` means zlib's format (RFC 9110, 8.4.1.2), but some senders leave its header out. It begins with 8 in the low
  * four bits and a window size of at most 7 above; a raw stream begins so only with padding bits that nobody sets.
  */
-function hasZlibHeader(raw: Uint8Array): boolean {
-  return ((raw[0] ?? 0) & 0x8f) === 0x08;
+function createDecoder(raw: Uint8Array, coding: 'gzip' | 'deflate'): ReturnType<typeof createGunzip> {
+  if (coding === 'gzip') return createGunzip();
+  return ((raw[0] ?? 0) & 0x8f) === 0x08 ? createInflate() : createInflateRaw();
 }
 
 /**
  * Whether a body is JSON text although its Content-Encoding says that it is compressed, as far as can be told without
- * parsing it: it begins like JSON, and it is UTF-8 or ends like JSON. Compressed data passes for that once in 30,000 times, and
- * is then kept in quarantine for nothing.
+ * parsing it: it begins like JSON, and it is UTF-8 or ends like JSON. Compressed data passes this test once in 30,000
+ * times, and is then kept in quarantine for nothing.
  */
 export function isPlainText(bytes: Uint8Array): boolean {
   const begins = /^[{[]/.test(withoutBlanks(bytes.subarray(0, 1024)));

@@ -1,10 +1,11 @@
-import type { Request, Response } from 'express';
+import type { Request } from 'express';
 import { type AugmentedRequest, ipKeyGenerator, rateLimit, type Store } from 'express-rate-limit';
 import type { Clock } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
 import type { Clients } from './client-address.ts';
+import type { Exchange } from './exchange.ts';
 import type { EdgeLimits } from './limits.ts';
-import { problem } from './problem.ts';
+import { HttpProblem, problem } from './problem.ts';
 
 interface Window {
   totalHits: number;
@@ -70,8 +71,11 @@ export class FailureStore implements Store {
 }
 
 export interface FailureLimiter {
-  /** Counts one failed authentication. Rejects with a 429 problem when its address had too many. */
-  count(request: Request, response: Response): Promise<void>;
+  /**
+   * Counts one failed authentication. Resolves with the problem to answer: `refusal`, or a 429 if the caller's address
+   * had too many failures.
+   */
+  count(exchange: Exchange, refusal: HttpProblem): Promise<HttpProblem>;
 }
 
 interface FailureLimiterOptions {
@@ -97,10 +101,14 @@ export function createFailureLimiter({ clients, limits, clock, log }: FailureLim
     logger: { error: (finding) => logFinding(log, finding), warn: (finding) => logFinding(log, finding) },
   });
   return {
-    count: (request, response) =>
-      new Promise((resolve, reject) => {
-        void limiter(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(error)));
-      }),
+    count({ request, response, record }, refusal) {
+      record.clientAddress = clients.clientOf(request).address;
+      return new Promise((resolve, reject) => {
+        const next = (limited?: unknown): void =>
+          limited === undefined || limited instanceof HttpProblem ? resolve(limited ?? refusal) : reject(limited);
+        void limiter(request, response, next);
+      });
+    },
   };
 }
 

@@ -71,6 +71,11 @@ export function quarantined(
   });
 }
 
+/** A body that is refused for another reason and was put into quarantine all the same. */
+export function keptAllTheSame(refusal: HttpProblem): HttpProblem {
+  return new HttpProblem({ ...refusal, detail: refusal.message, members: { quarantined: true } });
+}
+
 function quarantineTitle(code: string): string {
   const known: Readonly<Record<string, ProblemCodeInfo>> = quarantineCodes;
   return Object.hasOwn(known, code) ? (known[code]?.title ?? '') : 'The body could not be understood';

@@ -1,31 +1,25 @@
 import type { Socket } from 'node:net';
 import type { Request } from 'express';
-import type { Clock } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
 import type { AcceptedEvent, Receive, Received } from '../outbox/receive.ts';
 import { type Answer, jsonAnswer } from './answer.ts';
-import type { Authentication, Authenticator } from './authenticate.ts';
-import { checkDeclaredLength, declaredBytes, expectsContinue, readBody, tooBusy } from './body.ts';
+import type { Authenticator } from './authenticate.ts';
+import { type BodyReader, checkBodyHeaders, readBody } from './body.ts';
 import { feedOf } from './caller-labels.ts';
 import type { Client, Clients } from './client-address.ts';
-import { type Coding, codingOf, encodingUnsupported, inflate, isPlainText } from './encoding.ts';
 import type { Exchange, RequestRecord } from './exchange.ts';
 import type { FailureLimiter } from './failure-limit.ts';
-import type { InFlightBytes, Reservation } from './in-flight.ts';
-import type { EdgeLimits } from './limits.ts';
-import { HttpProblem, problem, quarantined } from './problem.ts';
+import { tooBusy } from './in-flight.ts';
+import { type HttpProblem, keptAllTheSame, problem, quarantined } from './problem.ts';
 import type { ProblemCode } from './problem-codes.ts';
 import { createLimitedReceive } from './receive-limit.ts';
 
-export interface WebhookOptions {
+export interface WebhookOptions extends BodyReader {
   readonly authenticator: Authenticator;
   readonly failures: FailureLimiter;
   readonly clients: Clients;
   readonly isAllowed: (client: Client) => boolean;
   readonly receive: Receive;
-  readonly inFlight: InFlightBytes;
-  readonly limits: EdgeLimits;
-  readonly clock: Clock;
   readonly log: Logger;
   /** The server takes no new events. */
   readonly isClosing: () => boolean;
@@ -41,78 +35,30 @@ const authenticationProblems = {
 
 /**
  * address → secret → headers of the body → body → receiver → answer; app.ts has looked at path and method before.
- * Nothing is read for a caller without the secret. `kind`: the one that the path names; null: none.
+ * Nothing is read for a caller without the secret. `kind`: the one that the path names, or null.
  */
 export function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: string | null) => Promise<Answer> {
-  const { inFlight, limits } = options;
   const receive = createLimitedReceive(options);
   const warnOfUnknownProxy = unknownProxyWarning(options);
   const warnOfEscapedText = escapedTextWarning(options.log);
   return async (exchange, kind) => {
     const { request, record } = exchange;
-    const authentication = authenticate(exchange, options);
-    if (authentication !== 'current' && authentication !== 'previous') await refuse(exchange, authentication, options);
+    await authenticate(exchange, options);
     warnOfUnknownProxy(request);
-    checkDeclaredLength(request, limits);
-    const coding = codingOf(request);
-    // A caller that waits for 100 Continue has not sent the body, so it loses nothing by the refusal.
-    if (coding === null && expectsContinue(request)) throw encodingUnsupported();
+    const headers = checkBodyHeaders(request, options.limits);
     if (options.isClosing()) throw problem('stopping', { retryAfterSeconds: 5 });
-    const reservation = options.isCrowded() ? null : inFlight.reserve(declaredBytes(request));
-    if (reservation === null) throw tooBusy();
-    let body: DecodedBody;
-    try {
-      body = await readDecoded(exchange, coding, reservation, options);
-    } catch (error) {
-      reservation.release();
-      throw error;
-    }
-    record.bodyBytes = body.bytes.length;
-    const { bytes, wrongEncoding } = body;
+    if (options.isCrowded()) throw tooBusy();
+    const { bytes, wrongEncoding, release } = await readBody(exchange, headers, options);
+    record.bodyBytes = bytes.length;
     const refusal = wrongEncoding && { code: wrongEncoding.code, detail: wrongEncoding.message };
     const received = await receive(
       { bytes, feed: readFeed(exchange), kind, charset: charsetOf(request), ...(refusal && { refusal }) },
-      { requestId: record.requestId, onSettled: reservation.release },
+      { requestId: record.requestId, onSettled: release },
     );
-    if (wrongEncoding !== null && received.outcome === 'not_json') {
-      record.quarantined = true;
-      throw wrongEncoding;
-    }
-    const answer = answerOf(received, exchange);
+    const answer = answerOf(received, exchange, wrongEncoding);
     warnOfEscapedText(record);
     return answer;
   };
-}
-
-interface DecodedBody {
-  readonly bytes: Uint8Array;
-  /** Not null: the body is plain text although its Content-Encoding says otherwise. It is kept, and this is the answer. */
-  readonly wrongEncoding: HttpProblem | null;
-}
-
-async function readDecoded(
-  { request, response }: Exchange,
-  coding: Coding | null,
-  reservation: Reservation,
-  { limits, clock }: WebhookOptions,
-): Promise<DecodedBody> {
-  if (expectsContinue(request)) response.writeContinue();
-  const raw = await readBody(request, { limits, clock, reservation });
-  const isPlain = coding !== 'identity' && isPlainText(raw);
-  const members = isPlain ? { quarantined: true } : {};
-  if (coding === null) {
-    if (isPlain) return { bytes: raw, wrongEncoding: encodingUnsupported(members) };
-    throw encodingUnsupported();
-  }
-  if (coding === 'identity' || raw.length === 0) return { bytes: raw, wrongEncoding: null };
-  try {
-    const bytes = await inflate(raw, coding, { maxBytes: limits.maxBodyBytes, reservation });
-    return { bytes, wrongEncoding: null };
-  } catch (error) {
-    const isWrong = error instanceof HttpProblem && error.code === 'body_not_decompressible';
-    if (!isWrong || !isPlain) throw error;
-    return { bytes: raw, wrongEncoding: problem('body_not_decompressible', { members }) };
-  }
 }
 
 /** In lower case; null: UTF-8, or none, which is read as UTF-8 too. */
@@ -129,28 +75,19 @@ function readFeed({ request, record }: Exchange): string | null {
   return feed;
 }
 
-/** Looks at the address first, and throws where that may not send. */
-function authenticate(
-  { request, record }: Exchange,
-  { clients, isAllowed, authenticator }: WebhookOptions,
-): Authentication {
-  const client = clients.clientOf(request);
-  if (!isAllowed(client)) {
+/** Throws unless the address may send webhooks and the secret is right. */
+async function authenticate(exchange: Exchange, options: WebhookOptions): Promise<void> {
+  const { request, record } = exchange;
+  const client = options.clients.clientOf(request);
+  if (!options.isAllowed(client)) {
     record.clientAddress = client.address;
     throw problem('address_not_allowed');
   }
-  record.authentication = authenticator.authenticate(request.headersDistinct);
-  return record.authentication;
-}
-
-async function refuse(
-  { request, response, record }: Exchange,
-  authentication: keyof typeof authenticationProblems,
-  { clients, failures }: WebhookOptions,
-): Promise<never> {
-  record.clientAddress = clients.clientOf(request).address;
-  await failures.count(request, response);
-  throw problem(authenticationProblems[authentication], { headers: { 'WWW-Authenticate': 'Bearer' } });
+  const authentication = options.authenticator.authenticate(request.headersDistinct);
+  record.authentication = authentication;
+  if (authentication === 'current' || authentication === 'previous') return;
+  const headers = { 'WWW-Authenticate': 'Bearer' };
+  throw await options.failures.count(exchange, problem(authenticationProblems[authentication], { headers }));
 }
 
 /**
@@ -185,7 +122,7 @@ function escapedTextWarning(log: Logger): (record: RequestRecord) => void {
   };
 }
 
-function answerOf(received: Received, { record }: Exchange): Answer {
+function answerOf(received: Received, { record }: Exchange, wrongEncoding: HttpProblem | null): Answer {
   switch (received.outcome) {
     case 'accepted':
       record.events = received.events;
@@ -194,7 +131,7 @@ function answerOf(received: Received, { record }: Exchange): Answer {
       return accepted(received.events, received.batch);
     case 'not_json':
       record.quarantined = true;
-      throw quarantined(400, received);
+      throw wrongEncoding === null ? quarantined(400, received) : keptAllTheSame(wrongEncoding);
     case 'not_understood':
       record.quarantined = true;
       throw quarantined(422, received);

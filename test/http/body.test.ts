@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { describe, test } from 'node:test';
 import { createGzip, deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { ByteCollector } from '../../src/http/byte-collector.ts';
 import type { ReceivedBody } from '../../src/intake/understand.ts';
 import type { Received } from '../../src/outbox/receive.ts';
 import { manualClock } from '../support/manual-clock.ts';
@@ -314,16 +313,4 @@ describe('bodies in flight', () => {
       assert.equal((await post(port, Buffer.alloc(100_000))).status, 200);
     });
   });
-});
-
-test('a collector gives back what was put in, however it was cut', () => {
-  fc.assert(
-    fc.property(fc.array(fc.uint8Array()), fc.nat(200), (chunks, expected) => {
-      const total = chunks.reduce((sum, { length }) => sum + length, 0);
-      const collector = new ByteCollector(Math.min(expected, total), total);
-      for (const chunk of chunks) collector.push(chunk);
-      assert.deepEqual(Buffer.from(collector.bytes()), Buffer.concat(chunks));
-      assert.equal(collector.size, collector.bytes().length);
-    }),
-  );
 });

@@ -65,16 +65,14 @@ function createTokenCheck(
   { clock }: AdmitOptions,
 ): (exchange: Exchange) => Promise<void> {
   const authenticator = createAuthenticator({ secret: token, previousSecret: otherToken, clock });
-  return async ({ request, response, record }) => {
-    // Not the header of the webhook, which a proxy in front may add by itself.
+  return async (exchange) => {
+    const { request, record } = exchange;
+    // Not X-Webhook-Secret, which a proxy in front of the webhook port may add.
     const authentication = authenticator.authenticate({ authorization: request.headersDistinct['authorization'] });
-    // Both tokens are of today; that a secret of yesterday was used is the webhook's to say.
+    // Both tokens are in use; only the webhook's log says that an old secret was used.
     record.authentication = authentication === 'previous' ? 'current' : authentication;
     if (authentication === 'current' || authentication === 'previous') return;
-    record.clientAddress = clients.clientOf(request).address;
-    await failures.count(request, response);
-    throw problem(authenticationProblems[authentication], {
-      headers: { 'WWW-Authenticate': 'Bearer realm="apono-sentinel admin"' },
-    });
+    const headers = { 'WWW-Authenticate': 'Bearer realm="apono-sentinel admin"' };
+    throw await failures.count(exchange, problem(authenticationProblems[authentication], { headers }));
   };
 }

@@ -1,4 +1,3 @@
-import type { Clock } from '../../ground/clock.ts';
 import type { OutboxOperator } from '../../outbox/operator.ts';
 import { detailJson, pageJson, replayJson, statsJson } from '../../outbox/operator-json.ts';
 import { OutboxUnavailableError } from '../../outbox/port.ts';
@@ -6,21 +5,16 @@ import { RecordIdError } from '../../outbox/record-id.ts';
 import type { RecordPage } from '../../outbox/records.ts';
 import { type Answer, jsonAnswer } from '../answer.ts';
 import type { AppRoute, Handler } from '../app.ts';
-import { checkDeclaredLength, declaredBytes, expectsContinue, readBody, tooBusy } from '../body.ts';
-import { codingOf, encodingUnsupported, inflate } from '../encoding.ts';
+import { type BodyReader, checkBodyHeaders, readBody } from '../body.ts';
+import { encodingUnsupported } from '../encoding.ts';
 import type { Exchange } from '../exchange.ts';
-import type { InFlightBytes } from '../in-flight.ts';
-import type { EdgeLimits } from '../limits.ts';
 import { problem } from '../problem.ts';
 import { invalid, type ListQuery, readListQuery, readPurgeBody, readReplayBody } from './requests.ts';
 
-export interface RouteOptions {
+interface RouteOptions extends BodyReader {
   readonly operator: OutboxOperator;
   /** Which outbox it is, for the commands. */
   readonly storeId: string | null;
-  readonly limits: EdgeLimits;
-  readonly clock: Clock;
-  readonly inFlight: InFlightBytes;
 }
 
 /** The admin API over the outbox: what operator.ts can do, as requests and answers. */
@@ -77,23 +71,16 @@ function refusing(handler: Handler): Handler {
   };
 }
 
-async function readJsonBody({ request, response }: Exchange, options: RouteOptions): Promise<Uint8Array> {
-  const { limits, clock, inFlight } = options;
+async function readJsonBody(exchange: Exchange, options: RouteOptions): Promise<Uint8Array> {
+  const { request } = exchange;
   // A web page can send text/plain or a form to any port without asking; for JSON its browser asks first, in vain.
   if (!/^application\/json *(;|$)/i.test(request.headers['content-type'] ?? '')) throw problem('content_type_not_json');
-  checkDeclaredLength(request, limits);
-  const coding = codingOf(request);
-  if (coding === null) throw encodingUnsupported();
-  const reservation = inFlight.reserve(declaredBytes(request));
-  if (reservation === null) throw tooBusy();
-  try {
-    if (expectsContinue(request)) response.writeContinue();
-    const raw = await readBody(request, { limits, clock, reservation });
-    if (coding === 'identity' || raw.length === 0) return raw;
-    return await inflate(raw, coding, { maxBytes: limits.maxBodyBytes, reservation });
-  } finally {
-    reservation.release();
-  }
+  const headers = checkBodyHeaders(request, options.limits);
+  if (headers.coding === null) throw encodingUnsupported();
+  const { bytes, wrongEncoding, release } = await readBody(exchange, headers, options);
+  release();
+  if (wrongEncoding !== null) throw wrongEncoding;
+  return bytes;
 }
 
 function json(body: unknown): Answer {
