@@ -2,9 +2,9 @@ import { isJsonObject, type JsonValue } from '../ground/json.ts';
 import { decodeText } from './charset.ts';
 import { duplicateKey } from './duplicate-key.ts';
 import { decodeEntitiesDeep, looksEscaped } from './entities.ts';
+import { isRecipeRow } from './event.ts';
 import { exactFrom, hasMoreValuesThan, isNestedDeeperThan } from './exact-json.ts';
 import { explainFault } from './json-fault.ts';
-import { isRecipeRow } from './recipe-row.ts';
 import { escapeInvalid, type Reading, readingOf, readLiterally } from './template-text.ts';
 
 /** APONO_TEMPLATE_ESCAPING: how a template is known to have escaped what it filled in. */

@@ -1,8 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { EventAction } from '../apono/event-action.ts';
+import { type EventAction, isRecipeRow } from '../apono/event.ts';
 import { eventId } from '../apono/identity.ts';
 import { MAX_DEPTH, MAX_VALUES, readBody, type TemplateEscaping } from '../apono/read.ts';
-import { isRecipeRow } from '../apono/recipe-row.ts';
 import type { EventEntry, EventMeta } from '../ground/event.ts';
 import { isJsonObject, type JsonValue } from '../ground/json.ts';
 import type { Measured, Problem, RowPlan, WebhookKind } from '../kinds/kind.ts';

@@ -3,11 +3,10 @@ import requestSchema from '../../schemas/apono/request-event.schema.json' with {
 import table from '../../schemas/tables/AponoAnomalies_CL.json' with { type: 'json' };
 import { isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
-import type { BodyTemplate } from './body-template.ts';
+import { type BodyTemplate, fields, render } from './body-template.ts';
 import { eventColumns, isTemplate, missingMembers, TEST_ID_PREFIX } from './event-columns.ts';
 import { EventField, InvalidFields } from './event-field.ts';
 import { objectAt, withoutBlanks } from './fields.ts';
-import { fields, render } from './handlebars.ts';
 import type { DecodedEvent, Recognition, RowPlan, WebhookKind } from './kind.ts';
 import { rowPlanner } from './plan.ts';
 import { compileSchema } from './validator.ts';

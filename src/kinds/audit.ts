@@ -4,12 +4,10 @@ import table from '../../schemas/tables/AponoAuditLogs_CL.json' with { type: 'js
 import { canonicalJson } from '../apono/identity.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
-import { type BodyTemplate, EACH_NOTE } from './body-template.ts';
-import { isMangled, parseEmbedded } from './embedded-json.ts';
+import { type BodyTemplate, EACH_NOTE, fields, Raw, render, type Tree } from './body-template.ts';
 import { eventColumns, isTemplate, missingMembers, TEST_ID_PREFIX } from './event-columns.ts';
 import { EventField, InvalidFields } from './event-field.ts';
-import { objectAt } from './fields.ts';
-import { fields, Raw, render, type Tree } from './handlebars.ts';
+import { objectAt, parseEmbedded } from './fields.ts';
 import type { DecodedEvent, Recognition, RowPlan, WebhookKind } from './kind.ts';
 import { rowPlanner } from './plan.ts';
 import { compileSchema } from './validator.ts';
@@ -107,9 +105,9 @@ function textOf(object: JsonObject, name: string): string | null {
   return Object.hasOwn(object, name) ? canonicalJson(object[name] ?? null) : null;
 }
 
-/** Whether a template printed objects inside of it as JavaScript does: then nobody knows whether they differ. */
+/** Whether a template printed objects in it as JavaScript does, `[object Object]`: then nobody knows whether they differ. */
 function lost(object: JsonObject): boolean {
-  return Object.values(object).some((value) => typeof value === 'string' && isMangled(value));
+  return Object.values(object).some((value) => typeof value === 'string' && /\[object \w+\]/.test(value));
 }
 
 function bodyTemplate(): BodyTemplate {

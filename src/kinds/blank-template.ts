@@ -1,4 +1,4 @@
-import { isRecipeRow } from '../apono/recipe-row.ts';
+import { isRecipeRow } from '../apono/event.ts';
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 import { objectAt } from './fields.ts';
 import type { evidences, Problem, WebhookKind } from './kind.ts';

@@ -1,7 +1,6 @@
 import { instantText, parseSeconds } from '../apono/time.ts';
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
-import { parseEmbedded } from './embedded-json.ts';
-import { textAt } from './fields.ts';
+import { parseEmbedded, textAt } from './fields.ts';
 
 /** A row repeats what is the same for its whole event, so that an event of 10,000 rows multiplies this by as many. */
 const MAX_ENTRIES = 20;

@@ -3,12 +3,10 @@ import requestSchema from '../../schemas/apono/request-event.schema.json' with {
 import table from '../../schemas/tables/AponoIntegrationStatus_CL.json' with { type: 'json' };
 import { isJsonArray, isJsonObject, type JsonObject } from '../ground/json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
-import { type BodyTemplate, EACH_NOTE } from './body-template.ts';
-import { parseEmbedded } from './embedded-json.ts';
+import { type BodyTemplate, EACH_NOTE, each, fields, indices, render, type Tree } from './body-template.ts';
 import { eventColumns, isTemplate, missingMembers, TEST_ID_PREFIX } from './event-columns.ts';
 import { EventField, InvalidFields } from './event-field.ts';
-import { objectAt, textAt, withoutBlanks } from './fields.ts';
-import { each, fields, indices, render, type Tree } from './handlebars.ts';
+import { objectAt, parseEmbedded, textAt, withoutBlanks } from './fields.ts';
 import type { DecodedEvent, Recognition, RowPlan, WebhookKind } from './kind.ts';
 import { MAX_ROWS_PER_EVENT, rowPlanner } from './plan.ts';
 import { compileSchema } from './validator.ts';

@@ -1,4 +1,4 @@
-import type { EventAction } from '../apono/event-action.ts';
+import type { EventAction } from '../apono/event.ts';
 import type { EventMeta, RowRange } from '../ground/event.ts';
 import type { JsonObject } from '../ground/json.ts';
 import type { RowText } from '../sentinel/row.ts';

@@ -1,4 +1,4 @@
-import { isRecipeRow } from '../apono/recipe-row.ts';
+import { isRecipeRow } from '../apono/event.ts';
 import type { JsonObject } from '../ground/json.ts';
 import { type ByContent, blankTemplate, likelyTemplate, saysSomething, withoutBlankFields } from './blank-template.ts';
 import { objectAt } from './fields.ts';

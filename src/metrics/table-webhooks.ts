@@ -1,4 +1,4 @@
-import { eventActions } from '../apono/event-action.ts';
+import { eventActions } from '../apono/event.ts';
 import { adminCodes, problemCodes } from '../http/problem-codes.ts';
 import { quarantineCodes } from '../intake/quarantine-codes.ts';
 import type { MetricSpecs } from './spec.ts';

@@ -6,7 +6,6 @@ import { TEST_ID_PREFIX } from '../../src/kinds/event-columns.ts';
 import { recognize } from '../../src/kinds/recognize.ts';
 import { kinds } from '../../src/kinds/registry.ts';
 import { requestKind } from '../../src/kinds/request/kind.ts';
-import { createTestRequest } from '../../src/kinds/request/test-event.ts';
 import { secret, withEdge } from '../http/edge.ts';
 import { startTestEmulator } from '../support/emulator.ts';
 import { rowsOfPlan } from '../support/plan-rows.ts';
@@ -230,7 +229,7 @@ describe('the test event', () => {
 
   it('is a valid request event whose rows are marked as a test', () => {
     const nowMs = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
-    const value = JSON.parse(JSON.stringify(createTestRequest(nowMs, 'ab12cd34ef56ab12')));
+    const value = JSON.parse(JSON.stringify(requestKind.createTestEvent(nowMs, 'ab12cd34ef56ab12')));
     assert.deepEqual(requestKind.recognize(value), { evidence: 'own_fields' });
     assert.deepEqual(requestKind.validate(value), []);
     const meta = { receivedAt: nowMs, bodyForm: 'json', feed: null } as const;

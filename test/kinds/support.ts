@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import Handlebars from 'handlebars';
+import { isRecipeRow } from '../../src/apono/event.ts';
 import { eventId } from '../../src/apono/identity.ts';
 import { readBody } from '../../src/apono/read.ts';
-import { isRecipeRow } from '../../src/apono/recipe-row.ts';
 import { isJsonObject, type JsonObject } from '../../src/ground/json.ts';
 import type { DecodedEvent, WebhookKind } from '../../src/kinds/kind.ts';
 import { recognize } from '../../src/kinds/recognize.ts';

@@ -1,16 +1,14 @@
 import rowSchema from '../../../schemas/apono/recipe-row.schema.json' with { type: 'json' };
 import eventSchema from '../../../schemas/apono/request-event.schema.json' with { type: 'json' };
-import { eventAction } from '../../apono/event-action.ts';
-import { isRecipeRow } from '../../apono/recipe-row.ts';
+import { eventAction, isRecipeRow } from '../../apono/event.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../ground/json.ts';
-import { missingMembers } from '../event-columns.ts';
+import { missingMembers, TEST_ID_PREFIX } from '../event-columns.ts';
 import { objectAt } from '../fields.ts';
 import type { Recognition, WebhookKind } from '../kind.ts';
 import { compileSchema } from '../validator.ts';
 import { planRequest } from './rows.ts';
 import { requestTable } from './table.ts';
 import { requestTemplate } from './template.ts';
-import { createTestRequest } from './test-event.ts';
 
 const validateEvent = compileSchema(eventSchema);
 const validateRecipeRow = compileSchema(rowSchema, [eventSchema]);
@@ -50,7 +48,7 @@ export const requestKind = {
   plan: planRequest,
   actionOf: eventAction,
   bodyTemplate: requestTemplate,
-  createTestEvent: createTestRequest,
+  createTestEvent,
 } satisfies WebhookKind;
 
 function recognize(value: JsonObject): Recognition {
@@ -81,4 +79,44 @@ function hasNothingElse(data: JsonValue | undefined): boolean {
 
 function isPlainRecipeRow(plain: unknown): boolean {
   return isJsonObject(plain as JsonObject) && isRecipeRow(plain as JsonObject);
+}
+
+/**
+ * An event as Apono sends it, of a request that does not exist. The id starts with `apono-sentinel-test-`, which is how
+ * its rows get `is_test`. `random`: letters and digits that tell this event from other tests.
+ */
+function createTestEvent(nowMs: number, random: string): JsonObject {
+  const resourceType = { id: 'apono-sentinel-test', name: 'Test', display_path: 'Test' };
+  const person = { id: 'apono-sentinel-test', name: 'Apono Sentinel test' };
+  return {
+    event_type: 'AccessRequestCreated',
+    event_time: nowMs / 1000,
+    data: {
+      id: `${TEST_ID_PREFIX}${random}`,
+      friendly_id: `TEST-${random.slice(0, 6).toUpperCase()}`,
+      requester: { ...person, email: 'apono-sentinel-test@example.com' },
+      grantee: { ...person, source_id: 'apono-sentinel-test@example.com', type: 'user' },
+      justification: 'Sent by the send-test command of apono-sentinel to see whether events arrive.',
+      creation_date: nowMs / 1000,
+      revocation_date: null,
+      access_flow: { id: 'apono-sentinel-test', name: 'Apono Sentinel test' },
+      access_bundle: null,
+      access_duration_in_seconds: 3600,
+      access_groups: [
+        {
+          integration: { id: 'apono-sentinel-test', type: 'test', name: 'Apono Sentinel test' },
+          resource_types: [resourceType],
+          access_units: [
+            {
+              resource: { id: 'test-1', name: 'Test resource', path: 'test/test-1', type: resourceType },
+              permission: { id: 'READ_ONLY', name: 'READ_ONLY' },
+            },
+          ],
+        },
+      ],
+      approvals_logical_relation: 'AnyOf',
+      approvals: [],
+      custom_fields: {},
+    },
+  };
 }

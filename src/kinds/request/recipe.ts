@@ -1,12 +1,10 @@
-import { eventAction } from '../../apono/event-action.ts';
+import { eventAction } from '../../apono/event.ts';
 import { formatMs, instantText } from '../../apono/time.ts';
 import type { JsonObject, JsonValue } from '../../ground/json.ts';
 import { EventField, InvalidFields } from '../event-field.ts';
 import { textAt } from '../fields.ts';
 import type { DecodedEvent, RowPlan } from '../kind.ts';
-import { requestEventKey } from './event-key.ts';
-import { isTestRequest } from './is-test.ts';
-import { planRequestRows, requestTable } from './table.ts';
+import { isTestRequest, planRequestRows, requestEventKey, requestTable } from './table.ts';
 
 /** Columns that only this service can know, whatever an extended recipe puts under their names. */
 const OURS = new Set(['event_time', 'event_id', 'row_id', 'event_key', 'event_action', 'body_form', 'feed']);

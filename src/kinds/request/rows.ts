@@ -1,17 +1,13 @@
-import { eventAction } from '../../apono/event-action.ts';
-import { isRecipeRow } from '../../apono/recipe-row.ts';
+import { eventAction, isRecipeRow } from '../../apono/event.ts';
 import { isJsonArray, isJsonObject, type JsonValue } from '../../ground/json.ts';
 import type { Row } from '../../sentinel/row.ts';
-import { parseEmbedded } from '../embedded-json.ts';
 import { eventColumns, isTemplate as isTemplateMade } from '../event-columns.ts';
 import { EventField, InvalidFields } from '../event-field.ts';
-import { objectAt, withoutBlanks } from '../fields.ts';
+import { objectAt, parseEmbedded, withoutBlanks } from '../fields.ts';
 import type { DecodedEvent, RowPlan } from '../kind.ts';
 import { MAX_ROWS_PER_EVENT } from '../plan.ts';
-import { requestEventKey } from './event-key.ts';
-import { isTestRequest } from './is-test.ts';
 import { planRecipeRow } from './recipe.ts';
-import { planRequestRows } from './table.ts';
+import { isTestRequest, planRequestRows, requestEventKey } from './table.ts';
 
 /** The rows of a request event: one for each access unit in every group, one if there is none. */
 export function planRequest(event: DecodedEvent): RowPlan {

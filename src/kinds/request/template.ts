@@ -1,5 +1,4 @@
-import { type BodyTemplate, EACH_NOTE } from '../body-template.ts';
-import { each, fields, indices, Raw, render, type Tree } from '../handlebars.ts';
+import { type BodyTemplate, EACH_NOTE, each, fields, indices, Raw, render, type Tree } from '../body-template.ts';
 
 /**
  * The body template to paste into Apono's request webhook. Apono renders it with Handlebars; that its block helpers may

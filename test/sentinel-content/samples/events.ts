@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
+import { isRecipeRow } from '../../../src/apono/event.ts';
 import { eventId } from '../../../src/apono/identity.ts';
 import { readBody } from '../../../src/apono/read.ts';
-import { isRecipeRow } from '../../../src/apono/recipe-row.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../../src/ground/json.ts';
 import { kindNamed } from '../../../src/kinds/registry.ts';
 import type { EventMeta } from '../../../src/outbox/port.ts';
