@@ -16,7 +16,7 @@ import type { Emulator, FaultStep } from '../../src/emulator/emulator.ts';
 import { sampleDetails, sampleName, sampleRuleName } from '../../src/emulator/sample-incidents.ts';
 import type { JsonObject } from '../../src/ground/json.ts';
 import { columnsWith } from '../../src/sentinel/incidents/columns.ts';
-import { guardCell } from '../../src/sentinel/incidents/formula-guard.ts';
+import { guardCell } from '../../src/sentinel/incidents/formats.ts';
 import { readIncident } from '../../src/sentinel/incidents/incident.ts';
 import { readCsv } from '../sentinel/csv-reader.ts';
 import { type Setup, setUpIncidents, startCli } from './incidents-fixture.ts';

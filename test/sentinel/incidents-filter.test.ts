@@ -3,9 +3,15 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { parseFilter } from '../../src/emulator/odata.ts';
 import type { JsonObject } from '../../src/ground/json.ts';
-import { allOf, filterProblem, hasLabel, incidentFilter, odataString } from '../../src/sentinel/incidents/filter.ts';
+import {
+  allOf,
+  filterProblem,
+  hasLabel,
+  incidentFilter,
+  odataString,
+  parseMoment,
+} from '../../src/sentinel/incidents/filter.ts';
 import type { Incident } from '../../src/sentinel/incidents/incident.ts';
-import { parseMoment } from '../../src/sentinel/incidents/period.ts';
 
 /** What a reader of OData's grammar makes of a literal; null when it is none. */
 function literal(text: string): string | null {

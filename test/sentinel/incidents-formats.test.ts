@@ -4,8 +4,7 @@ import fc from 'fast-check';
 import { sampleDetails, sampleIncidents } from '../../src/emulator/sample-incidents.ts';
 import type { JsonObject } from '../../src/ground/json.ts';
 import { columnsWith, formerColumns } from '../../src/sentinel/incidents/columns.ts';
-import { createFormat, type FormatOptions } from '../../src/sentinel/incidents/formats.ts';
-import { guardCell } from '../../src/sentinel/incidents/formula-guard.ts';
+import { createFormat, type FormatOptions, guardCell } from '../../src/sentinel/incidents/formats.ts';
 import { type DetailedIncident, detailNames, readIncident } from '../../src/sentinel/incidents/incident.ts';
 import { readCsv } from './csv-reader.ts';
 

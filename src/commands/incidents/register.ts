@@ -1,8 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { classifications, severities, statuses } from '../../sentinel/incidents/filter.ts';
+import { classifications, severities, statuses, timeForms } from '../../sentinel/incidents/filter.ts';
 import { formatNames } from '../../sentinel/incidents/formats.ts';
 import { detailNames } from '../../sentinel/incidents/incident.ts';
-import { timeForms } from '../../sentinel/incidents/period.ts';
 import type { CommandContext } from '../context.ts';
 import type { ExportOptions } from './export.ts';
 import type { ListOptions } from './list.ts';

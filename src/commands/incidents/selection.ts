@@ -1,5 +1,4 @@
-import { filterProblem, type IncidentSelection } from '../../sentinel/incidents/filter.ts';
-import { parseMoment, timeForms } from '../../sentinel/incidents/period.ts';
+import { filterProblem, type IncidentSelection, parseMoment, timeForms } from '../../sentinel/incidents/filter.ts';
 
 /** The options that narrow a list, as they were given. */
 export interface SelectionOptions {

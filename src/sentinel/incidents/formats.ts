@@ -1,7 +1,6 @@
 import { stringify } from 'csv-stringify/sync';
 import type { JsonObject } from '../../ground/json.ts';
 import { columnsWith } from './columns.ts';
-import { guardCell } from './formula-guard.ts';
 import { type DetailedIncident, type DetailName, detailNames } from './incident.ts';
 
 export const formatNames = ['csv', 'json', 'ndjson'] as const;
@@ -52,6 +51,18 @@ function createCsv(details: readonly DetailName[], bom: boolean): FormatWriter {
       ),
     tail: '',
   };
+}
+
+/**
+ * What a spreadsheet may take for a formula: text that begins with `=`, `+`, `-` or `@`, also in full width (Excel in
+ * Japan, Numbers), with a tab, a carriage return or a line feed (https://owasp.org/www-community/attacks/CSV_Injection),
+ * or with one of the signs after blanks or characters of no width, which an import may trim.
+ */
+const formula = /^(?:[\t\r\n]|[\s\p{Cc}\p{Cf}]*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])/u;
+
+/** Puts an apostrophe, which readers strip again, before text that could run as a formula. */
+export function guardCell(text: string): string {
+  return formula.test(text) ? `'${text}` : text;
 }
 
 function createJson(): FormatWriter {
