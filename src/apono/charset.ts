@@ -1,5 +1,5 @@
 /** The text of a body, or why it cannot be decoded. */
-export type DecodedText = { readonly text: string } | { readonly fault: string };
+type DecodedText = { readonly text: string } | { readonly fault: string };
 
 /**
  * The text of a body in the charset that its Content-Type names (null: none). A byte order mark counts for more, and so

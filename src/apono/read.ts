@@ -15,7 +15,7 @@ export const MAX_DEPTH = 64;
 /** Bodies with more are refused before they are parsed: as values, empty lists take a hundred times their text. */
 export const MAX_VALUES = 300_000;
 
-export type ReadBody =
+type ReadBody =
   | {
       readonly outcome: 'read';
       /** With every number as it was written. */

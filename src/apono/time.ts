@@ -1,7 +1,7 @@
 import { isRawNumber, type JsonValue } from '../ground/json.ts';
 
 /** Microseconds since 1970-01-01T00:00:00Z: what a column of ours can hold. A bigint, since doubles lose digits here. */
-export type Instant = bigint;
+type Instant = bigint;
 
 /**
  * 2200-01-01. No step of a request happens later: a later time is how some engine writes "never" (9999-12-31, 3000-01-01,

@@ -1,5 +1,5 @@
 /** A JSON number whose digits a double cannot hold; `JSON.stringify` writes `rawJSON` as it is. Made by `JSON.rawJSON`. */
-export interface RawJsonNumber {
+interface RawJsonNumber {
   readonly rawJSON: string;
 }
 

@@ -14,7 +14,7 @@ import { createHeartbeatRow, heartbeatStreamVariable, type Totals } from './row.
 /** A row this share of the interval before the next one is due stands for that one too. */
 const TOLERANCE = 0.1;
 
-export interface HeartbeatOptions {
+interface HeartbeatOptions {
   readonly config: Pick<Config, 'heartbeat' | 'ingestion' | 'credential'>;
   readonly version: string;
   readonly clock: Clock;
@@ -35,7 +35,7 @@ export interface HeartbeatStatus {
   readonly failing: FailingHeartbeat | null;
 }
 
-export interface Heartbeat {
+interface Heartbeat {
   start(): void;
   status(): HeartbeatStatus;
   /** Aborts an upload that is under way. Sends no last row, which would delay the stop and say nothing new. */

@@ -26,7 +26,7 @@ export interface Totals {
 /** As long as /readyz, /healthz and a scrape wait for the outbox. */
 const STATS_LIMIT_MS = 2_000;
 
-export interface HeartbeatSources {
+interface HeartbeatSources {
   /** Host name of this instance. */
   readonly instance: string;
   readonly version: string;

@@ -6,7 +6,7 @@ const MAX_LEVELS = 4;
 const MAX_LOOKED_AT = 500;
 
 /** Why a value is no event of any kind; null: nothing speaks against it yet. Never quotes its values. */
-export interface NoEvent {
+interface NoEvent {
   readonly code: 'placeholders_left' | 'wrapped_event';
   readonly problem: Problem;
 }

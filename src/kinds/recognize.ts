@@ -4,7 +4,7 @@ import { type ByContent, blankTemplate, likelyTemplate, saysSomething, withoutBl
 import { objectAt } from './fields.ts';
 import { evidences, type Problem, type Recognition, type WebhookKind } from './kind.ts';
 
-export type Recognized =
+type Recognized =
   | { readonly kind: WebhookKind }
   | {
       readonly code: 'unknown_kind' | 'ambiguous_kind' | 'kind_mismatch' | 'blank_template';

@@ -6,7 +6,7 @@ import type { Problem } from './kind.ts';
 /** An answer lists so many problems at most: Apono shows it to a person. */
 const MAX_PROBLEMS = 20;
 
-export type Validate = (plain: unknown) => readonly Problem[];
+type Validate = (plain: unknown) => readonly Problem[];
 
 /**
  * Validates by one schema of schemas/apono/; `others` are those that it refers to. It is compiled when it is first needed,

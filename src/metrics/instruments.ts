@@ -4,7 +4,7 @@ import { deliveryMetrics, heartbeatMetrics, serviceMetrics, tokenMetrics } from 
 import { outboxMetrics } from './table-outbox.ts';
 import { webhookMetrics } from './table-webhooks.ts';
 
-export const METRIC_PREFIX = 'apono_sentinel_';
+const METRIC_PREFIX = 'apono_sentinel_';
 
 /**
  * Every metric of this service's own by its chapter in docs/metrics.md, where the rule for the names is written. The
@@ -41,7 +41,7 @@ type InstrumentOf<S extends MetricSpec> = S['type'] extends 'counter'
 /** One instrument for each metric of the table, under the same key. */
 export type Instruments = { readonly [Key in keyof typeof metricTable]: InstrumentOf<(typeof metricTable)[Key]> };
 
-export type DimensionValues = Readonly<Record<Dimension, readonly string[]>>;
+type DimensionValues = Readonly<Record<Dimension, readonly string[]>>;
 
 /**
  * A registry of its own, not prom-client's global one. Every label set of the table starts at 0, so that a rate or an

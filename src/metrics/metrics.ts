@@ -9,7 +9,7 @@ import { countDelivery, countRequest, countToken } from './count.ts';
 import { createInstruments, type Instruments } from './instruments.ts';
 import { createScrape, type MetricsSources } from './scrape.ts';
 
-export interface MetricsOptions {
+interface MetricsOptions {
   readonly version: string;
   readonly clock: Clock;
   readonly kinds: readonly Pick<WebhookKind, 'name'>[];
@@ -18,7 +18,7 @@ export interface MetricsOptions {
 }
 
 /** One commit of new events, as the outbox reports it. */
-export interface OutboxCommit {
+interface OutboxCommit {
   readonly durationMs: number;
   /** How many puts shared the commit, and how many entries they brought. */
   readonly puts: number;
@@ -26,7 +26,7 @@ export interface OutboxCommit {
   readonly outcome: 'committed' | 'full' | 'failed';
 }
 
-export interface Exposition {
+interface Exposition {
   readonly contentType: string;
   /** Prometheus text format. */
   readonly body: string;

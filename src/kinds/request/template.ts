@@ -6,14 +6,14 @@ import { type BodyTemplate, EACH_NOTE, each, fields, indices, Raw, render, type 
  * as a probe. Every value is in quotes, numbers and times too: an empty one would else leave no JSON.
  */
 
-export interface CarriedCounts {
+interface CarriedCounts {
   readonly groups: number;
   readonly unitsPerGroup: number;
   readonly approvals: number;
 }
 
 /** What the default template carries; an event with more is marked by its probes. */
-export const carried: CarriedCounts = { groups: 2, unitsPerGroup: 5, approvals: 5 };
+const carried: CarriedCounts = { groups: 2, unitsPerGroup: 5, approvals: 5 };
 
 /** Without helpers: works with whatever Apono allows. `data.custom_fields` cannot be carried, its keys being unknown. */
 export function unrolledTemplate(): string {

@@ -2,7 +2,7 @@ import type { JsonObject } from '../../ground/json.ts';
 import { type DetailedIncident, type DetailName, numberOf, objectsOf, property, textOf, textsOf } from './incident.ts';
 import { alertLine, commentLine, entityLine } from './lines.ts';
 
-export type Cell = string | number | null;
+type Cell = string | number | null;
 
 export interface Column {
   readonly name: string;
@@ -11,7 +11,7 @@ export interface Column {
 }
 
 /** Between the parts of a cell that holds several. */
-export const listSeparator = '; ';
+const listSeparator = '; ';
 
 type Read = (resource: JsonObject) => Cell;
 

@@ -7,7 +7,7 @@ export const formatNames = ['csv', 'json', 'ndjson'] as const;
 export type FormatName = (typeof formatNames)[number];
 
 /** Makes the text of an export, a part at a time: `head`, then `part` for each page, then `tail`. */
-export interface FormatWriter {
+interface FormatWriter {
   readonly head: string;
   part(incidents: readonly DetailedIncident[]): string;
   readonly tail: string;

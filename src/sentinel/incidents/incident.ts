@@ -29,7 +29,7 @@ export function readIncident(value: JsonValue): Incident | null {
 }
 
 /** The member behind a path such as `properties`, `owner`, `email`; null where any part of it is missing. */
-export function valueAt(resource: JsonObject, ...path: readonly string[]): JsonValue {
+function valueAt(resource: JsonObject, ...path: readonly string[]): JsonValue {
   let value: JsonValue = resource;
   for (const part of path) value = isJsonObject(value) ? (value[part] ?? null) : null;
   return value;
