@@ -7,18 +7,9 @@ import { webhookMetrics } from './table-webhooks.ts';
 const METRIC_PREFIX = 'apono_sentinel_';
 
 /**
- * Every metric of this service's own by its chapter in docs/metrics.md, where the rule for the names is written. The
- * instruments, that document, and the tests of alarms and dashboard are all made from it.
+ * Every metric of this service's own; docs/metrics.md states the rule for their names. The instruments, that document,
+ * and the tests of alarms and dashboard are made from it.
  */
-export const metricParts = {
-  Webhooks: webhookMetrics,
-  Outbox: outboxMetrics,
-  Delivery: deliveryMetrics,
-  Heartbeat: heartbeatMetrics,
-  Token: tokenMetrics,
-  Service: serviceMetrics,
-};
-
 export const metricTable = {
   ...webhookMetrics,
   ...outboxMetrics,

@@ -1,3 +1,4 @@
+import type { Counter, LabelValues } from 'prom-client';
 import type { TokenEvent } from '../azure/token-cache.ts';
 import type { OnDeliveryEvent } from '../delivery/event.ts';
 import type { Clock } from '../ground/clock.ts';
@@ -88,22 +89,19 @@ export function createMetrics(options: MetricsOptions): Metrics {
 }
 
 /** Sums what the metrics count, so that the heartbeat's row and /metrics can never disagree. */
-async function readTotals(metrics: Instruments): Promise<Totals> {
-  const [events, requests, rows] = await Promise.all([
-    metrics.events.get(),
-    metrics.httpRequests.get(),
-    metrics.deliveredRows.get(),
-  ]);
+async function readTotals({ events, httpRequests, deliveredRows }: Instruments): Promise<Totals> {
   return {
-    accepted: sum(events.values.filter(({ labels }) => labels.outcome === 'accepted')),
-    duplicate: sum(events.values.filter(({ labels }) => labels.outcome === 'duplicate')),
-    unauthorized: sum(
-      requests.values.filter(({ labels }) => labels.route === 'webhook' && ['401', '429'].includes(`${labels.code}`)),
+    accepted: await sum(events, ({ outcome }) => outcome === 'accepted'),
+    duplicate: await sum(events, ({ outcome }) => outcome === 'duplicate'),
+    unauthorized: await sum(
+      httpRequests,
+      ({ route, code }) => route === 'webhook' && (code === '401' || code === '429'),
     ),
-    delivered: sum(rows.values),
+    delivered: await sum(deliveredRows, () => true),
   };
 }
 
-function sum(values: readonly { readonly value: number }[]): number {
-  return values.reduce((total, { value }) => total + value, 0);
+async function sum<L extends string>(counter: Counter<L>, isCounted: (labels: LabelValues<L>) => boolean) {
+  const { values } = await counter.get();
+  return values.reduce((total, { labels, value }) => total + (isCounted(labels) ? value : 0), 0);
 }
