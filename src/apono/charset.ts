@@ -2,9 +2,9 @@
 type DecodedText = { readonly text: string } | { readonly fault: string };
 
 /**
- * The text of a body in the charset that its Content-Type names (null: none). A byte order mark counts for more, and so
- * do bytes that are UTF-8 where the header says Latin-1 or ASCII: many clients put that on whatever they send. Every
- * decoder is `fatal`, because replacement characters would alter what was typed.
+ * Decodes a body with the charset that its Content-Type names (null: none). A byte order mark overrides that charset,
+ * and so do bytes that are UTF-8 where the header says Latin-1 or ASCII, which many clients send whatever the body is.
+ * Every decoder is `fatal`, because replacement characters would alter what was typed.
  */
 export function decodeText(bytes: Uint8Array, charset: string | null): DecodedText {
   const utf16 = utf16Of(bytes, charset);
@@ -21,7 +21,7 @@ export function decodeText(bytes: Uint8Array, charset: string | null): DecodedTe
   return { fault: `the body is not UTF-8 at ${placeOfFault(bytes)}${named === null ? unknown : ''}` };
 }
 
-/** By the byte order mark, the charset, or the zero byte beside a first character that JSON allows. */
+/** Decided by the byte order mark, the charset, or the zero byte next to a first character that JSON allows. */
 function utf16Of(bytes: Uint8Array, charset: string | null): 'utf-16le' | 'utf-16be' | null {
   const [first, second] = bytes;
   if (first === 0xff && second === 0xfe) return 'utf-16le';
@@ -32,7 +32,7 @@ function utf16Of(bytes: Uint8Array, charset: string | null): 'utf-16le' | 'utf-1
   return named === 'utf-16le' || named === 'utf-16be' ? named : null;
 }
 
-/** The name of an encoding in the Encoding standard; null: it is not known. */
+/** The name of an encoding in the Encoding standard, null for one that it does not know. */
 function encodingOf(charset: string): string | null {
   try {
     return new TextDecoder(charset).encoding;
@@ -50,7 +50,7 @@ function decode(bytes: Uint8Array, encoding: string): string | null {
   }
 }
 
-/** Where the first bytes stand that are not UTF-8. */
+/** The place of the first bytes that are not UTF-8. */
 function placeOfFault(bytes: Uint8Array): string {
   const before = new TextDecoder().decode(bytes).split('\uFFFD', 1)[0] ?? '';
   const lines = before.split('\n');

@@ -1,6 +1,6 @@
 import { endOfString } from './exact-json.ts';
 
-/** An object or a list that the scan is inside of. */
+/** An object or a list around the place of the scan. */
 interface Container {
   /** Names so far; null for a list. */
   readonly names: Set<string> | null;
@@ -9,8 +9,8 @@ interface Container {
 }
 
 /**
- * The JSON Pointer of the first member whose name its object has already, whichever way either is escaped; null: there
- * is none. `JSON.parse` would keep the last one without a word. `text` must be JSON. Linear, without recursion.
+ * The JSON Pointer of the first member whose name its object already has, however either is escaped; null if there is
+ * none. `JSON.parse` would silently keep the last one. `text` must be JSON. Takes linear time and does not recurse.
  */
 export function duplicateKey(text: string): string | null {
   const inside: Container[] = [];
@@ -57,7 +57,7 @@ function nameOf(quoted: string): string {
   return quoted.includes('\\') ? (JSON.parse(quoted) as string) : quoted.slice(1, -1);
 }
 
-/** Names that are not the template's are left out: answers never quote what somebody typed. */
+/** Ends at the first name that may not be the template's, because answers never quote what somebody typed. */
 function pointer(inside: readonly Container[]): string {
   const names = inside.map(({ at }) => String(at));
   const isTyped = names.findIndex((name) => !/^\w{1,64}$/.test(name));

@@ -1,8 +1,8 @@
 import { isJsonArray, isJsonObject, type JsonValue } from '../ground/json.ts';
 
 /**
- * What Handlebars' escaping makes of & < > " ' ` = (handlebars.js utils.js, handlebars.java EscapingStrategy.HTML_ENTITY),
- * named, decimal or hexadecimal. Other entities are none of its making, so they are text.
+ * What Handlebars' escaping makes of & < > " ' ` = (handlebars.js utils.js, handlebars.java
+ * EscapingStrategy.HTML_ENTITY), named, decimal or hexadecimal. Handlebars makes no other entities, so they are text.
  */
 const ENTITY = /&(?:(amp|lt|gt|quot|apos)|#0{0,8}(34|38|39|60|61|62|96)|#[xX]0{0,8}(22|26|27|3[cCdDeE]|60));/g;
 const NAMED: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
@@ -11,7 +11,7 @@ export function hasEntity(text: string): boolean {
   return text.search(ENTITY) !== -1;
 }
 
-/** Whether the JSON text holds entities, also where a JSON writer wrote their ampersand as an escape. */
+/** Whether the JSON text contains entities, including those whose ampersand a JSON writer escaped. */
 export function looksEscaped(json: string): boolean {
   if (!json.includes('&') && !json.includes('\\u0026')) return false;
   return hasEntity(json) || hasEntity(json.replaceAll('\\u0026', '&'));
@@ -26,7 +26,7 @@ export function decodeEntities(text: string): string {
   });
 }
 
-/** The same value with the entities of all strings decoded, in values only: keys are the template's, not a person's. */
+/** Decodes the entities in all string values. Keys are left alone: the template has them, and nobody typed them. */
 export function decodeEntitiesDeep(value: JsonValue): JsonValue {
   if (typeof value === 'string') return decodeEntities(value);
   if (isJsonArray(value)) return value.map(decodeEntitiesDeep);

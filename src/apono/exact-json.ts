@@ -1,31 +1,31 @@
 import { randomBytes } from 'node:crypto';
 import type { JsonValue } from '../ground/json.ts';
 
-/** More digits than this may not survive a double: IEEE 754 keeps 15 of any decimal. */
+/** A double keeps 15 digits of any decimal (IEEE 754); more may be lost. */
 const SAFE_DIGITS = 15;
-/** No double needs more characters to be written; a longer number is kept as it is, unlooked at. */
+/** No double needs more characters; a longer number is kept as it was written without a closer look. */
 const LONGEST_DOUBLE = 400;
 
 /**
  * `JSON.parse`, but a number that a double would change (20-digit ids, 1e400) stays as it is written.
- * @throws SyntaxError when `text` is no JSON, as `JSON.parse` does
+ * @throws SyntaxError when `text` is not JSON, as `JSON.parse` does
  */
 export function parseExact(text: string): JsonValue {
   const plain: unknown = JSON.parse(text);
   return exactFrom(plain, text);
 }
 
-/** The same for a text whose plain value is already there; it must not be nested deeper than the stack can bear. */
+/** As `parseExact`, for a text that was parsed already. The value must not be nested deeper than the stack allows. */
 export function exactFrom(plain: unknown, text: string): JsonValue {
   const marked = markInexactNumbers(text);
-  // A reviver, which is made for this, takes a hundred times as long as the parse: seconds for the largest bodies.
+  // The obvious way, a reviver, takes a hundred times as long as the parse: seconds for the largest bodies.
   return marked === null ? (plain as JsonValue) : withMarkedNumbers(JSON.parse(marked));
 }
 
-/** Begins the strings that stand for numbers. Nobody outside can guess it, so that no body holds it. */
+/** Begins the strings that stand for numbers. It is random, so that no body can contain it. */
 const MARK = randomBytes(12).toString('base64url');
 
-/** The text with every number that a double would change as a string behind the mark; null when there is none. */
+/** The text with each number that a double would change as a string after the mark; null when there is none. */
 function markInexactNumbers(text: string): string | null {
   let marked = '';
   let copiedTo = 0;
@@ -38,7 +38,7 @@ function markInexactNumbers(text: string): string | null {
   return copiedTo === 0 ? null : marked + text.slice(copiedTo);
 }
 
-/** Calls `onNumber` with the place of each number that might not be exact. Linear: it jumps from quote to quote. */
+/** Calls `onNumber` with the place of each number that might not be exact. Takes linear time. */
 function forEachToken(text: string, onNumber: (start: number, end: number) => void): void {
   let at = 0;
   while (at < text.length) {
@@ -71,7 +71,7 @@ function isNumberPart(code: number): boolean {
   return isDigit(code) || code === 0x2b || code === MINUS || code === 0x2e || (code | 0x20) === LOWER_E;
 }
 
-/** Puts the numbers in place of the strings that stand for them, inside of the value itself. */
+/** Replaces the strings that stand for numbers by these numbers, in place. */
 function withMarkedNumbers(value: unknown): JsonValue {
   if (typeof value === 'string' && value.startsWith(MARK)) return JSON.rawJSON(value.slice(MARK.length));
   if (Array.isArray(value)) {
@@ -81,7 +81,7 @@ function withMarkedNumbers(value: unknown): JsonValue {
     for (const key of Object.keys(members)) {
       const child = members[key];
       const restored = withMarkedNumbers(child);
-      // By assignment, `__proto__` would become the prototype; for all others it is a hundred times as fast.
+      // Assigning `__proto__` would set the prototype. For all other keys assigning is a hundred times as fast.
       if (key === '__proto__') Object.defineProperty(members, key, { value: restored });
       else if (restored !== child) members[key] = restored;
     }
@@ -90,8 +90,8 @@ function withMarkedNumbers(value: unknown): JsonValue {
 }
 
 /**
- * Whether a text has more values than this, as its `[`, `{` and `,` outside of strings count them. Linear, and without
- * building any of them: a body of empty lists would take a hundred times its size.
+ * Whether a text has more values than this, counted by the `[`, `{` and `,` outside of strings. Takes linear time and
+ * builds no value, because a body of empty lists would take a hundred times its size in memory.
  */
 export function hasMoreValuesThan(text: string, limit: number): boolean {
   if (text.length <= limit) return false;
@@ -112,12 +112,12 @@ export function hasMoreValuesThan(text: string, limit: number): boolean {
   return false;
 }
 
-/** Whether brackets stand deeper than `levels` in a text that is known to be JSON. Linear, without recursion. */
+/** Whether JSON text is nested deeper than `levels`. Takes linear time and does not recurse. */
 export function isNestedDeeperThan(text: string, levels: number): boolean {
   return !hasAtMostOpening(text, levels) && isDeeper(text, levels);
 }
 
-/** Whether there are no more `[` and `{` than this in the text, strings included: most bodies need no closer look. */
+/** Whether the text has at most this many `[` and `{`, strings included, which spares most bodies the closer look. */
 function hasAtMostOpening(text: string, limit: number): boolean {
   let left = limit;
   for (const bracket of '[{') {
@@ -138,7 +138,7 @@ function isDeeper(text: string, levels: number): boolean {
       at = endOfString(text, at);
       continue;
     }
-    // Of the characters outside of strings only [ ] { } have these bits: 0x5b 0x5d 0x7b 0x7d.
+    // Outside of strings only [ ] { } have these bits: 0x5b 0x5d 0x7b 0x7d.
     if ((code & 0xdf) === 0x5b) {
       depth++;
       if (depth > levels) return true;
@@ -150,7 +150,7 @@ function isDeeper(text: string, levels: number): boolean {
   return false;
 }
 
-/** The index after the closing quote of the string that opens at `quote`; the end of the text where there is none. */
+/** The index after the closing quote of the string that opens at `quote`, or the end of the text if none closes it. */
 export function endOfString(text: string, quote: number): number {
   let end = text.indexOf('"', quote + 1);
   while (end !== -1) {
@@ -163,14 +163,15 @@ export function endOfString(text: string, quote: number): number {
 }
 
 /**
- * Whether the double's shortest decimal is the very number that was written; zeros at its ends do not count. A number
- * that JavaScript would write with an exponent although it came without one is kept too: ids are shown as text.
+ * Whether the double's shortest decimal is the number that was written, apart from zeros at its ends. A number that
+ * JavaScript would write with an exponent although it came without one is not exact either, since ids are shown as
+ * text.
  */
 function isExact(value: number, source: string): boolean {
   if (source.length > LONGEST_DOUBLE || !Number.isFinite(value)) return false;
   const shortest = String(value);
   if (shortest === source) return true;
-  // Most are Apono's times, whose nine decimals end in zeros.
+  // A short cut for Apono's times, whose nine decimals end in zeros.
   if (source.length > shortest.length && /^-?\d+\.\d+$/.test(shortest) && source.startsWith(shortest)) {
     if (areZeros(source, shortest.length)) return true;
   }
@@ -184,12 +185,12 @@ function areZeros(digits: string, from: number): boolean {
 }
 
 /**
- * A decimal in one spelling: sign, significant digits without zeros at either end, power of ten. Two numbers that are
- * equal have the same, whatever their zeros and exponents; `-0` is `0`.
+ * One spelling for each decimal: sign, significant digits without zeros at either end, power of ten. Equal numbers have
+ * the same spelling, however their zeros and exponents were written; `-0` is `0`.
  */
 export function normalDecimal(source: string): string {
   const [mantissa = '', exponent = '0'] = source.toLowerCase().split('e');
-  // Such an exponent means nothing to anybody, and turning megabytes of digits into a bigint takes seconds.
+  // No real number has such an exponent, and turning megabytes of digits into a bigint takes seconds.
   if (exponent.length > LONGEST_DOUBLE) return source;
   const negative = mantissa.startsWith('-');
   const [whole = '', fraction = ''] = mantissa.replace('-', '').split('.');
@@ -200,7 +201,7 @@ export function normalDecimal(source: string): string {
   return `${negative ? '-' : ''}${digits.text}e${power}`;
 }
 
-/** By hand: `/0+$/` is quadratic on long runs of zeros that do not end the text. */
+/** Not by a pattern: `/0+$/` takes quadratic time on long runs of zeros that do not end the text. */
 function trimZeros(digits: string): { text: string; trailing: number } {
   let start = 0;
   while (digits.charCodeAt(start) === 0x30) start++;

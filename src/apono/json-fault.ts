@@ -1,11 +1,11 @@
 import { escapeInvalid, isEscape } from './template-text.ts';
 
 /**
- * Where a text ceases to be JSON and which fault that is, with what to do about it, for the person who wrote the body
- * template. Never quotes the text, which may hold what must not travel on.
+ * Says where a text ceases to be JSON, which fault that is and what to do about it, for the person who wrote the body
+ * template. Never quotes the text, which may contain what somebody typed.
  */
 export function explainFault(text: string): string {
-  // A backslash before a quote is either an escape or the end of a value such as C:\; the reading that gets further is
+  // A backslash before a quote is either an escape or the end of a value such as C:\. The reading that gets further is
   // the one that was meant.
   const [escaped, literal] = [firstFault(text, true), firstFault(text, false)];
   const stop = literal.at > escaped.at ? literal : escaped;
@@ -34,7 +34,7 @@ type Expected = 'value' | 'value_or_end' | 'name' | 'name_or_end' | 'colon' | 'c
 interface Stop {
   readonly at: number;
   readonly expected: Expected;
-  /** The last character before it that is no blank, '' at the beginning. */
+  /** The last character before it that is not blank, '' at the beginning. */
   readonly previous: string;
   readonly isInString: boolean;
 }
@@ -42,7 +42,7 @@ interface Stop {
 const BLANK = /[ \t\r\n]*/y;
 const SCALAR = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.+-])|(?:true|false|null)(?!\w)/y;
 
-/** Walks over the text as far as it is JSON, apart from what a template may leave inside of strings. Linear. */
+/** Walks as far as the text is JSON, tolerating what a template may leave inside of strings. Takes linear time. */
 function firstFault(text: string, hasEscapes: boolean): Stop {
   const inside: ('{' | '[')[] = [];
   let expected: Expected = 'value';
@@ -90,7 +90,7 @@ function endOf(pattern: RegExp, text: string, at: number): number {
   return pattern.test(text) ? pattern.lastIndex : at;
 }
 
-/** The index after the closing quote; -1 where there is none. */
+/** The index after the closing quote, -1 if there is none. */
 function endOfLooseString(text: string, quote: number, hasEscapes: boolean): number {
   for (let at = quote + 1; at < text.length; at++) {
     if (text[at] === '"') return at + 1;
@@ -99,7 +99,7 @@ function endOfLooseString(text: string, quote: number, hasEscapes: boolean): num
   return -1;
 }
 
-/** What a fault looks like at the place where the text ceases to be JSON, first match first, and what to say of it. */
+/** What each fault looks like where the text ceases to be JSON, and what to say about it. The first match counts. */
 const FAULTS: readonly (readonly [RegExp, string])[] = [
   [/^\{?\{\{/, 'a placeholder {{…}} was not filled in. Enter the template as the body template of a webhook in Apono'],
   [

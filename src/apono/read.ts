@@ -7,25 +7,25 @@ import { exactFrom, hasMoreValuesThan, isNestedDeeperThan } from './exact-json.t
 import { explainFault } from './json-fault.ts';
 import { escapeInvalid, type Reading, readingOf, readLiterally } from './template-text.ts';
 
-/** APONO_TEMPLATE_ESCAPING: how a template is known to have escaped what it filled in. */
+/** APONO_TEMPLATE_ESCAPING: how Apono's template engine escapes what it fills in. */
 export type TemplateEscaping = 'auto' | 'html' | 'json' | 'html-json' | 'none';
 
-/** Deeper bodies are refused: no event of Apono's comes near it, and every walk over a value may recurse. */
+/** Deeper bodies are refused, so that every walk over a value may recurse. No event of Apono's comes near it. */
 export const MAX_DEPTH = 64;
-/** Bodies with more are refused before they are parsed: as values, empty lists take a hundred times their text. */
+/** Bodies with more are refused before they are parsed: in memory, empty lists take a hundred times their text. */
 export const MAX_VALUES = 300_000;
 
 type ReadBody =
   | {
       readonly outcome: 'read';
-      /** With every number as it was written. */
+      /** Has every number as it was written. */
       readonly value: JsonValue;
       /** The same as `JSON.parse` makes it, for the schemas. */
       readonly plain: unknown;
       readonly form: 'json' | 'template';
-      /** The JSON of `value`; null: it has to be written, or stands on several lines and would be shorter written anew. */
+      /** The JSON of `value` as it came; null if the value was altered, or if its text has several lines. */
       readonly json: string | null;
-      /** Straight JSON that holds entities, which were left alone: perhaps a template made it after all. */
+      /** Straight JSON that contains entities, which were left alone: perhaps a template made it after all. */
       readonly looksEscaped: boolean;
     }
   | { readonly outcome: 'not_json'; readonly detail: string }
@@ -36,9 +36,9 @@ type ReadBody =
 
 /**
  * Reads a webhook's body. Straight JSON comes out as `JSON.parse` makes it and is never altered, unless `escaping` was
- * set by hand. A body that a template made is one whose event_time is a string or which is a recipe row, or which is no
- * JSON until its strings are read literally: no serializer writes such a thing. `escaping` says how to undo what the
- * template engine did (DESIGN.md, Bodies; ADR 3). `charset`: of the Content-Type header. Linear in the size.
+ * set by hand. A template made a body whose event_time is a string, which is a recipe row, or which is not JSON until
+ * its strings are read literally, because no serializer writes such bodies. `escaping` says how to undo what the
+ * template engine did (ADR 3). `charset` is that of the Content-Type header. Takes time linear in the size.
  */
 export function readBody(bytes: Uint8Array, escaping: TemplateEscaping, charset: string | null = null): ReadBody {
   const decoded = decodeText(bytes, charset);
@@ -59,7 +59,7 @@ export function readBody(bytes: Uint8Array, escaping: TemplateEscaping, charset:
   }
 }
 
-/** Of text that is no JSON: a template engine left raw what JSON does not allow, so it did not escape for JSON. */
+/** For text that is not JSON: the template engine left raw what JSON does not allow, so it did not escape for JSON. */
 const AS_TYPED: Reading = { backslashes: 'literal', decode: true };
 
 const readingBySetting: Readonly<Record<Exclude<TemplateEscaping, 'auto'>, Reading>> = {
@@ -81,7 +81,7 @@ interface Given {
   readonly form: 'json' | 'template';
 }
 
-/** Static text of a template may hold JSON escapes of its own; then only those that JSON does not know are literal. */
+/** The template's own text may contain JSON escapes; then only those that JSON does not know are literal. */
 function readAs({ backslashes, decode }: Reading, { text, strict, form }: Given): ReadBody {
   let parsed = backslashes === 'json' ? strict : parse(readLiterally(text));
   if (parsed.outcome === 'not_json' && backslashes === 'literal') {
@@ -106,10 +106,10 @@ interface Finishing {
 }
 
 function finish({ plain, text }: Parsed & { outcome: 'parsed' }, { form, decode, looksEscaped }: Finishing): ReadBody {
-  // Before anything recurses into it.
+  // This comes before anything that recurses into the value.
   if (isNestedDeeperThan(text, MAX_DEPTH)) return { outcome: 'too_deep' };
-  // Without escaping, text that somebody typed could end its string and say again what the template says, and a number
-  // in place of the template's event_time would make the body look like straight JSON.
+  // Without escaping, text that somebody typed could end its string and repeat members of the template, and a number in
+  // place of the template's event_time would make the body look like straight JSON.
   const duplicate = form === 'template' || QUOTED_TIME.test(text) ? duplicateKey(text) : null;
   if (duplicate !== null) return { outcome: 'duplicate_key', path: duplicate };
   const exact = exactFrom(plain, text);

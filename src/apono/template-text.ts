@@ -1,20 +1,20 @@
 import { hasEntity } from './entities.ts';
 import { endOfString } from './exact-json.ts';
 
-/** How the strings of a body are read. `decode`: entities are the template engine's, so they are decoded. */
+/** How the strings of a body are read. `decode`: the template engine made the entities, so they are decoded. */
 export interface Reading {
   /** `literal`: each backslash is what somebody typed. */
   readonly backslashes: 'literal' | 'json';
   readonly decode: boolean;
 }
 
-/** Written without an ampersand of its own, an entity can only come from an escape. */
+/** An ampersand that a JSON writer escaped, which may be the beginning of an entity. */
 const ESCAPED_AMPERSAND = /\\u0026/;
 
-/** What JSON escaping leaves behind. The other escapes (`\n`, `\b`) are also what a path such as CORP\bob looks like. */
+/** What JSON escaping leaves. The other escapes (`\n`, `\b`) also occur in a path such as CORP\bob. */
 const JSON_EVIDENCE = /\\(?:["\\/]|u[0-9a-fA-F]{4})/;
 
-/** How to read a template-made body that is valid JSON as it stands, so its own text decides. Linear. See ADR 3. */
+/** How to read a template-made body that is valid JSON as it stands, judged by its text in linear time (ADR 3). */
 export function readingOf(text: string): Reading {
   const decode = hasEntity(text);
   if (!JSON_EVIDENCE.test(text)) return { backslashes: 'literal', decode };
@@ -23,9 +23,9 @@ export function readingOf(text: string): Reading {
 }
 
 /**
- * Whether a body that holds both entities and JSON escapes is the work of a JSON writer, rather than of a template engine
- * that passed on backslashes which somebody typed. A writer never escapes letters, digits and spaces, it writes a
- * character the same way everywhere, and where `\\` is its only escape it leaves no line breaks between the members.
+ * Whether a JSON writer made a body with both entities and JSON escapes, rather than a template engine that passed on
+ * backslashes which somebody typed. A writer never escapes letters, digits and spaces, it writes a character the same
+ * way everywhere, and where `\\` is its only escape it leaves no line breaks between the members.
  */
 function isWrittenByJsonWriter(text: string): boolean {
   const escaped = new Set<number>();
@@ -48,7 +48,7 @@ function* backslashes(text: string): Generator<number> {
   for (let at = text.indexOf('\\'); at !== -1; at = text.indexOf('\\', at + 2)) yield at;
 }
 
-/** Whether one of these code units stands in a string without an escape. Halves of surrogate pairs are not compared. */
+/** Whether a string contains one of these code units without an escape. Halves of surrogate pairs are not compared. */
 function holdsRaw(text: string, units: ReadonlySet<number>): boolean {
   for (let start = text.indexOf('"'); start !== -1; ) {
     const end = endOfString(text, start);
@@ -62,14 +62,14 @@ function holdsRaw(text: string, units: ReadonlySet<number>): boolean {
   return false;
 }
 
-/** In text that is valid JSON, where no string holds a raw line break. */
+/** `text` must be valid JSON, where no string contains a raw line break. */
 function hasLineBreaksBetweenMembers(text: string): boolean {
   return /[\r\n]/.test(text.trim());
 }
 
 /**
- * The text with every backslash and control character inside its strings taken as typed. Strings end at the next
- * quote, whatever stands before it: with HTML escaping no value holds a quote. Linear.
+ * Reads every backslash and control character inside of strings as typed. Strings end at the next quote, whatever comes
+ * before it, because with HTML escaping no value contains a quote. Takes linear time.
  */
 export function readLiterally(text: string): string {
   return text
@@ -79,8 +79,8 @@ export function readLiterally(text: string): string {
 }
 
 /**
- * The text with only those backslashes and control characters inside its strings taken as typed that JSON does not
- * allow: the reading of a template whose own text holds `\"`. Linear.
+ * Reads only those backslashes and control characters inside of strings as typed that JSON does not allow, for a
+ * template whose own text contains `\"`. Takes linear time.
  */
 export function escapeInvalid(text: string): string {
   let fixed = '';
@@ -100,7 +100,7 @@ export function escapeInvalid(text: string): string {
   return fixed + text.slice(copiedTo);
 }
 
-/** Whether the backslash at a place begins an escape of JSON's. */
+/** Whether the backslash at a place begins a JSON escape. */
 export function isEscape(text: string, backslash: number): boolean {
   const next = text[backslash + 1];
   if (next === 'u') return /^[0-9a-fA-F]{4}$/.test(text.slice(backslash + 2, backslash + 6));

@@ -1,28 +1,30 @@
 import { isRawNumber, type JsonValue } from '../ground/json.ts';
 
-/** Microseconds since 1970-01-01T00:00:00Z: what a column of ours can hold. A bigint, since doubles lose digits here. */
+/** Microseconds since 1970-01-01T00:00:00Z, the precision of our columns. A bigint, since doubles lose digits here. */
 type Instant = bigint;
 
 /**
- * 2200-01-01. No step of a request happens later: a later time is how some engine writes "never" (9999-12-31, 3000-01-01,
- * Java's Instant.MAX), or it counts in a unit smaller than the second.
+ * 2200-01-01. No step of a request happens later: a later time means "never" (9999-12-31, 3000-01-01, Java's
+ * Instant.MAX), or counts in a unit smaller than the second.
  */
 const END_OF_TIME: Instant = 7_258_118_400_000_000n;
 const MICROS_PER_SECOND = 1_000_000n;
-/** 2000-01-01. A number that is too large for seconds is read in smaller units if that gives this time or a later one. */
+/**
+ * 2000-01-01. A number that is too large for seconds is read in smaller units if that gives this time or a later one.
+ */
 const START_OF_SMALL_UNITS: Instant = 946_684_800_000_000n;
 const SMALL_UNITS_PER_SECOND = [1_000n, 1_000_000n, 1_000_000_000n] as const;
 
 const DECIMAL = /^\+?(\d{1,40})(?:\.(\d{0,40}))?(?:[eE]([+-]?\d{1,3}))?$/;
-// Date, T or a blank, time with any number of decimals, offset as Z, ±hh, ±hhmm or ±hh:mm, or none.
+// Date, T or a blank, time with any number of decimals, and an offset Z, ±hh, ±hhmm or ±hh:mm, which may be missing.
 const ISO_8601 =
   /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,40}))?)?\s?(?:([Zz])|([+-])(\d{2}):?(\d{2})?)?$/;
 
 /**
  * A time as Apono may send it: the time since 1970 as a number or as text, with any number of decimals or an exponent
  * (facts: its Instants print as seconds and nine decimals, a Java double as 1.696263265851898E9), or ISO 8601, where a
- * missing offset means UTC. Digits beyond the microsecond are cut off. Null when it is not a time after the first moment
- * of 1970, which is how many engines write "no time", and before 2200.
+ * missing offset means UTC. Digits beyond the microsecond are cut off. Null when it is not a time after the first
+ * moment of 1970, which is how many engines write "no time", and before 2200.
  */
 export function parseInstant(value: JsonValue | undefined): Instant | null {
   const text = numberText(value) ?? (typeof value === 'string' ? value.trim() : null);
@@ -33,8 +35,8 @@ export function parseInstant(value: JsonValue | undefined): Instant | null {
 }
 
 /**
- * Seconds, or the first smaller unit in which the number is a time from 2000 to 2200. These ranges do not overlap, and none
- * of them holds a "never" that is in use: 9999-12-31 and Java's Instant.MAX in any unit, 2^53 - 1, 2^63 - 1.
+ * Seconds, or the first smaller unit in which the number is a time from 2000 to 2200. These ranges do not overlap, and
+ * none of them holds a "never" that is in use: 9999-12-31 and Java's Instant.MAX in any unit, 2^53 - 1, 2^63 - 1.
  */
 function inItsUnit(asSeconds: Instant): Instant | null {
   if (asSeconds < END_OF_TIME) return asSeconds;
@@ -59,26 +61,26 @@ export function formatMs(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, -1)}000Z`;
 }
 
-/** A whole number of seconds from a number or its text, decimals cut off; null when it is neither, negative or over 2^53. */
+/** A whole number of seconds, decimals cut off, from a number or its text; null for anything else, and over 2^53. */
 export function parseSeconds(value: JsonValue | undefined): number | null {
   const text = numberText(value) ?? (typeof value === 'string' ? value.trim() : null);
   const seconds = text === null ? null : scaledDecimal(text, 0);
   return seconds === null || seconds > BigInt(Number.MAX_SAFE_INTEGER) ? null : Number(seconds);
 }
 
-/** The digits of a JSON number; null when the value is none. */
+/** The digits of a JSON number, null for any other value. */
 export function numberText(value: JsonValue | undefined): string | null {
   if (typeof value === 'number') return String(value);
   return isRawNumber(value) ? value.rawJSON : null;
 }
 
-/** `text` × 10^scale as an integer, what is smaller cut off; null when it is no non-negative decimal of a sane size. */
+/** `text` × 10^scale as an integer, decimals cut off; null unless it is a non-negative decimal of a sane size. */
 function scaledDecimal(text: string, scale: number): bigint | null {
   const match = DECIMAL.exec(text);
   if (match === null) return null;
   const [, whole = '', fraction = '', exponent = '0'] = match;
   const digits = whole + fraction;
-  // Where the decimal point lands once the exponent and the scale are applied.
+  // The place of the decimal point after the exponent and the scale are applied.
   const point = whole.length + Number(exponent) + scale;
   if (point > 60) return /^0*$/.test(digits) ? 0n : null;
   if (point <= 0) return 0n;

@@ -14,7 +14,7 @@ import { compileSchema } from './validator.ts';
 const anomalyTable = table as TableSchema;
 const planRows = rowPlanner(anomalyTable);
 
-/** What the body template asks `data` for: what such an event may have. Texts that somebody typed stand first in it. */
+/** The fields of `data` that the body template asks for. Texts that somebody typed come first (ADR 3). */
 const TYPED_TEXTS = ['justification', 'title', 'message', 'description'];
 const TEXTS = ['id', 'type', 'severity', 'status', 'request_id', 'friendly_id'];
 const REQUEST_PARTS = {
@@ -23,7 +23,7 @@ const REQUEST_PARTS = {
   access_flow: ['id', 'name'],
 };
 
-/** The anomaly webhook. Apono documents no payload, so the row has the whole event beside what is in known places. */
+/** The anomaly webhook. Apono documents no payload, so the row has the whole event next to the known fields. */
 export const anomalyKind = {
   name: 'anomaly',
   description: 'anomalies',
@@ -38,7 +38,7 @@ export const anomalyKind = {
   createTestEvent,
 } satisfies WebhookKind;
 
-/** By its event_type alone: an anomaly may carry a whole request. On its own path every event is taken. */
+/** Judges by the event_type alone, since an anomaly may carry a whole request. On its own path it accepts all. */
 function recognize(value: JsonObject, onItsPath: boolean): Recognition {
   const members = missingMembers(value);
   if (members !== null) return { missing: members };
@@ -48,7 +48,7 @@ function recognize(value: JsonObject, onItsPath: boolean): Recognition {
   return { missing: 'its event_type does not contain "anomaly"' };
 }
 
-/** Columns, and where their values may stand in `data`, best first. */
+/** Columns, and the places in `data` where their values may be, best first. */
 const PLACES: Readonly<Record<string, readonly string[]>> = {
   anomaly_type: ['anomaly_type', 'anomaly.type', 'type'],
   severity: ['severity', 'anomaly.severity'],
@@ -71,7 +71,7 @@ function inRequest(path: string): string[] {
 
 function plan(event: DecodedEvent): RowPlan {
   const template = isTemplate(event.meta);
-  // A template renders all of its slots: a blank one must not make an anomaly look like a request.
+  // A template prints all of its members, and a blank one must not make an anomaly look like a request.
   const data = template ? withoutBlanks(event.value['data']) : event.value['data'];
   const invalid = new InvalidFields();
   const reading = { isTemplate: template, invalid };
@@ -95,7 +95,7 @@ function plan(event: DecodedEvent): RowPlan {
   });
 }
 
-/** `data.id` is the request's in an event that looks like a request's, else the anomaly's own. */
+/** `data.id` is the id of the request in an event that looks like a request's, otherwise that of the anomaly. */
 function idsOf(data: JsonValue | undefined, first: (places: readonly string[]) => string | null) {
   const requestId = first(REQUEST_ID_PLACES);
   const looksLikeRequest =
@@ -109,7 +109,7 @@ function idsOf(data: JsonValue | undefined, first: (places: readonly string[]) =
   };
 }
 
-/** The text of the first field that has one. All of them are read, so that what is not text anywhere is recorded. */
+/** The text of the first field that has one. All fields are read, so that each value that is not text is recorded. */
 function firstText(fields: readonly EventField[]): string | null {
   const texts = fields.map((field) => {
     // A type may be an object with a name, as that of a resource is.

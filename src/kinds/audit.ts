@@ -33,7 +33,7 @@ export const auditKind = {
   createTestEvent,
 } satisfies WebhookKind;
 
-/** Who did what to what: no other feed says that in these words. On its own path one of them is enough. */
+/** No other feed has action, actor and target in these words. On its own path one of them is enough. */
 function recognize(value: JsonObject, onItsPath: boolean): Recognition {
   const members = missingMembers(value);
   if (members !== null) return { missing: members };
@@ -78,7 +78,7 @@ function plan(event: DecodedEvent): RowPlan {
 
 interface ReadObject {
   readonly value: JsonValue;
-  /** What came in its place, where that is no JSON: Apono's own template renders "[object Object]". */
+  /** What came in its place, where that is not JSON: Apono's own template prints "[object Object]". */
   readonly text: string | null;
 }
 
@@ -93,11 +93,11 @@ function readObject(given: JsonValue | undefined, template: boolean): ReadObject
   return { value: given ?? null, text: null };
 }
 
-/** Names of the top-level fields that differ, sorted. Null unless both are objects that nothing was lost of. */
+/** The sorted names of the top-level fields that differ. Null unless both are objects that arrived complete. */
 function changedFields(current: JsonValue | undefined, previous: JsonValue | undefined): readonly string[] | null {
   if (!isJsonObject(current) || !isJsonObject(previous) || lost(current) || lost(previous)) return null;
   const names = [...new Set([...Object.keys(current), ...Object.keys(previous)])].sort();
-  // A field that is missing is not one that is null: it was added or removed.
+  // A missing field is not the same as null: it was added or removed.
   return names.filter((name) => textOf(current, name) !== textOf(previous, name));
 }
 
@@ -105,7 +105,10 @@ function textOf(object: JsonObject, name: string): string | null {
   return Object.hasOwn(object, name) ? canonicalJson(object[name] ?? null) : null;
 }
 
-/** Whether a template printed objects in it as JavaScript does, `[object Object]`: then nobody knows whether they differ. */
+/**
+ * Whether a template printed objects in it as JavaScript does, `[object Object]`: then nobody knows whether they
+ * differ.
+ */
 function lost(object: JsonObject): boolean {
   return Object.values(object).some((value) => typeof value === 'string' && /\[object \w+\]/.test(value));
 }

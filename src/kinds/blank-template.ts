@@ -3,15 +3,15 @@ import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../g
 import { objectAt } from './fields.ts';
 import type { evidences, Problem, WebhookKind } from './kind.ts';
 
-/** Of Apono's own Sentinel recipe: what only a request has. */
+/** Fields of Apono's own Sentinel recipe that only a request has. */
 const RESOURCE_FIELDS = ['resource_id', 'resource_name', 'permission'];
 
-/** What an event is by its fields that are not blank; null: they do not say. */
+/** The kind that an event is of, judged by its fields that are not blank; null if these do not say. */
 export type ByContent = { readonly kind: WebhookKind; readonly evidence: (typeof evidences)[number] } | null;
 
 /**
- * The event without those members of `data` that are blank, as a template leaves them where there is nothing to print;
- * the event itself where none is.
+ * The event without the blank members of `data`, which a template leaves where it has nothing to print. The same object
+ * if no member is blank.
  */
 export function withoutBlankFields(value: JsonObject): JsonObject {
   const data = objectAt(value['data']);
@@ -19,15 +19,15 @@ export function withoutBlankFields(value: JsonObject): JsonObject {
   return filled.length === Object.keys(data).length ? value : { ...value, data: Object.fromEntries(filled) };
 }
 
-/** Whether any field of the kind but the id is filled: only then the names of its blank ones say something too. */
+/** Whether any field of the kind but the id is filled. Only then the names of its blank fields are evidence too. */
 export function saysSomething(value: JsonObject, kind: WebhookKind): boolean {
   return isFilled(objectAt(value['data']), kind.dataFields);
 }
 
 /**
- * Says so where an event was made by the template of a kind whose own fields are all blank: such a template stands in the
- * webhook of another kind, and its rows would hold nothing. Not where the event is of that very kind and has an id, nor
- * where it says anything that only its own kind says: fields may be empty.
+ * The problem of an event that was made by the template of one kind in the webhook of another: all fields of the first
+ * are blank, and its rows would say nothing. Null if the event is of that kind and has an id, or has any field that
+ * only its own kind has, since fields may be empty.
  */
 export function blankTemplate(value: JsonObject, kinds: readonly WebhookKind[], content: ByContent): Problem | null {
   if (isRecipeRow(value))
@@ -45,7 +45,7 @@ export function blankTemplate(value: JsonObject, kinds: readonly WebhookKind[], 
   return null;
 }
 
-/** The same of an event that is of no kind: what it says may be what another kind's event has in common with it. */
+/** As `blankTemplate`, for an event of no kind: its filled fields may be those that the two kinds have in common. */
 export function likelyTemplate(value: JsonObject, kinds: readonly WebhookKind[]): Problem | null {
   const data = objectAt(value['data']);
   const [kind] = byLikeness(data, kinds);
@@ -54,13 +54,13 @@ export function likelyTemplate(value: JsonObject, kinds: readonly WebhookKind[])
   return other === undefined ? null : problem('/data', `the template of the ${kind.bodyTemplate.webhook}`, null);
 }
 
-/** First the kind whose fields are most of those in the data. */
+/** Kinds in the order of how many of their fields are in the data, most first. */
 function byLikeness(data: JsonObject, kinds: readonly WebhookKind[]): readonly WebhookKind[] {
   const likeness = (kind: WebhookKind) => kind.dataFields.filter((name) => Object.hasOwn(data, name)).length;
   return kinds.toSorted((a, b) => likeness(b) - likeness(a));
 }
 
-/** Whether the fields that a kind does not share with another are there and blank. One is no template: admins add some. */
+/** Whether two or more fields that a kind does not share are there, all blank. An admin may have added a single one. */
 function isBlankBeside(data: JsonObject, kind: WebhookKind, other: WebhookKind | null): boolean {
   const own = without(kind.dataFields, ['id', ...(other?.dataFields ?? [])]).filter((name) =>
     Object.hasOwn(data, name),
@@ -72,7 +72,7 @@ function isFilled(data: JsonObject, names: readonly string[]): boolean {
   return names.some((name) => name !== 'id' && !isBlank(data[name]));
 }
 
-/** Whether the event_type says which kind an event is of, and it has an id, or its template carries none. */
+/** Whether the event_type says which kind an event is of, and the event has an id or its template has none. */
 function isSparse({ evidence }: NonNullable<ByContent>, data: JsonObject): boolean {
   return evidence !== 'possible_type' && (!Object.hasOwn(data, 'id') || !isBlank(data['id']));
 }
@@ -98,7 +98,7 @@ function without(names: readonly string[], others: readonly string[]): string[] 
   return names.filter((name) => !others.includes(name));
 }
 
-/** As a template leaves it, which prints nothing for null. */
+/** Blank as a template leaves it, which prints nothing for null. */
 function isBlank(value: JsonValue | undefined): boolean {
   if (value === undefined) return true;
   if (typeof value === 'string') return value.trim() === '';

@@ -3,10 +3,10 @@ import type { JsonValue } from '../ground/json.ts';
 import { textAt } from './fields.ts';
 import type { DecodedEvent } from './kind.ts';
 
-/** Ids of what `send-test` invents begin with this; Apono's own are UUIDs. */
+/** The ids of `send-test` begin with this; Apono's own are UUIDs. */
 export const TEST_ID_PREFIX = 'apono-sentinel-test-';
 
-/** The columns that every table of Apono's events has, of an event with event_type, event_time and data. */
+/** The columns that all tables of Apono's events share, for an event with event_type, event_time and data. */
 export function eventColumns({ eventId, value, meta }: DecodedEvent) {
   const eventTime = instantText(value['event_time']);
   const receivedAt = formatMs(meta.receivedAt);
@@ -21,12 +21,12 @@ export function eventColumns({ eventId, value, meta }: DecodedEvent) {
   };
 }
 
-/** In what a template made, the empty string is a missing value. */
+/** Whether a template made the event, so that an empty string is a missing value. */
 export function isTemplate(meta: DecodedEvent['meta']): boolean {
   return meta.bodyForm !== 'json';
 }
 
-/** What speaks against an event of any kind but a recipe row; null: nothing does. */
+/** The members that every event but a recipe row must have and this one lacks, in words; null if it has them. */
 export function missingMembers(value: { readonly [key: string]: JsonValue | undefined }): string | null {
   const missing = ['event_type', 'event_time', 'data'].filter((name) => !Object.hasOwn(value, name));
   return missing.length > 0 ? `it has no ${missing.join(', ')}` : null;

@@ -2,13 +2,13 @@ import { instantText, parseSeconds } from '../apono/time.ts';
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 import { parseEmbedded, textAt } from './fields.ts';
 
-/** A row repeats what is the same for its whole event, so that an event of 10,000 rows multiplies this by as many. */
+/** Every row repeats the invalid fields of its event, so an event of 10,000 rows multiplies these limits by 10,000. */
 const MAX_ENTRIES = 20;
 const MAX_TEXT_LENGTH = 1_024;
 
-/** The fields of an event that could not be read, by their names, each with its text as it was sent. */
+/** The fields of an event that could not be read, by name, each with its text as it was sent. */
 export class InvalidFields {
-  /** Made when it is needed: every group and every unit of a large event has a list of its own. */
+  /** Created on first use, because every group and every unit of a large event has a list of its own. */
   #texts: Map<string, string> | null = null;
   #isCut = false;
 
@@ -21,7 +21,7 @@ export class InvalidFields {
     }
     const text = typeof value === 'string' ? value : JSON.stringify(value);
     if (text.length > MAX_TEXT_LENGTH) this.#isCut = true;
-    // Not through the middle of a character that takes two code units.
+    // A cut must not split a character that takes two code units.
     this.#texts.set(
       name,
       text.length > MAX_TEXT_LENGTH ? text.slice(0, MAX_TEXT_LENGTH).replace(/[\uD800-\uDBFF]$/, '') : text,
@@ -33,7 +33,7 @@ export class InvalidFields {
     this.#isCut ||= others.#isCut;
   }
 
-  /** Whether a field or a part of a text is left out. */
+  /** Whether a field or a part of a text was left out. */
   get isCut(): boolean {
     return this.#isCut;
   }
@@ -45,15 +45,15 @@ export class InvalidFields {
 }
 
 interface Reading {
-  /** A template renders what is missing as an empty string. */
+  /** A template prints an empty string for what is missing. */
   readonly isTemplate: boolean;
   readonly invalid: InvalidFields;
 }
 
 /**
- * A place in an event, and how the value there is read. Whatever stands there, nothing throws: what cannot be read is null
- * and is recorded in `invalid`; what is missing is null, too. An object or a list may also come as JSON text, as engines
- * print them.
+ * A place in an event, and how the value there is read. Nothing throws, whatever the value: one that cannot be read is
+ * null and recorded in `invalid`, and one that is missing is null. An object or a list may also come as JSON text, as
+ * some template engines print them.
  */
 export class EventField {
   readonly value: JsonValue | undefined;
@@ -74,23 +74,23 @@ export class EventField {
     this.#reading = reading;
   }
 
-  /** The object whose members' names have nothing before them. */
+  /** The object at the top, whose members have names without a prefix. */
   static root(value: JsonObject, reading: Reading): EventField {
     return new EventField(value, { parent: null, key: '' }, reading);
   }
 
-  /** The same place; what cannot be read there and below is recorded in another list. */
+  /** The same place, but what cannot be read there and below is recorded in `invalid`. */
   within(invalid: InvalidFields): EventField {
     const { isTemplate } = this.#reading;
     return new EventField(this.value, { parent: this.#parent, key: this.#key }, { isTemplate, invalid });
   }
 
-  /** Where what cannot be read here is recorded. */
+  /** The list that records what cannot be read here. */
   get invalid(): InvalidFields {
     return this.#reading.invalid;
   }
 
-  /** As KQL writes it: `access_groups[0].integration`. */
+  /** The path as KQL writes it: `access_groups[0].integration`. */
   get name(): string {
     if (this.#parent === null) return '';
     const { name } = this.#parent;
@@ -108,7 +108,7 @@ export class EventField {
     return this.#parsed;
   }
 
-  /** A member of the object that should be here. */
+  /** A member of the object that is expected here. */
   at(key: string): EventField {
     const object = this.parsed;
     if (!isJsonObject(object)) {
@@ -118,19 +118,19 @@ export class EventField {
     return this.#child(Object.hasOwn(object, key) ? object[key] : undefined, key);
   }
 
-  /** Of a list, without those that are null or an empty text; null where there is no list. */
+  /** The elements of a list, without nulls and empty texts; null if this is no list. */
   elements(): Iterable<EventField> | null {
     const list = this.parsed;
     return isJsonArray(list) ? this.#elementsOf(list) : null;
   }
 
-  /** One after the other: a body may hold hundreds of thousands. */
+  /** A generator, since a body may have hundreds of thousands of elements. */
   *#elementsOf(list: readonly JsonValue[]): Generator<EventField> {
     for (const [index, value] of list.entries()) if (value !== null && value !== '') yield this.#child(value, index);
   }
 
   /**
-   * The elements of the list that should be here. An object by itself is a list of one where it has any of `members`, the
+   * The elements of the list that is expected here. An object counts as a list of one if it has any of `members`, the
    * fields of an element.
    */
   list(members: readonly string[]): Iterable<EventField> | null {
@@ -143,7 +143,7 @@ export class EventField {
     return null;
   }
 
-  /** Text as it was sent; numbers and booleans are texts as well. */
+  /** Text as it was sent; numbers and booleans count as text. */
   text(): string | null {
     return this.#orRefused(textAt(this.value, this.#reading.isTemplate));
   }
@@ -153,7 +153,7 @@ export class EventField {
     return this.#orRefused(instantText(this.value));
   }
 
-  /** A whole number of them. */
+  /** A whole number of seconds. */
   seconds(): number | null {
     return this.#orRefused(parseSeconds(this.value));
   }

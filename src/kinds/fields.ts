@@ -4,14 +4,14 @@ import { MAX_DEPTH, MAX_VALUES } from '../apono/read.ts';
 import { numberText } from '../apono/time.ts';
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 
-/** The object at a place, or an empty one where there is null, nothing or the empty string of a template. */
+/** The value if it is an object, otherwise an empty object. */
 export function objectAt(value: JsonValue | undefined): JsonObject {
   return isJsonObject(value) ? value : {};
 }
 
 /**
  * Text as it was sent; numbers as they were written, so that a 20-digit id keeps its digits. In a body that a template
- * made the empty string is what a missing value renders as, hence null.
+ * made, the empty string stands for a missing value, so it becomes null.
  */
 export function textAt(value: JsonValue | undefined, isTemplate: boolean): string | null {
   if (value === undefined || value === null || (isTemplate && value === '')) return null;
@@ -20,8 +20,8 @@ export function textAt(value: JsonValue | undefined, isTemplate: boolean): strin
 }
 
 /**
- * What is left of a template's value when the blanks that it rendered for missing things are taken out: null for the
- * empty string, for objects without anything in them, and lists without their blank elements.
+ * Removes the blanks that a template prints for missing values: null for the empty string and for objects in which
+ * nothing is filled, and lists without their blank elements.
  */
 export function withoutBlanks(value: JsonValue | undefined): JsonValue {
   if (value === undefined || value === '') return null;
@@ -36,9 +36,9 @@ function isBlank(value: JsonValue): boolean {
 }
 
 /**
- * The object or list that a text is the JSON of; null for any other text, and for one that is nested deeper or holds more
- * values than a body may. Where a template engine escaped the text for HTML and the body did not show it, it is
- * JSON once that is undone.
+ * The object or list whose JSON a text is; null for any other text, and for JSON that is nested deeper or has more
+ * values than a body may. If the text is not JSON, its HTML entities are decoded first, because a template engine may
+ * have escaped it in a body that does not show that.
  */
 export function parseEmbedded(text: string): JsonObject | readonly JsonValue[] | null {
   if (!/^\s*[[{]/.test(text)) return null;

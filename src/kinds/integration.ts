@@ -17,7 +17,7 @@ const planRows = rowPlanner(integrationTable);
 /** States of an integration in Apono's public API. */
 const STATES = ['initializing', 'refreshing', 'active', 'error', 'warning', 'disabled'];
 
-/** Of requests, audit events and anomalies. */
+/** Fields of requests, audit events and anomalies. */
 const FOREIGN_FIELDS = [
   ...['requester', 'access_groups', 'access_flow', 'justification', 'friendly_id', 'request_id', 'request'],
   ...['action', 'actor_id', 'target_id', 'severity', 'anomaly', 'anomaly_type'],
@@ -26,7 +26,7 @@ const FOREIGN_FIELDS = [
 /** How many issues the template without helpers carries. */
 const CARRIED_ISSUES = 5;
 
-/** The integration webhook: an integration of Apono's gets into trouble, or out of it. One row for each issue. */
+/** The integration webhook: an integration fails or recovers. One row for each issue. */
 export const integrationKind = {
   name: 'integration',
   description: 'integration status events',
@@ -42,8 +42,8 @@ export const integrationKind = {
 } satisfies WebhookKind;
 
 /**
- * Its fields are words that any feed may use, so it takes all of them together, or the list that no other has; and nothing
- * beside them that another feed says, unless the admin has said what it is.
+ * Its fields are words that any feed may use, so an event must have all of them, or the list of issues, which no other
+ * feed has. It must not have a field of another feed either, unless its path names this kind.
  */
 function recognize(value: JsonObject, onItsPath: boolean): Recognition {
   const members = missingMembers(value);
@@ -85,7 +85,7 @@ function plan(event: DecodedEvent): RowPlan {
   });
 }
 
-/** A list; or one issue by itself, or the text that a template made of them: nothing of it is lost. */
+/** The elements of a list. A single issue, or the text that a template made of several, counts as one issue. */
 function issuesOf(field: EventField) {
   const issues: EventField[] = [];
   let issueCount = 0;
@@ -97,8 +97,8 @@ function issuesOf(field: EventField) {
 }
 
 /**
- * Not where nothing was said of issues, nor where a template has made text of a list, nor of Apono's own template, whose one
- * issue is always blank (facts: it asks the list for its status).
+ * The count is unknown if the event has no issues member, if a template made text of the list, and for Apono's own
+ * template, whose single issue is always blank because it asks the list for its status.
  */
 function isCountKnown(given: JsonObject, issueCount: number): boolean {
   const sent = given['issues'];
@@ -108,7 +108,7 @@ function isCountKnown(given: JsonObject, issueCount: number): boolean {
   return isJsonArray(sent) && !isBlankOne;
 }
 
-/** An issue in a form that Apono does not document is text, whatever it says. */
+/** An issue in a form that Apono does not document becomes text. */
 function issueColumns(place: EventField | null) {
   const issue = place?.parsed ?? null;
   if (place === null || issue === null) return { issue_status: null, issue_message: null };

@@ -1,11 +1,11 @@
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 import type { Problem } from './kind.ts';
 
-/** How deep and how long an event is looked for inside of something else. */
+/** Limits of the search for an event inside of another value: levels, and values looked at. */
 const MAX_LEVELS = 4;
 const MAX_LOOKED_AT = 500;
 
-/** Why a value is no event of any kind; null: nothing speaks against it yet. Never quotes its values. */
+/** Why a value is not an event of any kind. The problem never quotes its values. */
 interface NoEvent {
   readonly code: 'placeholders_left' | 'wrapped_event';
   readonly problem: Problem;
@@ -25,7 +25,7 @@ function isEvent(value: JsonObject): boolean {
   return Object.hasOwn(value, 'event_type') || Object.hasOwn(value, 'TimeGenerated');
 }
 
-/** Only where Apono itself puts values: a requester may type `{{x}}`, and that must not keep the event away. */
+/** Looks only at members that Apono fills: a requester may type `{{x}}`, and such an event must be accepted. */
 function placeholderLeft(value: JsonObject): Problem | null {
   const data = isJsonObject(value['data']) ? value['data'] : {};
   const places: readonly (readonly [string, JsonValue | undefined])[] = [
@@ -40,8 +40,8 @@ function placeholderLeft(value: JsonObject): Problem | null {
 }
 
 /**
- * In a template-made event: the member beside `data` that holds fields of it. Text that was not escaped can close `data`
- * with fields of its own, and open such a member for those that the template has after it.
+ * In a template-made event: the problem of another member that has fields of `data`. Text that was not escaped can
+ * close `data` with fields of its own, and open such a member for those that the template has after it.
  */
 export function dataElsewhere(value: JsonObject, dataFields: readonly string[]): Problem | null {
   for (const [name, member] of Object.entries(value)) {
@@ -55,7 +55,7 @@ export function dataElsewhere(value: JsonObject, dataFields: readonly string[]):
   return null;
 }
 
-/** Relays, and the templates that Apono prints for other tools, put the event into a member, as it is or as text. */
+/** Relays, and the templates that Apono shows for other tools, put the event into a member, as an object or as text. */
 function eventInside(value: JsonValue): Problem | null {
   let level: (readonly [path: string, value: JsonValue])[] = [['', value]];
   let lookedAt = 0;
@@ -82,7 +82,7 @@ function holdsEventText(text: string): boolean {
   return /^\s*[[{]/.test(text) && /(?:"|&quot;)(?:event_type|TimeGenerated)(?:"|&quot;)/.test(text);
 }
 
-/** Members whose names can stand in a path as they are. */
+/** Members whose names need no escape in a path. */
 function named(value: JsonObject): (readonly [string, JsonValue])[] {
   return Object.entries(value).flatMap(([name, child]) =>
     child !== undefined && /^[\w .-]{1,64}$/.test(name) ? [[name, child] as const] : [],

@@ -12,9 +12,9 @@ type Recognized =
     };
 
 /**
- * Which kind an event is of: the one with the strongest evidence. None where no kind has any, or where two have equal
- * evidence: a wrong guess would write an audit trail that is wrong. `fixed`: the kind that the path of the URL names; then
- * it is that one or none.
+ * The kind of an event is the one with the strongest evidence. It has none if no kind has any, or if two have equal
+ * evidence, because a wrong guess would falsify the audit trail. `fixed` is the kind that the path of the URL names;
+ * the event is then of that kind or of none.
  */
 export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixed: string | null): Recognized {
   const filled = withoutBlankFields(value);
@@ -22,7 +22,7 @@ export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixe
   const blank = hasBlanks ? blankTemplate(value, kinds, byContent(filled, kinds)) : null;
   if (blank !== null) return { code: 'blank_template', problems: [blank] };
   const candidates = kinds.map((kind) => {
-    // The names of blank fields are evidence only beside others that are not blank.
+    // The names of blank fields are evidence only next to fields that are not blank.
     const says = [filled, ...(filled !== value && saysSomething(value, kind) ? [value] : [])];
     return { kind, strength: Math.max(...says.map((said) => strengthOf(kind.recognize(said, kind.name === fixed)))) };
   });
@@ -39,7 +39,7 @@ export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixe
   return second === undefined ? { kind: first } : { code: 'ambiguous_kind', problems: [ambiguity(best)] };
 }
 
-/** The kind with the strongest evidence in what is not blank, whatever the path says. */
+/** The kind with the strongest evidence in the fields that are not blank, whatever the path says. */
 function byContent(filled: JsonObject, kinds: readonly WebhookKind[]): ByContent {
   const candidates = kinds.flatMap((kind) => {
     const recognition = kind.recognize(filled, false);
@@ -78,10 +78,10 @@ function whyNone(value: JsonObject, kinds: readonly WebhookKind[]): Problem[] {
   return [...notAFeed(value), ...reasons];
 }
 
-/** Fields of a request, by which Apono's manual webhook is known: it asks for a decision about one. */
+/** Fields by which Apono's manual webhook is recognised, which asks for a decision about a request. */
 const MANUAL_FIELDS = ['requester', 'justification', 'access_groups', 'access_flow', 'friendly_id'];
 
-/** Whoever points a manual webhook here must know that no decision comes. */
+/** Anyone who points a manual webhook here must know that it gets no decision. */
 function notAFeed(value: JsonObject): Problem[] {
   if (Object.hasOwn(value, 'event_type') || Object.hasOwn(value, 'TimeGenerated')) return [];
   const data = objectAt(value['data']);

@@ -4,7 +4,7 @@ import { integrationKind } from './integration.ts';
 import type { WebhookKind } from './kind.ts';
 import { requestKind } from './request/kind.ts';
 
-/** The feeds of Apono's that this version takes. CONTRIBUTING.md walks through adding one. */
+/** The webhook kinds of this version. CONTRIBUTING.md walks through adding one. */
 const registered = [requestKind, auditKind, anomalyKind, integrationKind];
 
 /** The variables that name their streams. */

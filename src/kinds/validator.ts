@@ -3,15 +3,15 @@ import type { Ajv2020, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
 import { parseInstant } from '../apono/time.ts';
 import type { Problem } from './kind.ts';
 
-/** An answer lists so many problems at most: Apono shows it to a person. */
+/** The most problems in one answer, which Apono shows to a person. */
 const MAX_PROBLEMS = 20;
 
 type Validate = (plain: unknown) => readonly Problem[];
 
 /**
- * Validates by one schema of schemas/apono/; `others` are those that it refers to. It is compiled when it is first needed,
- * which takes a good part of a second for all kinds: `healthcheck` runs every half minute and needs none of them.
- * Strict: a misspelt keyword throws then.
+ * Validates by one schema of schemas/apono/; `others` are those that it refers to. It is compiled on first use, because
+ * all of them take a good part of a second and `healthcheck`, which runs every half minute, needs none. A misspelt
+ * keyword throws then.
  */
 export function compileSchema(schema: object, others: readonly object[] = []): Validate {
   let validate: ValidateFunction | null = null;
@@ -22,8 +22,8 @@ export function compileSchema(schema: object, others: readonly object[] = []): V
 }
 
 function compile(schema: object, others: readonly object[]): ValidateFunction {
-  // Fields that are described and not checked have properties or items without a type. All errors are listed: a schema
-  // checks a few members, so that even the largest body has few.
+  // `strictTypes` is off for fields that are described but not checked, which have properties or items without a type.
+  // `allErrors` is safe: a schema checks a few members, so even the largest body has few errors.
   const ajv = createAjv({ strict: true, strictTypes: false, allErrors: true, verbose: true });
   ajv.addFormat('apono-time', { type: 'string', validate: (text: string) => parseInstant(text) !== null });
   ajv.addFormat('apono-epoch', { type: 'number', validate: (epoch: number) => parseInstant(epoch) !== null });
@@ -31,16 +31,16 @@ function compile(schema: object, others: readonly object[]): ValidateFunction {
   return ajv.compile(schema);
 }
 
-/** Loaded here for the same reason. */
+/** ajv is loaded here, on first use, for the same reason. */
 function createAjv(options: ConstructorParameters<typeof Ajv2020>[0]): Ajv2020 {
   const ajv = createRequire(import.meta.url)('ajv/dist/2020.js') as { readonly Ajv2020: typeof Ajv2020 };
   return new ajv.Ajv2020(options);
 }
 
-/** One problem a place, in words for the person who wrote the body template. Never quotes the value. */
+/** One problem for each place, in words for the person who wrote the body template. Never quotes the value. */
 function problemsOf(errors: readonly ErrorObject[]): readonly Problem[] {
   const problems = new Map<string, Problem>();
-  // ajv reports the branches of an anyOf before the anyOf itself; the last word at a place is the whole one.
+  // ajv reports the branches of an anyOf before the anyOf itself, so the last error at a place says most.
   for (const error of errors) problems.set(error.instancePath, { path: error.instancePath, message: messageOf(error) });
   return [...problems.values()].slice(0, MAX_PROBLEMS);
 }

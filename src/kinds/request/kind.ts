@@ -29,7 +29,7 @@ const REQUEST_FIELDS = [
   'approvals',
 ];
 
-/** What other feeds say where a request says none of the above: without it, an event_type alone makes no request. */
+/** Fields of other feeds. In an event that has none of the fields above they weaken what its event_type says. */
 const FOREIGN_FIELDS = [
   ...['name', 'type', 'status', 'issues', 'severity', 'anomaly', 'anomaly_type', 'request', 'request_id'],
   ...['action', 'actor_id', 'actor_name', 'actor_type', 'target_id', 'target_type', 'target_name'],
@@ -60,7 +60,7 @@ function recognize(value: JsonObject): Recognition {
   const isKnown = eventAction(type) !== 'Other';
   const data = objectAt(value['data']);
   const has = (name: string) => Object.hasOwn(data, name);
-  // An anomaly may carry a whole request, but no event_type of one.
+  // An anomaly may carry a whole request, but not the event_type of one.
   if (isKnown && (has('requester') || has('access_groups'))) return { evidence: 'own_fields' };
   const hasFields = REQUEST_FIELDS.some(has);
   const isForeign = !hasFields && FOREIGN_FIELDS.some(has);
@@ -72,7 +72,7 @@ function recognize(value: JsonObject): Recognition {
   };
 }
 
-/** Only the three members of an event are asked of a request: one of an unknown type that says no more is taken too. */
+/** A request needs only the three members of an event, so one of an unknown type with nothing else is accepted too. */
 function hasNothingElse(data: JsonValue | undefined): boolean {
   return isJsonObject(data) && Object.keys(data).every((name) => name === 'id');
 }

@@ -6,15 +6,15 @@ import { textAt } from '../fields.ts';
 import type { DecodedEvent, RowPlan } from '../kind.ts';
 import { isTestRequest, planRequestRows, requestEventKey, requestTable } from './table.ts';
 
-/** Columns that only this service can know, whatever an extended recipe puts under their names. */
+/** Columns that only this service can fill, whatever an extended recipe puts under their names. */
 const OURS = new Set(['event_time', 'event_id', 'row_id', 'event_key', 'event_action', 'body_form', 'feed']);
 const TEXT_COLUMNS = requestTable.columns
   .filter((column) => column.type === 'string' && !OURS.has(column.name))
   .map((column) => column.name);
 
 /**
- * A row of Apono's own recipe passes through: its time is corrected, and text columns of the table that an admin added
- * to the recipe are kept. Its resource_id holds the name of the resource type, so that fills resource_type_name too.
+ * A row of Apono's own recipe passes through with its time corrected, and keeps the table's text columns that an admin
+ * added to the recipe. Its resource_id contains the name of the resource type, so it fills resource_type_name too.
  */
 export function planRecipeRow(event: DecodedEvent): RowPlan {
   const invalid = new InvalidFields();

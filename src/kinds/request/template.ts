@@ -1,9 +1,9 @@
 import { type BodyTemplate, EACH_NOTE, each, fields, indices, Raw, render, type Tree } from '../body-template.ts';
 
 /**
- * The body template to paste into Apono's request webhook. Apono renders it with Handlebars; that its block helpers may
- * be used is documented nowhere, so the default has none and carries a fixed number of elements, with one index beyond
- * as a probe. Every value is in quotes, numbers and times too: an empty one would else leave no JSON.
+ * The body template to paste into Apono's request webhook. Apono renders it with Handlebars, but documents nowhere that
+ * block helpers may be used, so the default template has none: it carries a fixed number of elements, and one more as a
+ * probe that shows whether there are others.
  */
 
 interface CarriedCounts {
@@ -12,15 +12,15 @@ interface CarriedCounts {
   readonly approvals: number;
 }
 
-/** What the default template carries; an event with more is marked by its probes. */
+/** What the default template carries; its probes mark an event that has more. */
 const carried: CarriedCounts = { groups: 2, unitsPerGroup: 5, approvals: 5 };
 
-/** Without helpers: works with whatever Apono allows. `data.custom_fields` cannot be carried, its keys being unknown. */
+/** Without helpers, for whatever Apono allows. It lacks `data.custom_fields`, whose keys are not known. */
 export function unrolledTemplate(): string {
   const { groups, unitsPerGroup, approvals } = carried;
   const group = (index: number): string => `data.access_groups.[${index}]`;
   const unit = (path: string, index: number): string => `${path}.access_units.[${index}]`;
-  // Any of these fields may be missing in an element that is there.
+  // Several names, since any of these fields may be missing in an element that is there.
   const probe = (path: string, names: readonly string[]): string => names.map((name) => `{{${path}.${name}}}`).join('');
   const unitNames = ['resource.id', 'resource.name', 'permission.id'];
   const unitProbes = indices(groups).map((index) => probe(unit(group(index), unitsPerGroup), unitNames));
@@ -39,8 +39,8 @@ export function unrolledTemplate(): string {
 }
 
 /**
- * With `{{#each}}`, `{{#unless}}` and `@last`: carries everything, if Apono allows them. `this.` everywhere, since
- * handlebars.java looks for a plain name in the surrounding objects too.
+ * With `{{#each}}`, `{{#unless}}` and `@last`, so that it carries everything, if Apono allows them. It says `this.`
+ * everywhere, since handlebars.java looks for a plain name in the surrounding objects too.
  */
 export function eachTemplate(): string {
   const body = eventTree({
@@ -59,8 +59,8 @@ export function eachTemplate(): string {
 }
 
 /**
- * What a requester typed stands first, the type and time last: should it not be escaped, what it tries to say in place of
- * the template is said again after it, and a name that stands twice is refused (ADR 3).
+ * What a requester typed comes first, the type and the time last. If it is not escaped and adds members of its own, the
+ * template repeats them after it, and a body that has a name twice is refused (ADR 3).
  */
 function eventTree(lists: { readonly [key: string]: Tree }): Tree {
   return {
@@ -78,7 +78,7 @@ function eventTree(lists: { readonly [key: string]: Tree }): Tree {
   };
 }
 
-/** `prefix`: the path of the unit with its dot. */
+/** `prefix` is the path of the unit with its dot. */
 function unitTree(prefix: string): Tree {
   return {
     resource: {
