@@ -114,7 +114,7 @@ function createHostCheck({ log, clock }: AppOptions): (exchange: Exchange) => vo
     const isClear = hosts.length === 1 && !/[\s,]/.test(hosts[0] ?? '');
     if (isClear || (hosts.length === 0 && request.httpVersion === '1.0')) return;
     record.clientAddress = addressOf(request.socket.remoteAddress ?? '');
-    complain('host_invalid', 'a request has no Host header, or two: look at the reverse proxy or the load balancer', {
+    complain('host_invalid', {
       client_address: record.clientAddress ?? undefined,
       host_headers: hosts.length,
     });

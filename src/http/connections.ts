@@ -79,18 +79,17 @@ export function trackConnections(server: Server, options: ConnectionsOptions): C
   /** What has to go before another connection is taken; null when there is room, or when all are busy. */
   function overLimit(key: string | null): Connection | 'refuse' | null {
     if (key !== null && (counts.get(key) ?? 0) >= limits.maxConnectionsPerAddress) {
-      complain('connections_per_address', 'one address has too many connections open; its oldest ones are closed', {
+      complain('connections_per_address', {
         client_address: key,
         max_connections: limits.maxConnectionsPerAddress,
       });
       return firstOf(waiting, key) ?? firstOf(idle, key) ?? 'refuse';
     }
     if (open.size < limits.maxConnections) return null;
-    complain(
-      'connections_full',
-      'too many connections are open; those without a request are closed, the oldest first, to make room',
-      { max_connections: limits.maxConnections, busy: open.size - waiting.size - idle.size },
-    );
+    complain('connections_full', {
+      max_connections: limits.maxConnections,
+      busy: open.size - waiting.size - idle.size,
+    });
     return leastMissed();
   }
 

@@ -67,11 +67,7 @@ export function createListener(options: ListenerOptions): Listener {
   server.on('clientError', (error, socket) => onClientError(error, socket as Socket));
   const { last: lastExchange } = connections;
   const onClientError = createClientErrorHandler({ ...limits, clock: options.clock, lastExchange, complain });
-  server.on('drop', () =>
-    complain('connections_refused', 'connections are refused: each one that is open has a request under way', {
-      max_connections: limits.maxConnections,
-    }),
-  );
+  server.on('drop', () => complain('connections_refused', { max_connections: limits.maxConnections }));
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     connections.opened(request, response);
