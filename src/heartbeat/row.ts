@@ -2,7 +2,7 @@ import table from '../../schemas/tables/AponoProxyHeartbeat_CL.json' with { type
 import { createBoundedRead } from '../ground/bounded-read.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { OutboxStats } from '../outbox/port.ts';
-import { sumCounts } from '../outbox/state-count.ts';
+import { oldestAgeMs, summary } from '../outbox/summary.ts';
 import type { Row } from '../sentinel/row.ts';
 import type { TableSchema } from '../sentinel/table.ts';
 
@@ -71,8 +71,6 @@ export function createHeartbeatRow(sources: HeartbeatSources): () => Promise<Row
 /** Events on hold count as waiting. */
 function waitingColumns(stats: OutboxStats | null, nowMs: number): Row {
   if (stats === null) return { waiting: null, oldest_waiting_seconds: null };
-  const { count, oldestReceivedAt } = sumCounts(Object.values(stats.waiting));
-  // The clock may have been set back since the event was received.
-  const ageMs = oldestReceivedAt === null ? 0 : Math.max(0, nowMs - oldestReceivedAt);
-  return { waiting: count, oldest_waiting_seconds: Math.floor(ageMs / 1000) };
+  const { undelivered } = summary(stats, []);
+  return { waiting: undelivered.count, oldest_waiting_seconds: Math.floor(oldestAgeMs(undelivered, nowMs) / 1000) };
 }

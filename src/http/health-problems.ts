@@ -2,7 +2,8 @@ import { endWarningMs } from '../config/credential.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
 import type { ProblemCodeInfo } from '../intake/quarantine-codes.ts';
 import type { OutboxStats } from '../outbox/port.ts';
-import type { Hold } from './health.ts';
+import { oldestAgeMs, summary } from '../outbox/summary.ts';
+import type { HealthOptions } from './health.ts';
 import { problemCodes } from './problem-codes.ts';
 
 /** One member of `problems` in /healthz. It holds no secret, no text of an event and nobody's address. */
@@ -110,69 +111,105 @@ export const healthCodes = {
 
 export type HealthCode = keyof typeof healthCodes;
 
-export function healthProblem(
-  code: HealthCode,
-  message: string,
-  fix: string = healthCodes[code].remedy,
-): HealthProblem {
+/** Why there are no statistics of the outbox. */
+export type StatsOrProblem = { readonly stats: OutboxStats } | { readonly stats: null; readonly problem: string };
+
+const maxOldestAgeSeconds = 15 * 60;
+
+function healthProblem(code: HealthCode, message: string, fix: string = healthCodes[code].remedy): HealthProblem {
   return { code, message, fix };
 }
 
-export function holdProblem({ stream, reason, fix }: Hold): HealthProblem {
-  return healthProblem('delivery_on_hold', `Stream ${stream} is on hold: ${reason}`, fix);
+/** Everything that is wrong. A part of the service that has something to report adds it here, or by `sources.problems`. */
+export function problemsOf(read: StatsOrProblem, options: HealthOptions): HealthProblem[] {
+  const { sources, arrivals, clock } = options;
+  const holds = sources
+    .holds()
+    .map(({ stream, reason, fix }) => healthProblem('delivery_on_hold', `Stream ${stream} is on hold: ${reason}`, fix));
+  return [
+    ...notReadyProblems(read, options),
+    ...holds,
+    ...(read.stats === null ? [] : storedProblems(read.stats, clock.now())),
+    ...refusalProblems(arrivals.refused().lostByCode),
+    ...(arrivals.looksEscaped() ? [healthProblem('text_looks_escaped', healthCodes.text_looks_escaped.meaning)] : []),
+    ...damageProblems(sources.damagedFile()),
+    ...heartbeatProblems(sources.heartbeat()),
+    ...sources.problems(),
+  ];
 }
 
-export function storedProblems({ dead, quarantined }: OutboxStats): HealthProblem[] {
-  const problems: HealthProblem[] = [];
+/** Why no webhook would be taken now; empty when one would. */
+export function* notReadyProblems(
+  read: StatsOrProblem,
+  { sources, isStopping }: HealthOptions,
+): Generator<HealthProblem> {
+  if (!sources.started()) yield healthProblem('starting', 'The service is starting.');
+  if (sources.draining() || isStopping()) yield healthProblem('stopping', 'The service is stopping.');
+  if (read.stats === null) return yield healthProblem('outbox_not_answering', read.problem);
+  const { writable, problem, usedBytes, maxBytes } = read.stats;
+  if (!writable) {
+    const message = `The outbox cannot store events${problem === null ? '' : `: ${problem}`}.`;
+    yield healthProblem('outbox_not_writable', message);
+  }
+  if (usedBytes >= maxBytes) {
+    const message = `The outbox is full: it uses ${usedBytes} of ${maxBytes} bytes (OUTBOX_MAX_BYTES).`;
+    yield healthProblem('outbox_full', message);
+  }
+}
+
+function* storedProblems(stats: OutboxStats, nowMs: number): Generator<HealthProblem> {
+  const { dead, quarantined, undelivered } = summary(stats, []);
+  const ageSeconds = Math.floor(oldestAgeMs(undelivered, nowMs) / 1000);
+  if (ageSeconds > maxOldestAgeSeconds) {
+    yield healthProblem('delivery_late', `The oldest event has waited for Azure for ${ageSeconds} seconds.`);
+  }
   if (dead.count > 0) {
-    problems.push(healthProblem('dead_letters', `${counted(dead.count, 'event')} with rows that Azure refused.`));
+    const events = dead.count === 1 ? 'There is 1 event' : `There are ${dead.count} events`;
+    yield healthProblem('dead_letters', `${events} with rows that Azure refused.`);
   }
   if (quarantined.count > 0) {
     const bodies = quarantined.count === 1 ? '1 body is' : `${quarantined.count} bodies are`;
-    problems.push(healthProblem('bodies_quarantined', `${bodies} in quarantine, and not in Sentinel.`));
+    yield healthProblem('bodies_quarantined', `${bodies} in quarantine, and not in Sentinel.`);
   }
-  return problems;
 }
 
 /** `lostByCode`: what is in quarantine has a problem of its own for as long as it is there, and no longer. */
-export function refusalProblems(lostByCode: Readonly<Record<string, number>>): HealthProblem[] {
+function* refusalProblems(lostByCode: Readonly<Record<string, number>>): Generator<HealthProblem> {
   const lost = Object.entries(lostByCode);
   const [mostFrequent] = lost;
-  if (mostFrequent === undefined) return [];
+  if (mostFrequent === undefined) return;
   const total = lost.reduce((sum, [, count]) => sum + count, 0);
   const codes = lost.map(([code, count]) => `${count} ${code}`).join(', ');
   const known: Readonly<Record<string, ProblemCodeInfo>> = problemCodes;
   const remedy = known[mostFrequent[0]]?.remedy;
   const message = `${total === 1 ? '1 webhook was' : `${total} webhooks were`} refused within the last hour: ${codes}.`;
   const fix = [remedy, healthCodes.webhooks_refused.remedy].filter((part) => part !== undefined).join(' ');
-  return [healthProblem('webhooks_refused', message, fix)];
+  yield healthProblem('webhooks_refused', message, fix);
 }
 
 /** Listed until a person has looked, over restarts too. Not a 503, since events are taken and delivered. */
-export function damageProblems(file: string | null): HealthProblem[] {
-  if (file === null) return [];
+function* damageProblems(file: string | null): Generator<HealthProblem> {
+  if (file === null) return;
   const message = `A damaged database was set aside as ${file}, and events may be in it.`;
-  return [
-    healthProblem('damaged_database', message, `Run \`apono-sentinel outbox salvage ${file}\`, or remove the file.`),
-  ];
+  yield healthProblem(
+    'damaged_database',
+    message,
+    `Run \`apono-sentinel outbox salvage ${file}\`, or remove the file.`,
+  );
 }
 
 /** Not a 503 either: it is about seeing the service from Sentinel, and holds no event back. */
-export function heartbeatProblems(heartbeat: HeartbeatStatus | null): HealthProblem[] {
-  if (heartbeat === null || heartbeat.failing === null) return [];
+function* heartbeatProblems(heartbeat: HeartbeatStatus | null): Generator<HealthProblem> {
+  if (heartbeat === null || heartbeat.failing === null) return;
   const { lastSentAt, failing } = heartbeat;
   const since = lastSentAt === null ? 'the start' : new Date(lastSentAt).toISOString();
-  return [healthProblem('heartbeat_failing', `No heartbeat was sent since ${since}: ${failing.reason}`, failing.fix)];
+  yield healthProblem('heartbeat_failing', `No heartbeat was sent since ${since}: ${failing.reason}`, failing.fix);
 }
 
-/** `endsAt`: of what signs in to Azure; null where that is not known. */
+/** `endsAt`: of what signs in to Azure; null if that is not known. */
 export function credentialProblems(endsAt: number | null, nowMs: number): HealthProblem[] {
   if (endsAt === null || endsAt - nowMs >= endWarningMs) return [];
   const day = new Date(endsAt).toISOString();
   if (endsAt <= nowMs) return [healthProblem('credential_expired', `The credential of the sign-in ended on ${day}.`)];
   return [healthProblem('credential_expires_soon', `The credential of the sign-in expires on ${day}.`)];
-}
-
-function counted(count: number, noun: string): string {
-  return count === 1 ? `There is 1 ${noun}` : `There are ${count} ${noun}s`;
 }

@@ -4,7 +4,7 @@ import { holdCodes } from '../delivery/hold-code.ts';
 import { createBoundedRead } from '../ground/bounded-read.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { OutboxStats } from '../outbox/port.ts';
-import { sumCounts } from '../outbox/state-count.ts';
+import { oldestAgeMs, summary } from '../outbox/summary.ts';
 import type { Instruments } from './instruments.ts';
 
 /** What each scrape reads. */
@@ -54,26 +54,24 @@ export function createScrape({ metrics, clock, streams, sources }: ScrapeOptions
     metrics.credentialExpiry.set((sources.credentialEndsAt() ?? 0) / 1000);
     metrics.outboxDamaged.set(sources.isOutboxDamaged() ? 1 : 0);
     known = stats ?? known;
-    // Without an answer the last counts stand and the ages grow: the alarm must not fall silent with the outbox.
-    if (known !== null) setOutbox(metrics, known, new Set(holds.map(({ kind }) => kind)), clock.now());
+    // Without an answer the last counts stand and the ages go on: the alarm must not fall silent with the outbox.
+    if (known !== null) setOutbox(metrics, known, holds, clock.now());
     setHolds(metrics, streams, holds);
     metrics.diskFreeBytes.set(disk?.freeBytes ?? 0);
     metrics.diskSizeBytes.set(disk?.sizeBytes ?? 0);
   };
 }
 
-function setOutbox(metrics: Instruments, stats: OutboxStats, heldKinds: ReadonlySet<string>, nowMs: number): void {
-  const kinds = Object.entries(stats.waiting);
-  const states = {
-    waiting: sumCounts(kinds.filter(([kind]) => !heldKinds.has(kind)).map(([, count]) => count)),
-    held: sumCounts(kinds.filter(([kind]) => heldKinds.has(kind)).map(([, count]) => count)),
-    dead: stats.dead,
-    quarantined: stats.quarantined,
-  };
-  for (const [state, { count, oldestReceivedAt }] of Object.entries(states)) {
-    metrics.outboxEvents.set({ state }, count);
-    const ageMs = oldestReceivedAt === null ? 0 : Math.max(0, nowMs - oldestReceivedAt);
-    metrics.outboxOldestAge.set({ state }, ageMs / 1000);
+function setOutbox(
+  metrics: Instruments,
+  stats: OutboxStats,
+  holds: ReturnType<MetricsSources['holds']>,
+  nowMs: number,
+): void {
+  const { undelivered: _undelivered, ...states } = summary(stats, holds);
+  for (const [state, count] of Object.entries(states)) {
+    metrics.outboxEvents.set({ state }, count.count);
+    metrics.outboxOldestAge.set({ state }, oldestAgeMs(count, nowMs) / 1000);
   }
   for (const [state, bytes] of Object.entries(stats.bytes)) metrics.outboxBytes.set({ state }, bytes);
   metrics.outboxUsedBytes.set(stats.usedBytes);

@@ -1,6 +1,7 @@
 import type { HeldKind, OperatorState, OperatorStats, ReplayResult } from './operator.ts';
 import type { StateCount } from './port.ts';
 import type { DeadLetter, RecordDetail, RecordPage, RecordSummary } from './records.ts';
+import { summary } from './summary.ts';
 
 /**
  * What an operator sees, as JSON: the admin API answers with it, and the commands print it with `--json`. Names are in
@@ -10,17 +11,15 @@ import type { DeadLetter, RecordDetail, RecordPage, RecordSummary } from './reco
 export const operatorStates = ['waiting', 'held', 'dead', 'quarantined'] as const satisfies readonly OperatorState[];
 
 export function statsJson(stats: OperatorStats) {
-  const kinds = Object.entries(stats.waiting);
-  const heldKinds = stats.holds.map(({ kind }) => kind);
-  const isHeld = ([kind]: readonly [string, StateCount]): boolean => heldKinds.includes(kind);
+  const { waiting, held, dead, quarantined } = summary(stats, stats.holds);
   return {
-    waiting: countJson(sum(kinds.filter((entry) => !isHeld(entry)))),
-    held: countJson(sum(kinds.filter(isHeld))),
-    dead: countJson(stats.dead),
-    quarantined: countJson(stats.quarantined),
+    waiting: countJson(waiting),
+    held: countJson(held),
+    dead: countJson(dead),
+    quarantined: countJson(quarantined),
     /** What waits or is held, by kind. */
-    kinds: Object.fromEntries(kinds.map(([kind, count]) => [kind, countJson(count)])),
-    held_kinds: heldKinds,
+    kinds: Object.fromEntries(Object.entries(stats.waiting).map(([kind, count]) => [kind, countJson(count)])),
+    held_kinds: stats.holds.map(({ kind }) => kind),
     holds: stats.holds.map(holdJson),
     body_bytes: stats.bytes,
     used_bytes: stats.usedBytes,
@@ -86,14 +85,6 @@ function bodyJson(body: Uint8Array): { body: string } | { body_base64: string } 
   } catch {
     return { body_base64: Buffer.from(body).toString('base64') };
   }
-}
-
-function sum(kinds: readonly (readonly [string, StateCount])[]): StateCount {
-  const times = kinds.flatMap(([, { oldestReceivedAt }]) => oldestReceivedAt ?? []);
-  return {
-    count: kinds.reduce((total, [, { count }]) => total + count, 0),
-    oldestReceivedAt: times.length > 0 ? Math.min(...times) : null,
-  };
 }
 
 function countJson({ count, oldestReceivedAt }: StateCount) {
