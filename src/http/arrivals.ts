@@ -5,7 +5,7 @@ import type { RequestRecord } from './exchange.ts';
 export interface Arrivals {
   /** Called once for each request, when its answer is ready. */
   count(record: RequestRecord): void;
-  /** When an event of each kind was last accepted, a duplicate too; milliseconds since the epoch, null: not yet. */
+  /** When an event of each kind was last accepted, also as a duplicate; milliseconds since the epoch, null: not yet. */
   lastAccepted(): Readonly<Record<string, number | null>>;
   /** The requests that were refused within the last hour. */
   refused(): Refusals;
@@ -16,78 +16,72 @@ export interface Arrivals {
 /** How many requests there were of each code, the most frequent first. */
 export interface Refusals {
   readonly byCode: Readonly<Record<string, number>>;
-  /** Those of them whose body was not kept in quarantine. */
+  /** Only those whose body was not kept in quarantine. */
   readonly lostByCode: Readonly<Record<string, number>>;
 }
 
+const MINUTE_MS = 60_000;
+const HOUR_MINUTES = 60;
 const DAY_MS = 86_400_000;
 
-const MINUTE_MS = 60_000;
-const MINUTES = 60;
-
-interface Minute {
+/** The refusals of one minute that have one code. */
+interface RefusalCount {
   /** Minutes since the epoch. */
   readonly minute: number;
-  readonly byCode: Map<string, number>;
-  readonly lostByCode: Map<string, number>;
+  readonly code: string;
+  readonly isKept: boolean;
+  count: number;
 }
 
 /**
  * Memory is bounded: one entry for each kind, and for each minute of the last hour one for each code, of which there is
- * a fixed number. Nothing is kept of what was sent or of who sent it.
+ * a fixed number. Nothing is kept of what was sent, or of who sent it.
  */
 export function createArrivals(kinds: readonly string[], clock: Clock): Arrivals {
   const accepted = new Map<string, number | null>(kinds.map((kind) => [kind, null]));
-  const ring: (Minute | undefined)[] = Array.from({ length: MINUTES });
+  let refusals: RefusalCount[] = [];
   let lookedEscapedAt = Number.NEGATIVE_INFINITY;
   const thisMinute = (): number => Math.floor(clock.now() / MINUTE_MS);
 
+  /** If the clock was set back, minutes that are still to come are not of the last hour. */
+  function lastHour(): RefusalCount[] {
+    const last = thisMinute();
+    return refusals.filter(({ minute }) => minute <= last && minute > last - HOUR_MINUTES);
+  }
+
   function countRefusal(code: string, isKept: boolean): void {
     const minute = thisMinute();
-    const place = minute % MINUTES;
-    const known = ring[place];
-    const current = known?.minute === minute ? known : { minute, byCode: new Map(), lostByCode: new Map() };
-    ring[place] = current;
-    add(current.byCode, code, 1);
-    if (!isKept) add(current.lostByCode, code, 1);
+    refusals = lastHour();
+    const known = refusals.find((entry) => entry.minute === minute && entry.code === code && entry.isKept === isKept);
+    if (known === undefined) refusals.push({ minute, code, isKept, count: 1 });
+    else known.count += 1;
   }
 
   return {
     count(record) {
       for (const { kind } of record.events) accepted.set(kind, clock.now());
       if (record.looksEscaped) lookedEscapedAt = clock.now();
-      if (isRefusal(record) && record.code !== null) countRefusal(record.code, record.quarantined);
+      if (record.code !== null && isRefusal(record)) countRefusal(record.code, record.quarantined);
     },
     lastAccepted: () => Object.fromEntries(accepted),
     looksEscaped: () => clock.now() - lookedEscapedAt < DAY_MS,
     refused() {
-      const last = thisMinute();
-      // After the clock was set back, minutes that are still to come are not of the last hour.
-      const hour = ring.flatMap((entry) =>
-        entry && entry.minute <= last && entry.minute > last - MINUTES ? [entry] : [],
-      );
-      return {
-        byCode: sum(hour.map(({ byCode }) => byCode)),
-        lostByCode: sum(hour.map(({ lostByCode }) => lostByCode)),
-      };
+      const hour = lastHour();
+      return { byCode: sumByCode(hour), lostByCode: sumByCode(hour.filter(({ isKept }) => !isKept)) };
     },
   };
 }
 
-function add(counts: Map<string, number>, code: string, count: number): void {
-  counts.set(code, (counts.get(code) ?? 0) + count);
-}
-
-function sum(minutes: readonly ReadonlyMap<string, number>[]): Record<string, number> {
+function sumByCode(refusals: readonly RefusalCount[]): Record<string, number> {
   const total = new Map<string, number>();
-  for (const minute of minutes) for (const [code, count] of minute) add(total, code, count);
+  for (const { code, count } of refusals) total.set(code, (total.get(code) ?? 0) + count);
   return Object.fromEntries([...total].toSorted(([, a], [, b]) => b - a));
 }
 
 /**
- * An event of Apono's may be missing behind each of these. It is not behind a wrong method (Apono sends POST or PUT) or
- * another path, which is where scanners and people with a browser end.
+ * Each of these may mean that an event of Apono's is missing. A wrong method does not (Apono sends POST or PUT), nor
+ * does another path: those requests come from scanners and from people with a browser.
  */
 function isRefusal({ route, code }: RequestRecord): boolean {
-  return route === 'webhook' && code !== null && code !== 'method_not_allowed';
+  return route === 'webhook' && code !== 'method_not_allowed';
 }

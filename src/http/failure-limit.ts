@@ -7,67 +7,11 @@ import type { Exchange } from './exchange.ts';
 import type { EdgeLimits } from './limits.ts';
 import { HttpProblem, problem } from './problem.ts';
 
-interface Window {
-  totalHits: number;
-  resetTime: Date;
-}
-
-/**
- * Counts in memory, by the injected clock and without a timer. All windows are equally long, so the map's order is
- * that of their ends, and dropping from its front forgets the oldest: memory is bounded however many addresses come.
- */
-export class FailureStore implements Store {
-  readonly localKeys = true;
-  readonly #windows = new Map<string, Window>();
-  readonly #clock: Clock;
-  readonly #windowMs: number;
-  readonly #maxKeys: number;
-
-  constructor(options: { clock: Clock; windowMs: number; maxKeys: number }) {
-    this.#clock = options.clock;
-    this.#windowMs = options.windowMs;
-    this.#maxKeys = options.maxKeys;
-  }
-
-  get size(): number {
-    return this.#windows.size;
-  }
-
-  increment(key: string): Window {
-    const now = this.#clock.now();
-    const known = this.#windows.get(key);
-    if (known !== undefined && this.#isOpen(known, now)) {
-      known.totalHits += 1;
-      return known;
-    }
-    this.#windows.delete(key);
-    this.#makeRoom(now);
-    const window = { totalHits: 1, resetTime: new Date(now + this.#windowMs) };
-    this.#windows.set(key, window);
-    return window;
-  }
-
-  decrement(key: string): void {
-    const known = this.#windows.get(key);
-    if (known !== undefined && known.totalHits > 0) known.totalHits -= 1;
-  }
-
-  resetKey(key: string): void {
-    this.#windows.delete(key);
-  }
-
-  #makeRoom(now: number): void {
-    for (const [key, window] of this.#windows) {
-      if (this.#isOpen(window, now) && this.#windows.size < this.#maxKeys) return;
-      this.#windows.delete(key);
-    }
-  }
-
-  /** The clock may jump: a window whose end is further off than its length was opened before a jump back. */
-  #isOpen(window: Window, now: number): boolean {
-    const leftMs = window.resetTime.getTime() - now;
-    return leftMs > 0 && leftMs <= this.#windowMs;
-  }
+interface FailureLimiterOptions {
+  readonly clients: Clients;
+  readonly limits: EdgeLimits;
+  readonly clock: Clock;
+  readonly log: Logger;
 }
 
 export interface FailureLimiter {
@@ -78,14 +22,7 @@ export interface FailureLimiter {
   count(exchange: Exchange, refusal: HttpProblem): Promise<HttpProblem>;
 }
 
-interface FailureLimiterOptions {
-  readonly clients: Clients;
-  readonly limits: EdgeLimits;
-  readonly clock: Clock;
-  readonly log: Logger;
-}
-
-/** Asked only about requests that failed: the right secret never meets it, whatever its address has done. */
+/** Only failures are counted: a request with the right secret is never limited, whatever its address has done. */
 export function createFailureLimiter({ clients, limits, clock, log }: FailureLimiterOptions): FailureLimiter {
   const { failureWindowMs: windowMs, maxFailures: limit, maxFailureAddresses: maxKeys } = limits;
   const limiter = rateLimit({
@@ -112,7 +49,7 @@ export function createFailureLimiter({ clients, limits, clock, log }: FailureLim
   };
 }
 
-function tooManyFailures(request: Request, clock: Clock): Error {
+function tooManyFailures(request: Request, clock: Clock): HttpProblem {
   const resetTime = (request as unknown as AugmentedRequest)['rateLimit']?.resetTime;
   const leftMs = resetTime === undefined ? 0 : resetTime.getTime() - clock.now();
   return problem('too_many_failures', { retryAfterSeconds: Math.max(1, Math.ceil(leftMs / 1000)) });
@@ -121,4 +58,55 @@ function tooManyFailures(request: Request, clock: Clock): Error {
 function logFinding(log: Logger, finding: unknown): void {
   const code = finding instanceof Error && 'code' in finding ? String(finding.code) : 'unknown';
   log.warn({ code }, 'express-rate-limit found something wrong with the limit on failed authentications');
+}
+
+interface Window {
+  totalHits: number;
+  readonly resetTime: Date;
+}
+
+/**
+ * Counts in memory, by the injected clock and without a timer. All windows are equally long, so the order of the map is
+ * that of their ends, and dropping from its front forgets the oldest: memory is bounded however many addresses come.
+ */
+export class FailureStore implements Store {
+  readonly localKeys = true;
+  readonly #windows = new Map<string, Window>();
+  readonly #options: { readonly clock: Clock; readonly windowMs: number; readonly maxKeys: number };
+
+  constructor(options: { clock: Clock; windowMs: number; maxKeys: number }) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#windows.size;
+  }
+
+  increment(key: string): Window {
+    const { clock, windowMs, maxKeys } = this.#options;
+    const now = clock.now();
+    // The clock may jump: a window whose end is further off than its length was opened before a jump back.
+    const isOpen = ({ resetTime }: Window): boolean =>
+      resetTime.getTime() > now && resetTime.getTime() <= now + windowMs;
+    const known = this.#windows.get(key);
+    if (known !== undefined && isOpen(known)) {
+      known.totalHits += 1;
+      return known;
+    }
+    this.#windows.delete(key);
+    for (const [oldest, window] of this.#windows) {
+      if (isOpen(window) && this.#windows.size < maxKeys) break;
+      this.#windows.delete(oldest);
+    }
+    const window = { totalHits: 1, resetTime: new Date(now + windowMs) };
+    this.#windows.set(key, window);
+    return window;
+  }
+
+  /** express-rate-limit calls it only when some requests are skipped, which none is here. */
+  decrement(): void {}
+
+  resetKey(key: string): void {
+    this.#windows.delete(key);
+  }
 }

@@ -2,21 +2,20 @@ import type { Logger } from '../ground/log.ts';
 import type { AcceptedEvent } from '../outbox/receive.ts';
 import type { RequestRecord } from './exchange.ts';
 
-/** Of one body; a body of MAX_BODY_BYTES can hold tens of thousands, and a log line cannot. */
+/** A body of MAX_BODY_BYTES can hold tens of thousands of events, and a log line cannot. */
 const maxLoggedEvents = 100;
 
 /**
  * One line a webhook. Not pino-http: it logs requests and responses with their headers unless each is taken out again,
  * and here a field is logged because it was chosen. Never headers, bodies, feeds or the text of an answer, which may
- * quote the body. An address is logged of callers without the secret only: whoever looks for a wrong TRUST_PROXY or an
- * attacker needs it, and the others are Apono.
+ * quote the body. An address is logged only of callers without the secret: it is needed to find a wrong TRUST_PROXY or
+ * an attacker, and the other callers are Apono.
  */
 export function logRequest(log: Logger, record: RequestRecord): void {
-  const level = levelOf(record);
-  if (log.isLevelEnabled(level)) log[level](fieldsOf(record), record.route === 'webhook' ? 'webhook' : 'request');
+  log[levelOf(record)](fieldsOf(record), record.route === 'webhook' ? 'webhook' : 'request');
 }
 
-/** What pino leaves out is `undefined`; spreading each field in costs more than the line. */
+/** pino leaves out what is `undefined`. */
 function fieldsOf(record: RequestRecord): Record<string, unknown> {
   const { events } = record;
   const first = events[0];
@@ -43,15 +42,16 @@ function fieldsOf(record: RequestRecord): Record<string, unknown> {
   };
 }
 
-function eventFields({ eventId, kind, rows, duplicate }: AcceptedEvent): Record<string, unknown> {
+/** One event in a log line or an answer. */
+export function eventFields({ eventId, kind, rows, duplicate }: AcceptedEvent): Record<string, unknown> {
   return { event_id: eventId, kind, rows, duplicate };
 }
 
-/** Probes and scanners are no news; a 429 is one of many that were logged as 401 before. */
 function levelOf({ route, status }: RequestRecord): 'debug' | 'info' | 'warn' | 'error' {
   if (status === 500) return 'error';
-  // Somebody at the operator's door.
+  // Somebody who is not the operator tries the admin port.
   if ((route === 'admin' || route === 'metrics') && (status === 401 || status === 403)) return 'warn';
+  // Probes and scanners are no news; before the first 429 of an address, a hundred 401 were logged.
   if (route !== 'webhook' || status === 405 || status === 429) return 'debug';
   return status === 200 ? 'info' : 'warn';
 }

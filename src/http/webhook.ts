@@ -13,6 +13,7 @@ import { tooBusy } from './in-flight.ts';
 import { type HttpProblem, keptAllTheSame, problem, quarantined } from './problem.ts';
 import type { ProblemCode } from './problem-codes.ts';
 import { createLimitedReceive } from './receive-limit.ts';
+import { eventFields } from './request-log.ts';
 
 export interface WebhookOptions extends BodyReader {
   readonly authenticator: Authenticator;
@@ -55,24 +56,10 @@ export function createWebhook(options: WebhookOptions): (exchange: Exchange, kin
       { bytes, feed: readFeed(exchange), kind, charset: charsetOf(request), ...(refusal && { refusal }) },
       { requestId: record.requestId, onSettled: release },
     );
-    const answer = answerOf(received, exchange, wrongEncoding);
+    const answer = answerOf(received, record, wrongEncoding);
     warnOfEscapedText(record);
     return answer;
   };
-}
-
-/** In lower case; null: UTF-8, or none, which is read as UTF-8 too. */
-function charsetOf(request: Request): string | null {
-  const named = /;\s*charset\s*=\s*"?([^\s";]{1,64})/i.exec(request.headers['content-type'] ?? '')?.[1];
-  const charset = named?.toLowerCase() ?? 'utf-8';
-  return charset === 'utf-8' || charset === 'utf8' ? null : charset;
-}
-
-function readFeed({ request, record }: Exchange): string | null {
-  const values = request.headersDistinct['x-apono-feed'] ?? [];
-  const feed = feedOf(values);
-  record.feedIgnored = feed === null && values.some((value) => value !== '');
-  return feed;
 }
 
 /** Throws unless the address may send webhooks and the secret is right. */
@@ -90,9 +77,23 @@ async function authenticate(exchange: Exchange, options: WebhookOptions): Promis
   throw await options.failures.count(exchange, problem(authenticationProblems[authentication], { headers }));
 }
 
+/** In lower case; null: UTF-8, or none, which is read as UTF-8 too. */
+function charsetOf(request: Request): string | null {
+  const named = /;\s*charset\s*=\s*"?([^\s";]{1,64})/i.exec(request.headers['content-type'] ?? '')?.[1];
+  const charset = named?.toLowerCase() ?? 'utf-8';
+  return charset === 'utf-8' || charset === 'utf8' ? null : charset;
+}
+
+function readFeed({ request, record }: Exchange): string | null {
+  const values = request.headersDistinct['x-apono-feed'] ?? [];
+  const feed = feedOf(values);
+  record.feedIgnored = feed === null && values.some((value) => value !== '');
+  return feed;
+}
+
 /**
- * Once is enough: it is a matter of configuration. Asked only of authentic requests, so that nobody else can raise it,
- * and once a connection: whose it is does not change.
+ * Warns once, since it is a matter of configuration. Only authentic requests are looked at, so that nobody else can
+ * cause it, and each connection once, since its address does not change.
  */
 function unknownProxyWarning({ clients, log }: WebhookOptions): (request: Request) => void {
   const known = new WeakSet<Socket>();
@@ -109,7 +110,7 @@ function unknownProxyWarning({ clients, log }: WebhookOptions): (request: Reques
   };
 }
 
-/** Once is enough: it is a matter of configuration. /healthz goes on saying it. */
+/** Warns once, since it is a matter of configuration. /healthz goes on saying it. */
 function escapedTextWarning(log: Logger): (record: RequestRecord) => void {
   let warned = false;
   return ({ looksEscaped }) => {
@@ -122,7 +123,7 @@ function escapedTextWarning(log: Logger): (record: RequestRecord) => void {
   };
 }
 
-function answerOf(received: Received, { record }: Exchange, wrongEncoding: HttpProblem | null): Answer {
+function answerOf(received: Received, record: Exchange['record'], wrongEncoding: HttpProblem | null): Answer {
   switch (received.outcome) {
     case 'accepted':
       record.events = received.events;
@@ -146,11 +147,11 @@ function answerOf(received: Received, { record }: Exchange, wrongEncoding: HttpP
 
 /** The fields stand twice because Apono's response validators look under `$.data.`. */
 function accepted(events: readonly AcceptedEvent[], batch: boolean): Answer {
-  const first = events[0];
+  const [first] = events;
   if (first === undefined) throw new TypeError('the receiver accepted a body without an event');
   const duplicate = events.every((event) => event.duplicate);
-  const storedSince = events.reduce((latest, event) => Math.max(latest, event.firstStoredAt), first.firstStoredAt);
-  const fields = JSON.stringify({
+  const storedSince = events.reduce((latest, event) => Math.max(latest, event.firstStoredAt), 0);
+  const fields = {
     status: 'accepted',
     event_id: first.eventId,
     kind: first.kind,
@@ -158,10 +159,6 @@ function accepted(events: readonly AcceptedEvent[], batch: boolean): Answer {
     duplicate,
     ...(duplicate && { message: `already stored since ${new Date(storedSince).toISOString()}` }),
     ...(batch && { events: events.map(eventFields) }),
-  });
-  return jsonAnswer(200, `${fields.slice(0, -1)},"data":${fields}}`);
-}
-
-function eventFields({ eventId, kind, rows, duplicate }: AcceptedEvent): Record<string, unknown> {
-  return { event_id: eventId, kind, rows, duplicate };
+  };
+  return jsonAnswer(200, { ...fields, data: fields });
 }
