@@ -6,7 +6,7 @@ import { type Answer, sendAnswer } from './answer.ts';
 import { RequestAbortedError } from './body.ts';
 import { addressOf } from './client-address.ts';
 import { createComplaints } from './complaints.ts';
-import { beginExchange, type Exchange, type RequestRecord, type Route } from './exchange.ts';
+import { type Exchange, RequestRecord, type Route } from './exchange.ts';
 import type { EdgeLimits } from './limits.ts';
 import { HttpProblem, problem, problemAnswer } from './problem.ts';
 import { logRequest } from './request-log.ts';
@@ -56,7 +56,8 @@ export function createApp(options: AppOptions): Express {
   app.enable('case sensitive routing');
   app.use(securityHeaders);
   app.use(async (request, response, next) => {
-    const exchange = beginExchange(request, response);
+    const startedAtMs = performance.now();
+    const exchange: Exchange = { request, response, startedAtMs, record: new RequestRecord(request) };
     response.locals['exchange'] = exchange;
     checkHost(exchange);
     await admit?.(exchange);

@@ -2,8 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../ground/clock.ts';
 import { type Coding, codingOf, type DecodedBody, decodeBody, encodingUnsupported } from './encoding.ts';
 import type { Exchange } from './exchange.ts';
-import type { InFlightBytes, Reservation } from './in-flight.ts';
-import type { EdgeLimits } from './limits.ts';
+import type { EdgeLimits, InFlightBytes, Reservation } from './limits.ts';
 import { problem } from './problem.ts';
 
 /** The caller went away before its body was whole. There is nobody to answer, and nothing is stored. */

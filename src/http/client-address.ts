@@ -4,9 +4,9 @@ import type { Config } from '../config/config.ts';
 
 /** Where a request comes from. */
 export interface Client {
-  /** In its canonical form, IPv4 where it can be. Null: the connection is gone. */
+  /** In its canonical form, IPv4 if it can be. Null: the connection is gone. */
   readonly address: string | null;
-  /** False: a trusted proxy named something that is no address, and `address` is that of the proxy. */
+  /** False: a trusted proxy named something that is not an address, and `address` is that of the proxy. */
   readonly isKnown: boolean;
 }
 
@@ -21,7 +21,7 @@ const maxHops = 100;
 
 /**
  * Walks from the connection through X-Forwarded-For, from right to left, to the first address that TRUST_PROXY does not
- * trust. Express' own walk asks for trust with the entry as it is written, and takes anything for an address: behind
+ * trust. Express' own walk asks for trust with the entry as it is written, and takes anything for an address. So after
  * Azure's Application Gateway, which writes `address:port`, the inner proxy would be the client, and a trusted proxy
  * that passes on what it was sent could fill the memory with keys of 14 KB.
  */
@@ -48,8 +48,8 @@ export function createClients(trustProxy: Config['webhook']['trustProxy']): Clie
 }
 
 /**
- * Whether the address that a request comes from may send webhooks. Without CIDRs everybody may. A caller whose address
- * is not known may not: its proxy's must not open the door.
+ * Whether the address that a request comes from may send webhooks. Without CIDRs every address may. With them, a caller
+ * whose address is not known may not: the address of its proxy must not open the door.
  */
 export function createAllowlist(cidrs: readonly string[]): (client: Client) => boolean {
   if (cidrs.length === 0) return () => true;
@@ -59,10 +59,8 @@ export function createAllowlist(cidrs: readonly string[]): (client: Client) => b
 
 /** Several headers are one list, which Node joins with commas. Empty elements are ignored (RFC 9110, 5.6.1). */
 function forwardedFor({ headers }: IncomingMessage): string[] {
-  return String(headers['x-forwarded-for'] ?? '')
-    .split(',')
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== '');
+  const entries = String(headers['x-forwarded-for'] ?? '').split(',');
+  return entries.map((entry) => entry.trim()).filter((entry) => entry !== '');
 }
 
 /**

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { createGunzip, createInflate, createInflateRaw } from 'node:zlib';
-import type { Reservation } from './in-flight.ts';
+import type { Reservation } from './limits.ts';
 import { HttpProblem, problem } from './problem.ts';
 
 /**
@@ -49,7 +49,7 @@ export async function decodeBody(raw: Uint8Array, coding: Coding | null, options
     const isPlain = coding === 'identity' || raw.length === 0;
     return { bytes: isPlain ? raw : await inflate(raw, coding, options), wrongEncoding: null };
   } catch (error) {
-    const isAboutEncoding = error instanceof HttpProblem && (error.status === 400 || error.status === 415);
+    const isAboutEncoding = error instanceof HttpProblem && [400, 415].includes(error.parts.status);
     if (!isAboutEncoding || !isPlainText(raw)) throw error;
     return { bytes: raw, wrongEncoding: error };
   }

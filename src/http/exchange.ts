@@ -7,34 +7,38 @@ import { requestIdOf, type TraceContext, traceContextOf } from './caller-labels.
 export type Route = 'webhook' | 'livez' | 'readyz' | 'healthz' | 'metrics' | 'admin' | 'other';
 
 /** What is known of one request when its answer is ready; the log and the metrics are made from it. */
-export interface RequestRecord {
+export class RequestRecord {
   readonly requestId: string;
   /** Null: no `traceparent`, or one that is not well-formed. */
   readonly trace: TraceContext | null;
   readonly method: string;
-  readonly route: Route;
+  route: Route = 'other';
   /** Null: the caller went away before there was an answer. */
-  readonly status: number | null;
+  status: number | null = null;
   /** The code of the problem that was answered, or `request_aborted`. */
-  readonly code: string | null;
-  readonly durationMs: number;
+  code: string | null = null;
+  durationMs = 0;
   /** Null: the secret was not asked for. */
-  readonly authentication: Authentication | null;
+  authentication: Authentication | null = null;
   /** Only of requests that failed before or at the secret. */
-  readonly clientAddress: string | null;
+  clientAddress: string | null = null;
   /** After inflation; null: not read. */
-  readonly bodyBytes: number | null;
+  bodyBytes: number | null = null;
   /** Empty unless accepted. */
-  readonly events: readonly AcceptedEvent[];
-  readonly batch: boolean;
-  readonly quarantined: boolean;
+  events: readonly AcceptedEvent[] = [];
+  batch = false;
+  quarantined = false;
   /** Accepted, with text that looks as if a template had escaped it. */
-  readonly looksEscaped: boolean;
+  looksEscaped = false;
   /** There was an X-Apono-Feed header that could not be used, see caller-labels.ts. */
-  readonly feedIgnored: boolean;
-}
+  feedIgnored = false;
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+  constructor({ headers, method }: Request) {
+    this.requestId = requestIdOf(headers['x-request-id']);
+    this.trace = traceContextOf(headers['traceparent']);
+    this.method = method;
+  }
+}
 
 /** A request on its way, and what was learnt of it so far. */
 export interface Exchange {
@@ -42,26 +46,5 @@ export interface Exchange {
   readonly response: Response;
   /** By performance.now(). */
   readonly startedAtMs: number;
-  readonly record: Mutable<RequestRecord>;
-}
-
-export function beginExchange(request: Request, response: Response): Exchange {
-  const record: Mutable<RequestRecord> = {
-    requestId: requestIdOf(request.headers['x-request-id']),
-    trace: traceContextOf(request.headers['traceparent']),
-    method: request.method,
-    route: 'other',
-    status: null,
-    code: null,
-    durationMs: 0,
-    authentication: null,
-    clientAddress: null,
-    bodyBytes: null,
-    events: [],
-    batch: false,
-    quarantined: false,
-    looksEscaped: false,
-    feedIgnored: false,
-  };
-  return { request, response, startedAtMs: performance.now(), record };
+  readonly record: RequestRecord;
 }

@@ -1,66 +1,95 @@
-/** What bounds a caller of the webhook port. Sizes in bytes, times in milliseconds. */
-export interface EdgeLimits {
-  /** Of a body, as it comes and inflated. MAX_BODY_BYTES. */
-  readonly maxBodyBytes: number;
-  /** From the first read of a body to its end. */
-  readonly bodyTimeoutMs: number;
-  /** What is read and thrown away behind a refusal, so that a sender who is still sending sees the answer. */
-  readonly drainMaxBytes: number;
-  readonly drainMaxMs: number;
-  /** All bodies that are held at one time, from reading to answer. Above it: 503. */
-  readonly maxInFlightBytes: number;
-  /** Failed authentications of one address in `failureWindowMs` that are answered 401; the next are 429. */
-  readonly maxFailures: number;
-  readonly failureWindowMs: number;
-  /** Addresses whose failures are counted at one time; beyond it the oldest is forgotten. */
-  readonly maxFailureAddresses: number;
-  /** From connection (or the first byte of a later request) to the end of the headers. */
-  readonly headersTimeoutMs: number;
-  /** To the end of the body; above `bodyTimeoutMs`, whose answer says more. */
-  readonly requestTimeoutMs: number;
-  /**
-   * How long an idle connection stays: KEEP_ALIVE_SECONDS. It must be longer than the load balancer keeps it, which would
-   * send into one that just closed otherwise: nginx 60 s, Caddy 120 s, Google Cloud 600 s.
-   */
-  readonly keepAliveTimeoutMs: number;
-  /** All headers together. */
-  readonly maxHeaderBytes: number;
-  /** Connections in all. Above it those without a request make room for new ones. */
-  readonly maxConnections: number;
-  /** Connections beyond `maxConnections` on which probes are answered while all others have a request under way. */
-  readonly spareConnections: number;
-  /** Connections of one address that is not a trusted proxy's. */
-  readonly maxConnectionsPerAddress: number;
-  /** How long a connection with a malformed request stays open behind its answer. */
-  readonly lingerMs: number;
-  /** How long a webhook waits for the outbox to commit; below the 60 s that proxies wait for an answer. */
-  readonly receiveTimeoutMs: number;
-  /** How long /readyz and /healthz wait for the outbox. */
-  readonly statsTimeoutMs: number;
+import { problem } from './problem.ts';
+
+/** What bounds a caller of a port. Sizes are in bytes, times in milliseconds. */
+export type EdgeLimits = Readonly<ReturnType<typeof defaultLimits>>;
+
+export function edgeLimits(maxBodyBytes: number, overrides: Partial<EdgeLimits> = {}): EdgeLimits {
+  return { ...defaultLimits(maxBodyBytes), ...overrides };
 }
 
 const MiB = 1024 * 1024;
 
-export function edgeLimits(maxBodyBytes: number, overrides: Partial<EdgeLimits> = {}): EdgeLimits {
+function defaultLimits(maxBodyBytes: number) {
   return {
+    /** Of a body, as it comes and inflated: MAX_BODY_BYTES. */
     maxBodyBytes,
+    /** From the first read of a body to its end. */
     bodyTimeoutMs: 60_000,
+    /** What is read and thrown away after a refusal, so that a sender who is still sending sees the answer. */
     drainMaxBytes: maxBodyBytes + 2 * MiB,
     drainMaxMs: 5_000,
+    /** All bodies that are held at one time, from reading to answer. Above it: 503. */
     maxInFlightBytes: 64 * MiB,
+    /** Failed authentications of one address in `failureWindowMs` that are answered 401; the next ones get 429. */
     maxFailures: 100,
     failureWindowMs: 60_000,
+    /** Addresses whose failures are counted at one time; beyond it the oldest is forgotten. */
     maxFailureAddresses: 10_000,
+    /** From connection (or the first byte of a later request) to the end of the headers. */
     headersTimeoutMs: 15_000,
+    /** To the end of the body; above `bodyTimeoutMs`, whose answer says more. */
     requestTimeoutMs: 90_000,
+    /**
+     * How long an idle connection stays: KEEP_ALIVE_SECONDS. It must be longer than the load balancer keeps it, which
+     * would otherwise send into one that just closed: nginx 60 s, Caddy 120 s, Google Cloud 600 s.
+     */
     keepAliveTimeoutMs: 650_000,
+    /** All headers together. */
     maxHeaderBytes: 16 * 1024,
+    /** Above it, connections without a request make room for new ones. */
     maxConnections: 2_000,
+    /** Connections beyond `maxConnections` on which probes are answered while all others have a request under way. */
     spareConnections: 50,
+    /** Connections of one address that is not a trusted proxy's. */
     maxConnectionsPerAddress: 500,
+    /** How long a connection with a malformed request stays open after its answer. */
     lingerMs: 1_000,
+    /** How long a webhook waits for the outbox to commit; below the 60 s that proxies wait for an answer. */
     receiveTimeoutMs: 30_000,
+    /** How long /readyz and /healthz wait for the outbox. */
     statsTimeoutMs: 2_000,
-    ...overrides,
   };
+}
+
+/** A request's share of the memory for bodies. */
+export interface Reservation {
+  /** Makes the share `bytes`; throws the 503 `too_busy` if there is no room, and the share stays as it was. */
+  resize(bytes: number): void;
+  /** Gives the share back. Doing so twice does nothing. */
+  release(): void;
+}
+
+export interface InFlightBytes {
+  /** Throws the 503 `too_busy` if there is no room. */
+  reserve(bytes: number): Reservation;
+}
+
+/** What a request takes however small its body is, so that tiny pipelined ones are bounded too. */
+const minimumBytes = 4_096;
+
+/** Bounds the bodies that are held at one time, from the first read to the answer. */
+export function createInFlightBytes(maxBytes: number): InFlightBytes {
+  let heldBytes = 0;
+  return {
+    reserve(bytes) {
+      let share = 0;
+      function resize(wanted: number): void {
+        const next = Math.max(minimumBytes, wanted);
+        if (next > share && heldBytes - share + next > maxBytes) throw tooBusy();
+        heldBytes += next - share;
+        share = next;
+      }
+      function release(): void {
+        heldBytes -= share;
+        share = 0;
+      }
+      resize(bytes);
+      return { resize, release };
+    },
+  };
+}
+
+/** The memory for bodies, or the connections, are used up. */
+export function tooBusy(): Error {
+  return problem('too_busy', { retryAfterSeconds: 2 });
 }

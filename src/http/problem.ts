@@ -10,28 +10,23 @@ interface ProblemParts {
   readonly code: string;
   readonly status: number;
   readonly title: string;
-  readonly detail: string;
   readonly headers?: Readonly<Record<string, string>>;
   /** Members beside those of RFC 9457, such as `quarantined`. */
   readonly members?: Readonly<Record<string, unknown>>;
 }
 
-/** A request that is refused. Thrown anywhere on its way; the error middleware of app.ts answers it. */
+/** A request that is refused. It may be thrown anywhere on the way of a request; app.ts makes the answer of it. */
 export class HttpProblem extends Error {
   override readonly name = 'HttpProblem';
-  readonly code: string;
-  readonly status: number;
-  readonly title: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly members: Readonly<Record<string, unknown>>;
+  readonly parts: ProblemParts;
 
-  constructor(parts: ProblemParts) {
-    super(parts.detail);
-    this.code = parts.code;
-    this.status = parts.status;
-    this.title = parts.title;
-    this.headers = parts.headers ?? {};
-    this.members = parts.members ?? {};
+  constructor(detail: string, parts: ProblemParts) {
+    super(detail);
+    this.parts = parts;
+  }
+
+  get code(): string {
+    return this.parts.code;
   }
 }
 
@@ -48,55 +43,41 @@ const codes: Readonly<Record<ProblemCode, ProblemCodeInfo>> = { ...problemCodes,
 /** A problem of this folder's tables. */
 export function problem(code: ProblemCode, options: ProblemOptions = {}): HttpProblem {
   const { status, title, meaning, remedy } = codes[code];
-  const { detail = `${meaning} ${remedy}`, members = {}, retryAfterSeconds } = options;
+  const { detail = `${meaning} ${remedy}`, headers, members = {}, retryAfterSeconds } = options;
   const retry = retryAfterSeconds === undefined ? {} : { 'Retry-After': String(retryAfterSeconds) };
-  return new HttpProblem({ code, status, title, detail, headers: { ...options.headers, ...retry }, members });
+  return new HttpProblem(detail, { code, status, title, headers: { ...headers, ...retry }, members });
 }
 
 /** A body that the receiver put into quarantine: 400 when it is not JSON, 422 when no schema takes it. */
 export function quarantined(
   status: 400 | 422,
-  refusal: { code: string; detail: string; errors?: readonly { path: string; message: string }[] },
+  { code, detail, errors }: { code: string; detail: string; errors?: readonly { path: string; message: string }[] },
 ): HttpProblem {
-  const errors = refusal.errors?.slice(0, maxErrors).map(({ path, message }) => ({
+  const shown = errors?.slice(0, maxErrors).map(({ path, message }) => ({
     path: shorten(path),
     message: shorten(message),
   }));
-  return new HttpProblem({
-    code: refusal.code,
+  const known: Readonly<Record<string, ProblemCodeInfo>> = quarantineCodes;
+  const title = Object.hasOwn(known, code) ? known[code]?.title : undefined;
+  return new HttpProblem(shorten(detail), {
+    code,
     status,
-    title: quarantineTitle(refusal.code),
-    detail: shorten(refusal.detail),
-    members: { quarantined: true, ...(errors && { errors }) },
+    title: title ?? 'The body could not be understood',
+    members: { quarantined: true, ...(shown && { errors: shown }) },
   });
 }
 
 /** A body that is refused for another reason and was put into quarantine all the same. */
-export function keptAllTheSame(refusal: HttpProblem): HttpProblem {
-  return new HttpProblem({ ...refusal, detail: refusal.message, members: { quarantined: true } });
-}
-
-function quarantineTitle(code: string): string {
-  const known: Readonly<Record<string, ProblemCodeInfo>> = quarantineCodes;
-  return Object.hasOwn(known, code) ? (known[code]?.title ?? '') : 'The body could not be understood';
+export function keptAllTheSame({ message, parts }: HttpProblem): HttpProblem {
+  return new HttpProblem(message, { ...parts, members: { quarantined: true } });
 }
 
 /** RFC 9457. `type` is a name, not an address: docs/errors.md is where the codes are explained. */
-export function problemAnswer(error: HttpProblem, requestId: string): Answer {
-  return {
-    status: error.status,
-    contentType: 'application/problem+json',
-    headers: error.headers,
-    body: {
-      type: `urn:apono-sentinel:problem:${error.code}`,
-      title: error.title,
-      status: error.status,
-      detail: error.message,
-      code: error.code,
-      request_id: requestId,
-      ...error.members,
-    },
-  };
+export function problemAnswer({ message: detail, parts }: HttpProblem, requestId: string): Answer {
+  const { code, status, title, headers = {}, members } = parts;
+  const type = `urn:apono-sentinel:problem:${code}`;
+  const body = { type, title, status, detail, code, request_id: requestId, ...members };
+  return { status, contentType: 'application/problem+json', headers, body };
 }
 
 function shorten(text: string): string {

@@ -10,8 +10,7 @@ import { type Clients, createAllowlist, createClients } from './client-address.t
 import type { RequestRecord } from './exchange.ts';
 import { createFailureLimiter } from './failure-limit.ts';
 import { createHealth, type Health, type HealthSources } from './health.ts';
-import { createInFlightBytes } from './in-flight.ts';
-import { type EdgeLimits, edgeLimits } from './limits.ts';
+import { createInFlightBytes, type EdgeLimits, edgeLimits } from './limits.ts';
 import { createListener, type Listener, type ListenerState } from './listener.ts';
 import { createWebhook } from './webhook.ts';
 

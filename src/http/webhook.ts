@@ -9,7 +9,7 @@ import { feedOf } from './caller-labels.ts';
 import type { Client, Clients } from './client-address.ts';
 import type { Exchange, RequestRecord } from './exchange.ts';
 import type { FailureLimiter } from './failure-limit.ts';
-import { tooBusy } from './in-flight.ts';
+import { tooBusy } from './limits.ts';
 import { type HttpProblem, keptAllTheSame, problem, quarantined } from './problem.ts';
 import type { ProblemCode } from './problem-codes.ts';
 import { createLimitedReceive } from './receive-limit.ts';
@@ -123,7 +123,7 @@ function escapedTextWarning(log: Logger): (record: RequestRecord) => void {
   };
 }
 
-function answerOf(received: Received, record: Exchange['record'], wrongEncoding: HttpProblem | null): Answer {
+function answerOf(received: Received, record: RequestRecord, wrongEncoding: HttpProblem | null): Answer {
   switch (received.outcome) {
     case 'accepted':
       record.events = received.events;

@@ -19,7 +19,7 @@ test('a problem made without a detail says what to do', () => {
   const codes = { ...problemCodes, ...adminCodes };
   for (const code of Object.keys(codes) as ProblemCode[]) {
     const made = problem(code);
-    assert.equal(made.status, codes[code].status);
+    assert.equal(made.parts.status, codes[code].status);
     assert.ok(made.message.endsWith(codes[code].remedy));
   }
 });
@@ -28,7 +28,7 @@ test('a code of quarantine that no table has is answered all the same', () => {
   for (const code of ['new_code', 'constructor', '__proto__']) {
     const made = quarantined(422, { code, detail: 'why' });
     assert.equal(made.code, code);
-    assert.equal(made.title, 'The body could not be understood');
-    assert.deepEqual(made.members, { quarantined: true });
+    assert.equal(made.parts.title, 'The body could not be understood');
+    assert.deepEqual(made.parts.members, { quarantined: true });
   }
 });
