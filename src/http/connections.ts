@@ -10,24 +10,24 @@ export interface Connections {
   opened(request: IncomingMessage, response: ServerResponse): void;
   closed(response: ServerResponse): void;
   last(socket: Socket): OpenExchange | undefined;
-  /** More requests are under way than `maxConnections`; only probes are answered on the connections that are left. */
+  /** More connections than `maxConnections` have a request under way; the ones that are left are for probes. */
   isCrowded(): boolean;
-  /** The last answer under way on each connection will say that it ends, if it has not begun. */
+  /** The last answer under way on each connection, unless it has begun, will say that the connection ends. */
   announceClose(): void;
-  /** `idle`: no request is under way. How many were closed. */
+  /** `idle`: those without a request under way. Returns how many were closed. */
   destroy(which: 'idle' | 'all'): number;
 }
 
 interface ConnectionsOptions {
   readonly limits: EdgeLimits;
-  /** A proxy has all of its callers' connections, so the limit for one address is not for it. */
+  /** A proxy has all of its callers' connections, so the limit for one address does not apply to it. */
   readonly isTrustedProxy: (remoteAddress: string | undefined) => boolean;
   readonly complain: Complain;
 }
 
 interface Connection {
   readonly socket: Socket;
-  /** The address that the connection is counted for; null for none. */
+  /** The address that the connection is counted for; null: it is not counted. */
   readonly key: string | null;
   readonly openedAtMs: number;
   readonly exchanges: Map<ServerResponse, IncomingMessage>;
@@ -43,7 +43,7 @@ const graceMs = 1_000;
 export function trackConnections(server: Server, options: ConnectionsOptions): Connections {
   const { limits, isTrustedProxy, complain } = options;
   const open = new Map<Socket, Connection>();
-  /** Those that never sent a whole request, and those that wait for another one. The oldest of each is the first. */
+  /** Connections that never sent a whole request, and those between two requests. The oldest of each comes first. */
   const waiting = new Set<Connection>();
   const idle = new Set<Connection>();
   const counts = new Map<string, number>();
@@ -66,7 +66,6 @@ export function trackConnections(server: Server, options: ConnectionsOptions): C
   function add(socket: Socket): void {
     const key = isTrustedProxy(socket.remoteAddress) ? null : keyOf(socket);
     const connection = { socket, key, openedAtMs: performance.now(), exchanges: new Map() };
-    // Before it is one of them itself.
     const inTheWay = overLimit(key);
     open.set(socket, connection);
     waiting.add(connection);
@@ -76,7 +75,7 @@ export function trackConnections(server: Server, options: ConnectionsOptions): C
     else if (inTheWay !== null) end(inTheWay);
   }
 
-  /** What has to go before another connection is taken; null when there is room, or when all are busy. */
+  /** What has to be closed before another connection is taken; null if there is room, or if all are busy. */
   function overLimit(key: string | null): Connection | 'refuse' | null {
     if (key !== null && (counts.get(key) ?? 0) >= limits.maxConnectionsPerAddress) {
       complain('connections_per_address', {
@@ -93,7 +92,7 @@ export function trackConnections(server: Server, options: ConnectionsOptions): C
     return leastMissed();
   }
 
-  /** The connection whose end costs least: without any request, between two requests, or answered already. */
+  /** The connection whose end costs least: without any request, between two requests, or already answered. */
   function leastMissed(): Connection | null {
     const [oldest] = waiting;
     const isFlood = waiting.size > limits.maxConnections / 4;
@@ -141,12 +140,12 @@ function firstOf(connections: ReadonlySet<Connection>, key: string): Connection 
   return connections.values().find((connection) => connection.key === key);
 }
 
-/** What still comes of a body that was refused is only thrown away. */
+/** Its body was refused, and what still comes of it is only thrown away. */
 function isAnswered({ exchanges }: Connection): boolean {
   return exchanges.size > 0 && exchanges.keys().every(({ headersSent }) => headersSent);
 }
 
-/** Not the earlier ones of pipelined requests: Node closes behind the first that says so, and the others got no answer. */
+/** Not the earlier ones of pipelined requests: Node closes after the first that says so, and the others get no answer. */
 function announceCloseOf(responses: readonly ServerResponse[]): void {
   for (const response of responses.filter(({ headersSent }) => !headersSent)) {
     if (response === responses.at(-1)) response.setHeader('Connection', 'close');

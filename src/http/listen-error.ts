@@ -2,19 +2,19 @@ import net from 'node:net';
 import process from 'node:process';
 
 export interface Place {
-  /** For the variables: HOST and PORT of `webhook`, ADMIN_HOST and ADMIN_PORT of `admin`. */
+  /** `webhook` has the variables HOST and PORT, `admin` ADMIN_HOST and ADMIN_PORT. */
   readonly name: string;
   readonly host: string;
   readonly port: number;
 }
 
-/** A port cannot be listened on. `code` is Node's; the message names the variable and says what to set it to. */
+/** The service cannot listen. `code` is Node's; the message names the variable and says what to set it to. */
 export class ListenError extends Error {
   override readonly name = 'ListenError';
   readonly code: string;
   /** HOST, PORT, ADMIN_HOST or ADMIN_PORT. */
   readonly variable: string;
-  /** Only another value helps; false for a port that another program has at the moment. */
+  /** Only another value helps; false if another program has the port at the moment. */
   readonly isConfiguration: boolean;
 
   constructor(cause: NodeJS.ErrnoException, { name, host, port }: Place) {
@@ -27,7 +27,7 @@ export class ListenError extends Error {
   }
 }
 
-/** Not of this machine, or of a family that it does not have. */
+/** The address is not one of this machine, or of a family that it does not have. */
 const addressCodes = new Set(['EADDRNOTAVAIL', 'EINVAL', 'EAFNOSUPPORT', 'ENOTSUP']);
 const isUnresolved = (code: string): boolean => code === 'ENOTFOUND' || code.startsWith('EAI_');
 const isAboutPort = (code: string): boolean => code === 'EADDRINUSE' || code === 'EACCES';
@@ -43,7 +43,7 @@ function problemOf(code: string, host: string, port: number): string {
   return `"${host}" cannot be listened on`;
 }
 
-/** Why a host cannot be listened on; null when it can. Any free port is tried, so that a running service is no obstacle. */
+/** Why the service cannot listen on a host; null if it can. It tries any free port, so a running service does not matter. */
 export function tryHost(place: Omit<Place, 'port'>): Promise<ListenError | null> {
   return new Promise((resolve) => {
     const server = net.createServer();

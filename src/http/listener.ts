@@ -10,7 +10,7 @@ import type { EdgeLimits } from './limits.ts';
 import { ListenError } from './listen-error.ts';
 
 export interface ListenerOptions {
-  /** For the log: `webhook`, `admin`. */
+  /** `webhook` or `admin`, for the log. */
   readonly name: string;
   readonly host: string;
   /** 0: any free one. */
@@ -18,16 +18,15 @@ export interface ListenerOptions {
   readonly limits: EdgeLimits;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Whether a connection is that of a proxy, which may have more of them than another address. */
+  /** A proxy may have more connections than another address. */
   readonly isTrustedProxy: (remoteAddress: string | undefined) => boolean;
-  /** Called once. */
   readonly createApp: (state: ListenerState) => Express;
 }
 
 export interface ListenerState {
   /** The stop has begun. */
   isStopping(): boolean;
-  /** The grace of the stop is over, nothing new is taken. */
+  /** The grace period of the stop is over: nothing new is taken. */
   isClosing(): boolean;
   /** So many requests are under way that only probes are to be answered. */
   isCrowded(): boolean;
@@ -37,16 +36,16 @@ export interface Listener {
   /** Resolves when it listens; rejects with a ListenError when it cannot. */
   start(): Promise<{ readonly port: number }>;
   /**
-   * Closes the listener, answers what is under way or comes on an open connection within a second, closes idle
-   * connections then, and what is left after `limitMs`.
-   * Resolves when no connection is left. Calling it again gives the same promise.
+   * Closes the listener, answers what is under way or comes on an open connection within a second, then closes idle
+   * connections, and after `limitMs` what is left. Resolves when no connection is left. Calling it again gives the same
+   * promise.
    */
   stop(limitMs: number): Promise<void>;
 }
 
 /**
  * How long connections without a request stay open when the stop has begun. A proxy that keeps them may be sending on
- * one right now: closed under it, the request fails (502). Its answer tells the proxy not to come again.
+ * one right now, and would answer 502 if it closed. The answer tells the proxy not to use the connection again.
  */
 const stopGraceMs = 1_000;
 
@@ -75,19 +74,17 @@ export function createListener(options: ListenerOptions): Listener {
     // Java's HttpClient offers h2c with each request. Node's parser drops what follows such a request in the same read,
     // so that another request on this connection could be lost without an answer.
     if (request.headers.upgrade !== undefined || connections.isCrowded()) response.setHeader('Connection', 'close');
-    response.on('close', onClose);
+    response.on('close', () => {
+      connections.closed(response);
+      // An answer that had gone out as keep-alive when the stop began leaves its connection behind.
+      if (isClosing) setImmediate(() => server.closeIdleConnections());
+    });
     app(request, response);
   }
-  /** One for all, called with `this`: a response is closed once. */
-  function onClose(this: ServerResponse): void {
-    connections.closed(this);
-    // An answer that had gone out as keep-alive when the stop began leaves its connection behind.
-    if (isClosing) setImmediate(() => server.closeIdleConnections());
-  }
   server.on('request', onRequest);
-  // Without this listener Node asks for the body by itself, before the secret was looked at.
+  // Without this listener Node itself asks for the body, before the secret was checked.
   server.on('checkContinue', onRequest);
-  // An expectation that nobody knows may be ignored (RFC 9110, 10.1.1); Node would answer it past the app.
+  // An unknown expectation may be ignored (RFC 9110, 10.1.1); without this listener Node would answer it.
   server.on('checkExpectation', onRequest);
 
   async function stop(limitMs: number): Promise<void> {
@@ -103,10 +100,10 @@ export function createListener(options: ListenerOptions): Listener {
     const cancelGrace = limitMs > 0 ? clock.setTimer(Math.min(stopGraceMs, limitMs), endGrace) : endGrace();
     const cancelLimit = clock.setTimer(limitMs, () => {
       const left = connections.destroy('all');
-      if (left > 0) options.log.warn({ connections: left }, 'the time to stop is over, open connections were closed');
+      if (left > 0) options.log.warn({ connections: left }, 'shutdown timed out, and open connections were closed');
     });
     await closed;
-    // Nothing is left to close; this ends the timer that looks for slow requests.
+    // Nothing is left to close; this ends Node's timer that looks for slow requests.
     server.close(() => undefined);
     cancelGrace?.();
     cancelLimit();
@@ -129,7 +126,7 @@ function httpOptions(limits: EdgeLimits): http.ServerOptions {
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     // app.ts refuses a request without it, in the form of all refusals.
     requireHostHeader: false,
-    // How often the two time limits above are looked at; Node's 30 s would make 45 of the 15 s for headers.
+    // How often Node checks the two time limits above; with its 30 s the 15 s for headers could become 45 s.
     connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs),
   };
 }
@@ -139,9 +136,9 @@ function applyLimits(server: http.Server & { httpAllowHalfOpen?: boolean }, limi
   server.maxConnections = limits.maxConnections + limits.spareConnections;
   // No limit: a proxy keeps one connection for many callers.
   server.maxRequestsPerSocket = 0;
-  // Their size bounds them. Node would leave out the ones above a number without a word.
+  // Their size bounds them. Above a number of headers Node would drop the rest silently.
   server.maxHeadersCount = 0;
-  // A caller that ends its side behind its request still gets the answer; Node would close its own side at once.
+  // A caller that ends its side after its request still gets the answer; by default Node closes its own side at once.
   server.httpAllowHalfOpen = true;
 }
 
@@ -151,7 +148,7 @@ function listen(server: http.Server, { name, host, port, log }: ListenerOptions)
     server.once('error', onError);
     server.listen({ host, port }, () => {
       server.off('error', onError);
-      // From here on: a connection could not be taken (EMFILE). The others go on.
+      // From here on an error means that a connection could not be accepted (EMFILE). The others go on.
       server.on('error', (error: NodeJS.ErrnoException) => log.error({ code: error.code }, `the ${name} port failed`));
       resolve({ port: (server.address() as AddressInfo).port });
     });

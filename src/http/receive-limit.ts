@@ -56,7 +56,7 @@ function logLate(log: Logger, requestId: string, received: Received): void {
       outcome: received.outcome,
       ...(events[0] !== undefined && { event_id: events[0].eventId, event_count: events.length }),
     },
-    'a webhook that was answered outbox_timeout came to its end',
+    'a webhook that was answered outbox_timeout has ended',
   );
 }
 

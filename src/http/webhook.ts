@@ -11,7 +11,6 @@ import type { Exchange, RequestRecord } from './exchange.ts';
 import type { FailureLimiter } from './failure-limit.ts';
 import { tooBusy } from './limits.ts';
 import { type HttpProblem, keptAllTheSame, problem, quarantined } from './problem.ts';
-import type { ProblemCode } from './problem-codes.ts';
 import { createLimitedReceive } from './receive-limit.ts';
 import { eventFields } from './request-log.ts';
 
@@ -32,7 +31,7 @@ const authenticationProblems = {
   missing: 'secret_missing',
   not_bearer: 'authorization_not_bearer',
   wrong: 'secret_wrong',
-} as const satisfies Record<string, ProblemCode>;
+} as const;
 
 /**
  * address → secret → headers of the body → body → receiver → answer; app.ts has looked at path and method before.

@@ -5,14 +5,11 @@ import type { Logger } from '../../ground/log.ts';
 import { createAuthenticator } from '../authenticate.ts';
 import { createClients } from '../client-address.ts';
 import type { Exchange } from '../exchange.ts';
-import { createFailureLimiter, type FailureLimiter } from '../failure-limit.ts';
+import { createFailureLimiter } from '../failure-limit.ts';
 import type { EdgeLimits } from '../limits.ts';
 import { problem } from '../problem.ts';
-import type { ProblemCode } from '../problem-codes.ts';
 
-interface AdmitOptions {
-  readonly token: Config['admin']['token'];
-  readonly metricsToken: Config['admin']['metricsToken'];
+interface AdmitOptions extends Pick<Config['admin'], 'token' | 'metricsToken'> {
   readonly limits: EdgeLimits;
   readonly clock: Clock;
   readonly log: Logger;
@@ -22,51 +19,32 @@ const authenticationProblems = {
   missing: 'token_missing',
   not_bearer: 'token_not_bearer',
   wrong: 'token_wrong',
-} as const satisfies Record<string, ProblemCode>;
-
-/**
- * Decides who may use the admin port: anyone who has the token, or, where none is set, anyone on this machine;
- * config/load.ts makes sure that the port is on loopback then. Where METRICS_TOKEN is set, /metrics takes it or
- * ADMIN_TOKEN, and nothing else takes it. Throws the problem that is answered.
- */
-export function createAdmission(options: AdmitOptions): (exchange: Exchange) => Promise<void> {
-  const { token, metricsToken } = options;
-  const failures = createFailureLimiter({ ...options, clients });
-  const checkAdmin = token === null ? checkHost : createTokenCheck([token, null], failures, options);
-  const checkMetrics = metricsToken === null ? checkAdmin : createTokenCheck([metricsToken, token], failures, options);
-  return async (exchange) => {
-    exchange.record.route = 'admin';
-    await (isMetrics(exchange) ? checkMetrics : checkAdmin)(exchange);
-  };
-}
+} as const;
 
 /** Nothing stands in front of this port, so no X-Forwarded-For is believed. */
 const clients = createClients(false);
 
-/** The path as Express matches it. */
-function isMetrics({ request }: Exchange): boolean {
-  return request.path === '/metrics' || request.path === '/metrics/';
-}
-
 /**
- * A browser on this machine reaches loopback too: a page that has its own name resolve to 127.0.0.1 ("DNS rebinding")
- * would be of the same origin as the answer. Its Host header gives it away.
+ * Decides who may use the admin port: anyone who has the token, or, if none is set, anyone on this machine;
+ * config/load.ts makes sure that the port is on loopback then. If METRICS_TOKEN is set, /metrics takes it or
+ * ADMIN_TOKEN, and nothing else takes it. Throws the problem that is answered.
  */
-async function checkHost({ request, record }: Exchange): Promise<void> {
-  const host = URL.parse(`http://${request.headers.host ?? ''}`)?.hostname ?? '';
-  if (isLoopbackHost(host)) return;
-  record.clientAddress = clients.clientOf(request).address;
-  throw problem('host_not_allowed');
-}
-
-function createTokenCheck(
-  [token, otherToken]: readonly [string, string | null],
-  failures: FailureLimiter,
-  { clock }: AdmitOptions,
-): (exchange: Exchange) => Promise<void> {
-  const authenticator = createAuthenticator({ secret: token, previousSecret: otherToken, clock });
+export function createAdmission({
+  token,
+  metricsToken,
+  ...options
+}: AdmitOptions): (exchange: Exchange) => Promise<void> {
+  const { clock } = options;
+  const failures = createFailureLimiter({ ...options, clients });
+  const admin = token === null ? null : createAuthenticator({ secret: token, previousSecret: null, clock });
+  const metrics =
+    metricsToken === null ? admin : createAuthenticator({ secret: metricsToken, previousSecret: token, clock });
   return async (exchange) => {
     const { request, record } = exchange;
+    record.route = 'admin';
+    // The path as Express matches it.
+    const authenticator = /^\/metrics\/?$/.test(request.path) ? metrics : admin;
+    if (authenticator === null) return checkHost(exchange);
     // Not X-Webhook-Secret, which a proxy in front of the webhook port may add.
     const authentication = authenticator.authenticate({ authorization: request.headersDistinct['authorization'] });
     // Both tokens are in use; only the webhook's log says that an old secret was used.
@@ -75,4 +53,15 @@ function createTokenCheck(
     const headers = { 'WWW-Authenticate': 'Bearer realm="apono-sentinel admin"' };
     throw await failures.count(exchange, problem(authenticationProblems[authentication], { headers }));
   };
+}
+
+/**
+ * A browser on this machine reaches loopback too: a page that has its own name resolve to 127.0.0.1 ("DNS rebinding")
+ * would be of the same origin as the answer. Its Host header gives it away.
+ */
+function checkHost({ request, record }: Exchange): void {
+  const host = URL.parse(`http://${request.headers.host ?? ''}`)?.hostname ?? '';
+  if (isLoopbackHost(host)) return;
+  record.clientAddress = clients.clientOf(request).address;
+  throw problem('host_not_allowed');
 }
