@@ -1,7 +1,7 @@
 /**
  * An Azure for measuring, as a process of its own: tokens, and uploads that are answered after a fixed time. It looks
- * into the calls only when it is told to, since what it costs runs on the same processors as what is measured.
- * src/emulator/ is for everything else.
+ * into the calls only when it is told to, since what it costs runs on the same processors as what is measured. The demo's
+ * emulator (src/emulator/) and the tests' (test/support/azure/) check and keep everything.
  */
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';

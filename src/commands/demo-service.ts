@@ -16,12 +16,12 @@ export interface DemoService {
   stop(): Promise<void>;
 }
 
-/** What a Node process needs of its surroundings; none of the service's variables, so that the demo is always the same. */
+/** What a Node process needs from its environment. No variable of the service is inherited: each demo is the same. */
 const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'TEMP', 'TMP', 'SYSTEMROOT', 'NODE_COMPILE_CACHE'];
 
 /**
- * Starts the real service as a process of its own, with a fresh data folder that is removed at the end. Its log lines
- * from `warn` on go to stderr. Rejects when it does not get ready.
+ * Starts the real service in a process of its own, with a fresh data folder that is removed at the end. Its log lines
+ * that are worse than `info` go to stderr. Rejects when the service ends before it is ready.
  */
 export async function startDemoService(
   context: CommandContext,
@@ -34,8 +34,12 @@ export async function startDemoService(
   const main = fileURLToPath(new URL('../main.ts', import.meta.url));
   const child = spawn(process.execPath, [main, 'serve'], {
     env: {
-      ...inherited(context),
-      ...environment(emulator, secret),
+      ...Object.fromEntries(INHERITED.map((name) => [name, context.env[name]])),
+      ...emulator.environment,
+      HOST: '127.0.0.1',
+      PORT: '0',
+      ADMIN_PORT: '0',
+      APONO_WEBHOOK_SECRET: secret,
       NODE_EXTRA_CA_CERTS: caFile,
       DATA_DIR: path.join(folder, 'data'),
     },
@@ -61,25 +65,6 @@ export async function startDemoService(
     await stop();
     throw error;
   }
-}
-
-function inherited(context: CommandContext): Record<string, string | undefined> {
-  return Object.fromEntries(INHERITED.map((name) => [name, context.env[name]]));
-}
-
-function environment(emulator: Emulator, secret: string): Record<string, string> {
-  return {
-    HOST: '127.0.0.1',
-    PORT: '0',
-    ADMIN_PORT: '0',
-    APONO_WEBHOOK_SECRET: secret,
-    LOGS_INGESTION_ENDPOINT: emulator.origin,
-    DATA_COLLECTION_RULE_ID: emulator.ruleId,
-    AZURE_TENANT_ID: emulator.tenantId,
-    AZURE_CLIENT_ID: emulator.clientId,
-    AZURE_CLIENT_SECRET: emulator.clientSecret,
-    AZURE_AUTHORITY_HOST: emulator.origin,
-  };
 }
 
 function logEntry(line: string): Record<string, unknown> {

@@ -1,5 +1,4 @@
 import { type Emulator, startEmulator } from '../emulator/emulator.ts';
-import { heartbeatDefaultStream, heartbeatTable } from '../heartbeat/row.ts';
 import { kinds } from '../kinds/registry.ts';
 import { type CommandContext, exitCodes, type TextOutput } from './context.ts';
 import { demoEvents } from './demo-events.ts';
@@ -7,24 +6,20 @@ import { type DemoService, startDemoService } from './demo-service.ts';
 import { sendHttp } from './http-request.ts';
 import { renderTable } from './table.ts';
 
-/** Shown to everybody who runs the demo: it protects nothing. */
+/** The demo prints it: it protects nothing. */
 const DEMO_SECRET = 'demo-secret-of-no-value';
 const ARRIVAL_LIMIT_MS = 30_000;
 const SEND_LIMIT_MS = 10_000;
-const LONGEST_WAIT_MS = 2 ** 31 - 1;
-/** Those whose rows are shown. */
-const STREAMS = Object.fromEntries(kinds.map((kind) => [kind.defaultStream, kind.table.columns]));
 
 export interface DemoOptions {
   /** End when the rows have arrived, instead of running on. */
   readonly once?: boolean;
 }
 
-/** The whole way without Azure and without configuration: emulator, real service, Apono's sample events, their rows. */
+/** Shows the whole way without Azure and without configuration: sample events, the real service, an emulator, the rows. */
 export async function demo(context: CommandContext, options: DemoOptions): Promise<number> {
-  // The rule has the stream of the heartbeat too, but the service sends none: its rows are none of Apono's events.
-  const streams = { ...STREAMS, [heartbeatDefaultStream]: heartbeatTable.columns };
-  const emulator = await startEmulator({ streams });
+  const streams = kinds.map(({ defaultStream, table }) => [defaultStream, table.columns] as const);
+  const emulator = await startEmulator(Object.fromEntries(streams));
   try {
     const service = await startDemoService(context, emulator, DEMO_SECRET);
     try {
@@ -47,13 +42,14 @@ async function run(
   service: DemoService,
 ): Promise<number> {
   const { stdout } = context;
-  // From here on a signal ends the demo in order, to the very end: no process and no folder stays behind.
+  // From here on a signal ends the demo in order, so that no process and no folder is left.
   const interrupted = Promise.withResolvers<'interrupted'>();
   context.onSignal(() => interrupted.resolve('interrupted'));
   const expected = await sendSamples(stdout, service);
-  await emulator.waitFor(() => rowCount(emulator) >= expected, ARRIVAL_LIMIT_MS);
+  await emulator.waitForRows(expected, ARRIVAL_LIMIT_MS);
   stdout.write(`\n${expected} rows arrived at the emulated Azure:\n`);
-  const shown = printNew(stdout, emulator, {});
+  const shown = new Map<string, number>();
+  printNew(stdout, emulator, shown);
   if (options.once) return exitCodes.done;
   printNextSteps(stdout, service);
   const following = followRows(stdout, emulator, shown);
@@ -63,7 +59,7 @@ async function run(
   return exitCodes.failed;
 }
 
-/** How many rows they must become. Rejects when one is not accepted. */
+/** Returns how many rows must arrive. Rejects when an event is not accepted. */
 async function sendSamples(stdout: TextOutput, service: DemoService): Promise<number> {
   stdout.write(`The service listens at ${service.webhookUrl.href}, an emulated Azure behind it.\n\n`);
   let rows = 0;
@@ -87,11 +83,7 @@ function shortAnswer(body: string): string {
   return JSON.stringify({ status, event_id: `${String(eventId).slice(0, 12)}…`, kind, rows, duplicate });
 }
 
-function rowCount(emulator: Emulator): number {
-  return Object.keys(STREAMS).reduce((sum, stream) => sum + emulator.rowCount(stream), 0);
-}
-
-/** What of a table is shown, as far as it has it: who did what to what, in the order in which one asks. */
+/** The columns that are shown of each table that has them, in order: who did what to what. */
 const COLUMNS = [
   'event_time',
   'event_action',
@@ -114,20 +106,16 @@ const COLUMNS = [
   'body_form',
 ];
 
-/** How many rows of each stream have been shown. */
-type Shown = Readonly<Record<string, number>>;
-
-function printNew(stdout: TextOutput, emulator: Emulator, before: Shown): Shown {
-  const shown: Record<string, number> = {};
+/** `shown`: how many rows of each stream have been printed. */
+function printNew(stdout: TextOutput, emulator: Emulator, shown: Map<string, number>): void {
   for (const { defaultStream, table } of kinds) {
     const rows = emulator.rows(defaultStream);
-    shown[defaultStream] = rows.length;
-    const unseen = rows.slice(before[defaultStream] ?? 0);
+    const unseen = rows.slice(shown.get(defaultStream));
+    shown.set(defaultStream, rows.length);
     const columns = COLUMNS.filter((column) => table.columns.some(({ name }) => name === column));
     const cells = unseen.map((row) => columns.map((column) => cell(row[column])));
     if (unseen.length > 0) stdout.write(`\n${table.name}\n\n${renderTable(columns, cells)}\n`);
   }
-  return shown;
 }
 
 function cell(value: unknown): string {
@@ -154,10 +142,11 @@ New rows are shown here as they arrive. Ctrl-C ends the demo.
 `);
 }
 
-/** Prints what arrives, for ever. */
-async function followRows(stdout: TextOutput, emulator: Emulator, before: Shown): Promise<never> {
-  for (let shown = before; ; shown = printNew(stdout, emulator, shown)) {
-    const seen = Object.values(shown).reduce((sum, count) => sum + count, 0);
-    await emulator.waitFor(() => rowCount(emulator) > seen, LONGEST_WAIT_MS);
+/** Prints rows as they arrive. Never resolves. */
+async function followRows(stdout: TextOutput, emulator: Emulator, shown: Map<string, number>): Promise<never> {
+  for (;;) {
+    const count = shown.values().reduce((sum, rows) => sum + rows, 0);
+    await emulator.waitForRows(count + 1);
+    printNew(stdout, emulator, shown);
   }
 }

@@ -12,15 +12,15 @@ export interface ServerCertificate {
 }
 
 /**
- * A CA that lives as long as the emulator (its key is dropped here) and a leaf for `hostNames`, both on P-256, which
- * takes milliseconds where RSA takes seconds.
+ * Makes a CA, whose key is dropped at once, and a certificate for `hostNames` signed by it. Both are on P-256, which takes
+ * milliseconds where RSA takes seconds.
  */
 export async function makeCertificate(hostNames: readonly string[]): Promise<ServerCertificate> {
-  // A day back, so that a client whose clock is a little behind still takes it.
+  // A day back, so that a client whose clock is slow accepts it too.
   const validity = { notBeforeDate: new Date(Date.now() - dayMs), notAfterDate: new Date(Date.now() + 90 * dayMs) };
   const common = { keyType: 'ec', curve: 'P-256', algorithm: 'sha256', ...validity } as const;
-  // The name is new each time: OpenSSL finds an issuer by its name alone when there are no key identifiers, so two
-  // trusted CAs of one name would break each other.
+  // The name is new each time: without key identifiers OpenSSL finds an issuer by its name alone, and two trusted CAs of
+  // the same name would break each other.
   const caName = `Azure emulator CA ${randomBytes(8).toString('hex')}`;
   const ca = await generate([{ name: 'commonName', value: caName }], {
     ...common,

@@ -1,36 +1,27 @@
 import { isRawNumber, type JsonValue } from '../ground/json.ts';
 import type { Row } from '../sentinel/row.ts';
 import type { ColumnType } from '../sentinel/table.ts';
-
-/** A column as a stream declaration or a table has it. */
-export interface DeclaredColumn {
-  readonly name: string;
-  readonly type: ColumnType;
-}
+import type { DeclaredColumn } from './state.ts';
 
 const dayMs = 86_400_000;
 
 /** "Fields longer than 64 KB are truncated": Azure Monitor service limits, Logs Ingestion API. */
-export const maxFieldBytes = 65_536;
+const maxFieldBytes = 65_536;
 
 /**
- * A row as the table shows it: every column, null where the value is missing or of another type, other keys gone. What
- * Azure does with a value of another type is not documented; null is the loss that has been seen, and the strictest.
- * `receivedAt` in milliseconds since the epoch.
+ * A row as the table shows it: all declared columns and no others. A value that is missing or of another type is null:
+ * Microsoft does not document what Azure does with the latter, but null has been seen, and it is the strictest.
+ * `receivedAt` is in milliseconds since the epoch.
  */
 export function storedRow(sent: Row, columns: readonly DeclaredColumn[], receivedAt: number): Row {
   const stored: Record<string, JsonValue> = { TimeGenerated: timeGenerated(sent['TimeGenerated'], receivedAt) };
   for (const { name, type } of columns) {
-    if (name !== 'TimeGenerated') stored[name] = valueIn(sent, name, type);
+    if (name !== 'TimeGenerated') stored[name] = Object.hasOwn(sent, name) ? coerce(sent[name], type) : null;
   }
   return stored;
 }
 
-function valueIn(sent: Row, name: string, type: ColumnType): JsonValue {
-  return Object.hasOwn(sent, name) ? coerce(sent[name], type) : null;
-}
-
-/** Replaced by the time of arrival when more than two days old, or more than one day ahead (log-standard-columns). */
+/** Azure puts the time of arrival in place of one more than two days old or one day ahead (log-standard-columns). */
 function timeGenerated(sent: JsonValue | undefined, receivedAt: number): JsonValue {
   const text = coerce(sent, 'datetime');
   const time = typeof text === 'string' ? instant(text) : Number.NaN;
@@ -56,7 +47,7 @@ function coerce(value: JsonValue | undefined, type: ColumnType): JsonValue {
   }
 }
 
-/** Cut in the middle, a dynamic value is no JSON any more: what is left of it is text. */
+/** A dynamic value that has been cut is no longer JSON, so that it becomes text. */
 function dynamic(value: JsonValue): JsonValue {
   const text = JSON.stringify(value);
   return Buffer.byteLength(text) <= maxFieldBytes ? value : cut(text);
@@ -70,7 +61,7 @@ function isWhole(value: JsonValue, bits: bigint): boolean {
   return whole >= -(2n ** bits) && whole < 2n ** bits;
 }
 
-/** Milliseconds since the epoch of an ISO 8601 time, NaN if it is none. Without an offset it is UTC. */
+/** Milliseconds since the epoch, NaN for a text that is not an ISO 8601 time. A time without an offset is UTC. */
 function instant(text: string): number {
   const parts = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)(Z|[+-]\d{2}:\d{2})?)?$/.exec(text);
   if (parts === null) return Number.NaN;

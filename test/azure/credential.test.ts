@@ -11,7 +11,8 @@ import { createCredential } from '../../src/azure/credential.ts';
 import { inFull, TokenError } from '../../src/azure/token-error.ts';
 import { clouds, ingestionScope } from '../../src/config/clouds.ts';
 import type { CredentialConfig } from '../../src/config/config.ts';
-import type { Emulator, FaultAnswer } from '../../src/emulator/emulator.ts';
+import type { Emulator } from '../support/azure/emulator.ts';
+import type { FaultAnswer } from '../support/azure/faults.ts';
 import { startTestEmulator } from '../support/emulator.ts';
 import { secretCredential } from './support.ts';
 
@@ -71,7 +72,7 @@ test('an answer that judges nobody is no refusal', async (t) => {
   ];
   for (const [answer, message] of cases) {
     for (const target of ['token', 'openid'] as const) {
-      const before = emulator.requestCount;
+      const before = emulator.requests.length;
       emulator.plan({ target, answer });
       const error = await failureOf(secretCredential(emulator));
       assert.equal(error.code, 'token_unreachable', `${target} ${message}: ${error.message}`);
@@ -81,7 +82,7 @@ test('an answer that judges nobody is no refusal', async (t) => {
         /403|200/.test(message.source),
         'what Entra never answers comes from something else',
       );
-      assert.equal(emulator.requestCount - before, target === 'token' ? 2 : 1, 'nothing is tried again in here');
+      assert.equal(emulator.requests.length - before, target === 'token' ? 2 : 1, 'nothing is tried again in here');
     }
   }
 });

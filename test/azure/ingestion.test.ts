@@ -9,8 +9,10 @@ import { LogsIngestionClient } from '@azure/monitor-ingestion';
 import { generate } from 'selfsigned';
 import { readProxy } from '../../src/config/proxy.ts';
 import type { UploadResult } from '../../src/delivery/ingestion.ts';
-import type { Emulator, FaultAnswer, RecordedRequest } from '../../src/emulator/emulator.ts';
 import type { Row } from '../../src/sentinel/row.ts';
+import type { Emulator } from '../support/azure/emulator.ts';
+import type { FaultAnswer } from '../support/azure/faults.ts';
+import type { RecordedRequest } from '../support/azure/requests.ts';
 import { startTestEmulator, requestStream as stream } from '../support/emulator.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { countOf, secretCredential, testIngestion, testTokens } from './support.ts';
@@ -346,7 +348,7 @@ test('an abort ends the upload while it waits for the token, and while it is on 
   const assertAborted = (result: UploadResult) =>
     assert.ok(result.type === 'unanswered' && result.reason === 'aborted', JSON.stringify(result));
   assertAborted(await ingestion.upload(stream, [rowJson], { signal: AbortSignal.abort() }));
-  assert.equal(emulator.requestCount, 0);
+  assert.equal(emulator.requests.length, 0);
 
   const early = new AbortController();
   emulator.plan({ target: 'token', answer: { type: 'hang' } });

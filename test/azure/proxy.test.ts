@@ -11,8 +11,8 @@ import { clouds, databaseScope, ingestionScope, resourceManagerScope } from '../
 import type { CredentialConfig } from '../../src/config/config.ts';
 import { readProxy } from '../../src/config/proxy.ts';
 import { makeCertificate } from '../../src/emulator/certificate.ts';
-import type { Emulator } from '../../src/emulator/emulator.ts';
 import { systemClock } from '../../src/ground/clock.ts';
+import type { Emulator } from '../support/azure/emulator.ts';
 import { startConnectProxy } from '../support/connect-proxy.ts';
 import { requestStream, startTestEmulator, trust } from '../support/emulator.ts';
 import { logLines, secretCredential } from './support.ts';
@@ -71,13 +71,13 @@ test('token, rows, Resource Manager and incidents go through the proxy, signed i
     ['rule', () => azure.resourceManager.getDataCollectionRule('/subscriptions/a/x/y')],
     ['incidents', () => azure.incidents.get('33333333-3333-4333-8333-333333333333').catch(() => null)],
   ];
-  const before = { requests: emulator.requestCount, tunnels: 0 };
+  const before = { requests: emulator.requests.length, tunnels: 0 };
   for (const [name, step] of steps) {
     const result = await step();
     if (name === 'token and rows') assert.equal((result as { status?: number }).status, 204);
     assert.ok(proxy.tunnels.length > before.tunnels, `${name} went past the proxy`);
-    assert.ok(emulator.requestCount > before.requests, `${name} did not arrive`);
-    Object.assign(before, { requests: emulator.requestCount, tunnels: proxy.tunnels.length });
+    assert.ok(emulator.requests.length > before.requests, `${name} did not arrive`);
+    Object.assign(before, { requests: emulator.requests.length, tunnels: proxy.tunnels.length });
   }
   assert.deepEqual([...new Set(proxy.tunnels)], [new URL(emulator.origin).host]);
   assert.deepEqual([...new Set(proxy.logins)], [login]);

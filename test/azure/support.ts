@@ -6,9 +6,9 @@ import { clouds, ingestionScope } from '../../src/config/clouds.ts';
 import type { CredentialConfig } from '../../src/config/config.ts';
 import type { ProxyConfig } from '../../src/config/proxy.ts';
 import type { Ingestion } from '../../src/delivery/ingestion.ts';
-import type { Emulator } from '../../src/emulator/emulator.ts';
 import { type Clock, systemClock } from '../../src/ground/clock.ts';
 import { createLogger, type Logger } from '../../src/ground/log.ts';
+import type { Emulator } from '../support/azure/emulator.ts';
 
 export interface Lines {
   readonly log: Logger;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import type { Emulator } from '../../src/emulator/emulator.ts';
+import type { Emulator } from '../support/azure/emulator.ts';
 import { azureEnv, heartbeatColumns, heartbeatStream, startTestEmulator } from '../support/emulator.ts';
 import { findingsOf, run, secret } from './support.ts';
 

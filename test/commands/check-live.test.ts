@@ -6,8 +6,8 @@ import { describe, it, type TestContext } from 'node:test';
 import { connectAzure } from '../../src/commands/azure-connection.ts';
 import { checkLive } from '../../src/commands/live-check.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import type { Emulator } from '../../src/emulator/emulator.ts';
 import { kindNamed, kinds } from '../../src/kinds/registry.ts';
+import type { Emulator } from '../support/azure/emulator.ts';
 import { azureEnv, requestColumns, requestStream, startTestEmulator } from '../support/emulator.ts';
 import { findingsOf, run, secret, spawnCli } from './support.ts';
 
@@ -158,7 +158,7 @@ describe('check --live', () => {
     const { emulator, env } = await setUp(t);
     const { exitCode } = await run(['check', '--live'], { ...env, PORT: 'x' });
     assert.equal(exitCode, 2);
-    assert.equal(emulator.requestCount, 0);
+    assert.equal(emulator.requests.length, 0);
   });
 
   it('works in a process of its own, which then ends by itself', async (t) => {

@@ -11,14 +11,15 @@ import {
 } from 'node:fs';
 import process from 'node:process';
 import { describe, test } from 'node:test';
-import { throttled, unavailable } from '../../src/emulator/answers.ts';
-import type { Emulator, FaultStep } from '../../src/emulator/emulator.ts';
-import { sampleDetails, sampleName, sampleRuleName } from '../../src/emulator/sample-incidents.ts';
 import type { JsonObject } from '../../src/ground/json.ts';
 import { columnsWith } from '../../src/sentinel/incidents/columns.ts';
 import { guardCell } from '../../src/sentinel/incidents/formats.ts';
 import { readIncident } from '../../src/sentinel/incidents/incident.ts';
 import { readCsv } from '../sentinel/csv-reader.ts';
+import type { Emulator } from '../support/azure/emulator.ts';
+import type { FaultStep } from '../support/azure/faults.ts';
+import { throttled, unavailable } from '../support/azure/faults.ts';
+import { sampleDetails, sampleName, sampleRuleName } from '../support/azure/sample-incidents.ts';
 import { type Setup, setUpIncidents, startCli } from './incidents-fixture.ts';
 import { run, spawnCli } from './support.ts';
 

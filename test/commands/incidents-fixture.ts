@@ -3,8 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import type { Emulator, EmulatorOptions, IncidentSource } from '../../src/emulator/emulator.ts';
-import { sampleDetails, sampleIncidents } from '../../src/emulator/sample-incidents.ts';
+import type { Emulator } from '../support/azure/emulator.ts';
+import type { IncidentSource } from '../support/azure/incidents.ts';
+import { sampleDetails, sampleIncidents } from '../support/azure/sample-incidents.ts';
+import type { EmulatorOptions } from '../support/azure/state.ts';
 import { startTestEmulator } from '../support/emulator.ts';
 import { mainFile, type Run } from './support.ts';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { throttled } from '../../src/emulator/answers.ts';
-import type { FaultAnswer } from '../../src/emulator/emulator.ts';
-import { sampleName, sampleRuleName } from '../../src/emulator/sample-incidents.ts';
 import type { JsonObject } from '../../src/ground/json.ts';
+import type { FaultAnswer } from '../support/azure/faults.ts';
+import { throttled } from '../support/azure/faults.ts';
+import { sampleName, sampleRuleName } from '../support/azure/sample-incidents.ts';
 import { setUpIncidents } from './incidents-fixture.ts';
 import { run } from './support.ts';
 

@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import type { Emulator } from '../../src/emulator/emulator.ts';
 import { systemClock } from '../../src/ground/clock.ts';
 import { createLogger } from '../../src/ground/log.ts';
 import { openSqliteOutbox, type SqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
+import type { Emulator } from '../support/azure/emulator.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import {

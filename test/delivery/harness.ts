@@ -15,7 +15,6 @@ import type { DeliveryEvent, Hold, UploadEvent } from '../../src/delivery/event.
 import type { Ingestion } from '../../src/delivery/ingestion.ts';
 import { MAX_KEPT_BYTES_PER_BODY } from '../../src/delivery/kept-rows.ts';
 import { logDelivery } from '../../src/delivery/log.ts';
-import type { Emulator, EmulatorOptions, RecordedRequest } from '../../src/emulator/emulator.ts';
 import { createUnderstand } from '../../src/intake/understand.ts';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
 import { kinds as allKinds } from '../../src/kinds/registry.ts';
@@ -25,6 +24,9 @@ import { createReceiver } from '../../src/outbox/receive.ts';
 import type { OperableOutbox } from '../../src/outbox/records.ts';
 import { openSqliteOutbox, type SqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
 import type { Row } from '../../src/sentinel/row.ts';
+import type { Emulator } from '../support/azure/emulator.ts';
+import type { RecordedRequest } from '../support/azure/requests.ts';
+import type { EmulatorOptions } from '../support/azure/state.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import { type ManualClock, manualClock } from '../support/manual-clock.ts';

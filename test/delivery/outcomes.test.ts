@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { FaultAnswer } from '../../src/emulator/emulator.ts';
+import type { FaultAnswer } from '../support/azure/faults.ts';
 import { requestStream } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import { advanceUntil, requestEvent, startDelivery, units } from './harness.ts';

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import https from 'node:https';
 import { isIP } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import type { Emulator } from '../../src/emulator/emulator.ts';
+import type { Emulator } from '../support/azure/emulator.ts';
 import { requestStream } from '../support/emulator.ts';
 
 export interface Answer {

@@ -44,8 +44,6 @@ describe('Entra', () => {
     assert.equal(one.body.refresh_in, undefined);
     assert.equal(one.answer.headers['cache-control'], 'no-store, no-cache');
     assert.equal(emulator.requests[0]?.tokenId, claims['uti']);
-    emulator.setTokenLifetime(60);
-    assert.equal((await requestToken(emulator)).body.expires_in, 59);
   });
 
   test('each refusal has its OAuth error, its AADSTS number and its status', async (t) => {
@@ -135,10 +133,10 @@ describe('Entra', () => {
   });
 
   test('no secret and no token is kept in the record of requests', async (t) => {
-    const emulator = await startTestEmulator(t, { clientSecret: 'the-very-secret' });
+    const emulator = await startTestEmulator(t);
     const { body } = await requestToken(emulator);
     const record = JSON.stringify(emulator.requests);
-    assert.doesNotMatch(record, /the-very-secret/);
+    assert.equal(record.includes(emulator.clientSecret), false);
     assert.equal(record.includes(body.access_token), false);
   });
 });

@@ -1,15 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import {
-  azureFailure,
-  claimsChallenge,
-  entraFailure,
-  htmlBadRequest,
-  lostAnswer,
-  throttled,
-  unavailable,
-} from '../../src/emulator/answers.ts';
-import type { CutPoint, Emulator } from '../../src/emulator/emulator.ts';
+import type { Emulator } from '../support/azure/emulator.ts';
+import type { CutPoint } from '../support/azure/faults.ts';
+import { azureFailure, throttled, unavailable } from '../support/azure/faults.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { bearer, call, errorOf, post, requestToken } from './client.ts';
@@ -33,7 +26,7 @@ describe('planned answers', () => {
       { target: 'ingest', times: 2, answer: unavailable(3) },
       { target: 'ingest', answer: { type: 'pass' } },
     );
-    emulator.plan({ target: 'ingest', answer: throttled(), label: 'quota' });
+    emulator.plan({ target: 'ingest', answer: throttled() });
     assert.deepEqual(await statuses(emulator, 5), [503, 503, 204, 429, 204]);
     assert.equal(emulator.remainingPlan.length, 0);
     assert.equal(emulator.rowCount(requestStream), 2);
@@ -44,7 +37,7 @@ describe('planned answers', () => {
         ['status 503', 'ServiceUnavailable'],
         ['status 503', 'ServiceUnavailable'],
         ['pass', null],
-        ['quota', 'TooManyRequests'],
+        ['status 429', 'TooManyRequests'],
         [null, null],
       ],
     );
@@ -55,8 +48,7 @@ describe('planned answers', () => {
     emulator.plan(
       { target: 'ingest', answer: unavailable('Wed, 21 Oct 2026 07:28:00 GMT') },
       { target: 'ingest', answer: throttled(3600) },
-      { target: 'ingest', answer: htmlBadRequest() },
-      { target: 'ingest', answer: claimsChallenge() },
+      { target: 'ingest', answer: { type: 'status', status: 502, body: '<html>', foreign: true } },
       { target: 'ingest', answer: azureFailure(400, 'RecordsTimeRangeIsMoreThan30Minutes', 'too wide') },
       { target: 'ingest', answer: { type: 'status', status: 200 } },
     );
@@ -65,16 +57,9 @@ describe('planned answers', () => {
     assert.equal(dated.headers['x-ms-error-code'], 'ServiceUnavailable');
     assert.equal(dated.headers['x-ms-client-request-id'], 'id-1');
     assert.equal((await post(emulator, [{}])).headers['retry-after'], '3600');
-    const html = await post(emulator, [{}]);
-    assert.equal(html.status, 400);
-    assert.match(String(html.headers['content-type']), /^text\/html/);
-    assert.match(html.text, /HTTP Error 400/);
-    const challenge = await post(emulator, [{}]);
-    assert.equal(challenge.status, 401);
-    const claims = /error="insufficient_claims", claims="([^"]+)"/.exec(
-      String(challenge.headers['www-authenticate']),
-    )?.[1];
-    assert.match(Buffer.from(claims ?? '', 'base64').toString('utf8'), /^\{"access_token":/);
+    const foreign = await post(emulator, [{}]);
+    assert.deepEqual([foreign.status, foreign.text], [502, '<html>']);
+    assert.equal(foreign.headers['x-ms-request-id'], undefined);
     const refused = await post(emulator, [{}]);
     assert.deepEqual(errorOf(refused), { code: 'RecordsTimeRangeIsMoreThan30Minutes', message: 'too wide' });
     const empty = await post(emulator, [{}]);
@@ -109,7 +94,7 @@ describe('planned answers', () => {
   test('the steps of one target leave the others alone, and can be cleared alone', async (t) => {
     const emulator = await startTestEmulator(t);
     emulator.plan(
-      { target: 'token', times: 2, answer: entraFailure(401, 'invalid_client', 7000222, 'expired') },
+      { target: 'token', times: 2, answer: { type: 'status', status: 401, body: { error_codes: [7000222] } } },
       { target: 'ingest', times: 'forever', answer: unavailable() },
       { target: 'openid', answer: { type: 'status', status: 503 } },
     );
@@ -126,7 +111,7 @@ describe('planned answers', () => {
     const emulator = await startTestEmulator(t);
     const authorization = await bearer(emulator);
     emulator.plan(
-      { target: 'ingest', answer: lostAnswer() },
+      { target: 'ingest', answer: { type: 'reset', processed: true } },
       { target: 'ingest', answer: { type: 'status', status: 500, processed: true } },
       { target: 'ingest', answer: { type: 'reset' } },
     );
@@ -149,7 +134,7 @@ describe('planned answers', () => {
 
   test('a lost answer of a call that Azure refuses stores nothing', async (t) => {
     const emulator = await startTestEmulator(t);
-    emulator.plan({ target: 'ingest', answer: lostAnswer() });
+    emulator.plan({ target: 'ingest', answer: { type: 'reset', processed: true } });
     await assert.rejects(post(emulator, [{}], { authorization: null }), { code: 'ECONNRESET' });
     assert.equal(emulator.rowCount(requestStream), 0);
   });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Emulator } from '../../src/emulator/emulator.ts';
-import { parseFilter } from '../../src/emulator/odata.ts';
-import { sampleDetails, sampleIncidents, sampleName } from '../../src/emulator/sample-incidents.ts';
 import type { JsonObject } from '../../src/ground/json.ts';
+import type { Emulator } from '../support/azure/emulator.ts';
+import { parseFilter } from '../support/azure/odata.ts';
+import { sampleDetails, sampleIncidents, sampleName } from '../support/azure/sample-incidents.ts';
 import { startTestEmulator } from '../support/emulator.ts';
 import { type Answer, bearer, call, errorOf, managementScope } from './client.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Emulator } from '../../src/emulator/emulator.ts';
+import type { Emulator } from '../support/azure/emulator.ts';
 import { requestColumns, requestStream, startTestEmulator } from '../support/emulator.ts';
 import { type Answer, bearer, call, errorOf, managementScope } from './client.ts';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ClientAssertionCredential, ClientSecretCredential, ManagedIdentityCredential } from '@azure/identity';
 import { isAggregateLogsUploadError, LogsIngestionClient } from '@azure/monitor-ingestion';
-import { throttled } from '../../src/emulator/answers.ts';
-import type { Emulator } from '../../src/emulator/emulator.ts';
+import type { Emulator } from '../support/azure/emulator.ts';
+import { throttled } from '../support/azure/faults.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 
 function credential(emulator: Emulator, secret = emulator.clientSecret): ClientSecretCredential {

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { FaultStep } from '../../src/emulator/emulator.ts';
+import type { FaultStep } from '../support/azure/faults.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import { serviceEnv, serviceFiles, startServiceProcess } from '../support/service-process.ts';

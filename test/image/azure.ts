@@ -6,8 +6,8 @@
 import { chmodSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
-import { startEmulator } from '../../src/emulator/emulator.ts';
 import { requestTable } from '../../src/kinds/request/table.ts';
+import { startEmulator } from '../support/azure/emulator.ts';
 
 const stream = 'Custom-AponoAccessRequests_CL';
 const name = process.env['AZURE_NAME'] ?? 'localhost';

@@ -308,7 +308,10 @@ describe('three replicas with compose', () => {
           entrypoint: ['node', '/app/test/image/azure.ts'],
           command: [],
           environment: { AZURE_NAME: azureName, OUTPUT: '/shared' },
-          volumes: [`${shared}:/shared`, `${repository}/test/image/azure.ts:/app/test/image/azure.ts:ro`],
+          volumes: [
+            `${shared}:/shared`,
+            ...['test/image/azure.ts', 'test/support/azure'].map((file) => `${repository}/${file}:/app/${file}:ro`),
+          ],
           healthcheck: { disable: true },
           networks: { default: { aliases: [azureName] } },
         },

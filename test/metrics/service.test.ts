@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { type TestContext, test } from 'node:test';
-import type { Emulator } from '../../src/emulator/emulator.ts';
+import type { Emulator } from '../support/azure/emulator.ts';
 import { startTestEmulator, requestStream as stream } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { parseFilter } from '../../src/emulator/odata.ts';
 import type { JsonObject } from '../../src/ground/json.ts';
 import {
   allOf,
@@ -12,6 +11,7 @@ import {
   parseMoment,
 } from '../../src/sentinel/incidents/filter.ts';
 import type { Incident } from '../../src/sentinel/incidents/incident.ts';
+import { parseFilter } from '../support/azure/odata.ts';
 
 /** What a reader of OData's grammar makes of a literal; null when it is none. */
 function literal(text: string): string | null {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { sampleDetails, sampleIncidents } from '../../src/emulator/sample-incidents.ts';
 import type { JsonObject } from '../../src/ground/json.ts';
 import { columnsWith, formerColumns } from '../../src/sentinel/incidents/columns.ts';
 import { createFormat, type FormatOptions, guardCell } from '../../src/sentinel/incidents/formats.ts';
 import { type DetailedIncident, detailNames, readIncident } from '../../src/sentinel/incidents/incident.ts';
+import { sampleDetails, sampleIncidents } from '../support/azure/sample-incidents.ts';
 import { readCsv } from './csv-reader.ts';
 
 function incident(properties: JsonObject, more: JsonObject = {}): DetailedIncident {

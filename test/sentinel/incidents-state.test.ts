@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { parseFilter } from '../../src/emulator/odata.ts';
 import type { Incident } from '../../src/sentinel/incidents/incident.ts';
 import { aponoRuleNames, isMadeBy } from '../../src/sentinel/incidents/rules.ts';
 import {
@@ -14,6 +13,7 @@ import {
   selectionKey,
   writeState,
 } from '../../src/sentinel/incidents/state.ts';
+import { parseFilter } from '../support/azure/odata.ts';
 
 const workspace = { workspaceId: '/subscriptions/X', selection: 'abc' };
 

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import type { Emulator } from '../../src/emulator/emulator.ts';
 import type { JsonObject } from '../../src/ground/json.ts';
 import { anomalyKind } from '../../src/kinds/anomaly.ts';
 import { auditKind } from '../../src/kinds/audit.ts';
@@ -17,6 +16,7 @@ import { documentedIntegrationTemplate, integrationBodies } from '../kinds/integ
 import { requestBodies } from '../kinds/request-bodies.ts';
 import { pick, render } from '../kinds/support.ts';
 import { Exposition } from '../metrics/exposition.ts';
+import type { Emulator } from '../support/azure/emulator.ts';
 import { startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import { privateTexts } from '../support/log-secrets.ts';

@@ -1,14 +1,11 @@
 import type { TestContext } from 'node:test';
 import tls from 'node:tls';
-import {
-  type DeclaredColumn,
-  type Emulator,
-  type EmulatorOptions,
-  startEmulator,
-} from '../../src/emulator/emulator.ts';
+import type { DeclaredColumn } from '../../src/emulator/state.ts';
 import { heartbeatDefaultStream, heartbeatTable } from '../../src/heartbeat/row.ts';
 import { kinds } from '../../src/kinds/registry.ts';
 import { requestKind } from '../../src/kinds/request/kind.ts';
+import { type Emulator, startEmulator } from './azure/emulator.ts';
+import type { EmulatorOptions } from './azure/state.ts';
 
 export const requestStream = requestKind.defaultStream;
 export const requestColumns: readonly DeclaredColumn[] = requestKind.table.columns;

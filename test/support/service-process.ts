@@ -7,7 +7,7 @@ import process from 'node:process';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { Emulator } from '../../src/emulator/emulator.ts';
+import type { Emulator } from './azure/emulator.ts';
 import { azureEnv } from './emulator.ts';
 import { endWithParent, killGroup } from './end-with-parent.ts';
 import { assertNothingPrivate, privateTexts, secretsOf } from './log-secrets.ts';

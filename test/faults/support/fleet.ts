@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { Agent } from 'node:https';
 import type { TestContext } from 'node:test';
-import type { Emulator } from '../../../src/emulator/emulator.ts';
 import { DEFAULT_SCHEMA } from '../../../src/outbox/postgres/settings.ts';
 import { query } from '../../outbox/postgres-fixture.ts';
+import type { Emulator } from '../../support/azure/emulator.ts';
 import { requestStream, startTestEmulator } from '../../support/emulator.ts';
 import { eventually } from '../../support/eventually.ts';
 import { freePort } from '../../support/free-port.ts';

@@ -1,7 +1,7 @@
 import type { TokenCredential } from '@azure/core-auth';
-import type { Emulator } from '../../../src/emulator/emulator.ts';
 import type { Clock } from '../../../src/ground/clock.ts';
 import { requestToken } from '../../emulator/client.ts';
+import type { Emulator } from '../../support/azure/emulator.ts';
 import { type ManualClock, manualClock } from '../../support/manual-clock.ts';
 
 export const DAY_MS = 86_400_000;

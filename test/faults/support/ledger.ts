@@ -1,4 +1,6 @@
-import type { Emulator, FaultStep, RecordedRequest } from '../../../src/emulator/emulator.ts';
+import type { Emulator } from '../../support/azure/emulator.ts';
+import type { FaultStep } from '../../support/azure/faults.ts';
+import type { RecordedRequest } from '../../support/azure/requests.ts';
 
 /** One call to Logs Ingestion with the ids of its rows; the request's record fills in as it goes on. */
 export interface LedgerCall {

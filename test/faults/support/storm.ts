@@ -1,4 +1,4 @@
-import type { FaultAnswer, FaultStep } from '../../../src/emulator/emulator.ts';
+import type { FaultAnswer, FaultStep } from '../../support/azure/faults.ts';
 import type { SeededRandom } from './random.ts';
 
 const error = (code: string) => ({ error: { code, message: 'as planned' } });

@@ -1,20 +1,98 @@
-import type { JsonObject } from '../ground/json.ts';
-import type { Call } from './call.ts';
-import type { Continuation, IncidentDetail } from './incident-book.ts';
-import { FilterError, parseFilter } from './odata.ts';
+import { randomBytes } from 'node:crypto';
+import { azureError, type Call, jsonReply, type Reply } from '../../../src/emulator/call.ts';
+import { isJsonObject, type JsonObject } from '../../../src/ground/json.ts';
+import { type Filter, FilterError, parseFilter } from './odata.ts';
 import { type Action, refuse } from './resource-manager.ts';
-import type { AzureState } from './state.ts';
-import type { PresentedToken } from './tokens.ts';
-import { azureError, jsonReply, type Reply } from './wire.ts';
+import { type FakeAzure, workspaceResourceId } from './state.ts';
 
-/** Microsoft.SecurityInsights below a workspace: incidents, what belongs to one, and analytics rules. */
+/** Incidents by their creation, the oldest first. They can be made when they are asked for. */
+export interface IncidentSource {
+  readonly count: number;
+  at(index: number): JsonObject;
+  find(name: string): JsonObject | null;
+}
+
+export interface IncidentDetail {
+  readonly comments: readonly JsonObject[];
+  readonly alerts: readonly JsonObject[];
+  readonly entities: readonly JsonObject[];
+}
+
+/** What Azure has been seen to do, or might; all off by default. */
+export interface PagingOddities {
+  /** Each page but the first begins with so many incidents of the one before. */
+  readonly repeated?: number;
+  /** An empty page with a link comes before each page but the first. */
+  readonly emptyPages?: boolean;
+  /** From the second page on each links to the second. */
+  readonly repeatLink?: boolean;
+  /** The second page is said to be at this origin. */
+  readonly foreignOrigin?: string;
+  /** No page is larger, whatever `$top` says. */
+  readonly largestPage?: number;
+  /** `$top` ends the list: a full page has no link. */
+  readonly topEndsList?: boolean;
+}
+
+/** Where a link leads: on in the same question. */
+export interface Continuation {
+  readonly offset: number;
+  readonly pageSize: number;
+  readonly isDescending: boolean;
+  readonly filter: Filter;
+  readonly page: number;
+  /** This one is empty, and links to the page that it stands before. */
+  readonly isEmpty: boolean;
+}
+
+/** What the emulated Sentinel holds. */
+export class IncidentBook {
+  isEnabled = true;
+  source: IncidentSource = listed([]);
+  rules: readonly JsonObject[] = [];
+  oddities: PagingOddities = {};
+  detailOf: (name: string) => IncidentDetail = () => ({ comments: [], alerts: [], entities: [] });
+  readonly #tokens = new Map<string, Continuation>();
+
+  /** A token that survives only if nobody decodes, encodes or normalises it: with + / = - _ and a quote. */
+  issue(continuation: Continuation): string {
+    const token = `H4sIA${randomBytes(48).toString('base64')}+/-_'${randomBytes(10).toString('base64')}`;
+    this.#tokens.set(token, continuation);
+    return token;
+  }
+
+  /** `token` as it stood in the URL. */
+  redeem(token: string): Continuation | null {
+    return this.#tokens.get(token) ?? null;
+  }
+}
+
+/** Incidents from a list, sorted by their creation. */
+export function listed(incidents: readonly JsonObject[]): IncidentSource {
+  const sorted = incidents.toSorted((a, b) => (createdAt(a) < createdAt(b) ? -1 : Number(createdAt(a) > createdAt(b))));
+  return {
+    count: sorted.length,
+    at: (index) => sorted[index] ?? {},
+    find: (name) => sorted.find((one) => String(one['name']).toLowerCase() === name.toLowerCase()) ?? null,
+  };
+}
+
+function createdAt(incident: JsonObject): string {
+  const properties = incident['properties'];
+  return isJsonObject(properties) ? String(properties['createdTimeUtc'] ?? '') : '';
+}
 
 const defaultPageSize = 50;
 const maxPageSize = 1_000;
 
+interface ListCall extends Call {
+  /** As it came: a continuation token must come back byte for byte. */
+  readonly rawQuery: string;
+}
+
 /** GET …/incidents, the first page or the one that a link leads to. */
-export function listIncidents(state: AzureState, call: Call, token: PresentedToken): Reply {
-  const refusal = refuseSentinel(state, call, { token, action: 'Microsoft.SecurityInsights/incidents/read' });
+export function listIncidents(state: FakeAzure, call: ListCall): Reply {
+  const refusal = refuseSentinel(state, call, 'Microsoft.SecurityInsights/incidents/read');
   if (refusal !== null) return refusal;
   const skipToken = /(?:^|&)(?:\$|%24)skipToken=([^&]*)/i.exec(call.rawQuery)?.[1];
   try {
@@ -47,7 +125,7 @@ function firstPage({ query }: Call): Continuation {
   };
 }
 
-function page(state: AzureState, call: Call, start: Continuation): Reply {
+function page(state: FakeAzure, call: ListCall, start: Continuation): Reply {
   const { oddities } = state.sentinel;
   const { found, next } = start.isEmpty ? { found: [], next: start.offset } : scan(state, start);
   if (start.isEmpty) return pageReply(state, call, { found, start, next: { ...start, isEmpty: false } });
@@ -63,7 +141,7 @@ function page(state: AzureState, call: Call, start: Continuation): Reply {
 }
 
 /** From where it starts: so many incidents as fit the filter, and the offset behind them; null at the end. */
-function scan({ sentinel }: AzureState, { offset, pageSize, isDescending, filter }: Continuation) {
+function scan({ sentinel }: FakeAzure, { offset, pageSize, isDescending, filter }: Continuation) {
   const { source } = sentinel;
   const found: JsonObject[] = [];
   for (let at = offset; at < source.count; at += 1) {
@@ -76,8 +154,8 @@ function scan({ sentinel }: AzureState, { offset, pageSize, isDescending, filter
 }
 
 function pageReply(
-  { sentinel }: AzureState,
-  call: Call,
+  { sentinel }: FakeAzure,
+  call: ListCall,
   { found, start, next }: { found: readonly JsonObject[]; start: Continuation; next: Continuation | null },
 ): Reply {
   if (next === null) return jsonReply(200, { value: found });
@@ -91,21 +169,21 @@ function pageReply(
 }
 
 /** GET …/incidents/{guid} */
-export function incident(state: AzureState, call: Call, token: PresentedToken): Reply {
-  const refusal = refuseSentinel(state, call, { token, action: 'Microsoft.SecurityInsights/incidents/read' });
+export function incident(state: FakeAzure, call: Call): Reply {
+  const refusal = refuseSentinel(state, call, 'Microsoft.SecurityInsights/incidents/read');
   if (refusal !== null) return refusal;
   const found = state.sentinel.source.find(call.segments[11] ?? '');
   return found === null ? noIncident(call) : jsonReply(200, found);
 }
 
 /** GET …/comments, POST …/alerts and …/entities of an incident */
-export function incidentDetail(state: AzureState, call: Call, token: PresentedToken): Reply {
+export function incidentDetail(state: FakeAzure, call: Call): Reply {
   const what = (call.segments[12] ?? '').toLowerCase();
   const action: Action =
     what === 'comments'
       ? 'Microsoft.SecurityInsights/incidents/comments/read'
       : 'Microsoft.SecurityInsights/incidents/read';
-  const refusal = refuseSentinel(state, call, { token, action });
+  const refusal = refuseSentinel(state, call, action);
   if (refusal !== null) return refusal;
   const name = call.segments[11] ?? '';
   if (state.sentinel.source.find(name) === null) return noIncident(call);
@@ -121,8 +199,8 @@ export function incidentDetail(state: AzureState, call: Call, token: PresentedTo
 }
 
 /** GET …/alertRules and …/alertRules/{guid} */
-export function alertRules(state: AzureState, call: Call, token: PresentedToken): Reply {
-  const refusal = refuseSentinel(state, call, { token, action: 'Microsoft.SecurityInsights/alertRules/read' });
+export function alertRules(state: FakeAzure, call: Call): Reply {
+  const refusal = refuseSentinel(state, call, 'Microsoft.SecurityInsights/alertRules/read');
   if (refusal !== null) return refusal;
   const name = call.segments[11]?.toLowerCase();
   if (name === undefined) return jsonReply(200, { value: state.sentinel.rules });
@@ -132,15 +210,11 @@ export function alertRules(state: AzureState, call: Call, token: PresentedToken)
     : jsonReply(200, found);
 }
 
-function refuseSentinel(
-  state: AzureState,
-  call: Call,
-  { token, action }: { token: PresentedToken; action: Action },
-): Reply | null {
+function refuseSentinel(state: FakeAzure, call: Call, action: Action): Reply | null {
   const workspaceId = `/${call.segments.slice(0, 8).join('/')}`;
-  const refusal = refuse(state, call, { token, scope: workspaceId, action });
+  const refusal = refuse(state, call, { scope: workspaceId, action });
   if (refusal !== null) return refusal;
-  if (workspaceId.toLowerCase() !== state.workspaceResourceId.toLowerCase()) {
+  if (workspaceId.toLowerCase() !== workspaceResourceId.toLowerCase()) {
     const [group, name] = [call.segments[3], call.segments[7]];
     return azureError(
       404,

@@ -1,4 +1,5 @@
-import type { Row } from '../sentinel/row.ts';
+import { azureError, jsonReply, type Reply } from '../../../src/emulator/call.ts';
+import type { Row } from '../../../src/sentinel/row.ts';
 import type { RecordedRequest, RequestKind } from './requests.ts';
 
 export type FaultTarget = Exclude<RequestKind, 'other'>;
@@ -51,8 +52,6 @@ export interface FaultStep {
   readonly matchesRow?: (row: Row) => boolean;
   /** Any other condition. */
   readonly matches?: (request: RecordedRequest) => boolean;
-  /** Shown in `RecordedRequest.fault`; default: the type of the answer and its status. */
-  readonly label?: string;
 }
 
 interface PlannedStep {
@@ -104,7 +103,45 @@ function isFor(step: FaultStep, request: RecordedRequest, rows: readonly Row[]):
   return step.matches === undefined || step.matches(request);
 }
 
-export function labelOf(step: FaultStep): string {
-  if (step.label !== undefined) return step.label;
-  return step.answer.type === 'status' ? `status ${step.answer.status}` : step.answer.type;
+/** For `RecordedRequest.fault`. */
+export function labelOf({ answer }: FaultStep): string {
+  return answer.type === 'status' ? `status ${answer.status}` : answer.type;
+}
+
+/** The answer that a step asks for; `proper` is what Azure would say, null when nothing was done. */
+export function plannedReply(answer: FaultAnswer, proper: Reply | null): Reply {
+  if (answer.type !== 'status') return proper ?? azureError(503, 'ServiceUnavailable', 'The service is unavailable.');
+  const { status, body, headers = {} } = answer;
+  if (body === undefined) return { status, headers, body: null };
+  if (typeof body === 'string' || body instanceof Uint8Array) return { status, headers, body };
+  return jsonReply(status, body as object, headers);
+}
+
+/** An error as Azure words it. */
+export function azureFailure(
+  status: number,
+  code: string,
+  message: string,
+  headers: Readonly<Record<string, string>> = {},
+): FaultAnswer {
+  return {
+    type: 'status',
+    status,
+    headers: { 'x-ms-error-code': code, ...headers },
+    body: { error: { code, message } },
+  };
+}
+
+/** 429 of the per-rule quota. `retryAfter`: seconds, or an HTTP date; without it the header is missing. */
+export function throttled(retryAfter?: number | string): FaultAnswer {
+  const message = 'The request quota of the data collection rule is exceeded.';
+  return azureFailure(429, 'TooManyRequests', message, after(retryAfter));
+}
+
+export function unavailable(retryAfter?: number | string): FaultAnswer {
+  return azureFailure(503, 'ServiceUnavailable', 'The service is temporarily unavailable.', after(retryAfter));
+}
+
+function after(retryAfter: number | string | undefined): Record<string, string> {
+  return retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) };
 }

@@ -1,4 +1,4 @@
-import { isJsonArray, isJsonObject, type JsonValue } from '../ground/json.ts';
+import { isJsonArray, isJsonObject, type JsonValue } from '../../../src/ground/json.ts';
 
 /**
  * The part of OData 4.01's `$filter` that Sentinel's incidents are asked with: and, or, not, parentheses, comparisons,

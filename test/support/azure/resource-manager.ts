@@ -1,8 +1,7 @@
-import type { Call } from './call.ts';
-import type { DeclaredColumn } from './columns.ts';
-import { type AzureState, tableOf } from './state.ts';
-import type { PresentedToken } from './tokens.ts';
-import { azureError, jsonReply, type Reply } from './wire.ts';
+import { azureError, type Call, jsonReply, type Reply } from '../../../src/emulator/call.ts';
+import { type DeclaredColumn, ruleResourceId } from '../../../src/emulator/state.ts';
+import { presentedToken } from '../../../src/emulator/tokens.ts';
+import { type FakeAzure, tableOf, workspaceResourceId } from './state.ts';
 
 export type Action =
   | 'Microsoft.Insights/dataCollectionRules/read'
@@ -12,16 +11,16 @@ export type Action =
   | 'Microsoft.SecurityInsights/alertRules/read';
 
 /** GET of the data collection rule by its ARM id. */
-export function rule(state: AzureState, call: Call, token: PresentedToken): Reply {
+export function rule(state: FakeAzure, call: Call): Reply {
   const id = `/${call.segments.join('/')}`;
-  const refusal = refuse(state, call, { token, scope: id, action: 'Microsoft.Insights/dataCollectionRules/read' });
+  const refusal = refuse(state, call, { scope: id, action: 'Microsoft.Insights/dataCollectionRules/read' });
   if (refusal !== null) return refusal;
-  if (!state.rulePresent || !sameId(id, state.ruleResourceId)) {
+  if (!state.rulePresent || !sameId(id, ruleResourceId)) {
     return notFound('Microsoft.Insights/dataCollectionRules', id);
   }
   return jsonReply(200, {
-    id: state.ruleResourceId,
-    name: state.ruleResourceId.split('/').at(-1),
+    id: ruleResourceId,
+    name: ruleResourceId.split('/').at(-1),
     type: 'Microsoft.Insights/dataCollectionRules',
     location: 'westeurope',
     kind: 'Direct',
@@ -29,18 +28,18 @@ export function rule(state: AzureState, call: Call, token: PresentedToken): Repl
   });
 }
 
-function ruleProperties(state: AzureState, origin: string): object {
+function ruleProperties(state: FakeAzure, origin: string): object {
   return {
     immutableId: state.ruleId,
     endpoints: { logsIngestion: origin },
     streamDeclarations: Object.fromEntries(
-      [...state.streams].map(([stream, columns]) => [
+      [...state.declared].map(([stream, columns]) => [
         stream,
         { columns: columns.map(({ name, type }) => ({ name, type })) },
       ]),
     ),
-    destinations: { logAnalytics: [{ workspaceResourceId: state.workspaceResourceId, name: 'sentinel' }] },
-    dataFlows: [...state.streams.keys()].map((stream) => ({
+    destinations: { logAnalytics: [{ workspaceResourceId: workspaceResourceId, name: 'sentinel' }] },
+    dataFlows: [...state.declared.keys()].map((stream) => ({
       streams: [stream],
       destinations: ['sentinel'],
       transformKql: state.transforms.get(stream) ?? 'source',
@@ -51,10 +50,10 @@ function ruleProperties(state: AzureState, origin: string): object {
 }
 
 /** GET of one of the workspace's tables. */
-export function table(state: AzureState, call: Call, token: PresentedToken): Reply {
+export function table(state: FakeAzure, call: Call): Reply {
   const id = `/${call.segments.join('/')}`;
-  const scope = state.workspaceResourceId;
-  const refusal = refuse(state, call, { token, scope, action: 'Microsoft.OperationalInsights/workspaces/tables/read' });
+  const scope = workspaceResourceId;
+  const refusal = refuse(state, call, { scope, action: 'Microsoft.OperationalInsights/workspaces/tables/read' });
   if (refusal !== null) return refusal;
   const wanted = [...state.tables].find(([name]) => sameId(id, `${scope}/tables/${name}`));
   if (wanted === undefined) return notFound('Microsoft.OperationalInsights/workspaces/tables', id);
@@ -86,11 +85,11 @@ function tableColumn({ name, type }: DeclaredColumn): object {
 
 /** What stands before every answer of Resource Manager: the version, the token and the role. */
 export function refuse(
-  state: AzureState,
+  state: FakeAzure,
   call: Call,
-  { token, scope, action }: { token: PresentedToken; scope: string; action: Action },
+  { scope, action }: { scope: string; action: Action },
 ): Reply | null {
-  const refusal = refuseVersion(call.query.get('api-version'), action) ?? refuseToken(token);
+  const refusal = refuseVersion(call.query.get('api-version'), action) ?? refuseToken(state, call);
   if (refusal !== null || state.readerRole) return refusal;
   return azureError(
     403,
@@ -133,19 +132,19 @@ function refuseVersion(version: string | null, action: Action): Reply | null {
   return azureError(400, 'NoRegisteredProviderFound', message);
 }
 
-function refuseToken(token: PresentedToken): Reply | null {
+function refuseToken(state: FakeAzure, { headers }: Call): Reply | null {
+  const presented = presentedToken(state, headers.authorization, 'resource_manager');
   const unauthorized = (code: string, message: string): Reply =>
     azureError(401, code, message, {
       'www-authenticate': `Bearer error="invalid_token", error_description="${message}"`,
     });
-  switch (token.state) {
+  switch (presented.state) {
     case 'valid':
       return null;
-    case 'none':
     case 'missing':
       return unauthorized('AuthenticationFailed', "Authentication failed. The 'Authorization' header is missing.");
     case 'expired': {
-      const expiry = new Date(token.expiresAt ?? 0).toISOString();
+      const expiry = new Date(presented.token?.expiresAt ?? 0).toISOString();
       return unauthorized(
         'ExpiredAuthenticationToken',
         `The access token expiry UTC time '${expiry}' is earlier than now.`,
@@ -154,10 +153,9 @@ function refuseToken(token: PresentedToken): Reply | null {
     case 'wrong_audience':
       return unauthorized(
         'InvalidAuthenticationTokenAudience',
-        `The access token has been obtained for wrong audience or resource '${token.audience}'.`,
+        `The access token has been obtained for wrong audience or resource '${presented.token?.audience}'.`,
       );
     case 'unknown':
-    case 'revoked':
       return unauthorized('InvalidAuthenticationToken', 'The access token is invalid.');
   }
 }

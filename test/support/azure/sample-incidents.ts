@@ -1,5 +1,5 @@
-import type { JsonObject } from '../ground/json.ts';
-import type { IncidentDetail, IncidentSource } from './incident-book.ts';
+import type { JsonObject } from '../../../src/ground/json.ts';
+import type { IncidentDetail, IncidentSource } from './incidents.ts';
 
 export interface SampleOptions {
   readonly count: number;
