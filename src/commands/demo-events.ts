@@ -1,11 +1,10 @@
 export interface DemoEvent {
-  /** What it shows. */
   readonly title: string;
   readonly body: string;
   readonly rows: number;
 }
 
-/** Bodies as Apono sends them, of now: its documented event, one with every field, what two templates render, and one of each other webhook. */
+/** Bodies as Apono sends them, with the current time: four of access requests and one of each other webhook. */
 export function demoEvents(nowMs: number): readonly DemoEvent[] {
   const seconds = (nowMs / 1000).toFixed(6);
   return [
@@ -125,7 +124,7 @@ function auditEvent(seconds: string): string {
     target_name: flow.name,
     metadata: {},
     current_target_object: { ...flow, approver_policy: null },
-    // As JSON text, which is how some templates carry an object.
+    // Some templates send an object as JSON text.
     previous_target_object: JSON.stringify({ ...flow, approver_policy: { condition_groups: ['manager'] } }),
   });
 }
@@ -158,7 +157,7 @@ function integrationEvent(seconds: string): string {
   });
 }
 
-/** With event_time as Apono writes it: seconds and nine decimals, as a number. */
+/** Apono writes event_time as a number: seconds with nine decimals. */
 function json(seconds: string, eventType: string, data: object): string {
   return `{"event_type":"${eventType}","event_time":${seconds}000,"data":${JSON.stringify(data)}}`;
 }

@@ -11,10 +11,13 @@ import type { CommandContext } from './context.ts';
 
 export interface DemoService {
   readonly webhookUrl: URL;
-  /** Resolves when the process has ended, with its exit code. */
-  readonly exited: Promise<number | null>;
+  /** Resolves when the process has ended. */
+  readonly exited: Promise<unknown>;
   stop(): Promise<void>;
 }
+
+/** The demo prints it: it protects nothing. */
+export const DEMO_SECRET = 'demo-secret-of-no-value';
 
 /** What a Node process needs from its environment. No variable of the service is inherited: each demo is the same. */
 const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'TEMP', 'TMP', 'SYSTEMROOT', 'NODE_COMPILE_CACHE'];
@@ -23,11 +26,7 @@ const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'TEMP', 'TMP', 'SYSTEMROOT', 'NODE_
  * Starts the real service in a process of its own, with a fresh data folder that is removed at the end. Its log lines
  * that are worse than `info` go to stderr. Rejects when the service ends before it is ready.
  */
-export async function startDemoService(
-  context: CommandContext,
-  emulator: Emulator,
-  secret: string,
-): Promise<DemoService> {
+export async function startDemoService(context: CommandContext, emulator: Emulator): Promise<DemoService> {
   const folder = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-demo-'));
   const caFile = path.join(folder, 'ca.pem');
   await writeFile(caFile, emulator.caPem);
@@ -39,7 +38,7 @@ export async function startDemoService(
       HOST: '127.0.0.1',
       PORT: '0',
       ADMIN_PORT: '0',
-      APONO_WEBHOOK_SECRET: secret,
+      APONO_WEBHOOK_SECRET: DEMO_SECRET,
       NODE_EXTRA_CA_CERTS: caFile,
       DATA_DIR: path.join(folder, 'data'),
     },

@@ -2,12 +2,10 @@ import { type Emulator, startEmulator } from '../emulator/emulator.ts';
 import { kinds } from '../kinds/registry.ts';
 import { type CommandContext, exitCodes, type TextOutput } from './context.ts';
 import { demoEvents } from './demo-events.ts';
-import { type DemoService, startDemoService } from './demo-service.ts';
+import { DEMO_SECRET, type DemoService, startDemoService } from './demo-service.ts';
 import { sendHttp } from './http-request.ts';
 import { renderTable } from './table.ts';
 
-/** The demo prints it: it protects nothing. */
-const DEMO_SECRET = 'demo-secret-of-no-value';
 const ARRIVAL_LIMIT_MS = 30_000;
 const SEND_LIMIT_MS = 10_000;
 
@@ -21,7 +19,7 @@ export async function demo(context: CommandContext, options: DemoOptions): Promi
   const streams = kinds.map(({ defaultStream, table }) => [defaultStream, table.columns] as const);
   const emulator = await startEmulator(Object.fromEntries(streams));
   try {
-    const service = await startDemoService(context, emulator, DEMO_SECRET);
+    const service = await startDemoService(context, emulator);
     try {
       return await run(context, options, emulator, service);
     } finally {

@@ -19,7 +19,7 @@ export interface CallHead {
   readonly clientRequestId: string | null;
 }
 
-/** `origin` is the one that the client named. A path that cannot be decoded is for no part of Azure. */
+/** `origin` is the one that the client named. A path that cannot be decoded makes a call of the kind `other`. */
 export function headOf(req: IncomingMessage, origin: string): CallHead {
   const { method = '', url = '', headers } = req;
   const [path = '', query = ''] = url.split(/\?(.*)/s);
@@ -56,11 +56,11 @@ function kindOf(method: string, segments: readonly string[]): CallHead['kind'] {
 export interface ReceivedBody {
   /** Empty when it was larger than `maxCallBytes`. */
   readonly bytes: Buffer;
-  /** What came in all. */
+  /** How many bytes came in all. */
   readonly size: number;
 }
 
-/** "1 MB" of the Logs Ingestion API as its answers name it, for the compressed and the decompressed body alike. */
+/** "1 MB" in the answers of the Logs Ingestion API. The limit holds for the compressed and for the decompressed body. */
 export const maxCallBytes = 1_048_576;
 
 /** A larger body is read to its end but not kept, so that the client sees the answer. Rejects when the client goes away. */
@@ -78,7 +78,7 @@ export async function readBody(req: IncomingMessage): Promise<ReceivedBody> {
 export interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[]>>;
-  /** Null: no body at all, as with 204. */
+  /** Null if the answer has no body at all, as with 204. */
   readonly body: string | Uint8Array | null;
 }
 

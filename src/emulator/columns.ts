@@ -69,9 +69,8 @@ function instant(text: string): number {
   return Date.parse(`${date}T${time}${offset}`);
 }
 
-/** At most `maxFieldBytes` of UTF-8, never half a character. */
+/** Cuts to at most `maxFieldBytes` of UTF-8, between two characters. */
 function cut(text: string): string {
-  if (text.length * 3 <= maxFieldBytes) return text;
   const bytes = Buffer.from(text);
   if (bytes.length <= maxFieldBytes) return text;
   let end = maxFieldBytes;

@@ -52,12 +52,12 @@ async function handle(state: AzureState, { head, req, res }: Exchange): Promise<
   try {
     send(res, answer(state, { ...head, body: await readBody(req) }));
   } catch (error) {
-    // Either the client went away while it was sending, or the emulator has a defect.
+    // Either the client went away before all of its body was read, or the emulator has a defect.
     if (!res.destroyed) send(res, defect(error));
   }
 }
 
-/** What Azure does with a request. */
+/** Does what Azure does, and returns its answer. */
 function answer(state: AzureState, call: Call): Reply {
   switch (call.kind) {
     case 'openid':

@@ -16,7 +16,7 @@ export type Payload =
   | { readonly type: 'unknown_encoding'; readonly encoding: string }
   | { readonly type: 'invalid'; readonly message: string };
 
-/** Never holds more than the limit, compressed or not. */
+/** Holds no more than `maxCallBytes` in memory, whatever the body inflates to. */
 export function readPayload({ body, headers }: Pick<Call, 'body' | 'headers'>): Payload {
   if (body.size > maxCallBytes) return { type: 'too_large', bytes: body.size };
   if (body.size === 0) return { type: 'empty' };

@@ -19,7 +19,7 @@ export interface ServerOptions {
   readonly port?: number | undefined;
   /** Names and addresses for the certificate besides localhost, 127.0.0.1 and ::1. */
   readonly hostNames?: readonly string[] | undefined;
-  /** Sees to one request. Must not reject. */
+  /** Answers one request, or resets its connection. Must not reject. */
   readonly handle: (exchange: Exchange) => Promise<void>;
 }
 
@@ -29,7 +29,7 @@ export interface RunningServer {
   readonly port: number;
   /** The CA certificate that clients have to trust. */
   readonly caPem: string;
-  /** Ends every connection at once, also those that hang; resolves when the port is free. Stopping twice does nothing. */
+  /** Ends every connection at once, hanging ones too; resolves when the port is free. May be called again. */
   stop(): Promise<void>;
 }
 

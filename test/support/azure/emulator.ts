@@ -36,9 +36,9 @@ export interface Emulator extends Switches {
   /** All requests, oldest first. */
   readonly requests: readonly RecordedRequest[];
 
-  /** Appends steps: what to answer next. */
+  /** Appends steps to the plan of what to answer next. */
   plan(...steps: FaultStep[]): void;
-  /** Forgets the steps of one target, or all. */
+  /** Removes the steps of one target, or all of them. */
   clearPlan(target?: FaultTarget): void;
   readonly remainingPlan: readonly FaultStep[];
 
@@ -48,7 +48,7 @@ export interface Emulator extends Switches {
    */
   waitFor(predicate: (emulator: Emulator) => boolean, timeoutMs?: number): Promise<void>;
 
-  /** Ends every connection at once, also those that hang; resolves when the port is free. Stopping twice does nothing. */
+  /** Ends every connection at once, hanging ones too; resolves when the port is free. May be called again. */
   stop(): Promise<void>;
 }
 
@@ -102,7 +102,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   return emulator;
 }
 
-/** For the message of a wait that was in vain: what did come, in a few lines. */
+/** Says in the message of a failed wait what came instead. */
 function summary({ requests, plan, state }: Parts): string {
   const last = requests.slice(-15).map((request) => `  ${line(request)}`);
   const rows = [...state.rows].map(([stream, stored]) => `${stream}: ${stored.length}`);

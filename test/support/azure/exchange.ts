@@ -21,12 +21,12 @@ export interface Parts {
   readonly changed: () => void;
 }
 
-/** The way of one request: read, decide, answer or fail as planned, record. Never rejects. */
+/** Reads a request, answers it or fails as planned, and records it. Never rejects. */
 export async function handle(parts: Parts, { head, req, res, reset }: Exchange): Promise<void> {
   const { state, requests, changed } = parts;
   const request = openRequest(requests.length, head, { url: req.url ?? '', at: state.clock.now() });
   requests.push(request);
-  // What is still being done may store rows: until then a request of a client that went away is pending.
+  // A request of a client that went away stays pending as long as it may still store rows.
   let isAtWork = true;
   let isClosed = false;
   function ended(): void {
@@ -103,7 +103,7 @@ function describe(request: OpenRequest, call: Call, payload: Payload | null): vo
   else if (form.has('client_assertion')) request.credential = 'client_assertion';
 }
 
-/** Does what Azure does, and returns what it answers. */
+/** Does what Azure does, and returns its answer. */
 function process(state: FakeAzure, request: OpenRequest, call: Call, payload: Payload | null): Reply {
   switch (request.kind) {
     case 'openid':

@@ -5,18 +5,18 @@ import type { RecordedRequest, RequestKind } from './requests.ts';
 export type FaultTarget = Exclude<RequestKind, 'other'>;
 
 interface AnswerBase {
-  /** Wait so long before anything is sent, by the emulator's clock. */
+  /** How long to wait, by the emulator's clock, before anything is sent. */
   readonly delayMs?: number;
   /**
-   * True: Azure did what was asked (stored the rows, issued the token) and only the answer is another one or is lost.
-   * Default: nothing was done.
+   * True if Azure does what was asked (stores the rows, issues the token) and only the answer differs or is lost.
+   * Otherwise nothing is done.
    */
   readonly processed?: boolean;
 }
 
 /** What to answer in place of the proper answer. */
 export type FaultAnswer =
-  /** The proper answer after all, for a step that counts requests or only delays them. */
+  /** The proper answer. Such a step counts requests or delays them. */
   | { readonly type: 'pass'; readonly delayMs?: number }
   /**
    * This status. A body that is neither a string nor bytes is sent as JSON; `headers` come on top of Azure's usual ones,
@@ -40,11 +40,11 @@ export type FaultAnswer =
 /** Where an answer is cut. Default `start`. */
 export type CutPoint = 'start' | 'headers' | 'half_body';
 
-/** A step of the plan: which requests it is for, how many of them, and what they get. */
+/** Which requests a step is for, how many of them, and what they get. */
 export interface FaultStep {
   readonly target: FaultTarget;
   readonly answer: FaultAnswer;
-  /** For so many requests; default 1. */
+  /** How many requests; default 1. */
   readonly times?: number | 'forever';
   /** `ingest` only: requests to this stream, ... */
   readonly stream?: string;
@@ -80,7 +80,7 @@ export class FaultPlan {
     this.#steps = target === undefined ? [] : this.#steps.filter(({ step }) => step.target !== target);
   }
 
-  /** Steps that were not used up; those that last forever count too. */
+  /** The steps that are not used up, including those that last forever. */
   get remaining(): readonly FaultStep[] {
     return this.#steps.map(({ step }) => step);
   }

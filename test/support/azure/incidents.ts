@@ -5,7 +5,7 @@ import { type Filter, FilterError, parseFilter } from './odata.ts';
 import { type Action, refuse } from './resource-manager.ts';
 import { type FakeAzure, workspaceResourceId } from './state.ts';
 
-/** Incidents by their creation, the oldest first. They can be made when they are asked for. */
+/** Incidents by their creation, the oldest first. A source may make them on demand. */
 export interface IncidentSource {
   readonly count: number;
   at(index: number): JsonObject;
@@ -18,7 +18,7 @@ export interface IncidentDetail {
   readonly entities: readonly JsonObject[];
 }
 
-/** What Azure has been seen to do, or might; all off by default. */
+/** Irregular pages, as Azure has been seen to send them or might. All are off by default. */
 export interface PagingOddities {
   /** Each page but the first begins with so many incidents of the one before. */
   readonly repeated?: number;
@@ -34,7 +34,7 @@ export interface PagingOddities {
   readonly topEndsList?: boolean;
 }
 
-/** Where a link leads: on in the same question. */
+/** The place in a listing to which a link leads. */
 export interface Continuation {
   readonly offset: number;
   readonly pageSize: number;
@@ -54,7 +54,7 @@ export class IncidentBook {
   detailOf: (name: string) => IncidentDetail = () => ({ comments: [], alerts: [], entities: [] });
   readonly #tokens = new Map<string, Continuation>();
 
-  /** A token that survives only if nobody decodes, encodes or normalises it: with + / = - _ and a quote. */
+  /** The token holds + / = - _ and a quote, so that it is lost if anything decodes, encodes or normalises it. */
   issue(continuation: Continuation): string {
     const token = `H4sIA${randomBytes(48).toString('base64')}+/-_'${randomBytes(10).toString('base64')}`;
     this.#tokens.set(token, continuation);
@@ -140,7 +140,7 @@ function page(state: FakeAzure, call: ListCall, start: Continuation): Reply {
   return pageReply(state, call, { found, start, next: ends ? null : following });
 }
 
-/** From where it starts: so many incidents as fit the filter, and the offset behind them; null at the end. */
+/** A page of the incidents that pass the filter, and the offset after it, which is null at the end. */
 function scan({ sentinel }: FakeAzure, { offset, pageSize, isDescending, filter }: Continuation) {
   const { source } = sentinel;
   const found: JsonObject[] = [];

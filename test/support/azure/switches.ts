@@ -19,7 +19,7 @@ export interface Switches {
   setRulePresent(present: boolean): void;
   /** Declares a stream anew, or with null takes it out of the rule (400 InvalidStream). Its table stays as it is. */
   setStream(stream: string, columns: readonly DeclaredColumn[] | null): void;
-  /** Changes the columns of a table (`AponoAccessRequests_CL`), or with null deletes it. Columns it lacks are not stored. */
+  /** Changes the columns of a table (`AponoAccessRequests_CL`), or with null deletes it. What it lacks is not stored. */
   setTable(table: string, columns: readonly DeclaredColumn[] | null): void;
   /** The transformation that Resource Manager shows for a stream. It is not run: the emulator runs no KQL. */
   setTransform(stream: string, transformKql: string): void;
@@ -30,7 +30,7 @@ export interface Switches {
   /** What belongs to an incident, by its name. */
   setIncidentDetails(detailOf: (name: string) => IncidentDetail): void;
   setAlertRules(rules: readonly JsonObject[]): void;
-  /** How the pages of incidents are odd; `{}`: not at all. */
+  /** `{}` makes the pages of incidents regular again. */
   setPagingOddities(oddities: PagingOddities): void;
 }
 
@@ -84,7 +84,7 @@ function schemaSwitches({
   rows,
   transforms,
 }: FakeAzure): Pick<Switches, 'setStream' | 'setTable' | 'setTransform'> {
-  /** Of a stream those columns are stored that its table has too. */
+  /** Azure stores the columns of a stream that its table has too. */
   function update(): void {
     streams.clear();
     for (const [stream, columns] of declared) {

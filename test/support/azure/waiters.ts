@@ -1,10 +1,10 @@
 interface Waiter {
-  /** Asks the predicate; true when the wait is over. */
+  /** Asks the predicate; returns true when the wait is over. */
   check(): boolean;
   fail(error: Error): void;
 }
 
-/** Those who wait until something holds. `notify` asks them all again. */
+/** Promises that wait until a predicate holds. `notify` asks all predicates again. */
 export class Waiters {
   readonly #waiting = new Set<Waiter>();
   #closed: Error | null = null;
