@@ -1,8 +1,8 @@
 import type { Clock } from './clock.ts';
 
 /**
- * Reads for many askers: one reading at a time, and each asker waits at most `limitMs`. Null: it failed, or has not come
- * by then. A reading that hangs is not begun a second time, so that askers who come again do not pile up behind it.
+ * Reads for many callers: one read at a time, for which each caller waits at most `limitMs`. Null: the read failed or
+ * timed out. While a read hangs no other one is started, so that reads do not pile up.
  */
 export function createBoundedRead<T>(
   read: () => Promise<T>,

@@ -1,4 +1,4 @@
-/** The time and the timers, passed in so that tests can turn them. */
+/** The time and the timers, passed in so that tests can control them. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. May jump: never subtract two of these to time out a network call. */
   now(): number;

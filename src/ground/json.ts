@@ -1,4 +1,4 @@
-/** A JSON number whose digits a double cannot hold; `JSON.stringify` writes `rawJSON` as it is. Made by `JSON.rawJSON`. */
+/** A JSON number that a double cannot hold, made by `JSON.rawJSON`. `JSON.stringify` writes its digits as they are. */
 interface RawJsonNumber {
   readonly rawJSON: string;
 }
@@ -25,7 +25,7 @@ export function isJsonArray(value: JsonValue | undefined): value is readonly Jso
   return Array.isArray(value);
 }
 
-// TypeScript's own library does not know these yet: https://tc39.es/proposal-json-parse-with-source/
+// TypeScript's own library does not declare these yet: https://tc39.es/proposal-json-parse-with-source/
 declare global {
   interface JSON {
     rawJSON(text: string): RawJsonNumber;

@@ -1,9 +1,9 @@
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 
-/** Azure cuts what is longer, in the middle of a character or of a JSON text (Logs Ingestion limits: 64 KB a field). */
+/** Azure cuts longer values in the middle of a character or of JSON text (Logs Ingestion limits: 64 KB a field). */
 export const MAX_FIELD_BYTES = 65_536;
 
-/** Cut to 64 KB of UTF-8 on a character. Lone surrogates, which no encoding can carry, become U+FFFD. */
+/** Cuts to 64 KB of UTF-8 between two characters. Lone surrogates, which no encoding can carry, become U+FFFD. */
 export function fitText(text: string): { readonly value: string; readonly truncated: boolean } {
   const value = text.toWellFormed();
   // No UTF-16 unit takes more than three bytes, so most texts need not be measured.
@@ -17,9 +17,9 @@ export function fitText(text: string): { readonly value: string; readonly trunca
 }
 
 /**
- * A value for a dynamic column: valid JSON of at most 64 KB. Arrays lose whole elements from their end, objects the members
- * that do not fit, a large object within the outermost two members of its own instead; where nothing fits, or the value is
- * neither, it is null, since `[]` would say "there are none".
+ * A value for a dynamic column: valid JSON of at most 64 KB. Lists lose whole elements at their end, and objects the
+ * members that do not fit, of which the first object or list is cut inside, two levels deep. Where nothing fits, or the
+ * value is neither list nor object, it is null, since `[]` would say "there are none".
  */
 export function fitDynamic(given: JsonValue): { readonly value: JsonValue; readonly truncated: boolean } {
   if (given === null) return { value: null, truncated: false };
@@ -34,7 +34,7 @@ export function jsonBytes(value: JsonValue): number {
   return Buffer.byteLength(JSON.stringify(value));
 }
 
-/** JSON.stringify escapes nothing else like this. */
+/** How JSON.stringify escapes a lone surrogate, and nothing else. */
 const LONE_SURROGATE = /\\ud[89a-f][0-9a-f]{2}/;
 
 function wellFormed(value: JsonValue): JsonValue {
@@ -46,7 +46,7 @@ function wellFormed(value: JsonValue): JsonValue {
   );
 }
 
-/** Objects so deep in a value that is too large are cut inside. Each level costs one more look at the whole. */
+/** How many levels of objects are cut inside. Each level measures the value once more. */
 const OPENED_LEVELS = 3;
 /** `"":0` and a comma. */
 const SMALLEST_MEMBER_BYTES = 5;
@@ -54,7 +54,7 @@ const SMALLEST_MEMBER_BYTES = 5;
 interface Cut {
   readonly clean: (value: JsonValue) => JsonValue;
   readonly maxBytes: number;
-  /** Of objects that may still be cut inside, this one included. */
+  /** How many levels of objects may still be cut inside, this one included. */
   readonly levels: number;
 }
 
@@ -63,7 +63,7 @@ function cut(given: JsonValue, options: Cut): JsonValue {
   return isJsonObject(given) && options.levels > 0 ? cutObject(given, options) : null;
 }
 
-/** The first elements that fit. Looks no further than they reach: a body may hold a million. */
+/** The first elements that fit. The others are not looked at: a body may have hundreds of thousands. */
 function cutList(elements: readonly JsonValue[], { clean, maxBytes }: Cut): JsonValue {
   const kept: JsonValue[] = [];
   // Two brackets, and a comma after each element but the last.
@@ -78,8 +78,8 @@ function cutList(elements: readonly JsonValue[], { clean, maxBytes }: Cut): Json
 }
 
 /**
- * Every member that fits into what those before it leave, since their order means nothing; then what fits of the first
- * object or list that did not.
+ * Keeps every member that fits into the room that the members before it leave, since their order means nothing; then
+ * what fits of the first object or list that did not fit as a whole.
  */
 function cutObject(given: JsonObject, { clean, maxBytes, levels }: Cut): JsonValue {
   const kept: [string, JsonValue][] = [];
@@ -88,7 +88,7 @@ function cutObject(given: JsonObject, { clean, maxBytes, levels }: Cut): JsonVal
   for (const name of Object.keys(given)) {
     if (room < SMALLEST_MEMBER_BYTES) break;
     const member = given[name] ?? null;
-    // Most of a million that do not fit are skipped by this, which measures nothing.
+    // This skips most members that do not fit without measuring them.
     if (typeof member === 'string' && name.length + member.length + SMALLEST_MEMBER_BYTES > room) continue;
     const key = name.toWellFormed();
     const value = clean(member);

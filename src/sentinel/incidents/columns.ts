@@ -10,7 +10,7 @@ export interface Column {
   readonly cell: (incident: DetailedIncident) => Cell;
 }
 
-/** Between the parts of a cell that holds several. */
+/** Separates the parts of a cell that has several. */
 const listSeparator = '; ';
 
 type Read = (resource: JsonObject) => Cell;
@@ -40,7 +40,7 @@ function column(name: string, description: string, read: Read): Column {
   return { name, description, cell: ({ resource }) => read(resource) };
 }
 
-/** Those of Get-AzSentinelIncidentListV2.ps1 in its order; its header `IncidentTile` is spelt out. */
+/** The columns of Get-AzSentinelIncidentListV2.ps1 in its order, with its header `IncidentTile` corrected. */
 export const formerColumns: readonly Column[] = [
   { name: 'IncidentUniqueId', description: 'The GUID of the incident', cell: ({ name }) => name },
   column('IncidentTitle', 'Title', text('title')),
@@ -85,7 +85,7 @@ export const furtherColumns: readonly Column[] = [
   },
 ];
 
-/** One line of the cell for each comment, alert or entity. */
+/** Columns whose cells have one line for each comment, alert or entity. */
 export const detailColumns: Readonly<Record<DetailName, Column>> = {
   comments: {
     name: 'Comments',

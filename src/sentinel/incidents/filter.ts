@@ -1,6 +1,6 @@
 import { type Incident, objectsOf, property, textOf } from './incident.ts';
 
-/** What Azure narrows the list to. All that is given must be true; of several values of one kind, one. */
+/** What Azure narrows the list to: all criteria must match, and one of several values of a criterion. */
 export interface IncidentSelection {
   /** Created then or later. */
   readonly since?: Date;
@@ -8,10 +8,10 @@ export interface IncidentSelection {
   readonly until?: Date;
   readonly statuses?: readonly string[];
   readonly severities?: readonly string[];
-  /** The title holds this text, in this spelling. */
+  /** The title contains one of these texts, in this spelling. */
   readonly titles?: readonly string[];
   readonly number?: number;
-  /** OData of the caller's own. */
+  /** The caller's own OData filter. */
   readonly filter?: string;
 }
 
@@ -19,14 +19,15 @@ export const statuses = ['New', 'Active', 'Closed'] as const;
 export const severities = ['High', 'Medium', 'Low', 'Informational'] as const;
 export const classifications = ['Undetermined', 'TruePositive', 'BenignPositive', 'FalsePositive'] as const;
 
-/** A text as OData writes it: in single quotes, those inside doubled (OData 4.01, ABNF: SQUOTE-in-string). */
+/** A text as OData writes it: in single quotes, with quotes inside doubled (OData 4.01, ABNF: SQUOTE-in-string). */
 export function odataString(text: string): string {
   return `'${text.toWellFormed().replaceAll("'", "''")}'`;
 }
 
 /**
- * The value of `$filter`, before it is encoded for the URL; null when nothing narrows. The caller's own part comes first,
- * and without parentheses where it needs none, because Azure takes an `any()` at the beginning of a filter only.
+ * The value of `$filter`, before it is encoded for the URL; null when nothing narrows the list. The caller's own part
+ * comes first, and without parentheses where it needs none, because Azure accepts `any()` only at the start of a
+ * filter.
  */
 export function incidentFilter(selection: IncidentSelection): string | null {
   const { since, until, statuses = [], severities = [], titles = [], number, filter } = selection;
@@ -42,7 +43,7 @@ export function incidentFilter(selection: IncidentSelection): string | null {
   return allOf(parts);
 }
 
-/** Several filters as one; empty ones and nulls count for nothing. Each must be closed in itself. */
+/** Joins filters with `and`, ignoring empty ones and nulls. Each must be complete in itself. */
 export function allOf(filters: readonly (string | null)[]): string | null {
   const parts = filters.filter((part) => part !== null && part !== '');
   return parts.length === 0 ? null : parts.join(' and ');
@@ -53,8 +54,8 @@ function anyOf(parts: readonly string[]): string {
 }
 
 /**
- * What is wrong with an OData filter of the caller's own; null when nothing can be seen from here. It must be closed in
- * itself: what `a) or (b` means inside of a larger filter is not what was asked for.
+ * What is wrong with the caller's own OData filter; null when nothing is visible here. It must be complete in itself:
+ * `a) or (b` would mean something else inside of a larger filter.
  */
 export function filterProblem(filter: string): string | null {
   if (filter.trim() === '') return 'is empty';
@@ -70,8 +71,8 @@ export function filterProblem(filter: string): string | null {
 }
 
 /**
- * What Azure answers with an empty list or a fault although incidents match: an `any()` that is not the first and only
- * one (Azure/azure-rest-api-specs#26569, #15391), and the classification Undetermined (#27165).
+ * Filters for which Azure answers an empty list or an error although incidents match: an `any()` that is not the first
+ * and only one (Azure/azure-rest-api-specs#26569, #15391), and the classification Undetermined (#27165).
  */
 function azureProblem(filter: string, outside: string): string | null {
   const lambdas = outside.match(/\/(?:any|all)\s*\(/gi) ?? [];
@@ -88,7 +89,7 @@ function withoutTexts(filter: string): string {
   return filter.replaceAll(/'(?:[^']|'')*'/g, '');
 }
 
-/** Whether one of its labels has one of these names, in the same spelling, as OData's `eq` compares texts. */
+/** Whether a label of the incident has one of these names. As with OData's `eq`, case counts. */
 export function hasLabel({ resource }: Incident, names: readonly string[]): boolean {
   return objectsOf(property(resource, 'labels')).some(({ labelName }) => names.some((name) => name === labelName));
 }
@@ -99,12 +100,12 @@ export function hasClassification({ resource }: Incident, wanted: readonly strin
 
 const unitMs = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
 
-/** What `--since` and `--until` take, for messages. */
+/** The forms of `--since` and `--until`, for messages. */
 export const timeForms = '2026-11-01, 2026-11-01T08:00:00Z, or back from now 30m, 24h, 7d, 4w';
 
 /**
- * A moment: ISO 8601 (UTC unless it says otherwise; a date alone is its midnight), or so many minutes, hours, days or
- * weeks before `nowMs`. Null when it is neither.
+ * The moment that a text names: ISO 8601 (in UTC unless it has an offset; a date alone is its midnight), or a number of
+ * minutes, hours, days or weeks before `nowMs`. Null for any other text.
  */
 export function parseMoment(text: string, nowMs: number): Date | null {
   const back = /^(\d{1,6})([mhdw])$/.exec(text);
@@ -114,7 +115,7 @@ export function parseMoment(text: string, nowMs: number): Date | null {
   );
   if (iso === null) return null;
   const [, day = '', time = '00:00', zone = 'Z'] = iso;
-  // Date takes the 30th of February for the 2nd of March.
+  // Date.parse takes the 30th of February for the 2nd of March.
   if (!isDay(day)) return null;
   return validDate(Date.parse(`${day}T${time}${zone.toUpperCase()}`));
 }
@@ -124,7 +125,6 @@ function isDay(day: string): boolean {
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day);
 }
 
-/** Azure's times begin with the year 1. */
 function validDate(ms: number): Date | null {
   return Number.isNaN(ms) || ms < 0 ? null : new Date(ms);
 }

@@ -6,7 +6,7 @@ import { type DetailedIncident, type DetailName, detailNames } from './incident.
 export const formatNames = ['csv', 'json', 'ndjson'] as const;
 export type FormatName = (typeof formatNames)[number];
 
-/** Makes the text of an export, a part at a time: `head`, then `part` for each page, then `tail`. */
+/** Makes the text of an export in parts: `head`, then `part` for each page, then `tail`. */
 interface FormatWriter {
   readonly head: string;
   part(incidents: readonly DetailedIncident[]): string;
@@ -31,15 +31,15 @@ export function createFormat({ format, details, bom = false }: FormatOptions): F
   }
 }
 
-/** RFC 4180: CRLF, quotes where they are needed, those inside doubled. Numbers stand bare. */
+/** RFC 4180: CRLF, and quotes where they are needed, doubled inside of a field. Numbers have none. */
 function createCsv(details: readonly DetailName[], bom: boolean): FormatWriter {
   const columns = columnsWith(details);
   const options = {
     record_delimiter: 'windows',
-    // With a record delimiter of the caller's csv-stringify 6.9 takes this for false: RFC 4180 wants a lone LF quoted too.
+    // RFC 4180 wants a lone LF quoted too. With `record_delimiter`, csv-stringify 6.9 has this off by default.
     quote_record_delimiter: true,
     escape_formulas: true,
-    // csv-stringify's own guard does not know the line feed, nor blanks ahead of the sign.
+    // csv-stringify's own guard misses the line feed, and blanks before a sign.
     cast: { string: guardCell },
   } as const;
   return {
@@ -82,7 +82,7 @@ function createJson(): FormatWriter {
   };
 }
 
-/** Resource Manager's own object, with the details as members beside its own. */
+/** Resource Manager's own object, with the details as further members. */
 export function withDetails({ resource, details }: DetailedIncident): JsonObject {
   const added = detailNames.flatMap((name) => (details[name] === undefined ? [] : [[name, details[name]] as const]));
   return added.length === 0 ? resource : { ...resource, ...Object.fromEntries(added) };
@@ -93,8 +93,8 @@ function jsonOf(incident: DetailedIncident): string {
 }
 
 /**
- * One line of JSON in which the characters that steer a terminal stand escaped: those below U+0020 are by themselves, the
- * others mean the same to any reader of JSON.
+ * JSON in which characters that steer a terminal are escaped. JSON.stringify escapes those below U+0020; the others
+ * mean the same to any reader of JSON when they are escaped.
  */
 export function safeJson(value: object, indent?: number): string {
   return JSON.stringify(value, null, indent).replaceAll(

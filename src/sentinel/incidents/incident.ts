@@ -1,13 +1,13 @@
 import { isJsonArray, isJsonObject, isRawNumber, type JsonObject, type JsonValue } from '../../ground/json.ts';
 
-/** An incident as Resource Manager gave it: `resource` is its own object, with all that it holds. */
+/** An incident as Resource Manager gave it: `resource` is its complete object. */
 export interface Incident {
-  /** The GUID that Sentinel knows it by. The last part of the id is the same, whatever the case of the rest. */
+  /** The GUID by which Sentinel knows the incident, which is also the last part of its resource id. */
   readonly name: string;
   readonly resource: JsonObject;
 }
 
-/** What `--with` adds. Null: the incident was deleted between the list and the question. */
+/** What `--with` adds. Null: the incident was deleted between the list and the request for its details. */
 export interface IncidentDetails {
   readonly comments?: readonly JsonObject[] | null;
   readonly alerts?: readonly JsonObject[] | null;
@@ -21,14 +21,14 @@ export interface DetailedIncident extends Incident {
   readonly details: IncidentDetails;
 }
 
-/** Null when it is no incident: without a name, and without an id from which to take it. */
+/** Null when the value is not an incident: it has neither a name nor an id from which to take one. */
 export function readIncident(value: JsonValue): Incident | null {
   if (!isJsonObject(value)) return null;
   const name = textOf(value['name']) ?? textOf(value['id'])?.split('/').at(-1) ?? '';
   return name === '' ? null : { name, resource: value };
 }
 
-/** The member behind a path such as `properties`, `owner`, `email`; null where any part of it is missing. */
+/** The member at a path such as `properties`, `owner`, `email`; null if any part of it is missing. */
 function valueAt(resource: JsonObject, ...path: readonly string[]): JsonValue {
   let value: JsonValue = resource;
   for (const part of path) value = isJsonObject(value) ? (value[part] ?? null) : null;
@@ -40,12 +40,12 @@ export function property(resource: JsonObject, ...path: readonly string[]): Json
   return valueAt(resource, 'properties', ...path);
 }
 
-/** Null for what is missing, empty or no text. */
+/** Null for a value that is missing, empty or not a text. */
 export function textOf(value: JsonValue | undefined): string | null {
   return typeof value === 'string' && value !== '' ? value : null;
 }
 
-/** Null for what is no number. A number that a double cannot hold keeps its digits as text. */
+/** Null for any other value. A number that a double cannot hold keeps its digits as text. */
 export function numberOf(value: JsonValue | undefined): number | string | null {
   if (typeof value === 'number') return value;
   return isRawNumber(value) ? value.rawJSON : null;

@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../ground/json.ts';
 import { property, textOf } from './incident.ts';
 
-/** One comment, alert or entity in a line of text, for a cell and for a terminal. None of them ends with a line break. */
+/** These write a comment, an alert or an entity as one line of text, without its line break. */
 
 export function commentLine(comment: JsonObject): string {
   return `${timeText(textOf(property(comment, 'createdTimeUtc')))} ${commentAuthor(comment)}: ${oneLine(commentText(comment))}`;
@@ -25,7 +25,7 @@ export function alertLine(alert: JsonObject): string {
   return `${timeText(time)} ${severity} ${oneLine(name)}${product === null ? '' : ` (${product})`}`;
 }
 
-/** Members that name an entity, the most telling first: not every kind has a friendlyName. */
+/** Members that name an entity, the best first, since not every kind has a friendlyName. */
 const naming = ['friendlyName', 'address', 'url', 'domainName', 'hostName', 'accountName', 'appName', 'fileName'];
 
 export function entityLine(entity: JsonObject): string {
@@ -35,14 +35,14 @@ export function entityLine(entity: JsonObject): string {
   return `${kind}: ${oneLine(account ?? name ?? textOf(entity['name']) ?? '(no name)')}`;
 }
 
-/** `zoe@example.com` of a name and its suffix, which Sentinel keeps apart. */
+/** `zoe@example.com`, whose name and suffix Sentinel keeps apart. */
 function accountOf(entity: JsonObject): string | null {
   const name = textOf(property(entity, 'accountName'));
   const suffix = textOf(property(entity, 'upnSuffix'));
   return name === null || suffix === null || name.includes('@') ? null : `${name}@${suffix}`;
 }
 
-/** Azure's times have up to seven decimals; to the second is enough to be read. Others stay as they are. */
+/** Removes the up to seven decimals of Azure's times, which nobody reads. Other texts stay as they are. */
 export function timeText(time: string | null): string {
   return time === null ? '-' : time.replace(/^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z$/, '$1Z');
 }

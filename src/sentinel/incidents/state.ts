@@ -2,22 +2,22 @@ import { createHash } from 'node:crypto';
 import { type Incident, property, textOf } from './incident.ts';
 
 /**
- * What an incremental export knows of the one before it. An export asks for what was modified at `modifiedSince` or
- * later, creation included; that time lies before the beginning of the export that wrote it, so that nothing can fall
- * between two exports, and `exported` names what that export had already of the time since then.
+ * What an incremental export knows about the one before it. An export asks for incidents that were modified or created
+ * at `modifiedSince` or later. That time is before the start of the export that wrote it, so that no incident is missed
+ * between two exports; `exported` names the incidents since then that the former export already had.
  */
 export interface ExportState {
   /** Resource id of the workspace, lower case. */
   readonly workspaceId: string;
-  /** Of the filters: another selection is another export. */
+  /** A hash of the filters: another selection is another export. */
   readonly selection: string;
   /** ISO 8601. */
   readonly modifiedSince: string;
-  /** Version of an incident (its etag, or when it was modified) by its name. */
+  /** The version of each incident (its etag, or when it was modified) by its name. */
   readonly exported: ReadonlyMap<string, string>;
 }
 
-/** The file is there and is not one of these. */
+/** The file exists, but is not a state that this export can use. */
 export class ExportStateError extends Error {
   override readonly name = 'ExportStateError';
   readonly code = 'incremental_state_unusable';
@@ -26,8 +26,8 @@ export class ExportStateError extends Error {
 const formatVersion = 1;
 
 /**
- * So far an export reaches back before its own beginning. An incident can be in the list some time after the time of its
- * modification, and the clocks of Azure's servers differ.
+ * How far an export reaches back before its own start. An incident can appear in the list some time after it was
+ * modified, and the clocks of Azure's servers differ.
  */
 export const overlapMs = 10 * 60_000;
 
@@ -35,7 +35,7 @@ export function selectionKey(options: object): string {
   return createHash('sha256').update(JSON.stringify(options)).digest('hex').slice(0, 16);
 }
 
-/** @throws ExportStateError when the text is no state, or that of another workspace or selection */
+/** @throws ExportStateError when the text is not a state, or is that of another workspace or selection */
 export function readState(text: string, expected: { workspaceId: string; selection: string }): ExportState {
   const state = parse(text);
   if (state === null) {
@@ -75,7 +75,7 @@ export function changedSince(state: ExportState | null): string | null {
   return state === null ? null : `properties/lastModifiedTimeUtc ge ${new Date(state.modifiedSince).toISOString()}`;
 }
 
-/** Follows an export: says what the former one had already, and makes the state for the next. */
+/** Says which incidents the former export already had, and makes the state for the next one. */
 export class ChangeTracker {
   readonly #former: ExportState | null;
   readonly #modifiedSince: Date;
@@ -84,11 +84,11 @@ export class ChangeTracker {
   /** `startedAtMs`: when this export asked for its first page, by Azure's clock. */
   constructor(former: ExportState | null, startedAtMs: number) {
     this.#former = former;
-    // Never later than that, whatever the former mark was: what is modified while this export runs may be missed by it.
+    // Never later, whatever the former mark was, because this export may miss what is modified while it runs.
     this.#modifiedSince = new Date(startedAtMs - overlapMs);
   }
 
-  /** False: this version of it was in the former export. */
+  /** False if the former export had this version of the incident. */
   isNew(incident: Incident): boolean {
     const revision = revisionOf(incident);
     if (this.#isRecent(incident)) this.#exported.set(incident.name, revision);
@@ -104,7 +104,7 @@ export class ChangeTracker {
     };
   }
 
-  /** One without a time counts as recent: then the next export has it to compare with. */
+  /** An incident without a time counts as recent, so that the next export can compare it. */
   #isRecent({ resource }: Incident): boolean {
     const modified = Date.parse(textOf(property(resource, 'lastModifiedTimeUtc')) ?? '');
     return !(modified < this.#modifiedSince.getTime());
