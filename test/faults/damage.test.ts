@@ -92,6 +92,39 @@ test('a damaged database is set aside at the start, loudly until it is salvaged,
   assert.deepEqual(new Map(arrived as [string, number][]), new Map(accepted.map((id) => [id, 1])));
 });
 
+test('one bit that flips in the write-ahead log loses no acknowledged event, and raises the alarm', async (t) => {
+  const emulator = await startTestEmulator(t, { streams: { [requestStream]: idColumns } });
+  const ledger = keepLedger(emulator);
+  ledger.plan({ target: 'ingest', times: 'forever', answer: { type: 'status', status: 503 } });
+  const files = await serviceFiles(t, emulator);
+  const env = serviceEnv(emulator, files);
+  const first = await startServiceProcess(t, env);
+  const accepted = await send(t, first.port, ...Array.from({ length: 40 }, (_, n) => `flipped-${n}`));
+  first.child.kill('SIGKILL');
+  await first.exited;
+  const log = path.join(files.dataDir, 'outbox.db-wal');
+  const bytes = readFileSync(log);
+  const at = Math.floor(bytes.length / 3);
+  writeFileSync(log, bytes.fill(bytes.readUInt8(at) ^ 4, at, at + 1));
+
+  const second = await startServiceProcess(t, env);
+  const health = await healthz(second);
+  const damagedFile = String(health['damaged_file']);
+  assert.deepEqual([health['code'], health['status']], [200, 'degraded']);
+  assert(second.logs.some(({ code }) => code === 'outbox_damaged'));
+  assert.equal(existsSync(`${damagedFile}-wal`), true, 'database and log are set aside together');
+  await stop(second);
+  const salvage = spawnSync(process.execPath, [MAIN, 'outbox', 'salvage', damagedFile, '--json'], { env });
+  assert.equal(JSON.parse(String(salvage.stdout)).recovered, 40, String(salvage.stderr));
+
+  const third = await startServiceProcess(t, env);
+  ledger.plan();
+  await drained(third.port);
+  assert.equal((await healthz(third))['damaged_file'], null);
+  const arrived = [...ledger.storedBy()].map(([rowId, calls]) => [rowId.replace(/-0$/, ''), calls.length]);
+  assert.deepEqual(new Map(arrived as [string, number][]), new Map(accepted.map((id) => [id, 1])));
+});
+
 test('a file that is no database at all is set aside too, and the service starts', async (t) => {
   const emulator = await startTestEmulator(t, { streams: { [requestStream]: idColumns } });
   const files = await serviceFiles(t, emulator);

@@ -1,9 +1,11 @@
 import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { DamagedDatabaseError, isDamage, startError, toStartError } from './errors.ts';
-import { databaseFile, preparePrivateFile, setAside } from './files.ts';
+import { databaseFile, preparePrivateFile } from './files.ts';
 import { APPLICATION_ID, migrate, SCHEMA_VERSION } from './migrations.ts';
+import { finishSettingAside, setAside } from './set-aside.ts';
 import { pragma } from './sql.ts';
+import { isLogDamaged } from './wal.ts';
 
 export interface OpenedDatabase {
   readonly db: DatabaseSync;
@@ -24,8 +26,9 @@ const WHOLE_CHECK_MAX_BYTES = 64 * 1024 * 1024;
 export function openDatabase(dataDir: string, nowMs: number): OpenedDatabase {
   const file = databaseFile(dataDir);
   try {
+    const finished = finishSettingAside(file, nowMs);
     try {
-      return { db: openFile(file), damagedFile: null };
+      return { db: openFile(file), damagedFile: finished };
     } catch (error) {
       if (!isDamage(error)) throw error;
       const damagedFile = setAside(file, nowMs);
@@ -38,6 +41,8 @@ export function openDatabase(dataDir: string, nowMs: number): OpenedDatabase {
 
 function openFile(file: string): DatabaseSync {
   preparePrivateFile(file);
+  // Before any connection, even one that only reads: SQLite forgets what stands behind a damaged frame.
+  if (isLogDamaged(file)) throw new DamagedDatabaseError('The write-ahead log has a damaged frame before its end');
   const version = inspect(file);
   const db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true });
   try {

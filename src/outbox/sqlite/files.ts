@@ -7,12 +7,10 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
-  readdirSync,
-  renameSync,
   type Stats,
   statSync,
 } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 /**
  * The files of an outbox. Never open one of them with node:fs while it is in use: POSIX drops all the locks that a
@@ -24,11 +22,7 @@ export const databaseFile = (dataDir: string): string => join(dataDir, 'outbox.d
 export const lockFile = (dataDir: string): string => join(dataDir, 'outbox.lock');
 
 /** SQLite keeps them beside a database in WAL mode. */
-const COMPANIONS = ['-wal', '-shm'] as const;
-
-/** Follow the name of a database that was set aside, before the time. */
-const DAMAGED = '.damaged-';
-const SALVAGED = '.salvaged-';
+export const COMPANIONS = ['-wal', '-shm'] as const;
 
 const OWNER_ONLY_FOLDER = 0o700;
 const OWNER_ONLY_FILE = 0o600;
@@ -114,56 +108,7 @@ export function preparePrivateFile(file: string): void {
   }
 }
 
-/**
- * Renames the database and its companions to `outbox.db.damaged-<UTC time>`, which SQLite still takes for one database.
- * `nowMs` is milliseconds since the epoch. Returns the new name of the database.
- */
-export function setAside(file: string, nowMs: number): string {
-  const time = new Date(nowMs).toISOString().replaceAll(':', '-');
-  let name = `${file}${DAMAGED}${time}`;
-  for (let n = 2; existsSync(name); n++) name = `${file}${DAMAGED}${time}-${n}`;
-  moveWithCompanions(file, name);
-  return name;
-}
-
-/** The newest database of the folder that was set aside and was neither salvaged nor removed since; null: there is none. */
-export function findDamaged(dataDir: string): string | null {
-  const prefix = `${basename(databaseFile(dataDir))}${DAMAGED}`;
-  const newest = namesIn(dataDir)
-    .filter((name) => name.startsWith(prefix) && !isCompanion(name))
-    .sort()
-    .at(-1);
-  return newest === undefined ? null : join(dataDir, newest);
-}
-
-/** Renames a database that was set aside, so that `findDamaged` leaves it out. Another file keeps its name. */
-export function markSalvaged(file: string): void {
-  const name = basename(file);
-  if (name.includes(DAMAGED)) moveWithCompanions(file, join(dirname(file), name.replace(DAMAGED, SALVAGED)));
-}
-
-/** None when the folder cannot be read: that is told by whoever reads or writes the database in it. */
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-}
-
-function isCompanion(name: string): boolean {
-  return COMPANIONS.some((suffix) => name.endsWith(suffix));
-}
-
-function moveWithCompanions(file: string, name: string): void {
-  // The companions go first: a write-ahead log that stayed behind would be replayed into the next database of this name.
-  for (const suffix of [...COMPANIONS, '']) {
-    if (existsSync(file + suffix)) renameSync(file + suffix, name + suffix);
-  }
-  syncFolder(dirname(file));
-}
-
-function syncFolder(folder: string): void {
+export function syncFolder(folder: string): void {
   const descriptor = openSync(folder, 'r');
   try {
     fsyncSync(descriptor);

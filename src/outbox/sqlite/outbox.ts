@@ -15,10 +15,11 @@ import { copyClaim, readList } from '../requests.ts';
 import type { RestoreOutcome, SalvagedRecord } from '../salvaged.ts';
 import { toStartError } from './errors.ts';
 import { checkFileSystem } from './file-system.ts';
-import { findDamaged, preparePrivateFolder } from './files.ts';
+import { preparePrivateFolder } from './files.ts';
 import { logDamage, WorkerLink } from './link.ts';
 import { acquireLock } from './lock.ts';
 import type { PutArgs } from './protocol.ts';
+import { findDamaged, tellIncompleteSets } from './set-aside.ts';
 
 export interface SqliteOutboxOptions {
   /** Made with mode 0700 if it is missing. */
@@ -72,6 +73,7 @@ export async function openSqliteOutbox(options: SqliteOutboxOptions): Promise<Sq
   try {
     const damagedFile = await link.open();
     if (damagedFile !== null) logDamage(log, damagedFile);
+    tellIncompleteSets(dataDir, log);
     const outbox = createOutbox(link, options, () => lock.release());
     await outbox.stats(); // so that there are counts to show, should the worker die before anybody asks
     return outbox;

@@ -3,11 +3,12 @@ import { setImmediate as pause } from 'node:timers/promises';
 import { OutboxUnavailableError } from '../port.ts';
 import type { SalvagedRecord } from '../salvaged.ts';
 import { describe } from './errors.ts';
-import { markSalvaged } from './files.ts';
 import { APPLICATION_ID } from './migrations.ts';
 import type { SqliteOutbox } from './outbox.ts';
 import { type Finding, readEvents, readIdentities, readQuarantine } from './salvage-read.ts';
+import { markSalvaged } from './set-aside.ts';
 import { pragma } from './sql.ts';
+import { mendLog, removeMended } from './wal.ts';
 
 export interface SalvageCounts {
   /** Events and quarantined bodies that are in the outbox now and were not before. */
@@ -58,7 +59,7 @@ const MAX_BATCH_BYTES = 4 * 1024 * 1024;
  */
 export async function salvage(file: string, into: SalvageSink, options: SalvageOptions): Promise<SalvageCounts> {
   const counts = { recovered: 0, duplicate: 0, unreadable: 0, identities: 0 };
-  const db = openDamaged(file);
+  const { db, done } = openDamaged(file);
   try {
     for await (const batch of batches(findings(db, options.nowMs), () => counts.unreadable++)) {
       const isNew = await restore(batch, into);
@@ -70,7 +71,7 @@ export async function salvage(file: string, into: SalvageSink, options: SalvageO
       options.onProgress?.({ ...counts });
     }
   } finally {
-    db.close();
+    done();
   }
   markSalvaged(file);
   return counts;
@@ -115,14 +116,26 @@ async function restore(batch: readonly SalvagedRecord[], into: SalvageSink): Pro
   throw new SalvageError('salvage_not_stored', `Not everything was stored: ${reason}. ${advice}.`);
 }
 
-function openDamaged(file: string): DatabaseSync {
+interface OpenedDamaged {
+  readonly db: DatabaseSync;
+  /** Closes it, and removes a copy that was made to read what stands behind a damaged frame of the log. */
+  done(): void;
+}
+
+function openDamaged(file: string): OpenedDamaged {
   let db: DatabaseSync | null = null;
-  try {
-    db = new DatabaseSync(file, { readOnly: true });
-    if (Number(pragma(db, 'application_id')) === APPLICATION_ID) return db;
-    db.close();
-  } catch (error) {
+  let mended: string | null = null;
+  const done = (): void => {
     db?.close();
+    if (mended !== null) removeMended(mended);
+  };
+  try {
+    mended = mendLog(file);
+    db = new DatabaseSync(mended ?? file, { readOnly: true });
+    if (Number(pragma(db, 'application_id')) === APPLICATION_ID) return { db, done };
+    done();
+  } catch (error) {
+    done();
     const advice = 'Is the path right? Where even the first page is broken, restore a backup instead';
     const message = `${file} cannot be read as a database: ${describe(error)}. ${advice}.`;
     throw new SalvageError('salvage_unreadable', message, { cause: error });

@@ -1,0 +1,281 @@
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+
+/**
+ * Reads the write-ahead log itself (https://www.sqlite.org/fileformat2.html#walformat). SQLite reads it up to the first
+ * frame whose checksum is wrong and drops the rest without a word, even when acknowledged transactions stand there.
+ * No locks are taken on a log, so that reading it with node:fs loses none (files.ts).
+ */
+
+const HEADER_BYTES = 32;
+const FRAME_HEADER_BYTES = 24;
+/** SQLite's default, which nothing here changes. */
+const PAGE_BYTES = 4096;
+const FRAME_BYTES = FRAME_HEADER_BYTES + PAGE_BYTES;
+/** The last bit says whether checksums read words as big-endian; it is that of the machine that began the log. */
+const MAGIC = 0x377f0682;
+
+/** Follows the name of a copy from which a damaged set is read. */
+export const MENDED = '.mended';
+
+type Sums = readonly [number, number];
+
+interface Header {
+  readonly bigEndian: boolean;
+  /** Every frame repeats them. Frames with others are left over from before SQLite began the log anew. */
+  readonly salts: Buffer;
+  /** Where the chain of checksums starts; null: the header is damaged beyond repair. */
+  readonly sums: Sums | null;
+  readonly isSound: boolean;
+}
+
+/** `sound`: as it was written. `mended`: one bit had flipped and was set right. `lost`: damaged, or never complete. */
+type FrameState = 'sound' | 'mended' | 'lost';
+
+interface Frame {
+  readonly page: number;
+  /** The pages of the database after a commit; 0 when the transaction goes on. */
+  readonly commitPages: number;
+  readonly data: Buffer;
+  readonly state: FrameState;
+}
+
+interface Extent {
+  /** Frames up to the last one that was committed. */
+  readonly frames: number;
+  /** The pages of the database then. */
+  readonly pages: number;
+  /** Whether a damaged frame, or the header, keeps SQLite from some of them. */
+  readonly isDamaged: boolean;
+}
+
+const logOf = (file: string): string => `${file}-wal`;
+
+/** Whether SQLite would drop committed transactions from the log of this database. */
+export function isLogDamaged(file: string): boolean {
+  return measure(file).isDamaged;
+}
+
+/**
+ * Where SQLite cannot read the whole set (its log is damaged, or the database is missing beside it): makes a copy of the
+ * database with every committed frame that is intact written into it, and returns its path, for the caller to remove.
+ * A frame that is lost leaves an older version of its page. Null: SQLite can read the files as they are.
+ */
+export function mendLog(file: string): string | null {
+  const { frames, pages, isDamaged } = measure(file);
+  const hasDatabase = existsSync(file);
+  if (!isDamaged && (hasDatabase || frames === 0)) return null;
+  const copy = file + MENDED;
+  removeMended(copy);
+  if (hasDatabase) copyFileSync(file, copy, constants.COPYFILE_FICLONE);
+  else writeFileSync(copy, '', { mode: 0o600 });
+  const descriptor = openSync(copy, 'r+');
+  try {
+    let count = 0;
+    for (const { page, data, state } of readFrames(file)) {
+      if (++count > frames) break;
+      if (state !== 'lost' && page <= pages) writeSync(descriptor, data, 0, PAGE_BYTES, (page - 1) * PAGE_BYTES);
+    }
+    ftruncateSync(descriptor, pages * PAGE_BYTES);
+  } finally {
+    closeSync(descriptor);
+  }
+  return copy;
+}
+
+export function removeMended(copy: string): void {
+  for (const suffix of ['', '-wal', '-shm']) rmSync(copy + suffix, { force: true });
+}
+
+/**
+ * A commit counts when its whole transaction can be read, or when another frame was chained to it: SQLite writes that one
+ * only after the commit has been synced. Otherwise a lost frame is one that a crash or a failed write left incomplete,
+ * which nobody was told to be stored, and the commit behind it is too.
+ */
+function measure(file: string): Extent {
+  let frames = 0;
+  let pages = 0;
+  let count = 0;
+  let isWhole = true;
+  let firstDamage: number | null = null;
+  let previousCommit = 0;
+  for (const { commitPages, state } of readFrames(file, () => (firstDamage = 1))) {
+    count++;
+    if (state !== 'sound') firstDamage ??= count;
+    if (state === 'lost') {
+      isWhole = false;
+      previousCommit = 0;
+      continue;
+    }
+    if (previousCommit > 0) [frames, pages] = [count - 1, previousCommit];
+    if (commitPages > 0 && isWhole) [frames, pages] = [count, commitPages];
+    previousCommit = commitPages;
+    if (commitPages > 0) isWhole = true;
+  }
+  return { frames, pages, isDamaged: firstDamage !== null && frames >= firstDamage };
+}
+
+/** After a lost frame the chain goes on with the checksum that it has stored. */
+function* readFrames(file: string, onHeaderDamaged?: () => void): Generator<Frame> {
+  let descriptor: number;
+  try {
+    descriptor = openSync(logOf(file), 'r');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
+    throw error;
+  }
+  try {
+    const start = Buffer.alloc(HEADER_BYTES + FRAME_HEADER_BYTES);
+    if (readSync(descriptor, start, 0, start.length, 0) < start.length) return;
+    const header = readHeader(start);
+    if (!header.isSound) onHeaderDamaged?.();
+    let sums = header.sums;
+    let bytes = readBytes(descriptor, HEADER_BYTES);
+    for (let at = HEADER_BYTES + FRAME_BYTES; bytes !== null; at += FRAME_BYTES) {
+      const next = readBytes(descriptor, at);
+      const frame = readFrame({ bytes, next, header, start: sums });
+      sums = frame.sums;
+      yield frame;
+      bytes = next;
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Null at the end of the log, where a frame may be cut off. */
+function readBytes(descriptor: number, at: number): Buffer | null {
+  const bytes = Buffer.allocUnsafeSlow(FRAME_BYTES);
+  return readSync(descriptor, bytes, 0, FRAME_BYTES, at) < FRAME_BYTES ? null : bytes;
+}
+
+interface RawFrame {
+  readonly bytes: Buffer;
+  readonly next: Buffer | null;
+  readonly header: Header;
+  readonly start: Sums | null;
+}
+
+function readFrame({ bytes, next, header, start }: RawFrame): Frame & { readonly sums: Sums } {
+  const { salts, bigEndian } = header;
+  const stored = sumsAt(bytes, 16);
+  const isStoredRight = () => next !== null && isSame(sum(summedPart(next), stored, bigEndian), sumsAt(next, 16));
+  const summed = summedPart(bytes);
+  const checked = start === null ? null : check({ bytes: summed, start, stored, bigEndian, isStoredRight });
+  const wrongSaltBits = differingBits(bytes.subarray(8, 16), salts);
+  let state: FrameState = 'lost';
+  if (checked !== null && wrongSaltBits === 0) state = checked.isSound ? 'sound' : 'mended';
+  else if (checked?.isSound && wrongSaltBits === 1) state = 'mended';
+  const page = summed.readUInt32BE(0);
+  return {
+    page,
+    commitPages: summed.readUInt32BE(4),
+    data: summed.subarray(8),
+    state: page === 0 ? 'lost' : state,
+    sums: checked?.sums ?? stored,
+  };
+}
+
+/** What the checksum of a frame covers: the first half of its header, and its page. */
+function summedPart(bytes: Buffer): Buffer {
+  return Buffer.concat([bytes.subarray(0, 8), bytes.subarray(FRAME_HEADER_BYTES)]);
+}
+
+function readHeader(start: Buffer): Header {
+  const stored = sumsAt(start, 24);
+  const firstSalts = start.subarray(HEADER_BYTES + 8, HEADER_BYTES + 16);
+  const isStoredRight = () => differingBits(start.subarray(16, 24), firstSalts) > 0;
+  for (const bigEndian of [start.readUInt32BE(0) === MAGIC + 1, start.readUInt32BE(0) !== MAGIC + 1]) {
+    const summed = Buffer.from(start.subarray(0, 24));
+    const checked = check({ bytes: summed, start: [0, 0], stored, bigEndian, isStoredRight });
+    if (checked === null || summed.readUInt32BE(0) !== MAGIC + Number(bigEndian)) continue;
+    return { bigEndian, salts: summed.subarray(16, 24), sums: checked.sums, isSound: checked.isSound };
+  }
+  // What it said is in the frames too, but for the byte order: that of every machine that Node 24 is built for here.
+  return { bigEndian: false, salts: firstSalts, sums: null, isSound: false };
+}
+
+interface Checked {
+  readonly isSound: boolean;
+  /** The right ones. */
+  readonly sums: Sums;
+}
+
+interface Suspect {
+  readonly bytes: Buffer;
+  readonly start: Sums;
+  readonly stored: Sums;
+  readonly bigEndian: boolean;
+  /** Whether what follows says that the stored checksum is right. */
+  readonly isStoredRight: () => boolean;
+}
+
+/** Sets one flipped bit right, in `bytes` or in the stored checksum. Null: more than that is wrong. */
+function check({ bytes, start, stored, bigEndian, isStoredRight }: Suspect): Checked | null {
+  const found = sum(bytes, start, bigEndian);
+  if (isSame(found, stored)) return { isSound: true, sums: stored };
+  // A bit of the last word can have the same effect on the checksum as a bit of the checksum itself.
+  const isChecksumWrong = bits(found[0] ^ stored[0]) + bits(found[1] ^ stored[1]) === 1 && !isStoredRight();
+  if (isChecksumWrong) return { isSound: false, sums: found };
+  return mendBit(bytes, found, stored, bigEndian) ? { isSound: false, sums: stored } : null;
+}
+
+function isSame(some: Sums, others: Sums): boolean {
+  return some[0] === others[0] && some[1] === others[1];
+}
+
+function sum(bytes: Buffer, [first, second]: Sums, bigEndian: boolean): Sums {
+  const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  for (let at = 0; at < bytes.length; at += 8) {
+    first = (first + words.getInt32(at, !bigEndian) + second) | 0;
+    second = (second + words.getInt32(at + 4, !bigEndian) + first) | 0;
+  }
+  return [first, second];
+}
+
+/**
+ * A word that is larger by n makes the sums larger by n times two neighbouring Fibonacci numbers, the later the word the
+ * smaller, modulo 2^32. So each of the 33,000 bits is tried without summing again, and no other damage looks like one
+ * flipped bit: the sums have 64 bits.
+ */
+function mendBit(bytes: Buffer, found: Sums, expected: Sums, bigEndian: boolean): boolean {
+  const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const missing = [(expected[0] - found[0]) | 0, (expected[1] - found[1]) | 0];
+  let factors: Sums = [0, 1];
+  for (let at = bytes.length - 4; at >= 0; at -= 4) {
+    const word = words.getInt32(at, !bigEndian);
+    for (let bit = 0; bit < 32; bit++) {
+      const mask = 1 << bit;
+      const change = (word & mask) === 0 ? mask : -mask;
+      if (Math.imul(factors[0], change) !== missing[0] || Math.imul(factors[1], change) !== missing[1]) continue;
+      words.setInt32(at, word ^ mask, !bigEndian);
+      return true;
+    }
+    factors = [factors[1], (factors[0] + factors[1]) | 0];
+  }
+  return false;
+}
+
+function sumsAt(bytes: Buffer, at: number): Sums {
+  return [bytes.readInt32BE(at), bytes.readInt32BE(at + 4)];
+}
+
+function differingBits(some: Buffer, others: Buffer): number {
+  return some.reduce((count, byte, index) => count + bits(byte ^ (others[index] ?? 0)), 0);
+}
+
+function bits(word: number): number {
+  let count = 0;
+  for (let rest = word; rest !== 0; rest &= rest - 1) count++;
+  return count;
+}
