@@ -1,7 +1,7 @@
 /** Types of a Log Analytics column, as a stream declaration spells them. */
 export type ColumnType = 'string' | 'int' | 'long' | 'boolean' | 'datetime' | 'dynamic';
 
-interface Column {
+export interface Column {
   readonly name: string;
   readonly type: ColumnType;
   readonly description: string;
