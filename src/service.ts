@@ -121,7 +121,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     isOutboxDamaged: () => outbox.damagedFile !== null,
     credentialEndsAt,
   });
-  let state: 'starting' | 'started' | 'draining' = 'starting';
+  let isStarted = false;
   const server = createServer({
     ...config.webhook,
     webhook: config.webhook,
@@ -138,8 +138,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       damagedFile: () => outbox.damagedFile,
       heartbeat: () => heartbeat?.status() ?? null,
       problems: () => credentialProblems(credentialEndsAt(), clock.now()),
-      started: () => state === 'started',
-      draining: () => state === 'draining',
+      started: () => isStarted,
     },
     onRequest: metrics.onRequest,
     limits: { keepAliveTimeoutMs: config.webhook.keepAliveMs },
@@ -163,12 +162,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   };
   heartbeat?.start();
   const stopPruning = keepPruning({ outbox, dedupDays: config.outbox.dedupDays, clock });
-  state = 'started';
+  isStarted = true;
   return {
     port,
     adminPort,
     async stop() {
-      state = 'draining';
       stopPruning();
       const limitMs = Math.max(0, config.shutdownTimeoutMs - CLOSE_RESERVE_MS);
       const abort = new AbortController();

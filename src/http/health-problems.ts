@@ -144,7 +144,7 @@ export function* notReadyProblems(
   { sources, isStopping }: HealthOptions,
 ): Generator<HealthProblem> {
   if (!sources.started()) yield healthProblem('starting', 'The service is starting.');
-  if (sources.draining() || isStopping()) yield healthProblem('stopping', 'The service is stopping.');
+  if (isStopping()) yield healthProblem('stopping', 'The service is stopping.');
   if (read.stats === null) return yield healthProblem('outbox_not_answering', read.problem);
   const { writable, problem, usedBytes, maxBytes } = read.stats;
   if (!writable) {

@@ -5,7 +5,9 @@ import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
 import type { OutboxStats } from '../outbox/port.ts';
 import { oldestAgeMs, summary } from '../outbox/summary.ts';
 import { type Answer, jsonAnswer } from './answer.ts';
+import type { AppRoute } from './app.ts';
 import type { Arrivals } from './arrivals.ts';
+import type { Exchange } from './exchange.ts';
 import {
   type HealthProblem,
   healthCodes,
@@ -34,8 +36,6 @@ export interface HealthSources {
   /** What other parts of the service report; each code is in health-problems.ts. */
   problems(): readonly HealthProblem[];
   started(): boolean;
-  /** Set before the listener closes, so that a load balancer can turn away first. */
-  draining(): boolean;
 }
 
 export interface HealthOptions {
@@ -48,40 +48,39 @@ export interface HealthOptions {
   readonly isStopping: () => boolean;
 }
 
-export interface Health {
-  livez(): Answer;
-  readyz(requestId: string): Promise<Answer>;
-  /** `failDegraded`: answer 503 when it is only degraded too, for a probe that looks at nothing but the status. */
-  healthz(request: { readonly failDegraded: boolean }): Promise<Answer>;
-}
-
 /** Never asks Azure: restarting this service would not help if Azure is down. */
-export function createHealth(options: HealthOptions): Health {
+export function healthRoutes(options: HealthOptions): AppRoute[] {
   const startedAtMs = performance.now();
   const readStats = statsReader(options);
-  return {
-    livez: () => jsonAnswer(200, { status: 'alive' }),
 
-    async readyz(requestId) {
-      const reasons = [...notReadyProblems(await readStats(), options)].map(({ message }) => message);
-      if (reasons.length === 0) return jsonAnswer(200, { status: 'ready' });
-      const refusal = problem('not_ready', { detail: reasons.join(' '), members: { reasons }, retryAfterSeconds: 5 });
-      return problemAnswer(refusal, requestId);
-    },
+  async function readyz({ record }: Exchange): Promise<Answer> {
+    const reasons = [...notReadyProblems(await readStats(), options)].map(({ message }) => message);
+    if (reasons.length === 0) return jsonAnswer(200, { status: 'ready' });
+    const refusal = problem('not_ready', { detail: reasons.join(' '), members: { reasons }, retryAfterSeconds: 5 });
+    return problemAnswer(refusal, record.requestId);
+  }
 
-    async healthz({ failDegraded }) {
-      const read = await readStats();
-      const problems = problemsOf(read, options);
-      const status = statusOf(problems);
-      return jsonAnswer(status === 'failing' || (status === 'degraded' && failDegraded) ? 503 : 200, {
-        status,
-        version: options.version,
-        uptime_seconds: Math.floor((performance.now() - startedAtMs) / 1000),
-        ...facts(read.stats, options),
-        problems,
-      });
-    },
-  };
+  async function healthz({ request }: Exchange): Promise<Answer> {
+    const read = await readStats();
+    const problems = problemsOf(read, options);
+    const status = statusOf(problems);
+    // For a probe that looks at nothing but the status of the answer.
+    const failDegraded = request.query['fail'] === 'degraded';
+    return jsonAnswer(status === 'failing' || (status === 'degraded' && failDegraded) ? 503 : 200, {
+      status,
+      version: options.version,
+      uptime_seconds: Math.floor((performance.now() - startedAtMs) / 1000),
+      ...facts(read.stats, options),
+      problems,
+    });
+  }
+
+  const methods = ['GET', 'HEAD'];
+  return [
+    { path: '/livez', route: 'livez', methods, handler: () => jsonAnswer(200, { status: 'alive' }) },
+    { path: '/readyz', route: 'readyz', methods, handler: readyz },
+    { path: '/healthz', route: 'healthz', methods, handler: healthz },
+  ];
 }
 
 /** One question to the outbox at a time, however many probes come: an engine that hangs is an answer too. */

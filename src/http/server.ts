@@ -9,7 +9,7 @@ import { createAuthenticator } from './authenticate.ts';
 import { type Clients, createAllowlist, createClients } from './client-address.ts';
 import type { RequestRecord } from './exchange.ts';
 import { createFailureLimiter } from './failure-limit.ts';
-import { createHealth, type Health, type HealthSources } from './health.ts';
+import { type HealthSources, healthRoutes } from './health.ts';
 import { createInFlightBytes, type EdgeLimits, edgeLimits } from './limits.ts';
 import { createListener, type Listener, type ListenerState } from './listener.ts';
 import { createWebhook } from './webhook.ts';
@@ -66,7 +66,7 @@ function createWebhookApp(options: WebhookAppOptions, state: ListenerState): Exp
     inFlight: createInFlightBytes(limits.maxInFlightBytes),
   });
   const arrivals = createArrivals(options.kinds, clock);
-  const health = createHealth({
+  const health = healthRoutes({
     ...options,
     sources: options.health,
     arrivals,
@@ -83,24 +83,10 @@ function createWebhookApp(options: WebhookAppOptions, state: ListenerState): Exp
   );
   return createApp({
     ...options,
-    routes: [...webhooks, ...healthRoutes(health)],
+    routes: [...webhooks, ...health],
     onRequest(record) {
       arrivals.count(record);
       options.onRequest?.(record);
     },
   });
-}
-
-function healthRoutes(health: Health): AppRoute[] {
-  const methods = ['GET', 'HEAD'];
-  return [
-    { path: '/livez', route: 'livez', methods, handler: () => health.livez() },
-    { path: '/readyz', route: 'readyz', methods, handler: ({ record }) => health.readyz(record.requestId) },
-    {
-      path: '/healthz',
-      route: 'healthz',
-      methods,
-      handler: ({ request }) => health.healthz({ failDegraded: request.query['fail'] === 'degraded' }),
-    },
-  ];
 }

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import type { Request } from 'express';
 import type { Logger } from '../ground/log.ts';
 import type { AcceptedEvent, Receive, Received } from '../outbox/receive.ts';
@@ -11,7 +10,7 @@ import type { Exchange, RequestRecord } from './exchange.ts';
 import type { FailureLimiter } from './failure-limit.ts';
 import { tooBusy } from './limits.ts';
 import { type HttpProblem, keptAllTheSame, problem, quarantined } from './problem.ts';
-import { createLimitedReceive } from './receive-limit.ts';
+import { receiveInTime } from './receive-limit.ts';
 import { eventFields } from './request-log.ts';
 
 export interface WebhookOptions extends BodyReader {
@@ -38,7 +37,6 @@ const authenticationProblems = {
  * Nothing is read for a caller without the secret. `kind`: the one that the path names, or null.
  */
 export function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: string | null) => Promise<Answer> {
-  const receive = createLimitedReceive(options);
   const warnOfUnknownProxy = unknownProxyWarning(options);
   const warnOfEscapedText = escapedTextWarning(options.log);
   return async (exchange, kind) => {
@@ -51,10 +49,8 @@ export function createWebhook(options: WebhookOptions): (exchange: Exchange, kin
     const { bytes, wrongEncoding, release } = await readBody(exchange, headers, options);
     record.bodyBytes = bytes.length;
     const refusal = wrongEncoding && { code: wrongEncoding.code, detail: wrongEncoding.message };
-    const received = await receive(
-      { bytes, feed: readFeed(exchange), kind, charset: charsetOf(request), ...(refusal && { refusal }) },
-      { requestId: record.requestId, onSettled: release },
-    );
+    const body = { bytes, feed: readFeed(exchange), kind, charset: charsetOf(request), ...(refusal && { refusal }) };
+    const received = await receiveInTime(options, body, { requestId: record.requestId, onSettled: release });
     const answer = answerOf(received, record, wrongEncoding);
     warnOfEscapedText(record);
     return answer;
@@ -92,14 +88,12 @@ function readFeed({ request, record }: Exchange): string | null {
 
 /**
  * Warns once, since it is a matter of configuration. Only authentic requests are looked at, so that nobody else can
- * cause it, and each connection once, since its address does not change.
+ * cause it.
  */
 function unknownProxyWarning({ clients, log }: WebhookOptions): (request: Request) => void {
-  const known = new WeakSet<Socket>();
   let warned = false;
   return (request) => {
-    if (warned || request.headers['x-forwarded-for'] === undefined || known.has(request.socket)) return;
-    known.add(request.socket);
+    if (warned || request.headers['x-forwarded-for'] === undefined) return;
     warned = !clients.isFromTrustedProxy(request.socket.remoteAddress);
     if (!warned) return;
     log.warn(

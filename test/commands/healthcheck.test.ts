@@ -30,7 +30,6 @@ describe('healthcheck', () => {
       heartbeat: () => null,
       problems: () => [],
       started: () => false,
-      draining: () => true,
     };
     await withEdge({ health }, async ({ port }) => {
       assert.equal((await run(['healthcheck'], { PORT: String(port) })).exitCode, 0);

@@ -38,7 +38,6 @@ export const wellHealth: HealthSources = {
   heartbeat: () => null,
   problems: () => [],
   started: () => true,
-  draining: () => false,
 };
 
 export function event(overrides: Partial<AcceptedEvent> = {}): AcceptedEvent {

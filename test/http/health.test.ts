@@ -298,7 +298,6 @@ test('last_accepted is the time of the last event that was answered 200, and tha
 const gone = (): Promise<never> => Promise.reject(new OutboxUnavailableError('worker gone'));
 const notReady: [string, HealthSources, string, RegExp][] = [
   ['starting', { ...wellHealth, started: () => false }, 'starting', /starting/],
-  ['draining', { ...wellHealth, draining: () => true }, 'stopping', /stopping/],
   ['not writable', withStats({ writable: false, problem: 'disk I/O error' }), 'outbox_not_writable', /disk I\/O error/],
   ['not writable for no known reason', withStats({ writable: false }), 'outbox_not_writable', /cannot store/],
   ['at its limit', withStats({ usedBytes: 1_000_000 }), 'outbox_full', /full.*OUTBOX_MAX_BYTES/],

@@ -83,6 +83,7 @@ describe('stop', () => {
     assert.match(raw.text(), /^HTTP\/1\.1 200 [\s\S]*\}\}HTTP\/1\.1 503 [\s\S]*Connection: close[\s\S]*"stopping"/);
     assert.match(raw.text(), /Retry-After: [1-9]/);
     assert.match(probe.text(), /^HTTP\/1\.1 503 [\s\S]*Connection: close[\s\S]*stopping/);
+    assert.doesNotMatch(probe.text(), /starting/);
     assert.equal(edge.received.length, 1);
   });
 
