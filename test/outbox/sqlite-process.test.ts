@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { isOutboxLocked } from '../../src/outbox/sqlite/lock.ts';
+import { eventually } from '../support/eventually.ts';
 import { claimAll } from './contract.ts';
 import { event } from './samples.ts';
 import { openSqliteFixture, tempFolder } from './sqlite-fixture.ts';
@@ -80,6 +82,43 @@ describe('SQLite outbox and processes', TIME_LIMIT, () => {
     assert.equal(isOutboxLocked(dataDir), false, 'kill -9 leaves no lock behind');
     const fixture = await openSqliteFixture({ dataDir });
     assert.equal((await claimAll(fixture.outbox)).length, 1);
+    await fixture.cleanup();
+  });
+
+  it('locks the folder again when outbox.lock is removed, so that a second process still cannot write', async () => {
+    const holder = startChild('obey');
+    assert.equal(await holder.line(), 'open');
+    assert.equal(await holder.tell('put a'), 'stored ');
+    rmSync(join(dataDir, 'outbox.lock'));
+    await eventually(() => isOutboxLocked(dataDir));
+    assert.match((await startChild('obey').line()) ?? '', /^outbox_locked /);
+    assert.equal(await holder.tell('put b'), 'stored ', 'the holder is not disturbed');
+  });
+
+  it('writes nothing any more when another process was faster to lock the folder again', async () => {
+    const holder = startChild('obey');
+    assert.equal(await holder.line(), 'open');
+    assert.equal(await holder.tell('put a'), 'stored ');
+    // The other's lock takes the place of the file in one step.
+    const other = new DatabaseSync(join(dataDir, 'other.lock'));
+    other.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
+    renameSync(join(dataDir, 'other.lock'), join(dataDir, 'outbox.lock'));
+    assert.match((await holder.tell('put b')) ?? '', /^unavailable outbox\.lock was removed, and another process/);
+    assert.match((await holder.tell('stats')) ?? '', /^\{"writable":false,"problem":"outbox\.lock was removed/);
+    other.close();
+    assert.match(
+      (await holder.tell('put b')) ?? '',
+      /^unavailable /,
+      'nor later: it does not know what the other wrote',
+    );
+    await holder.kill();
+    const fixture = await openSqliteFixture({ dataDir });
+    const again = await fixture.outbox.put([event('a'), event('b')]);
+    assert(again.outcome === 'stored');
+    assert.deepEqual(
+      again.entries.map(({ duplicate }) => duplicate),
+      [true, false],
+    );
     await fixture.cleanup();
   });
 

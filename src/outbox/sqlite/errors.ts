@@ -37,6 +37,14 @@ function systemCode(error: unknown): string | null {
   return error.code;
 }
 
+/** UNIQUE, PRIMARY KEY and ROWID (https://www.sqlite.org/rescode.html#constraint_unique). */
+const TAKEN: readonly unknown[] = [2067, 1555, 2579];
+
+/** A number or id that is taken although this process gave it: another process writes to the database. */
+function isTaken(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && TAKEN.includes(error.errcode);
+}
+
 function isOneOf(code: number | null, ...codes: readonly number[]): boolean {
   return code !== null && codes.includes(code);
 }
@@ -61,6 +69,7 @@ export function isBusy(error: unknown): boolean {
  */
 export function isCallersFault(error: unknown): boolean {
   const code = resultCode(error);
+  if (isTaken(error)) return false;
   return code === null || isOneOf(code, SQLITE.toobig, SQLITE.constraint, SQLITE.mismatch, SQLITE.range);
 }
 

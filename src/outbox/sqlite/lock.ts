@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, type FSWatcher, statSync, watch } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { isBusy, startError, toStartError } from './errors.ts';
 import { lockFile, preparePrivateFile } from './files.ts';
@@ -7,8 +7,14 @@ import { lockFile, preparePrivateFile } from './files.ts';
  * Who has the outbox of a folder: one exclusive transaction on a file of its own, held as long as the outbox is open.
  * The operating system ends it with the process, kill -9 included, so that a stale lock cannot exist. It is not taken
  * on the database itself, which a reader (a backup, the sqlite3 shell) may open at any time.
+ *
+ * The lock belongs to the file and not to its name: when somebody removes the file, another process could make and lock
+ * a new one. So the holder watches the name and locks the new file as soon as the old one is gone. If another process
+ * was faster, the outbox is lost to this one for good, which then must not write: `isHeld` is asked before each request.
  */
 export interface OutboxLock {
+  /** Takes the lock again if its file was removed. False: another process has it, now or since it was lost. */
+  isHeld(): boolean;
   /** Twice does nothing. */
   release(): void;
 }
@@ -16,28 +22,71 @@ export interface OutboxLock {
 /** Long enough for another's `isOutboxLocked`, which holds a shared lock for an instant, to pass. */
 const PATIENCE_MS = 1_000;
 
+interface Holder {
+  /** This reference is what keeps the garbage collector from closing it, which would end the transaction. */
+  readonly db: DatabaseSync;
+  /** Device and inode of its file. */
+  readonly file: string;
+}
+
 /** Throws an OutboxStartError, code `outbox_locked`, when another has it. The folder must exist. */
 export function acquireLock(dataDir: string): OutboxLock {
+  let holder: Holder | null = take(dataDir, PATIENCE_MS);
+  let watcher = watchFile(dataDir, isHeld);
+
+  function letGo(): void {
+    watcher?.close();
+    holder?.db.close();
+    holder = null;
+  }
+
+  function isHeld(): boolean {
+    if (holder === null) return false;
+    if (holder.file === identify(dataDir)) return true;
+    letGo();
+    try {
+      holder = take(dataDir, 0);
+    } catch {
+      return false;
+    }
+    watcher = watchFile(dataDir, isHeld);
+    return true;
+  }
+
+  return { isHeld, release: letGo };
+}
+
+function take(dataDir: string, patienceMs: number): Holder {
   const file = lockFile(dataDir);
-  let holder: DatabaseSync | null = null;
+  let db: DatabaseSync | null = null;
   try {
     preparePrivateFile(file);
-    holder = new DatabaseSync(file, { timeout: PATIENCE_MS });
+    // Before it is opened: if the name means another file by then, `isHeld` finds that out.
+    const identity = identify(dataDir);
+    db = new DatabaseSync(file, { timeout: patienceMs });
     // Nothing is ever written to it, and an empty journal file would stay behind after a kill -9.
-    holder.exec('PRAGMA journal_mode = MEMORY');
-    holder.exec('BEGIN EXCLUSIVE');
+    db.exec('PRAGMA journal_mode = MEMORY');
+    db.exec('BEGIN EXCLUSIVE');
+    return { db, file: identity };
   } catch (error) {
-    holder?.close();
+    db?.close();
     if (isBusy(error)) throw startError('outbox_locked', `The outbox in ${dataDir} is in use by another process`);
     throw toStartError(error, file);
   }
-  return {
-    release() {
-      // Closing ends the transaction. The reference is what keeps the garbage collector from closing it earlier.
-      holder?.close();
-      holder = null;
-    },
-  };
+}
+
+function identify(dataDir: string): string {
+  const stats = statSync(lockFile(dataDir), { bigint: true, throwIfNoEntry: false });
+  return stats === undefined ? 'missing' : `${stats.dev}-${stats.ino}`;
+}
+
+/** Null where the system has no watch to give: then the next request finds that the file is gone. */
+function watchFile(dataDir: string, onChange: () => void): FSWatcher | null {
+  try {
+    return watch(lockFile(dataDir), { persistent: false }, onChange).on('error', () => undefined);
+  } catch {
+    return null;
+  }
 }
 
 /** Whether a process, this one included, has the outbox of this folder open now. */

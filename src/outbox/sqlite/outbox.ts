@@ -17,7 +17,7 @@ import { toStartError } from './errors.ts';
 import { checkFileSystem } from './file-system.ts';
 import { preparePrivateFolder } from './files.ts';
 import { logDamage, WorkerLink } from './link.ts';
-import { acquireLock } from './lock.ts';
+import { acquireLock, type OutboxLock } from './lock.ts';
 import type { PutArgs } from './protocol.ts';
 import { findDamaged, tellIncompleteSets } from './set-aside.ts';
 
@@ -74,7 +74,7 @@ export async function openSqliteOutbox(options: SqliteOutboxOptions): Promise<Sq
     const damagedFile = await link.open();
     if (damagedFile !== null) logDamage(log, damagedFile);
     tellIncompleteSets(dataDir, log);
-    const outbox = createOutbox(link, options, () => lock.release());
+    const outbox = createOutbox(link, options, lock);
     await outbox.stats(); // so that there are counts to show, should the worker die before anybody asks
     return outbox;
   } catch (error) {
@@ -83,7 +83,11 @@ export async function openSqliteOutbox(options: SqliteOutboxOptions): Promise<Sq
   }
 }
 
-function createOutbox(link: WorkerLink, { clock, dataDir }: SqliteOutboxOptions, release: () => void): SqliteOutbox {
+/** Removing `outbox.lock` lets a second process in; whichever of the two has the new lock may write. */
+const LOCK_LOST =
+  'outbox.lock was removed, and another process has taken the outbox over: stop one of them, then restart';
+
+function createOutbox(link: WorkerLink, { clock, dataDir }: SqliteOutboxOptions, lock: OutboxLock): SqliteOutbox {
   let inFlightBytes = 0;
   let latest = clock.now();
   /** Never goes back with the clock: an event that seems to be delivered earlier than it was is forgotten too early. */
@@ -91,6 +95,8 @@ function createOutbox(link: WorkerLink, { clock, dataDir }: SqliteOutboxOptions,
     latest = Math.max(latest, clock.now());
     return latest;
   };
+  const ask: WorkerLink['request'] = (...args) =>
+    lock.isHeld() ? link.request(...args) : Promise.reject(new OutboxUnavailableError(LOCK_LOST));
   let lastStats: OutboxStats | null = null;
   let closed: Promise<void> | null = null;
 
@@ -106,7 +112,7 @@ function createOutbox(link: WorkerLink, { clock, dataDir }: SqliteOutboxOptions,
     inFlightBytes += bytes;
     try {
       const args = { entries, bytes, now: clock.now(), resolves: resolves ?? null };
-      return (await link.request('put', args, buffers.filter(isTransferable))) ?? allNew(args);
+      return (await ask('put', args, buffers.filter(isTransferable))) ?? allNew(args);
     } catch (error) {
       if (error instanceof OutboxUnavailableError) return { outcome: 'unavailable', reason: error.message };
       throw error;
@@ -116,13 +122,13 @@ function createOutbox(link: WorkerLink, { clock, dataDir }: SqliteOutboxOptions,
   }
 
   async function list(request: ListRequest): Promise<RecordPage> {
-    const { records, next } = await link.request('list', readList(request));
+    const { records, next } = await ask('list', readList(request));
     return { records, next: next === null ? null : encodeCursor(next) };
   }
 
   async function stats(): Promise<OutboxStats> {
     try {
-      lastStats = await link.request('stats', null);
+      lastStats = await ask('stats', null);
       return lastStats;
     } catch (error) {
       // While the worker is being restarted the last counts are still the best there are.
@@ -133,7 +139,7 @@ function createOutbox(link: WorkerLink, { clock, dataDir }: SqliteOutboxOptions,
 
   async function prune(deliveredBefore: number): Promise<number> {
     try {
-      return await link.request('prune', { deliveredBefore });
+      return await ask('prune', { deliveredBefore });
     } catch (error) {
       if (error instanceof OutboxUnavailableError) return 0;
       throw error;
@@ -145,25 +151,25 @@ function createOutbox(link: WorkerLink, { clock, dataDir }: SqliteOutboxOptions,
       return findDamaged(dataDir);
     },
     put,
-    claim: async (request) => link.request('claim', copyClaim(request)),
+    claim: async (request) => ask('claim', copyClaim(request)),
     bodies: (claims) =>
-      link.request(
+      ask(
         'bodies',
         // Whole events need not travel.
         claims.map(({ eventId, token }) => ({ eventId, token })),
       ),
-    settle: (settlements) => link.request('settle', { settlements, now: now() }),
+    settle: (settlements) => ask('settle', { settlements, now: now() }),
     stats,
     prune,
     list,
-    show: (id) => link.request('show', { id }),
-    find: (start) => link.request('find', { start }),
-    revive: (eventIds) => link.request('revive', { eventIds: [...eventIds] }),
-    restore: (records) => link.request('restore', { records }),
-    purge: (ids) => link.request('purge', { ids: [...ids], now: now(), forget: false }),
-    takeAway: (ids) => link.request('purge', { ids: [...ids], now: now(), forget: true }),
+    show: (id) => ask('show', { id }),
+    find: (start) => ask('find', { start }),
+    revive: (eventIds) => ask('revive', { eventIds: [...eventIds] }),
+    restore: (records) => ask('restore', { records }),
+    purge: (ids) => ask('purge', { ids: [...ids], now: now(), forget: false }),
+    takeAway: (ids) => ask('purge', { ids: [...ids], now: now(), forget: true }),
     close() {
-      closed ??= link.close().finally(release);
+      closed ??= link.close().finally(lock.release);
       return closed;
     },
     killWorkerForTests: () => link.kill(),

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { lockFile } from './files.ts';
 
 /**
@@ -6,6 +6,8 @@ import { lockFile } from './files.ts';
  * its DATA_DIR with what the admin API serves before it deletes anything. Null: the folder has no outbox.
  */
 export function storeId(dataDir: string): string | null {
-  const stats = statSync(lockFile(dataDir), { throwIfNoEntry: false, bigint: true });
-  return stats === undefined ? null : `${stats.dev}-${stats.ino}`;
+  if (!existsSync(lockFile(dataDir))) return null;
+  // Of the folder, which stays the same when a file of it is set aside, or removed and made again.
+  const { dev, ino } = statSync(dataDir, { bigint: true });
+  return `${dev}-${ino}`;
 }
