@@ -98,6 +98,18 @@ export function withOwnDatabase(
   });
 }
 
+/** For what reads the files of the SQLite outbox beside the service that may run on them. */
+export function withDataDir(context: CommandContext, use: (dataDir: string) => Promise<number>): Promise<number> {
+  return withValues(context, async ({ OUTBOX_URL: url, DATA_DIR: dataDir }) => {
+    if (url !== null) {
+      context.stderr.write('backup: the outbox is in PostgreSQL (OUTBOX_URL). Back it up with pg_dump\n');
+      return exitCodes.usage;
+    }
+    requireDatabase(dataDir);
+    return use(dataDir);
+  });
+}
+
 /** Both outboxes, for what is moved from one to the other: PostgreSQL's, and SQLite's with its lock held. */
 export function withBoth(
   context: CommandContext,
@@ -194,9 +206,7 @@ async function withDatabase(
   use: (outbox: SqliteOutbox) => Promise<number>,
   { create } = { create: false },
 ): Promise<number> {
-  if (!create && !existsSync(databaseFile(dataDir))) {
-    throw new NoOutboxError(`There is no outbox in ${dataDir}. Set DATA_DIR to the folder that the service uses.`);
-  }
+  if (!create) requireDatabase(dataDir);
   const log = errorsTo(stderr);
   // A worker that died for good rejects what is asked of it.
   const onFatal = () => undefined;
@@ -206,6 +216,11 @@ async function withDatabase(
   } finally {
     await outbox.close();
   }
+}
+
+function requireDatabase(dataDir: string): void {
+  if (existsSync(databaseFile(dataDir))) return;
+  throw new NoOutboxError(`There is no outbox in ${dataDir}. Set DATA_DIR to the folder that the service uses.`);
 }
 
 /** The advice of a service that does not start, a DATA_DIR of its own, would be the wrong one here. */

@@ -23,6 +23,13 @@ export function addOutboxCommands(program: Command, context: CommandContext, don
       done(await (await import('./salvage.ts')).salvage(context, file, options)),
     );
   outbox
+    .command('backup <file>')
+    .description('copy the SQLite outbox to a new file, also while the service runs')
+    .option('--json', 'print JSON')
+    .action(async (file: string, options: { json?: boolean }) =>
+      done(await (await import('./backup.ts')).backup(context, file, options)),
+    );
+  outbox
     .command('migrate')
     .description('move everything between DATA_DIR and OUTBOX_URL; no service may run on the one that is left')
     .addOption(new Option('--to <engine>', 'where to').choices(['postgres', 'sqlite']).makeOptionMandatory())

@@ -1,0 +1,71 @@
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe } from './errors.ts';
+import { databaseFile, preparePrivateFile, syncFolder } from './files.ts';
+import { isOutboxLocked } from './lock.ts';
+import { APPLICATION_ID } from './migrations.ts';
+import { pragma } from './sql.ts';
+import { isLogDamaged } from './wal.ts';
+
+/** The message says what to do. Nothing is left of the copy. */
+export class BackupError extends Error {
+  override readonly name = 'BackupError';
+  readonly code = 'backup_failed';
+}
+
+/** For a service that is just recovering its log. */
+const BUSY_TIMEOUT_MS = 5_000;
+
+/**
+ * Makes a consistent copy of the outbox of a folder, while a service uses it or not, and returns its size in bytes. It
+ * holds a read transaction, for which neither writers nor the start of a service wait. The copy gets its name when it is
+ * complete and synced. Throws a BackupError.
+ */
+export function backUp(dataDir: string, file: string): number {
+  if (existsSync(file)) throw new BackupError(`${file} exists already: name a file that does not`);
+  const partial = `${resolve(file)}.partial`;
+  try {
+    rmSync(partial, { force: true });
+    preparePrivateFile(partial);
+    copyTo(dataDir, partial);
+    sync(partial);
+    renameSync(partial, file);
+    syncFolder(dirname(partial));
+    return statSync(file).size;
+  } catch (error) {
+    rmSync(partial, { force: true });
+    if (error instanceof BackupError) throw error;
+    const message = `The backup was not made: ${describe(error)}. Check the path, its permissions, and the room there.`;
+    throw new BackupError(message, { cause: error });
+  }
+}
+
+function copyTo(dataDir: string, partial: string): void {
+  const source = databaseFile(dataDir);
+  // The log of a running service changes while it is read, and SQLite knows what is in it.
+  if (!isOutboxLocked(dataDir) && isLogDamaged(source)) {
+    throw new BackupError(
+      'The write-ahead log is damaged. Start the service once, which sets it aside, then salvage it',
+    );
+  }
+  const db = new DatabaseSync(source, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
+  try {
+    if (pragma(db, 'application_id') !== APPLICATION_ID) {
+      throw new BackupError(`${source} is not a database of this service. Is DATA_DIR right?`);
+    }
+    db.prepare('VACUUM INTO ?').run(partial);
+  } finally {
+    db.close();
+  }
+}
+
+/** SQLite leaves that to the system. */
+function sync(file: string): void {
+  const descriptor = openSync(file, 'r+');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
