@@ -8,12 +8,10 @@ const MAX_TEXT_LENGTH = 1_024;
 
 /** The fields of an event that could not be read, by name, each with its text as it was sent. */
 export class InvalidFields {
-  /** Created on first use, because every group and every unit of a large event has a list of its own. */
-  #texts: Map<string, string> | null = null;
+  readonly #texts = new Map<string, string>();
   #isCut = false;
 
   add(name: string, value: JsonValue): void {
-    this.#texts ??= new Map();
     if (this.#texts.has(name)) return;
     if (this.#texts.size >= MAX_ENTRIES) {
       this.#isCut = true;
@@ -29,7 +27,7 @@ export class InvalidFields {
   }
 
   addAll(others: InvalidFields): void {
-    for (const [name, text] of others.#texts ?? []) this.add(name, text);
+    for (const [name, text] of others.#texts) this.add(name, text);
     this.#isCut ||= others.#isCut;
   }
 
@@ -40,7 +38,7 @@ export class InvalidFields {
 
   /** For the column invalid_fields. */
   toColumn(): JsonObject | null {
-    return this.#texts === null ? null : Object.fromEntries(this.#texts);
+    return this.#texts.size === 0 ? null : Object.fromEntries(this.#texts);
   }
 }
 
