@@ -6,11 +6,11 @@ export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' |
 
 /**
  * Writes each entry as one JSON line. Call it with fields that were chosen one by one, never with a request, a body,
- * headers or a library's error as a whole: what is not passed in cannot leak.
- * `destination` is stderr, since stdout belongs to the results of the commands. A line is handed to it at once: a line
- * that waited in this process would be lost with a kill.
+ * headers or a library's error as a whole: what is not passed in cannot leak. `destination` is stderr, since stdout
+ * belongs to the results of the commands.
  */
 export function createLogger(level: LogLevel, destination: DestinationStream): Logger {
+  makeBlocking(destination);
   return pino(
     {
       level,
@@ -21,4 +21,14 @@ export function createLogger(level: LogLevel, destination: DestinationStream): L
     },
     destination,
   );
+}
+
+/**
+ * Node makes stderr non-blocking if it is a pipe. Lines that do not fit into the pipe would wait in this process, where a
+ * kill or `process.exit` loses them, above all those that say why it ended. Node does not document this method; the
+ * package set-blocking uses it for the same purpose.
+ */
+function makeBlocking(destination: DestinationStream): void {
+  const { _handle: handle } = destination as { readonly _handle?: { setBlocking?(isBlocking: boolean): void } };
+  handle?.setBlocking?.(true);
 }

@@ -1,13 +1,19 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { createLogger } from '../../src/ground/log.ts';
+
+/** More than a pipe holds. */
+const LINES = 5_000;
 
 /** As serve.ts does it. */
 const program = (end: string): string => `
   import { createLogger } from '${new URL('../../src/ground/log.ts', import.meta.url)}';
   const log = createLogger('info', process.stderr);
-  for (let index = 0; index < 500; index += 1) log.info({ index }, 'line');
+  process.stdout.write('begins');
+  for (let index = 0; index < ${LINES}; index += 1) log.info({ index }, 'line');
   ${end}
 `;
 
@@ -18,14 +24,15 @@ for (const [name, end] of [
   ['a rejection that nobody handles', `await Promise.reject(new TypeError('a defect'));`],
   ['having nothing left to do', ''],
 ] as const) {
-  test(`a process that ends in the same turn by ${name} has written all its lines`, () => {
-    const { stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', program(end)], {
-      encoding: 'utf8',
-    });
-    const indexes = stderr.split('\n').flatMap((line) => /^\{.*"index":(\d+)/.exec(line)?.[1] ?? []);
+  test(`a process that ends in the same turn by ${name} has written all its lines, also to a slow reader`, async () => {
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', program(end)]);
+    // Nobody reads stderr until the process is at its lines.
+    await once(child.stdout, 'data');
+    const written = await text(child.stderr);
+    const indexes = written.split('\n').flatMap((line) => /^\{.*"index":(\d+)/.exec(line)?.[1] ?? []);
     assert.deepEqual(
       indexes.map(Number),
-      Array.from({ length: 500 }, (_, index) => index),
+      Array.from({ length: LINES }, (_, index) => index),
     );
   });
 }
