@@ -50,7 +50,7 @@ const securityHeaders = helmet({
  * answers, and its record. Express' `request.ip` is not used, see client-address.ts.
  */
 export function createApp(options: AppOptions): Express {
-  const { routes, admit, notFoundDetail, log } = options;
+  const { routes, admit, notFoundDetail } = options;
   const checkHost = createHostCheck(options);
   const app = express();
   app.enable('case sensitive routing');
@@ -78,16 +78,20 @@ export function createApp(options: AppOptions): Express {
   });
   // Express recognizes an error handler by its four parameters.
   app.use((error: unknown, _request: unknown, response: Response, _next: unknown) => {
-    const exchange = exchangeOf(response);
-    if (error instanceof RequestAbortedError) {
-      exchange.record.code = error.code;
-      return finish(exchange, null, options);
-    }
-    const refusal = refusalOf(error, exchange, log);
-    exchange.record.code = refusal.code;
-    send(exchange, problemAnswer(refusal, exchange.record.requestId), options);
+    fail(error, exchangeOf(response), options);
   });
   return app;
+}
+
+function fail(error: unknown, exchange: Exchange, options: AppOptions): void {
+  if (error instanceof RequestAbortedError) {
+    exchange.record.code = error.code;
+    finish(exchange, null, options);
+    return;
+  }
+  const refusal = refusalOf(error, exchange, options.log);
+  exchange.record.code = refusal.code;
+  send(exchange, problemAnswer(refusal, exchange.record.requestId), options);
 }
 
 function exchangeOf(response: Response): Exchange {
