@@ -22,7 +22,7 @@ export interface AppRoute {
   readonly handler: Handler;
 }
 
-export interface AppOptions {
+interface AppOptions {
   readonly routes: readonly AppRoute[];
   /** Asked before any route; what it throws is the answer. */
   readonly admit?: (exchange: Exchange) => Promise<void>;

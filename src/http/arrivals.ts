@@ -14,7 +14,7 @@ export interface Arrivals {
 }
 
 /** How many requests there were of each code, the most frequent first. */
-export interface Refusals {
+interface Refusals {
   readonly byCode: Readonly<Record<string, number>>;
   /** Only those whose body was not kept in quarantine. */
   readonly lostByCode: Readonly<Record<string, number>>;

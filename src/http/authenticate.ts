@@ -11,7 +11,7 @@ export interface Authenticator {
 }
 
 /** Every value of the two headers, also when one was sent more than once. */
-export interface CredentialHeaders {
+interface CredentialHeaders {
   readonly authorization?: readonly string[] | undefined;
   readonly 'x-webhook-secret'?: readonly string[] | undefined;
 }

@@ -12,7 +12,7 @@ export class RequestAbortedError extends Error {
 }
 
 /** What the headers say of a body that will be read. */
-export interface BodyHeaders {
+interface BodyHeaders {
   /** Null: one that is not known here. */
   readonly coding: Coding | null;
   /** Content-Length, 0 without one. Node's parser has made sure that it is a number. */
@@ -36,7 +36,7 @@ export interface BodyReader {
 }
 
 /** `release` gives back the body's share of the memory. */
-export type ReadBody = DecodedBody & Pick<Reservation, 'release'>;
+type ReadBody = DecodedBody & Pick<Reservation, 'release'>;
 
 /**
  * Reads a body whole and inflates it. Rejects with the problem that it is (400, 408, 413, 415, 503) or a

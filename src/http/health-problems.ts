@@ -109,7 +109,7 @@ export const healthCodes = {
   },
 } as const satisfies Readonly<Record<string, HealthCodeInfo>>;
 
-export type HealthCode = keyof typeof healthCodes;
+type HealthCode = keyof typeof healthCodes;
 
 /** Why there are no statistics of the outbox. */
 export type StatsOrProblem = { readonly stats: OutboxStats } | { readonly stats: null; readonly problem: string };

@@ -9,7 +9,7 @@ import { trackConnections } from './connections.ts';
 import type { EdgeLimits } from './limits.ts';
 import { ListenError } from './listen-error.ts';
 
-export interface ListenerOptions {
+interface ListenerOptions {
   /** `webhook` or `admin`, for the log. */
   readonly name: string;
   readonly host: string;

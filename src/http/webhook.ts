@@ -13,7 +13,7 @@ import { type HttpProblem, keptAllTheSame, problem, quarantined } from './proble
 import { receiveInTime } from './receive-limit.ts';
 import { eventFields } from './request-log.ts';
 
-export interface WebhookOptions extends BodyReader {
+interface WebhookOptions extends BodyReader {
   readonly authenticator: Authenticator;
   readonly failures: FailureLimiter;
   readonly clients: Clients;

@@ -22,8 +22,7 @@ type Errors = { path: string; message: string }[];
 export function readListQuery({ query }: Request): ListQuery {
   const errors: Errors = [];
   for (const [name, value] of Object.entries(query)) {
-    if (!parameters.includes(name))
-      errors.push({ path: name, message: `is unknown; known are ${parameters.join(', ')}` });
+    if (!parameters.includes(name)) errors.push(unknown(name, parameters));
     else if (typeof value !== 'string' || value === '' || value.length > MAX_TEXT_LENGTH) {
       errors.push({ path: name, message: `must be given once, with 1 to ${MAX_TEXT_LENGTH} characters` });
     }
@@ -39,7 +38,7 @@ export function readListQuery({ query }: Request): ListQuery {
   return { state, limit, ...(typeof kind === 'string' && { kind }), ...(typeof after === 'string' && { after }) };
 }
 
-export interface ReplayBody {
+interface ReplayBody {
   readonly ids: readonly string[];
   readonly dryRun: boolean;
 }
@@ -63,7 +62,7 @@ function readIds(bytes: Uint8Array, known: readonly string[]) {
   const members = parseObject(bytes);
   const errors: Errors = Object.keys(members)
     .filter((name) => !known.includes(name))
-    .map((name) => ({ path: `/${name}`, message: `is unknown; known are ${known.join(', ')}` }));
+    .map((name) => unknown(`/${name}`, known));
   const given: unknown = members['ids'];
   const ids = Array.isArray(given) ? given.filter(isId) : [];
   if (!Array.isArray(given) || ids.length !== given.length || ids.length < 1 || ids.length > MAX_IDS_PER_CALL) {
@@ -89,7 +88,10 @@ function parseObject(bytes: Uint8Array): Readonly<Record<string, unknown>> {
   return { ...value };
 }
 
-/** With everything that is wrong. */
+function unknown(path: string, known: readonly string[]): Errors[number] {
+  return { path, message: `is unknown; known are ${known.join(', ')}` };
+}
+
 export function invalid(errors: Errors): Error {
   return problem('request_invalid', { members: { errors } });
 }
