@@ -134,6 +134,11 @@ export interface Outbox {
   stats(): Promise<OutboxStats>;
   /** Forgets the identities of events that were delivered before `deliveredBefore` (ms since the epoch). How many. */
   prune(deliveredBefore: number): Promise<number>;
+  /**
+   * Up to when the deliveries that are remembered show that time has passed (ms since the epoch): the newest one, less
+   * what is over a day in each pause between two. Null: none is remembered. Rejects with an OutboxUnavailableError.
+   */
+  recordedUntil(): Promise<number | null>;
   /** Finishes what was asked before, then closes the store. Later puts are `unavailable`. Closing twice does nothing. */
   close(): Promise<void>;
 }

@@ -1,32 +1,47 @@
 import type { Clock } from '../ground/clock.ts';
-import type { Outbox } from './port.ts';
+import { type Outbox, OutboxUnavailableError } from './port.ts';
 
 const DAY_MS = 86_400_000;
 const PRUNE_INTERVAL_MS = 3_600_000;
 
 export interface RetentionOptions {
-  readonly outbox: Pick<Outbox, 'prune'>;
+  readonly outbox: Pick<Outbox, 'prune' | 'recordedUntil'>;
   readonly dedupDays: number;
   readonly clock: Clock;
 }
 
 /**
- * Forgets identities when DEDUP_DAYS are over: now, and every hour. Time counts only as far as it has passed on a timer
- * since the start: a clock that jumps ahead would make events be taken as new that a sender repeats, and that cannot be
- * taken back. A clock that jumped behind and comes back makes them be kept that much longer, until the next start.
- * The returned function ends it.
+ * Forgets identities when DEDUP_DAYS are over: now, and every hour. An identity that is forgotten too early cannot be
+ * taken back: an event that a sender repeats is stored as new. So the clock alone is not believed. Time counts up to the
+ * start as far as recorded deliveries show that it has passed (`recordedUntil`), and from then on as far as it has passed
+ * on a timer, whatever a clock says that is days ahead at the start or jumps later. After a real stop of some days
+ * identities are kept that much longer, which does no harm. The returned function ends it.
  */
 export function keepPruning({ outbox, dedupDays, clock }: RetentionOptions): () => void {
   let cancel = () => {};
   let stopped = false;
 
+  function againAfter(next: () => Promise<void>): void {
+    if (!stopped) cancel = clock.setTimer(PRUNE_INTERVAL_MS, () => void next());
+  }
+
+  async function start(): Promise<void> {
+    try {
+      const recordedMs = await outbox.recordedUntil();
+      await prune(recordedMs ?? clock.now());
+    } catch (error) {
+      if (!(error instanceof OutboxUnavailableError)) throw error;
+      againAfter(start);
+    }
+  }
+
   async function prune(untilMs: number): Promise<void> {
     const nowMs = Math.min(untilMs, clock.now());
     await outbox.prune(nowMs - dedupDays * DAY_MS);
-    if (!stopped) cancel = clock.setTimer(PRUNE_INTERVAL_MS, () => void prune(nowMs + PRUNE_INTERVAL_MS));
+    againAfter(() => prune(nowMs + PRUNE_INTERVAL_MS));
   }
 
-  void prune(clock.now());
+  void start();
   return () => {
     stopped = true;
     cancel();

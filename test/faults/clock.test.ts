@@ -7,9 +7,10 @@ import { describe, type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { FailureStore } from '../../src/http/failure-limit.ts';
 import { keepPruning } from '../../src/outbox/retention.ts';
-import { openSqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
+import { openSqliteOutbox, type SqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
 import { logLines } from '../azure/support.ts';
 import { advanceUntil, type DeliveryFixture, FLUSH_MS, requestEvent, startDelivery } from '../delivery/harness.ts';
+import { delivered, event } from '../outbox/samples.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import { manualClock } from '../support/manual-clock.ts';
@@ -193,58 +194,100 @@ describe('a clock that jumps', { concurrency: 4 }, () => {
   }
 
   test('a clock that jumps a day ahead makes no event be forgotten before DEDUP_DAYS are over', async (t) => {
-    const clock = manualClock();
-    const dataDir = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-retention-'));
-    const { log } = logLines();
-    const outbox = await openSqliteOutbox({
-      dataDir,
-      maxBytes: 1 << 26,
-      clock,
-      log,
-      onFatal: (error) => assert.fail(error),
-    });
-    let pruned = 0;
-    const counted = {
-      prune: (before: number) => outbox.prune(before).finally(() => pruned++),
-    };
-    const stop = keepPruning({ outbox: counted, dedupDays: 7, clock });
-    t.after(async () => {
-      stop();
-      await outbox.close();
-      await rm(dataDir, { recursive: true, force: true });
-    });
-    const isKnown = async () => {
-      const meta = { receivedAt: clock.now(), bodyForm: 'json', feed: null } as const;
-      const entry = {
-        type: 'event',
-        eventId: 'v1-a',
-        kind: 'request',
-        body: '{}',
-        meta,
-        rowCount: 1,
-        mappedBytes: 2,
-      } as const;
-      const stored = await outbox.put([entry]);
-      return stored.outcome === 'stored' && stored.entries[0]?.duplicate === true;
-    };
-    const passHours = async (hours: number) => {
-      for (let hour = 0; hour < hours; hour++) {
-        const before = pruned;
-        clock.advance(HOUR_MS);
-        await eventually(() => pruned > before && clock.timerCount > 0);
-      }
-    };
-    await eventually(() => pruned === 1 && clock.timerCount > 0);
-    assert.equal(await isKnown(), false);
-    const [claimed] = await outbox.claim({ kind: 'request', maxEvents: 1, maxMappedBytes: 1_000 });
-    assert.ok(claimed !== undefined);
-    await outbox.settle([{ eventId: 'v1-a', token: claimed.token, delivered: [[0, 1]], dead: [], release: true }]);
+    const { clock, start, isKnown, passHours } = await startRetention(t);
+    await start();
+    assert.equal(await isKnown('a'), false);
     for (const days of [1, -1, 1, 1]) {
       clock.set(clock.now() + days * DAY_MS);
       await passHours(41);
-      assert.equal(await isKnown(), true, 'after less than seven days');
+      assert.equal(await isKnown('a'), true, 'after less than seven days');
     }
     await passHours(4 + 48);
-    assert.equal(await isKnown(), false, 'it is forgotten in the end: nothing is stuck');
+    assert.equal(await isKnown('a'), false, 'it is forgotten in the end: nothing is stuck');
+  });
+
+  test('a clock that is eight days ahead at the start makes no event be forgotten, also over another start', async (t) => {
+    const { clock, start, isKnown, passHours } = await startRetention(t);
+    await start();
+    assert.equal(await isKnown('a'), false);
+    await passHours(24);
+    assert.equal(await isKnown('b'), false);
+    clock.set(clock.now() + 8 * DAY_MS);
+    await start();
+    await passHours(1);
+    assert.equal(await isKnown('a'), true, 'after one day');
+    assert.equal(await isKnown('of the wrong time'), false);
+    await start();
+    await passHours(1);
+    assert.equal(await isKnown('a'), true, 'although an event was recorded under the wrong time');
+    clock.set(clock.now() - 8 * DAY_MS);
+    await start();
+    await passHours(1);
+    assert.equal(await isKnown('a'), true, 'and when the clock is set right');
+    await passHours(7 * 24);
+    assert.equal(await isKnown('a'), false, 'it is forgotten in the end: nothing is stuck');
+  });
+
+  test('a service that was stopped for eight days forgets after DEDUP_DAYS more', async (t) => {
+    const { clock, start, isKnown, passHours } = await startRetention(t);
+    await start();
+    assert.equal(await isKnown('a'), false);
+    clock.set(clock.now() + 8 * DAY_MS);
+    await start();
+    await passHours(7 * 24 - 1);
+    assert.equal(await isKnown('a'), true);
+    await passHours(2);
+    assert.equal(await isKnown('a'), false);
   });
 });
+
+/** An outbox that is pruned as the service does it. `start` ends it and starts it again, as at a restart. */
+async function startRetention(t: TestContext) {
+  const clock = manualClock();
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-retention-'));
+  let outbox: SqliteOutbox | null = null;
+  let pruned = 0;
+  let stop = () => {};
+  const end = async () => {
+    stop();
+    await outbox?.close();
+  };
+  t.after(async () => {
+    await end();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  async function start(): Promise<void> {
+    await end();
+    const { log } = logLines();
+    const onFatal = (error: Error) => assert.fail(error);
+    const opened = await openSqliteOutbox({ dataDir, maxBytes: 1 << 26, clock, log, onFatal });
+    outbox = opened;
+    const before = pruned;
+    const counted = {
+      recordedUntil: () => opened.recordedUntil(),
+      prune: (deliveredBefore: number) => opened.prune(deliveredBefore).finally(() => pruned++),
+    };
+    stop = keepPruning({ outbox: counted, dedupDays: 7, clock });
+    await eventually(() => pruned > before && clock.timerCount > 0);
+  }
+
+  /** Stores and delivers it where it is not. */
+  async function isKnown(id: string): Promise<boolean> {
+    assert.ok(outbox !== null);
+    const stored = await outbox.put([event(id)]);
+    const [claimed] = await outbox.claim({ kind: 'request', maxEvents: 1, maxMappedBytes: 1_000 });
+    if (claimed !== undefined) await outbox.settle([delivered(claimed)]);
+    return stored.outcome === 'stored' && stored.entries[0]?.duplicate === true;
+  }
+
+  async function passHours(hours: number): Promise<void> {
+    for (let hour = 0; hour < hours; hour++) {
+      const before = pruned;
+      clock.advance(HOUR_MS);
+      await eventually(() => pruned > before && clock.timerCount > 0);
+    }
+  }
+
+  return { clock, start, isKnown, passHours };
+}

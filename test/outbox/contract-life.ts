@@ -61,6 +61,24 @@ export function lifeContract(subject: Subject): void {
       );
     });
 
+    it('shows how far time has passed by what was delivered, where no pause counts for more than a day', async () => {
+      const { outbox, clock } = subject;
+      assert.equal(await outbox.recordedUntil(), null);
+      const start = clock.now();
+      const deliverAfter = async (ms: number) => {
+        clock.advance(ms);
+        await outbox.put([event(`after-${ms}`)]);
+        await outbox.settle((await claimAll(outbox)).map(delivered));
+        return ((await outbox.recordedUntil()) ?? Number.NaN) - start;
+      };
+      const day = 86_400_000;
+      assert.equal(await deliverAfter(0), 0);
+      assert.equal(await deliverAfter(day - 1), day - 1);
+      assert.equal(await deliverAfter(day + 1), 2 * day - 1, 'one millisecond less');
+      assert.equal(await deliverAfter(8 * day), 3 * day - 1);
+      assert.equal(await deliverAfter(5), 3 * day + 4);
+    });
+
     it('forgets any number at once', async () => {
       const { outbox, clock } = subject;
       await outbox.put(Array.from({ length: 1_300 }, (_, n) => event(`e${n}`)));

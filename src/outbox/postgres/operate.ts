@@ -154,6 +154,16 @@ export async function pruneChunk(session: Session, deliveredBefore: number): Pro
   return forgotten;
 }
 
+/** See Outbox.recordedUntil. */
+export async function recordedUntil(session: Session): Promise<number | null> {
+  const [found] = await session.query<{ until: number | null }>(
+    `SELECT (max(at) - coalesce(sum(greatest(0, at - before - 86400000)), 0))::bigint AS until
+     FROM (SELECT delivered_at AS at, lag(delivered_at) OVER (ORDER BY delivered_at) AS before FROM identities
+       WHERE delivered_at IS NOT NULL) AS deliveries`,
+  );
+  return found?.until ?? null;
+}
+
 /** Replicas that are gone for good: nothing that they held can be theirs any more. */
 export async function forgetReplicas(session: Session): Promise<void> {
   await session.run(`DELETE FROM replicas WHERE alive_until < clock_timestamp() - interval '1 day'`);

@@ -16,7 +16,7 @@ import { GroupQueue } from './group.ts';
 import { createIntake } from './intake.ts';
 import { listen, type OnWake } from './listen.ts';
 import { postgresRecords } from './move.ts';
-import { forgetReplicas, PRUNE_CHUNK, pruneChunk, purgeRecords, reviveEvents } from './operate.ts';
+import { forgetReplicas, PRUNE_CHUNK, pruneChunk, purgeRecords, recordedUntil, reviveEvents } from './operate.ts';
 import { createPace } from './pace.ts';
 import { createPresence } from './presence.ts';
 import { findRecords, listRecords, showRecord } from './records.ts';
@@ -123,6 +123,7 @@ function createOutbox(
     settle: (settlements) => work.asked(() => settles.add({ settlements, now: now() })),
     stats: () => work.asked(() => reader.read()),
     prune: (deliveredBefore) => prune(work, deliveredBefore),
+    recordedUntil: () => work.inTransaction('read', recordedUntil),
     async list(request) {
       const asks = readList(request);
       const { records, next } = await work.inTransaction('read', (session) => listRecords(session, asks));

@@ -47,6 +47,7 @@ export interface Operations {
   settle: { args: SettleArgs; result: readonly SettlementOutcome[] };
   stats: { args: null; result: OutboxStats };
   prune: { args: { readonly deliveredBefore: number }; result: number };
+  recordedUntil: { args: null; result: number | null };
   list: { args: ListArgs; result: Page };
   show: { args: { readonly id: string }; result: RecordDetail | null };
   find: { args: { readonly start: string }; result: FoundIds };

@@ -7,6 +7,11 @@ import type { GroupCommit } from './transaction.ts';
 /** Some milliseconds of work, so that a put that comes meanwhile does not wait longer. */
 const CHUNK = 500;
 
+/** See Outbox.recordedUntil. */
+export const RECORDED_UNTIL = `
+  SELECT max(at) - coalesce(sum(max(0, at - before - 86400000)), 0) AS until
+  FROM (SELECT delivered_at AS at, lag(delivered_at) OVER (ORDER BY delivered_at) AS before FROM deliveries)`;
+
 export interface PruneChunk {
   readonly forgotten: number;
   /** False: there may be more, call again. */

@@ -19,7 +19,7 @@ import { createHealth } from './health.ts';
 import { createList, type Page } from './list.ts';
 import { emptyLog, foldLog } from './log.ts';
 import type { PutArgs, SettleArgs } from './protocol.ts';
-import { createPrune, type PruneChunk } from './prune.ts';
+import { createPrune, type PruneChunk, RECORDED_UNTIL } from './prune.ts';
 import { createPurge, type PurgeArgs } from './purge.ts';
 import { createPut } from './put.ts';
 import { createRestore } from './restore.ts';
@@ -27,6 +27,7 @@ import { createRevive } from './revive.ts';
 import { Seqs } from './seqs.ts';
 import { createSettle } from './settle.ts';
 import { createFind, createShow } from './show.ts';
+import { getRow } from './sql.ts';
 import { createStats } from './stats.ts';
 import { Tally } from './tally.ts';
 import { type CallResult, createGroupCommit } from './transaction.ts';
@@ -46,6 +47,7 @@ export interface Store {
   bodies(keys: readonly ClaimKey[]): readonly (string | null)[];
   stats(): OutboxStats;
   pruneChunk(deliveredBefore: number): PruneChunk;
+  recordedUntil(): number | null;
   list(request: ListArgs): Page;
   show(id: string): RecordDetail | null;
   find(start: string): FoundIds;
@@ -120,6 +122,7 @@ export function createStore(db: DatabaseSync, maxBytes: number): Store {
     stats: createStats({ db, group, usage, health, maxBytes }),
     pruneChunk: createPrune(db, group, health),
 
+    recordedUntil: () => getRow<{ until: number | null }>(db.prepare(RECORDED_UNTIL))?.until ?? null,
     list: createList(db),
     show: createShow(db),
     find: createFind(db),

@@ -126,6 +126,8 @@ export class Turns {
         return store.bodies(request.args);
       case 'stats':
         return store.stats();
+      case 'recordedUntil':
+        return store.recordedUntil();
       case 'list':
         return store.list(request.args);
       case 'show':
