@@ -16,6 +16,7 @@ import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { isCallersFault } from '../../src/outbox/sqlite/errors.ts';
 import { salvage } from '../../src/outbox/sqlite/salvage.ts';
 import { isLogDamaged } from '../../src/outbox/sqlite/wal.ts';
 import { event } from './samples.ts';
@@ -207,5 +208,20 @@ describe('a damaged outbox of SQLite', { timeout: 300_000 }, () => {
     copyFileSync(join(killed.dataDir, 'outbox.db'), damagedFile);
     assert.deepEqual(await lostAfterSalvage(fixture), []);
     assert.equal(existsSync(damagedFile), false);
+  });
+
+  it('takes a number or an id that is taken already for the fault of the store: another process writes', () => {
+    const db = new DatabaseSync(':memory:');
+    db.exec("CREATE TABLE t (n INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL); INSERT INTO t VALUES (1, 'a')");
+    const isFaultOfCaller = (values: string) => {
+      try {
+        db.exec(`INSERT INTO t VALUES ${values}`);
+      } catch (error) {
+        return isCallersFault(error);
+      }
+      return assert.fail('it was inserted');
+    };
+    assert.deepEqual(["(1, 'b')", "(2, 'a')", '(3, NULL)'].map(isFaultOfCaller), [false, false, true]);
+    db.close();
   });
 });

@@ -2,11 +2,11 @@ import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { eachRow } from './sql.ts';
 
 /**
- * Reading a database in which some pages are broken: what hangs on a sound page is read, and what does not is walked
- * around. Every tree (table or index) breaks by itself, so that one often knows of what another has lost.
+ * Reads a database in which some pages are damaged: what is reachable through intact pages, and skips the rest. Each
+ * table and index is a tree of its own pages, so an index often still names rows that its table has lost.
  */
 
-/** Whether a damaged page explains the error: SQLite says so, or what it read is no value that a column could have. */
+/** Whether a damaged page explains the error: SQLite reports one, or it read a number that no column of ours can hold. */
 function isUnreadable(error: unknown): boolean {
   return error instanceof Error && ('errcode' in error || ('code' in error && error.code === 'ERR_OUT_OF_RANGE'));
 }
@@ -19,7 +19,7 @@ export function readOne<Row>(db: DatabaseSync, sql: string, ...params: SQLInputV
 
 export interface ReadRows<Row> {
   readonly rows: readonly Row[];
-  /** False: reading ended at a broken page, and what came before it is here. */
+  /** False: reading ended at a damaged page, and `rows` has what came before it. */
   readonly isWhole: boolean;
 }
 
@@ -34,7 +34,7 @@ export function readAll<Row>(db: DatabaseSync, sql: string, ...params: SQLInputV
   }
 }
 
-/** Both ends of what an ordering reaches, up to the first broken page from either side. `sql` ends in ORDER BY … */
+/** Reads from both ends of an ordering, up to the first damaged page on either side. `sql` must end in ORDER BY … */
 export function readFromBothEnds<Row>(db: DatabaseSync, sql: string): Row[] {
   const forward = readAll<Row>(db, sql);
   if (forward.isWhole) return [...forward.rows];
@@ -42,8 +42,8 @@ export function readFromBothEnds<Row>(db: DatabaseSync, sql: string): Row[] {
 }
 
 /**
- * Rows of a table by `seq`, between two numbers inclusive: after a broken page it goes on with the next number, until one
- * lies on a sound page again. Gives null for each number that it tried in vain, so that the caller can pause.
+ * Reads the rows of a table by `seq`, between two numbers inclusive. At a damaged page it tries one number after another
+ * until it reaches an intact page again, and yields null for each number that failed, so that the caller can pause.
  */
 export function* walkRows<Row extends { readonly seq: number }>(
   db: DatabaseSync,

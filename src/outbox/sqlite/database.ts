@@ -9,19 +9,19 @@ import { isLogDamaged } from './wal.ts';
 
 export interface OpenedDatabase {
   readonly db: DatabaseSync;
-  /** Where the former database lies, when it was damaged and a fresh one took its place. */
+  /** The new name of the previous database, if it was damaged and replaced by a fresh one. */
   readonly damagedFile: string | null;
 }
 
-/** For a reader from outside (a backup, the sqlite3 shell); the service itself has one connection. */
+/** How long to wait for another process (a backup, the sqlite3 shell). The service itself has one connection. */
 const BUSY_TIMEOUT_MS = 5_000;
 
-/** A whole check reads about 500 MB/s from the cache and 100 MB/s from a disk: well below a second up to here. */
+/** A whole check reads about 500 MB/s from the cache and 100 MB/s from a disk, so that it stays below a second. */
 const WHOLE_CHECK_MAX_BYTES = 64 * 1024 * 1024;
 
 /**
- * Opens the database of the folder, or makes it. The folder must exist and be locked by the caller. A damaged file, and
- * nothing else, is set aside; every other failure is an OutboxStartError.
+ * Opens the database of the folder, or makes it. The folder must exist, and the caller must hold its lock. Only a damaged
+ * database is set aside; any other failure is an OutboxStartError.
  */
 export function openDatabase(dataDir: string, nowMs: number): OpenedDatabase {
   const file = databaseFile(dataDir);
@@ -56,8 +56,8 @@ function openFile(file: string): DatabaseSync {
 }
 
 /**
- * Looks before anything is written: a file that is not ours, or newer, or damaged, must stay as it is. A connection that
- * only reads does not even fold the write-ahead log in when it closes. Returns the schema's version, 0 when it is empty.
+ * Checks the file before anything is written to it: a file that is not ours, newer, or damaged must stay as it is. A
+ * connection that only reads does not even checkpoint the log when it closes. Returns the schema's version, 0 if empty.
  */
 function inspect(file: string): number {
   const db = new DatabaseSync(file, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
@@ -81,8 +81,8 @@ function inspect(file: string): number {
 }
 
 /**
- * Small files are checked as a whole. In a large one, which would hold up the start for long, both ends of every table
- * are read; damage elsewhere shows when it is met: reads reject and puts are unavailable, and nothing is set aside then.
+ * Checks a small file as a whole. For a large one that would delay the start, so that only both ends of every table are
+ * read; damage elsewhere shows when it is reached.
  */
 function checkIntegrity(db: DatabaseSync, file: string): void {
   if (statSync(file).size <= WHOLE_CHECK_MAX_BYTES) {
@@ -107,12 +107,12 @@ interface Setting {
 
 const SETTINGS: readonly Setting[] = [
   { name: 'journal_mode', value: 'wal' },
-  // Promise 1: every commit is synced before it returns. NORMAL would sync at checkpoints only.
+  // Every commit is synced before it returns. NORMAL would sync only at checkpoints.
   { name: 'synchronous', value: 'FULL', reads: 2 },
   { name: 'foreign_keys', value: 1 },
-  // Deleted bodies are overwritten with zeros, not only unlinked.
+  // Deleted bodies are overwritten with zeros; otherwise they would stay on free pages.
   { name: 'secure_delete', value: 1 },
-  // Savepoints spill to a temporary file else, which would hold bodies, and may not be writable in a container.
+  // Otherwise savepoints spill to a temporary file, which would hold bodies and may not be writable in a container.
   { name: 'temp_store', value: 'MEMORY', reads: 2 },
   // KiB. Identities are spread at random over their tree; this keeps its inner pages at hand.
   { name: 'cache_size', value: -8192 },
@@ -122,7 +122,7 @@ const SETTINGS: readonly Setting[] = [
   { name: 'journal_size_limit', value: 16 * 1024 * 1024 },
 ];
 
-/** Sets what the promises rest on and reads it back: SQLite does not complain about a setting that it does not take. */
+/** Applies the settings and reads each one back, because SQLite does not report a setting that it did not take. */
 function configure(db: DatabaseSync, file: string): void {
   for (const { name, value, reads } of SETTINGS) {
     db.exec(`PRAGMA ${name} = ${value}`);

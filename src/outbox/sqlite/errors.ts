@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path';
 import process from 'node:process';
 import { type OutboxStartCode, OutboxStartError } from '../start-error.ts';
 
-/** Primary result codes of https://www.sqlite.org/rescode.html; the low byte of what node:sqlite gives as `errcode`. */
+/** Primary result codes (https://www.sqlite.org/rescode.html): the low byte of an error's `errcode` in node:sqlite. */
 const SQLITE = {
   perm: 3,
   busy: 5,
@@ -21,7 +21,7 @@ const SQLITE = {
   notadb: 26,
 } as const;
 
-/** What a check of ours found damaged where SQLite had not complained. */
+/** A check of ours found damage that SQLite had not reported. */
 export class DamagedDatabaseError extends Error {
   override readonly name = 'DamagedDatabaseError';
 }
@@ -49,12 +49,12 @@ function isOneOf(code: number | null, ...codes: readonly number[]): boolean {
   return code !== null && codes.includes(code);
 }
 
-/** The file itself is broken: the only reason for which it is set aside. */
+/** Whether the file itself is damaged, which is the only reason for setting it aside. */
 export function isDamage(error: unknown): boolean {
   return error instanceof DamagedDatabaseError || isOneOf(resultCode(error), SQLITE.corrupt, SQLITE.notadb);
 }
 
-/** There is no room on the disk. */
+/** Whether there is no room on the disk. */
 export function isDiskFull(error: unknown): boolean {
   return resultCode(error) === SQLITE.full || ['ENOSPC', 'EDQUOT'].includes(systemCode(error) ?? '');
 }
@@ -64,8 +64,8 @@ export function isBusy(error: unknown): boolean {
 }
 
 /**
- * Whether the fault lies with one call (a value that the schema refuses, an error of ours), so that the others of its
- * transaction can go on. Any other error is the store's and concerns them all.
+ * Whether one call caused the error (a value that the schema refuses, a defect of ours), so that the other calls of its
+ * transaction can go on. Any other error is the store's and fails them all.
  */
 export function isCallersFault(error: unknown): boolean {
   const code = resultCode(error);
@@ -73,7 +73,7 @@ export function isCallersFault(error: unknown): boolean {
   return code === null || isOneOf(code, SQLITE.toobig, SQLITE.constraint, SQLITE.mismatch, SQLITE.range);
 }
 
-/** For logs and answers: SQLite's messages name no data, only tables, columns and conditions. */
+/** Safe for logs and answers: SQLite's messages name tables, columns and conditions, but no data. */
 export function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = 'errcode' in error ? ` (SQLite result code ${String(error.errcode)})` : '';
@@ -105,7 +105,7 @@ const WHAT_TO_DO: Record<OutboxStartCode, string> = {
   outbox_cannot_open: 'Check DATA_DIR, then start again; nothing was changed',
 };
 
-/** The user that runs this process, and the owner of the path or of the nearest folder above it that exists. */
+/** Names the user that runs this process, and the owner of the path or of the nearest folder above it that exists. */
 function describeOwner(path: string): string {
   const runner = `This process runs as uid ${process.getuid?.()}, gid ${process.getgid?.()}`;
   for (let place = resolve(path); ; place = dirname(place)) {
@@ -118,7 +118,7 @@ function describeOwner(path: string): string {
   }
 }
 
-/** Any error of opening as an OutboxStartError that names `place` and says what to do. */
+/** Turns any error of opening into an OutboxStartError that names `place` and says what to do. */
 export function toStartError(error: unknown, place: string): OutboxStartError {
   if (error instanceof OutboxStartError) return error;
   const code = startCode(error);
@@ -127,7 +127,7 @@ export function toStartError(error: unknown, place: string): OutboxStartError {
   return new OutboxStartError(code, message, { cause: error });
 }
 
-/** The same for a problem that we found ourselves. */
+/** Makes the same error for a problem that we found ourselves. */
 export function startError(code: OutboxStartCode, problem: string): OutboxStartError {
   return new OutboxStartError(code, `${problem}. ${WHAT_TO_DO[code]}.`);
 }

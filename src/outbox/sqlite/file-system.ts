@@ -3,14 +3,10 @@ import type { Logger } from '../../ground/log.ts';
 import { startError } from './errors.ts';
 
 /**
- * Types of file systems as statfs(2) gives them on Linux; numbers from include/uapi/linux/magic.h and the list in
- * https://man7.org/linux/man-pages/man2/statfs.2.html, those of the last group from the file systems' own sources.
- */
-
-/**
- * SQLite's write-ahead log needs shared memory between all that open the database, which no network has
- * (https://www.sqlite.org/wal.html, "Overview"), and locks and syncs that hold, which few keep
- * (https://www.sqlite.org/howtocorrupt.html, 2.1 and 3.1).
+ * SQLite's write-ahead log needs memory that all processes with the database open share, which a network file system
+ * cannot give (https://www.sqlite.org/wal.html, "Overview"), and locks and syncs that work, which few of them have
+ * (https://www.sqlite.org/howtocorrupt.html, 2.1 and 3.1). The numbers are the types that statfs(2) returns on Linux, from
+ * include/uapi/linux/magic.h, https://man7.org/linux/man-pages/man2/statfs.2.html, and the file systems' own sources.
  */
 const NETWORK: ReadonlyMap<number, string> = new Map([
   [0x6969, 'NFS'],
@@ -40,14 +36,14 @@ const DOUBTFUL: ReadonlyMap<number, { readonly name: string; readonly warning: s
   [0x01021997, { name: '9p', warning: 'a sync there may promise less than one of a disk' }],
 ]);
 
-/** Throws an OutboxStartError on a network file system, and warns of one that forgets. The folder must exist. */
+/** Throws an OutboxStartError on a network file system, and warns about one that may lose data. The folder must exist. */
 export function checkFileSystem(
   dataDir: string,
   log: Pick<Logger, 'warn'>,
   typeOf: (folder: string) => number | null = readType,
 ): void {
   const given = typeOf(dataDir);
-  // Some of the numbers do not fit the signed 32 bits in which a kernel may give them.
+  // A kernel may return the number as a signed one of 32 bits, which some of them exceed.
   const type = given === null ? null : given >>> 0;
   const network = type === null ? undefined : NETWORK.get(type);
   if (network !== undefined) {
@@ -63,7 +59,7 @@ export function checkFileSystem(
   );
 }
 
-/** The numbers are Linux's; other systems have others. */
+/** Null on other systems, whose numbers differ. */
 function readType(folder: string): number | null {
   return process.platform === 'linux' ? statfsSync(folder).type : null;
 }

@@ -13,55 +13,56 @@ import {
 import { dirname, join, resolve } from 'node:path';
 
 /**
- * The files of an outbox. Never open one of them with node:fs while it is in use: POSIX drops all the locks that a
- * process has on a file as soon as it closes any descriptor of it (https://www.sqlite.org/howtocorrupt.html, 2.2), and
- * with them SQLite's and our own. Names and modes are safe, and so is `wx`, which opens only what did not exist.
+ * The files of an outbox. Do not open the database or the lock file with node:fs while it is in use: as soon as a process
+ * closes any descriptor of a file, POSIX drops all locks that the process holds on it
+ * (https://www.sqlite.org/howtocorrupt.html, 2.2), SQLite's and our own included. Renaming, linking and changing modes is
+ * safe, and so is opening with `wx`, which succeeds only for a file that did not exist.
  */
 
 export const databaseFile = (dataDir: string): string => join(dataDir, 'outbox.db');
 export const lockFile = (dataDir: string): string => join(dataDir, 'outbox.lock');
 
-/** SQLite keeps them beside a database in WAL mode. */
+/** SQLite keeps these files beside a database in WAL mode. */
 export const COMPANIONS = ['-wal', '-shm'] as const;
 
 const OWNER_ONLY_FOLDER = 0o700;
 const OWNER_ONLY_FILE = 0o600;
 const STICKY = 0o1000;
 
-/** Only the owner may change a mode; a volume that belongs to somebody else keeps the one it was given. */
+/** Only the owner of a file may change its mode. A volume that belongs to another user keeps the mode it has. */
 function isOurs(path: string): boolean {
   return statSync(path).uid === process.getuid?.();
 }
 
-/** Makes the folder if there is none, and closes it to everybody but its owner. */
+/** Makes the folder if it is missing, and lets nobody but its owner into it. */
 export function preparePrivateFolder(dataDir: string): void {
   const path = resolve(dataDir);
   const made = missingFolders(path);
   makeFolders(made);
-  // A sticky folder (/tmp) is shared on purpose, and closing it would break the machine.
+  // A folder with the sticky bit (/tmp) is shared on purpose, and closing it would break other programs.
   if (isOurs(path) && (statSync(path).mode & STICKY) === 0) chmodSync(path, OWNER_ONLY_FOLDER);
-  // A new name is durable only when the folder that holds it is synced.
+  // A new name survives a power cut only after the folder that holds it has been synced.
   for (const folder of made.toReversed()) syncFolder(dirname(folder));
 }
 
 /**
- * One after another, since `mkdirSync` with `recursive` never returns below /proc and below a folder that was deleted:
- * no folder can be made there although the one above exists (Node 24; openclaw/openclaw#130807).
+ * Makes one folder after another. `mkdirSync` with `recursive` never returns below /proc or below a deleted folder, where
+ * no folder can be made although its parent exists (Node 24; openclaw/openclaw#130807).
  */
 function makeFolders(folders: readonly string[]): void {
   for (const folder of folders) {
     try {
       mkdirSync(folder, { mode: OWNER_ONLY_FOLDER });
     } catch (error) {
-      // Another process may have made it in the meantime.
+      // Another process may have made it since we looked.
       if (!statsOf(folder)?.isDirectory()) throw error;
     }
   }
 }
 
 /**
- * The folders that have to be made for `path`, the outermost first; none when it is there. Throws when a part of the path
- * is no folder.
+ * The folders that must be made for `path` to exist, the outermost first; empty when it exists. Throws when a part of the
+ * path is not a folder.
  */
 export function missingFolders(path: string): string[] {
   const missing: string[] = [];
@@ -74,21 +75,21 @@ export function missingFolders(path: string): string[] {
   return missing;
 }
 
-/** Null when nothing is there, not even a link to nothing. */
+/** Null when nothing has this name. A symbolic link to a missing file counts as something. */
 function statsOf(path: string): Stats | null {
   try {
     return statSync(path);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : null;
-    // ENOTDIR: a part of the path is a file, which is found on the way up.
+    // ENOTDIR: a part of the path is a file, which the caller finds when it goes up.
     if ((code !== 'ENOENT' && code !== 'ENOTDIR') || dirname(path) === path) throw error;
     return code === 'ENOENT' ? (lstatSync(path, { throwIfNoEntry: false }) ?? null) : null;
   }
 }
 
 /**
- * Makes the file, empty, if there is none, and closes it and its companions to everybody but the owner. SQLite gives
- * the companions that it makes the mode of the database.
+ * Makes an empty file if it is missing, and lets nobody but the owner read or write it and its companions. SQLite makes
+ * companions with the mode of the database.
  */
 export function preparePrivateFile(file: string): void {
   try {

@@ -21,6 +21,8 @@ export interface OutboxLock {
 
 /** Long enough for another's `isOutboxLocked`, which holds a shared lock for an instant, to pass. */
 const PATIENCE_MS = 1_000;
+/** The same while the service runs, whose thread stands still meanwhile. */
+const PROBE_PATIENCE_MS = 100;
 
 interface Holder {
   /** This reference is what keeps the garbage collector from closing it, which would end the transaction. */
@@ -45,7 +47,7 @@ export function acquireLock(dataDir: string): OutboxLock {
     if (holder.file === identify(dataDir)) return true;
     letGo();
     try {
-      holder = take(dataDir, 0);
+      holder = take(dataDir, PROBE_PATIENCE_MS);
     } catch {
       return false;
     }

@@ -83,9 +83,9 @@ export async function openSqliteOutbox(options: SqliteOutboxOptions): Promise<Sq
   }
 }
 
-/** Removing `outbox.lock` lets a second process in; whichever of the two has the new lock may write. */
 const LOCK_LOST =
-  'outbox.lock was removed, and another process has taken the outbox over: stop one of them, then restart';
+  'outbox.lock was removed, and this process cannot lock the outbox again: another one has it, or DATA_DIR is gone. ' +
+  'Stop the other one, then restart this one';
 
 function createOutbox(link: WorkerLink, { clock, dataDir }: SqliteOutboxOptions, lock: OutboxLock): SqliteOutbox {
   let inFlightBytes = 0;

@@ -34,12 +34,14 @@ interface Header {
   readonly bigEndian: boolean;
   /** Every frame repeats them. Frames with others are left over from before SQLite began the log anew. */
   readonly salts: Buffer;
-  /** Where the chain of checksums starts; null: the header is damaged beyond repair. */
+  /** Where the chain of checksums starts; null: the header is damaged. */
   readonly sums: Sums | null;
-  readonly isSound: boolean;
 }
 
-/** `sound`: as it was written. `mended`: one bit had flipped and was set right. `lost`: damaged, or never complete. */
+/**
+ * `sound`: as it was written. `mended`: one bit had flipped and was set right, or the header in front of it is damaged.
+ * `lost`: damaged further, or never complete.
+ */
 type FrameState = 'sound' | 'mended' | 'lost';
 
 interface Frame {
@@ -55,7 +57,7 @@ interface Extent {
   readonly frames: number;
   /** The pages of the database then. */
   readonly pages: number;
-  /** Whether a damaged frame, or the header, keeps SQLite from some of them. */
+  /** Whether SQLite stops before the last of them. */
   readonly isDamaged: boolean;
 }
 
@@ -109,7 +111,7 @@ function measure(file: string): Extent {
   let isWhole = true;
   let firstDamage: number | null = null;
   let previousCommit = 0;
-  for (const { commitPages, state } of readFrames(file, () => (firstDamage = 1))) {
+  for (const { commitPages, state } of readFrames(file)) {
     count++;
     if (state !== 'sound') firstDamage ??= count;
     if (state === 'lost') {
@@ -126,7 +128,7 @@ function measure(file: string): Extent {
 }
 
 /** After a lost frame the chain goes on with the checksum that it has stored. */
-function* readFrames(file: string, onHeaderDamaged?: () => void): Generator<Frame> {
+function* readFrames(file: string): Generator<Frame> {
   let descriptor: number;
   try {
     descriptor = openSync(logOf(file), 'r');
@@ -138,7 +140,6 @@ function* readFrames(file: string, onHeaderDamaged?: () => void): Generator<Fram
     const start = Buffer.alloc(HEADER_BYTES + FRAME_HEADER_BYTES);
     if (readSync(descriptor, start, 0, start.length, 0) < start.length) return;
     const header = readHeader(start);
-    if (!header.isSound) onHeaderDamaged?.();
     let sums = header.sums;
     let bytes = readBytes(descriptor, HEADER_BYTES);
     for (let at = HEADER_BYTES + FRAME_BYTES; bytes !== null; at += FRAME_BYTES) {
@@ -159,75 +160,48 @@ function readBytes(descriptor: number, at: number): Buffer | null {
   return readSync(descriptor, bytes, 0, FRAME_BYTES, at) < FRAME_BYTES ? null : bytes;
 }
 
+function readHeader(start: Buffer): Header {
+  const bigEndian = start.readUInt32BE(0) === MAGIC + 1;
+  const sums = sumsAt(start, 24);
+  const isSound =
+    start.readUInt32BE(0) === MAGIC + Number(bigEndian) && isSame(sum(start.subarray(0, 24), [0, 0], bigEndian), sums);
+  if (isSound) return { bigEndian, salts: start.subarray(16, 24), sums };
+  // The frames say the same, except for the byte order, which is little-endian on x64 and arm64.
+  return { bigEndian: false, salts: start.subarray(HEADER_BYTES + 8, HEADER_BYTES + 16), sums: null };
+}
+
 interface RawFrame {
   readonly bytes: Buffer;
   readonly next: Buffer | null;
   readonly header: Header;
+  /** The checksum of the frame before; null: the header should have it and is damaged. */
   readonly start: Sums | null;
 }
 
 function readFrame({ bytes, next, header, start }: RawFrame): Frame & { readonly sums: Sums } {
   const { salts, bigEndian } = header;
-  const stored = sumsAt(bytes, 16);
-  const isStoredRight = () => next !== null && isSame(sum(summedPart(next), stored, bigEndian), sumsAt(next, 16));
   const summed = summedPart(bytes);
-  const checked = start === null ? null : check({ bytes: summed, start, stored, bigEndian, isStoredRight });
-  const wrongSaltBits = differingBits(bytes.subarray(8, 16), salts);
-  let state: FrameState = 'lost';
-  if (checked !== null && wrongSaltBits === 0) state = checked.isSound ? 'sound' : 'mended';
-  else if (checked?.isSound && wrongSaltBits === 1) state = 'mended';
+  const stored = sumsAt(bytes, 16);
+  const found = start === null ? stored : sum(summed, start, bigEndian);
+  // A bit of the last word can change the checksum as a bit of the stored one does. The next frame tells them apart.
+  const isStoredRight = () => next !== null && isSame(sum(summedPart(next), stored, bigEndian), sumsAt(next, 16));
+  let state: FrameState = start === null ? 'mended' : 'sound';
+  let sums = stored;
+  if (!isSame(found, stored)) {
+    state = 'mended';
+    if (bits(found[0] ^ stored[0]) + bits(found[1] ^ stored[1]) === 1 && !isStoredRight()) sums = found;
+    else if (!mendBit(summed, found, stored, bigEndian)) state = 'lost';
+  }
+  const wrongSaltBits = salts.reduce((count, byte, index) => count + bits(byte ^ bytes.readUInt8(8 + index)), 0);
+  if (wrongSaltBits > 0) state = wrongSaltBits === 1 && state === 'sound' ? 'mended' : 'lost';
   const page = summed.readUInt32BE(0);
-  return {
-    page,
-    commitPages: summed.readUInt32BE(4),
-    data: summed.subarray(8),
-    state: page === 0 ? 'lost' : state,
-    sums: checked?.sums ?? stored,
-  };
+  if (page === 0) state = 'lost';
+  return { page, commitPages: summed.readUInt32BE(4), data: summed.subarray(8), state, sums };
 }
 
 /** What the checksum of a frame covers: the first half of its header, and its page. */
 function summedPart(bytes: Buffer): Buffer {
   return Buffer.concat([bytes.subarray(0, 8), bytes.subarray(FRAME_HEADER_BYTES)]);
-}
-
-function readHeader(start: Buffer): Header {
-  const stored = sumsAt(start, 24);
-  const firstSalts = start.subarray(HEADER_BYTES + 8, HEADER_BYTES + 16);
-  const isStoredRight = () => differingBits(start.subarray(16, 24), firstSalts) > 0;
-  for (const bigEndian of [start.readUInt32BE(0) === MAGIC + 1, start.readUInt32BE(0) !== MAGIC + 1]) {
-    const summed = Buffer.from(start.subarray(0, 24));
-    const checked = check({ bytes: summed, start: [0, 0], stored, bigEndian, isStoredRight });
-    if (checked === null || summed.readUInt32BE(0) !== MAGIC + Number(bigEndian)) continue;
-    return { bigEndian, salts: summed.subarray(16, 24), sums: checked.sums, isSound: checked.isSound };
-  }
-  // What it said is in the frames too, but for the byte order: that of every machine that Node 24 is built for here.
-  return { bigEndian: false, salts: firstSalts, sums: null, isSound: false };
-}
-
-interface Checked {
-  readonly isSound: boolean;
-  /** The right ones. */
-  readonly sums: Sums;
-}
-
-interface Suspect {
-  readonly bytes: Buffer;
-  readonly start: Sums;
-  readonly stored: Sums;
-  readonly bigEndian: boolean;
-  /** Whether what follows says that the stored checksum is right. */
-  readonly isStoredRight: () => boolean;
-}
-
-/** Sets one flipped bit right, in `bytes` or in the stored checksum. Null: more than that is wrong. */
-function check({ bytes, start, stored, bigEndian, isStoredRight }: Suspect): Checked | null {
-  const found = sum(bytes, start, bigEndian);
-  if (isSame(found, stored)) return { isSound: true, sums: stored };
-  // A bit of the last word can have the same effect on the checksum as a bit of the checksum itself.
-  const isChecksumWrong = bits(found[0] ^ stored[0]) + bits(found[1] ^ stored[1]) === 1 && !isStoredRight();
-  if (isChecksumWrong) return { isSound: false, sums: found };
-  return mendBit(bytes, found, stored, bigEndian) ? { isSound: false, sums: stored } : null;
 }
 
 function isSame(some: Sums, others: Sums): boolean {
@@ -268,10 +242,6 @@ function mendBit(bytes: Buffer, found: Sums, expected: Sums, bigEndian: boolean)
 
 function sumsAt(bytes: Buffer, at: number): Sums {
   return [bytes.readInt32BE(at), bytes.readInt32BE(at + 4)];
-}
-
-function differingBits(some: Buffer, others: Buffer): number {
-  return some.reduce((count, byte, index) => count + bits(byte ^ (others[index] ?? 0)), 0);
 }
 
 function bits(word: number): number {
