@@ -1,8 +1,7 @@
 import { availableParallelism } from 'node:os';
-import { createCredential } from './azure/credential.ts';
+import { createTokens } from './azure/credential.ts';
 import { explainUpload } from './azure/fixes.ts';
 import { createIngestion } from './azure/ingestion.ts';
-import { createTokenCache } from './azure/token-cache.ts';
 import { databaseScope, ingestionScope } from './config/clouds.ts';
 import type { Config } from './config/config.ts';
 import { createCredentialEnd } from './config/credential.ts';
@@ -58,12 +57,7 @@ export interface Service {
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, clock, log } = options;
   const metrics = createMetrics({ version: options.version, clock, kinds, streams: config.ingestion.streams });
-  const databaseTokens = createTokenCache({
-    createCredential: () => createCredential(config.credential, config.proxy),
-    scope: databaseScope(config.cloud),
-    clock,
-    log,
-  });
+  const databaseTokens = createTokens(config, { scope: databaseScope(config.cloud), clock, log });
   let wake: OnWake = () => undefined;
   const outbox = await openOutbox({
     outbox: config.outbox,
@@ -77,13 +71,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     databaseTokens.close();
     throw error;
   });
-  const tokens = createTokenCache({
-    createCredential: () => createCredential(config.credential, config.proxy),
-    scope: ingestionScope(config.cloud),
-    clock,
-    log,
-    onEvent: metrics.onTokenEvent,
-  });
+  const scope = ingestionScope(config.cloud);
+  const tokens = createTokens(config, { scope, clock, log, onEvent: metrics.onTokenEvent });
   const { endpoint, ruleId } = config.ingestion;
   const ingestion = createIngestion({
     endpoint,

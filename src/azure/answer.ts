@@ -1,15 +1,13 @@
 import type { PipelineResponse } from '@azure/core-rest-pipeline';
-import { cleanMessage, textOfBody } from './messages.ts';
+import { isJsonObject, type JsonObject, type JsonValue, objectsOf, textOf } from '../ground/json.ts';
 
+/** What Azure, a proxy or the network said, as texts for people. None of them may carry a token or a secret. */
 export interface ErrorDetail {
   /** Only what looks like a code, so that it may be logged. */
   readonly code: string | null;
   /** May quote a row: for the admin port and the terminal, never for the log or /healthz. */
   readonly message: string | null;
 }
-
-/** Who answered, as far as it can be told. `unmarked`: nothing in the answer says that it is Azure's. */
-export type Answerer = 'azure' | 'unmarked' | 'page';
 
 /**
  * What Azure says in an answer that is no success: `{"error":{"code","message","details"}}` as its specification has it,
@@ -19,21 +17,19 @@ export function errorDetailOf(response: PipelineResponse, secrets: readonly stri
   const body = response.bodyAsText ?? '';
   const error = errorObjectOf(body);
   const code = codeOrNull(error?.['code']) ?? codeOrNull(response.headers.get('x-ms-error-code'));
-  if (error === null) {
-    const text = textOfBody(body);
-    return { code, message: text === null ? null : cleanMessage(text, secrets) };
-  }
-  const parts = [textOrNull(error['message']), ...detailsOf(error['details'])].filter((part) => part !== null);
-  return { code, message: parts.length === 0 ? null : cleanMessage(parts.join(' '), secrets) };
+  const details = objectsOf(error?.['details']).slice(0, 5);
+  const said = [error, ...details].flatMap((one) => textOf(one?.['message']) ?? []).join(' ');
+  const text = error === null ? textOfBody(body) : said;
+  return { code, message: text === null || text === '' ? null : cleanMessage(text, secrets) };
 }
 
 /**
- * Azure's answers carry x-ms-request-id, and its errors x-ms-error-code or a body of its form. A page of HTML comes from
- * a proxy, a firewall or a portal, or from the web server in front of Azure Monitor (azure-sdk-for-net#39542): nothing
- * that it says is about rows. The exception is a page with Azure's request id and a status of 500 or more, which
- * Azure's own gateways write when what is behind them is away.
+ * Azure's answers carry x-ms-request-id, and its errors x-ms-error-code or a body of its form; an answer with none of
+ * them is `unmarked`. A page of HTML comes from a proxy, a firewall or a portal, or from the web server in front of Azure
+ * Monitor (azure-sdk-for-net#39542): nothing that it says is about rows. The exception is a page with Azure's request id
+ * and a status of 500 or more, which Azure's own gateways write when what is behind them is away.
  */
-export function answererOf({ status, headers, bodyAsText }: PipelineResponse): Answerer {
+export function answererOf({ status, headers, bodyAsText }: PipelineResponse): 'azure' | 'unmarked' | 'page' {
   const body = bodyAsText ?? '';
   const isMarked = headers.has('x-ms-request-id') || headers.has('x-ms-error-code') || errorObjectOf(body) !== null;
   const isHtml =
@@ -42,30 +38,116 @@ export function answererOf({ status, headers, bodyAsText }: PipelineResponse): A
   return isMarked ? 'azure' : 'unmarked';
 }
 
-function detailsOf(details: unknown): (string | null)[] {
-  if (!Array.isArray(details)) return [];
-  return details.slice(0, 5).map((detail: unknown) => (isRecord(detail) ? textOrNull(detail['message']) : null));
-}
-
-function errorObjectOf(body: string): Record<string, unknown> | null {
+function errorObjectOf(body: string): JsonObject | null {
   try {
-    const value: unknown = JSON.parse(body);
-    const error = isRecord(value) ? value['error'] : null;
-    return isRecord(error) && ('code' in error || 'message' in error) ? error : null;
+    const value: JsonValue = JSON.parse(body);
+    const error = isJsonObject(value) ? value['error'] : null;
+    return isJsonObject(error) && ('code' in error || 'message' in error) ? error : null;
   } catch {
     return null;
   }
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function textOrNull(value: unknown): string | null {
-  return typeof value === 'string' && value !== '' ? value : null;
-}
-
 /** A text of another form may be anything, a row among them. */
 function codeOrNull(value: unknown): string | null {
   return typeof value === 'string' && /^[A-Za-z0-9_.]{1,64}$/.test(value) ? value : null;
+}
+
+const maxMessageLength = 1_024;
+
+/** Removes the given secrets and whatever follows a `Bearer`, flattens white space and cuts to 1,024 characters. */
+export function cleanMessage(text: string, secrets: readonly string[] = []): string {
+  let clean = text;
+  for (const secret of secrets) {
+    if (secret !== '') clean = clean.replaceAll(secret, '[redacted]');
+  }
+  clean = clean
+    .replace(/\bBearer\s+[\w.~+/=-]{8,}/gi, 'Bearer [redacted]')
+    .replace(/\s+/g, ' ')
+    .trim();
+  return clean.length > maxMessageLength ? `${clean.slice(0, maxMessageLength - 1)}…` : clean;
+}
+
+/**
+ * `CODE: text` of an error of Node's or the SDK's, e.g. `ECONNREFUSED: connect ECONNREFUSED 127.0.0.1:443`. Node's own
+ * AggregateError for a host with several addresses has no text, so the code alone must do.
+ */
+export function describeNetworkError(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown error';
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : null;
+  if (code === null) return error.message === '' ? error.name : error.message;
+  return error.message === '' ? code : `${code}: ${error.message}`;
+}
+
+/** What an answer that is not JSON says, for a person: the title of a page, or its text without the tags. */
+export function textOfBody(body: string): string | null {
+  const head = body.slice(0, 20_000);
+  const title = /<title[^>]*>([^<]{1,300})<\/title>/i.exec(head)?.[1];
+  const text = (
+    title ??
+    head
+      .replace(/<(script|style)\b[^>]*>[^<]*<\/\1>/gi, ' ')
+      .replace(/<[^>]*>/g, ' ')
+      .slice(0, 2_000)
+  )
+    .replace(/\s+/g, ' ')
+    .trim();
+  return text === '' ? null : text.slice(0, 300);
+}
+
+export interface Explanation {
+  /** What happened, in one sentence. Holds no secret and nothing of a foreign text but codes, so it may be logged. */
+  readonly reason: string;
+  /** What a person has to do; empty when nothing has to be done. */
+  readonly fix: string;
+  /** What Azure said in its own words: for the admin port and the terminal alone. */
+  readonly message: string | null;
+}
+
+/** What a proxy answered to CONNECT, where a text of `describeNetworkError` comes of a TunnelRefusedError; else null. */
+export function tunnelStatusIn(message: string): number | null {
+  const status = /answered (\d{3}) to CONNECT$/.exec(message)?.[1];
+  return status === undefined ? null : Number(status);
+}
+
+/** `status`: what the proxy answered to CONNECT. */
+export function tunnelFix(status: number): string {
+  if (status === 407) {
+    return 'The proxy wants a sign-in: put user and password into HTTPS_PROXY (http://user:password@host:port), or name the host in NO_PROXY.';
+  }
+  return (
+    'HTTPS_PROXY names this proxy. It must open connections (CONNECT) to the host and port 443; or name the host in NO_PROXY ' +
+    'if it can be reached without the proxy.'
+  );
+}
+
+/** `message` as `describeNetworkError` writes it; `variable` is the one that names the host. */
+export function explainNetwork(message: string, host: string, variable: string): string {
+  const status = tunnelStatusIn(message);
+  if (status !== null) return tunnelFix(status);
+  if (/SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_UNTRUSTED|unable to (verify|get)|self[- ]signed/i.test(message)) {
+    return (
+      `The certificate of ${host} is not trusted here. If a proxy inspects TLS, or this is an emulator, put its CA certificate (PEM) ` +
+      'into a file and start with NODE_EXTRA_CA_CERTS=<file>. Never turn the check off: the token would go to whoever answers.'
+    );
+  }
+  if (/CERT_HAS_EXPIRED|CERT_NOT_YET_VALID/.test(message)) {
+    return `The certificate of ${host} is out of date. Check the clock of this machine first, then what answers in place of Azure.`;
+  }
+  if (/ALTNAME_INVALID/.test(message)) {
+    return `The certificate is for another name: ${variable} is wrong, or something answers in place of ${host}.`;
+  }
+  if (/ENOTFOUND|EAI_AGAIN|EAI_FAIL|ENODATA/.test(message)) {
+    return (
+      `The name ${host} does not resolve. Check the spelling of ${variable} and the DNS of this machine or container; with private link, ` +
+      'its private zone must be linked to this network.'
+    );
+  }
+  if (/EPROTO|ERR_SSL|wrong version number/i.test(message)) {
+    return `${host} does not speak TLS as Azure does: look at HTTPS_PROXY, and at what answers on that port.`;
+  }
+  return (
+    `Nothing lets a connection to ${host} through. Allow outgoing HTTPS (port 443) to it, or name your proxy in HTTPS_PROXY and what ` +
+    'must not use it in NO_PROXY.'
+  );
 }

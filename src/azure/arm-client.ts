@@ -1,37 +1,35 @@
 import {
+  createPipelineFromOptions,
   createPipelineRequest,
   type HttpClient,
   type Pipeline,
   type PipelineResponse,
+  redirectPolicyName,
 } from '@azure/core-rest-pipeline';
 import { parseExact } from '../apono/exact-json.ts';
 import type { ProxyConfig } from '../config/proxy.ts';
 import { parseRetryAfter, retryDelayMs } from '../delivery/backoff.ts';
 import type { Clock } from '../ground/clock.ts';
 import { isJsonObject, type JsonObject } from '../ground/json.ts';
-import { errorDetailOf } from './answer.ts';
+import { cleanMessage, describeNetworkError, errorDetailOf } from './answer.ts';
 import { type ArmContext, ArmError, errorOfAnswer, errorOfSilence, errorOfToken } from './arm-error.ts';
-import { createArmPipeline } from './arm-pipeline.ts';
-import { createHttpClient } from './http-client.ts';
-import { cleanMessage, describeNetworkError } from './messages.ts';
-import { pause } from './pause.ts';
-import { AbortedError } from './time-limit.ts';
+import { type AuthorizeOptions, authorizePolicy } from './authorize.ts';
+import { createHttpClient, sdkOptions } from './http-client.ts';
+import { AbortedError, pause } from './time-limit.ts';
 import type { TokenCache } from './token-cache.ts';
 import { TokenError } from './token-error.ts';
 
 export interface ArmClientOptions extends ArmContext {
+  /** For the scope `resourceManagerScope(cloud)`. Not closed here. */
   readonly tokens: TokenCache;
-  /** Default: none. */
-  readonly proxy?: ProxyConfig | null | undefined;
+  readonly proxy: ProxyConfig | null;
   readonly clock: Clock;
   readonly random: () => number;
-  /** Of one sending, until its answer is whole. */
-  readonly timeLimitMs: number;
-  /** Sendings of one question, the first one included. */
+  /** How often one question is sent at most; 10 takes about a quarter of an hour. */
   readonly maxAttempts: number;
   /** Ends what runs and what waits. */
-  readonly signal?: AbortSignal | undefined;
-  readonly onRetry?: ((retry: Retry) => void) | undefined;
+  readonly signal?: AbortSignal;
+  readonly onRetry: (retry: Retry) => void;
 }
 
 export interface Retry {
@@ -54,16 +52,16 @@ export interface Answer {
   readonly answeredAtMs: number;
 }
 
-type Attempt =
-  | { readonly type: 'answered'; readonly answer: Answer }
-  | {
-      readonly type: 'failed';
-      readonly error: ArmError;
-      readonly passing: boolean;
-      readonly retryAfterMs: number | null;
-    };
+/** `passing`: sending the question again can help. */
+interface Failure {
+  readonly error: ArmError;
+  readonly retryAfterMs: number | null;
+  readonly passing: boolean;
+}
 
-/** Questions to Azure Resource Manager, tried again while that can help. */
+const timeLimitMs = 60_000;
+
+/** Questions to Azure Resource Manager, asked again while that can help. */
 export class ArmClient {
   readonly #options: ArmClientOptions;
   readonly #pipeline: Pipeline;
@@ -71,8 +69,8 @@ export class ArmClient {
 
   constructor(options: ArmClientOptions) {
     this.#options = options;
-    this.#pipeline = createArmPipeline({ ...options, maxRetries: 0 });
-    this.#transport = createHttpClient({ maxBodyBytes: 67_108_864, proxy: options.proxy });
+    this.#pipeline = createArmPipeline({ ...options, timeLimitMs }, 0);
+    this.#transport = createHttpClient(67_108_864, options.proxy);
   }
 
   /** The answer with 200. Rejects with an ArmError for any other, a 404 among them. */
@@ -81,24 +79,24 @@ export class ArmClient {
     for (let failures = 0; ; failures += 1) {
       if (signal?.aborted === true) throw aborted();
       const attempt = await this.#attempt(question);
-      if (attempt.type === 'answered') return attempt.answer;
+      if ('json' in attempt) return attempt;
       if (!attempt.passing || failures + 1 >= maxAttempts) throw attempt.error;
       const delayMs = retryDelayMs(failures, attempt.retryAfterMs, random);
-      onRetry?.({ reason: attempt.error.message, delayMs });
+      onRetry({ reason: attempt.error.message, delayMs });
       await pause(clock, delayMs, signal);
     }
   }
 
-  async #attempt(question: Question): Promise<Attempt> {
+  async #attempt(question: Question): Promise<Answer | Failure> {
     const context = this.#options;
-    const request = createPipelineRequest({ url: question.url, method: question.method, ...asItIs(question.url) });
+    const { method, url } = question;
+    const request = createPipelineRequest({ url, method, ...asItIs(url) });
     request.headers.set('Accept', 'application/json');
-    if (question.method === 'POST') request.headers.set('Content-Length', '0');
+    if (method === 'POST') request.headers.set('Content-Length', '0');
     if (context.signal !== undefined) request.abortSignal = context.signal;
     try {
       const response = await this.#pipeline.sendRequest(this.#transport, request);
-      if (response.status === 200) return { type: 'answered', answer: this.#read(response, question) };
-      return this.#failure(response, question);
+      return response.status === 200 ? this.#read(response, question) : this.#failure(response, question);
     } catch (error) {
       if (error instanceof ArmError) return failed(error, false);
       if (context.signal?.aborted === true || error instanceof AbortedError) return failed(aborted(), false);
@@ -107,7 +105,7 @@ export class ArmClient {
     }
   }
 
-  #failure(response: PipelineResponse, { what }: Question): Attempt {
+  #failure(response: PipelineResponse, { what }: Question): Failure {
     const { status, headers, request } = response;
     const answer = { ...errorDetailOf(response), status, what, clientRequestId: request.requestId };
     const passing = status === 408 || status === 429 || status >= 500;
@@ -117,12 +115,10 @@ export class ArmClient {
 
   #read({ bodyAsText, headers }: PipelineResponse, { what }: Question): Answer {
     const json = parseObject(bodyAsText ?? '');
-    if (json === null)
-      throw new ArmError(
-        'answer_unreadable',
-        `What ${new URL(this.#options.origin).host} answered is not ${what}.`,
-        answerFix,
-      );
+    if (json === null) {
+      const message = `What ${new URL(this.#options.origin).host} answered is not ${what}.`;
+      throw new ArmError('answer_unreadable', message, answerFix);
+    }
     const date = Date.parse(headers.get('Date') ?? '');
     return { json, answeredAtMs: Number.isNaN(date) ? this.#options.clock.now() : date };
   }
@@ -139,8 +135,8 @@ function parseObject(text: string): JsonObject | null {
   }
 }
 
-function failed(error: ArmError, passing: boolean, retryAfterMs: number | null = null): Attempt {
-  return { type: 'failed', error, passing, retryAfterMs };
+function failed(error: ArmError, passing: boolean, retryAfterMs: number | null = null): Failure {
+  return { error, passing, retryAfterMs };
 }
 
 function aborted(): ArmError {
@@ -154,4 +150,24 @@ function aborted(): ArmError {
 function asItIs(url: string): { requestOverrides?: Record<string, unknown> } {
   const path = /^https:\/\/[^/?#\\]+(\/[\x21\x22\x24-\x5b\x5d-\x7e]*)$/i.exec(url)?.[1];
   return path === undefined ? {} : { requestOverrides: { path } };
+}
+
+/**
+ * The SDK's pipeline (TLS, decompression, request id) with tokens of our cache, for Azure Resource Manager. `maxRetries`
+ * is for the SDK's own policy, which waits for as long as a Retry-After says. What is sent goes through a client of
+ * `createHttpClient`, which decides about the proxy.
+ */
+export function createArmPipeline(authorize: AuthorizeOptions, maxRetries: number): Pipeline {
+  const retryOptions = { maxRetries, retryDelayInMs: 500, maxRetryDelayInMs: 2_000 };
+  const pipeline = createPipelineFromOptions({ ...sdkOptions, retryOptions });
+  // A redirect would take the token to another host.
+  pipeline.removePolicy({ name: redirectPolicyName });
+  pipeline.addPolicy(authorizePolicy(authorize), { phase: 'Sign' });
+  return pipeline;
+}
+
+/** The path of a resource id, each segment encoded, so that an id cannot become another host or query. */
+export function armPath(resourceId: string): string {
+  const segments = resourceId.split('/').filter((segment) => segment !== '' && segment !== '.' && segment !== '..');
+  return `/${segments.map(encodeURIComponent).join('/')}`;
 }

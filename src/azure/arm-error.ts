@@ -1,8 +1,8 @@
 import type { CredentialConfig } from '../config/config.ts';
-import type { ErrorDetail } from './answer.ts';
-import { explainNetwork } from './network-fixes.ts';
-import { inFull, type TokenError } from './token-error.ts';
-import { explainTokenFailure } from './token-fixes.ts';
+import { type ErrorDetail, explainNetwork } from './answer.ts';
+import { assigneeOf } from './fixes.ts';
+import type { TokenError } from './token-error.ts';
+import { explainTokenError } from './token-fixes.ts';
 
 export type ArmErrorCode =
   /** 404 of the workspace itself, its resource group or its subscription. */
@@ -35,7 +35,6 @@ export class ArmError extends Error {
   readonly code: ArmErrorCode;
   /** What a person has to do; empty when nothing has to be done. */
   readonly fix: string;
-
   /** Of Azure's answer; null when none came. */
   readonly status: number | null;
 
@@ -68,15 +67,16 @@ export function errorOfAnswer(answer: RefusedAnswer, context: ArmContext): ArmEr
   const message = unwrapped(answer.message);
   const said = [code, message].filter((part) => part !== null && part !== '').join(': ');
   const reason = `Azure answered ${status}${said === '' ? '' : ` (${said})`} when asked for ${what}, request ${clientRequestId}.`;
-  const [errorCode, fix] = judge({ ...answer, message }, context);
+  const [errorCode, fix] = judge({ code, message, status }, context);
   return new ArmError(errorCode, reason, fix, status);
 }
 
-function judge(answer: RefusedAnswer, context: ArmContext): [ArmErrorCode, string] {
+type Judgement = readonly [code: ArmErrorCode, fix: string];
+
+function judge(answer: ErrorDetail & { readonly status: number }, context: ArmContext): Judgement {
   const { status } = answer;
   const { workspaceId, origin } = context;
-  const resourceId = `${workspaceId}/providers/Microsoft.SecurityInsights`;
-  const refusal = judgeProvider(answer, { resourceId, origin });
+  const refusal = judgeProvider(answer, { resourceId: `${workspaceId}/providers/Microsoft.SecurityInsights`, origin });
   if (refusal !== null) return [refusal.code, refusal.fix];
   if (status === 400) return judgeBadRequest(answer, context);
   if (status === 401) return ['token_rejected', tokenFix(context)];
@@ -88,16 +88,11 @@ function judge(answer: RefusedAnswer, context: ArmContext): [ArmErrorCode, strin
       'Try again later. If it goes on, look at Azure Service Health, and at what else reads from this subscription.',
     ];
   }
-  if (status >= 300 && status < 400) {
-    return [
-      'azure_refused',
-      `Redirects are not followed, since they would carry the token elsewhere. ${originHint(context.origin)}`,
-    ];
-  }
-  return [
-    'azure_refused',
-    `This is no answer that Azure documents: something between may have given it. ${originHint(context.origin)}`,
-  ];
+  const why =
+    status >= 300 && status < 400
+      ? 'Redirects are not followed, since they would carry the token elsewhere.'
+      : 'This is no answer that Azure documents: something between may have given it.';
+  return ['azure_refused', `${why} ${originHint(origin)}`];
 }
 
 interface ProviderRefusal {
@@ -140,13 +135,13 @@ export function judgeProvider(
   };
 }
 
-function judgeBadRequest({ message, code }: RefusedAnswer, context: ArmContext): [ArmErrorCode, string] {
+function judgeBadRequest({ message, code }: ErrorDetail, context: ArmContext): Judgement {
   const said = `${code} ${message}`;
   // "Workspace 'x' is not onboarded to Microsoft Sentinel. Please onboard through the portal …"
   if (/not onboarded to (Microsoft|Azure) Sentinel/i.test(said)) {
     return [
       'sentinel_not_enabled',
-      `Add Microsoft Sentinel to the workspace ${nameOf(context)} (portal: Microsoft Sentinel, Create), or set SENTINEL_WORKSPACE_ID to the workspace that has it.`,
+      `Add Microsoft Sentinel to the workspace ${context.workspaceId.split('/').at(-1)} (portal: Microsoft Sentinel, Create), or set SENTINEL_WORKSPACE_ID to the workspace that has it.`,
     ];
   }
   if (/InvalidSubscriptionId|InvalidResourceGroup|InvalidResourceName/i.test(said))
@@ -169,12 +164,8 @@ function unwrapped(message: string | null): string | null {
   }
 }
 
-function roleFix({ message }: RefusedAnswer, { credential, workspaceId }: ArmContext): string {
-  const who =
-    credential.type === 'managed'
-      ? `the managed identity${credential.clientId === null ? '' : ` with client id ${credential.clientId}`}`
-      : `the service principal (enterprise application) of AZURE_CLIENT_ID ${credential.clientId}`;
-  const assignee = credential.clientId ?? '<object id of the identity>';
+function roleFix({ message }: ErrorDetail, { credential, workspaceId }: ArmContext): string {
+  const { who, assignee } = assigneeOf(credential);
   // The alerts and entities of an incident are asked for by POST, which Resource Manager takes for an action.
   const role = /\/action['"\s]/i.test(message ?? '') ? 'Microsoft Sentinel Responder' : 'Microsoft Sentinel Reader';
   return (
@@ -205,16 +196,10 @@ function originHint(origin: string): string {
   return `Resource Manager is ${origin}: AZURE_CLOUD decides it, unless AZURE_RESOURCE_MANAGER_ENDPOINT is set.`;
 }
 
-function nameOf({ workspaceId }: ArmContext): string {
-  return workspaceId.split('/').at(-1) ?? workspaceId;
-}
-
 /** No token could be had. */
 export function errorOfToken(error: TokenError, { credential }: ArmContext): ArmError {
-  const { code, aadsts, said } = error;
-  const failure = { refused: code === 'token_refused', aadsts, reason: inFull(error), message: said };
-  const { reason, fix } = explainTokenFailure(failure, credential);
-  return new ArmError(code, reason, fix);
+  const { reason, fix } = explainTokenError(error, credential);
+  return new ArmError(error.code, reason, fix);
 }
 
 /** No answer came, through all tries. `message` as `describeNetworkError` writes it. */

@@ -1,28 +1,46 @@
-import type { PipelineRequest, PipelineResponse } from '@azure/core-rest-pipeline';
+import type { PipelinePolicy } from '@azure/core-rest-pipeline';
+import type { Clock } from '../ground/clock.ts';
+import { runWithin, untilAborted } from './time-limit.ts';
 import type { TokenCache } from './token-cache.ts';
 
-export type Send = (request: PipelineRequest) => Promise<PipelineResponse>;
+export const authorizePolicyName = 'tokenCacheAuthorizationPolicy';
+
+export interface AuthorizeOptions {
+  readonly tokens: TokenCache;
+  readonly clock: Clock;
+  /** For one sending, from when the token is there until the answer is whole. */
+  readonly timeLimitMs: number;
+}
 
 /**
- * Sends a request with a token of the cache. A 401 makes one more try with a token from a fresh credential; whatever
- * comes then is the answer. It stands in for the SDK's bearerTokenAuthenticationPolicy, which keeps a token of its own
- * and asks for another one only upon a claims challenge. Rejects with a TokenError when no token could be had, and with
- * whatever `send` rejects with.
+ * Sends with a token of the cache. After a 401 it tries once more with a token from a fresh credential, and that answer
+ * counts. It replaces the SDK's bearerTokenAuthenticationPolicy, which keeps a token of its own and asks for another one
+ * only upon a claims challenge. Rejects with a TokenError when no token could be had.
  */
-export async function sendAuthorized(
-  tokens: TokenCache,
-  request: PipelineRequest,
-  send: Send,
-): Promise<PipelineResponse> {
-  if (!request.url.startsWith('https://')) throw new TypeError('A token is only ever sent over https.');
-  const first = await tokens.getToken();
-  request.headers.set('Authorization', `Bearer ${first.token}`);
-  const response = await send(request);
-  if (response.status !== 401) return response;
-  const claims = claimsOf(response.headers.get('WWW-Authenticate') ?? '');
-  const fresh = await tokens.refresh({ rejected: first.token, claims });
-  request.headers.set('Authorization', `Bearer ${fresh.token}`);
-  return send(request);
+export function authorizePolicy({ tokens, clock, timeLimitMs }: AuthorizeOptions): PipelinePolicy {
+  return {
+    name: authorizePolicyName,
+    sendRequest(request, next) {
+      if (!request.url.startsWith('https://')) throw new TypeError('A token is only ever sent over https.');
+      const signal = request.abortSignal instanceof AbortSignal ? request.abortSignal : undefined;
+      const send = (token: string) => {
+        request.headers.set('Authorization', `Bearer ${token}`);
+        return runWithin({ clock, limitMs: timeLimitMs, signal }, (ending) => {
+          request.abortSignal = ending;
+          return next(request);
+        });
+      };
+      // The whole is ended by the signal, since others may wait for the same token.
+      return untilAborted(signal, async () => {
+        const first = await tokens.getToken();
+        const response = await send(first.token);
+        if (response.status !== 401) return response;
+        const claims = claimsOf(response.headers.get('WWW-Authenticate') ?? '');
+        const fresh = await tokens.refresh({ rejected: first.token, claims });
+        return send(fresh.token);
+      });
+    },
+  };
 }
 
 /**

@@ -11,16 +11,24 @@ import { readCertificate } from '../config/certificate.ts';
 import type { CredentialConfig } from '../config/config.ts';
 import type { ProxyConfig } from '../config/proxy.ts';
 import { systemClock } from '../ground/clock.ts';
-import { createHttpClient, noProxyOfSdk, proxyOf } from './http-client.ts';
-import { describeNetworkError } from './messages.ts';
+import { describeNetworkError } from './answer.ts';
+import { createHttpClient, proxyOf, sdkOptions } from './http-client.ts';
 import { runWithin } from './time-limit.ts';
+import { createTokenCache, type TokenCache, type TokenCacheOptions } from './token-cache.ts';
 import { TokenError, type TokenExchange, tokenErrorOf } from './token-error.ts';
-import { userAgentPrefix } from './user-agent.ts';
 
 /** Of an answer with a token. */
 const maxBodyBytes = 1_048_576;
 /** A little below the token cache's own limit, so that the reason is what the network said and not "no token". */
 const exchangeLimitMs = 9_500;
+
+/** The tokens for one scope, of the credential that the configuration names. */
+export function createTokens(
+  { credential, proxy }: { readonly credential: CredentialConfig; readonly proxy: ProxyConfig | null },
+  options: Omit<TokenCacheOptions, 'createCredential'>,
+): TokenCache {
+  return createTokenCache({ createCredential: () => createCredential(credential, proxy), ...options });
+}
 
 /**
  * The credential that the configuration names. It rejects with a TokenError and nothing else; also what is wrong with
@@ -31,7 +39,7 @@ const exchangeLimitMs = 9_500;
 export function createCredential(config: CredentialConfig, proxy: ProxyConfig | null = null): TokenCredential {
   const secrets = secretsOf(config);
   const managed = config.type === 'managed';
-  const transport = createHttpClient({ maxBodyBytes, proxy: managed ? null : proxy });
+  const transport = createHttpClient(maxBodyBytes, managed ? null : proxy);
   let credential: TokenCredential | null = null;
   return {
     async getToken(scopes, options) {
@@ -52,12 +60,10 @@ export function createCredential(config: CredentialConfig, proxy: ProxyConfig | 
 
 function createSdkCredential(config: CredentialConfig): TokenCredential {
   const client = {
+    ...sdkOptions,
     httpClient: watchedClient,
-    proxyOptions: noProxyOfSdk,
-    // The token cache tries again, at its own pace. Redirects would carry the client secret to another host.
-    retryOptions: { maxRetries: 0 },
+    // Redirects would carry the client secret to another host.
     redirectOptions: { maxRetries: 0 },
-    userAgentOptions: { userAgentPrefix },
   };
   if (config.type === 'managed') {
     return config.clientId === null
@@ -110,7 +116,7 @@ interface Attempt {
  * identity credential for all that follow in the process: so there is one client, and this tells whom it works for.
  */
 const attempts = new AsyncLocalStorage<Attempt>();
-const direct = createHttpClient({ maxBodyBytes });
+const direct = createHttpClient(maxBodyBytes, null);
 
 /** An HTTP client with a time limit (the SDK's has none) that notes how its last exchange ended. */
 const watchedClient: HttpClient = {

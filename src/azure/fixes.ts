@@ -1,10 +1,8 @@
 import type { CredentialConfig } from '../config/config.ts';
 import type { HoldCode } from '../delivery/hold-code.ts';
 import type { UploadResult } from '../delivery/ingestion.ts';
-import { type Explanation, explainNetwork, tunnelFix } from './network-fixes.ts';
+import { type Explanation, explainNetwork, tunnelFix } from './answer.ts';
 import { explainTokenFailure } from './token-fixes.ts';
-
-export type { Explanation } from './network-fixes.ts';
 
 /** What an upload was made with, so that the advice can name it. */
 export interface UploadContext {
@@ -122,18 +120,23 @@ function tokenRejectedFix({ credential }: UploadContext): string {
 }
 
 function roleFix({ credential, ruleId }: UploadContext): string {
-  const who =
-    credential.type === 'managed'
-      ? `the managed identity${credential.clientId === null ? '' : ` with client id ${credential.clientId}`}`
-      : `the service principal (enterprise application) of AZURE_CLIENT_ID ${credential.clientId}`;
-  const assignee =
-    credential.type === 'managed' && credential.clientId === null ? '<object id of the identity>' : credential.clientId;
+  const { who, assignee } = assigneeOf(credential);
   return (
     `Give ${who} the role "Monitoring Metrics Publisher" on the data collection rule ${ruleId} (portal: the rule, Access control (IAM); ` +
     `or \`az role assignment create --role "Monitoring Metrics Publisher" --assignee ${assignee} --scope <resource id of the rule>\`). ` +
     'A new assignment takes up to 30 minutes to count. If it is there: the rule must belong to the data collection endpoint of ' +
     'LOGS_INGESTION_ENDPOINT, and that endpoint must allow the network this comes from.'
   );
+}
+
+/** Whom a role is given to: in words, and for `az role assignment create --assignee`. */
+export function assigneeOf(credential: CredentialConfig): { readonly who: string; readonly assignee: string } {
+  const { clientId } = credential;
+  const who =
+    credential.type === 'managed'
+      ? `the managed identity${clientId === null ? '' : ` with client id ${clientId}`}`
+      : `the service principal (enterprise application) of AZURE_CLIENT_ID ${clientId}`;
+  return { who, assignee: clientId ?? '<object id of the identity>' };
 }
 
 function ruleFix(context: UploadContext): string {

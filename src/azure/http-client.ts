@@ -10,6 +10,7 @@ import {
   proxyPolicy,
   RestError,
 } from '@azure/core-rest-pipeline';
+import manifest from '../../package.json' with { type: 'json' };
 import { type ProxyConfig, usesProxy } from '../config/proxy.ts';
 
 /** A proxy answered CONNECT with something else than a tunnel, so that nothing reached the host. */
@@ -31,17 +32,16 @@ export class TunnelRefusedError extends Error {
 }
 
 /**
- * For the SDK's clients, which otherwise read HTTPS_PROXY in a way of their own, that fails with a bare "Invalid URL" for
- * much of what curl takes, while they are made. It is never used: the client below decides about the proxy.
+ * For every client of the SDK. They would otherwise read HTTPS_PROXY in a way of their own while they are made, which
+ * fails with a bare "Invalid URL" for much of what curl takes. The proxy named here is never used: the client below
+ * decides about it. Our callers retry at their own pace. The prefix of the User-Agent lets Azure's support tell our
+ * calls from others of the same app.
  */
-export const noProxyOfSdk = { host: 'http://proxy.invalid', port: 9 } as const;
-
-export interface HttpClientOptions {
-  /** Of the body of an answer. */
-  readonly maxBodyBytes: number;
-  /** Default: none. */
-  readonly proxy?: ProxyConfig | null | undefined;
-}
+export const sdkOptions = {
+  proxyOptions: { host: 'http://proxy.invalid', port: 9 },
+  retryOptions: { maxRetries: 0 },
+  userAgentOptions: { userAgentPrefix: `apono-sentinel/${manifest.version}` },
+};
 
 /**
  * The SDK's HTTP client, except that the status of an answer decides and its body cannot change that. The SDK's own
@@ -55,7 +55,7 @@ export interface HttpClientOptions {
  * The proxy is that of the configuration, and what NO_PROXY names is asked without it. This is decided last, so that what
  * the SDK made of the environment does not count.
  */
-export function createHttpClient({ maxBodyBytes, proxy = null }: HttpClientOptions): HttpClient {
+export function createHttpClient(maxBodyBytes: number, proxy: ProxyConfig | null): HttpClient {
   const client = createDefaultHttpClient();
   const policy = proxy === null ? null : policyOf(proxy);
   const send: HttpClient['sendRequest'] = (request) => {
@@ -70,11 +70,12 @@ export function createHttpClient({ maxBodyBytes, proxy = null }: HttpClientOptio
       request.streamResponseStatusCodes = new Set([Number.POSITIVE_INFINITY]);
       const response = await send(request);
       const stream = response.readableStreamBody;
-      const { bytes, end } = await read(stream, maxBodyBytes);
-      const bodyAsText = await decode(bytes, end, response.headers.get('Content-Encoding') ?? '', maxBodyBytes);
+      const { bytes, isCut } = await read(stream, maxBodyBytes);
+      const encoding = response.headers.get('Content-Encoding') ?? '';
+      const bodyAsText = isCut ? '' : await decode(bytes, encoding, maxBodyBytes);
       const { status, headers } = response;
       if (isTunnelRefused(request, stream)) throw new TunnelRefusedError(status, proxyOf(request), bodyAsText);
-      if (end === 'cut' && status < 400) {
+      if (isCut && status < 400) {
         throw new RestError('the answer stopped half way', { code: 'ECONNRESET', request });
       }
       return { status, headers, request, bodyAsText };
@@ -94,13 +95,8 @@ function policyOf({ protocol, host, port, login }: ProxyConfig): PipelinePolicy 
 
 type Stream = PipelineResponse['readableStreamBody'];
 
-interface Body {
-  readonly bytes: Buffer;
-  /** `long`: there was more than the limit. `cut`: the connection ended before the body did. */
-  readonly end: 'whole' | 'long' | 'cut';
-}
-
-async function read(stream: Stream, maxBytes: number): Promise<Body> {
+/** `isCut`: the connection ended before the body did. */
+async function read(stream: Stream, maxBytes: number): Promise<{ readonly bytes: Buffer; readonly isCut: boolean }> {
   const chunks: Buffer[] = [];
   let size = 0;
   try {
@@ -108,11 +104,11 @@ async function read(stream: Stream, maxBytes: number): Promise<Body> {
       chunks.push(Buffer.from(chunk));
       size += chunk.length;
       // Leaving the loop closes the connection, so that the rest need not be read.
-      if (size > maxBytes) return { bytes: Buffer.concat(chunks).subarray(0, maxBytes), end: 'long' };
+      if (size > maxBytes) return { bytes: Buffer.concat(chunks).subarray(0, maxBytes), isCut: false };
     }
-    return { bytes: Buffer.concat(chunks), end: 'whole' };
+    return { bytes: Buffer.concat(chunks), isCut: false };
   } catch {
-    return { bytes: Buffer.concat(chunks), end: 'cut' };
+    return { bytes: Buffer.concat(chunks), isCut: true };
   }
 }
 
@@ -125,9 +121,9 @@ const decoders: Readonly<Record<string, (bytes: Buffer, options: { maxOutputLeng
     promisify(inflate)(bytes, options).catch(() => promisify(inflateRaw)(bytes, options)) as Promise<Buffer>,
 };
 
-async function decode(bytes: Buffer, end: Body['end'], encoding: string, maxOutputLength: number): Promise<string> {
+async function decode(bytes: Buffer, encoding: string, maxOutputLength: number): Promise<string> {
   const name = encoding.trim().toLowerCase();
-  if (bytes.length === 0 || end === 'cut') return '';
+  if (bytes.length === 0) return '';
   if (name === '' || name === 'identity') return bytes.toString('utf8');
   try {
     return (await decoders[name]?.(bytes, { maxOutputLength }))?.toString('utf8') ?? '';

@@ -1,22 +1,8 @@
-import type { ProxyConfig } from '../config/proxy.ts';
-import { type Clock, systemClock } from '../ground/clock.ts';
-import { isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue, objectsOf, textOf } from '../ground/json.ts';
 import { allOf } from '../sentinel/incidents/filter.ts';
-import {
-  type DetailName,
-  type Incident,
-  objectsOf,
-  property,
-  readIncident,
-  textOf,
-} from '../sentinel/incidents/incident.ts';
-import { type Answer, ArmClient, type Retry } from './arm-client.ts';
-import { type ArmContext, ArmError } from './arm-error.ts';
-import { armPath } from './arm-pipeline.ts';
-import type { TokenCache } from './token-cache.ts';
-
-export type { Retry } from './arm-client.ts';
-export { ArmError } from './arm-error.ts';
+import { type DetailName, type Incident, property, readIncident } from '../sentinel/incidents/incident.ts';
+import { type Answer, ArmClient, type ArmClientOptions, armPath, type Question } from './arm-client.ts';
+import { ArmError } from './arm-error.ts';
 
 /** The latest stable one; NRT rules are in preview versions only. */
 const apiVersion = '2025-09-01';
@@ -24,21 +10,6 @@ const apiVersion = '2025-09-01';
 export const maxPageSize = 1_000;
 /** Pages in a row without an incident that was not there yet. A page may be empty, but not for ever. */
 const maxBarrenPages = 1_000;
-
-export interface IncidentsOptions extends ArmContext {
-  /** For the scope `resourceManagerScope(cloud)`. Not closed here. */
-  readonly tokens: TokenCache;
-  /** Default: none. */
-  readonly proxy?: ProxyConfig | null;
-  readonly clock?: Clock;
-  readonly random?: () => number;
-  /** How long one sending may take; default 60,000. */
-  readonly timeLimitMs?: number;
-  /** How often one question is sent at most; default 10, which is about a quarter of an hour. */
-  readonly maxAttempts?: number;
-  readonly signal?: AbortSignal;
-  readonly onRetry?: (retry: Retry) => void;
-}
 
 export interface IncidentQuery {
   /** OData, not encoded; null: all. */
@@ -57,43 +28,21 @@ export interface IncidentPage {
 }
 
 /** Sentinel's incidents, read. Every method rejects with an ArmError. Needs the role Microsoft Sentinel Reader. */
-export interface Incidents {
-  /** All pages, one when it is asked for; at least one. */
-  pages(query: IncidentQuery): AsyncGenerator<IncidentPage>;
-  /** Null: there is no such incident. */
-  get(name: string): Promise<Incident | null>;
-  /** Null: there is no such incident any more. */
-  details(name: string, what: DetailName): Promise<readonly JsonObject[] | null>;
-  /** Name of an analytics rule as the portal shows it; null where there is none, or no longer. */
-  ruleName(name: string): Promise<string | null>;
-  /** The analytics rules of the workspace, but for those of kind NRT. */
-  alertRules(): Promise<readonly JsonObject[]>;
-}
-
-export function createIncidents(options: IncidentsOptions): Incidents {
-  return new RestIncidents(options);
-}
-
-class RestIncidents implements Incidents {
+export class Incidents {
   readonly #client: ArmClient;
   readonly #origin: string;
   /** `https://management.azure.com/subscriptions/…/providers/Microsoft.SecurityInsights` */
   readonly #base: string;
 
-  constructor(options: IncidentsOptions) {
-    this.#origin = new URL(options.origin).origin;
-    if (!this.#origin.startsWith('https://'))
-      throw new TypeError(`Resource Manager must be https, is ${options.origin}`);
-    this.#base = `${this.#origin}${armPath(options.workspaceId)}/providers/Microsoft.SecurityInsights`;
-    this.#client = new ArmClient({
-      clock: systemClock,
-      random: Math.random,
-      timeLimitMs: 60_000,
-      maxAttempts: 10,
-      ...options,
-    });
+  constructor(options: ArmClientOptions) {
+    const { origin, workspaceId } = options;
+    if (!origin.startsWith('https://')) throw new TypeError(`Resource Manager must be https, is ${origin}`);
+    this.#origin = origin;
+    this.#base = `${origin}${armPath(workspaceId)}/providers/Microsoft.SecurityInsights`;
+    this.#client = new ArmClient(options);
   }
 
+  /** All pages, one when it is asked for; at least one. */
   async *pages(query: IncidentQuery): AsyncGenerator<IncidentPage> {
     const names = new Set<string>();
     let barren = 0;
@@ -138,36 +87,45 @@ class RestIncidents implements Incidents {
     return `${this.#base}/incidents?${parts.join('&')}`;
   }
 
+  /** Null: there is no such incident. */
   async get(name: string): Promise<Incident | null> {
-    const url = `${this.#incidentUrl(name)}?api-version=${apiVersion}`;
-    const answer = await this.#unlessMissing(() =>
-      this.#client.ask({ method: 'GET', url, what: `the incident ${name}` }),
-    );
-    return answer === null ? null : asIncident(answer.json);
+    const json = await this.#getOne(this.#incidentUrl(name), `the incident ${name}`);
+    return json === null ? null : asIncident(json);
   }
 
-  async details(name: string, what: DetailName): Promise<readonly JsonObject[] | null> {
-    const url = `${this.#incidentUrl(name)}/${what}?api-version=${apiVersion}`;
-    const asked = `the ${what} of the incident ${name}`;
-    return this.#unlessMissing(async () => {
+  /**
+   * Null: there is no such incident any more. Where the incident itself counts none, nothing is asked: Resource Manager
+   * lets a caller have about ten such questions a second.
+   */
+  async details(incident: Incident, what: DetailName): Promise<readonly JsonObject[] | null> {
+    if (countsNone(incident, what)) return [];
+    const url = `${this.#incidentUrl(incident.name)}/${what}?api-version=${apiVersion}`;
+    const asked = `the ${what} of the incident ${incident.name}`;
+    return unlessMissing(async () => {
       if (what === 'comments') return this.#all(url, asked);
       const { json } = await this.#client.ask({ method: 'POST', url, what: asked });
       return objectsOf(json[what === 'alerts' ? 'value' : 'entities']);
     });
   }
 
+  /** Name of an analytics rule as the portal shows it; null where there is none, or no longer. */
   async ruleName(name: string): Promise<string | null> {
-    const url = `${this.#base}/alertRules/${encodeURIComponent(name)}?api-version=${apiVersion}`;
-    const answer = await this.#unlessMissing(() => this.#client.ask({ method: 'GET', url, what: `the rule ${name}` }));
-    return answer === null ? null : textOf(property(answer.json, 'displayName'));
+    const json = await this.#getOne(`${this.#base}/alertRules/${encodeURIComponent(name)}`, `the rule ${name}`);
+    return json === null ? null : textOf(property(json, 'displayName'));
   }
 
+  /** The analytics rules of the workspace, but for those of kind NRT. */
   alertRules(): Promise<readonly JsonObject[]> {
     return this.#all(`${this.#base}/alertRules?api-version=${apiVersion}`, 'the analytics rules');
   }
 
   #incidentUrl(name: string): string {
     return `${this.#base}/incidents/${encodeURIComponent(name)}`;
+  }
+
+  #getOne(url: string, what: string): Promise<JsonObject | null> {
+    const question: Question = { method: 'GET', url: `${url}?api-version=${apiVersion}`, what };
+    return unlessMissing(async () => (await this.#client.ask(question)).json);
   }
 
   async #all(url: string, what: string): Promise<readonly JsonObject[]> {
@@ -195,15 +153,26 @@ class RestIncidents implements Incidents {
     if (url?.origin === this.#origin && url.username === '' && url.password === '') return;
     throw broken(`a page links to ${url?.origin ?? 'something that is no URL'}, which must not get the token`);
   }
+}
 
-  async #unlessMissing<T>(ask: () => Promise<T>): Promise<T | null> {
-    try {
-      return await ask();
-    } catch (error) {
-      const isMissing = error instanceof ArmError && error.status === 404 && error.code === 'workspace_not_found';
-      if (isMissing && !isAboutWorkspace(error.message)) return null;
-      throw error;
-    }
+/** Members of `additionalData`. Entities come from alerts and bookmarks. */
+const counts = {
+  comments: ['commentsCount'],
+  alerts: ['alertsCount'],
+  entities: ['alertsCount', 'bookmarksCount'],
+} as const;
+
+function countsNone({ resource }: Incident, what: DetailName): boolean {
+  return counts[what].every((count) => property(resource, 'additionalData', count) === 0);
+}
+
+async function unlessMissing<T>(ask: () => Promise<T>): Promise<T | null> {
+  try {
+    return await ask();
+  } catch (error) {
+    const isMissing = error instanceof ArmError && error.status === 404 && error.code === 'workspace_not_found';
+    if (isMissing && !isAboutWorkspace(error.message)) return null;
+    throw error;
   }
 }
 

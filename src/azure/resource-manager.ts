@@ -1,23 +1,49 @@
-import {
-  createPipelineRequest,
-  type HttpClient,
-  type Pipeline,
-  type PipelineResponse,
-} from '@azure/core-rest-pipeline';
+import { createPipelineRequest, type PipelineResponse } from '@azure/core-rest-pipeline';
 import type { ProxyConfig } from '../config/proxy.ts';
-import { type Clock, systemClock } from '../ground/clock.ts';
-import { errorDetailOf } from './answer.ts';
+import type { Clock } from '../ground/clock.ts';
+import { isJsonObject, type JsonValue, objectsOf, textOf, textsOf, valueAt } from '../ground/json.ts';
+import { cleanMessage, describeNetworkError, errorDetailOf } from './answer.ts';
+import { armPath, createArmPipeline } from './arm-client.ts';
 import { judgeProvider } from './arm-error.ts';
-import { armPath, createArmPipeline } from './arm-pipeline.ts';
-import { type DataCollectionRule, type LogTable, readDataCollectionRule, readLogTable } from './arm-resources.ts';
 import { createHttpClient } from './http-client.ts';
-import { cleanMessage, describeNetworkError } from './messages.ts';
 import type { TokenCache } from './token-cache.ts';
 import { inFull, TokenError } from './token-error.ts';
 
 const ruleApiVersion = '2023-03-11';
 const tableApiVersion = '2025-07-01';
-const defaultTimeLimitMs = 15_000;
+const timeLimitMs = 15_000;
+
+export interface NamedType {
+  readonly name: string;
+  /** As Azure spells it: `datetime` in a stream declaration, `dateTime` in a table. */
+  readonly type: string;
+}
+
+export interface DataFlow {
+  readonly streams: readonly string[];
+  /** Names of destinations. */
+  readonly destinations: readonly string[];
+  readonly transformKql: string | null;
+  /** `Custom-<table>` or a built-in stream. */
+  readonly outputStream: string | null;
+}
+
+/** What counts here of a resource of the type Microsoft.Insights/dataCollectionRules. */
+export interface DataCollectionRule {
+  /** `dcr-…`, what DATA_COLLECTION_RULE_ID must be. */
+  readonly immutableId: string | null;
+  readonly streamDeclarations: Readonly<Record<string, readonly NamedType[]>>;
+  readonly dataFlows: readonly DataFlow[];
+  /** ARM ids of Log Analytics workspaces by the name of the destination. */
+  readonly workspaces: Readonly<Record<string, string>>;
+}
+
+/** What counts here of a resource of the type Microsoft.OperationalInsights/workspaces/tables. */
+export interface LogTable {
+  readonly name: string;
+  /** Custom columns and Azure's own. */
+  readonly columns: readonly NamedType[];
+}
 
 export type Lookup<T> =
   | { readonly type: 'found'; readonly value: T }
@@ -40,11 +66,8 @@ export interface ResourceManagerOptions {
   readonly origin: string;
   /** For the scope `resourceManagerScope(cloud)`. Not closed here. */
   readonly tokens: TokenCache;
-  /** Default: none. */
-  readonly proxy?: ProxyConfig | null;
-  readonly clock?: Clock;
-  /** How long one try of a request may take; default 15,000. */
-  readonly timeLimitMs?: number;
+  readonly proxy: ProxyConfig | null;
+  readonly clock: Clock;
 }
 
 /** Reading of Azure's own configuration. No method throws for anything Azure or the network does. */
@@ -55,14 +78,28 @@ export interface ResourceManager {
   getTable(workspaceResourceId: string, tableName: string): Promise<Lookup<LogTable>>;
 }
 
-export function createResourceManager(options: ResourceManagerOptions): ResourceManager {
-  const origin = new URL(options.origin).origin;
-  if (!origin.startsWith('https://')) throw new TypeError(`Resource Manager must be https, is ${options.origin}`);
-  const { tokens, proxy = null, clock = systemClock, timeLimitMs = defaultTimeLimitMs } = options;
-  const pipeline = createArmPipeline({ tokens, clock, timeLimitMs, maxRetries: 2 });
-  const way = { pipeline, httpClient: createHttpClient({ maxBodyBytes: 16_777_216, proxy }) };
-  const get = <T>(path: string, apiVersion: string, read: (value: unknown) => T | null) =>
-    lookUp(way, new URL(`${path}?api-version=${apiVersion}`, origin), read);
+type Read<T> = (value: JsonValue) => T | null;
+
+export function createResourceManager({ origin, tokens, proxy, clock }: ResourceManagerOptions): ResourceManager {
+  if (!origin.startsWith('https://')) throw new TypeError(`Resource Manager must be https, is ${origin}`);
+  const pipeline = createArmPipeline({ tokens, clock, timeLimitMs }, 2);
+  const httpClient = createHttpClient(16_777_216, proxy);
+
+  async function get<T>(path: string, apiVersion: string, read: Read<T>): Promise<Lookup<T>> {
+    const url = new URL(`${path}?api-version=${apiVersion}`, origin);
+    const request = createPipelineRequest({ url: url.href, method: 'GET' });
+    request.headers.set('Accept', 'application/json');
+    try {
+      return lookupOf(await pipeline.sendRequest(httpClient, request), url, read);
+    } catch (error) {
+      if (!(error instanceof TokenError)) {
+        return { type: 'unreachable', message: cleanMessage(`${url.host}: ${describeNetworkError(error)}`) };
+      }
+      const { aadsts } = error;
+      return { type: 'no_token', refused: error.code === 'token_refused', aadsts, message: inFull(error) };
+    }
+  }
+
   return {
     getDataCollectionRule: (resourceId) => get(armPath(resourceId), ruleApiVersion, readDataCollectionRule),
     getTable: (workspaceResourceId, tableName) =>
@@ -70,52 +107,66 @@ export function createResourceManager(options: ResourceManagerOptions): Resource
   };
 }
 
-interface Way {
-  readonly pipeline: Pipeline;
-  readonly httpClient: HttpClient;
-}
-
-async function lookUp<T>(
-  { pipeline, httpClient }: Way,
-  url: URL,
-  read: (value: unknown) => T | null,
-): Promise<Lookup<T>> {
-  let response: PipelineResponse;
-  try {
-    const request = createPipelineRequest({ url: url.href, method: 'GET' });
-    request.headers.set('Accept', 'application/json');
-    response = await pipeline.sendRequest(httpClient, request);
-  } catch (error) {
-    if (error instanceof TokenError) {
-      const { aadsts } = error;
-      return { type: 'no_token', refused: error.code === 'token_refused', aadsts, message: inFull(error) };
-    }
-    return { type: 'unreachable', message: cleanMessage(`${url.host}: ${describeNetworkError(error)}`) };
-  }
-  if (response.status !== 200) return refusalOf(response, url);
-  const value = parse(response.bodyAsText ?? '', read);
-  if (value !== null) return { type: 'found', value };
-  return {
-    type: 'refused',
-    status: 200,
-    code: null,
-    fix: null,
-    message: `${url.host} answered with something else than the resource`,
-  };
-}
-
-function refusalOf(response: PipelineResponse, { pathname, origin }: URL): Lookup<never> {
+function lookupOf<T>(response: PipelineResponse, { host, pathname, origin }: URL, read: Read<T>): Lookup<T> {
   const { status } = response;
+  if (status === 200) {
+    const value = parse(response.bodyAsText ?? '', read);
+    if (value !== null) return { type: 'found', value };
+    const message = `${host} answered with something else than the resource`;
+    return { type: 'refused', status, code: null, fix: null, message };
+  }
   const detail = errorDetailOf(response);
   const fix = judgeProvider(detail, { resourceId: pathname, origin })?.fix ?? null;
   if (status === 404 && fix === null) return { type: 'not_found', message: detail.message ?? 'not found' };
   return { type: 'refused', status, ...detail, fix };
 }
 
-function parse<T>(body: string, read: (value: unknown) => T | null): T | null {
+function parse<T>(body: string, read: Read<T>): T | null {
   try {
     return read(JSON.parse(body));
   } catch {
     return null;
   }
+}
+
+/** Null when the value is no such resource. */
+export function readDataCollectionRule(rule: JsonValue): DataCollectionRule | null {
+  const properties = valueAt(rule, 'properties');
+  if (!isJsonObject(properties)) return null;
+  const declarations = valueAt(properties, 'streamDeclarations');
+  const workspaces = objectsOf(valueAt(properties, 'destinations', 'logAnalytics'));
+  return {
+    immutableId: textOf(properties['immutableId']),
+    streamDeclarations: Object.fromEntries(
+      Object.entries(isJsonObject(declarations) ? declarations : {}).map(([stream, declaration = null]) => [
+        stream,
+        columnsOf(valueAt(declaration, 'columns')),
+      ]),
+    ),
+    dataFlows: objectsOf(properties['dataFlows']).map((flow) => ({
+      streams: textsOf(flow['streams']),
+      destinations: textsOf(flow['destinations']),
+      transformKql: textOf(flow['transformKql']),
+      outputStream: textOf(flow['outputStream']),
+    })),
+    workspaces: Object.fromEntries(
+      workspaces.map(({ name, workspaceResourceId }) => [textOf(name) ?? '', textOf(workspaceResourceId) ?? '']),
+    ),
+  };
+}
+
+/** Null when the value is no such resource. */
+export function readLogTable(table: JsonValue): LogTable | null {
+  const schema = valueAt(table, 'properties', 'schema');
+  const name = textOf(valueAt(table, 'name')) ?? textOf(valueAt(schema, 'name'));
+  if (!isJsonObject(schema) || name === null) return null;
+  return { name, columns: [...columnsOf(schema['columns']), ...columnsOf(schema['standardColumns'])] };
+}
+
+function columnsOf(value: JsonValue | undefined): NamedType[] {
+  return objectsOf(value).flatMap((column) => {
+    const name = textOf(column['name']);
+    const type = textOf(column['type']);
+    return name === null || type === null ? [] : [{ name, type }];
+  });
 }

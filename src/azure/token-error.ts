@@ -1,4 +1,4 @@
-import { cleanMessage, textOfBody } from './messages.ts';
+import { cleanMessage, textOfBody } from './answer.ts';
 
 /** The last exchange of a credential with its endpoint, as seen on the wire. */
 export type TokenExchange =

@@ -1,6 +1,7 @@
 import type { CredentialConfig } from '../config/config.ts';
 import type { UploadResult } from '../delivery/ingestion.ts';
-import { type Explanation, explainNetwork, tunnelFix, tunnelStatusIn } from './network-fixes.ts';
+import { type Explanation, explainNetwork, tunnelFix, tunnelStatusIn } from './answer.ts';
+import { inFull, type TokenError } from './token-error.ts';
 
 type NoToken = Pick<Extract<UploadResult, { type: 'no_token' }>, 'refused' | 'aadsts' | 'reason' | 'message'>;
 
@@ -47,6 +48,13 @@ const fixes: Readonly<Record<string, string>> = {
   AADSTS53003: 'Conditional access blocks this sign-in: allow the workload identity from the address of this machine.',
   AADSTS530003: 'Conditional access blocks this sign-in: allow the workload identity from the address of this machine.',
 };
+
+/** For a command, whose terminal may show what Entra said as a part of the reason. */
+export function explainTokenError(error: TokenError, credential: CredentialConfig): Explanation {
+  const { code, aadsts, said } = error;
+  const failure = { refused: code === 'token_refused', aadsts, reason: inFull(error), message: said };
+  return explainTokenFailure(failure, credential);
+}
 
 /** What to do when no token could be had. */
 export function explainTokenFailure(failure: NoToken, credential: CredentialConfig): Explanation {

@@ -2,12 +2,9 @@ import type { Config } from '../config/config.ts';
 import { checkConfig, type LoadedConfig } from '../config/load.ts';
 import { describeProxy } from '../config/proxy.ts';
 import { type DescribedSetting, describeConfig } from '../config/redact.ts';
-import { reportProblems, reportWarnings } from './configuration.ts';
-import { type CommandContext, exitCodes, type TextOutput } from './context.ts';
-import type { Finding } from './live-check.ts';
-import { renderTable } from './table.ts';
-import { printable } from './text.ts';
-import { wrap } from './width.ts';
+import type { Finding } from './check-live.ts';
+import { type CommandContext, exitCodes, reportProblems, reportWarnings, type TextOutput } from './context.ts';
+import { printable, renderTable, wrap } from './text.ts';
 
 export interface CheckOptions {
   /** Also ask Azure, and the database of OUTBOX_URL. Nothing is stored or made by it. */
@@ -101,37 +98,8 @@ function renderEntry(entry: readonly Finding[]): string {
   return lines.map((line, index) => `${(index === 0 ? level : '').padEnd(INDENT)}${line}\n`).join('');
 }
 
-async function askAll(config: Config, stderr: TextOutput): Promise<readonly Finding[]> {
-  return [...(await askAzure(config, stderr)), ...(await askDatabase(config, stderr))];
-}
-
 /** Loads the Azure SDK, which the check of the configuration alone does without. */
-async function askAzure(config: Config, stderr: TextOutput): Promise<readonly Finding[]> {
-  const [{ connectAzure }, { checkLive }, { kinds }] = await Promise.all([
-    import('./azure-connection.ts'),
-    import('./live-check.ts'),
-    import('../kinds/registry.ts'),
-  ]);
-  const connection = connectAzure(config, stderr);
-  try {
-    return await checkLive({ config, kinds, ...connection });
-  } finally {
-    connection.close();
-  }
-}
-
-/** Nothing where the outbox is SQLite. */
-async function askDatabase(config: Config, stderr: TextOutput): Promise<readonly Finding[]> {
-  const { database } = config.outbox;
-  if (database === null) return [];
-  const [{ checkDatabase }, { connectDatabaseSignIn }] = await Promise.all([
-    import('./check-database.ts'),
-    import('./azure-connection.ts'),
-  ]);
-  const signIn = connectDatabaseSignIn(config, stderr);
-  try {
-    return [await checkDatabase({ database, credential: config.credential, token: signIn.token })];
-  } finally {
-    signIn.close();
-  }
+async function askAll(config: Config, stderr: TextOutput): Promise<readonly Finding[]> {
+  const [{ checkLive }, { kinds }] = await Promise.all([import('./check-live.ts'), import('../kinds/registry.ts')]);
+  return checkLive(config, kinds, stderr);
 }

@@ -54,7 +54,7 @@ function addServiceCommands(program: Command, context: CommandContext, done: (ex
   program
     .command('healthcheck')
     .description('ask the service on HOST and PORT whether it is alive')
-    .action(async () => done(await (await import('./healthcheck.ts')).healthcheck(context)));
+    .action(async () => done(await (await import('./local-service.ts')).healthcheck(context)));
 }
 
 function addToolCommands(program: Command, context: CommandContext, done: (exitCode: number) => void): void {

@@ -1,4 +1,5 @@
 import type { Environment } from '../config/read.ts';
+import type { ConfigProblem } from '../config/variable.ts';
 
 /** Something that takes text: process.stdout in main.ts, a list in a test. */
 export interface TextOutput {
@@ -29,4 +30,46 @@ export interface CommandContext {
   onSignal(listener: (signal: 'SIGINT' | 'SIGTERM') => void): () => void;
   /** Ends the process at once, whatever is open. Only for a second signal or a stop that takes too long. */
   exitNow(code: number): void;
+}
+
+/** npm passes a signal on that its process group got as well, so that one Ctrl-C comes twice. */
+const sameSignalMs = 1_000;
+
+/**
+ * Calls `stop` for the first SIGINT or SIGTERM. One that comes a second or more later ends the process at once, after
+ * `onSecond`. The returned function ends the listening.
+ */
+export function onFirstSignal(
+  { onSignal, exitNow }: CommandContext,
+  stop: (signal: string) => void,
+  onSecond: (signal: string) => void = () => {},
+): () => void {
+  let firstAt: number | null = null;
+  return onSignal((signal) => {
+    const now = performance.now();
+    if (firstAt === null) {
+      firstAt = now;
+      stop(signal);
+    } else if (now - firstAt >= sameSignalMs) {
+      onSecond(signal);
+      exitNow(exitCodes.failed);
+    }
+  });
+}
+
+/** `NAME: what is wrong`, one a line, and how many. */
+export function reportProblems(output: TextOutput, problems: readonly ConfigProblem[]): void {
+  if (problems.length === 0) return;
+  const lines = problems.map(({ name, message }) => `${name}: ${message}\n`).join('');
+  output.write(`${lines}${problems.length === 1 ? '1 problem' : `${problems.length} problems`} in the configuration\n`);
+}
+
+export function reportWarnings(output: TextOutput, warnings: readonly ConfigProblem[]): void {
+  for (const { name, message } of warnings) output.write(`warning: ${name}: ${message}\n`);
+}
+
+/** Options or arguments that make no sense. Exit code 2. */
+export function wrongUsage({ stderr }: CommandContext, message: string): number {
+  stderr.write(`error: ${message}\n`);
+  return exitCodes.usage;
 }

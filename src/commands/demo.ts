@@ -3,8 +3,8 @@ import { kinds } from '../kinds/registry.ts';
 import { type CommandContext, exitCodes, type TextOutput } from './context.ts';
 import { demoEvents } from './demo-events.ts';
 import { DEMO_SECRET, type DemoService, startDemoService } from './demo-service.ts';
-import { sendHttp } from './http-request.ts';
-import { renderTable } from './table.ts';
+import { sendHttp } from './local-service.ts';
+import { renderTable } from './text.ts';
 
 const ARRIVAL_LIMIT_MS = 30_000;
 const SEND_LIMIT_MS = 10_000;

@@ -2,10 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { readVariables } from '../config/read.ts';
 import { systemClock } from '../ground/clock.ts';
 import { kindNamed } from '../kinds/registry.ts';
-import { reportProblems } from './configuration.ts';
-import { type CommandContext, exitCodes } from './context.ts';
-import { type HttpResult, sendHttp } from './http-request.ts';
-import { findLocalService } from './local-service.ts';
+import { type CommandContext, exitCodes, reportProblems } from './context.ts';
+import { findLocalService, type HttpResult, sendHttp } from './local-service.ts';
 import { unknownKind } from './template.ts';
 
 export interface SendTestOptions {

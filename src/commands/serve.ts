@@ -5,11 +5,7 @@ import { createLogger, type Logger } from '../ground/log.ts';
 import { ListenError } from '../http/listen-error.ts';
 import { OutboxStartError } from '../outbox/start-error.ts';
 import { type Service, startService } from '../service.ts';
-import { reportProblems } from './configuration.ts';
-import { type CommandContext, exitCodes } from './context.ts';
-
-/** npm passes a signal on that its process group got as well, so that one Ctrl-C comes twice. */
-const SAME_SIGNAL_MS = 1_000;
+import { type CommandContext, exitCodes, onFirstSignal, reportProblems } from './context.ts';
 
 /** Receives and delivers until a signal, or until it cannot go on. */
 export async function serve(context: CommandContext): Promise<number> {
@@ -22,8 +18,17 @@ export async function serve(context: CommandContext): Promise<number> {
   for (const { name, message } of lapsed) log.error({ variable: name, problem: message }, 'configuration');
   for (const { name, message } of warnings) log.warn({ variable: name, warning: message }, 'configuration');
   const ending = Promise.withResolvers<number>();
-  // Before the port is open: who sees it ready may stop it at once.
-  onFirstSignal(context, log, () => ending.resolve(exitCodes.done));
+  // Before the port is open, since whoever sees it ready may stop it at once.
+  // It listens to the very end: npm's copy of a signal can come when everything is closed, and must not make an orderly
+  // end a killed one.
+  onFirstSignal(
+    context,
+    (signal) => {
+      log.info({ signal }, 'stopping');
+      ending.resolve(exitCodes.done);
+    },
+    (signal) => log.warn({ signal }, 'second signal, ending at once'),
+  );
   let service: Service;
   try {
     service = await startService({
@@ -50,25 +55,6 @@ export async function serve(context: CommandContext): Promise<number> {
   cancelLimit();
   log.info({ exit_code: exitCode }, 'stopped');
   return exitCode;
-}
-
-/**
- * Calls `stop` once; a signal that comes a second or more after the first one ends the process at once. It listens to
- * the very end: npm's copy of a signal can come when everything is closed, and must not make an orderly end a killed one.
- */
-function onFirstSignal(context: CommandContext, log: Logger, stop: () => void): void {
-  let firstAt: number | null = null;
-  context.onSignal((signal) => {
-    const now = performance.now();
-    if (firstAt === null) {
-      firstAt = now;
-      log.info({ signal }, 'stopping');
-      stop();
-    } else if (now - firstAt >= SAME_SIGNAL_MS) {
-      log.warn({ signal }, 'second signal, ending at once');
-      context.exitNow(exitCodes.failed);
-    }
-  });
 }
 
 /** Whether the start fails until somebody changes a variable or the rights of a folder. */

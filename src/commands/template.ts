@@ -1,7 +1,6 @@
 import type { BodyTemplate, RenderedTemplate } from '../kinds/body-template.ts';
 import { kindNamed, kinds } from '../kinds/registry.ts';
-import { reportProblems } from './configuration.ts';
-import { type CommandContext, exitCodes } from './context.ts';
+import { type CommandContext, exitCodes, reportProblems } from './context.ts';
 
 export interface TemplateOptions {
   /** Name of the webhook kind; default request. */

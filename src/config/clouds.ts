@@ -1,53 +1,56 @@
-import type { CloudSettings } from './config.ts';
+/** What differs between Azure's clouds. */
+export interface CloudSettings {
+  readonly name: 'public' | 'usgov' | 'china';
+  /** The scope of a token is this with `/.default`. */
+  readonly ingestionAudience: string;
+  readonly authorityHost: string;
+  readonly resourceManager: string;
+  /** What the host of LOGS_INGESTION_ENDPOINT must end with, dot included. */
+  readonly ingestionHostSuffix: string;
+  /** What a token that stands in for the password of Azure Database for PostgreSQL is for. */
+  readonly databaseAudience: string;
+}
 
 /**
- * What differs between Azure's clouds.
- * Source: the SDK's KnownMonitorAudience and AzureAuthorityHosts, and the endpoints of `az cloud show --name …`.
+ * Source: the SDK's KnownMonitorAudience and AzureAuthorityHosts, and the endpoints of `az cloud show --name …`
+ * (ossrdbmsResourceId for the database).
  */
-export const clouds: Readonly<Record<CloudSettings['name'], CloudSettings>> = Object.freeze({
-  public: Object.freeze({
+export const clouds: Readonly<Record<CloudSettings['name'], CloudSettings>> = {
+  public: {
     name: 'public',
     ingestionAudience: 'https://monitor.azure.com',
     authorityHost: 'https://login.microsoftonline.com',
     resourceManager: 'https://management.azure.com',
     ingestionHostSuffix: '.ingest.monitor.azure.com',
-  }),
-  usgov: Object.freeze({
+    databaseAudience: 'https://ossrdbms-aad.database.windows.net',
+  },
+  usgov: {
     name: 'usgov',
     ingestionAudience: 'https://monitor.azure.us',
     authorityHost: 'https://login.microsoftonline.us',
     resourceManager: 'https://management.usgovcloudapi.net',
     ingestionHostSuffix: '.ingest.monitor.azure.us',
-  }),
-  china: Object.freeze({
+    databaseAudience: 'https://ossrdbms-aad.database.usgovcloudapi.net',
+  },
+  china: {
     name: 'china',
     ingestionAudience: 'https://monitor.azure.cn',
     authorityHost: 'https://login.chinacloudapi.cn',
     resourceManager: 'https://management.chinacloudapi.cn',
     ingestionHostSuffix: '.ingest.monitor.azure.cn',
-  }),
-});
-
-/** Scope of a token for the Logs Ingestion API. */
-export function ingestionScope(cloud: CloudSettings): string {
-  return `${cloud.ingestionAudience}/.default`;
-}
-
-/** Scope of a token for Azure Resource Manager. The cloud's, also when AZURE_RESOURCE_MANAGER_ENDPOINT names another host. */
-export function resourceManagerScope(cloud: CloudSettings): string {
-  return `${cloud.resourceManager}/.default`;
-}
-
-/**
- * Scope of a token that stands in for the password of Azure Database for PostgreSQL.
- * Source: `az cloud show --query endpoints.ossrdbmsResourceId`.
- */
-const databaseResources: Readonly<Record<CloudSettings['name'], string>> = {
-  public: 'https://ossrdbms-aad.database.windows.net',
-  usgov: 'https://ossrdbms-aad.database.usgovcloudapi.net',
-  china: 'https://ossrdbms-aad.database.chinacloudapi.cn',
+    databaseAudience: 'https://ossrdbms-aad.database.chinacloudapi.cn',
+  },
 };
 
-export function databaseScope({ name }: CloudSettings): string {
-  return `${databaseResources[name]}/.default`;
+export function ingestionScope({ ingestionAudience }: CloudSettings): string {
+  return `${ingestionAudience}/.default`;
+}
+
+/** The cloud's, also when AZURE_RESOURCE_MANAGER_ENDPOINT names another host. */
+export function resourceManagerScope({ resourceManager }: CloudSettings): string {
+  return `${resourceManager}/.default`;
+}
+
+export function databaseScope({ databaseAudience }: CloudSettings): string {
+  return `${databaseAudience}/.default`;
 }

@@ -5,18 +5,8 @@
 
 import type { TemplateEscaping } from '../apono/read.ts';
 import type { LogLevel } from '../ground/log.ts';
+import type { CloudSettings } from './clouds.ts';
 import type { ProxyConfig } from './proxy.ts';
-
-/** What differs between Azure's clouds; azure/clouds.ts has the values of each. */
-export interface CloudSettings {
-  readonly name: 'public' | 'usgov' | 'china';
-  /** `https://monitor.azure.com` and the like; the scope of a token is this with `/.default`. */
-  readonly ingestionAudience: string;
-  readonly authorityHost: string;
-  readonly resourceManager: string;
-  /** What the host of LOGS_INGESTION_ENDPOINT must end with, dot included. */
-  readonly ingestionHostSuffix: string;
-}
 
 interface Authority {
   /** https, without a trailing slash. */

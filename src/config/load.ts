@@ -1,19 +1,16 @@
 import { kinds as allKinds, type StreamVariable } from '../kinds/registry.ts';
-import { clouds } from './clouds.ts';
-import type { CloudSettings, Config } from './config.ts';
-import { chooseCredential } from './credential.ts';
-import { doubtfulHeartbeat, heartbeatOf } from './heartbeat.ts';
-import { doubtManagedIdentity } from './managed-identity.ts';
-import { outboxFileProblems, outboxWarnings } from './outbox.ts';
+import { type CloudSettings, clouds } from './clouds.ts';
+import type { Config } from './config.ts';
+import { chooseCredential, doubtManagedIdentity } from './credential.ts';
+import { outboxFileProblems, outboxWarnings } from './outbox-url.ts';
 import { authorityOf, readOutgoing } from './outgoing.ts';
+import { isLoopbackHost } from './parse.ts';
 import { checkIngestionHost, guid } from './parse-azure.ts';
-import { isLoopbackHost } from './parse-network.ts';
-import type { ConfigProblem } from './parsed.ts';
 import type { ProxyConfig } from './proxy.ts';
-import { type Environment, isSet, type Reading, readVariables, type Setting } from './read.ts';
+import { type Environment, findUnknownNames, isSet, type Reading, readVariables, type Setting } from './read.ts';
 import { isQuoted } from './secret-text.ts';
-import { findUnknownNames } from './unknown-names.ts';
-import { type Values, type VariableName, variableNames } from './variables.ts';
+import type { ConfigProblem } from './variable.ts';
+import { type Values, type VariableName, variableNames, variables } from './variables.ts';
 
 /** What the configuration needs to know of a webhook kind. */
 export interface StreamKind {
@@ -211,4 +208,40 @@ function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
 function deepFreeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(deepFreeze);
   return value;
+}
+
+const STREAM = 'LOGS_INGESTION_STREAM_HEARTBEAT';
+const INTERVAL = 'HEARTBEAT_INTERVAL_MINUTES';
+const MINUTE_MS = 60_000;
+
+export function heartbeatOf(values: Values, settings: readonly Setting[]): Config['heartbeat'] {
+  const stream = values[STREAM];
+  if (stream === null) return null;
+  return { stream, isDefaultStream: !isSet(settings, STREAM), intervalMs: values[INTERVAL] * MINUTE_MS };
+}
+
+/** What can work and is more likely a mistake. `kinds`: those whose streams the configuration holds. */
+export function doubtfulHeartbeat(
+  values: Values,
+  settings: readonly Setting[],
+  kinds: readonly { readonly streamVariable: string }[],
+): ConfigProblem[] {
+  const { [STREAM]: stream, [INTERVAL]: minutes } = values;
+  if (stream === null) {
+    return minutes === 0
+      ? []
+      : [{ name: INTERVAL, message: `has no effect: ${STREAM} is off, so no heartbeat is sent` }];
+  }
+  if (minutes === 0) {
+    const isMeant = isSet(settings, STREAM) && stream !== variables[STREAM].default;
+    return isMeant ? [{ name: STREAM, message: `has no effect: ${INTERVAL} is 0, so no heartbeat is sent` }] : [];
+  }
+  const shared = kinds.find(({ streamVariable }) => streamIn(settings, streamVariable) === stream);
+  if (shared === undefined) return [];
+  const message = `is the stream of ${shared.streamVariable} too, and Azure drops the columns that the other's table lacks; give each its own`;
+  return [{ name: STREAM, message }];
+}
+
+function streamIn(settings: readonly Setting[], streamVariable: string): string | null {
+  return settings.find(({ name }) => name === streamVariable)?.shown ?? null;
 }

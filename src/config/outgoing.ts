@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { CredentialConfig } from './config.ts';
-import { isLoopbackHost } from './parse-network.ts';
-import type { ConfigProblem } from './parsed.ts';
+import { isLoopbackHost } from './parse.ts';
 import { type ProxyChoice, readProxy } from './proxy.ts';
 import type { Environment } from './read.ts';
+import type { ConfigProblem } from './variable.ts';
 
 /**
  * The variables of Node and curl that decide how Azure is reached: proxy and trusted certificates. `targets`: the https

@@ -1,7 +1,6 @@
-import { opaqueSecret } from './parse-basic.ts';
-import { isLoopbackHost } from './parse-network.ts';
-import { bad, good, type Parse, type Parsed } from './parsed.ts';
+import { isLoopbackHost, opaqueSecret } from './parse.ts';
 import { holdsReference } from './secret-text.ts';
+import { bad, good, type Parse, type Parsed } from './variable.ts';
 
 /** An https origin and nothing behind it. A slash at the end is fine and is cut. */
 export const httpsOrigin: Parse<string> = (text) => {

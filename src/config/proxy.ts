@@ -1,9 +1,8 @@
-import { isIP } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
-import { bypassesProxy, type ProxyException, parseNoProxy } from './no-proxy.ts';
-import { hostNamePattern } from './parse-network.ts';
-import { bad, type ConfigProblem, good, type Parse, type Parsed } from './parsed.ts';
+import { type Cidr, hostNamePattern, parseCidr } from './parse.ts';
 import type { Environment } from './read.ts';
+import { bad, type ConfigProblem, good, type Parse, type Parsed } from './variable.ts';
 
 /** The proxy that outgoing HTTPS goes through, by CONNECT. Holds a password: never logged as it is. */
 export interface ProxyConfig {
@@ -135,4 +134,65 @@ export function usesProxy(proxy: ProxyConfig | null, url: URL): proxy is ProxyCo
 export function describeProxy({ variable, protocol, host, port, login }: ProxyConfig): string {
   const place = `${protocol}://${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
   return `${place} (${variable}${login === null ? '' : ', with user and password'})`;
+}
+
+/** One entry of NO_PROXY. A null port stands for every port. */
+export type ProxyException =
+  | { readonly type: 'all' }
+  /** The host itself and every name below it. */
+  | { readonly type: 'name'; readonly name: string; readonly port: number | null }
+  | { readonly type: 'block'; readonly block: Cidr; readonly port: number | null };
+
+/** Azure's metadata service. It answers only what comes from the machine itself, so a proxy would get another machine's identity. */
+const metadataService = '169.254.169.254';
+
+/**
+ * Reads NO_PROXY as curl does, and the forms that other programs have taught people: `host:port` and `*.domain`. Commas
+ * and white space separate entries. An entry that could never match anything is in `wrong`.
+ */
+export function parseNoProxy(text: string): { entries: ProxyException[]; wrong: string[] } {
+  const entries: ProxyException[] = [];
+  const wrong: string[] = [];
+  for (const item of text.split(/[\s,]+/).filter((part) => part !== '')) {
+    const entry = parseEntry(item);
+    if (entry === null) wrong.push(item);
+    else entries.push(entry);
+  }
+  return { entries, wrong };
+}
+
+function parseEntry(item: string): ProxyException | null {
+  if (item === '*') return { type: 'all' };
+  const bare = parseCidr(item.replace(/^\[(.*)\](\/\d+)?$/, '$1$2'));
+  if (bare !== null) return { type: 'block', block: bare, port: null };
+  const [, host = item, portText] = /^(.*):(\d{1,5})$/.exec(item) ?? [];
+  const port = portText === undefined ? null : Number(portText);
+  if (port !== null && (port < 1 || port > 65_535)) return null;
+  const block = parseCidr(host.replace(/^\[(.*)\]$/, '$1'));
+  if (block !== null) return { type: 'block', block, port };
+  const name = host
+    .toLowerCase()
+    .replace(/^(\*\.|\.)/, '')
+    .replace(/\.$/, '');
+  return /^[^\s/:*[\]@?#]+$/.test(name) && !/^[\d.]+$/.test(name) ? { type: 'name', name, port } : null;
+}
+
+/** Whether a request to `url` goes straight to its host although a proxy is set. */
+export function bypassesProxy(exceptions: readonly ProxyException[], url: URL): boolean {
+  const host = url.hostname.replace(/^\[|\]$|\.$/g, '').toLowerCase();
+  const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
+  if (host === metadataService) return true;
+  return exceptions.some((entry) => {
+    if (entry.type === 'all') return true;
+    if (entry.port !== null && entry.port !== port) return false;
+    return entry.type === 'name' ? host === entry.name || host.endsWith(`.${entry.name}`) : holds(entry.block, host);
+  });
+}
+
+function holds({ address, prefix, family }: Cidr, host: string): boolean {
+  const version = isIP(host);
+  if (version === 0) return false;
+  const list = new BlockList();
+  list.addSubnet(address, prefix, family);
+  return list.check(host, version === 4 ? 'ipv4' : 'ipv6');
 }

@@ -1,6 +1,6 @@
 import type { Config } from './config.ts';
 import { createCredentialEnd } from './credential.ts';
-import { describeOutbox } from './outbox.ts';
+import { describeOutbox } from './outbox-url.ts';
 import { describeProxy } from './proxy.ts';
 import type { Setting } from './read.ts';
 

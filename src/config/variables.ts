@@ -1,8 +1,7 @@
 import { kinds, type StreamVariable } from '../kinds/registry.ts';
+import { outboxUrl } from './outbox-url.ts';
+import { choice, cidrList, date, headerSecret, integer, listenHost, opaqueSecret, path, trustProxy } from './parse.ts';
 import { armId, clientId, clientSecret, httpsOrigin, ruleId, streamName, tenantId } from './parse-azure.ts';
-import { choice, date, headerSecret, integer, opaqueSecret, path } from './parse-basic.ts';
-import { cidrList, listenHost, trustProxy } from './parse-network.ts';
-import { outboxUrl } from './parse-outbox.ts';
 import { defaulted, type ValueOf, type Variable, variable } from './variable.ts';
 
 const day = 86_400_000;

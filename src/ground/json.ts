@@ -25,6 +25,24 @@ export function isJsonArray(value: JsonValue | undefined): value is readonly Jso
   return Array.isArray(value);
 }
 
+/** The member at a path such as `properties`, `owner`, `email`; null if any part of it is missing. */
+export function valueAt(value: JsonValue, ...path: readonly string[]): JsonValue {
+  return path.reduce((at: JsonValue, part) => (isJsonObject(at) ? (at[part] ?? null) : null), value);
+}
+
+/** Null for a value that is missing, empty or not a text. */
+export function textOf(value: JsonValue | undefined): string | null {
+  return typeof value === 'string' && value !== '' ? value : null;
+}
+
+export function textsOf(value: JsonValue | undefined): readonly string[] {
+  return isJsonArray(value) ? value.flatMap((item) => textOf(item) ?? []) : [];
+}
+
+export function objectsOf(value: JsonValue | undefined): readonly JsonObject[] {
+  return isJsonArray(value) ? value.filter(isJsonObject) : [];
+}
+
 // TypeScript's own library does not declare these yet: https://tc39.es/proposal-json-parse-with-source/
 declare global {
   interface JSON {

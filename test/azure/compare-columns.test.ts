@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { DataCollectionRule, DataFlow, LogTable, NamedType } from '../../src/azure/arm-resources.ts';
-import { readDataCollectionRule, readLogTable } from '../../src/azure/arm-resources.ts';
-import { compareRule, targetTables } from '../../src/azure/compare-columns.ts';
-import { effectOfTransform } from '../../src/azure/transform.ts';
+import { compareRule, effectOfTransform, targetTables } from '../../src/azure/compare-columns.ts';
+import {
+  type DataCollectionRule,
+  type DataFlow,
+  type LogTable,
+  type NamedType,
+  readDataCollectionRule,
+  readLogTable,
+} from '../../src/azure/resource-manager.ts';
 import type { TableSchema } from '../../src/sentinel/table.ts';
 
 const stream = 'Custom-Things_CL';
@@ -24,7 +29,7 @@ const tableColumns: readonly NamedType[] = [
   { name: 'details', type: 'dynamic' },
 ];
 const flow: DataFlow = { streams: [stream], destinations: ['sentinel'], transformKql: 'source', outputStream: stream };
-const table: LogTable = { name: 'Things_CL', plan: 'Analytics', columns: tableColumns };
+const table: LogTable = { name: 'Things_CL', columns: tableColumns };
 const workspace = '/subscriptions/s/resourceGroups/g/providers/Microsoft.OperationalInsights/workspaces/w';
 
 function rule(
@@ -33,9 +38,6 @@ function rule(
 ): DataCollectionRule {
   return {
     immutableId: 'dcr-1',
-    kind: 'Direct',
-    logsIngestionEndpoint: null,
-    dataCollectionEndpointId: null,
     streamDeclarations: { [stream]: declared },
     dataFlows: flows,
     workspaces: { sentinel: workspace },

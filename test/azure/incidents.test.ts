@@ -1,12 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import {
-  ArmError,
-  createIncidents,
-  type IncidentQuery,
-  type Incidents,
-  type Retry,
-} from '../../src/azure/incidents.ts';
+import type { Retry } from '../../src/azure/arm-client.ts';
+import { ArmError } from '../../src/azure/arm-error.ts';
+import { type IncidentQuery, Incidents } from '../../src/azure/incidents.ts';
 import { clouds, resourceManagerScope } from '../../src/config/clouds.ts';
 import type { CredentialConfig } from '../../src/config/config.ts';
 import { type Clock, systemClock } from '../../src/ground/clock.ts';
@@ -55,17 +51,16 @@ async function setUp(t: TestContext, options: SetupOptions = {}): Promise<Setup>
   emulator.setIncidentDetails(sampleDetails(source));
   const credential = options.credential?.(emulator) ?? secretCredential(emulator);
   const { tokens } = testTokens(t, emulator, { scope: resourceManagerScope(clouds.public), credential });
-  const timeLimitMs = defaultLimitMs;
-  const { clock, pauses } = hastyClock(timeLimitMs);
+  const { clock, pauses } = hastyClock(defaultLimitMs);
   const retries: Retry[] = [];
-  const incidents = createIncidents({
+  const incidents = new Incidents({
     origin: emulator.origin,
     workspaceId: `${emulator.workspaceResourceId}${options.workspaceSuffix ?? ''}`,
     credential,
     tokens,
     clock: options.clock ?? clock,
+    proxy: null,
     random: () => 0,
-    timeLimitMs,
     maxAttempts: options.maxAttempts ?? 4,
     ...(options.signal !== undefined && { signal: options.signal }),
     onRetry: (retry) => void retries.push(retry),
@@ -347,7 +342,7 @@ describe('what is wrong in Azure or here is told with what to do', () => {
     const { incidents } = await setUp(t, { workspaceSuffix: '-other' });
     const name = sampleName(0);
     const errors = await Promise.all(
-      [numbers(incidents), incidents.get(name), incidents.details(name, 'alerts')].map(failure),
+      [numbers(incidents), incidents.get(name), incidents.details({ name, resource: {} }, 'alerts')].map(failure),
     );
     for (const error of errors) {
       assert.equal(error.code, 'workspace_not_found');
@@ -376,7 +371,7 @@ describe('one incident', () => {
     assert.equal(found?.name, sampleName(3));
     const sizes = await Promise.all(
       (['comments', 'alerts', 'entities'] as const).map(
-        async (what) => (await incidents.details(sampleName(3), what))?.length,
+        async (what) => (await incidents.details({ name: sampleName(3), resource: {} }, what))?.length,
       ),
     );
     assert.deepEqual(sizes, [3, 1, 2]);
@@ -386,7 +381,11 @@ describe('one incident', () => {
     const { incidents } = await setUp(t);
     const name = sampleName(99);
     assert.deepEqual(
-      await Promise.all([incidents.get(name), incidents.details(name, 'comments'), incidents.details(name, 'alerts')]),
+      await Promise.all([
+        incidents.get(name),
+        incidents.details({ name, resource: {} }, 'comments'),
+        incidents.details({ name, resource: {} }, 'alerts'),
+      ]),
       [null, null, null],
     );
   });

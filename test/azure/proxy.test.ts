@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createCredential } from '../../src/azure/credential.ts';
-import { createIncidents } from '../../src/azure/incidents.ts';
+import { Incidents } from '../../src/azure/incidents.ts';
 import { createIngestion } from '../../src/azure/ingestion.ts';
 import { createResourceManager } from '../../src/azure/resource-manager.ts';
 import { createTokenCache } from '../../src/azure/token-cache.ts';
@@ -45,14 +45,17 @@ function azureThrough(t: TestContext, emulator: Emulator, variables: Variables, 
       tokens: tokensFor(ingestionScope(clouds.public)),
       proxy,
     }),
-    resourceManager: createResourceManager({ origin, tokens: managerTokens, proxy }),
-    incidents: createIncidents({
+    resourceManager: createResourceManager({ origin, tokens: managerTokens, proxy, clock: systemClock }),
+    incidents: new Incidents({
       origin,
       workspaceId,
       credential: secretCredential(emulator),
       tokens: managerTokens,
       proxy,
+      clock: systemClock,
+      random: Math.random,
       maxAttempts: 1,
+      onRetry: () => {},
     }),
   };
 }

@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test';
 import { compareRule, targetTables } from '../../src/azure/compare-columns.ts';
 import { createResourceManager, type ResourceManager } from '../../src/azure/resource-manager.ts';
 import { clouds, resourceManagerScope } from '../../src/config/clouds.ts';
+import { systemClock } from '../../src/ground/clock.ts';
 import type { TableSchema } from '../../src/sentinel/table.ts';
 import type { Emulator } from '../support/azure/emulator.ts';
 import { requestColumns, requestStream, startTestEmulator } from '../support/emulator.ts';
@@ -16,9 +17,9 @@ const schema: TableSchema = {
 };
 
 function manager(t: TestContext, emulator: Emulator, options: TestTokensOptions = {}): ResourceManager {
-  const { clock } = options;
+  const { clock = systemClock } = options;
   const { tokens } = testTokens(t, emulator, { scope: resourceManagerScope(clouds.public), ...options });
-  return createResourceManager({ origin: emulator.origin, tokens, ...(clock !== undefined && { clock }) });
+  return createResourceManager({ origin: emulator.origin, tokens, proxy: null, clock });
 }
 
 test('the rule and its table are read, and agree with our columns', async (t) => {
@@ -27,13 +28,10 @@ test('the rule and its table are read, and agree with our columns', async (t) =>
   const rule = await arm.getDataCollectionRule(emulator.ruleResourceId);
   assert.ok(rule.type === 'found', JSON.stringify(rule));
   assert.equal(rule.value.immutableId, emulator.ruleId);
-  assert.equal(rule.value.logsIngestionEndpoint, emulator.origin);
-  assert.equal(rule.value.kind, 'Direct');
   const targets = targetTables(rule.value, requestStream);
   assert.deepEqual(targets, [{ workspaceResourceId: emulator.workspaceResourceId, table: 'AponoAccessRequests_CL' }]);
   const table = await arm.getTable(emulator.workspaceResourceId, 'AponoAccessRequests_CL');
   assert.ok(table.type === 'found', JSON.stringify(table));
-  assert.equal(table.value.plan, 'Analytics');
   assert.deepEqual(compareRule({ rule: rule.value, stream: requestStream, schema, table: table.value }), []);
 });
 

@@ -3,8 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { connectAzure } from '../../src/commands/azure-connection.ts';
-import { checkLive } from '../../src/commands/live-check.ts';
+import { checkLive } from '../../src/commands/check-live.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { kindNamed, kinds } from '../../src/kinds/registry.ts';
 import type { Emulator } from '../support/azure/emulator.ts';
@@ -269,9 +268,7 @@ describe('a stream of another kind that the rule does not have', () => {
       const both = [request, audit];
       const { config } = loadConfig({ ...env, ...extra }, both);
       assert.ok(config !== null);
-      const connection = connectAzure(config, { write: () => {} });
-      t.after(() => connection.close());
-      const findings = await checkLive({ config, kinds: both, ...connection });
+      const findings = await checkLive(config, both, { write: () => {} });
       assert.deepEqual(
         findings.map(({ level }) => level),
         ['well', level, 'note'],
@@ -284,9 +281,7 @@ describe('a stream of another kind that the rule does not have', () => {
     const { env, emulator } = await setUp(t);
     const { config } = loadConfig({ ...env, LOGS_INGESTION_STREAM_AUDIT: 'off' }, [request, audit]);
     assert.ok(config !== null);
-    const connection = connectAzure(config, { write: () => {} });
-    t.after(() => connection.close());
-    const findings = await checkLive({ config, kinds: [request, audit], ...connection });
+    const findings = await checkLive(config, [request, audit], { write: () => {} });
     assert.equal(findings.length, 2);
     assert.equal(emulator.requests.filter(({ kind }) => kind === 'ingest').length, 1);
   });

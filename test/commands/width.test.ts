@@ -4,8 +4,7 @@ import fc from 'fast-check';
 import { list } from '../../src/commands/incidents/list.ts';
 import { openStreamOutput } from '../../src/commands/incidents/output.ts';
 import { Progress } from '../../src/commands/incidents/progress.ts';
-import { renderTable } from '../../src/commands/table.ts';
-import { cutToWidth, displayWidth, wrap } from '../../src/commands/width.ts';
+import { cutToWidth, displayWidth, renderTable, wrap } from '../../src/commands/text.ts';
 import { createFormat } from '../../src/sentinel/incidents/formats.ts';
 import { setUpIncidents } from './incidents-fixture.ts';
 

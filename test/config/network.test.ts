@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { isLoopbackHost, localAddress } from '../../src/config/parse-network.ts';
+import { isLoopbackHost, localAddress } from '../../src/config/parse.ts';
 import { configOf, problemsOf } from './support.ts';
 
 describe('TRUST_PROXY', () => {

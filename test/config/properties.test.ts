@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { parseCidr } from '../../src/config/cidr.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { parseCidr } from '../../src/config/parse.ts';
+import { editDistance } from '../../src/config/read.ts';
 import { describeConfig } from '../../src/config/redact.ts';
-import { editDistance } from '../../src/config/unknown-names.ts';
 import { variableNames, variables } from '../../src/config/variables.ts';
 import { minimal, requestKind } from './support.ts';
 

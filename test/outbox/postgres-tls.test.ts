@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { outboxUrl } from '../../src/config/parse-outbox.ts';
+import { outboxUrl } from '../../src/config/outbox-url.ts';
 import { makeCertificate } from '../../src/emulator/certificate.ts';
 import { settingsOf } from '../../src/outbox/postgres/settings-of.ts';
 import { OutboxStartError } from '../../src/outbox/start-error.ts';

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
-import { aponoRuleNames } from '../../src/sentinel/incidents/rules.ts';
+import { aponoRuleNames } from '../../src/sentinel/incidents/filter.ts';
 
 const folder = fileURLToPath(new URL('../../deploy/sentinel/Analytic Rules/', import.meta.url));
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { aponoRuleNames, isMadeBy } from '../../src/sentinel/incidents/filter.ts';
 import type { Incident } from '../../src/sentinel/incidents/incident.ts';
-import { aponoRuleNames, isMadeBy } from '../../src/sentinel/incidents/rules.ts';
 import {
   ChangeTracker,
   changedSince,

@@ -1,16 +1,15 @@
-import { createCredential } from '../../azure/credential.ts';
-import { ArmError, createIncidents, type Incidents, type Retry } from '../../azure/incidents.ts';
-import { createTokenCache } from '../../azure/token-cache.ts';
+import type { Retry } from '../../azure/arm-client.ts';
+import { ArmError } from '../../azure/arm-error.ts';
+import { Incidents } from '../../azure/incidents.ts';
 import { clouds, resourceManagerScope } from '../../config/clouds.ts';
 import { chooseCredential, credentialNames } from '../../config/credential.ts';
 import { authorityOf, readOutgoing } from '../../config/outgoing.ts';
-import type { ConfigProblem } from '../../config/parsed.ts';
 import { readVariables } from '../../config/read.ts';
+import type { ConfigProblem } from '../../config/variable.ts';
 import { systemClock } from '../../ground/clock.ts';
-import { createLogger } from '../../ground/log.ts';
-import { reportProblems, reportWarnings } from '../configuration.ts';
-import { type CommandContext, exitCodes } from '../context.ts';
+import { type CommandContext, exitCodes, reportProblems, reportWarnings } from '../context.ts';
 import { printable } from '../text.ts';
+import { tokensFor } from '../tokens.ts';
 import { longWaitMs, waitingText } from './progress.ts';
 
 /** Only what these commands use: they work where the service's other variables are not set. */
@@ -43,22 +42,14 @@ export async function withIncidents(
 ): Promise<number> {
   const settings = readSettings(context);
   if (settings === null) return exitCodes.usage;
-  const { cloud, credential, workspaceId, origin, proxy, log } = settings;
-  const clock = systemClock;
-  const tokens = createTokenCache({
-    createCredential: () => createCredential(credential, proxy),
-    scope: resourceManagerScope(cloud),
-    clock,
-    log,
-  });
+  const { scope, workspaceId } = settings;
+  const tokens = tokensFor(settings, scope, context.stderr);
   const ending = new AbortController();
-  const incidents = createIncidents({
-    origin,
-    workspaceId,
-    credential,
+  const incidents = new Incidents({
+    ...settings,
     tokens,
-    proxy,
-    clock,
+    clock: systemClock,
+    random: Math.random,
     maxAttempts,
     signal: signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal]),
     onRetry: onRetry ?? ((retry) => reportWait(context, retry)),
@@ -104,9 +95,15 @@ function readSettings({ env, stderr }: CommandContext) {
     return null;
   }
   reportWarnings(stderr, [...choice.lapsed, ...choice.warnings, ...outgoing.warnings]);
-  const isVerbose = values.LOG_LEVEL === 'debug' || values.LOG_LEVEL === 'trace';
-  const log = createLogger(isVerbose ? values.LOG_LEVEL : 'silent', { write: (line) => void stderr.write(line) });
-  return { cloud, credential: choice.credential, workspaceId, origin, proxy: outgoing.proxy, log };
+  const scope = resourceManagerScope(cloud);
+  return {
+    scope,
+    credential: choice.credential,
+    workspaceId,
+    origin,
+    proxy: outgoing.proxy,
+    logLevel: values.LOG_LEVEL,
+  };
 }
 
 const noWorkspace: ConfigProblem = {
@@ -123,3 +120,12 @@ const noSentinelInChina: ConfigProblem = {
     'is china, where Microsoft Sentinel has been retired: there are no incidents to be read. Logs are still delivered to a ' +
     'workspace there',
 };
+
+/**
+ * Like Promise.all, but of several failures the first in the order of the list is thrown, not the one that came first:
+ * the same refusals are then always reported as the same error.
+ */
+export async function allInOrder<T>(questions: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(questions);
+  return Promise.all(questions);
+}

@@ -1,16 +1,12 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { ArmError, type IncidentPage, type Incidents, maxPageSize } from '../../azure/incidents.ts';
+import { ArmError } from '../../azure/arm-error.ts';
+import { type IncidentPage, type Incidents, maxPageSize } from '../../azure/incidents.ts';
 import { systemClock } from '../../ground/clock.ts';
+import { textOf } from '../../ground/json.ts';
 import { allOf, incidentFilter } from '../../sentinel/incidents/filter.ts';
 import { createFormat, type FormatName } from '../../sentinel/incidents/formats.ts';
-import {
-  type DetailedIncident,
-  type DetailName,
-  type Incident,
-  property,
-  textOf,
-} from '../../sentinel/incidents/incident.ts';
+import { type DetailedIncident, type DetailName, type Incident, property } from '../../sentinel/incidents/incident.ts';
 import {
   ChangeTracker,
   changedSince,
@@ -18,17 +14,12 @@ import {
   ExportStateError,
   selectionKey,
 } from '../../sentinel/incidents/state.ts';
-import { wrongUsage } from '../configuration.ts';
-import { type CommandContext, exitCodes } from '../context.ts';
+import { type CommandContext, exitCodes, onFirstSignal, wrongUsage } from '../context.ts';
 import { plural, printable } from '../text.ts';
-import { type Connected, reportArmError, withIncidents } from './connect.ts';
-import { fetchDetails } from './details.ts';
-import { type ExportOutput, OutputError, openFileOutput, openStreamOutput } from './output.ts';
+import { allInOrder, type Connected, reportArmError, withIncidents } from './connect.ts';
+import { type ExportOutput, loadState, OutputError, openFileOutput, openStreamOutput, saveState } from './output.ts';
 import { Progress } from './progress.ts';
-import { readSelection, type SelectionOptions, selectionParts } from './selection.ts';
-import { loadState, saveState } from './state-file.ts';
-import { stopOnSignals } from './stop.ts';
-import { wantedBy } from './wanted.ts';
+import { readSelection, type SelectionOptions, selectionParts, wantedBy } from './selection.ts';
 
 export interface ExportOptions extends SelectionOptions {
   readonly format: FormatName;
@@ -52,14 +43,18 @@ export async function exportIncidents(context: CommandContext, options: ExportOp
   const problem = selected.type === 'wrong' ? selected.message : usageProblem(options, out);
   if (selected.type === 'wrong' || problem !== null) return wrongUsage(context, problem ?? '');
   const progress = new Progress(context.stderr, systemClock, { quiet: options.quiet === true });
-  const stop = stopOnSignals(context);
+  const stopping = new AbortController();
+  const release = onFirstSignal(context, () => {
+    context.stderr.write('\nStopping.\n');
+    stopping.abort();
+  });
   try {
-    const connection = { signal: stop.signal, maxAttempts, onRetry: progress.retry.bind(progress) };
+    const connection = { signal: stopping.signal, maxAttempts, onRetry: progress.retry.bind(progress) };
     return await withIncidents(context, connection, (connected) =>
       new Export({ context, options, connected, progress, filter: incidentFilter(selected.selection), out }).run(),
     );
   } finally {
-    stop.release();
+    release();
   }
 }
 
@@ -154,14 +149,15 @@ class Export {
   }
 
   async *#detailed(incidents: readonly Incident[]): AsyncGenerator<readonly DetailedIncident[]> {
-    const names = this.#parts.options.with ?? [];
-    if (names.length === 0) {
-      yield incidents.map((incident) => ({ ...incident, details: {} }));
-      return;
-    }
-    for (let at = 0; at < incidents.length; at += detailBatch) {
-      yield await fetchDetails(this.#parts.connected.incidents, incidents.slice(at, at + detailBatch), names);
-    }
+    const { options, connected } = this.#parts;
+    const names = options.with ?? [];
+    const size = names.length === 0 ? incidents.length : detailBatch;
+    let at = 0;
+    do {
+      const batch = incidents.slice(at, at + size);
+      yield await allInOrder(batch.map((incident) => withDetails(connected.incidents, incident, names)));
+      at += size;
+    } while (at < incidents.length);
   }
 
   async #write(output: ExportOutput, text: string, incidents: readonly Incident[]): Promise<void> {
@@ -243,4 +239,13 @@ class Export {
     this.#parts.context.stderr.write(printable(`${error.code}: ${error.message}\n`));
     return exitCodes.failed;
   }
+}
+
+async function withDetails(
+  incidents: Incidents,
+  incident: Incident,
+  names: readonly DetailName[],
+): Promise<DetailedIncident> {
+  const found = await allInOrder(names.map(async (name) => [name, await incidents.details(incident, name)] as const));
+  return { ...incident, details: Object.fromEntries(found) };
 }

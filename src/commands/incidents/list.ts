@@ -1,17 +1,14 @@
 import { type Incidents, maxPageSize } from '../../azure/incidents.ts';
 import { systemClock } from '../../ground/clock.ts';
+import { textOf } from '../../ground/json.ts';
 import { incidentFilter } from '../../sentinel/incidents/filter.ts';
 import { safeJson } from '../../sentinel/incidents/formats.ts';
-import { type Incident, numberOf, property, textOf } from '../../sentinel/incidents/incident.ts';
+import { type Incident, numberOf, property } from '../../sentinel/incidents/incident.ts';
 import { timeText } from '../../sentinel/incidents/lines.ts';
-import { wrongUsage } from '../configuration.ts';
-import { type CommandContext, exitCodes } from '../context.ts';
-import { renderTable } from '../table.ts';
-import { printable } from '../text.ts';
-import { cutToWidth, displayWidth } from '../width.ts';
+import { type CommandContext, exitCodes, wrongUsage } from '../context.ts';
+import { cutToWidth, displayWidth, printable, renderTable } from '../text.ts';
 import { withIncidents } from './connect.ts';
-import { readSelection, type SelectionOptions } from './selection.ts';
-import { isNarrowedHere, wantedBy } from './wanted.ts';
+import { isNarrowedHere, readSelection, type SelectionOptions, wantedBy } from './selection.ts';
 
 export interface ListOptions extends SelectionOptions {
   readonly limit: number;

@@ -1,4 +1,4 @@
-import type { Retry } from '../../azure/incidents.ts';
+import type { Retry } from '../../azure/arm-client.ts';
 import type { Clock } from '../../ground/clock.ts';
 import { timeText } from '../../sentinel/incidents/lines.ts';
 import type { TextOutput } from '../context.ts';

@@ -1,15 +1,7 @@
-import type { JsonObject } from '../../ground/json.ts';
-import {
-  type DetailedIncident,
-  numberOf,
-  objectsOf,
-  property,
-  textOf,
-  textsOf,
-} from '../../sentinel/incidents/incident.ts';
+import { type JsonObject, objectsOf, textOf, textsOf } from '../../ground/json.ts';
+import { type DetailedIncident, numberOf, property } from '../../sentinel/incidents/incident.ts';
 import { alertLine, commentAuthor, commentText, entityLine } from '../../sentinel/incidents/lines.ts';
-import { printable } from '../text.ts';
-import { wrap } from '../width.ts';
+import { printable, wrap } from '../text.ts';
 
 const labelWidth = 16;
 const minWidth = 40;

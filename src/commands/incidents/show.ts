@@ -1,4 +1,6 @@
-import { ArmError, type Incidents } from '../../azure/incidents.ts';
+import { ArmError } from '../../azure/arm-error.ts';
+import type { Incidents } from '../../azure/incidents.ts';
+import { textsOf } from '../../ground/json.ts';
 import { incidentFilter } from '../../sentinel/incidents/filter.ts';
 import { safeJson, withDetails } from '../../sentinel/incidents/formats.ts';
 import {
@@ -7,13 +9,10 @@ import {
   type Incident,
   type IncidentDetails,
   property,
-  textsOf,
 } from '../../sentinel/incidents/incident.ts';
-import { wrongUsage } from '../configuration.ts';
-import { type CommandContext, exitCodes } from '../context.ts';
+import { type CommandContext, exitCodes, wrongUsage } from '../context.ts';
 import { printable } from '../text.ts';
-import { reportArmError, withIncidents } from './connect.ts';
-import { allInOrder, fetchDetail } from './details.ts';
+import { allInOrder, reportArmError, withIncidents } from './connect.ts';
 import { renderIncident } from './render.ts';
 
 const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -57,7 +56,7 @@ async function withReadableDetails(
   const read = await allInOrder(
     detailNames.map(async (name) => {
       try {
-        return { name, items: await fetchDetail(incidents, found, name) };
+        return { name, items: await incidents.details(found, name) };
       } catch (error) {
         if (error instanceof ArmError && error.code === 'role_missing') return error;
         throw error;

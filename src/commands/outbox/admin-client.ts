@@ -1,7 +1,7 @@
 import type { OutboxOperator } from '../../outbox/operator.ts';
 import { readDetail, readPage, readPurge, readReplay, readStats } from '../../outbox/operator-read.ts';
 import { RecordIdError } from '../../outbox/record-id.ts';
-import { type HttpResult, sendHttp } from '../http-request.ts';
+import { type HttpResult, sendHttp } from '../local-service.ts';
 
 export interface AdminAddress {
   /** `http://127.0.0.1:9090` */

@@ -1,13 +1,9 @@
-import { createCredential } from '../../azure/credential.ts';
-import { createTokenCache } from '../../azure/token-cache.ts';
 import { clouds, databaseScope } from '../../config/clouds.ts';
 import { chooseCredential, credentialNames } from '../../config/credential.ts';
 import { authorityOf, readOutgoing } from '../../config/outgoing.ts';
 import { type Environment, readVariables } from '../../config/read.ts';
-import { systemClock } from '../../ground/clock.ts';
-import { createLogger } from '../../ground/log.ts';
-import { reportProblems } from '../configuration.ts';
-import type { TextOutput } from '../context.ts';
+import { reportProblems, type TextOutput } from '../context.ts';
+import { tokensFor } from '../tokens.ts';
 
 const names = ['AZURE_CLOUD', ...credentialNames] as const;
 
@@ -28,12 +24,6 @@ export async function signInTo(env: Environment, stderr: TextOutput): Promise<Da
     reportProblems(stderr, all);
     return 'misconfigured';
   }
-  const log = createLogger('silent', { write: () => undefined });
-  const tokens = createTokenCache({
-    createCredential: () => createCredential(credential, proxy),
-    scope: databaseScope(cloud),
-    clock: systemClock,
-    log,
-  });
+  const tokens = tokensFor({ credential, proxy, logLevel: 'silent' }, databaseScope(cloud), stderr);
   return { token: async () => (await tokens.getToken()).token, close: () => tokens.close() };
 }

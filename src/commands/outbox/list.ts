@@ -2,8 +2,7 @@ import type { OperatorState, OutboxOperator } from '../../outbox/operator.ts';
 import { summaryJson } from '../../outbox/operator-json.ts';
 import type { RecordSummary } from '../../outbox/records.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
-import { renderTable } from '../table.ts';
-import { printable, timeText } from '../text.ts';
+import { printable, renderTable, timeText } from '../text.ts';
 import { withOperator } from './connect.ts';
 import { pagesOf } from './pages.ts';
 

@@ -2,7 +2,7 @@ import { systemClock } from '../../ground/clock.ts';
 import { type MoveCounts, MoveError, moveRecords } from '../../outbox/move.ts';
 import { sqliteMoveSource } from '../../outbox/sqlite/move.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
-import { renderTable } from '../table.ts';
+import { renderTable } from '../text.ts';
 import { withBoth } from './connect.ts';
 
 export interface MigrateOptions {

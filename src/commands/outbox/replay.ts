@@ -1,9 +1,7 @@
 import type { OutboxOperator, ReplayResult } from '../../outbox/operator.ts';
 import { replayJson } from '../../outbox/operator-json.ts';
-import { wrongUsage } from '../configuration.ts';
-import { type CommandContext, exitCodes } from '../context.ts';
-import { renderTable } from '../table.ts';
-import { plural, printable } from '../text.ts';
+import { type CommandContext, exitCodes, wrongUsage } from '../context.ts';
+import { plural, printable, renderTable } from '../text.ts';
 import { type Choice, type ChoiceOptions, inBatches, readChoice } from './choice.ts';
 import { type Connected, withOperator } from './connect.ts';
 import { pagesOf } from './pages.ts';

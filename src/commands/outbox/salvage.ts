@@ -1,7 +1,7 @@
 import { systemClock } from '../../ground/clock.ts';
 import { type SalvageCounts, SalvageError, salvage as salvageFile } from '../../outbox/sqlite/salvage.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
-import { renderTable } from '../table.ts';
+import { renderTable } from '../text.ts';
 import { withOwnDatabase } from './connect.ts';
 
 /** Brings back what can be read of a database that was set aside as damaged. */

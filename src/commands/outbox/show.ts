@@ -1,8 +1,7 @@
 import { detailJson } from '../../outbox/operator-json.ts';
 import type { DeadLetter, RecordDetail } from '../../outbox/records.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
-import { renderTable } from '../table.ts';
-import { printable, timeText } from '../text.ts';
+import { printable, renderTable, timeText } from '../text.ts';
 import { withOperator } from './connect.ts';
 import { rangesText } from './text.ts';
 

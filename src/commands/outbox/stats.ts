@@ -1,8 +1,7 @@
 import type { HeldKind, OperatorStats } from '../../outbox/operator.ts';
 import { statsJson } from '../../outbox/operator-json.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
-import { renderTable } from '../table.ts';
-import { printable, timeText } from '../text.ts';
+import { printable, renderTable, timeText } from '../text.ts';
 import { withOperator } from './connect.ts';
 
 /** Counts, ages and the condition of the outbox. */

@@ -1,5 +1,5 @@
 import type { Config } from '../../config/config.ts';
-import { isLoopbackHost } from '../../config/parse-network.ts';
+import { isLoopbackHost } from '../../config/parse.ts';
 import type { Clock } from '../../ground/clock.ts';
 import type { Logger } from '../../ground/log.ts';
 import { createAuthenticator } from '../authenticate.ts';

@@ -1,5 +1,5 @@
-import type { JsonObject } from '../../ground/json.ts';
-import { type DetailedIncident, type DetailName, numberOf, objectsOf, property, textOf, textsOf } from './incident.ts';
+import { type JsonObject, objectsOf, textOf, textsOf } from '../../ground/json.ts';
+import { type DetailedIncident, type DetailName, numberOf, property } from './incident.ts';
 import { alertLine, commentLine, entityLine } from './lines.ts';
 
 type Cell = string | number | null;

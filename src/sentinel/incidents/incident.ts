@@ -1,4 +1,4 @@
-import { isJsonArray, isJsonObject, isRawNumber, type JsonObject, type JsonValue } from '../../ground/json.ts';
+import { isJsonObject, isRawNumber, type JsonObject, type JsonValue, textOf, valueAt } from '../../ground/json.ts';
 
 /** An incident as Resource Manager gave it: `resource` is its complete object. */
 export interface Incident {
@@ -28,33 +28,13 @@ export function readIncident(value: JsonValue): Incident | null {
   return name === '' ? null : { name, resource: value };
 }
 
-/** The member at a path such as `properties`, `owner`, `email`; null if any part of it is missing. */
-function valueAt(resource: JsonObject, ...path: readonly string[]): JsonValue {
-  let value: JsonValue = resource;
-  for (const part of path) value = isJsonObject(value) ? (value[part] ?? null) : null;
-  return value;
-}
-
 /** A property of an incident, an alert, a comment or an entity. */
 export function property(resource: JsonObject, ...path: readonly string[]): JsonValue {
   return valueAt(resource, 'properties', ...path);
-}
-
-/** Null for a value that is missing, empty or not a text. */
-export function textOf(value: JsonValue | undefined): string | null {
-  return typeof value === 'string' && value !== '' ? value : null;
 }
 
 /** Null for any other value. A number that a double cannot hold keeps its digits as text. */
 export function numberOf(value: JsonValue | undefined): number | string | null {
   if (typeof value === 'number') return value;
   return isRawNumber(value) ? value.rawJSON : null;
-}
-
-export function textsOf(value: JsonValue | undefined): readonly string[] {
-  return isJsonArray(value) ? value.flatMap((item) => textOf(item) ?? []) : [];
-}
-
-export function objectsOf(value: JsonValue | undefined): readonly JsonObject[] {
-  return isJsonArray(value) ? value.filter(isJsonObject) : [];
 }

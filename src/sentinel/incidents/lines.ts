@@ -1,5 +1,5 @@
-import type { JsonObject } from '../../ground/json.ts';
-import { property, textOf } from './incident.ts';
+import { type JsonObject, textOf } from '../../ground/json.ts';
+import { property } from './incident.ts';
 
 /** These write a comment, an alert or an entity as one line of text, without its line break. */
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type Incident, property, textOf } from './incident.ts';
+import { textOf } from '../../ground/json.ts';
+import { type Incident, property } from './incident.ts';
 
 /**
  * What an incremental export knows about the one before it. An export asks for incidents that were modified or created

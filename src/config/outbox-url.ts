@@ -1,7 +1,8 @@
-import type { OutboxDatabase } from './config.ts';
-import { isLoopbackHost } from './parse-network.ts';
-import { bad, good, type Parse, type Parsed } from './parsed.ts';
+import { accessSync, constants } from 'node:fs';
+import type { Config, OutboxDatabase } from './config.ts';
+import { isLoopbackHost, startsWithTilde, tildeProblem } from './parse.ts';
 import { holdsReference } from './secret-text.ts';
+import { bad, type ConfigProblem, good, type Parse, type Parsed } from './variable.ts';
 
 /** Hosts of Azure Database for PostgreSQL, by cloud: `az cloud show --query suffixes.postgresqlServerEndpoint`. */
 const azureHosts = [
@@ -110,4 +111,44 @@ function decoded(text: string): string | null {
   } catch {
     return null;
   }
+}
+
+/** Files that OUTBOX_URL names and that cannot be read; at most one, since a variable has one problem. */
+export function outboxFileProblems(database: OutboxDatabase | null): string[] {
+  const files: readonly (readonly [name: string, file: string | null])[] = [
+    ['sslrootcert', database?.rootCertificateFile ?? null],
+    ['sslcert', database?.certificateFile ?? null],
+    ['sslkey', database?.keyFile ?? null],
+  ];
+  const problems = files.flatMap(([name, file]) => {
+    if (file !== null && startsWithTilde(file))
+      return [`names ${JSON.stringify(file)} as ${name}, which ${tildeProblem}`];
+    const why = file === null ? null : unreadable(file);
+    return why === null ? [] : [`names ${JSON.stringify(file)} as ${name}, which cannot be read (${why})`];
+  });
+  return problems.slice(0, 1);
+}
+
+function unreadable(file: string): string | null {
+  try {
+    accessSync(file, constants.R_OK);
+    return null;
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+  }
+}
+
+export function outboxWarnings(database: OutboxDatabase | null): ConfigProblem[] {
+  if (database === null || isLoopback(database.host)) return [];
+  const warn = (message: string): ConfigProblem[] => [{ name: 'OUTBOX_URL', message }];
+  if (database.tls === 'unverified') return warn('encrypts, but not for a server that is verified (sslmode=no-verify)');
+  return [];
+}
+
+/** For people: where the outbox is and how it signs in, without user and password. */
+export function describeOutbox({ database, dataDir }: Config['outbox']): string {
+  if (database === null) return `SQLite in ${dataDir}`;
+  const { host, port, database: name, tls, entra, password } = database;
+  const signIn = entra ? 'Microsoft Entra' : password === null ? 'no password' : 'password';
+  return `PostgreSQL at ${host}:${port}/${name}, TLS ${tls}, signs in with ${signIn}`;
 }

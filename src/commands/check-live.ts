@@ -1,13 +1,30 @@
 import { compareRule, targetTables } from '../azure/compare-columns.ts';
 import { explainUpload } from '../azure/fixes.ts';
-import type { Lookup, ResourceManager } from '../azure/resource-manager.ts';
+import { createIngestion } from '../azure/ingestion.ts';
+import {
+  createResourceManager,
+  type DataCollectionRule,
+  type Lookup,
+  type ResourceManager,
+} from '../azure/resource-manager.ts';
+import type { TokenCache } from '../azure/token-cache.ts';
+import { TokenError } from '../azure/token-error.ts';
+import { explainTokenError } from '../azure/token-fixes.ts';
+import { databaseScope, ingestionScope, resourceManagerScope } from '../config/clouds.ts';
 import type { Config } from '../config/config.ts';
 import { describeProxy, usesProxy } from '../config/proxy.ts';
 import type { Ingestion } from '../delivery/ingestion.ts';
 import { outcomeOf } from '../delivery/outcome.ts';
+import { systemClock } from '../ground/clock.ts';
 import { heartbeatStreamVariable, heartbeatTable } from '../heartbeat/row.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
+import { DatabaseStartError } from '../outbox/postgres/errors.ts';
+import { type Examined, examineDatabase } from '../outbox/postgres/examine.ts';
+import { placeOf } from '../outbox/postgres/settings.ts';
+import { settingsOf } from '../outbox/postgres/settings-of.ts';
 import type { TableSchema } from '../sentinel/table.ts';
+import type { TextOutput } from './context.ts';
+import { tokensFor } from './tokens.ts';
 
 /** One result of `check --live`. Holds no secret. */
 export interface Finding {
@@ -20,14 +37,11 @@ export interface Finding {
   readonly fix: string;
 }
 
-export interface LiveCheck {
+interface LiveCheck {
   readonly config: Config;
-  readonly kinds: readonly WebhookKind[];
   readonly ingestion: Ingestion;
   readonly resourceManager: ResourceManager;
 }
-
-type Rule = Extract<Awaited<ReturnType<ResourceManager['getDataCollectionRule']>>, { type: 'found' }>['value'];
 
 interface ActiveStream {
   /** Of the kind, or `heartbeat`. */
@@ -39,9 +53,35 @@ interface ActiveStream {
   readonly isOptional: boolean;
 }
 
-/** Posts an empty list to every stream, which stores nothing, and compares columns where the rule can be read. */
-export async function checkLive(check: LiveCheck): Promise<Finding[]> {
-  const active = [...streamsOfKinds(check), ...heartbeatStream(check.config)];
+/**
+ * Posts an empty list to every stream, which stores nothing, compares columns where the rule can be read, and tries the
+ * database of OUTBOX_URL.
+ */
+export async function checkLive(
+  config: Config,
+  kinds: readonly WebhookKind[],
+  stderr: TextOutput,
+): Promise<readonly Finding[]> {
+  const { cloud, proxy, resourceManager: origin } = config;
+  const { endpoint, ruleId } = config.ingestion;
+  const clock = systemClock;
+  const ingestionTokens = tokensFor(config, ingestionScope(cloud), stderr);
+  const managerTokens = tokensFor(config, resourceManagerScope(cloud), stderr);
+  const databaseTokens = tokensFor(config, databaseScope(cloud), stderr);
+  try {
+    const azure = await checkAzure(kinds, {
+      config,
+      ingestion: createIngestion({ endpoint, ruleId, cloud, tokens: ingestionTokens, proxy, clock }),
+      resourceManager: createResourceManager({ origin, tokens: managerTokens, proxy, clock }),
+    });
+    return [...azure, ...(await checkDatabase(config, databaseTokens))];
+  } finally {
+    for (const tokens of [ingestionTokens, managerTokens, databaseTokens]) tokens.close();
+  }
+}
+
+async function checkAzure(kinds: readonly WebhookKind[], check: LiveCheck): Promise<readonly Finding[]> {
+  const active = [...streamsOfKinds(check.config, kinds), ...heartbeatStream(check.config)];
   const findings: Finding[] = [];
   for (const one of active) findings.push(await checkStream(check, one));
   const declared = active.filter((_, index) => findings[index]?.level !== 'warning');
@@ -59,8 +99,8 @@ function wayOut({ proxy, ingestion }: Config): Finding[] {
   return [{ level: 'note', subject: 'proxy', message, fix: '' }];
 }
 
-function streamsOfKinds({ config, kinds }: LiveCheck): ActiveStream[] {
-  const { streams, explicitStreams } = config.ingestion;
+function streamsOfKinds({ ingestion }: Config, kinds: readonly WebhookKind[]): ActiveStream[] {
+  const { streams, explicitStreams } = ingestion;
   return kinds.flatMap(({ name, streamVariable, table }) => {
     const stream = streams[name] ?? null;
     // A table of a feed that nobody uses is missing in many a deployment.
@@ -118,7 +158,7 @@ async function checkColumns(check: LiveCheck, active: readonly ActiveStream[]): 
 
 async function compareStream(
   resourceManager: ResourceManager,
-  rule: Rule,
+  rule: DataCollectionRule,
   { stream, table: schema }: ActiveStream,
 ): Promise<Finding[]> {
   const subject = `columns of ${stream}`;
@@ -165,4 +205,35 @@ function notRead(lookup: Exclude<Lookup<unknown>, { type: 'found' }>, what: stri
       return { level: 'warning', subject: 'columns', message: message + lookup.message, fix };
     }
   }
+}
+
+/** Tries it as a start would, and changes nothing in it. Nothing where the outbox is SQLite. */
+async function checkDatabase({ outbox, credential }: Config, tokens: TokenCache): Promise<Finding[]> {
+  const { database } = outbox;
+  if (database === null) return [];
+  const subject = `database ${placeOf(database)}`;
+  const token = async () => (await tokens.getToken()).token;
+  try {
+    // First, so that what Entra says is not taken for what the database says.
+    if (database.entra) await token();
+    const message = messageOf(await examineDatabase(settingsOf(database, token)));
+    return [{ level: 'well', subject, message, fix: '' }];
+  } catch (error) {
+    if (error instanceof DatabaseStartError) {
+      return [{ level: 'error', subject, message: error.problem, fix: error.fix }];
+    }
+    if (!(error instanceof TokenError)) throw error;
+    const { reason, fix } = explainTokenError(error, credential);
+    return [{ level: 'error', subject, message: reason, fix }];
+  }
+}
+
+function messageOf({ version, known }: Examined): string {
+  const signedIn = 'connected and signed in, it keeps what it commits';
+  if (version === 0) return `${signedIn}; the tables are not there yet, and will be made at the start`;
+  if (version < known)
+    return `${signedIn}; its tables (version ${version}) will be brought to version ${known} at the start`;
+  if (version > known)
+    return `${signedIn}; its tables are of a later version (${version}) that works with this one (${known})`;
+  return `${signedIn}; its tables are there (version ${version})`;
 }
