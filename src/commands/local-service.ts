@@ -1,7 +1,6 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
-import { localAddress } from '../config/parse.ts';
 import { type Environment, readVariables } from '../config/read.ts';
 import type { ConfigProblem } from '../config/variable.ts';
 import { type CommandContext, exitCodes, reportProblems } from './context.ts';
@@ -20,6 +19,13 @@ export function findLocalService(env: Environment): LocalService {
     return { origin: null, problems: [{ name: 'PORT', message }] };
   }
   return { origin: localOrigin(values.HOST, values.PORT), problems: [] };
+}
+
+/** Where a client on this machine reaches a listener on `host`: a wildcard address is listened on, never connected to. */
+export function localAddress(host: string): string {
+  if (isIP(host) === 4 && /^0+(\.0+)*$/.test(host)) return '127.0.0.1';
+  if (isIP(host) === 6 && new URL(`http://[${host}]`).hostname === '[::]') return '::1';
+  return host;
 }
 
 /** Of a listener on `host`, seen from this machine. */

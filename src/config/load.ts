@@ -1,12 +1,11 @@
 import { kinds as allKinds, type StreamVariable } from '../kinds/registry.ts';
-import { type CloudSettings, clouds } from './clouds.ts';
+import { clouds } from './clouds.ts';
 import type { Config } from './config.ts';
 import { chooseCredential, doubtManagedIdentity } from './credential.ts';
-import { outboxFileProblems, outboxWarnings } from './outbox-url.ts';
+import { outboxFileProblem, outboxWarnings } from './outbox-url.ts';
 import { authorityOf, readOutgoing } from './outgoing.ts';
 import { isLoopbackHost } from './parse.ts';
 import { checkIngestionHost, guid } from './parse-azure.ts';
-import type { ProxyConfig } from './proxy.ts';
 import { type Environment, findUnknownNames, isSet, type Reading, readVariables, type Setting } from './read.ts';
 import { isQuoted } from './secret-text.ts';
 import type { ConfigProblem } from './variable.ts';
@@ -39,29 +38,25 @@ export interface LoadedConfig {
  */
 export function loadConfig(env: Environment, kinds: readonly StreamKind[] = allKinds): LoadedConfig {
   const reading = readVariables(env, variableNames);
-  const failed = new Set(reading.problems.map(({ name }) => name));
-  const { values } = reading;
+  const failed = new Set<string>(reading.problems.map(({ name }) => name));
+  const { values, settings } = reading;
   const cloud = clouds[values.AZURE_CLOUD];
-  const choice = chooseCredential(values, { cloud, failed });
-  const outgoing = readOutgoing(env, targetsOf(values, cloud, choice.credential));
-  const together = [...choice.problems, ...checkTogether(values, failed), ...outgoing.problems].filter(
-    ({ name }) => !failed.has(name),
-  );
-  const problems = inOrder([...reading.problems, ...together]);
+  const { credential, ...choice } = chooseCredential(values, { cloud, failed });
+  const outgoing = readOutgoing(env, targetsOf(values, credential));
+  const together = [...choice.problems, ...checkTogether(values, failed), ...outgoing.problems];
+  const problems = inOrder([...reading.problems, ...together.filter(({ name }) => !failed.has(name))]);
   const warnings = [
     ...findUnknownNames(env),
     ...choice.warnings,
     ...outgoing.warnings,
-    // With problems it waits for its turn: what signs in may be among what is still to be mended.
-    ...(problems.length === 0 && choice.credential?.type === 'managed' ? doubtManagedIdentity(env) : []),
+    // Not beside problems, since what signs in may be among what is still to be mended.
+    ...(problems.length === 0 && credential?.type === 'managed' ? doubtManagedIdentity(env) : []),
     ...doubtful(values, kinds),
-    ...doubtfulHeartbeat(values, reading.settings, kinds),
+    ...doubtfulHeartbeat(reading, kinds),
   ].filter(({ name }) => !problems.some((problem) => problem.name === name));
-  const config =
-    problems.length > 0
-      ? null
-      : assemble(reading, cloud, { credential: choice.credential, proxy: outgoing.proxy }, kinds);
-  return { config, problems, lapsed: choice.lapsed, warnings, settings: reading.settings };
+  const parts = { credential, proxy: outgoing.proxy };
+  const config = problems.length > 0 ? null : assemble(reading, parts, kinds);
+  return { config, problems, lapsed: choice.lapsed, warnings, settings };
 }
 
 /** As `check` sees it: what has lapsed is a problem like any other. */
@@ -72,41 +67,49 @@ export function checkConfig(env: Environment): LoadedConfig {
 }
 
 /** What is sent to by https. Resource Manager is asked only where one of its resources or itself is named. */
-function targetsOf(values: Values, cloud: CloudSettings, credential: Config['credential'] | null): (string | null)[] {
+function targetsOf(values: Values, credential: Config['credential'] | null): (string | null)[] {
   const { AZURE_RESOURCE_MANAGER_ENDPOINT: manager, DATA_COLLECTION_RULE_RESOURCE_ID: rule } = values;
   const asksManager = manager !== null || rule !== null || values.SENTINEL_WORKSPACE_ID !== null;
   return [
     values.LOGS_INGESTION_ENDPOINT,
     authorityOf(credential),
-    asksManager ? (manager ?? cloud.resourceManager) : null,
+    asksManager ? (manager ?? clouds[values.AZURE_CLOUD].resourceManager) : null,
   ];
 }
 
 /** What is wrong only with several variables taken together. */
 function checkTogether(values: Values, failed: ReadonlySet<string>): ConfigProblem[] {
+  const { LOGS_INGESTION_ENDPOINT: endpoint, APONO_WEBHOOK_SECRET_PREVIOUS: previous, METRICS_TOKEN } = values;
   const problems: ConfigProblem[] = [];
   const add = (name: VariableName, message: string): void => void problems.push({ name, message });
-  if (values.LOGS_INGESTION_ENDPOINT !== null) {
+  if (endpoint !== null) {
     const allowed = failed.has('AZURE_CLOUD') ? Object.values(clouds) : [clouds[values.AZURE_CLOUD]];
     const suffixes = allowed.map((cloud) => cloud.ingestionHostSuffix);
-    const host = checkIngestionHost(values.LOGS_INGESTION_ENDPOINT, suffixes);
-    if (!host.ok) add('LOGS_INGESTION_ENDPOINT', `"${values.LOGS_INGESTION_ENDPOINT}" ${host.problem}`);
+    const host = checkIngestionHost(endpoint, suffixes);
+    if (!host.ok) add('LOGS_INGESTION_ENDPOINT', `"${endpoint}" ${host.problem}`);
   }
-  if (values.APONO_WEBHOOK_SECRET !== null && values.APONO_WEBHOOK_SECRET === values.APONO_WEBHOOK_SECRET_PREVIOUS) {
-    add(
-      'APONO_WEBHOOK_SECRET_PREVIOUS',
-      'is the same as APONO_WEBHOOK_SECRET; set the secret from before, or unset it',
-    );
+  if (previous !== null && previous === values.APONO_WEBHOOK_SECRET) {
+    const message = 'is the same as APONO_WEBHOOK_SECRET; set the secret from before, or unset it';
+    add('APONO_WEBHOOK_SECRET_PREVIOUS', message);
   }
   if (!failed.has('ADMIN_HOST') && !isLoopbackHost(values.ADMIN_HOST) && values.ADMIN_TOKEN === null) {
     add('ADMIN_TOKEN', 'is required unless ADMIN_HOST is loopback; set a token, or ADMIN_HOST to 127.0.0.1');
   }
-  if (values.METRICS_TOKEN !== null && values.METRICS_TOKEN === values.ADMIN_TOKEN) {
+  if (METRICS_TOKEN !== null && METRICS_TOKEN === values.ADMIN_TOKEN) {
     add('METRICS_TOKEN', 'is the same as ADMIN_TOKEN, so it would do more than read metrics; set another one');
   }
-  for (const problem of outboxFileProblems(values.OUTBOX_URL)) add('OUTBOX_URL', problem);
+  const file = outboxFileProblem(values.OUTBOX_URL);
+  if (file !== null) add('OUTBOX_URL', file);
   return problems;
 }
+
+const secrets = [
+  'APONO_WEBHOOK_SECRET',
+  'APONO_WEBHOOK_SECRET_PREVIOUS',
+  'AZURE_CLIENT_SECRET',
+  'ADMIN_TOKEN',
+  'METRICS_TOKEN',
+] as const;
 
 /** What can work and is more likely a mistake. */
 function doubtful(values: Values, kinds: readonly StreamKind[]): ConfigProblem[] {
@@ -114,7 +117,12 @@ function doubtful(values: Values, kinds: readonly StreamKind[]): ConfigProblem[]
   if (values.AZURE_CLIENT_ID !== null && !guid.test(values.AZURE_CLIENT_ID)) {
     warnings.push({ name: 'AZURE_CLIENT_ID', message: 'is no GUID, as the client ids that Entra gives are' });
   }
-  warnings.push(...quotedSecrets(values), ...outboxWarnings(values.OUTBOX_URL));
+  // Not refused, since a secret may hold any sign.
+  const quoted =
+    'has quotes around it, and they are part of the secret: `docker run --env-file` keeps what a shell would take away; ' +
+    'leave them out unless they are meant';
+  const inQuotes = secrets.filter((name) => isQuoted(values[name] ?? ''));
+  warnings.push(...inQuotes.map((name) => ({ name, message: quoted })), ...outboxWarnings(values.OUTBOX_URL));
   if (kinds.every(({ streamVariable }) => values[streamVariable] === null)) {
     const message = 'is off like the streams of all kinds, so every event is quarantined and none is delivered';
     warnings.push({ name: 'LOGS_INGESTION_STREAM', message });
@@ -122,39 +130,36 @@ function doubtful(values: Values, kinds: readonly StreamKind[]): ConfigProblem[]
   return warnings;
 }
 
-/** Not refused, since a secret may hold any sign. */
-function quotedSecrets(values: Values): ConfigProblem[] {
-  const names = [
-    'APONO_WEBHOOK_SECRET',
-    'APONO_WEBHOOK_SECRET_PREVIOUS',
-    'AZURE_CLIENT_SECRET',
-    'ADMIN_TOKEN',
-    'METRICS_TOKEN',
-  ] as const;
-  const message =
-    'has quotes around it, and they are part of the secret: `docker run --env-file` keeps what a shell would take away; ' +
-    'leave them out unless they are meant';
-  return names.filter((name) => isQuoted(values[name] ?? '')).map((name) => ({ name, message }));
-}
+const STREAM = 'LOGS_INGESTION_STREAM_HEARTBEAT';
+const INTERVAL = 'HEARTBEAT_INTERVAL_MINUTES';
 
-function streamsOf(kinds: readonly StreamKind[], values: Values, settings: readonly Setting[]) {
-  return {
-    streams: Object.fromEntries(kinds.map(({ name, streamVariable }) => [name, values[streamVariable]])),
-    explicit: kinds.filter(({ streamVariable }) => isSet(settings, streamVariable)).map(({ name }) => name),
-  };
+function doubtfulHeartbeat({ values, settings }: Reading<VariableName>, kinds: readonly StreamKind[]): ConfigProblem[] {
+  const { [STREAM]: stream, [INTERVAL]: minutes } = values;
+  if (stream === null) {
+    const message = `has no effect: ${STREAM} is off, so no heartbeat is sent`;
+    return minutes === 0 ? [] : [{ name: INTERVAL, message }];
+  }
+  if (minutes === 0) {
+    const message = `has no effect: ${INTERVAL} is 0, so no heartbeat is sent`;
+    const isMeant = isSet(settings, STREAM) && stream !== variables[STREAM].default;
+    return isMeant ? [{ name: STREAM, message }] : [];
+  }
+  const shared = kinds.find(({ streamVariable }) => values[streamVariable] === stream)?.streamVariable;
+  const message = `is the stream of ${shared} too, and Azure drops the columns that the other's table lacks; give each its own`;
+  return shared === undefined ? [] : [{ name: STREAM, message }];
 }
 
 function assemble(
   { values, settings }: Reading<VariableName>,
-  cloud: CloudSettings,
-  { credential, proxy }: { readonly credential: Config['credential'] | null; readonly proxy: ProxyConfig | null },
+  { credential, proxy }: { readonly credential: Config['credential'] | null; readonly proxy: Config['proxy'] },
   kinds: readonly StreamKind[],
 ): Config {
   const { APONO_WEBHOOK_SECRET: secret, LOGS_INGESTION_ENDPOINT: endpoint, DATA_COLLECTION_RULE_ID: ruleId } = values;
   if (secret === null || endpoint === null || ruleId === null || credential === null) {
     throw new Error('A required value is missing although no problem was found');
   }
-  const { streams, explicit } = streamsOf(kinds, values, settings);
+  const cloud = clouds[values.AZURE_CLOUD];
+  const heartbeatStream = values[STREAM];
   return deepFreeze({
     webhook: {
       secret,
@@ -178,10 +183,17 @@ function assemble(
       endpoint,
       ruleId,
       ruleResourceId: values.DATA_COLLECTION_RULE_RESOURCE_ID,
-      streams,
-      explicitStreams: explicit,
+      streams: Object.fromEntries(kinds.map(({ name, streamVariable }) => [name, values[streamVariable]])),
+      explicitStreams: kinds.filter((kind) => isSet(settings, kind.streamVariable)).map(({ name }) => name),
     },
-    heartbeat: heartbeatOf(values, settings),
+    heartbeat:
+      heartbeatStream === null
+        ? null
+        : {
+            stream: heartbeatStream,
+            isDefaultStream: !isSet(settings, STREAM),
+            intervalMs: values[INTERVAL] * 60_000,
+          },
     cloud,
     resourceManager: values.AZURE_RESOURCE_MANAGER_ENDPOINT ?? cloud.resourceManager,
     credential,
@@ -208,40 +220,4 @@ function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
 function deepFreeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(deepFreeze);
   return value;
-}
-
-const STREAM = 'LOGS_INGESTION_STREAM_HEARTBEAT';
-const INTERVAL = 'HEARTBEAT_INTERVAL_MINUTES';
-const MINUTE_MS = 60_000;
-
-export function heartbeatOf(values: Values, settings: readonly Setting[]): Config['heartbeat'] {
-  const stream = values[STREAM];
-  if (stream === null) return null;
-  return { stream, isDefaultStream: !isSet(settings, STREAM), intervalMs: values[INTERVAL] * MINUTE_MS };
-}
-
-/** What can work and is more likely a mistake. `kinds`: those whose streams the configuration holds. */
-export function doubtfulHeartbeat(
-  values: Values,
-  settings: readonly Setting[],
-  kinds: readonly { readonly streamVariable: string }[],
-): ConfigProblem[] {
-  const { [STREAM]: stream, [INTERVAL]: minutes } = values;
-  if (stream === null) {
-    return minutes === 0
-      ? []
-      : [{ name: INTERVAL, message: `has no effect: ${STREAM} is off, so no heartbeat is sent` }];
-  }
-  if (minutes === 0) {
-    const isMeant = isSet(settings, STREAM) && stream !== variables[STREAM].default;
-    return isMeant ? [{ name: STREAM, message: `has no effect: ${INTERVAL} is 0, so no heartbeat is sent` }] : [];
-  }
-  const shared = kinds.find(({ streamVariable }) => streamIn(settings, streamVariable) === stream);
-  if (shared === undefined) return [];
-  const message = `is the stream of ${shared.streamVariable} too, and Azure drops the columns that the other's table lacks; give each its own`;
-  return [{ name: STREAM, message }];
-}
-
-function streamIn(settings: readonly Setting[], streamVariable: string): string | null {
-  return settings.find(({ name }) => name === streamVariable)?.shown ?? null;
 }

@@ -1,6 +1,6 @@
-import { accessSync, constants } from 'node:fs';
-import type { Config, OutboxDatabase } from './config.ts';
-import { isLoopbackHost, startsWithTilde, tildeProblem } from './parse.ts';
+import type { OutboxDatabase } from './config.ts';
+import { accessProblem, startsWithTilde, tildeProblem } from './file.ts';
+import { isLoopbackHost } from './parse.ts';
 import { holdsReference } from './secret-text.ts';
 import { bad, type ConfigProblem, good, type Parse, type Parsed } from './variable.ts';
 
@@ -32,8 +32,7 @@ export const outboxUrl: Parse<OutboxDatabase> = (text) => {
     return bad(`is no URL of a PostgreSQL database, ${form}, ${encode}`);
   }
   const given = [...url.searchParams.keys()];
-  const unknown = given.find((name) => !parameters.includes(name));
-  if (unknown !== undefined) {
+  if (!given.every((name) => parameters.includes(name))) {
     return bad(`has a parameter that is not known, or known elsewhere only; known are ${parameters.join(', ')}`);
   }
   if (new Set(given).size < given.length) return bad('has a parameter twice');
@@ -101,7 +100,7 @@ function problemElsewhere({ host, password, mode }: Place & { readonly mode: str
 }
 
 /** Also the folder of a Unix socket: what is sent does not leave the machine. */
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   return host.startsWith('/') || isLoopbackHost(host);
 }
 
@@ -113,42 +112,23 @@ function decoded(text: string): string | null {
   }
 }
 
-/** Files that OUTBOX_URL names and that cannot be read; at most one, since a variable has one problem. */
-export function outboxFileProblems(database: OutboxDatabase | null): string[] {
-  const files: readonly (readonly [name: string, file: string | null])[] = [
-    ['sslrootcert', database?.rootCertificateFile ?? null],
-    ['sslcert', database?.certificateFile ?? null],
-    ['sslkey', database?.keyFile ?? null],
-  ];
-  const problems = files.flatMap(([name, file]) => {
-    if (file !== null && startsWithTilde(file))
-      return [`names ${JSON.stringify(file)} as ${name}, which ${tildeProblem}`];
-    const why = file === null ? null : unreadable(file);
-    return why === null ? [] : [`names ${JSON.stringify(file)} as ${name}, which cannot be read (${why})`];
-  });
-  return problems.slice(0, 1);
-}
-
-function unreadable(file: string): string | null {
-  try {
-    accessSync(file, constants.R_OK);
-    return null;
-  } catch (error) {
-    return error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+/** The first file that OUTBOX_URL names and that cannot be read; null: there is none. */
+export function outboxFileProblem(database: OutboxDatabase | null): string | null {
+  const files = [
+    ['sslrootcert', database?.rootCertificateFile],
+    ['sslcert', database?.certificateFile],
+    ['sslkey', database?.keyFile],
+  ] as const;
+  for (const [name, file = null] of files) {
+    if (file === null) continue;
+    const problem = startsWithTilde(file) ? tildeProblem : accessProblem(file);
+    if (problem !== null) return `names ${JSON.stringify(file)} as ${name}, which ${problem}`;
   }
+  return null;
 }
 
 export function outboxWarnings(database: OutboxDatabase | null): ConfigProblem[] {
-  if (database === null || isLoopback(database.host)) return [];
-  const warn = (message: string): ConfigProblem[] => [{ name: 'OUTBOX_URL', message }];
-  if (database.tls === 'unverified') return warn('encrypts, but not for a server that is verified (sslmode=no-verify)');
-  return [];
-}
-
-/** For people: where the outbox is and how it signs in, without user and password. */
-export function describeOutbox({ database, dataDir }: Config['outbox']): string {
-  if (database === null) return `SQLite in ${dataDir}`;
-  const { host, port, database: name, tls, entra, password } = database;
-  const signIn = entra ? 'Microsoft Entra' : password === null ? 'no password' : 'password';
-  return `PostgreSQL at ${host}:${port}/${name}, TLS ${tls}, signs in with ${signIn}`;
+  if (database === null || database.tls !== 'unverified' || isLoopback(database.host)) return [];
+  const message = 'encrypts, but not for a server that is verified (sslmode=no-verify)';
+  return [{ name: 'OUTBOX_URL', message }];
 }

@@ -1,10 +1,18 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { CredentialConfig } from './config.ts';
+import { cannotBeRead, fileProblem } from './file.ts';
 import { isLoopbackHost } from './parse.ts';
-import { type ProxyChoice, readProxy } from './proxy.ts';
+import { type ProxyConfig, type ProxyException, parseNoProxy, parseProxy } from './proxy.ts';
 import type { Environment } from './read.ts';
 import type { ConfigProblem } from './variable.ts';
+
+export interface ProxyChoice {
+  /** Null: there is no proxy, or it has a problem. */
+  readonly proxy: ProxyConfig | null;
+  readonly problems: readonly ConfigProblem[];
+  readonly warnings: readonly ConfigProblem[];
+}
 
 /**
  * The variables of Node and curl that decide how Azure is reached: proxy and trusted certificates. `targets`: the https
@@ -20,6 +28,53 @@ export function readOutgoing(env: Environment, targets: readonly (string | null)
 /** Where the credential is checked; a managed identity is asked for on this machine or its host. */
 export function authorityOf(credential: CredentialConfig | null): string | null {
   return credential === null || credential.type === 'managed' ? null : credential.authorityHost;
+}
+
+/**
+ * In the order in which curl asks for them for a https URL: https://curl.se/docs/manpage.html#ENVIRONMENT. The service
+ * sends nothing else, so http_proxy never counts.
+ */
+const proxyNames = ['https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'] as const;
+
+/** Reads the variables of the proxy as curl does. No message holds a value, since most hold a password. */
+export function readProxy(env: Environment): ProxyChoice {
+  const textOf = (name: string): string => (env[name] ?? '').trim();
+  const areSet = (names: readonly string[]) => names.filter((one) => textOf(one) !== '');
+  const [name, ...later] = areSet(proxyNames);
+  if (name === undefined) {
+    const message = 'has no effect: Azure is reached by https, for which HTTPS_PROXY counts';
+    const warnings = areSet(['http_proxy', 'HTTP_PROXY']).map((one) => ({ name: one, message }));
+    return { proxy: null, problems: [], warnings };
+  }
+  const message = `has no effect, because ${name} is set and goes first, as with curl`;
+  const warnings = later.filter((one) => env[one] !== env[name]).map((one) => ({ name: one, message }));
+  const [exceptionName] = areSet(['no_proxy', 'NO_PROXY']);
+  const { entries, problem } = readExceptions(exceptionName === undefined ? '' : textOf(exceptionName));
+  const problems = problem === null ? [] : [{ name: exceptionName ?? '', message: problem }];
+  const parsed = parseProxy(textOf(name));
+  if (!parsed.ok) {
+    return { proxy: null, problems: [{ name, message: `the value ${parsed.problem}` }, ...problems], warnings };
+  }
+  const { hasPort, ...place } = parsed.value;
+  if (!hasPort) {
+    warnings.push({
+      name,
+      message: `names no port, so port ${place.port} of the proxy is used, as curl does; add the port`,
+    });
+  }
+  return { proxy: { variable: name, ...place, exceptions: entries }, problems, warnings };
+}
+
+function readExceptions(text: string): {
+  readonly entries: readonly ProxyException[];
+  readonly problem: string | null;
+} {
+  const { entries, wrong } = parseNoProxy(text);
+  const problem =
+    `has ${wrong === 1 ? 'an entry' : `${wrong} entries`} that can match no host; expected names ` +
+    '(example.com, .example.com, *.example.com), addresses, CIDR blocks (10.0.0.0/8), each with :port if that is meant, ' +
+    'or * for everything, separated by commas';
+  return { entries, problem: wrong === 0 ? null : problem };
 }
 
 /**
@@ -39,27 +94,22 @@ function uncheckedTls(env: Environment, hosts: readonly string[]): ConfigProblem
 function extraCertificates(env: Environment): ConfigProblem[] {
   const name = 'NODE_EXTRA_CA_CERTS';
   const file = env[name] ?? '';
-  if (file === '') return [];
-  const problem = (what: string): ConfigProblem[] => [
-    { name, message: `names ${JSON.stringify(file)}, which ${what}` },
-  ];
+  const problem = file === '' ? null : certificatesProblem(file);
+  return problem === null ? [] : [{ name, message: fileProblem(file, problem) }];
+}
+
+function certificatesProblem(file: string): string | null {
   let text: string;
   try {
     text = readFileSync(file, 'latin1');
   } catch (error) {
-    return problem(`cannot be read (${error instanceof Error && 'code' in error ? String(error.code) : 'unknown'})`);
+    return cannotBeRead(error);
   }
-  const certificates =
-    text.match(/^-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END \1CERTIFICATE-----/gm) ?? [];
-  if (certificates.length === 0) return problem('holds no certificate in PEM (-----BEGIN CERTIFICATE-----)');
-  const isBroken = certificates.some((certificate) => !isCertificate(certificate));
-  return isBroken ? problem('holds a certificate that cannot be read; export it again as PEM (Base64)') : [];
-}
-
-function isCertificate(pem: string): boolean {
+  const found = text.match(/^-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END \1CERTIFICATE-----/gm) ?? [];
   try {
-    return new X509Certificate(pem).subject !== null;
+    for (const pem of found) new X509Certificate(pem);
   } catch {
-    return false;
+    return 'holds a certificate that cannot be read; export it again as PEM (Base64)';
   }
+  return found.length === 0 ? 'holds no certificate in PEM (-----BEGIN CERTIFICATE-----)' : null;
 }

@@ -1,5 +1,5 @@
-import { isLoopbackHost, opaqueSecret } from './parse.ts';
-import { holdsReference } from './secret-text.ts';
+import { isLoopbackHost } from './parse.ts';
+import { holdsReference, opaqueSecret } from './secret-text.ts';
 import { bad, good, type Parse, type Parsed } from './variable.ts';
 
 /** An https origin and nothing behind it. A slash at the end is fine and is cut. */

@@ -1,5 +1,7 @@
 import { isIP } from 'node:net';
-import { holdsReference, notMeantAsSecret } from './secret-text.ts';
+import { parseIsoTime } from '../ground/clock.ts';
+import { startsWithTilde, tildeProblem } from './file.ts';
+import { holdsReference } from './secret-text.ts';
 import { bad, good, type Parse } from './variable.ts';
 
 /** Digits only: `1e3`, `0x10`, `+5`, ` 5` and `08` are typing errors more often than numbers. Both bounds are included. */
@@ -18,53 +20,10 @@ export function choice<const T extends string>(allowed: readonly T[]): Parse<T> 
   };
 }
 
-const minSecretCharacters = 16;
-
-/**
- * A secret that somebody sends us in a header. Control characters are not allowed there, and spaces at the ends are cut
- * on the way (RFC 9110, 5.5), so that such a secret could never match. A character outside ASCII arrives as other bytes
- * from one client than from another, and most of those that are found in a secret were pasted by mistake.
- */
-export const headerSecret: Parse<string> = (text) => {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  if (/[\u0000-\u001f\u007f]|^ | $/.test(text)) {
-    return bad(
-      'holds a line break, another control character or a space at its end, which cannot be sent in a header; ' +
-        'use letters, digits and signs, for instance from `openssl rand -hex 32`',
-    );
-  }
-  const notMeant = notMeantAsSecret(text);
-  if (notMeant !== null) return bad(notMeant);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is what is allowed
-  if (/[^\u0000-\u007f]/.test(text)) {
-    return bad(
-      'holds a character outside ASCII; use letters, digits and signs, for instance from `openssl rand -hex 32`',
-    );
-  }
-  if (text.length < minSecretCharacters) {
-    return bad(
-      `is ${text.length} characters long, expected at least ${minSecretCharacters}; make one with \`openssl rand -hex 32\``,
-    );
-  }
-  return good(text);
-};
-
-/** `2027-01-31`, which means its beginning in UTC, or an ISO time; UTC where it names no zone. Milliseconds since the epoch. */
+/** Milliseconds since the epoch. */
 export const date: Parse<number> = (text) => {
-  const [, day, time = 'T00:00:00', zone = 'Z'] =
-    /^(\d{4}-\d{2}-\d{2})([Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?([Zz]|[+-]\d{2}:\d{2})?$/.exec(text) ?? [];
-  const timeMs =
-    day === undefined ? Number.NaN : Date.parse(`${day}${time.replace(' ', 'T').toUpperCase()}${zone.toUpperCase()}`);
-  // Date.parse takes the 31st of February for the 3rd of March.
-  const startMs = Date.parse(`${day}T00:00:00Z`);
-  const isDay = day !== undefined && !Number.isNaN(startMs) && new Date(startMs).toISOString().startsWith(day);
-  return isDay && !Number.isNaN(timeMs) ? good(timeMs) : bad('is no date, expected YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ');
-};
-
-/** A secret of somebody else's making, taken as it is unless nobody can have meant it as one. */
-export const opaqueSecret: Parse<string> = (text) => {
-  const notMeant = notMeantAsSecret(text);
-  return notMeant === null ? good(text) : bad(notMeant);
+  const timeMs = parseIsoTime(text);
+  return timeMs === null ? bad('is no date, expected YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ') : good(timeMs);
 };
 
 export const path: Parse<string> = (text) => {
@@ -72,14 +31,6 @@ export const path: Parse<string> = (text) => {
   if (holdsReference(text)) return bad('holds a reference that was not resolved, expected a path');
   return startsWithTilde(text) ? bad(tildeProblem) : good(text);
 };
-
-/** `~`, `~/data`, `~name/data`: the service would make a folder of that name. */
-export function startsWithTilde(text: string): boolean {
-  return /^~[\w.-]*([/\\]|$)/.test(text);
-}
-
-export const tildeProblem =
-  'starts with ~, which a shell replaces by a home folder and this service does not; write the whole path';
 
 export const hostNamePattern =
   /^(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$/;
@@ -95,16 +46,24 @@ export const listenHost: Parse<string> = (text) => {
 /** `host` as in a URL or a listener, IPv6 with or without brackets. */
 export function isLoopbackHost(host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, '').toLowerCase();
-  if (bare === 'localhost') return true;
-  if (isIP(bare) === 4) return bare.startsWith('127.');
-  return isIP(bare) === 6 && new URL(`http://[${bare}]`).hostname === '[::1]';
+  if (isIP(bare) === 0) return bare === 'localhost';
+  return isIP(bare) === 4 ? bare.startsWith('127.') : new URL(`http://[${bare}]`).hostname === '[::1]';
 }
 
-/** Where a client on this machine reaches a listener on `host`: a wildcard address is listened on, never connected to. */
-export function localAddress(host: string): string {
-  if (isIP(host) === 4 && /^0+(\.0+)*$/.test(host)) return '127.0.0.1';
-  if (isIP(host) === 6 && new URL(`http://[${host}]`).hostname === '[::]') return '::1';
-  return host;
+/** A block of addresses. A single address is a block of one. */
+export interface Cidr {
+  readonly address: string;
+  readonly prefix: number;
+  readonly family: 'ipv4' | 'ipv6';
+}
+
+/** `10.0.0.0/8`, `2001:db8::/32` or a single address; null when it is neither. */
+export function parseCidr(text: string): Cidr | null {
+  const [, address = '', prefixText] = /^([^/%]+)(?:\/(0|[1-9][0-9]{0,2}))?$/.exec(text) ?? [];
+  const version = isIP(address);
+  const bits = version === 4 ? 32 : 128;
+  const prefix = prefixText === undefined ? bits : Number(prefixText);
+  return version === 0 || prefix > bits ? null : { address, prefix, family: version === 4 ? 'ipv4' : 'ipv6' };
 }
 
 /** Comma-separated addresses and CIDR blocks. */
@@ -139,10 +98,9 @@ export const trustProxy: Parse<number | readonly string[] | false> = (text) => {
         'separated by commas',
     );
   }
-  if (entries.some((entry) => parseCidr(entry)?.prefix === 0)) {
-    return bad('trusts every address, which is what `true` means and is refused; name the addresses of the proxies');
-  }
-  return good(entries);
+  return entries.some((entry) => parseCidr(entry)?.prefix === 0)
+    ? bad('trusts every address, which is what `true` means and is refused; name the addresses of the proxies')
+    : good(entries);
 };
 
 function splitList(text: string): string[] {
@@ -151,23 +109,4 @@ function splitList(text: string): string[] {
 
 function wrongEntry(entry: string): string {
   return entry === '' ? 'has an empty entry' : 'has an entry that is neither an address nor a CIDR block';
-}
-
-/** A block of addresses. A single address is a block of one. */
-export interface Cidr {
-  readonly address: string;
-  readonly prefix: number;
-  readonly family: 'ipv4' | 'ipv6';
-}
-
-/** `10.0.0.0/8`, `2001:db8::/32` or a single address; null when it is neither. */
-export function parseCidr(text: string): Cidr | null {
-  const [address = '', prefixText, ...rest] = text.split('/');
-  const version = isIP(address);
-  // A zone (`fe80::1%eth0`) names an interface of this machine: no block of addresses has one.
-  if (version === 0 || rest.length > 0 || address.includes('%')) return null;
-  const bits = version === 4 ? 32 : 128;
-  if (prefixText !== undefined && !/^(0|[1-9][0-9]{0,2})$/.test(prefixText)) return null;
-  const prefix = prefixText === undefined ? bits : Number(prefixText);
-  return prefix > bits ? null : { address, prefix, family: version === 4 ? 'ipv4' : 'ipv6' };
 }

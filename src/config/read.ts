@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { startsWithTilde, tildeProblem } from './parse.ts';
+import { cannotBeRead, startsWithTilde, tildeProblem } from './file.ts';
 import type { ConfigProblem, Variable } from './variable.ts';
 import { type Values, type VariableName, variableNames, variables } from './variables.ts';
 
@@ -30,66 +30,59 @@ export interface Reading<N extends VariableName> {
 
 interface Raw {
   readonly text: string | null;
-  readonly source: Setting['source'];
+  readonly source: 'environment' | 'file' | 'unset';
   readonly path: string | null;
   readonly problem: string | null;
 }
 
 const maxFileBytes = 65_536;
 
-/** Reads some variables, each by itself; what they mean together is load.ts' part. */
+/** Reads some variables, each by itself. load.ts checks what they mean together. */
 export function readVariables<const N extends VariableName>(env: Environment, names: readonly N[]): Reading<N> {
   const raws = new Map(names.map((name) => [name, readRaw(env, name)]));
   const secrets = names.flatMap((name) => (variables[name].secret ? (raws.get(name)?.text ?? []) : []));
   const values: Record<string, unknown> = {};
   const settings: Setting[] = [];
   const problems: ConfigProblem[] = [];
-  for (const [name, raw] of raws) {
+  for (const [name, { text, source, path, problem }] of raws) {
     const variable: Variable<unknown> = variables[name];
-    const parsed = raw.text === null ? null : variable.parse(raw.text);
+    const parsed = text === null ? null : variable.parse(text);
     values[name] = parsed?.ok ? parsed.value : defaultValue(name, variable);
     settings.push({
       name,
-      shown: variable.secret && raw.text !== null ? lengthOf(raw.text) : (raw.text ?? variable.default),
-      source: raw.source === 'unset' && variable.default !== null ? 'default' : raw.source,
-      path: raw.path,
+      shown: variable.secret && text !== null ? lengthOf(text) : (text ?? variable.default),
+      source: source === 'unset' && variable.default !== null ? 'default' : source,
+      path,
     });
-    if (raw.problem !== null) problems.push({ name, message: raw.problem });
+    if (problem !== null) problems.push({ name, message: problem });
     else if (parsed?.ok === false) {
-      problems.push({ name, message: `${shown(raw, variable, secrets)} ${parsed.problem}` });
-    } else if (raw.text === null && variable.required) problems.push({ name, message: missing(name, variable, raw) });
+      problems.push({ name, message: `${shown(text ?? '', variable, secrets)} ${parsed.problem}` });
+    } else if (text === null && variable.required) {
+      const emptyFile = path === null ? '' : ` (${name}_FILE names ${shownPath(path)}, which is empty)`;
+      problems.push({ name, message: `is required and not set${emptyFile}. ${variable.description}` });
+    }
   }
   // Each name has its own parser's value, which is what Values says; a loop cannot show that to the compiler.
   return { values: values as Pick<Values, N>, settings, problems };
 }
 
 function readRaw(env: Environment, name: VariableName): Raw {
-  const direct = env[name] ?? '';
-  const path = variables[name].fromFile ? (env[`${name}_FILE`] ?? '') : '';
-  if (direct !== '' && path !== '') {
-    return { text: null, source: 'unset', path, problem: `is set twice, as ${name} and as ${name}_FILE; keep one` };
-  }
-  if (direct !== '') return { text: direct, source: 'environment', path: null, problem: null };
-  if (path === '') return { text: null, source: 'unset', path: null, problem: null };
-  if (startsWithTilde(path)) {
-    return {
-      text: null,
-      source: 'unset',
-      path,
-      problem: `${name}_FILE names ${shownPath(path)}, which ${tildeProblem}`,
-    };
-  }
+  const direct = env[name] || null;
+  const path = (variables[name].fromFile && env[`${name}_FILE`]) || null;
+  if (path === null) return { text: direct, source: direct === null ? 'unset' : 'environment', path, problem: null };
+  const wrong = (problem: string): Raw => ({ text: null, source: 'unset', path, problem });
+  if (direct !== null) return wrong(`is set twice, as ${name} and as ${name}_FILE; keep one`);
+  const named = `${name}_FILE names ${shownPath(path)}, which`;
+  if (startsWithTilde(path)) return wrong(`${named} ${tildeProblem}`);
   try {
-    const text = readValueFile(path);
-    return { text: text === '' ? null : text, source: text === '' ? 'unset' : 'file', path, problem: null };
+    const text = readValueFile(path) || null;
+    return { text, source: text === null ? 'unset' : 'file', path, problem: null };
   } catch (error) {
-    const why = error instanceof Error && 'code' in error ? String(error.code) : 'larger than 64 KiB';
-    const problem = `${name}_FILE names ${shownPath(path)}, which cannot be read (${why}); it must be a file that this user may read`;
-    return { text: null, source: 'unset', path, problem };
+    return wrong(`${named} ${cannotBeRead(error, 'larger than 64 KiB')}; it must be a file that this user may read`);
   }
 }
 
-/** Editors and `echo` end a file with a line break, some on Windows start it with a byte order mark: neither is meant. */
+/** Without the line break that editors and `echo` put at the end, and the byte order mark of some on Windows. */
 function readValueFile(path: string): string {
   if (statSync(path).size > maxFileBytes) throw new RangeError('too large');
   return readFileSync(path, 'utf8')
@@ -104,9 +97,8 @@ function shownPath(path: string): string {
     : `something that does not look like a path (${path.length} characters)`;
 }
 
-function shown(raw: Raw, variable: Variable<unknown>, secrets: readonly string[]): string {
-  const text = raw.text ?? '';
-  // A secret that was pasted into the wrong variable too is not to be found in a log.
+function shown(text: string, variable: Variable<unknown>, secrets: readonly string[]): string {
+  // A secret that was pasted into the wrong variable too must not be found in a log.
   if (variable.secret || secrets.some((secret) => secret.length > 3 && text.includes(secret))) return 'the value';
   const withoutLogin = text.replace(/\/\/[^/]*@/, '//…@');
   return JSON.stringify(withoutLogin.length > 100 ? `${withoutLogin.slice(0, 100)}…` : withoutLogin);
@@ -114,11 +106,6 @@ function shown(raw: Raw, variable: Variable<unknown>, secrets: readonly string[]
 
 function lengthOf(secret: string): string {
   return `set (${secret.length} ${secret.length === 1 ? 'character' : 'characters'})`;
-}
-
-function missing(name: string, variable: Variable<unknown>, raw: Raw): string {
-  const emptyFile = raw.path === null ? '' : ` (${name}_FILE names ${shownPath(raw.path)}, which is empty)`;
-  return `is required and not set${emptyFile}. ${variable.description}`;
 }
 
 function defaultValue(name: string, variable: Variable<unknown>): unknown {
@@ -131,19 +118,15 @@ function defaultValue(name: string, variable: Variable<unknown>): unknown {
 /** Prefixes that nobody else uses: a name that starts so and is not known is a typing error. */
 const ownPrefixes = ['APONO_', 'OUTBOX_', 'LOGS_INGESTION_', 'LOG_ANALYTICS_'];
 
-/** A warning for each variable that looks like ours and is not, with the nearest name that is. `extra`: other known names. */
-export function findUnknownNames(env: Environment, extra: readonly string[] = []): ConfigProblem[] {
-  const known = new Set<string>(extra.flatMap((name) => [name, `${name}_FILE`]));
-  for (const name of variableNames) {
-    known.add(name);
-    if (variables[name].fromFile) known.add(`${name}_FILE`);
-  }
-  return Object.entries(env)
-    .filter(([name, text]) => text !== undefined && text !== '' && !known.has(name) && looksOurs(name, text))
-    .map(([name]) => ({
-      name,
-      message: `is not a variable of this service and has no effect; did you mean ${nearest(name, [...known])}?`,
-    }));
+/** A warning for each variable that looks like ours and is not, with the nearest name that is. */
+export function findUnknownNames(env: Environment): ConfigProblem[] {
+  const known = variableNames.flatMap((name) => (variables[name].fromFile ? [name, `${name}_FILE`] : [name]));
+  const unknown = Object.entries(env).filter(([name, text = '']) => looksOurs(name, text) && !known.includes(name));
+  return unknown.map(([name]) => {
+    const distances = known.map((one) => editDistance(name, one));
+    const nearest = known[distances.indexOf(Math.min(...distances))];
+    return { name, message: `is not a variable of this service and has no effect; did you mean ${nearest}?` };
+  });
 }
 
 /**
@@ -151,18 +134,9 @@ export function findUnknownNames(env: Environment, extra: readonly string[] = []
  * https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
  */
 function looksOurs(name: string, text: string): boolean {
+  if (text === '' || !ownPrefixes.some((prefix) => name.startsWith(prefix))) return false;
   const serviceLink = /_SERVICE_(HOST|PORT(_.+)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/.test(name);
-  return ownPrefixes.some((prefix) => name.startsWith(prefix)) && !serviceLink && !/^(tcp|udp|sctp):\/\//.test(text);
-}
-
-function nearest(name: string, candidates: readonly string[]): string {
-  let best = '';
-  let bestDistance = Number.POSITIVE_INFINITY;
-  for (const candidate of candidates) {
-    const distance = editDistance(name, candidate);
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-  }
-  return best;
+  return !serviceLink && !/^(tcp|udp|sctp):\/\//.test(text);
 }
 
 /** Levenshtein's: how many characters must be inserted, deleted or replaced to make `b` of `a`. */

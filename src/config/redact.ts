@@ -1,6 +1,5 @@
 import type { Config } from './config.ts';
 import { createCredentialEnd } from './credential.ts';
-import { describeOutbox } from './outbox-url.ts';
 import { describeProxy } from './proxy.ts';
 import type { Setting } from './read.ts';
 
@@ -51,4 +50,12 @@ function describeCredential(credential: Config['credential']): string {
         ? 'system-assigned managed identity'
         : `user-assigned managed identity ${credential.clientId}`;
   }
+}
+
+/** Where the outbox is and how it signs in, without user and password. */
+function describeOutbox({ database, dataDir }: Config['outbox']): string {
+  if (database === null) return `SQLite in ${dataDir}`;
+  const { host, port, database: name, tls, entra, password } = database;
+  const signIn = entra ? 'Microsoft Entra' : password === null ? 'no password' : 'password';
+  return `PostgreSQL at ${host}:${port}/${name}, TLS ${tls}, signs in with ${signIn}`;
 }

@@ -1,3 +1,5 @@
+import { bad, good, type Parse } from './variable.ts';
+
 /**
  * Texts that stand where a secret should and that no person means as one: references that whatever starts the service did
  * not resolve, a header or an assignment that was pasted whole, placeholders, and characters that nobody sees or types.
@@ -42,8 +44,37 @@ const filler = /^(?:x{8,}|[*._#?-]{8,}|0{8,})$/i;
 const onlyWeakWords = /^(password|passw0rd|passwort|secret|geheim)+\d*$/;
 const keyboardRows = ['1234567890', 'qwertyuiopasdfghjklzxcvbnm', 'abcdefghijklmnopqrstuvwxyz'];
 
+const minSecretCharacters = 16;
+const advice = 'use letters, digits and signs, for instance from `openssl rand -hex 32`';
+
+/**
+ * A secret that somebody sends us in a header. Control characters are not allowed there, and spaces at the ends are cut
+ * on the way (RFC 9110, 5.5), so that such a secret could never match. A character outside ASCII arrives as other bytes
+ * from one client than from another, and most of those that are found in a secret were pasted by mistake.
+ */
+export const headerSecret: Parse<string> = (text) => {
+  if (/[^ -~\x80-\uffff]|^ | $/.test(text)) {
+    return bad(
+      `holds a line break, another control character or a space at its end, which cannot be sent in a header; ${advice}`,
+    );
+  }
+  const notMeant = notMeantAsSecret(text);
+  if (notMeant !== null) return bad(notMeant);
+  if (/[\x80-\uffff]/.test(text)) return bad(`holds a character outside ASCII; ${advice}`);
+  if (text.length >= minSecretCharacters) return good(text);
+  return bad(
+    `is ${text.length} characters long, expected at least ${minSecretCharacters}; make one with \`openssl rand -hex 32\``,
+  );
+};
+
+/** A secret of somebody else's making, taken as it is unless nobody can have meant it as one. */
+export const opaqueSecret: Parse<string> = (text) => {
+  const notMeant = notMeantAsSecret(text);
+  return notMeant === null ? good(text) : bad(notMeant);
+};
+
 /** Why nobody can have meant this text as a secret; null: somebody can. It continues a sentence like a parser's problem. */
-export function notMeantAsSecret(text: string): string | null {
+function notMeantAsSecret(text: string): string | null {
   const bare = withoutQuotes(text);
   if (references.some((pattern) => pattern.test(bare))) {
     return (

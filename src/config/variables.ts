@@ -1,7 +1,8 @@
 import { kinds, type StreamVariable } from '../kinds/registry.ts';
 import { outboxUrl } from './outbox-url.ts';
-import { choice, cidrList, date, headerSecret, integer, listenHost, opaqueSecret, path, trustProxy } from './parse.ts';
+import { choice, cidrList, date, integer, listenHost, path, trustProxy } from './parse.ts';
 import { armId, clientId, clientSecret, httpsOrigin, ruleId, streamName, tenantId } from './parse-azure.ts';
+import { headerSecret, opaqueSecret } from './secret-text.ts';
 import { defaulted, type ValueOf, type Variable, variable } from './variable.ts';
 
 const day = 86_400_000;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { isLoopbackHost, localAddress } from '../../src/config/parse.ts';
+import { localAddress } from '../../src/commands/local-service.ts';
+import { isLoopbackHost } from '../../src/config/parse.ts';
 import { configOf, problemsOf } from './support.ts';
 
 describe('TRUST_PROXY', () => {

@@ -1,3 +1,4 @@
+import { parseIsoTime } from '../../ground/clock.ts';
 import { type JsonObject, objectsOf, textOf, textsOf } from '../../ground/json.ts';
 import { type Incident, property } from './incident.ts';
 
@@ -147,23 +148,7 @@ export const timeForms = '2026-11-01, 2026-11-01T08:00:00Z, or back from now 30m
  * minutes, hours, days or weeks before `nowMs`. Null for any other text.
  */
 export function parseMoment(text: string, nowMs: number): Date | null {
-  const back = /^(\d{1,6})([mhdw])$/.exec(text);
-  if (back !== null) return validDate(nowMs - Number(back[1]) * unitMs[back[2] as keyof typeof unitMs]);
-  const iso = /^(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)\s?(Z|z|[+-]\d{2}:\d{2})?)?$/.exec(
-    text,
-  );
-  if (iso === null) return null;
-  const [, day = '', time = '00:00', zone = 'Z'] = iso;
-  // Date.parse takes the 30th of February for the 2nd of March.
-  if (!isDay(day)) return null;
-  return validDate(Date.parse(`${day}T${time}${zone.toUpperCase()}`));
-}
-
-function isDay(day: string): boolean {
-  const date = new Date(`${day}T00:00:00Z`);
-  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day);
-}
-
-function validDate(ms: number): Date | null {
-  return Number.isNaN(ms) || ms < 0 ? null : new Date(ms);
+  const [, count, unit = ''] = /^(\d{1,6})([mhdw])$/.exec(text) ?? [];
+  const ms = count === undefined ? parseIsoTime(text) : nowMs - Number(count) * unitMs[unit as keyof typeof unitMs];
+  return ms === null || ms < 0 ? null : new Date(ms);
 }
