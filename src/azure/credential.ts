@@ -14,7 +14,7 @@ import { systemClock } from '../ground/clock.ts';
 import { describeNetworkError } from './answer.ts';
 import { createHttpClient, proxyOf, sdkOptions } from './http-client.ts';
 import { runWithin } from './time-limit.ts';
-import { createTokenCache, type TokenCache, type TokenCacheOptions } from './token-cache.ts';
+import { TokenCache, type TokenCacheOptions } from './token-cache.ts';
 import { TokenError, type TokenExchange, tokenErrorOf } from './token-error.ts';
 
 /** Of an answer with a token. */
@@ -27,7 +27,7 @@ export function createTokens(
   { credential, proxy }: { readonly credential: CredentialConfig; readonly proxy: ProxyConfig | null },
   options: Omit<TokenCacheOptions, 'createCredential'>,
 ): TokenCache {
-  return createTokenCache({ createCredential: () => createCredential(credential, proxy), ...options });
+  return new TokenCache({ createCredential: () => createCredential(credential, proxy), ...options });
 }
 
 /**

@@ -30,38 +30,16 @@ export interface TokenCacheOptions {
   readonly onEvent?: (event: TokenEvent) => void;
 }
 
-export interface RefreshOptions {
-  /** The token that was answered with 401. When another one is here already, that one is given. */
-  readonly rejected: string;
-  /** The decoded claims of a continuous access evaluation challenge. */
-  readonly claims?: string | undefined;
-}
-
-export interface TokenCache extends TokenCredential {
-  /** A token with at least 5 s left. Rejects with a TokenError. */
-  getToken(scopes?: string | string[], options?: GetTokenOptions): Promise<AccessToken>;
-  /** A token from a fresh credential in place of one that was rejected. Rejects with a TokenError and keeps the old one. */
-  refresh(options: RefreshOptions): Promise<AccessToken>;
-  /** When the token that is kept expires, milliseconds since the epoch; null when there is none. */
-  readonly expiresAt: number | null;
-  /** Ends timers and the attempt that runs. Nothing is refreshed in the background any more. */
-  close(): void;
+interface Flight {
+  readonly claims: string | undefined;
+  readonly token: Promise<AccessToken>;
 }
 
 /**
  * Keeps one token, in node-cache. From half of its life on (or when Entra says so, if that is sooner) a new one is
  * fetched in the background while the old one is still given out. One attempt runs at a time, whoever waits for it.
  */
-export function createTokenCache(options: TokenCacheOptions): TokenCache {
-  return new SingleTokenCache(options);
-}
-
-interface Flight {
-  readonly claims: string | undefined;
-  readonly token: Promise<AccessToken>;
-}
-
-class SingleTokenCache implements TokenCache {
+export class TokenCache implements TokenCredential {
   readonly #options: TokenCacheOptions;
   readonly #clock: Clock;
   /** No check period: it would be one more timer, and a read looks at the time anyway. */
@@ -78,16 +56,16 @@ class SingleTokenCache implements TokenCache {
     this.#clock = options.clock;
   }
 
+  /** When the token that is kept expires, milliseconds since the epoch; null when there is none. */
   get expiresAt(): number | null {
     return this.#store.get<AccessToken>(this.#options.scope)?.expiresOnTimestamp ?? null;
   }
 
+  /** A token with at least 5 s left. Rejects with a TokenError. */
   async getToken(scopes: string | string[] = this.#options.scope, options: GetTokenOptions = {}): Promise<AccessToken> {
-    if ([scopes].flat().join(' ') !== this.#options.scope) {
-      throw new TypeError(
-        `This cache serves the scope ${this.#options.scope}, asked for was ${[scopes].flat().join(' ')}`,
-      );
-    }
+    const asked = [scopes].flat().join(' ');
+    const { scope } = this.#options;
+    if (asked !== scope) throw new TypeError(`This cache serves the scope ${scope}, asked for was ${asked}`);
     if (options.claims !== undefined) return this.#fetch(false, options.claims);
     const token = this.#usable();
     if (token === null) return this.#fetch(false);
@@ -95,12 +73,18 @@ class SingleTokenCache implements TokenCache {
     return token;
   }
 
-  async refresh({ rejected, claims }: RefreshOptions): Promise<AccessToken> {
+  /**
+   * A token from a fresh credential in place of `rejected`, which was answered with 401, unless another one is here
+   * already. `claims`: decoded, of a continuous access evaluation challenge. Rejects with a TokenError and keeps the old
+   * token.
+   */
+  async refresh({ rejected, claims }: { rejected: string; claims?: string | undefined }): Promise<AccessToken> {
     const token = this.#usable();
     if (token !== null && token.token !== rejected) return token;
     return this.#fetch(false, claims);
   }
 
+  /** Ends timers and the attempt that runs. Nothing is refreshed in the background any more. */
   close(): void {
     this.#closing.abort();
     this.#cancelTimer();
@@ -118,7 +102,7 @@ class SingleTokenCache implements TokenCache {
   }
 
   #refreshInBackground(): void {
-    // It was reported where it happened; nobody waits for it.
+    // A failure was reported where it happened, and nobody waits here.
     this.#fetch(true).catch(() => {});
   }
 
@@ -183,7 +167,7 @@ class SingleTokenCache implements TokenCache {
   #scheduleRetry(): void {
     const pace = Math.min(longestPaceMs, firstPaceMs * 2 ** Math.min(this.#failures, 10));
     this.#failures += 1;
-    // Without a token it is the callers who ask again, at their own pace.
+    // Without a token the callers ask again, at their own pace.
     if (this.#usable() !== null) this.#schedule(this.#clock.now() + pace);
   }
 
@@ -203,7 +187,7 @@ class SingleTokenCache implements TokenCache {
       this.#loggedFailure = null;
       return;
     }
-    // Who waits for the token learns of it by itself. A background failure is told once, and again when it changes.
+    // A caller that waits gets the error. A background failure is logged once, and again when it changes.
     const failure = `${event.error.code} ${event.error.aadsts}`;
     if (!event.background || failure === this.#loggedFailure || this.#closing.signal.aborted) return;
     this.#loggedFailure = failure;

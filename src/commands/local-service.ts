@@ -1,5 +1,6 @@
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { once } from 'node:events';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import { type Environment, readVariables } from '../config/read.ts';
 import type { ConfigProblem } from '../config/variable.ts';
@@ -49,51 +50,35 @@ export type HttpResult =
   /** `reason` is for a person and holds nothing that was sent; `code` is Node's, null where there is none. */
   | { readonly type: 'failed'; readonly reason: string; readonly code: string | null };
 
-const defaultMaxAnswerBytes = 262_144;
-
 /**
- * One request, one connection. Redirects are not followed: the secret is for the address that was named. An agent of its
- * own, since NODE_USE_ENV_PROXY would send even a question to this machine through the proxy.
+ * One request, one connection. Redirects are not followed: the secret is for the address that was named. Without Node's
+ * own agent, since NODE_USE_ENV_PROXY would send even a question to this machine through the proxy.
  */
-export function sendHttp(url: URL, options: HttpRequest): Promise<HttpResult> {
-  const { method, headers, body, timeLimitMs, maxAnswerBytes = defaultMaxAnswerBytes } = options;
-  const secure = url.protocol === 'https:';
+export async function sendHttp(url: URL, options: HttpRequest): Promise<HttpResult> {
+  const { method, headers, body, timeLimitMs, maxAnswerBytes = 262_144 } = options;
   const signal = AbortSignal.timeout(timeLimitMs);
-  const requestOptions = { method, signal, headers: { connection: 'close', ...headers } };
-  return new Promise((resolve) => {
-    const fail = (error: Error): void => {
-      const code = signal.aborted ? 'ETIMEDOUT' : codeOf(error);
-      resolve({ type: 'failed', code, reason: reasonOf(error, signal, timeLimitMs) });
-    };
-    const answer = (response: IncomingMessage): void => {
-      const chunks: Buffer[] = [];
-      let size = 0;
-      response.on('data', (chunk: Buffer) => {
-        size += chunk.length;
-        if (size <= maxAnswerBytes) chunks.push(chunk);
-        else response.destroy(new Error(`the answer is larger than ${maxAnswerBytes} bytes`));
-      });
-      response.on('error', fail);
-      response.on('end', () => {
-        resolve({ type: 'answered', status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') });
-      });
-    };
-    const request = secure
-      ? httpsRequest(url, { ...requestOptions, agent: new HttpsAgent() }, answer)
-      : httpRequest(url, { ...requestOptions, agent: new HttpAgent() }, answer);
-    request.on('error', fail);
+  const start = url.protocol === 'https:' ? httpsRequest : httpRequest;
+  const request = start(url, { method, signal, agent: false, headers: { connection: 'close', ...headers } });
+  // What goes wrong after the head of an answer is told by the answer.
+  request.on('error', () => {});
+  try {
     request.end(body);
-  });
-}
-
-function reasonOf(error: Error, signal: AbortSignal, timeLimitMs: number): string {
-  if (signal.aborted) return `no answer within ${timeLimitMs / 1000} s`;
-  // A name with several addresses fails with an AggregateError whose message is empty.
-  return error.message || codeOf(error) || 'the connection failed';
-}
-
-function codeOf(error: Error): string | null {
-  return 'code' in error && typeof error.code === 'string' ? error.code : null;
+    const [response]: IncomingMessage[] = await once(request, 'response');
+    const chunks: Buffer[] = [];
+    let size = 0;
+    for await (const chunk of response ?? []) {
+      size += chunk.length;
+      if (size > maxAnswerBytes) throw new Error(`the answer is larger than ${maxAnswerBytes} bytes`);
+      chunks.push(chunk);
+    }
+    return { type: 'answered', status: response?.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') };
+  } catch (error) {
+    if (signal.aborted)
+      return { type: 'failed', code: 'ETIMEDOUT', reason: `no answer within ${timeLimitMs / 1000} s` };
+    // A name with several addresses fails with an AggregateError whose message is empty.
+    const { message, code = null } = error as NodeJS.ErrnoException;
+    return { type: 'failed', code, reason: message || code || 'the connection failed' };
+  }
 }
 
 const timeLimitMs = 3000;

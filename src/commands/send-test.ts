@@ -63,51 +63,47 @@ function explainFailure(
   const start = isLocal
     ? 'Start the service with `npm start` (`docker compose up -d`), or give this command the HOST and PORT of the one that runs.'
     : 'Start the service and the reverse proxy in front of it, or correct --url.';
+  const told = (problem: string, fix: string) => ({ problem: `${problem} (${reason}).`, fix });
   switch (code) {
     case 'ECONNREFUSED':
-      return { problem: `No service answers at ${host}, which ${named} (${reason}).`, fix: start };
+      return told(`No service answers at ${host}, which ${named}`, start);
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return {
-        problem: `There is no address for the name ${hostname}, which ${named} (${reason}).`,
-        fix: 'Correct the name, or look at DNS.',
-      };
+      return told(`There is no address for the name ${hostname}, which ${named}`, 'Correct the name, or look at DNS.');
     case 'ETIMEDOUT':
-      return {
-        problem: `Nothing answered at ${host} in time, which ${named} (${reason}).`,
-        fix: 'Look at the firewall and the proxy in between, and at the log of the service.',
-      };
+      return told(
+        `Nothing answered at ${host} in time, which ${named}`,
+        'Look at the firewall and the proxy in between, and at the log of the service.',
+      );
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
     case 'EADDRNOTAVAIL':
-      return {
-        problem: `There is no way to ${host}, which ${named} (${reason}).`,
-        fix: 'Correct the address, or look at the network of this machine.',
-      };
+      return told(
+        `There is no way to ${host}, which ${named}`,
+        'Correct the address, or look at the network of this machine.',
+      );
     case 'ECONNRESET':
-    case 'EPIPE':
-      return {
-        problem: `The connection to ${host} was closed before an answer came (${reason}).`,
-        fix: `Look at the log of the service${isLocal ? '' : ', and at what stands in front of it'}.`,
-      };
+    case 'EPIPE': {
+      const elsewhere = isLocal ? '' : ', and at what stands in front of it';
+      return told(
+        `The connection to ${host} was closed before an answer came`,
+        `Look at the log of the service${elsewhere}.`,
+      );
+    }
     case 'HPE_INVALID_CONSTANT':
-      return {
-        problem: `What answers at ${host} does not speak HTTP (${reason}).`,
-        fix: 'Correct the port; with TLS the URL begins with https://.',
-      };
+      return told(
+        `What answers at ${host} does not speak HTTP`,
+        'Correct the port; with TLS the URL begins with https://.',
+      );
     case 'EPROTO':
     case 'ERR_SSL_WRONG_VERSION_NUMBER':
-      return {
-        problem: `What answers at ${host} does not speak TLS (${reason}).`,
-        fix: 'Correct the port, or begin the URL with http://.',
-      };
+      return told(`What answers at ${host} does not speak TLS`, 'Correct the port, or begin the URL with http://.');
     default:
-      return protocol === 'https:' && isCertificateCode(code)
-        ? {
-            problem: `The certificate of ${host} is not trusted (${reason}).`,
-            fix: 'Mend the certificate, or name its authority with NODE_EXTRA_CA_CERTS. Apono would refuse it too.',
-          }
-        : { problem: `The request to ${host} failed (${reason}).`, fix: start };
+      if (protocol !== 'https:' || !isCertificateCode(code)) return told(`The request to ${host} failed`, start);
+      return told(
+        `The certificate of ${host} is not trusted`,
+        'Mend the certificate, or name its authority with NODE_EXTRA_CA_CERTS. Apono would refuse it too.',
+      );
   }
 }
 

@@ -62,47 +62,38 @@ export function displayWidth(text: string): number {
 
 /** The text, or as much of its beginning as fits with an ellipsis behind it. */
 export function cutToWidth(text: string, width: number): string {
-  if (displayWidth(text) <= width) return text;
-  let cut = '';
-  let taken = 1;
-  for (const character of text) {
-    taken += widthOf(character);
-    if (taken > width) break;
-    cut += character;
-  }
-  return `${cut}…`;
+  return displayWidth(text) <= width ? text : `${pieces(text, width - 1)[0]}…`;
 }
 
 /** Lines of at most that width, broken at blanks; a longer word is broken where it must be. Line breaks stay. */
 export function wrap(text: string, width: number): readonly string[] {
-  return text.split(/\r\n|\r|\n/).flatMap((line) => wrapLine(line, width));
-}
-
-function wrapLine(line: string, width: number): string[] {
-  const lines: string[] = [];
-  let current = '';
-  for (const word of line.split(/ +/).flatMap((one) => pieces(one, width))) {
-    const longer = current === '' ? word : `${current} ${word}`;
-    if (displayWidth(longer) <= width) {
-      current = longer;
-    } else {
-      lines.push(current);
-      current = word;
+  return text.split(/\r\n|\r|\n/).flatMap((line) => {
+    const lines: string[] = [];
+    let current = '';
+    for (const word of line.split(/ +/).flatMap((one) => pieces(one, width))) {
+      const longer = current === '' ? word : `${current} ${word}`;
+      const fits = displayWidth(longer) <= width;
+      if (!fits) lines.push(current);
+      current = fits ? longer : word;
     }
-  }
-  return [...lines, current];
+    return [...lines, current];
+  });
 }
 
-function pieces(word: string, width: number): string[] {
-  if (displayWidth(word) <= width) return [word];
+/** The text in parts of at most that width, each with at least one character. */
+function pieces(text: string, width: number): string[] {
   const found: string[] = [];
   let piece = '';
-  for (const character of word) {
-    if (displayWidth(piece + character) > width && piece !== '') {
+  let taken = 0;
+  for (const character of text) {
+    const more = widthOf(character);
+    if (taken + more > width && piece !== '') {
       found.push(piece);
       piece = '';
+      taken = 0;
     }
     piece += character;
+    taken += more;
   }
   return [...found, piece];
 }

@@ -1,12 +1,13 @@
 /**
- * The validated configuration, frozen. It is made once, at start, by `loadConfig` (load.ts) from the variables of
- * variables.ts; nothing else reads the environment.
+ * The validated configuration. It is made once, at start, by `loadConfig` (load.ts) from the variables of variables.ts;
+ * nothing else reads the environment.
  */
 
-import type { TemplateEscaping } from '../apono/read.ts';
-import type { LogLevel } from '../ground/log.ts';
-import type { CloudSettings } from './clouds.ts';
+import type { StreamVariable } from '../kinds/registry.ts';
+import { clouds } from './clouds.ts';
 import type { ProxyConfig } from './proxy.ts';
+import { isSet, type Reading, type Setting } from './read.ts';
+import type { Values, VariableName } from './variables.ts';
 
 interface Authority {
   /** https, without a trailing slash. */
@@ -58,63 +59,88 @@ export interface OutboxDatabase {
   readonly keyFile: string | null;
 }
 
-export interface Config {
-  readonly webhook: {
-    readonly secret: string;
-    readonly previousSecret: string | null;
-    readonly escaping: TemplateEscaping;
-    /** After decompression. */
-    readonly maxBodyBytes: number;
-    readonly keepAliveMs: number;
-    /** Empty: everybody may come. */
-    readonly allowedCidrs: readonly string[];
-    /** As Express takes it: a hop count, or names and CIDRs; false trusts nobody. */
-    readonly trustProxy: number | readonly string[] | false;
-    readonly host: string;
-    readonly port: number;
-  };
-  /** The operator's listener: metrics and admin API. A null `token` is possible on a loopback host only. */
-  readonly admin: {
-    readonly host: string;
-    readonly port: number;
-    /** ADMIN_PORT was not set. */
-    readonly isDefaultPort: boolean;
-    readonly token: string | null;
-    /** Reads /metrics and nothing else. */
-    readonly metricsToken: string | null;
-  };
-  readonly ingestion: {
-    /** https origin without a trailing slash. */
-    readonly endpoint: string;
-    readonly ruleId: string;
-    readonly ruleResourceId: string | null;
-    /** By name of the webhook kind; null: `off`, events of that kind are quarantined. */
-    readonly streams: Readonly<Record<string, string | null>>;
-    /** Names of the kinds whose stream variable was set, not defaulted. */
-    readonly explicitStreams: readonly string[];
-  };
-  /** Null: LOGS_INGESTION_STREAM_HEARTBEAT is `off`. */
-  readonly heartbeat: {
-    readonly stream: string;
-    /** LOGS_INGESTION_STREAM_HEARTBEAT was not set. */
-    readonly isDefaultStream: boolean;
-    /** 0: no heartbeat is sent. */
-    readonly intervalMs: number;
-  } | null;
-  readonly cloud: CloudSettings;
-  /** AZURE_RESOURCE_MANAGER_ENDPOINT, else that of the cloud. */
-  readonly resourceManager: string;
-  readonly credential: CredentialConfig;
-  /** What outgoing HTTPS goes through; null: nothing. */
+/** Everything that the service is told by its variables, frozen. */
+export type Config = ReturnType<typeof assemble>;
+
+export interface Parts {
+  readonly credential: CredentialConfig | null;
   readonly proxy: ProxyConfig | null;
-  readonly outbox: {
-    readonly dataDir: string;
-    /** Null: SQLite in dataDir. */
-    readonly database: OutboxDatabase | null;
-    readonly maxBytes: number;
-    readonly dedupDays: number;
-  };
-  readonly flushIntervalMs: number;
-  readonly shutdownTimeoutMs: number;
-  readonly logLevel: LogLevel;
+  /** The webhook kinds whose streams the configuration holds. */
+  readonly kinds: readonly { readonly name: string; readonly streamVariable: StreamVariable }[];
+}
+
+/** Of variables without a problem. */
+export function assemble({ values, settings }: Reading<VariableName>, { credential, proxy, kinds }: Parts) {
+  const { APONO_WEBHOOK_SECRET: secret, LOGS_INGESTION_ENDPOINT: endpoint, DATA_COLLECTION_RULE_ID: ruleId } = values;
+  if (secret === null || endpoint === null || ruleId === null || credential === null) {
+    throw new Error('A required value is missing although no problem was found');
+  }
+  const cloud = clouds[values.AZURE_CLOUD];
+  return deepFreeze({
+    webhook: {
+      secret,
+      previousSecret: values.APONO_WEBHOOK_SECRET_PREVIOUS,
+      escaping: values.APONO_TEMPLATE_ESCAPING,
+      /** After decompression. */
+      maxBodyBytes: values.MAX_BODY_BYTES,
+      keepAliveMs: values.KEEP_ALIVE_SECONDS * 1000,
+      /** Empty: everybody may come. */
+      allowedCidrs: values.ALLOWED_CIDRS ?? [],
+      /** As Express takes it: a hop count, or names and CIDRs; false trusts nobody. */
+      trustProxy: values.TRUST_PROXY,
+      host: values.HOST,
+      port: values.PORT,
+    },
+    /** The operator's listener: metrics and admin API. A null `token` is possible on a loopback host only. */
+    admin: {
+      host: values.ADMIN_HOST,
+      port: values.ADMIN_PORT,
+      isDefaultPort: !isSet(settings, 'ADMIN_PORT'),
+      token: values.ADMIN_TOKEN,
+      /** Reads /metrics and nothing else. */
+      metricsToken: values.METRICS_TOKEN,
+    },
+    ingestion: {
+      /** https origin without a trailing slash. */
+      endpoint,
+      ruleId,
+      ruleResourceId: values.DATA_COLLECTION_RULE_RESOURCE_ID,
+      /** By name of the webhook kind; null: `off`, events of that kind are quarantined. */
+      streams: Object.fromEntries(kinds.map(({ name, streamVariable }) => [name, values[streamVariable]])),
+      /** Names of the kinds whose stream variable was set, not defaulted. */
+      explicitStreams: kinds.filter((kind) => isSet(settings, kind.streamVariable)).map(({ name }) => name),
+    },
+    heartbeat: heartbeatOf(values, settings),
+    cloud,
+    resourceManager: values.AZURE_RESOURCE_MANAGER_ENDPOINT ?? cloud.resourceManager,
+    credential,
+    /** What outgoing HTTPS goes through; null: nothing. */
+    proxy,
+    outbox: {
+      dataDir: values.DATA_DIR,
+      /** Null: SQLite in dataDir. */
+      database: values.OUTBOX_URL,
+      maxBytes: values.OUTBOX_MAX_BYTES,
+      dedupDays: values.DEDUP_DAYS,
+    },
+    flushIntervalMs: values.FLUSH_INTERVAL_MS,
+    shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_MS,
+    logLevel: values.LOG_LEVEL,
+  });
+}
+
+/** Null: LOGS_INGESTION_STREAM_HEARTBEAT is `off`. */
+function heartbeatOf(values: Values, settings: readonly Setting[]) {
+  const { LOGS_INGESTION_STREAM_HEARTBEAT: stream, HEARTBEAT_INTERVAL_MINUTES: minutes } = values;
+  if (stream === null) return null;
+  const isDefaultStream = !isSet(settings, 'LOGS_INGESTION_STREAM_HEARTBEAT');
+  // An interval of 0: no heartbeat is sent.
+  return { stream, isDefaultStream, intervalMs: minutes * 60_000 };
+}
+
+type DeepReadonly<T> = { readonly [K in keyof T]: DeepReadonly<T[K]> };
+
+function deepFreeze<T>(value: T): DeepReadonly<T> {
+  if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(deepFreeze);
+  return value;
 }

@@ -1,6 +1,6 @@
-import { kinds as allKinds, type StreamVariable } from '../kinds/registry.ts';
+import { kinds as allKinds } from '../kinds/registry.ts';
 import { clouds } from './clouds.ts';
-import type { Config } from './config.ts';
+import { assemble, type Config, type Parts } from './config.ts';
 import { chooseCredential, doubtManagedIdentity } from './credential.ts';
 import { outboxFileProblem, outboxWarnings } from './outbox-url.ts';
 import { authorityOf, readOutgoing } from './outgoing.ts';
@@ -12,10 +12,7 @@ import type { ConfigProblem } from './variable.ts';
 import { type Values, type VariableName, variableNames, variables } from './variables.ts';
 
 /** What the configuration needs to know of a webhook kind. */
-export interface StreamKind {
-  readonly name: string;
-  readonly streamVariable: StreamVariable;
-}
+export type StreamKind = Parts['kinds'][number];
 
 export interface LoadedConfig {
   /** Null exactly when there are problems. */
@@ -54,8 +51,8 @@ export function loadConfig(env: Environment, kinds: readonly StreamKind[] = allK
     ...doubtful(values, kinds),
     ...doubtfulHeartbeat(reading, kinds),
   ].filter(({ name }) => !problems.some((problem) => problem.name === name));
-  const parts = { credential, proxy: outgoing.proxy };
-  const config = problems.length > 0 ? null : assemble(reading, parts, kinds);
+  const parts = { credential, proxy: outgoing.proxy, kinds };
+  const config = problems.length > 0 ? null : assemble(reading, parts);
   return { config, problems, lapsed: choice.lapsed, warnings, settings };
 }
 
@@ -149,75 +146,9 @@ function doubtfulHeartbeat({ values, settings }: Reading<VariableName>, kinds: r
   return shared === undefined ? [] : [{ name: STREAM, message }];
 }
 
-function assemble(
-  { values, settings }: Reading<VariableName>,
-  { credential, proxy }: { readonly credential: Config['credential'] | null; readonly proxy: Config['proxy'] },
-  kinds: readonly StreamKind[],
-): Config {
-  const { APONO_WEBHOOK_SECRET: secret, LOGS_INGESTION_ENDPOINT: endpoint, DATA_COLLECTION_RULE_ID: ruleId } = values;
-  if (secret === null || endpoint === null || ruleId === null || credential === null) {
-    throw new Error('A required value is missing although no problem was found');
-  }
-  const cloud = clouds[values.AZURE_CLOUD];
-  const heartbeatStream = values[STREAM];
-  return deepFreeze({
-    webhook: {
-      secret,
-      previousSecret: values.APONO_WEBHOOK_SECRET_PREVIOUS,
-      escaping: values.APONO_TEMPLATE_ESCAPING,
-      maxBodyBytes: values.MAX_BODY_BYTES,
-      keepAliveMs: values.KEEP_ALIVE_SECONDS * 1000,
-      allowedCidrs: values.ALLOWED_CIDRS ?? [],
-      trustProxy: values.TRUST_PROXY,
-      host: values.HOST,
-      port: values.PORT,
-    },
-    admin: {
-      host: values.ADMIN_HOST,
-      port: values.ADMIN_PORT,
-      isDefaultPort: !isSet(settings, 'ADMIN_PORT'),
-      token: values.ADMIN_TOKEN,
-      metricsToken: values.METRICS_TOKEN,
-    },
-    ingestion: {
-      endpoint,
-      ruleId,
-      ruleResourceId: values.DATA_COLLECTION_RULE_RESOURCE_ID,
-      streams: Object.fromEntries(kinds.map(({ name, streamVariable }) => [name, values[streamVariable]])),
-      explicitStreams: kinds.filter((kind) => isSet(settings, kind.streamVariable)).map(({ name }) => name),
-    },
-    heartbeat:
-      heartbeatStream === null
-        ? null
-        : {
-            stream: heartbeatStream,
-            isDefaultStream: !isSet(settings, STREAM),
-            intervalMs: values[INTERVAL] * 60_000,
-          },
-    cloud,
-    resourceManager: values.AZURE_RESOURCE_MANAGER_ENDPOINT ?? cloud.resourceManager,
-    credential,
-    proxy,
-    outbox: {
-      dataDir: values.DATA_DIR,
-      database: values.OUTBOX_URL,
-      maxBytes: values.OUTBOX_MAX_BYTES,
-      dedupDays: values.DEDUP_DAYS,
-    },
-    flushIntervalMs: values.FLUSH_INTERVAL_MS,
-    shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_MS,
-    logLevel: values.LOG_LEVEL,
-  });
-}
-
 function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
   const order: readonly string[] = variableNames;
   // Those of Node and curl are not in the list and come last.
   const placeOf = (name: string): number => (order.includes(name) ? order.indexOf(name) : order.length);
   return problems.toSorted((a, b) => placeOf(a.name) - placeOf(b.name));
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(deepFreeze);
-  return value;
 }

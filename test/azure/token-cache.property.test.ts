@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
-import { createTokenCache, tokenMarginMs } from '../../src/azure/token-cache.ts';
+import { TokenCache, tokenMarginMs } from '../../src/azure/token-cache.ts';
 import { TokenError } from '../../src/azure/token-error.ts';
 import { type ManualClock, manualClock } from '../support/manual-clock.ts';
 import { logLines } from './support.ts';
@@ -73,7 +73,7 @@ async function run(first: Behaviour, steps: readonly Step[]): Promise<void> {
   const entra = scriptedEntra(clock);
   entra.state.behaviour = first;
   const { log } = logLines();
-  const tokens = createTokenCache({ createCredential: entra.createCredential, scope: 'scope', clock, log });
+  const tokens = new TokenCache({ createCredential: entra.createCredential, scope: 'scope', clock, log });
   let last = '';
   let waiting = 0;
   const given = (promise: Promise<{ token: string; expiresOnTimestamp: number }>) => {

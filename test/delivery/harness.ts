@@ -7,7 +7,7 @@ import { pino } from 'pino';
 import { createCredential } from '../../src/azure/credential.ts';
 import { explainUpload } from '../../src/azure/fixes.ts';
 import { createIngestion } from '../../src/azure/ingestion.ts';
-import { createTokenCache } from '../../src/azure/token-cache.ts';
+import { TokenCache } from '../../src/azure/token-cache.ts';
 import { clouds, ingestionScope } from '../../src/config/clouds.ts';
 import type { CredentialConfig } from '../../src/config/config.ts';
 import { createDelivery, type Delivery } from '../../src/delivery/delivery.ts';
@@ -19,8 +19,7 @@ import { createUnderstand } from '../../src/intake/understand.ts';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
 import { kinds as allKinds } from '../../src/kinds/registry.ts';
 import type { ClaimedEvent, Outbox, OutboxStats } from '../../src/outbox/port.ts';
-import type { Receive, Received } from '../../src/outbox/receive.ts';
-import { createReceiver } from '../../src/outbox/receive.ts';
+import { createReceiver, type Receive, type Received } from '../../src/outbox/receive.ts';
 import type { OperableOutbox } from '../../src/outbox/records.ts';
 import { openSqliteOutbox, type SqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
 import type { Row } from '../../src/sentinel/row.ts';
@@ -100,7 +99,7 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
     instanceDiscovery: false,
   };
   const cloud = clouds.public;
-  const tokens = createTokenCache({
+  const tokens = new TokenCache({
     createCredential: () => options.createCredential?.(emulator) ?? createCredential(credential),
     scope: ingestionScope(cloud),
     clock,

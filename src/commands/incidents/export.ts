@@ -4,7 +4,7 @@ import { ArmError } from '../../azure/arm-error.ts';
 import { type IncidentPage, type Incidents, maxPageSize } from '../../azure/incidents.ts';
 import { systemClock } from '../../ground/clock.ts';
 import { textOf } from '../../ground/json.ts';
-import { allOf, incidentFilter } from '../../sentinel/incidents/filter.ts';
+import { allOf } from '../../sentinel/incidents/filter.ts';
 import { createFormat, type FormatName } from '../../sentinel/incidents/formats.ts';
 import { type DetailedIncident, type DetailName, type Incident, property } from '../../sentinel/incidents/incident.ts';
 import {
@@ -19,7 +19,7 @@ import { plural, printable } from '../text.ts';
 import { allInOrder, type Connected, reportArmError, withIncidents } from './connect.ts';
 import { type ExportOutput, loadState, OutputError, openFileOutput, openStreamOutput, saveState } from './output.ts';
 import { Progress } from './progress.ts';
-import { readSelection, type SelectionOptions, selectionParts, wantedBy } from './selection.ts';
+import { readSelection, type SelectionOptions, selectionParts, type Wanted, wantedBy } from './selection.ts';
 
 export interface ExportOptions extends SelectionOptions {
   readonly format: FormatName;
@@ -38,10 +38,12 @@ const detailBatch = 4;
 /** Writes all incidents that the options select, oldest first, with one page in memory at a time. */
 export async function exportIncidents(context: CommandContext, options: ExportOptions): Promise<number> {
   const nowMs = systemClock.now();
-  const selected = readSelection(options, nowMs);
-  const out = options.out?.replaceAll('{time}', fileTime(nowMs));
-  const problem = selected.type === 'wrong' ? selected.message : usageProblem(options, out);
-  if (selected.type === 'wrong' || problem !== null) return wrongUsage(context, problem ?? '');
+  const { problem: wrong, filter } = readSelection(options, nowMs);
+  // No colons, which Windows does not allow in a name: `2026-11-01T080000Z`.
+  const time = new Date(nowMs).toISOString().replaceAll(/\.\d+|:/g, '');
+  const out = options.out?.replaceAll('{time}', time);
+  const problem = wrong ?? usageProblem(options, out);
+  if (problem !== null) return wrongUsage(context, problem);
   const progress = new Progress(context.stderr, systemClock, { quiet: options.quiet === true });
   const stopping = new AbortController();
   const release = onFirstSignal(context, () => {
@@ -51,28 +53,22 @@ export async function exportIncidents(context: CommandContext, options: ExportOp
   try {
     const connection = { signal: stopping.signal, maxAttempts, onRetry: progress.retry.bind(progress) };
     return await withIncidents(context, connection, (connected) =>
-      new Export({ context, options, connected, progress, filter: incidentFilter(selected.selection), out }).run(),
+      new Export({ context, options, connected, progress, filter, out }).run(),
     );
   } finally {
     release();
   }
 }
 
-/** `2026-11-01T080000Z`: no colons, which Windows does not allow in a name. */
-function fileTime(nowMs: number): string {
-  return new Date(nowMs).toISOString().replace(/\.\d+/, '').replaceAll(':', '');
-}
-
 function usageProblem({ bom, format, incremental, out: given }: ExportOptions, out: string | undefined): string | null {
   if (bom === true && format !== 'csv') return '--bom goes with --format csv';
   if (given === '' || incremental === '') return '--out and --incremental must name a file';
-  if (incremental !== undefined && !existsSync(path.dirname(path.resolve(incremental)))) {
-    return `there is no folder for ${printable(incremental)}`;
-  }
-  if (incremental !== undefined && out !== undefined && path.resolve(out) === path.resolve(incremental)) {
+  if (incremental === undefined) return null;
+  if (!existsSync(path.dirname(path.resolve(incremental)))) return `there is no folder for ${printable(incremental)}`;
+  if (out !== undefined && path.resolve(out) === path.resolve(incremental)) {
     return '--out and --incremental name the same file';
   }
-  if (incremental !== undefined && out !== undefined && existsSync(out)) {
+  if (out !== undefined && existsSync(out)) {
     return `${out} is there already, and an incremental export holds only what changed since: put {time} into the name`;
   }
   return null;
@@ -86,8 +82,6 @@ interface ExportParts {
   readonly filter: string | null;
   readonly out: string | undefined;
 }
-
-type Wanted = (incident: Incident) => boolean;
 
 /** One run of the command. */
 class Export {

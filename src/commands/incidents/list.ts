@@ -1,7 +1,6 @@
 import { type Incidents, maxPageSize } from '../../azure/incidents.ts';
 import { systemClock } from '../../ground/clock.ts';
 import { textOf } from '../../ground/json.ts';
-import { incidentFilter } from '../../sentinel/incidents/filter.ts';
 import { safeJson } from '../../sentinel/incidents/formats.ts';
 import { type Incident, numberOf, property } from '../../sentinel/incidents/incident.ts';
 import { timeText } from '../../sentinel/incidents/lines.ts';
@@ -17,12 +16,12 @@ export interface ListOptions extends SelectionOptions {
 
 /** A table of the newest incidents. */
 export async function list(context: CommandContext, options: ListOptions): Promise<number> {
-  const selected = readSelection(options, systemClock.now());
-  if (selected.type === 'wrong') return wrongUsage(context, selected.message);
+  const { problem, filter } = readSelection(options, systemClock.now());
+  if (problem !== null) return wrongUsage(context, problem);
   return withIncidents(context, {}, async ({ incidents }) => {
     const wanted = await wantedBy(context, incidents, options);
     if (wanted === null) return exitCodes.failed;
-    const { found, more } = await collect(incidents, incidentFilter(selected.selection), wanted, options);
+    const { found, more } = await collect(incidents, filter, wanted, options);
     if (options.json === true) {
       const resources = found.map(({ resource }) => resource);
       context.stdout.write(`${safeJson({ incidents: resources, more }, 2)}\n`);

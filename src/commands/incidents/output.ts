@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
-import { type FileHandle, open, readFile, realpath, rename, rm } from 'node:fs/promises';
+import { open, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Writable } from 'node:stream';
 import { type ExportState, ExportStateError, readState, writeState } from '../../sentinel/incidents/state.ts';
@@ -33,68 +33,54 @@ export class OutputError extends Error {
  * that failed is kept as `<file>.partial`. Only this user can read it, since incidents name people.
  */
 export async function openFileOutput(file: string): Promise<ExportOutput> {
-  try {
+  let isEmpty = true;
+  const { target, temporary, handle } = await named(file, async () => {
     // A rename would put a file in the place of a link, a pipe or a device.
     const target = existsSync(file) ? await realpath(file) : path.resolve(file);
     if (existsSync(target) && !statSync(target).isFile()) {
       throw new OutputError('output_failed', `${file} is no file; leave --out away to write to stdout`);
     }
-    const temporary = `${target}.${randomBytes(4).toString('hex')}.tmp`;
-    return new FileOutput(target, temporary, await open(temporary, 'wx', 0o600));
-  } catch (error) {
-    throw asOutputError(error, file);
-  }
+    const temporary = temporaryOf(target);
+    return { target, temporary, handle: await open(temporary, 'wx', 0o600) };
+  });
+  return {
+    async write(text) {
+      if (text === '') return;
+      isEmpty = false;
+      await named(target, () => handle.appendFile(text));
+    },
+    commit: () =>
+      named(target, async () => {
+        await handle.sync();
+        await handle.close();
+        await rename(temporary, target);
+        await syncFolder(target);
+      }),
+    abandon: () =>
+      named(temporary, async () => {
+        await handle.close();
+        if (isEmpty) await rm(temporary, { force: true });
+        else await rename(temporary, `${target}.partial`);
+        return isEmpty ? null : `${target}.partial`;
+      }),
+  };
 }
 
-class FileOutput implements ExportOutput {
-  readonly #target: string;
-  readonly #temporary: string;
-  readonly #handle: FileHandle;
-  #isEmpty = true;
+function temporaryOf(target: string): string {
+  return `${target}.${randomBytes(4).toString('hex')}.tmp`;
+}
 
-  constructor(target: string, temporary: string, handle: FileHandle) {
-    this.#target = target;
-    this.#temporary = temporary;
-    this.#handle = handle;
-  }
-
-  async write(text: string): Promise<void> {
-    if (text === '') return;
-    this.#isEmpty = false;
-    await this.#handle.appendFile(text).catch((error: unknown) => {
-      throw asOutputError(error, this.#target);
-    });
-  }
-
-  async commit(): Promise<void> {
-    try {
-      await this.#handle.sync();
-      await this.#handle.close();
-      await rename(this.#temporary, this.#target);
-      await syncFolder(this.#target);
-    } catch (error) {
-      throw asOutputError(error, this.#target);
-    }
-  }
-
-  async abandon(): Promise<string | null> {
-    try {
-      await this.#handle.close();
-      if (this.#isEmpty) {
-        await rm(this.#temporary, { force: true });
-        return null;
-      }
-      const partial = `${this.#target}.partial`;
-      await rename(this.#temporary, partial);
-      return partial;
-    } catch (error) {
-      throw asOutputError(error, this.#temporary);
-    }
+/** Runs it, and rejects with an OutputError that names the place. */
+async function named<T>(where: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw asOutputError(error, where);
   }
 }
 
 /** A rename is only sure to be there after a power cut when its folder is synced. Windows cannot, and need not. */
-export async function syncFolder(file: string): Promise<void> {
+async function syncFolder(file: string): Promise<void> {
   if (process.platform === 'win32') return;
   const folder = await open(path.dirname(file), 'r');
   await folder.sync().finally(() => folder.close());
@@ -150,15 +136,9 @@ export async function loadState(
 
 /** Whole or not at all. Rejects with an ExportStateError. */
 export async function saveState(file: string, state: ExportState): Promise<void> {
-  const temporary = `${path.resolve(file)}.${randomBytes(4).toString('hex')}.tmp`;
+  const temporary = temporaryOf(path.resolve(file));
   try {
-    const handle = await open(temporary, 'wx', 0o600);
-    try {
-      await handle.writeFile(writeState(state));
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    await writeFile(temporary, writeState(state), { flag: 'wx', mode: 0o600, flush: true });
     await rename(temporary, file);
     await syncFolder(file);
   } catch (error) {

@@ -4,7 +4,7 @@ import {
   filterProblem,
   hasClassification,
   hasLabel,
-  type IncidentSelection,
+  incidentFilter,
   isMadeBy,
   parseMoment,
   timeForms,
@@ -25,28 +25,22 @@ export interface SelectionOptions {
   readonly apono?: boolean;
 }
 
-export type Selected =
-  | { readonly type: 'selected'; readonly selection: IncidentSelection }
-  | { readonly type: 'wrong'; readonly message: string };
-
-export function readSelection(options: SelectionOptions, nowMs: number): Selected {
+/** What Azure narrows the list to, as OData (null: to nothing); or what is wrong with the options. */
+export function readSelection(
+  options: SelectionOptions,
+  nowMs: number,
+): { readonly problem: string | null; readonly filter: string | null } {
   const { since, until, status, severity, title, filter } = options;
   const from = since === undefined ? undefined : parseMoment(since, nowMs);
   const to = until === undefined ? undefined : parseMoment(until, nowMs);
+  const wrong = (problem: string) => ({ problem, filter: null });
   if (from === null) return wrong(`--since is no time, expected ${timeForms}`);
   if (to === null) return wrong(`--until is no time, expected ${timeForms}`);
   if (from !== undefined && to !== undefined && from >= to) return wrong('--until must be later than --since');
   const problem = filter === undefined ? null : filterProblem(filter);
   if (problem !== null) return wrong(`--filter ${problem}`);
-  const selection: IncidentSelection = {
-    ...(from !== undefined && { since: from }),
-    ...(to !== undefined && { until: to }),
-    ...(status !== undefined && { statuses: status }),
-    ...(severity !== undefined && { severities: severity }),
-    ...(title !== undefined && { titles: title }),
-    ...(filter !== undefined && { filter }),
-  };
-  return { type: 'selected', selection };
+  const selection = { since: from, until: to, statuses: status, severities: severity, titles: title, filter };
+  return { problem: null, filter: incidentFilter(selection) };
 }
 
 /** What makes an incremental export the same one again. Times count as they were written: `7d` moves along. */
@@ -55,11 +49,7 @@ export function selectionParts(options: SelectionOptions) {
   return { since, until, status, severity, title, label, filter, apono, classification };
 }
 
-function wrong(message: string): Selected {
-  return { type: 'wrong', message };
-}
-
-type Wanted = (incident: Incident) => boolean;
+export type Wanted = (incident: Incident) => boolean;
 type WantedOptions = Pick<SelectionOptions, 'apono' | 'classification' | 'label'>;
 
 /** Whether incidents are passed over here that Azure has given. */

@@ -5,16 +5,16 @@ import { type Incident, property } from './incident.ts';
 /** What Azure narrows the list to: all criteria must match, and one of several values of a criterion. */
 export interface IncidentSelection {
   /** Created then or later. */
-  readonly since?: Date;
+  readonly since?: Date | undefined;
   /** Created earlier than then. */
-  readonly until?: Date;
-  readonly statuses?: readonly string[];
-  readonly severities?: readonly string[];
+  readonly until?: Date | undefined;
+  readonly statuses?: readonly string[] | undefined;
+  readonly severities?: readonly string[] | undefined;
   /** The title contains one of these texts, in this spelling. */
-  readonly titles?: readonly string[];
-  readonly number?: number;
+  readonly titles?: readonly string[] | undefined;
+  readonly number?: number | undefined;
   /** The caller's own OData filter. */
-  readonly filter?: string;
+  readonly filter?: string | undefined;
 }
 
 export const statuses = ['New', 'Active', 'Closed'] as const;
