@@ -1,10 +1,10 @@
 import type { CredentialConfig } from '../config/config.ts';
 import { type ErrorDetail, explainNetwork } from './answer.ts';
-import { assigneeOf } from './fixes.ts';
+import { assigneeOf, rejectedTokenFix } from './fixes.ts';
 import type { TokenError } from './token-error.ts';
 import { explainTokenError } from './token-fixes.ts';
 
-export type ArmErrorCode =
+type ArmErrorCode =
   /** 404 of the workspace itself, its resource group or its subscription. */
   | 'workspace_not_found'
   | 'sentinel_not_enabled'
@@ -35,7 +35,7 @@ export class ArmError extends Error {
   readonly code: ArmErrorCode;
   /** What a person has to do; empty when nothing has to be done. */
   readonly fix: string;
-  /** Of Azure's answer; null when none came. */
+  /** The status of Azure's answer; null when none came. */
   readonly status: number | null;
 
   constructor(code: ArmErrorCode, message: string, fix = '', status: number | null = null) {
@@ -54,7 +54,7 @@ export interface ArmContext {
   readonly credential: CredentialConfig;
 }
 
-export interface RefusedAnswer extends ErrorDetail {
+interface RefusedAnswer extends ErrorDetail {
   readonly status: number;
   readonly clientRequestId: string;
   /** What was asked, for the message: `the incidents`. */
@@ -77,9 +77,9 @@ function judge(answer: ErrorDetail & { readonly status: number }, context: ArmCo
   const { status } = answer;
   const { workspaceId, origin } = context;
   const refusal = judgeProvider(answer, { resourceId: `${workspaceId}/providers/Microsoft.SecurityInsights`, origin });
-  if (refusal !== null) return [refusal.code, refusal.fix];
+  if (refusal !== null) return refusal;
   if (status === 400) return judgeBadRequest(answer, context);
-  if (status === 401) return ['token_rejected', tokenFix(context)];
+  if (status === 401) return ['token_rejected', rejectedTokenFix(context.credential, 'workspace (public or usgov)')];
   if (status === 403) return ['role_missing', roleFix(answer, context)];
   if (status === 404) return ['workspace_not_found', workspaceFix(context)];
   if (status === 429 || status === 408 || status >= 500) {
@@ -93,11 +93,6 @@ function judge(answer: ErrorDetail & { readonly status: number }, context: ArmCo
       ? 'Redirects are not followed, since they would carry the token elsewhere.'
       : 'This is no answer that Azure documents: something between may have given it.';
   return ['azure_refused', `${why} ${originHint(origin)}`];
-}
-
-interface ProviderRefusal {
-  readonly code: 'provider_not_registered' | 'api_version_refused';
-  readonly fix: string;
 }
 
 const versionCodes = new Set([
@@ -114,25 +109,23 @@ const versionCodes = new Set([
 export function judgeProvider(
   { code, message }: ErrorDetail,
   { resourceId, origin }: { readonly resourceId: string; readonly origin: string },
-): ProviderRefusal | null {
+): Judgement | null {
   const registration = /not registered to (?:use namespace )?'(Microsoft\.[A-Za-z.]{1,60})'/i.exec(message ?? '');
   if (code === 'MissingSubscriptionRegistration' || registration !== null) {
     const namespace = registration?.[1] ?? resourceId.match(/(?<=\/providers\/)[^/]+/gi)?.at(-1);
     const subscription = /^\/subscriptions\/([^/]+)/i.exec(resourceId)?.[1] ?? '<subscription id>';
-    return {
-      code: 'provider_not_registered',
-      fix:
-        `Register the resource provider once: \`az provider register --namespace ${namespace} --subscription ${subscription} ` +
+    return [
+      'provider_not_registered',
+      `Register the resource provider once: \`az provider register --namespace ${namespace} --subscription ${subscription} ` +
         '--wait` (portal: the subscription, Resource providers). This takes the role Contributor on the subscription.',
-    };
+    ];
   }
   if (code === null || !versionCodes.has(code)) return null;
-  return {
-    code: 'api_version_refused',
-    fix:
-      `${new URL(origin).host} does not offer the api-version that this release asks with. ${originHint(origin)} If both are ` +
+  return [
+    'api_version_refused',
+    `${new URL(origin).host} does not offer the api-version that this release asks with. ${originHint(origin)} If both are ` +
       'right, Azure has retired that version: install a newer release.',
-  };
+  ];
 }
 
 function judgeBadRequest({ message, code }: ErrorDetail, context: ArmContext): Judgement {
@@ -182,14 +175,6 @@ function workspaceFix({ workspaceId, origin }: ArmContext): string {
     'JSON view; or `az monitor log-analytics workspace show --resource-group <group> --workspace-name <name> --query id`), in the ' +
     `cloud of ${new URL(origin).host}. It is not the workspace id, a GUID.`
   );
-}
-
-function tokenFix({ credential }: ArmContext): string {
-  const tenant =
-    credential.type === 'managed'
-      ? ''
-      : `, and AZURE_TENANT_ID (now ${credential.tenantId}) the tenant of its subscription`;
-  return `A new token was rejected too: AZURE_CLOUD must be that of the workspace (public or usgov)${tenant}. Check that the clock of this machine is right.`;
 }
 
 function originHint(origin: string): string {

@@ -1,24 +1,14 @@
 import type { TableSchema } from '../sentinel/table.ts';
 import type { DataCollectionRule, DataFlow, LogTable, NamedType } from './resource-manager.ts';
 
-export interface ColumnProblem {
+interface ColumnProblem {
   /** `error`: values are lost. `warning`: they can be, or another table than ours is filled. */
   readonly severity: 'error' | 'warning';
-  readonly code:
-    | 'stream_undeclared'
-    | 'stream_not_in_flow'
-    | 'column_undeclared'
-    | 'column_type'
-    | 'table_column_missing'
-    | 'table_column_type'
-    | 'transform_drops_columns'
-    | 'transform_changes_rows'
-    | 'transform_unchecked'
-    | 'other_table';
+  readonly code: string;
   readonly message: string;
 }
 
-export interface RuleComparison {
+interface RuleComparison {
   readonly rule: DataCollectionRule;
   /** Name of the stream that rows are sent to. */
   readonly stream: string;
@@ -28,22 +18,15 @@ export interface RuleComparison {
   readonly table: LogTable | null;
 }
 
-/** A table that a stream of the rule flows into, and its workspace's ARM id. */
-export interface TargetTable {
-  readonly workspaceResourceId: string;
-  readonly table: string;
-}
-
-/** Where the rows of a stream go. Several data flows can take the same stream. */
-export function targetTables(rule: DataCollectionRule, stream: string): TargetTable[] {
+/** Where the rows of a stream go, as tables and the ARM ids of their workspaces. Several data flows can take one stream. */
+export function targetTables(rule: DataCollectionRule, stream: string) {
   const targets = flowsOf(rule, stream).flatMap((flow) =>
-    flow.destinations.flatMap((destination) => {
-      const workspaceResourceId = rule.workspaces[destination] ?? '';
-      return workspaceResourceId === '' ? [] : [{ workspaceResourceId, table: tableOf(flow, stream) }];
-    }),
+    flow.destinations
+      .map((destination) => ({ workspaceResourceId: rule.workspaces[destination] ?? '', table: tableOf(flow, stream) }))
+      .filter(({ workspaceResourceId }) => workspaceResourceId !== ''),
   );
-  const keys = targets.map(({ workspaceResourceId, table }) => `${workspaceResourceId} ${table}`.toLowerCase());
-  return targets.filter((_, index) => keys.indexOf(keys[index] ?? '') === index);
+  const keyOf = (target: (typeof targets)[number]) => Object.values(target).join(' ').toLowerCase();
+  return [...Map.groupBy(targets, keyOf).values()].flatMap((same) => same.slice(0, 1));
 }
 
 /**
@@ -53,54 +36,48 @@ export function targetTables(rule: DataCollectionRule, stream: string): TargetTa
 export function compareRule({ rule, stream, schema, table }: RuleComparison): ColumnProblem[] {
   const declared = rule.streamDeclarations[stream];
   const flows = flowsOf(rule, stream);
-  const problems: ColumnProblem[] = [];
-  if (declared === undefined) {
-    const known = Object.keys(rule.streamDeclarations).join(', ') || 'none';
-    problems.push(error('stream_undeclared', `The rule declares no stream ${stream}. It declares: ${known}.`));
-  } else {
-    problems.push(...compareStream(declared, stream, schema));
-  }
-  if (flows.length === 0)
-    problems.push(error('stream_not_in_flow', `No data flow of the rule takes ${stream}: nothing arrives.`));
-  for (const flow of flows) problems.push(...compareFlow(flow, stream, schema));
   const ownFlow = flows.find((flow) => tableOf(flow, stream) === table?.name);
-  if (table !== null && ownFlow !== undefined) problems.push(...compareTable(table, declared ?? [], ownFlow, schema));
-  return problems;
+  const known = Object.keys(rule.streamDeclarations).join(', ') || 'none';
+  return [
+    declared === undefined
+      ? [error('stream_undeclared', `The rule declares no stream ${stream}. It declares: ${known}.`)]
+      : compareStream(declared, stream, schema),
+    flows.length === 0
+      ? [error('stream_not_in_flow', `No data flow of the rule takes ${stream}: nothing arrives.`)]
+      : [],
+    ...flows.map((flow) => compareFlow(flow, stream, schema)),
+    table === null || ownFlow === undefined ? [] : compareTable(table, declared ?? [], ownFlow, schema),
+  ].flat();
 }
 
 function compareStream(declared: readonly NamedType[], stream: string, schema: TableSchema): ColumnProblem[] {
-  const types = new Map(declared.map(({ name, type }) => [name, type]));
-  const missing = schema.columns.filter(({ name }) => !types.has(name)).map(({ name }) => name);
-  const problems: ColumnProblem[] = [];
-  if (missing.length > 0) {
-    const message = `${stream} does not declare ${missing.join(', ')}: Azure drops ${missing.length === 1 ? 'this column' : 'these columns'} without an error.`;
-    problems.push(error('column_undeclared', message));
-  }
-  for (const { name, type } of schema.columns) {
-    const found = types.get(name);
-    if (found !== undefined && !takes(found, type)) {
-      problems.push(error('column_type', `${stream} declares ${name} as ${found}, our rows carry ${type}.`));
-    }
-  }
-  return problems;
+  const types = typesOf(declared);
+  const missing = namesOf(schema).filter((name) => !types.has(name));
+  const which = missing.length === 1 ? 'this column' : 'these columns';
+  const message = `${stream} does not declare ${missing.join(', ')}: Azure drops ${which} without an error.`;
+  const differing = schema.columns.flatMap(({ name, type }) => {
+    const found = types.get(name) ?? type;
+    if (takes(found, type)) return [];
+    return [error('column_type', `${stream} declares ${name} as ${found}, our rows carry ${type}.`)];
+  });
+  return [...(missing.length === 0 ? [] : [error('column_undeclared', message)]), ...differing];
 }
 
 function compareFlow(flow: DataFlow, stream: string, schema: TableSchema): ColumnProblem[] {
-  const problems: ColumnProblem[] = [];
   const table = tableOf(flow, stream);
-  const names = schema.columns.map(({ name }) => name);
-  const { dropped, replaced, filters, unknown } = effectOfTransform(flow.transformKql, names);
+  const { dropped, replaced, filters, unknown } = effectOfTransform(flow.transformKql, namesOf(schema));
   const of = `The transformation of ${stream} into ${table}`;
+  const problems: ColumnProblem[] = [];
+  const add = (problem: ColumnProblem): void => void problems.push(problem);
   if (table !== schema.name) {
-    problems.push(
-      warning('other_table', `${stream} flows into ${table}; rules and workbooks of this service read ${schema.name}.`),
-    );
+    const message = `${stream} flows into ${table}; rules and workbooks of this service read ${schema.name}.`;
+    add(warning('other_table', message));
   }
-  if (dropped.length > 0) problems.push(error('transform_drops_columns', `${of} drops ${dropped.join(', ')}.`));
-  if (replaced.length > 0) problems.push(warning('transform_changes_rows', `${of} replaces ${replaced.join(', ')}.`));
-  if (filters) problems.push(warning('transform_changes_rows', `${of} leaves out rows (where).`));
+  if (dropped.length > 0) add(error('transform_drops_columns', `${of} drops ${dropped.join(', ')}.`));
+  if (replaced.length > 0) add(warning('transform_changes_rows', `${of} replaces ${replaced.join(', ')}.`));
+  if (filters) add(warning('transform_changes_rows', `${of} leaves out rows (where).`));
   if (unknown.length > 0) {
-    problems.push(warning('transform_unchecked', `${of} cannot be checked here: ${unknown.join(' | ').slice(0, 200)}`));
+    add(warning('transform_unchecked', `${of} cannot be checked here: ${unknown.join(' | ').slice(0, 200)}`));
   }
   return problems;
 }
@@ -111,23 +88,18 @@ function compareTable(
   flow: DataFlow,
   schema: TableSchema,
 ): ColumnProblem[] {
-  const types = new Map(table.columns.map(({ name, type }) => [name, type]));
-  const streamTypes = new Map(declared.map(({ name, type }) => [name, type]));
-  const names = schema.columns.map(({ name }) => name);
-  const { dropped, replaced } = effectOfTransform(flow.transformKql, names);
-  const problems: ColumnProblem[] = [];
-  const missing = names.filter((name) => !types.has(name) && !dropped.includes(name));
-  if (missing.length > 0) {
-    const message = `The table ${table.name} has no column ${missing.join(', ')}: what is sent for it is dropped.`;
-    problems.push(error('table_column_missing', message));
-  }
-  for (const { name, type } of schema.columns) {
+  const types = typesOf(table.columns);
+  const streamTypes = typesOf(declared);
+  const { dropped, replaced } = effectOfTransform(flow.transformKql, namesOf(schema));
+  const missing = namesOf(schema).filter((name) => !types.has(name) && !dropped.includes(name));
+  const message = `The table ${table.name} has no column ${missing.join(', ')}: what is sent for it is dropped.`;
+  const differing = schema.columns.flatMap(({ name, type }) => {
     const found = types.get(name);
     const sent = streamTypes.get(name) ?? type;
-    if (found === undefined || dropped.includes(name) || replaced.includes(name) || takes(found, sent)) continue;
-    problems.push(error('table_column_type', `${table.name}.${name} is ${found}, the stream gives ${sent}.`));
-  }
-  return problems;
+    if (found === undefined || dropped.includes(name) || replaced.includes(name) || takes(found, sent)) return [];
+    return [error('table_column_type', `${table.name}.${name} is ${found}, the stream gives ${sent}.`)];
+  });
+  return [...(missing.length === 0 ? [] : [error('table_column_missing', message)]), ...differing];
 }
 
 /** Whether a column of one type keeps values of another. Tables spell `dateTime` what streams spell `datetime`. */
@@ -135,6 +107,14 @@ function takes(column: string, value: string): boolean {
   const to = column.toLowerCase();
   const from = value.toLowerCase();
   return to === from || (from === 'int' && (to === 'long' || to === 'real')) || (from === 'string' && to === 'guid');
+}
+
+function typesOf(columns: readonly NamedType[]): ReadonlyMap<string, string> {
+  return new Map(columns.map(({ name, type }) => [name, type]));
+}
+
+function namesOf({ columns }: TableSchema): string[] {
+  return columns.map(({ name }) => name);
 }
 
 function flowsOf(rule: DataCollectionRule, stream: string): DataFlow[] {
@@ -146,16 +126,16 @@ function tableOf(flow: DataFlow, stream: string): string {
   return (flow.outputStream ?? stream).replace(/^(Custom|Microsoft)-/, '');
 }
 
-function error(code: ColumnProblem['code'], message: string): ColumnProblem {
+function error(code: string, message: string): ColumnProblem {
   return { severity: 'error', code, message };
 }
 
-function warning(code: ColumnProblem['code'], message: string): ColumnProblem {
+function warning(code: string, message: string): ColumnProblem {
   return { severity: 'warning', code, message };
 }
 
 /** What a transformation of a data collection rule does to given columns, as far as that can be told without running it. */
-export interface TransformEffect {
+interface TransformEffect {
   /** Columns that it takes away, or renames. */
   readonly dropped: readonly string[];
   /** Columns that it gives another value. */
@@ -191,9 +171,9 @@ export function effectOfTransform(transformKql: string | null, columns: readonly
   return { dropped: columns.filter((name) => !kept.has(name)), replaced: [...replaced], filters, unknown };
 }
 
+/** `from`: the expression, or the name of the column itself when there is none. */
 interface Assignment {
   readonly to: string;
-  /** The expression; the name of the column itself when there is none. */
   readonly from: string;
 }
 
@@ -207,10 +187,8 @@ function applyProject(items: readonly Assignment[], kept: Set<string>, replaced:
 }
 
 function assignment(item: string): Assignment {
-  const [, to, from] = /^([^=\s]+)\s*=(?![=~])\s*([\s\S]+)$/.exec(item) ?? [];
-  return to === undefined || from === undefined
-    ? { to: bare(item), from: bare(item) }
-    : { to: bare(to), from: bare(from.trim()) };
+  const [, to = item, from = item] = /^([^=\s]+)\s*=(?![=~])\s*([\s\S]+)$/.exec(item) ?? [];
+  return { to: bare(to), from: bare(from.trim()) };
 }
 
 /** `['a name']` is how KQL writes a name that is no identifier. */

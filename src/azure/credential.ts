@@ -17,7 +17,7 @@ import { runWithin } from './time-limit.ts';
 import { TokenCache, type TokenCacheOptions } from './token-cache.ts';
 import { TokenError, type TokenExchange, tokenErrorOf } from './token-error.ts';
 
-/** Of an answer with a token. */
+/** The largest answer that is read. */
 const maxBodyBytes = 1_048_576;
 /** A little below the token cache's own limit, so that the reason is what the network said and not "no token". */
 const exchangeLimitMs = 9_500;

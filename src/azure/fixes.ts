@@ -81,7 +81,7 @@ function fixForStatus({ status, code }: Answered, context: UploadContext): strin
     case 400:
       return code === 'InvalidStream' ? streamFix(context) : badRequestFix(context);
     case 401:
-      return tokenRejectedFix(context);
+      return rejectedTokenFix(context.credential, 'rule (public, usgov or china)');
     case 403:
       return roleFix(context);
     case 404:
@@ -112,11 +112,13 @@ function badRequestFix({ stream, streamVariable = 'LOGS_INGESTION_STREAM' }: Upl
   );
 }
 
-function tokenRejectedFix({ credential }: UploadContext): string {
-  const clock = 'Check that the clock of this machine is right.';
-  const cloud = 'AZURE_CLOUD must be that of the rule (public, usgov or china)';
-  if (credential.type === 'managed') return `A new token was rejected too: ${cloud}. ${clock}`;
-  return `A new token was rejected too: ${cloud}, and AZURE_TENANT_ID (now ${credential.tenantId}) the tenant of its subscription. ${clock}`;
+/** `what`: the resource whose cloud AZURE_CLOUD must be. */
+export function rejectedTokenFix(credential: CredentialConfig, what: string): string {
+  const tenant =
+    credential.type === 'managed'
+      ? ''
+      : `, and AZURE_TENANT_ID (now ${credential.tenantId}) the tenant of its subscription`;
+  return `A new token was rejected too: AZURE_CLOUD must be that of the ${what}${tenant}. Check that the clock of this machine is right.`;
 }
 
 function roleFix({ credential, ruleId }: UploadContext): string {

@@ -61,7 +61,7 @@ export type Lookup<T> =
   | { readonly type: 'no_token'; readonly refused: boolean; readonly aadsts: string | null; readonly message: string }
   | { readonly type: 'unreachable'; readonly message: string };
 
-export interface ResourceManagerOptions {
+interface ResourceManagerOptions {
   /** https origin: that of the cloud, or AZURE_RESOURCE_MANAGER_ENDPOINT. */
   readonly origin: string;
   /** For the scope `resourceManagerScope(cloud)`. Not closed here. */
@@ -116,7 +116,7 @@ function lookupOf<T>(response: PipelineResponse, { host, pathname, origin }: URL
     return { type: 'refused', status, code: null, fix: null, message };
   }
   const detail = errorDetailOf(response);
-  const fix = judgeProvider(detail, { resourceId: pathname, origin })?.fix ?? null;
+  const [, fix = null] = judgeProvider(detail, { resourceId: pathname, origin }) ?? [];
   if (status === 404 && fix === null) return { type: 'not_found', message: detail.message ?? 'not found' };
   return { type: 'refused', status, ...detail, fix };
 }

@@ -16,7 +16,7 @@ export type TokenExchange =
 
 type Answered = Extract<TokenExchange, { type: 'answered' }>;
 
-export interface TokenFailure {
+interface TokenFailure {
   /** What the credential threw. */
   readonly error: unknown;
   /** Null: nothing was sent. */

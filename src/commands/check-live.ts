@@ -44,7 +44,7 @@ interface LiveCheck {
 }
 
 interface ActiveStream {
-  /** Of the kind, or `heartbeat`. */
+  /** The name of the kind, or `heartbeat`. */
   readonly name: string;
   readonly stream: string;
   readonly streamVariable: string;
@@ -184,26 +184,23 @@ function columnsFix({ name }: TableSchema): string {
 
 /** Only a rule or table that is not there is an error: reading them needs roles that delivering does not. */
 function notRead(lookup: Exclude<Lookup<unknown>, { type: 'found' }>, what: string, role: string): Finding {
-  const message = `columns not checked: ${what} could not be read: `;
+  const finding = (level: Finding['level'], said: string, fix: string): Finding => {
+    return { level, subject: 'columns', message: `columns not checked: ${what} could not be read: ${said}`, fix };
+  };
   switch (lookup.type) {
     case 'not_found':
-      return {
-        level: 'error',
-        subject: 'columns',
-        message: message + lookup.message,
-        fix: 'Correct the id, or make it.',
-      };
+      return finding('error', lookup.message, 'Correct the id, or make it.');
     case 'refused': {
       const said = [lookup.code, lookup.message].filter((part) => part !== null).join(': ');
-      const fix = lookup.fix ?? `Give the identity the role ${role}.`;
-      return { level: 'warning', subject: 'columns', message: `${message}${lookup.status} ${said}`, fix };
+      return finding('warning', `${lookup.status} ${said}`, lookup.fix ?? `Give the identity the role ${role}.`);
     }
     case 'no_token':
-    case 'unreachable': {
-      const fix =
-        'Allow the sign-in to Azure Resource Manager and HTTPS to it (AZURE_RESOURCE_MANAGER_ENDPOINT, AZURE_CLOUD).';
-      return { level: 'warning', subject: 'columns', message: message + lookup.message, fix };
-    }
+    case 'unreachable':
+      return finding(
+        'warning',
+        lookup.message,
+        'Allow the sign-in to Azure Resource Manager and HTTPS to it (AZURE_RESOURCE_MANAGER_ENDPOINT, AZURE_CLOUD).',
+      );
   }
 }
 
@@ -231,9 +228,8 @@ async function checkDatabase({ outbox, credential }: Config, tokens: TokenCache)
 function messageOf({ version, known }: Examined): string {
   const signedIn = 'connected and signed in, it keeps what it commits';
   if (version === 0) return `${signedIn}; the tables are not there yet, and will be made at the start`;
-  if (version < known)
-    return `${signedIn}; its tables (version ${version}) will be brought to version ${known} at the start`;
-  if (version > known)
-    return `${signedIn}; its tables are of a later version (${version}) that works with this one (${known})`;
-  return `${signedIn}; its tables are there (version ${version})`;
+  if (version === known) return `${signedIn}; its tables are there (version ${version})`;
+  return version < known
+    ? `${signedIn}; its tables (version ${version}) will be brought to version ${known} at the start`
+    : `${signedIn}; its tables are of a later version (${version}) that works with this one (${known})`;
 }

@@ -6,7 +6,7 @@ import type { Finding } from './check-live.ts';
 import { type CommandContext, exitCodes, reportProblems, reportWarnings, type TextOutput } from './context.ts';
 import { printable, renderTable, wrap } from './text.ts';
 
-export interface CheckOptions {
+interface CheckOptions {
   /** Also ask Azure, and the database of OUTBOX_URL. Nothing is stored or made by it. */
   readonly live?: boolean;
   /** Print every setting, without its secrets. */

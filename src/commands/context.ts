@@ -21,7 +21,7 @@ export interface CommandContext {
   readonly stderr: TextOutput;
   /** Asks the person at the terminal; empty when there was no answer. Absent where nobody is there to be asked. */
   readonly ask?: (question: string) => Promise<string>;
-  /** Of the service, as in package.json. */
+  /** The version of the service, as in package.json. */
   readonly version: string;
   /**
    * Calls `listener` for each SIGINT and SIGTERM, until the returned function is called. While nobody listens, a signal

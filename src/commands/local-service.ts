@@ -7,7 +7,7 @@ import type { ConfigProblem } from '../config/variable.ts';
 import { type CommandContext, exitCodes, reportProblems } from './context.ts';
 
 /** Where the service of this configuration listens, seen from the same machine. */
-export type LocalService =
+type LocalService =
   | { readonly origin: string; readonly problems: readonly [] }
   | { readonly origin: null; readonly problems: readonly ConfigProblem[] };
 
@@ -29,13 +29,13 @@ export function localAddress(host: string): string {
   return host;
 }
 
-/** Of a listener on `host`, seen from this machine. */
+/** Where this machine reaches a listener on `host`. */
 export function localOrigin(host: string, port: number): string {
   const address = localAddress(host);
   return `http://${isIP(address) === 6 ? `[${address}]` : address}:${port}`;
 }
 
-export interface HttpRequest {
+interface HttpRequest {
   readonly method: 'GET' | 'POST';
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;

@@ -6,7 +6,7 @@ import { type CommandContext, exitCodes, reportProblems } from './context.ts';
 import { findLocalService, type HttpResult, sendHttp } from './local-service.ts';
 import { unknownKind } from './template.ts';
 
-export interface SendTestOptions {
+interface SendTestOptions {
   /** Where to send it; without it to the service on HOST and PORT of this machine. */
   readonly url?: string;
   readonly json?: boolean;

@@ -2,7 +2,7 @@ import type { BodyTemplate, RenderedTemplate } from '../kinds/body-template.ts';
 import { kindNamed, kinds } from '../kinds/registry.ts';
 import { type CommandContext, exitCodes, reportProblems } from './context.ts';
 
-export interface TemplateOptions {
+interface TemplateOptions {
   /** Name of the webhook kind; default request. */
   readonly kind?: string;
   readonly each?: boolean;

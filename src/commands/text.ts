@@ -62,7 +62,9 @@ export function displayWidth(text: string): number {
 
 /** The text, or as much of its beginning as fits with an ellipsis behind it. */
 export function cutToWidth(text: string, width: number): string {
-  return displayWidth(text) <= width ? text : `${pieces(text, width - 1)[0]}…`;
+  if (displayWidth(text) <= width) return text;
+  const [start = ''] = pieces(text, width - 1);
+  return `${displayWidth(start) < width ? start : ''}…`;
 }
 
 /** Lines of at most that width, broken at blanks; a longer word is broken where it must be. Line breaks stay. */

@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { cannotBeRead, fileProblem } from './file.ts';
 
 /** A certificate with its private key, as the sign-in needs them. Holds a secret: never logged. */
-export interface ClientCertificate {
+interface ClientCertificate {
   /**
    * The certificate, those that issued it, and the key without a password. The SDK takes the first certificate of a file
    * for the client's own, and of an encrypted key only what it is given a password for.
@@ -16,7 +16,7 @@ export interface ClientCertificate {
   readonly warnings: readonly string[];
 }
 
-export type CertificateReading =
+type CertificateReading =
   | { readonly ok: true; readonly certificate: ClientCertificate }
   /** Continues a sentence that starts with the variable's name. Holds nothing of the file or the password. */
   | { readonly ok: false; readonly about: 'file' | 'password'; readonly problem: string };

@@ -31,7 +31,7 @@ export type CredentialConfig =
       readonly tenantId: string;
       readonly clientId: string;
       readonly certificatePath: string;
-      /** Of its private key. */
+      /** For its private key. */
       readonly certificatePassword: string | null;
     } & Authority)
   | ({
@@ -69,7 +69,7 @@ export interface Parts {
   readonly kinds: readonly { readonly name: string; readonly streamVariable: StreamVariable }[];
 }
 
-/** Of variables without a problem. */
+/** Makes it of variables that have no problem. */
 export function assemble({ values, settings }: Reading<VariableName>, { credential, proxy, kinds }: Parts) {
   const { APONO_WEBHOOK_SECRET: secret, LOGS_INGESTION_ENDPOINT: endpoint, DATA_COLLECTION_RULE_ID: ruleId } = values;
   if (secret === null || endpoint === null || ruleId === null || credential === null) {
@@ -97,7 +97,7 @@ export function assemble({ values, settings }: Reading<VariableName>, { credenti
       port: values.ADMIN_PORT,
       isDefaultPort: !isSet(settings, 'ADMIN_PORT'),
       token: values.ADMIN_TOKEN,
-      /** Reads /metrics and nothing else. */
+      /** Allows reading /metrics and nothing else. */
       metricsToken: values.METRICS_TOKEN,
     },
     ingestion: {

@@ -22,7 +22,7 @@ export const credentialNames = [
 type CredentialName = (typeof credentialNames)[number];
 type CredentialValues = Pick<Values, CredentialName>;
 
-export interface CredentialChoice {
+interface CredentialChoice {
   /** Null when something that it needs is missing. */
   readonly credential: CredentialConfig | null;
   readonly problems: readonly ConfigProblem[];

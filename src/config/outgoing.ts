@@ -7,7 +7,7 @@ import { type ProxyConfig, type ProxyException, parseNoProxy, parseProxy } from 
 import type { Environment } from './read.ts';
 import type { ConfigProblem } from './variable.ts';
 
-export interface ProxyChoice {
+interface ProxyChoice {
   /** Null: there is no proxy, or it has a problem. */
   readonly proxy: ProxyConfig | null;
   readonly problems: readonly ConfigProblem[];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { parseEnv } from 'node:util';
-import { renderEnvExample, renderVariablesTable } from '../../src/config/document.ts';
+import { renderEnvExample, renderVariablesTable } from '../../deploy/generate/variables.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Variable } from '../../src/config/variable.ts';
 import { variableNames, variables } from '../../src/config/variables.ts';

@@ -26,10 +26,10 @@ export interface Connected {
   readonly workspaceId: string;
 }
 
-export interface ConnectOptions {
+interface ConnectOptions {
   /** Ends questions that run and waits. */
   readonly signal?: AbortSignal;
-  /** How often one question is sent at most; default 4, for somebody who waits. */
+  /** How often one question is sent at most; default 4, since a person is waiting. */
   readonly maxAttempts?: number;
   readonly onRetry?: (retry: Retry) => void;
 }

@@ -9,11 +9,11 @@ import { printable } from '../text.ts';
 
 /** Where an export goes. Every method rejects with an OutputError. */
 export interface ExportOutput {
-  /** Resolves when more can be taken: who waits for it keeps one page in memory, however slow the reader is. */
+  /** Resolves when more can be taken. A caller that waits for it keeps one page in memory, however slow the reader is. */
   write(text: string): Promise<void>;
   /** It is complete. */
   commit(): Promise<void>;
-  /** It will never be. Resolves with where the part that was written is kept; null where there is none. */
+  /** It will never be complete. Resolves with where the part that was written is kept; null where there is none. */
   abandon(): Promise<string | null>;
 }
 

@@ -7,7 +7,7 @@ import { plural, printable } from '../text.ts';
 /** Between lines where no terminal shows one that changes. */
 const pauseMs = 10_000;
 
-/** Who waits for so long wants to know why. */
+/** Above this, the user is told why we are waiting. */
 export const longWaitMs = 5_000;
 
 export function waitingText({ reason, delayMs }: Retry): string {
@@ -19,14 +19,14 @@ export class Progress {
   readonly #output: TextOutput;
   readonly #clock: Clock;
   readonly #isQuiet: boolean;
-  #nextAt: number;
+  #shownAt: number;
   #hasLine = false;
 
   constructor(output: TextOutput, clock: Clock, { quiet }: { readonly quiet: boolean }) {
     this.#output = output;
     this.#clock = clock;
     this.#isQuiet = quiet;
-    this.#nextAt = clock.now() + pauseMs;
+    this.#shownAt = clock.now();
   }
 
   /** `createdAt`: of the last incident, as Azure writes it. */
@@ -34,8 +34,8 @@ export class Progress {
     this.#show(`${plural(count, 'incident')}, up to the one created ${timeText(createdAt)}`);
   }
 
-  retry({ reason, delayMs }: Retry): void {
-    this.#show(waitingText({ reason, delayMs }), delayMs >= longWaitMs);
+  retry(retry: Retry): void {
+    this.#show(waitingText(retry), retry.delayMs >= longWaitMs);
   }
 
   /** Ends the line of a terminal, so that what follows begins its own. */
@@ -44,7 +44,6 @@ export class Progress {
     this.#hasLine = false;
   }
 
-  /** `isUrgent`: not only every ten seconds. */
   #show(text: string, isUrgent = false): void {
     if (this.#isQuiet) return;
     if (this.#output.isTTY === true) {
@@ -53,9 +52,10 @@ export class Progress {
       return;
     }
     const now = this.#clock.now();
-    // The clock may have been set back.
-    if (!isUrgent && now < this.#nextAt && this.#nextAt - now <= pauseMs) return;
-    this.#nextAt = now + pauseMs;
+    const waitedMs = now - this.#shownAt;
+    // Negative when the clock was set back.
+    if (!isUrgent && waitedMs >= 0 && waitedMs < pauseMs) return;
+    this.#shownAt = now;
     this.#output.write(`${text}\n`);
   }
 }

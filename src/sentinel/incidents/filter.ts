@@ -3,7 +3,7 @@ import { type JsonObject, objectsOf, textOf, textsOf } from '../../ground/json.t
 import { type Incident, property } from './incident.ts';
 
 /** What Azure narrows the list to: all criteria must match, and one of several values of a criterion. */
-export interface IncidentSelection {
+interface IncidentSelection {
   /** Created then or later. */
   readonly since?: Date | undefined;
   /** Created earlier than then. */

@@ -21,14 +21,17 @@ export interface FormatOptions {
 }
 
 export function createFormat({ format, details, bom = false }: FormatOptions): FormatWriter {
-  switch (format) {
-    case 'csv':
-      return createCsv(details, bom);
-    case 'json':
-      return createJson();
-    case 'ndjson':
-      return { head: '', part: (incidents) => incidents.map((one) => `${jsonOf(one)}\n`).join(''), tail: '' };
+  if (format === 'csv') return createCsv(details, bom);
+  if (format === 'ndjson') {
+    return { head: '', part: (incidents) => incidents.map((one) => `${jsonOf(one)}\n`).join(''), tail: '' };
   }
+  let between = '\n';
+  const item = (incident: DetailedIncident): string => {
+    const text = `${between}${jsonOf(incident)}`;
+    between = ',\n';
+    return text;
+  };
+  return { head: '[', part: (incidents) => incidents.map(item).join(''), tail: '\n]\n' };
 }
 
 /** RFC 4180: CRLF, and quotes where they are needed, doubled inside of a field. Numbers have none. */
@@ -63,23 +66,6 @@ const formula = /^(?:[\t\r\n]|[\s\p{Cc}\p{Cf}]*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])/
 /** Puts an apostrophe, which readers strip again, before text that could run as a formula. */
 export function guardCell(text: string): string {
   return formula.test(text) ? `'${text}` : text;
-}
-
-function createJson(): FormatWriter {
-  let between = '\n';
-  return {
-    head: '[',
-    part(incidents) {
-      return incidents
-        .map((incident) => {
-          const text = `${between}${jsonOf(incident)}`;
-          between = ',\n';
-          return text;
-        })
-        .join('');
-    },
-    tail: '\n]\n',
-  };
 }
 
 /** Resource Manager's own object, with the details as further members. */

@@ -1,5 +1,5 @@
-import type { Variable } from './variable.ts';
-import { type VariableName, variableNames, variables } from './variables.ts';
+import type { Variable } from '../../src/config/variable.ts';
+import { type VariableName, variableNames, variables } from '../../src/config/variables.ts';
 
 const headings: Readonly<Partial<Record<VariableName, string>>> = {
   APONO_WEBHOOK_SECRET: 'Apono',
