@@ -110,7 +110,6 @@ export function tunnelStatusIn(message: string): number | null {
   return status === undefined ? null : Number(status);
 }
 
-/** `status`: what the proxy answered to CONNECT. */
 export function tunnelFix(status: number): string {
   if (status === 407) {
     return 'The proxy wants a sign-in: put user and password into HTTPS_PROXY (http://user:password@host:port), or name the host in NO_PROXY.';

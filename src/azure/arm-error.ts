@@ -13,13 +13,11 @@ type ArmErrorCode =
   /** This Resource Manager does not know the api-version that was asked with. */
   | 'api_version_refused'
   | 'role_missing'
-  /** 400: mostly the `--filter`. */
   | 'query_refused'
   /** 401 with a token that was just fetched. */
   | 'token_rejected'
   | 'token_refused'
   | 'token_unreachable'
-  /** Another answer that no further try will change. */
   | 'azure_refused'
   /** Throttling, faults or silence that went on through all tries. */
   | 'azure_unavailable'
@@ -181,7 +179,6 @@ function originHint(origin: string): string {
   return `Resource Manager is ${origin}: AZURE_CLOUD decides it, unless AZURE_RESOURCE_MANAGER_ENDPOINT is set.`;
 }
 
-/** No token could be had. */
 export function errorOfToken(error: TokenError, { credential }: ArmContext): ArmError {
   const { reason, fix } = explainTokenError(error, credential);
   return new ArmError(error.code, reason, fix);

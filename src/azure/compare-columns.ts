@@ -10,9 +10,7 @@ interface ColumnProblem {
 
 interface RuleComparison {
   readonly rule: DataCollectionRule;
-  /** Name of the stream that rows are sent to. */
   readonly stream: string;
-  /** Our columns. */
   readonly schema: TableSchema;
   /** The table that the stream flows into; null: it was not read, and only the rule is compared. */
   readonly table: LogTable | null;
@@ -136,11 +134,8 @@ function warning(code: string, message: string): ColumnProblem {
 
 /** What a transformation of a data collection rule does to given columns, as far as that can be told without running it. */
 interface TransformEffect {
-  /** Columns that it takes away, or renames. */
   readonly dropped: readonly string[];
-  /** Columns that it gives another value. */
   readonly replaced: readonly string[];
-  /** Whether it can leave out rows. */
   readonly filters: boolean;
   /** Statements that are not understood here; what they do is unknown. */
   readonly unknown: readonly string[];

@@ -4,7 +4,6 @@ import type { UploadResult } from '../delivery/ingestion.ts';
 import { type Explanation, explainNetwork, tunnelFix } from './answer.ts';
 import { explainTokenFailure } from './token-fixes.ts';
 
-/** What an upload was made with, so that the advice can name it. */
 export interface UploadContext {
   readonly stream: string;
   /** The variable that names the stream, e.g. LOGS_INGESTION_STREAM_AUDIT; default LOGS_INGESTION_STREAM. */

@@ -8,7 +8,6 @@ import { ArmError } from './arm-error.ts';
 const apiVersion = '2025-09-01';
 /** The most that one call gives. https://learn.microsoft.com/azure/sentinel/sentinel-service-limits */
 export const maxPageSize = 1_000;
-/** Pages in a row without an incident that was not there yet. A page may be empty, but not for ever. */
 const maxBarrenPages = 1_000;
 
 export interface IncidentQuery {
@@ -23,7 +22,6 @@ export interface IncidentQuery {
 export interface IncidentPage {
   /** Those that were on no page before. */
   readonly incidents: readonly Incident[];
-  /** By Azure's clock. */
   readonly answeredAtMs: number;
 }
 
@@ -87,7 +85,6 @@ export class Incidents {
     return `${this.#base}/incidents?${parts.join('&')}`;
   }
 
-  /** Null: there is no such incident. */
   async get(name: string): Promise<Incident | null> {
     const json = await this.#getOne(this.#incidentUrl(name), `the incident ${name}`);
     return json === null ? null : asIncident(json);
@@ -134,7 +131,7 @@ export class Incidents {
     return found;
   }
 
-  /** From link to link, each as it came, and to no other host. */
+  /** Follows the links, each as it came, and to no other host. */
   async *#walk(first: string, what: string): AsyncGenerator<Page> {
     const seen = new Set<string>();
     let url: string | null = first;

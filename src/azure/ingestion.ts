@@ -24,12 +24,10 @@ const gzipPolicyName = 'GzippingPolicy';
 export interface IngestionOptions {
   /** https origin of the data collection rule or endpoint. */
   readonly endpoint: string;
-  /** Immutable id of the rule, `dcr-…`. */
   readonly ruleId: string;
   readonly cloud: CloudSettings;
   /** For the scope `ingestionScope(cloud)`. Not closed here. */
   readonly tokens: TokenCache;
-  /** Default: none. */
   readonly proxy?: ProxyConfig | null;
   readonly clock?: Clock;
   /** How long one request may take from the moment the token is there until its answer is whole; default 30,000. */

@@ -5,7 +5,7 @@ import type { Logger } from '../ground/log.ts';
 import { AbortedError, runWithin, TimeLimitError } from './time-limit.ts';
 import { TokenError, tokenErrorOfMessage } from './token-error.ts';
 
-/** A token with less than this left is not given out any more: the request must still reach Azure. */
+/** A token with less than this left is not given out, since the request must still reach Azure. */
 export const tokenMarginMs = 5_000;
 const defaultAttemptLimitMs = 10_000;
 const firstPaceMs = 5_000;
@@ -26,7 +26,6 @@ export interface TokenCacheOptions {
   readonly log: Logger;
   /** How long one attempt may take; default 10,000. */
   readonly attemptLimitMs?: number;
-  /** For metrics. */
   readonly onEvent?: (event: TokenEvent) => void;
 }
 
@@ -115,7 +114,6 @@ export class TokenCache implements TokenCredential {
     return this.#flight.token;
   }
 
-  /** One attempt, with all that follows from it. */
   async #fly(background: boolean, claims: string | undefined): Promise<AccessToken> {
     try {
       const token = await this.#attempt(claims);

@@ -7,7 +7,6 @@ export type TokenExchange =
       readonly host: string;
       readonly status: number;
       readonly body: string;
-      /** WWW-Authenticate. */
       readonly challenge: string | null;
       /** `host:port` of the proxy that it was sent through; null: none. */
       readonly proxy: string | null;
@@ -17,13 +16,12 @@ export type TokenExchange =
 type Answered = Extract<TokenExchange, { type: 'answered' }>;
 
 interface TokenFailure {
-  /** What the credential threw. */
   readonly error: unknown;
   /** Null: nothing was sent. */
   readonly exchange: TokenExchange | null;
-  /** Which may not stand in the message. */
+  /** They must not stand in the message. */
   readonly secrets: readonly string[];
-  /** It was the endpoint of a managed identity: no proxy is between, and whatever it answers is its own. */
+  /** The endpoint is that of a managed identity: no proxy is between, and whatever it answers is its own. */
   readonly managed: boolean;
 }
 
@@ -57,7 +55,6 @@ export class TokenError extends Error {
   }
 }
 
-/** For a terminal: the message, with what Entra said. */
 export function inFull({ message, said }: TokenError): string {
   return said === null || said === '' ? message : `${message}: ${said}`;
 }
@@ -170,7 +167,7 @@ function readRefusal(body: string): Refusal | null {
   }
   const { code, message } = lowerNames(typeof error === 'object' && error !== null ? error : value);
   if (typeof message !== 'string') return null;
-  // A status that is said once more stands in the answer already.
+  // A code that repeats the status is left out, since the message has the status.
   return { code: textOf(code), text: message, isOauth: false };
 }
 

@@ -56,7 +56,6 @@ export function explainTokenError(error: TokenError, credential: CredentialConfi
   return explainTokenFailure(failure, credential);
 }
 
-/** What to do when no token could be had. */
 export function explainTokenFailure(failure: NoToken, credential: CredentialConfig): Explanation {
   const { refused, message } = failure;
   const what = refused ? 'The sign-in to Azure was refused' : 'No token could be fetched';
@@ -68,7 +67,7 @@ export function explainTokenFailure(failure: NoToken, credential: CredentialConf
 }
 
 function refusalFix({ aadsts, reason, message }: NoToken, credential: CredentialConfig): string {
-  // One number of Entra's for two faults; its text says which.
+  // Entra uses this number for two faults, and its text says which.
   if (aadsts === 'AADSTS700027' && /\bexpired\b/i.test(message ?? '')) return certificateExpired;
   const known = aadsts === null ? undefined : fixes[aadsts];
   if (known !== undefined) return known;

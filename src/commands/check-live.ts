@@ -26,7 +26,6 @@ import type { TableSchema } from '../sentinel/table.ts';
 import type { TextOutput } from './context.ts';
 import { tokensFor } from './tokens.ts';
 
-/** One result of `check --live`. Holds no secret. */
 export interface Finding {
   /** `error`: events would not arrive as they should. `warning`: they may not. `note`: what is good to know. */
   readonly level: 'well' | 'note' | 'warning' | 'error';
@@ -49,7 +48,7 @@ interface ActiveStream {
   readonly stream: string;
   readonly streamVariable: string;
   readonly table: TableSchema;
-  /** That the rule does not have it costs nothing until such an event comes. */
+  /** If the rule lacks the stream, nothing is lost until such an event comes. */
   readonly isOptional: boolean;
 }
 
@@ -109,7 +108,7 @@ function streamsOfKinds({ ingestion }: Config, kinds: readonly WebhookKind[]): A
   });
 }
 
-/** None where nothing would be sent to it, unless somebody named it. */
+/** Empty when nothing would be sent to the stream, unless somebody named it. */
 function heartbeatStream({ heartbeat }: Config): ActiveStream[] {
   if (heartbeat === null || (heartbeat.intervalMs === 0 && heartbeat.isDefaultStream)) return [];
   const { stream } = heartbeat;
@@ -123,12 +122,12 @@ async function checkStream({ config, ingestion }: LiveCheck, active: ActiveStrea
   const subject = `stream ${stream} (${name})`;
   const outcome = outcomeOf(result, Date.now());
   if (outcome.type === 'delivered') {
-    // So that it fits into one line of 80 columns for the longest of our names.
+    // Short, so that it fits into one line of 80 columns with the longest of our names.
     return { level: 'well', subject, message: 'it answers 204', fix: '' };
   }
   const { endpoint, ruleId } = config.ingestion;
   const context = { stream, streamVariable, ruleId, endpoint, credential: config.credential };
-  // Without rows a 400 is about the stream.
+  // Nothing was sent that could be wrong, so a 400 is about the stream.
   const code = outcome.type === 'hold' ? outcome.code : outcome.type === 'refused' ? 'stream_refused' : null;
   const { reason, fix, message } = explainUpload(result, context, code);
   const missing = result.type === 'answered' && result.code === 'InvalidStream' && code === 'stream_refused';

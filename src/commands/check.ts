@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { checkConfig, type LoadedConfig } from '../config/load.ts';
 import { describeProxy } from '../config/proxy.ts';
-import { type DescribedSetting, describeConfig } from '../config/redact.ts';
+import { describeConfig } from '../config/redact.ts';
 import type { Finding } from './check-live.ts';
 import { type CommandContext, exitCodes, reportProblems, reportWarnings, type TextOutput } from './context.ts';
 import { printable, renderTable, wrap } from './text.ts';
@@ -9,7 +9,6 @@ import { printable, renderTable, wrap } from './text.ts';
 interface CheckOptions {
   /** Also ask Azure, and the database of OUTBOX_URL. Nothing is stored or made by it. */
   readonly live?: boolean;
-  /** Print every setting, without its secrets. */
   readonly verbose?: boolean;
   readonly json?: boolean;
 }
@@ -39,18 +38,16 @@ export async function check(context: CommandContext, options: CheckOptions): Pro
     const result = { ok: problems.length === 0 && !failed, problems, warnings, settings, ...(live && { live }) };
     stdout.write(`${JSON.stringify(result, null, 2)}\n`);
   } else if (config !== null) {
-    stdout.write(live === null ? renderValid(config) : renderFindings(live));
-    if (options.verbose === true) stdout.write(`\n${renderSettings(settings)}`);
+    const { proxy } = config;
+    // The proxy is named, since nothing else says which of the variables of other programs is used.
+    const way = proxy === null ? '' : `Azure is asked through ${describeProxy(proxy)}.\n`;
+    stdout.write(live === null ? `The configuration is valid.\n${way}` : renderFindings(live));
+    const rows = settings.map(({ name, value, from }) => [name, value, from]);
+    if (options.verbose === true) stdout.write(`\n${renderTable(['NAME', 'VALUE', 'FROM'], rows)}`);
     else if (live === null) stdout.write('--verbose prints every setting, --live asks Azure.\n');
   }
   if (config === null) return exitCodes.usage;
   return failed ? exitCodes.failed : exitCodes.done;
-}
-
-/** The proxy is told here too, since nothing else says which of the variables of other programs counts. */
-function renderValid({ proxy }: Config): string {
-  const way = proxy === null ? '' : `Azure is asked through ${describeProxy(proxy)}.\n`;
-  return `The configuration is valid.\n${way}`;
 }
 
 /** What the configuration alone cannot know: whether this machine has the folder and the addresses that it names. */
@@ -71,14 +68,7 @@ async function withPlaces(loaded: LoadedConfig): Promise<LoadedConfig> {
   return problems.length === 0 ? loaded : { ...loaded, config: null, problems };
 }
 
-function renderSettings(settings: readonly DescribedSetting[]): string {
-  return renderTable(
-    ['NAME', 'VALUE', 'FROM'],
-    settings.map(({ name, value, from }) => [name, value, from]),
-  );
-}
-
-/** What several findings share is said once: the fix of all of them, and the message of those in which it is the same. */
+/** Prints a fix that several findings share once, and a message that they share once. */
 function renderFindings(findings: readonly Finding[]): string {
   const inOrder = findings.toSorted((a, b) => levels.indexOf(a.level) - levels.indexOf(b.level));
   const entries = Map.groupBy(inOrder, (one) => JSON.stringify(one.fix === '' ? one : [one.level, one.fix]));

@@ -36,7 +36,7 @@ function createProgram(context: CommandContext, done: (exitCode: number) => void
   addServiceCommands(program, context, done);
   addToolCommands(program, printed, done);
   addOutboxCommands(program, printed, done);
-  // These write files and lines that change, and see to it themselves.
+  // These write files and a changing line, and escape what they print themselves.
   addIncidentsCommands(program, context, done);
   return program;
 }

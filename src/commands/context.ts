@@ -15,13 +15,10 @@ export const exitCodes = { done: 0, failed: 1, usage: 2 } as const;
 /** All that a command gets from the process. main.ts makes it; nothing else reads process.env or process.argv. */
 export interface CommandContext {
   readonly env: Environment;
-  /** For results. */
   readonly stdout: TextOutput;
-  /** For logs, problems and notes. */
   readonly stderr: TextOutput;
   /** Asks the person at the terminal; empty when there was no answer. Absent where nobody is there to be asked. */
   readonly ask?: (question: string) => Promise<string>;
-  /** The version of the service, as in package.json. */
   readonly version: string;
   /**
    * Calls `listener` for each SIGINT and SIGTERM, until the returned function is called. While nobody listens, a signal
@@ -68,7 +65,6 @@ export function reportWarnings(output: TextOutput, warnings: readonly ConfigProb
   for (const { name, message } of warnings) output.write(`warning: ${name}: ${message}\n`);
 }
 
-/** Options or arguments that make no sense. Exit code 2. */
 export function wrongUsage({ stderr }: CommandContext, message: string): number {
   stderr.write(`error: ${message}\n`);
   return exitCodes.usage;

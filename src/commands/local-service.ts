@@ -29,7 +29,6 @@ export function localAddress(host: string): string {
   return host;
 }
 
-/** Where this machine reaches a listener on `host`. */
 export function localOrigin(host: string, port: number): string {
   const address = localAddress(host);
   return `http://${isIP(address) === 6 ? `[${address}]` : address}:${port}`;
@@ -59,7 +58,7 @@ export async function sendHttp(url: URL, options: HttpRequest): Promise<HttpResu
   const signal = AbortSignal.timeout(timeLimitMs);
   const start = url.protocol === 'https:' ? httpsRequest : httpRequest;
   const request = start(url, { method, signal, agent: false, headers: { connection: 'close', ...headers } });
-  // What goes wrong after the head of an answer is told by the answer.
+  // An error after the head of the answer comes out of reading its body.
   request.on('error', () => {});
   try {
     request.end(body);

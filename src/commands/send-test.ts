@@ -10,7 +10,6 @@ interface SendTestOptions {
   /** Where to send it; without it to the service on HOST and PORT of this machine. */
   readonly url?: string;
   readonly json?: boolean;
-  /** Name of the webhook kind; default request. */
   readonly kind?: string;
 }
 

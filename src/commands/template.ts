@@ -3,7 +3,6 @@ import { kindNamed, kinds } from '../kinds/registry.ts';
 import { type CommandContext, exitCodes, reportProblems } from './context.ts';
 
 interface TemplateOptions {
-  /** Name of the webhook kind; default request. */
   readonly kind?: string;
   readonly each?: boolean;
   readonly json?: boolean;
@@ -30,7 +29,6 @@ export function template(context: CommandContext, options: TemplateOptions): num
   return exitCodes.done;
 }
 
-/** For `--kind` of any command. */
 export function unknownKind() {
   return { name: '--kind', message: `must be one of ${kinds.map(({ name }) => name).join(', ')}` };
 }

@@ -53,7 +53,6 @@ function widthOf(character: string): number {
 
 /** How many columns of a terminal a text without control characters takes. */
 export function displayWidth(text: string): number {
-  // Almost all there is.
   if (/^[\x20-\x7e]*$/.test(text)) return text.length;
   let width = 0;
   for (const character of text) width += widthOf(character);

@@ -1,4 +1,3 @@
-/** What differs between Azure's clouds. */
 export interface CloudSettings {
   readonly name: 'public' | 'usgov' | 'china';
   /** The scope of a token is this with `/.default`. */

@@ -9,7 +9,9 @@ import type { ProxyConfig } from './proxy.ts';
 import { isSet, type Reading, type Setting } from './read.ts';
 import type { Values, VariableName } from './variables.ts';
 
-interface Authority {
+interface Application {
+  readonly tenantId: string;
+  readonly clientId: string;
   /** https, without a trailing slash. */
   readonly authorityHost: string;
   /** False for an authority that is not Microsoft's: MSAL would ask login.microsoftonline.com about it. */
@@ -18,31 +20,16 @@ interface Authority {
 
 /** Which credential signs in, decided by what is set: secret, certificate, workload identity, else managed identity. */
 export type CredentialConfig =
-  | ({
-      readonly type: 'secret';
-      readonly tenantId: string;
-      readonly clientId: string;
-      readonly clientSecret: string;
-      /** What AZURE_CLIENT_SECRET_EXPIRES says, milliseconds since the epoch. */
-      readonly expiresAt?: number | null;
-    } & Authority)
-  | ({
+  /** `expiresAt`: what AZURE_CLIENT_SECRET_EXPIRES says, milliseconds since the epoch. */
+  | (Application & { readonly type: 'secret'; readonly clientSecret: string; readonly expiresAt?: number | null })
+  | (Application & {
       readonly type: 'certificate';
-      readonly tenantId: string;
-      readonly clientId: string;
       readonly certificatePath: string;
-      /** For its private key. */
       readonly certificatePassword: string | null;
-    } & Authority)
-  | ({
-      readonly type: 'workload';
-      readonly tenantId: string;
-      readonly clientId: string;
-      readonly tokenFile: string;
-    } & Authority)
+    })
+  | (Application & { readonly type: 'workload'; readonly tokenFile: string })
   | { readonly type: 'managed'; readonly clientId: string | null };
 
-/** The outbox in PostgreSQL, as OUTBOX_URL names it. */
 export interface OutboxDatabase {
   /** A name, an address, or the folder of a Unix socket. */
   readonly host: string;
@@ -59,7 +46,6 @@ export interface OutboxDatabase {
   readonly keyFile: string | null;
 }
 
-/** Everything that the service is told by its variables, frozen. */
 export type Config = ReturnType<typeof assemble>;
 
 export interface Parts {
@@ -69,7 +55,6 @@ export interface Parts {
   readonly kinds: readonly { readonly name: string; readonly streamVariable: StreamVariable }[];
 }
 
-/** Makes it of variables that have no problem. */
 export function assemble({ values, settings }: Reading<VariableName>, { credential, proxy, kinds }: Parts) {
   const { APONO_WEBHOOK_SECRET: secret, LOGS_INGESTION_ENDPOINT: endpoint, DATA_COLLECTION_RULE_ID: ruleId } = values;
   if (secret === null || endpoint === null || ruleId === null || credential === null) {

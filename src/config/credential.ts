@@ -7,7 +7,7 @@ import type { Environment } from './read.ts';
 import type { ConfigProblem } from './variable.ts';
 import type { Values } from './variables.ts';
 
-/** What `chooseCredential` goes by, beside AZURE_CLOUD. */
+/** What `chooseCredential` reads, beside AZURE_CLOUD. */
 export const credentialNames = [
   'AZURE_TENANT_ID',
   'AZURE_CLIENT_ID',
@@ -26,15 +26,15 @@ interface CredentialChoice {
   /** Null when something that it needs is missing. */
   readonly credential: CredentialConfig | null;
   readonly problems: readonly ConfigProblem[];
-  /** Right in itself, and Entra will refuse it at this time: a certificate that has expired, or is not valid yet. */
+  /** What Entra will refuse now although it is right in itself: a certificate that has expired, or is not valid yet. */
   readonly lapsed: readonly ConfigProblem[];
   readonly warnings: readonly ConfigProblem[];
 }
 
-/** From when on a credential's end is warned of: what it takes people to get a new one. */
+/** Warn this long before a credential ends, since it takes people about a month to get a new one. */
 export const endWarningMs = 30 * 86_400_000;
 
-/** In the order in which they win when several are set. */
+/** The first that is set is used. */
 const signIns = ['AZURE_CLIENT_SECRET', 'AZURE_CLIENT_CERTIFICATE_PATH', 'AZURE_FEDERATED_TOKEN_FILE'] as const;
 
 /** What has no effect without one of the ways to sign in. */
@@ -118,29 +118,22 @@ function assemble(
   }
 }
 
-interface Checked {
-  readonly problems: readonly ConfigProblem[];
-  readonly lapsed: readonly ConfigProblem[];
-  readonly warnings: readonly ConfigProblem[];
-}
+type Checked = Omit<CredentialChoice, 'credential'>;
 
-/** What it signs in with: whether it can be read, and how long it lasts. */
 function checkProof(chosen: (typeof signIns)[number], values: CredentialValues, failed: ReadonlySet<string>): Checked {
   const well: Checked = { problems: [], lapsed: [], warnings: [] };
+  if (chosen === 'AZURE_CLIENT_SECRET') {
+    return { ...well, warnings: endWarnings('AZURE_CLIENT_SECRET_EXPIRES', values.AZURE_CLIENT_SECRET_EXPIRES) };
+  }
   const path = values[chosen];
   if (path === null) return well;
-  switch (chosen) {
-    case 'AZURE_CLIENT_SECRET':
-      return { ...well, warnings: endWarnings('AZURE_CLIENT_SECRET_EXPIRES', values.AZURE_CLIENT_SECRET_EXPIRES) };
-    case 'AZURE_CLIENT_CERTIFICATE_PATH':
-      if (failed.has('AZURE_CLIENT_CERTIFICATE_PASSWORD')) return well;
-      return { ...well, ...checkCertificate(path, values.AZURE_CLIENT_CERTIFICATE_PASSWORD) };
-    case 'AZURE_FEDERATED_TOKEN_FILE': {
-      // A warning, since a token file may come later, which a certificate does not.
-      const problem = accessProblem(path);
-      return problem === null ? well : { ...well, warnings: [{ name: chosen, message: fileProblem(path, problem) }] };
-    }
+  if (chosen === 'AZURE_CLIENT_CERTIFICATE_PATH') {
+    if (failed.has('AZURE_CLIENT_CERTIFICATE_PASSWORD')) return well;
+    return { ...well, ...checkCertificate(path, values.AZURE_CLIENT_CERTIFICATE_PASSWORD) };
   }
+  // A warning, since a token file may come later, which a certificate does not.
+  const problem = accessProblem(path);
+  return problem === null ? well : { ...well, warnings: [{ name: chosen, message: fileProblem(path, problem) }] };
 }
 
 function checkCertificate(path: string, password: string | null): Partial<Checked> {
@@ -199,7 +192,6 @@ export function createCredentialEnd(credential: CredentialConfig): () => number 
   };
 }
 
-/** Differs when the file does. */
 function stateOf(path: string): string {
   try {
     const { ino, size, mtimeMs } = statSync(path);

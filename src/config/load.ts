@@ -11,7 +11,6 @@ import { isQuoted } from './secret-text.ts';
 import type { ConfigProblem } from './variable.ts';
 import { type Values, type VariableName, variableNames, variables } from './variables.ts';
 
-/** What the configuration needs to know of a webhook kind. */
 export type StreamKind = Parts['kinds'][number];
 
 export interface LoadedConfig {
@@ -25,7 +24,6 @@ export interface LoadedConfig {
    */
   readonly lapsed: readonly ConfigProblem[];
   readonly warnings: readonly ConfigProblem[];
-  /** What is set, for the redacted print. */
   readonly settings: readonly Setting[];
 }
 
@@ -46,7 +44,7 @@ export function loadConfig(env: Environment, kinds: readonly StreamKind[] = allK
     ...findUnknownNames(env),
     ...choice.warnings,
     ...outgoing.warnings,
-    // Not beside problems, since what signs in may be among what is still to be mended.
+    // Not beside problems, since fixing them may change what signs in.
     ...(problems.length === 0 && credential?.type === 'managed' ? doubtManagedIdentity(env) : []),
     ...doubtful(values, kinds),
     ...doubtfulHeartbeat(reading, kinds),

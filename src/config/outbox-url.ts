@@ -26,7 +26,7 @@ const noHost = 'socket.invalid';
 
 /** `postgres://…`. What it says of a problem never quotes the value, which holds a password. */
 export const outboxUrl: Parse<OutboxDatabase> = (text) => {
-  // A user without a host behind it, as with a socket, is no URL to the standard.
+  // The URL standard refuses a user without a host, which a socket has.
   const url = URL.parse(text) ?? URL.parse(text.replace('@/', `@${noHost}/`));
   if (url === null || !['postgres:', 'postgresql:'].includes(url.protocol) || url.hash !== '') {
     return bad(`is no URL of a PostgreSQL database, ${form}, ${encode}`);
@@ -89,7 +89,7 @@ function withSecurity(place: Place, params: URLSearchParams): Parsed<OutboxDatab
   });
 }
 
-/** What may be left out, or sent in the clear, only to a server on this machine. */
+/** Only for a server on this machine may sslmode be left out or a password be sent in the clear. */
 function problemElsewhere({ host, password, mode }: Place & { readonly mode: string | null }): string | null {
   if (isLoopback(host)) return null;
   if (mode === null) {

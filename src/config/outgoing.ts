@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { CredentialConfig } from './config.ts';
 import { cannotBeRead, fileProblem } from './file.ts';
 import { isLoopbackHost } from './parse.ts';
-import { type ProxyConfig, type ProxyException, parseNoProxy, parseProxy } from './proxy.ts';
+import { type ProxyConfig, parseNoProxy, parseProxy } from './proxy.ts';
 import type { Environment } from './read.ts';
 import type { ConfigProblem } from './variable.ts';
 
@@ -25,7 +25,7 @@ export function readOutgoing(env: Environment, targets: readonly (string | null)
   return { proxy, problems: [...problems, ...extraCertificates(env), ...uncheckedTls(env, hosts)], warnings };
 }
 
-/** Where the credential is checked; a managed identity is asked for on this machine or its host. */
+/** Where the credential signs in. Null for a managed identity, which is asked for on this machine or its host. */
 export function authorityOf(credential: CredentialConfig | null): string | null {
   return credential === null || credential.type === 'managed' ? null : credential.authorityHost;
 }
@@ -49,8 +49,12 @@ export function readProxy(env: Environment): ProxyChoice {
   const message = `has no effect, because ${name} is set and goes first, as with curl`;
   const warnings = later.filter((one) => env[one] !== env[name]).map((one) => ({ name: one, message }));
   const [exceptionName] = areSet(['no_proxy', 'NO_PROXY']);
-  const { entries, problem } = readExceptions(exceptionName === undefined ? '' : textOf(exceptionName));
-  const problems = problem === null ? [] : [{ name: exceptionName ?? '', message: problem }];
+  const { entries, wrong } = parseNoProxy(exceptionName === undefined ? '' : textOf(exceptionName));
+  const wrongEntries =
+    `has ${wrong === 1 ? 'an entry' : `${wrong} entries`} that can match no host; expected names ` +
+    '(example.com, .example.com, *.example.com), addresses, CIDR blocks (10.0.0.0/8), each with :port if that is meant, ' +
+    'or * for everything, separated by commas';
+  const problems = wrong === 0 ? [] : [{ name: exceptionName ?? '', message: wrongEntries }];
   const parsed = parseProxy(textOf(name));
   if (!parsed.ok) {
     return { proxy: null, problems: [{ name, message: `the value ${parsed.problem}` }, ...problems], warnings };
@@ -63,18 +67,6 @@ export function readProxy(env: Environment): ProxyChoice {
     });
   }
   return { proxy: { variable: name, ...place, exceptions: entries }, problems, warnings };
-}
-
-function readExceptions(text: string): {
-  readonly entries: readonly ProxyException[];
-  readonly problem: string | null;
-} {
-  const { entries, wrong } = parseNoProxy(text);
-  const problem =
-    `has ${wrong === 1 ? 'an entry' : `${wrong} entries`} that can match no host; expected names ` +
-    '(example.com, .example.com, *.example.com), addresses, CIDR blocks (10.0.0.0/8), each with :port if that is meant, ' +
-    'or * for everything, separated by commas';
-  return { entries, problem: wrong === 0 ? null : problem };
 }
 
 /**

@@ -71,7 +71,6 @@ export const tenantId: Parse<string> = (text) => {
     : good(text);
 };
 
-/** GUIDs, as ids are written. */
 export const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** Entra makes its secrets of letters, digits and a few signs, and shows the id of each beside it. */

@@ -12,7 +12,6 @@ export function integer(min: number, max: number): Parse<number> {
   };
 }
 
-/** One of some words, in any case. */
 export function choice<const T extends string>(allowed: readonly T[]): Parse<T> {
   return (text) => {
     const found = allowed.find((word) => word === text.toLowerCase());
@@ -38,7 +37,7 @@ export const hostNamePattern =
 /** What `server.listen` takes: an address or a name. `[::1]` loses its brackets. */
 export const listenHost: Parse<string> = (text) => {
   const host = /^\[.*\]$/.test(text) ? text.slice(1, -1) : text;
-  // Digits and dots that are no address would be looked up as a name, and fail later with a puzzle.
+  // Digits and dots that are not an address would be looked up as a name, and fail later with an obscure error.
   const plausible = isIP(host) !== 0 || (hostNamePattern.test(host) && !/^[0-9.]+$/.test(host));
   return plausible ? good(host) : bad('is no IP address and no host name (give the port separately)');
 };
@@ -66,7 +65,6 @@ export function parseCidr(text: string): Cidr | null {
   return version === 0 || prefix > bits ? null : { address, prefix, family: version === 4 ? 'ipv4' : 'ipv6' };
 }
 
-/** Comma-separated addresses and CIDR blocks. */
 export const cidrList: Parse<readonly string[]> = (text) => {
   const entries = splitList(text);
   const wrong = entries.find((entry) => parseCidr(entry) === null);

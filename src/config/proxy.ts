@@ -14,7 +14,6 @@ export interface ProxyConfig {
   readonly port: number;
   /** Null: it is not signed in to. */
   readonly login: { readonly user: string; readonly password: string } | null;
-  /** NO_PROXY. */
   readonly exceptions: readonly ProxyException[];
 }
 
@@ -56,7 +55,7 @@ function placeOf(text: string, protocol: 'http' | 'https'): Parsed<Place> {
   return isHost ? good({ host, port, hasPort: portText !== '' }) : bad(`names no host that could be one; ${form}`);
 }
 
-/** Percent-encoded or raw: what is no code of two hexadecimal digits stands for itself, as with curl. */
+/** Percent-encoded or raw: a % without two hexadecimal digits stands for itself, as with curl. */
 function loginOf(text: string): ProxyConfig['login'] {
   const [, user = '', password = ''] = /^([^:]*):?(.*)$/s.exec(text) ?? [];
   return user === '' && password === '' ? null : { user: decode(user), password: decode(password) };
@@ -92,7 +91,6 @@ function parseException(item: string): ProxyException | null {
 /** Azure's metadata service. It answers only what comes from the machine itself, so a proxy would get another machine's identity. */
 const metadataService = '169.254.169.254';
 
-/** Whether `url` is reached through the proxy. */
 export function usesProxy(proxy: ProxyConfig | null, url: URL): proxy is ProxyConfig {
   const host = url.hostname.replace(/^\[|\]$|\.$/g, '').toLowerCase();
   const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);

@@ -11,7 +11,6 @@ export interface Setting {
   /** As it was written, for a secret only its length; the default's text when it is unset; null when there is none. */
   readonly shown: string | null;
   readonly source: 'environment' | 'file' | 'default' | 'unset';
-  /** The file that NAME_FILE named. */
   readonly path: string | null;
 }
 

@@ -3,7 +3,6 @@ import { createCredentialEnd } from './credential.ts';
 import { describeProxy } from './proxy.ts';
 import type { Setting } from './read.ts';
 
-/** One line of the redacted print. */
 export interface DescribedSetting {
   readonly name: string;
   /** What is in effect; a secret shows its length only; empty when nothing is set. */

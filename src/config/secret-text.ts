@@ -39,7 +39,6 @@ const placeholderWord =
   /changethis|changeme|changeit|change|replacethis|replaceme|replace|placeholder|fillin|insert|enter|example|dummy|todo|fixme|tbd|your|here/g;
 const fillerWord =
   /password|production|metrics|webhook|shared|secret|string|strong|secure|random|before|please|client|actual|apono|azure|admin|value|token|this|real|with|goes|long|the|own|key|api|put|set|use|now|and|bit|my|by|in|it|me|of|to|an|a|\d/g;
-/** What people fill a blank with. */
 const filler = /^(?:x{8,}|[*._#?-]{8,}|0{8,})$/i;
 const onlyWeakWords = /^(password|passw0rd|passwort|secret|geheim)+\d*$/;
 const keyboardRows = ['1234567890', 'qwertyuiopasdfghjklzxcvbnm', 'abcdefghijklmnopqrstuvwxyz'];
@@ -67,13 +66,13 @@ export const headerSecret: Parse<string> = (text) => {
   );
 };
 
-/** A secret of somebody else's making, taken as it is unless nobody can have meant it as one. */
+/** A secret that somebody else made. It is taken as it is unless nobody can have meant it as a secret. */
 export const opaqueSecret: Parse<string> = (text) => {
   const notMeant = notMeantAsSecret(text);
   return notMeant === null ? good(text) : bad(notMeant);
 };
 
-/** Why nobody can have meant this text as a secret; null: somebody can. It continues a sentence like a parser's problem. */
+/** Why nobody can have meant this text as a secret, as a parser's problem; null if somebody can have. */
 function notMeantAsSecret(text: string): string | null {
   const bare = withoutQuotes(text);
   if (references.some((pattern) => pattern.test(bare))) {

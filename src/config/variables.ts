@@ -7,7 +7,6 @@ import { defaulted, type ValueOf, type Variable, variable } from './variable.ts'
 
 const day = 86_400_000;
 
-/** One for each kind of webhook. */
 const streamVariables = Object.fromEntries(
   kinds.map(({ streamVariable, defaultStream, description }) => [
     streamVariable,
@@ -158,7 +157,6 @@ export const variables = {
 
 export type VariableName = keyof typeof variables;
 
-/** All variables' values by name. */
 export type Values = { readonly [N in VariableName]: ValueOf<(typeof variables)[N]> };
 
 export const variableNames = Object.keys(variables) as VariableName[];

@@ -27,7 +27,6 @@ export interface Connected {
 }
 
 interface ConnectOptions {
-  /** Ends questions that run and waits. */
   readonly signal?: AbortSignal;
   /** How often one question is sent at most; default 4, since a person is waiting. */
   readonly maxAttempts?: number;

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { ArmError } from '../../azure/arm-error.ts';
-import { type IncidentPage, type Incidents, maxPageSize } from '../../azure/incidents.ts';
+import { type Incidents, maxPageSize } from '../../azure/incidents.ts';
 import { systemClock } from '../../ground/clock.ts';
 import { textOf } from '../../ground/json.ts';
 import { allOf } from '../../sentinel/incidents/filter.ts';
@@ -32,7 +32,6 @@ export interface ExportOptions extends SelectionOptions {
 
 /** One question may be asked so often: about a quarter of an hour of an outage. */
 const maxAttempts = 10;
-/** Incidents whose details are asked for at a time. */
 const detailBatch = 4;
 
 /** Writes all incidents that the options select, oldest first, with one page in memory at a time. */
@@ -83,7 +82,6 @@ interface ExportParts {
   readonly out: string | undefined;
 }
 
-/** One run of the command. */
 class Export {
   readonly #parts: ExportParts;
   readonly #selection: string;
@@ -115,7 +113,8 @@ class Export {
     let tracker: ChangeTracker | null = null;
     let isBegun = false;
     try {
-      for await (const page of this.#pages(connected.incidents, former)) {
+      const filter = allOf([this.#parts.filter, changedSince(former)]);
+      for await (const page of connected.incidents.pages({ filter, order: 'asc', pageSize: maxPageSize })) {
         tracker ??= new ChangeTracker(former, page.answeredAtMs);
         if (!isBegun) await output.write(format.head);
         isBegun = true;
@@ -135,11 +134,6 @@ class Export {
     }
     progress.end();
     return this.#succeed(tracker);
-  }
-
-  #pages(incidents: Incidents, former: ExportState | null): AsyncGenerator<IncidentPage> {
-    const filter = allOf([this.#parts.filter, changedSince(former)]);
-    return incidents.pages({ filter, order: 'asc', pageSize: maxPageSize });
   }
 
   async *#detailed(incidents: readonly Incident[]): AsyncGenerator<readonly DetailedIncident[]> {
@@ -170,24 +164,18 @@ class Export {
 
   async #succeed(tracker: ChangeTracker | null): Promise<number> {
     const { context, options, connected, out } = this.#parts;
+    const count = plural(this.#count, 'incident');
     if (options.incremental !== undefined && tracker !== null) {
-      await this.#saveState(options.incremental, tracker.next(connected.workspaceId, this.#selection));
+      const state = tracker.next(connected.workspaceId, this.#selection);
+      await saveState(options.incremental, state).catch((error: unknown) => {
+        context.stderr.write(`The export itself is complete, with ${count}; the next one repeats it.\n`);
+        throw error;
+      });
     }
     if (options.quiet !== true) {
-      context.stderr.write(`${this.#counted()} exported${out === undefined ? '' : ` to ${printable(out)}`}.\n`);
+      context.stderr.write(`${count} exported${out === undefined ? '' : ` to ${printable(out)}`}.\n`);
     }
     return exitCodes.done;
-  }
-
-  async #saveState(file: string, state: ExportState): Promise<void> {
-    try {
-      await saveState(file, state);
-    } catch (error) {
-      this.#parts.context.stderr.write(
-        `The export itself is complete, with ${this.#counted()}; the next one repeats it.\n`,
-      );
-      throw error;
-    }
   }
 
   /** Says what is missing, and where the rest is. */
@@ -202,32 +190,24 @@ class Export {
       return exitCodes.done;
     if (error instanceof ArmError) reportArmError(context, error);
     else this.#report(error);
-    context.stderr.write(`The export is incomplete. ${this.#missing(kept)}${this.#unchangedState()}\n`);
+    context.stderr.write(`The export is incomplete. ${this.#missing(kept)}\n`);
     return exitCodes.failed;
   }
 
-  /** `kept`: the file with the part that was written. */
   #missing(kept: string | null): string {
-    const { out } = this.#parts;
-    const notWritten = out === undefined ? '' : `${printable(out)} was not written`;
-    if (this.#count === 0) return `${notWritten === '' ? '' : `${notWritten}: `}No incident had arrived.`;
+    const { out, options } = this.#parts;
+    const notWritten = (separator: string) =>
+      out === undefined ? '' : `${printable(out)} was not written${separator} `;
+    const state = options.incremental;
+    const next = state && ` ${printable(state)} is as it was, so the next run begins at the same place.`;
+    if (this.#count === 0) return `${notWritten(':')}No incident had arrived.${next ?? ''}`;
     const where = kept === null ? 'What was written' : printable(kept);
     const upTo = this.#lastCreated === null ? '' : `, up to the one created ${printable(this.#lastCreated)}`;
-    return `${notWritten === '' ? '' : `${notWritten}. `}${where} holds ${this.#counted()}${upTo}; those created later are missing.`;
+    const count = plural(this.#count, 'incident');
+    return `${notWritten('.')}${where} holds ${count}${upTo}; those created later are missing.${next ?? ''}`;
   }
 
-  #unchangedState(): string {
-    const { incremental } = this.#parts.options;
-    return incremental === undefined
-      ? ''
-      : ` ${printable(incremental)} is as it was, so the next run begins at the same place.`;
-  }
-
-  #counted(): string {
-    return plural(this.#count, 'incident');
-  }
-
-  /** What nobody foresaw is thrown on. */
+  /** Throws what is not expected. */
   #report(error: unknown): number {
     if (!(error instanceof OutputError || error instanceof ExportStateError)) throw error;
     this.#parts.context.stderr.write(printable(`${error.code}: ${error.message}\n`));

@@ -14,7 +14,6 @@ export interface ListOptions extends SelectionOptions {
   readonly json?: boolean;
 }
 
-/** A table of the newest incidents. */
 export async function list(context: CommandContext, options: ListOptions): Promise<number> {
   const { problem, filter } = readSelection(options, systemClock.now());
   if (problem !== null) return wrongUsage(context, problem);
@@ -58,7 +57,7 @@ const head = ['NUMBER', 'CREATED', 'SEVERITY', 'STATUS', 'TITLE', 'OWNER', 'ALER
 const titleColumn = head.indexOf('TITLE');
 const minTitleWidth = 20;
 
-/** On a terminal the titles give way, so that a line is a line. */
+/** On a terminal the titles are cut, so that each incident is one line. */
 function renderIncidents(found: readonly Incident[], width: number | undefined): string {
   const rows = found.map(cells);
   if (width === undefined) return renderTable(head, rows);

@@ -11,7 +11,6 @@ import { printable } from '../text.ts';
 export interface ExportOutput {
   /** Resolves when more can be taken. A caller that waits for it keeps one page in memory, however slow the reader is. */
   write(text: string): Promise<void>;
-  /** It is complete. */
   commit(): Promise<void>;
   /** It will never be complete. Resolves with where the part that was written is kept; null where there is none. */
   abandon(): Promise<string | null>;
@@ -120,7 +119,6 @@ function asOutputError(error: unknown, where: string): OutputError {
   return new OutputError('output_failed', `${where} could not be written: ${message}`, { cause: error });
 }
 
-/** Null: there is no file yet, so that everything is exported. Rejects with an ExportStateError. */
 export async function loadState(
   file: string,
   expected: { readonly workspaceId: string; readonly selection: string },

@@ -29,7 +29,6 @@ export class Progress {
     this.#shownAt = clock.now();
   }
 
-  /** `createdAt`: of the last incident, as Azure writes it. */
   update(count: number, createdAt: string | null): void {
     this.#show(`${plural(count, 'incident')}, up to the one created ${timeText(createdAt)}`);
   }

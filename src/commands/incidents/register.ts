@@ -49,7 +49,7 @@ function addSelection(command: Command): Command {
     .option('--apono', "only those of analytics rules that read Apono's tables or functions");
 }
 
-/** Case does not matter here, and does to Azure. */
+/** Takes the words in any case, and gives them in the case that Azure needs. */
 function oneOrMoreOf<T extends string>(allowed: readonly T[]) {
   return (text: string, former: readonly T[] = []): readonly T[] => {
     const words = text.split(',').map((word) => word.trim().toLowerCase());

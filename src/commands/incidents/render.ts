@@ -32,7 +32,7 @@ function titleLines(resource: JsonObject, room: number): readonly string[] {
   return wrap(readable(`Incident ${number}: ${textOf(property(resource, 'title')) ?? '(no title)'}`), room);
 }
 
-/** In one piece, however long: a broken link cannot be followed. */
+/** Not wrapped, since a broken link cannot be followed. */
 function linkLine(resource: JsonObject): string[] {
   const link = textOf(property(resource, 'incidentUrl'));
   return link === null ? [] : [`${'Link:'.padEnd(labelWidth)}${readable(link).replaceAll(/\s+/g, ' ')}`];

@@ -12,7 +12,6 @@ import {
 import type { Incident } from '../../sentinel/incidents/incident.ts';
 import type { CommandContext } from '../context.ts';
 
-/** The options that narrow a list, as they were given. */
 export interface SelectionOptions {
   readonly since?: string;
   readonly until?: string;

@@ -16,7 +16,7 @@ import { allInOrder, reportArmError, withIncidents } from './connect.ts';
 import { renderIncident } from './render.ts';
 
 const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-/** More names would be looked up for more than anybody reads. */
+/** Nobody reads more names than this. */
 const maxRuleNames = 10;
 
 /** One incident with all that belongs to it. `id`: its number, its GUID, or a resource id that ends with it. */

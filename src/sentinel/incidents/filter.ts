@@ -4,16 +4,13 @@ import { type Incident, property } from './incident.ts';
 
 /** What Azure narrows the list to: all criteria must match, and one of several values of a criterion. */
 interface IncidentSelection {
-  /** Created then or later. */
   readonly since?: Date | undefined;
-  /** Created earlier than then. */
   readonly until?: Date | undefined;
   readonly statuses?: readonly string[] | undefined;
   readonly severities?: readonly string[] | undefined;
   /** The title contains one of these texts, in this spelling. */
   readonly titles?: readonly string[] | undefined;
   readonly number?: number | undefined;
-  /** The caller's own OData filter. */
   readonly filter?: string | undefined;
 }
 
@@ -120,7 +117,6 @@ function readsOurs(query: string): boolean {
   return ourName.test(query) || (/\bDCRLogErrors\b/.test(query) && /apono/i.test(query));
 }
 
-/** Whether one of these rules made an alert of the incident. */
 export function isMadeBy({ resource }: Incident, ruleNames: ReadonlySet<string>): boolean {
   return textsOf(property(resource, 'relatedAnalyticRuleIds')).some((id) => ruleNames.has(lastSegment(id) ?? ''));
 }

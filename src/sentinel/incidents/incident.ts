@@ -28,7 +28,6 @@ export function readIncident(value: JsonValue): Incident | null {
   return name === '' ? null : { name, resource: value };
 }
 
-/** A property of an incident, an alert, a comment or an entity. */
 export function property(resource: JsonObject, ...path: readonly string[]): JsonValue {
   return valueAt(resource, 'properties', ...path);
 }
