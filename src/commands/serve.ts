@@ -18,9 +18,8 @@ export async function serve(context: CommandContext): Promise<number> {
   for (const { name, message } of lapsed) log.error({ variable: name, problem: message }, 'configuration');
   for (const { name, message } of warnings) log.warn({ variable: name, warning: message }, 'configuration');
   const ending = Promise.withResolvers<number>();
-  // Before the port is open, since whoever sees it ready may stop it at once.
-  // It listens to the very end: npm's copy of a signal can come when everything is closed, and must not make an orderly
-  // end a killed one.
+  // From before the port is open, since whoever sees it ready may stop it at once, to the very end: npm's copy of a signal
+  // can come when everything is closed, and must not make an orderly end a killed one.
   onFirstSignal(
     context,
     (signal) => {
@@ -31,13 +30,8 @@ export async function serve(context: CommandContext): Promise<number> {
   );
   let service: Service;
   try {
-    service = await startService({
-      config,
-      version: context.version,
-      clock: systemClock,
-      log,
-      onFatal: () => ending.resolve(exitCodes.failed),
-    });
+    const onFatal = () => ending.resolve(exitCodes.failed);
+    service = await startService({ config, version: context.version, clock: systemClock, log, onFatal });
   } catch (error) {
     logStartFailure(log, error);
     return isConfiguration(error) ? exitCodes.usage : exitCodes.failed;
@@ -47,8 +41,9 @@ export async function serve(context: CommandContext): Promise<number> {
   log.info({ version: context.version, host, port, admin_host: config.admin.host, admin_port: adminPort }, 'ready');
   log.debug({ configuration: describeConfig(config, settings) }, 'configuration');
   const exitCode = await ending.promise;
-  const cancelLimit = systemClock.setTimer(config.shutdownTimeoutMs, () => {
-    log.error({ limit_ms: config.shutdownTimeoutMs }, 'the time to stop is over');
+  const limitMs = config.shutdownTimeoutMs;
+  const cancelLimit = systemClock.setTimer(limitMs, () => {
+    log.error({ limit_ms: limitMs }, 'the time to stop is over');
     context.exitNow(exitCodes.failed);
   });
   await service.stop();
