@@ -147,6 +147,7 @@ function environment(azure: Azure, { dataDir, outboxUrl }: ServiceOptions): Reco
     OUTBOX_MAX_BYTES: String(2 ** 33),
     DATA_DIR: dataDir,
     OUTBOX_URL: outboxUrl,
+    NODE_V8_COVERAGE: process.env['NODE_V8_COVERAGE'],
   };
 }
 

@@ -4,16 +4,14 @@ import { cpus } from 'node:os';
 
 /** USER_HZ of Linux: the unit of the times in /proc/<pid>/stat. */
 const TICKS_PER_SECOND = 100;
-/** Threads have their part of the way as their name, which Linux shows. */
+/** The name of the thread that reads bodies and has the database, which Linux shows. */
 const OUTBOX_THREAD = 'outbox';
-const READING_THREAD = 'bodies';
 
 /** By group of threads, in milliseconds since the process began. `rest` is garbage, compiling, zlib, DNS and files. */
 export interface ProcessorTime {
   readonly allMs: number;
   readonly mainMs: number;
   readonly outboxMs: number;
-  readonly readingMs: number;
   readonly restMs: number;
 }
 
@@ -23,13 +21,10 @@ export async function processorTime(pid: number): Promise<ProcessorTime | null> 
     const threads = (await readdir(`/proc/${pid}/task`)).map((id) => `/proc/${pid}/task/${id}/stat`);
     const stats = await readStats(threads);
     const main = await readStat(`/proc/${pid}/task/${pid}/stat`);
-    const ofThread = (thread: string): number =>
-      sum(stats.filter(({ name }) => name === thread).map(({ usedMs }) => usedMs));
-    const outboxMs = ofThread(OUTBOX_THREAD);
-    const readingMs = ofThread(READING_THREAD);
+    const outboxMs = sum(stats.filter(({ name }) => name === OUTBOX_THREAD).map(({ usedMs }) => usedMs));
     // Of the process and not of the threads that are there, since some have ended.
     const { usedMs: allMs } = await readStat(`/proc/${pid}/stat`);
-    return { allMs, mainMs: main.usedMs, outboxMs, readingMs, restMs: allMs - main.usedMs - outboxMs - readingMs };
+    return { allMs, mainMs: main.usedMs, outboxMs, restMs: allMs - main.usedMs - outboxMs };
   } catch {
     return null;
   }
@@ -47,7 +42,6 @@ export function costOfEach(
     allMs: each('allMs'),
     mainMs: each('mainMs'),
     outboxMs: each('outboxMs'),
-    readingMs: each('readingMs'),
     restMs: each('restMs'),
   };
 }

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { createTokens } from './azure/credential.ts';
 import { explainUpload } from './azure/fixes.ts';
 import { createIngestion } from './azure/ingestion.ts';
@@ -7,13 +6,12 @@ import type { Config } from './config/config.ts';
 import { createCredentialEnd } from './config/credential.ts';
 import { createDelivery, type Delivery } from './delivery/delivery.ts';
 import type { Ingestion } from './delivery/ingestion.ts';
-import { MAX_KEPT_BYTES_PER_BODY } from './delivery/kept-rows.ts';
 import { logDelivery } from './delivery/log.ts';
 import type { Clock } from './ground/clock.ts';
 import type { Logger } from './ground/log.ts';
 import { createHeartbeat } from './heartbeat/heartbeat.ts';
 import { createAdminServer } from './http/admin/server.ts';
-import { credentialProblems } from './http/health-problems.ts';
+import { credentialProblems, troubleProblems } from './http/health-problems.ts';
 import type { Listener } from './http/listener.ts';
 import { createServer } from './http/server.ts';
 import { kinds } from './kinds/registry.ts';
@@ -21,10 +19,6 @@ import { createMetrics, type Metrics } from './metrics/metrics.ts';
 import { diskSpace } from './metrics/scrape.ts';
 import { type OpenedOutbox, openOutbox } from './outbox/open.ts';
 import { createOperator } from './outbox/operator-local.ts';
-import type { OnWake } from './outbox/postgres/listen.ts';
-import { createReceiver } from './outbox/receive.ts';
-import { keepPruning } from './outbox/retention.ts';
-import { createReading, type Reading } from './reading/reading.ts';
 
 /** Of the time to stop: what stays for writing down what the last uploads did, and closing the database. */
 const CLOSE_RESERVE_MS = 2_000;
@@ -58,15 +52,18 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, clock, log } = options;
   const metrics = createMetrics({ version: options.version, clock, kinds, streams: config.ingestion.streams });
   const databaseTokens = createTokens(config, { scope: databaseScope(config.cloud), clock, log });
-  let wake: OnWake = () => undefined;
+  // Nothing is sent before delivery has started, and it looks for everything then.
+  let notify: Delivery['notify'] = () => undefined;
   const outbox = await openOutbox({
-    outbox: config.outbox,
+    config,
     databaseToken: async () => (await databaseTokens.getToken()).token,
     clock,
     log,
     onFatal: options.onFatal,
-    onCommit: metrics.onCommit,
-    onWake: (kind, bytes) => wake(kind, bytes),
+    onEvent(event) {
+      metrics.onStore(event);
+      if (event.type === 'waiting') notify(event.kind, event.bytes);
+    },
   }).catch((error: unknown) => {
     databaseTokens.close();
     throw error;
@@ -82,18 +79,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     proxy: config.proxy,
     clock,
   });
-  const { streams } = config.ingestion;
-  const { escaping } = config.webhook;
-  const reading = createReading({
-    kinds,
-    streams,
-    escaping,
-    keptBytes: MAX_KEPT_BYTES_PER_BODY,
-    processors: availableParallelism(),
-    clock,
-    log,
-  });
-  const delivery = createServiceDelivery(options, { outbox, ingestion, metrics, reading });
+  const delivery = createServiceDelivery(options, { outbox, ingestion, metrics });
   const credentialEndsAt = createCredentialEnd(config.credential);
   const heartbeat = createHeartbeat({
     ...options,
@@ -118,7 +104,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     clock,
     log,
     kinds: kinds.map(({ name }) => name),
-    receive: createReceiver({ outbox, clock, understand: reading.understand, onStored: delivery.stored }),
+    receive: outbox.receive,
     health: {
       stats: () => outbox.stats(),
       holds: delivery.holds,
@@ -126,13 +112,16 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       tokenExpiresAt: () => tokens.expiresAt,
       damagedFile: () => outbox.damagedFile,
       heartbeat: () => heartbeat?.status() ?? null,
-      problems: () => credentialProblems(credentialEndsAt(), clock.now()),
+      problems: () => [
+        ...troubleProblems(outbox.trouble, outbox.folder !== null, clock.now()),
+        ...credentialProblems(credentialEndsAt(), clock.now()),
+      ],
       started: () => isStarted,
     },
     onRequest: metrics.onRequest,
     limits: { keepAliveTimeoutMs: config.webhook.keepAliveMs },
   });
-  const adminServer = createServiceAdmin(options, { outbox, delivery, metrics, reading });
+  const adminServer = createServiceAdmin(options, { outbox, delivery, metrics });
   let port: number;
   let adminPort: number | null;
   try {
@@ -146,17 +135,13 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     throw error;
   }
   delivery.start();
-  wake = (kind, bytes) => {
-    for (const { name } of kinds) if (kind === null || name === kind) delivery.notify(name, bytes);
-  };
+  notify = delivery.notify;
   heartbeat?.start();
-  const stopPruning = keepPruning({ outbox, dedupDays: config.outbox.dedupDays, clock });
   isStarted = true;
   return {
     port,
     adminPort,
     async stop() {
-      stopPruning();
       const limitMs = Math.max(0, config.shutdownTimeoutMs - CLOSE_RESERVE_MS);
       const abort = new AbortController();
       const cancelAbort = clock.setTimer(limitMs, () => abort.abort());
@@ -167,7 +152,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         heartbeat?.stop(),
       ]);
       cancelAbort();
-      await reading.close();
       await outbox.close();
       tokens.close();
       databaseTokens.close();
@@ -196,9 +180,9 @@ async function startAdmin(admin: Listener, config: Config, log: Logger): Promise
 
 function createServiceDelivery(
   { config, clock, log }: ServiceOptions,
-  parts: { outbox: OpenedOutbox; ingestion: Ingestion; metrics: Metrics; reading: Reading },
+  parts: { outbox: OpenedOutbox; ingestion: Ingestion; metrics: Metrics },
 ): Delivery {
-  const { outbox, ingestion, metrics, reading } = parts;
+  const { outbox, ingestion, metrics } = parts;
   const { endpoint, ruleId, streams } = config.ingestion;
   return createDelivery({
     kinds,
@@ -218,23 +202,16 @@ function createServiceDelivery(
     },
     flushIntervalMs: config.flushIntervalMs,
     pace: outbox.pace,
-    largeRows: reading.rows,
   });
 }
 
 function createServiceAdmin(
   { config, clock, log }: ServiceOptions,
-  parts: { outbox: OpenedOutbox; delivery: Delivery; metrics: Metrics; reading: Reading },
+  parts: { outbox: OpenedOutbox; delivery: Delivery; metrics: Metrics },
 ): Listener {
-  const { outbox, delivery, reading } = parts;
+  const { outbox, delivery } = parts;
   const { expose, onRequest } = parts.metrics;
-  const operator = createOperator({
-    outbox,
-    understand: reading.understand,
-    log,
-    holds: delivery.holds,
-    onStored: delivery.notify,
-  });
+  const operator = createOperator({ outbox, log, holds: delivery.holds });
   return createAdminServer({ admin: config.admin, operator, storeId: outbox.storeId, expose, onRequest, clock, log });
 }
 

@@ -11,7 +11,6 @@ const LAYERS = [
   'kinds',
   'config',
   'intake',
-  'reading',
   'outbox',
   'delivery',
   'azure',

@@ -3,7 +3,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { SCHEMA_VERSION } from '../src/outbox/sqlite/migrations.ts';
+import { SCHEMA_VERSION } from '../src/outbox/sqlite/schema.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const read = (file: string): string => readFileSync(path.join(root, file), 'utf8');
@@ -123,7 +123,8 @@ interface LogCall {
 
 /** Calls of a logger in src/, the emulator's left out: what is logged is the last argument. */
 function logCalls(): LogCall[] {
-  const exclude = ['src/emulator/**'];
+  // The store thread's lines are written where they are made, and only passed on by the link.
+  const exclude = ['src/emulator/**', 'src/outbox/thread/link.ts'];
   const files = globSync('src/**/*.ts', { cwd: root, exclude });
   return files.flatMap((file) => {
     const text = read(file);

@@ -71,7 +71,7 @@ async function measureRound({ azure, database }: Compared, name: string): Promis
   }
   await Promise.all(replicas.map((replica) => replica.stop()));
   const { rows } = await client.query<{ stored: number }>(
-    'SELECT count(*)::integer AS stored FROM apono_sentinel.identities',
+    'SELECT count(*)::integer AS stored FROM apono_sentinel.events',
   );
   await client.end();
   const stored = rows[0]?.stored;

@@ -33,7 +33,6 @@ const threadGroups = [
   { key: 'allMs', name: 'all threads' },
   { key: 'mainMs', name: 'main thread' },
   { key: 'outboxMs', name: 'outbox thread' },
-  { key: 'readingMs', name: 'reading thread' },
   { key: 'restMs', name: 'the rest' },
 ] as const;
 

@@ -23,8 +23,6 @@ type ReadBody =
       /** The same as `JSON.parse` makes it, for the schemas. */
       readonly plain: unknown;
       readonly form: 'json' | 'template';
-      /** The JSON of `value` as it came; null if the value was altered, or if its text has several lines. */
-      readonly json: string | null;
       /** Straight JSON that contains entities, which were left alone: perhaps a template made it after all. */
       readonly looksEscaped: boolean;
     }
@@ -113,13 +111,10 @@ function finish({ plain, text }: Parsed & { outcome: 'parsed' }, { form, decode,
   const duplicate = form === 'template' || QUOTED_TIME.test(text) ? duplicateKey(text) : null;
   if (duplicate !== null) return { outcome: 'duplicate_key', path: duplicate };
   const exact = exactFrom(plain, text);
-  if (!decode) {
-    const json = text.includes('\n') ? null : text;
-    return { outcome: 'read', value: exact, plain, form, json, looksEscaped };
-  }
+  if (!decode) return { outcome: 'read', value: exact, plain, form, looksEscaped };
   const value = decodeEntitiesDeep(exact);
   const decodedPlain = exact === plain ? value : decodeEntitiesDeep(plain as JsonValue);
-  return { outcome: 'read', value, plain: decodedPlain, form, json: null, looksEscaped };
+  return { outcome: 'read', value, plain: decodedPlain, form, looksEscaped };
 }
 
 function parse(text: string): Parsed {

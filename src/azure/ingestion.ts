@@ -52,7 +52,7 @@ export function createIngestion(options: IngestionOptions): Ingestion {
       const request = createPipelineRequest({
         url: `${base}${encodeURIComponent(stream)}`,
         method: 'POST',
-        body: `[${rows.join(',')}]`,
+        body: rows,
         headers: createHttpHeaders({
           'Content-Type': 'application/json',
           'Content-Encoding': 'gzip',

@@ -20,8 +20,7 @@ import { heartbeatStreamVariable, heartbeatTable } from '../heartbeat/row.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import { DatabaseStartError } from '../outbox/postgres/errors.ts';
 import { type Examined, examineDatabase } from '../outbox/postgres/examine.ts';
-import { placeOf } from '../outbox/postgres/settings.ts';
-import { settingsOf } from '../outbox/postgres/settings-of.ts';
+import { placeOf, settingsOf } from '../outbox/postgres/settings.ts';
 import type { TableSchema } from '../sentinel/table.ts';
 import type { TextOutput } from './context.ts';
 import { tokensFor } from './tokens.ts';
@@ -118,7 +117,7 @@ function heartbeatStream({ heartbeat }: Config): ActiveStream[] {
 
 async function checkStream({ config, ingestion }: LiveCheck, active: ActiveStream): Promise<Finding> {
   const { name, stream, streamVariable, isOptional } = active;
-  const result = await ingestion.upload(stream, []);
+  const result = await ingestion.upload(stream, '[]');
   const subject = `stream ${stream} (${name})`;
   const outcome = outcomeOf(result, Date.now());
   if (outcome.type === 'delivered') {
@@ -227,8 +226,7 @@ async function checkDatabase({ outbox, credential }: Config, tokens: TokenCache)
 function messageOf({ version, known }: Examined): string {
   const signedIn = 'connected and signed in, it keeps what it commits';
   if (version === 0) return `${signedIn}; the tables are not there yet, and will be made at the start`;
-  if (version === known) return `${signedIn}; its tables are there (version ${version})`;
-  return version < known
-    ? `${signedIn}; its tables (version ${version}) will be brought to version ${known} at the start`
-    : `${signedIn}; its tables are of a later version (${version}) that works with this one (${known})`;
+  if (version > known)
+    return `${signedIn}; its tables are of a later version (${version}) that works with this one (${known})`;
+  return `${signedIn}; its tables are there (version ${version})`;
 }

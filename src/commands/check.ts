@@ -56,7 +56,7 @@ async function withPlaces(loaded: LoadedConfig): Promise<LoadedConfig> {
   if (config === null) return loaded;
   const [{ tryHost }, { tryDataDir }] = await Promise.all([
     import('../http/listen-error.ts'),
-    import('../outbox/sqlite/try.ts'),
+    import('../outbox/sqlite/open.ts'),
   ]);
   const hosts = await Promise.all([
     tryHost({ name: 'webhook', host: config.webhook.host }),

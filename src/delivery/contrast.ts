@@ -1,5 +1,4 @@
-import type { ClaimedEvent } from '../outbox/port.ts';
-import type { RowSource } from './batch.ts';
+import type { RowSource } from './call.ts';
 
 /**
  * So many events may become dead letters between two rows that Azure takes. A rule that refuses nearly everything takes
@@ -23,10 +22,15 @@ export interface Contrast {
    * the row is remembered as doubted.
    */
   isAtFault(row: RowSource, refusedAt: number): boolean;
-  /** Whether a row of it was refused alone. */
-  isDoubted(event: Pick<ClaimedEvent, 'eventId'>): boolean;
-  /** The row to try next: one of an event that is not doubted, else one that was not tried for the longest time. */
-  nextOf(events: readonly ClaimedEvent[]): RowSource | null;
+  /** Events of which a row was refused alone. */
+  doubted(): readonly string[];
+  /**
+   * The same, the one that was not tried for the longest time first, each with the rows to try from: first the first row
+   * that was not refused alone, then the one that was not tried for the longest time.
+   */
+  toRetry(): readonly { readonly eventId: string; readonly fromRows: readonly number[] }[];
+  /** The event is not in the outbox any more. */
+  forget(eventId: string): void;
 }
 
 export function createContrast(): Contrast {
@@ -38,7 +42,7 @@ export function createContrast(): Contrast {
   /** By event whose rows were refused with others: `now` at that time. */
   const suspects = new Map<string, number>();
 
-  function forget({ event, index }: RowSource): void {
+  function clear({ event, index }: RowSource): void {
     const rows = doubts.get(event.eventId);
     if (rows?.delete(index) === true && rows.size === 0) doubts.delete(event.eventId);
   }
@@ -57,7 +61,7 @@ export function createContrast(): Contrast {
     took(rows) {
       taken++;
       buried.clear();
-      if (doubts.size > 0) rows.forEach(forget);
+      if (doubts.size > 0) rows.forEach(clear);
     },
     refusedTogether(rows, refusedAt) {
       for (const { eventId } of new Set(rows.map(({ event }) => event))) {
@@ -78,16 +82,13 @@ export function createContrast(): Contrast {
       doubt(row, taken);
       return false;
     },
-    isDoubted: ({ eventId }) => doubts.has(eventId),
-    nextOf(events) {
-      const fresh = events.findLast(({ eventId }) => !doubts.has(eventId));
-      if (fresh !== undefined) return rowOf(fresh, new Map());
-      for (const [eventId, rows] of doubts) {
-        const event = events.find((each) => each.eventId === eventId);
-        if (event !== undefined) return rowOf(event, rows);
-      }
-      return null;
-    },
+    doubted: () => [...doubts.keys()],
+    toRetry: () =>
+      [...doubts].map(([eventId, rows]) => ({
+        eventId,
+        fromRows: [firstMissing(rows), ...[...rows.keys()].slice(0, 1)],
+      })),
+    forget: (eventId) => void doubts.delete(eventId),
   };
 }
 
@@ -97,12 +98,9 @@ function limit(events: Map<string, unknown>): void {
   if (oldest !== undefined && events.size > MAX_DOUBTED_EVENTS) events.delete(oldest);
 }
 
-/** The first row of an event that is not doubted, else the one that was not tried for the longest time. */
-function rowOf(event: ClaimedEvent, doubted: ReadonlyMap<number, number>): RowSource | null {
-  const isPending = (index: number) => event.pending.some(([from, to]) => index >= from && index < to);
-  for (const [from, to] of event.pending) {
-    for (let index = from; index < to; index++) if (!doubted.has(index)) return { event, index };
-  }
-  const index = [...doubted.keys()].find(isPending);
-  return index === undefined ? null : { event, index };
+/** The smallest row that is not in the map. */
+function firstMissing(rows: ReadonlyMap<number, unknown>): number {
+  let row = 0;
+  while (rows.has(row)) row++;
+  return row;
 }

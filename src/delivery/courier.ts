@@ -1,7 +1,7 @@
 import type { Clock } from '../ground/clock.ts';
-import type { ClaimedEvent, DeadRows, Settlement } from '../outbox/port.ts';
+import { MAX_CALL_BYTES, type Settlement } from '../outbox/port.ts';
 import { countRows } from '../outbox/ranges.ts';
-import { type Call, halve, pick, rangesByEvent } from './batch.ts';
+import { type Call, emptyCall, halve, pick, rangesByEvent } from './call.ts';
 import type { Contrast } from './contrast.ts';
 import type { OnDeliveryEvent } from './event.ts';
 import type { Ingestion, UploadResult } from './ingestion.ts';
@@ -33,25 +33,22 @@ export interface CourierOptions {
 export interface Courier {
   /** Takes one call to its end: delivered, split, bisected, or a setback. Null: all of its rows are settled. */
   deliver(call: Call, signal: AbortSignal): Promise<Setback | null>;
-  /** Settles rows as dead letters. */
-  bury(event: ClaimedEvent, dead: DeadRows): Promise<void>;
 }
 
 /** Carries calls of one stream to Azure and does with their rows what the answers ask for. */
 export function createCourier(options: CourierOptions): Courier {
   const { stream, ingestion, contrast, clock, onEvent } = options;
 
-  async function upload(call: Pick<Call, 'rows' | 'bytes'>, signal: AbortSignal) {
+  async function upload(call: Call, signal: AbortSignal) {
     const started = performance.now();
-    const result = await ingestion.upload(stream, call.rows, { signal });
+    const result = await ingestion.upload(stream, call.text, { signal });
     const outcome = outcomeOf(result, clock.now());
     const durationMs = performance.now() - started;
-    const { rows, bytes } = call;
     onEvent({
       type: 'uploaded',
       stream,
-      rows: rows.length,
-      bytes,
+      rows: call.sources.length,
+      bytes: call.bytes,
       outcome: outcome.type,
       result,
       durationMs,
@@ -61,13 +58,17 @@ export function createCourier(options: CourierOptions): Courier {
   }
 
   async function deliver(call: Call, signal: AbortSignal): Promise<Setback | null> {
+    if (call.bytes > MAX_CALL_BYTES) {
+      await bury(call, 'row_too_large', `the row has ${call.bytes - 2} bytes, over ${MAX_CALL_BYTES}`);
+      return null;
+    }
     const { result, outcome } = await upload(call, signal);
     if (outcome.type !== 'refused') return act(call, outcome, result, signal);
     const refusedAt = contrast.now();
     // Azure refuses the rows or the stream itself; an empty call tells which, before any row is looked into.
-    const probe = await upload({ rows: [], bytes: 2 }, signal);
+    const probe = await upload(emptyCall, signal);
     if (probe.outcome.type === 'delivered') {
-      if (call.rows.length === 1) return judge(call, outcome, result, refusedAt);
+      if (call.sources.length === 1) return judge(call, outcome, result, refusedAt);
       return investigate(call, refusedAt, signal);
     }
     const setback = isSetback(probe.outcome) ? probe.outcome : ({ type: 'hold', code: 'stream_refused' } as const);
@@ -87,10 +88,10 @@ export function createCourier(options: CourierOptions): Courier {
         options.onDelivered();
         return settleDelivered(call);
       case 'split':
-        if (call.rows.length > 1) return inTurn(halve(call), (half) => deliver(half, signal));
+        if (call.sources.length > 1) return inTurn(halve(call), (half) => deliver(half, signal));
         // Nothing is wrong with the row: on a slow uplink it did not arrive in time.
         if (!outcome.isRowAtFault) return { outcome: { type: 'retry', retryAfterMs: null }, result };
-        await buryAll(call, 'row_too_large', 'Azure refused the row alone as too large (413)');
+        await bury(call, 'row_too_large', 'Azure refused the row alone as too large (413)');
         return null;
       case 'retry':
       case 'hold':
@@ -100,8 +101,8 @@ export function createCourier(options: CourierOptions): Courier {
 
   async function settleDelivered(call: Call): Promise<null> {
     const byEvent = [...rangesByEvent(call.sources)];
-    for (const [{ meta }, delivered] of byEvent) {
-      onEvent({ type: 'delivered', stream, receivedAt: meta.receivedAt, rows: countRows(delivered) });
+    for (const [{ receivedAt }, delivered] of byEvent) {
+      onEvent({ type: 'delivered', stream, receivedAt, rows: countRows(delivered) });
     }
     const settlements = byEvent.map(([{ eventId, token }, delivered]) => ({
       eventId,
@@ -139,7 +140,7 @@ export function createCourier(options: CourierOptions): Courier {
     }
     const rest = pick(call, (index) => !tried.has(index));
     // Without a doubted sample it is the rest that made Azure refuse the call, so it is not sent as a whole again.
-    const parts = doubted.length === 0 && rest.rows.length > 1 ? halve(rest) : [rest];
+    const parts = doubted.length === 0 && rest.sources.length > 1 ? halve(rest) : [rest];
     return inTurn([...parts, ...doubted], (part) => narrow(part, refusedAt, signal));
   }
 
@@ -147,7 +148,7 @@ export function createCourier(options: CourierOptions): Courier {
   async function narrow(call: Call, refusedAt: number, signal: AbortSignal): Promise<Setback | null> {
     const { result, outcome } = await upload(call, signal);
     if (outcome.type !== 'refused') return act(call, outcome, result, signal);
-    if (call.rows.length === 1) return judge(call, outcome, result, refusedAt);
+    if (call.sources.length === 1) return judge(call, outcome, result, refusedAt);
     return inTurn(halve(call), (half) => narrow(half, refusedAt, signal));
   }
 
@@ -162,26 +163,23 @@ export function createCourier(options: CourierOptions): Courier {
     if (row === undefined || !contrast.isAtFault(row, refusedAt)) {
       return { outcome: { type: 'hold', code: 'rows_refused' }, result, refusedAt: contrast.now() };
     }
-    await buryAll(call, 'refused_by_azure', `${refusal.code}: ${refusal.message}`);
+    await bury(call, 'refused_by_azure', `${refusal.code}: ${refusal.message}`);
     return null;
   }
 
-  async function buryAll(call: Call, code: string, reason: string): Promise<void> {
-    for (const [event, rows] of rangesByEvent(call.sources)) await bury(event, { rows, code, reason });
+  async function bury(call: Call, code: string, reason: string): Promise<void> {
+    for (const [{ eventId, token }, rows] of rangesByEvent(call.sources)) {
+      await options.settle([{ eventId, token, delivered: [], dead: [{ rows, code, reason }], release: false }]);
+      onEvent({ type: 'buried', eventId, stream, rows: countRows(rows), code });
+    }
   }
 
-  async function bury(event: ClaimedEvent, dead: DeadRows): Promise<void> {
-    const { eventId, token } = event;
-    await options.settle([{ eventId, token, delivered: [], dead: [dead], release: false }]);
-    onEvent({ type: 'buried', eventId, stream, rows: countRows(dead.rows), code: dead.code });
-  }
-
-  return { deliver, bury };
+  return { deliver };
 }
 
 async function inTurn(calls: readonly Call[], send: (call: Call) => Promise<Setback | null>): Promise<Setback | null> {
   for (const call of calls) {
-    if (call.rows.length === 0) continue;
+    if (call.sources.length === 0) continue;
     const setback = await send(call);
     if (setback !== null) return setback;
   }
@@ -189,8 +187,8 @@ async function inTurn(calls: readonly Call[], send: (call: Call) => Promise<Setb
 }
 
 /** The last row, the first and one in the middle: most likely of different events, the newest one first. */
-function samplesOf({ rows }: Call): ReadonlySet<number> {
-  return new Set([rows.length - 1, 0, Math.floor(rows.length / 2)]);
+function samplesOf({ sources }: Call): ReadonlySet<number> {
+  return new Set([sources.length - 1, 0, Math.floor(sources.length / 2)]);
 }
 
 function isSetback(outcome: Outcome): outcome is Setback['outcome'] {

@@ -49,8 +49,7 @@ export interface UploadOptions {
 /** The way to Azure, as delivery and `check --live` know it. Neither method throws for anything Azure or the network does. */
 export interface Ingestion {
   /**
-   * Sends the rows, each the JSON of an object, as one request. `rows` may be empty: `[]` is posted, which proves token,
-   * role, rule and stream.
+   * Sends a JSON array of rows as one request. `[]` proves token, role, rule and stream, and nothing of it is kept.
    */
-  upload(stream: string, rows: readonly string[], options?: UploadOptions): Promise<UploadResult>;
+  upload(stream: string, rows: string, options?: UploadOptions): Promise<UploadResult>;
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../ground/clock.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
-import type { Outbox } from '../outbox/port.ts';
+import type { Queue } from '../outbox/port.ts';
 import type { Hold, OnDeliveryEvent } from './event.ts';
 import type { StreamPump } from './stream-pump.ts';
 import { createWaiter } from './waiter.ts';
@@ -12,7 +12,7 @@ const IDLE_LOOK_MS = 30_000;
 
 export interface OffStreamOptions {
   readonly kind: WebhookKind;
-  readonly outbox: Pick<Outbox, 'stats'>;
+  readonly outbox: Pick<Queue, 'stats'>;
   readonly clock: Clock;
   readonly onEvent: OnDeliveryEvent;
 }

@@ -1,28 +1,18 @@
-import type { ClaimedEvent, Outbox, Settlement, SettlementOutcome } from '../outbox/port.ts';
+import type { Claimed, ClaimedEvent, Queue, Settlement, SettlementOutcome } from '../outbox/port.ts';
 import { countRows } from '../outbox/ranges.ts';
-import type { RowText } from '../sentinel/row.ts';
 import { retryDelayMs } from './backoff.ts';
+import { type Call, callsOf } from './call.ts';
 import type { Contrast } from './contrast.ts';
 import type { OnDeliveryEvent } from './event.ts';
 import type { Waiter } from './waiter.ts';
 
-export const MAX_EVENTS_PER_ROUND = 2_000;
-/** While the outbox reads so many, webhooks wait. */
-const MAX_EVENTS_PER_CLAIM = 250;
-/** No limit for events that are claimed to choose one row among them, since only one of them is loaded. */
-const MAX_PROBED_BYTES = 2 ** 50;
-/** The outbox is ours to ask: it bears that more often than Azure, and what it comes back with is waited for. */
+/** The outbox is on this machine or near it: it may be asked more often than Azure. */
 const MAX_PAUSE_MS = 5_000;
-
-/** A claimed event with its rows, or with what they are made of. */
-export type LoadedEvent = ClaimedEvent & ({ readonly rows: readonly RowText[] } | { readonly body: string });
 
 export interface StreamClaimOptions {
   readonly kind: string;
   readonly stream: string;
-  readonly outbox: Outbox;
-  /** All rows of an event, where they were kept: it needs no body then. */
-  readonly keptRowsOf: (event: ClaimedEvent) => readonly RowText[] | null;
+  readonly outbox: Queue;
   readonly onEvent: OnDeliveryEvent;
   readonly waiter: Waiter;
   /** Gives [0, 1). */
@@ -30,12 +20,19 @@ export interface StreamClaimOptions {
   readonly isStopping: () => boolean;
 }
 
+/** What a round has to send. */
+export interface Taken {
+  readonly calls: readonly Call[];
+  /** There may be more to claim. */
+  readonly mayBeMore: boolean;
+}
+
 /** What one round of a stream has claimed of the outbox. */
 export interface StreamClaim {
   /** Claims for a new round. Null: the outbox could not be asked, and a pause is over. */
-  take(maxMappedBytes: number): Promise<readonly LoadedEvent[] | null>;
+  take(maxCalls: number): Promise<Taken | null>;
   /** As `take`, but one row alone: the one that is worth a try when Azure refused all that it was sent. */
-  takeRow(contrast: Contrast): Promise<readonly LoadedEvent[] | null>;
+  takeRow(contrast: Contrast): Promise<Taken | null>;
   /** Records what became of rows; returns once that is durable. */
   settle(settlements: readonly Settlement[]): Promise<void>;
   /** What was not settled can be claimed again. */
@@ -44,92 +41,54 @@ export interface StreamClaim {
   isLost(): boolean;
 }
 
+const NOTHING: Claimed = { events: [], calls: [], mayBeMore: false };
+
 export function createStreamClaim(options: StreamClaimOptions): StreamClaim {
-  const { kind, stream, outbox, keptRowsOf, onEvent, waiter } = options;
-  let claimed: ClaimedEvent[] = [];
-  /** How many rows of what is claimed nothing was settled of yet, by event. */
+  const { kind, stream, outbox, onEvent, waiter } = options;
+  let claimed: readonly ClaimedEvent[] = [];
+  /** How many claimed rows of each event are not settled yet. */
   const unsettled = new Map<string, number>();
   let isLost = false;
-  /** In a row. */
+  /** Consecutive claims that failed. */
   let failures = 0;
 
-  async function take(maxMappedBytes: number): Promise<readonly LoadedEvent[] | null> {
-    const loaded: LoadedEvent[] = [];
-    const isClaimed = await begin(async () => {
-      for (let isMore = true; isMore; ) {
-        const part = await claimMore(maxMappedBytes - sizeOf(claimed));
-        loaded.push(...(await load(part)));
-        const hasRoom = claimed.length < MAX_EVENTS_PER_ROUND && sizeOf(claimed) < maxMappedBytes;
-        isMore = part.length === MAX_EVENTS_PER_CLAIM && hasRoom;
-      }
-    });
-    if (isClaimed || loaded.length > 0) return loaded;
-    await giveUp();
-    return null;
+  function take(maxCalls: number): Promise<Taken | null> {
+    return begin(() => outbox.claim({ kind, maxCalls }));
   }
 
-  /**
-   * Claims past events that were refused already, whatever their size, until there is one that was not: otherwise a large
-   * event at the head would keep all that came after it from being tried. Only the event of the row is loaded.
-   */
-  async function takeRow(contrast: Contrast): Promise<readonly LoadedEvent[] | null> {
-    let loaded: readonly LoadedEvent[] = [];
-    const isClaimed = await begin(async () => {
-      for (let isMore = true; isMore; ) {
-        const part = await claimMore(MAX_PROBED_BYTES);
-        const isOver = part.length < MAX_EVENTS_PER_CLAIM || claimed.length >= MAX_EVENTS_PER_ROUND;
-        isMore = !isOver && part.every(contrast.isDoubted);
+  /** A row of an event that was not refused yet, otherwise the row that was not tried for the longest time. */
+  function takeRow(contrast: Contrast): Promise<Taken | null> {
+    return begin(async () => {
+      const fresh = await outbox.claim({ kind, maxCalls: 1, oneRow: { except: contrast.doubted() } });
+      if (fresh.events.length > 0) return fresh;
+      for (const { eventId, fromRows } of contrast.toRetry()) {
+        for (const fromRow of fromRows) {
+          const again = await outbox.claim({ kind, maxCalls: 1, oneRow: { eventId, fromRow } });
+          if (again.events.length > 0) return again;
+        }
+        // It was purged or delivered.
+        contrast.forget(eventId);
       }
-      const row = contrast.nextOf(claimed);
-      if (row === null) return;
-      const [event] = await load([row.event]);
-      if (event !== undefined) loaded = [{ ...event, pending: [[row.index, row.index + 1]] }];
+      return NOTHING;
     });
-    if (isClaimed) return loaded;
-    await giveUp();
-    return null;
   }
 
-  /** For a new round, whether the last one was settled or ended by a defect. False: the outbox could not be asked. */
-  async function begin(act: () => Promise<void>): Promise<boolean> {
+  /** For a new round, whether the last one was settled or ended by a defect. */
+  async function begin(claim: () => Promise<Claimed>): Promise<Taken | null> {
     await release();
     isLost = false;
     try {
-      await act();
+      const found = await claim();
       failures = 0;
-      return true;
+      claimed = found.events;
+      for (const { eventId, ranges } of claimed) unsettled.set(eventId, countRows(ranges));
+      return { calls: callsOf(found), mayBeMore: found.mayBeMore };
     } catch (error) {
       onEvent({ type: 'outbox_failed', stream, operation: 'claim', message: messageOf(error) });
-      return false;
+      await pause(failures++);
+      return null;
     }
   }
-
-  async function giveUp(): Promise<void> {
-    await release();
-    await pause(failures++);
-  }
-
-  async function claimMore(maxMappedBytes: number): Promise<readonly ClaimedEvent[]> {
-    const part = await outbox.claim({ kind, maxEvents: MAX_EVENTS_PER_CLAIM, maxMappedBytes });
-    claimed.push(...part);
-    for (const { eventId, pending } of part) unsettled.set(eventId, countRows(pending));
-    return part;
-  }
-
-  async function load(events: readonly ClaimedEvent[]): Promise<LoadedEvent[]> {
-    const kept = events.map(keptRowsOf);
-    const others = events.filter((_, index) => kept[index] === null);
-    const bodies = (others.length === 0 ? [] : await outbox.bodies(others)).values();
-    return events.flatMap((event, index): LoadedEvent[] => {
-      const rows = kept[index] ?? null;
-      if (rows !== null) return [{ ...event, rows }];
-      const body = bodies.next().value ?? null;
-      if (body !== null) return [{ ...event, body }];
-      isLost = true;
-      return [];
-    });
-  }
-
   async function settle(settlements: readonly Settlement[]): Promise<void> {
     const outcomes = await settleForSure(settlements);
     if (outcomes.includes('stale')) isLost = true;
@@ -142,7 +101,7 @@ export function createStreamClaim(options: StreamClaimOptions): StreamClaim {
   }
 
   async function release(): Promise<void> {
-    // An event of which all was settled is free by itself.
+    // A claim whose rows are all settled has ended.
     const left = claimed.filter(({ eventId }) => unsettled.has(eventId));
     claimed = [];
     unsettled.clear();
@@ -150,14 +109,14 @@ export function createStreamClaim(options: StreamClaimOptions): StreamClaim {
     await settleForSure(left.map(({ eventId, token }) => ({ eventId, token, delivered: [], dead: [], release: true })));
   }
 
-  /** What Azure took must not be sent again: it is told to the outbox until that has written it down. */
+  /** What Azure took must not be sent again: keep retrying the settlement until the outbox has committed it. */
   async function settleForSure(settlements: readonly Settlement[]): Promise<readonly SettlementOutcome[]> {
     for (let tries = 0; ; tries++) {
       try {
         return await outbox.settle(settlements);
       } catch (error) {
         onEvent({ type: 'outbox_failed', stream, operation: 'settle', message: messageOf(error) });
-        // At the end there is no time left: at the next start these rows are sent once more.
+        // There is no time left while the service stops: these rows are sent once more after the next start.
         if (options.isStopping()) return [];
         await pause(tries);
       }
@@ -170,10 +129,6 @@ export function createStreamClaim(options: StreamClaimOptions): StreamClaim {
   }
 
   return { take, takeRow, settle, release, isLost: () => isLost };
-}
-
-export function sizeOf(events: readonly ClaimedEvent[]): number {
-  return events.reduce((sum, { mappedBytes }) => sum + mappedBytes, 0);
 }
 
 function messageOf(error: unknown): string {

@@ -1,19 +1,14 @@
 import type { Clock } from '../ground/clock.ts';
+import { MAX_CALL_BYTES } from '../outbox/port.ts';
 import { ownPace, type SharedPace } from '../outbox/shared-pace.ts';
 import { retryDelayMs } from './backoff.ts';
-import { batches, MAX_CALL_BYTES, type PlanOf } from './batch.ts';
+import type { Call } from './call.ts';
 import { createContrast } from './contrast.ts';
 import { createCourier, type Setback } from './courier.ts';
 import type { Hold, HoldExplanation } from './event.ts';
 import type { HoldCode } from './hold-code.ts';
 import type { Ingestion, UploadResult } from './ingestion.ts';
-import {
-  createStreamClaim,
-  type LoadedEvent,
-  MAX_EVENTS_PER_ROUND,
-  type StreamClaimOptions,
-  sizeOf,
-} from './stream-claim.ts';
+import { createStreamClaim, type StreamClaimOptions } from './stream-claim.ts';
 import { createWaiter } from './waiter.ts';
 
 /** Calls under way at once while there is a backlog. */
@@ -24,7 +19,6 @@ const IDLE_LOOK_MS = 30_000;
 
 export interface StreamPumpOptions extends Omit<StreamClaimOptions, 'waiter' | 'isStopping'> {
   readonly ingestion: Ingestion;
-  readonly planOf: PlanOf;
   readonly explain: (result: UploadResult, code: HoldCode) => HoldExplanation;
   readonly clock: Clock;
   /** The longest a row waits for company, milliseconds. */
@@ -35,7 +29,7 @@ export interface StreamPumpOptions extends Omit<StreamClaimOptions, 'waiter' | '
 export interface StreamPump {
   start(): void;
   /** Something new waits in the outbox. */
-  notify(mappedBytes: number): void;
+  notify(bytes: number): void;
   hold(): Hold | null;
   /** When Azure last took rows, milliseconds since the epoch. */
   lastDeliveryAt(): number | null;
@@ -106,14 +100,13 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
     const first = await pace.turn(stream);
     if (first.restMs > 0) return rest(first.restMs);
     const parallel = failures > 0 || first.alone ? 1 : MAX_PARALLEL_CALLS;
-    const maxMappedBytes = parallel * MAX_CALL_BYTES;
     waitingBytes = 0;
     // Azure takes an empty list and no row: one row at a time finds out when it takes them again, or which are at fault.
     const isProbe = hold?.code === 'rows_refused';
-    const claimed = await (isProbe ? claim.takeRow(contrast) : claim.take(maxMappedBytes));
-    if (first.alone && (claimed === null || claimed.length === 0)) await pace.rest(stream, 0, true); // another may try
-    if (claimed === null) return true;
-    if (claimed.length === 0) {
+    const taken = await (isProbe ? claim.takeRow(contrast) : claim.take(parallel));
+    if (first.alone && (taken === null || taken.calls.length === 0)) await pace.rest(stream, 0, true); // another may try
+    if (taken === null) return true;
+    if (taken.calls.length === 0) {
       // What was refused was purged meanwhile.
       if (isProbe && !claim.isLost()) recover();
       return claim.isLost();
@@ -124,7 +117,7 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
       await claim.release();
       return rest(restMs);
     }
-    const setback = await send(claimed, parallel);
+    const setback = await send(taken.calls, parallel);
     const delayMs = setback === null ? 0 : retryDelayMs(failures, retryAfterOf(setback), options.random);
     // Before the events are free: whoever claims them then knows.
     if (setback !== null) await pace.rest(stream, delayMs, alone);
@@ -133,9 +126,8 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
       // At the end nothing may have been tried.
       if ((alone || failures > 0) && !stopping.signal.aborted) await pace.resume(stream);
       recover();
-      // A claim that nearly reached its bound, or after which nothing new came, may have left some: look again at once.
-      const isMuch = isProbe || claimed.length === MAX_EVENTS_PER_ROUND || sizeOf(claimed) >= maxMappedBytes / 2;
-      return claim.isLost() || waitingBytes === 0 || isMuch;
+      // A claim that ended at one of its bounds, or after which nothing new came, may have left some: look again at once.
+      return claim.isLost() || waitingBytes === 0 || isProbe || taken.mayBeMore;
     }
     fail(setback);
     await pauseFor(delayMs);
@@ -148,21 +140,16 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
   }
 
   /** Up to `parallel` calls at once; after the first setback, or when the claim is lost, no new one is begun. */
-  async function send(claimed: readonly LoadedEvent[], parallel: number): Promise<Setback | null> {
-    const items = batches(claimed, options.planOf);
+  async function send(calls: readonly Call[], parallel: number): Promise<Setback | null> {
+    const waiting = calls.values();
     const setbacks: Setback[] = [];
     const isOver = () => setbacks.length > 0 || claim.isLost() || stopping.signal.aborted;
     async function carry(): Promise<void> {
+      // What is not sent is not settled, so it is claimed again.
       while (!isOver()) {
-        const item = await items.next();
-        // While it was made another call may have failed. What was taken here is not settled, so it comes again.
-        if (item.done || isOver()) return;
-        if (item.value.type === 'unsendable') {
-          const { event, rows, code, reason } = item.value;
-          await courier.bury(event, { rows, code, reason });
-          continue;
-        }
-        const setback = await courier.deliver(item.value.call, aborting.signal);
+        const next = waiting.next();
+        if (next.done) return;
+        const setback = await courier.deliver(next.value, aborting.signal);
         if (setback !== null) setbacks.push(setback);
       }
     }
@@ -216,8 +203,8 @@ export function createStreamPump(options: StreamPumpOptions): StreamPump {
     start() {
       loop = run();
     },
-    notify(mappedBytes) {
-      waitingBytes += mappedBytes;
+    notify(bytes) {
+      waitingBytes += bytes;
       waiter.look();
     },
     hold: () => hold,

@@ -1,29 +1,38 @@
-/** What intake makes of a body and the outbox stores, so that neither has to know the other. */
+/** What intake makes of a body and the outbox stores, so that neither has to know the other. Times are milliseconds since the epoch. */
 
 /** Rows `from` (inclusive) to `to` (exclusive) of one event, counted from 0. Lists of ranges are sorted and disjoint. */
 export type RowRange = readonly [from: number, to: number];
 
-/** What travels with an event's body because the mapper needs it and the body does not say it. */
+/** What the mapper needs to know of a webhook beside its body. */
 export interface EventMeta {
-  /** Milliseconds since the epoch at which the webhook was received. */
+  /** When the webhook was received. */
   readonly receivedAt: number;
   readonly bodyForm: 'json' | 'template' | 'recipe';
   /** The X-Apono-Feed header. */
   readonly feed: string | null;
 }
 
+/**
+ * The rows of one event as they will be sent: row n is the JSON object with the members of `shared` and those of
+ * `own[n]`. Both are JSON objects, neither is empty, and they have no member in common.
+ */
+export interface EventRows {
+  readonly shared: string;
+  /** At least one. JSON as `JSON.stringify` writes it holds no line break, so the outbox stores these as lines. */
+  readonly own: readonly string[];
+}
+
 export interface EventEntry {
   readonly type: 'event';
   /** The identity: the same id is the same event. See apono/identity.ts. */
   readonly eventId: string;
-  /** Name of the webhook kind, which decides stream and mapper. */
+  /** Name of the webhook kind, which decides the stream. */
   readonly kind: string;
-  /** The decoded event as JSON text, nothing left out. */
-  readonly body: string;
-  readonly meta: EventMeta;
-  /** How many rows the mapper makes of it, at least 1. */
-  readonly rowCount: number;
-  /** What a claim of it costs: the size of its rows as JSON, or of its body where that is larger, in bytes. */
+  readonly receivedAt: number;
+  /** The X-Apono-Feed header, which lists show. */
+  readonly feed: string | null;
+  readonly rows: EventRows;
+  /** Size of all rows as they will be sent, in bytes of UTF-8. */
   readonly mappedBytes: number;
 }
 
@@ -36,10 +45,10 @@ export interface QuarantineEntry {
   readonly body: Uint8Array;
   readonly receivedAt: number;
   readonly feed: string | null;
-  /** The kind that the path of its URL named; null: none. */
+  /** The kind that the path of its URL named; null if it named none. */
   readonly kind: string | null;
-  /** That its Content-Type named, where it named another than UTF-8, so that a replay reads the same; null or missing: none. */
-  readonly charset?: string | null;
+  /** The charset that its Content-Type named, so that a replay reads the same text; null for UTF-8 or none. */
+  readonly charset: string | null;
   /** Stable code of why, as in docs/errors.md. */
   readonly code: string;
   /** Why, for a person. Never holds a secret; may quote the body, so it is never logged. */
@@ -47,3 +56,8 @@ export interface QuarantineEntry {
 }
 
 export type OutboxEntry = EventEntry | QuarantineEntry;
+
+/** The JSON of one row. */
+export function joinRow(shared: string, own: string): string {
+  return `${shared.slice(0, -1)},${own.slice(1)}`;
+}

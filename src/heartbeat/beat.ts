@@ -35,8 +35,8 @@ export interface BeatOptions {
 /** Sends one fresh row. Null: Azure took it. Never rejects; ignore the failure when `signal` was aborted. */
 export async function beat(options: BeatOptions, signal: AbortSignal): Promise<HeartbeatFailure | null> {
   try {
-    const row = JSON.stringify(await options.makeRow());
-    const result = await options.ingestion.upload(options.stream, [row], { signal });
+    const rows = JSON.stringify([await options.makeRow()]);
+    const result = await options.ingestion.upload(options.stream, rows, { signal });
     return failureOf(result, options);
   } catch (error) {
     return defect(error);

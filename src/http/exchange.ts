@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import type { AcceptedEvent } from '../outbox/receive.ts';
+import type { AcceptedEvent } from '../outbox/port.ts';
 import type { Authentication } from './authenticate.ts';
 import { requestIdOf, type TraceContext, traceContextOf } from './caller-labels.ts';
 

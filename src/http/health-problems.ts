@@ -1,6 +1,7 @@
 import { endWarningMs } from '../config/credential.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
 import type { ProblemCodeInfo } from '../intake/quarantine-codes.ts';
+import type { StoreTrouble } from '../outbox/open.ts';
 import type { OutboxStats } from '../outbox/port.ts';
 import { oldestAgeMs, summary } from '../outbox/summary.ts';
 import type { HealthOptions } from './health.ts';
@@ -85,6 +86,13 @@ export const healthCodes = {
     remedy:
       'Put event_time in quotes in the body template, as `apono-sentinel template` prints it, or set APONO_TEMPLATE_ESCAPING to html. If somebody typed the entities, nothing is wrong.',
   },
+  outbox_trouble: {
+    status: 'degraded',
+    meaning:
+      'Within the last ten minutes the database of the outbox could not do something that the service asked of it.',
+    remedy:
+      'Look at the disk of DATA_DIR (`df -h` and the system log), at programs that have outbox.db open, or at the log of the PostgreSQL server.',
+  },
   damaged_database: {
     status: 'degraded',
     meaning: 'A damaged database was set aside, and events may be in it and nowhere else.',
@@ -115,6 +123,8 @@ type HealthCode = keyof typeof healthCodes;
 export type StatsOrProblem = { readonly stats: OutboxStats } | { readonly stats: null; readonly problem: string };
 
 const maxOldestAgeSeconds = 15 * 60;
+/** The store tells a trouble that goes on once a second to once a minute; a single one should be seen by a slow probe. */
+const troubleShownMs = 10 * 60_000;
 
 function healthProblem(code: HealthCode, message: string, fix: string = healthCodes[code].remedy): HealthProblem {
   return { code, message, fix };
@@ -146,13 +156,15 @@ export function* notReadyProblems(
   if (!sources.started()) yield healthProblem('starting', 'The service is starting.');
   if (isStopping()) yield healthProblem('stopping', 'The service is stopping.');
   if (read.stats === null) return yield healthProblem('outbox_not_answering', read.problem);
-  const { writable, problem, usedBytes, maxBytes } = read.stats;
+  const { writable, problem, usedBytes, logBytes, maxBytes } = read.stats;
   if (!writable) {
     const message = `The outbox cannot store events${problem === null ? '' : `: ${problem}`}.`;
     yield healthProblem('outbox_not_writable', message);
   }
-  if (usedBytes >= maxBytes) {
-    const message = `The outbox is full: it uses ${usedBytes} of ${maxBytes} bytes (OUTBOX_MAX_BYTES).`;
+  // A write-ahead log that is too long makes the outbox full as well, and then its own problem says so above.
+  const dataBytes = usedBytes - logBytes;
+  if (dataBytes >= maxBytes) {
+    const message = `The outbox is full: it uses ${dataBytes} of ${maxBytes} bytes (OUTBOX_MAX_BYTES).`;
     yield healthProblem('outbox_full', message);
   }
 }
@@ -204,6 +216,28 @@ function* heartbeatProblems(heartbeat: HeartbeatStatus | null): Generator<Health
   const { lastSentAt, failing } = heartbeat;
   const since = lastSentAt === null ? 'the start' : new Date(lastSentAt).toISOString();
   yield healthProblem('heartbeat_failing', `No heartbeat was sent since ${since}: ${failing.reason}`, failing.fix);
+}
+
+/** `isLocal`: the outbox is a SQLite database on this machine. Not a 503: what cannot be stored is a problem of its own. */
+export function troubleProblems(trouble: StoreTrouble | null, isLocal: boolean, nowMs: number): HealthProblem[] {
+  if (trouble === null || Math.abs(nowMs - trouble.at) >= troubleShownMs) return [];
+  const { operation, reason } = trouble;
+  const message = `The database of the outbox had trouble with a ${operation} at ${new Date(trouble.at).toISOString()}: ${reason}.`;
+  return [healthProblem('outbox_trouble', message, isLocal ? localFix(trouble) : troubleFixes.server)];
+}
+
+const troubleFixes = {
+  server: 'Look at the PostgreSQL server of OUTBOX_URL and at its log.',
+  damage:
+    'The service checks the database and sets it aside by itself. If this does not end within minutes, restart the service.',
+  reader:
+    'End the program that has outbox.db open, such as a backup or a sqlite3 shell with an open transaction (`fuser -v outbox.db` in DATA_DIR names it).',
+  disk: 'Look at the disk of DATA_DIR: `df -h` shows its room, the system log (`dmesg`) errors of the disk.',
+};
+
+function localFix({ isDamage, reason }: StoreTrouble): string {
+  if (isDamage) return troubleFixes.damage;
+  return /read transaction|is locked/.test(reason) ? troubleFixes.reader : troubleFixes.disk;
 }
 
 /** `endsAt`: of what signs in to Azure; null if that is not known. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
 import type { ReceivedBody } from '../intake/understand.ts';
-import type { Receive, Received } from '../outbox/receive.ts';
+import type { Receive, Received } from '../outbox/port.ts';
 import type { EdgeLimits } from './limits.ts';
 import { problem } from './problem.ts';
 

@@ -1,5 +1,5 @@
 import type { Logger } from '../ground/log.ts';
-import type { AcceptedEvent } from '../outbox/receive.ts';
+import type { AcceptedEvent } from '../outbox/port.ts';
 import type { RequestRecord } from './exchange.ts';
 
 /** A body of MAX_BODY_BYTES can hold tens of thousands of events, and a log line cannot. */

@@ -2,7 +2,7 @@ import type { Express } from 'express';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
-import type { Receive } from '../outbox/receive.ts';
+import type { Receive } from '../outbox/port.ts';
 import { type AppRoute, createApp } from './app.ts';
 import { createArrivals } from './arrivals.ts';
 import { createAuthenticator } from './authenticate.ts';

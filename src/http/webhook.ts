@@ -1,6 +1,6 @@
 import type { Request } from 'express';
 import type { Logger } from '../ground/log.ts';
-import type { AcceptedEvent, Receive, Received } from '../outbox/receive.ts';
+import type { AcceptedEvent, Receive, Received } from '../outbox/port.ts';
 import { type Answer, jsonAnswer } from './answer.ts';
 import type { Authenticator } from './authenticate.ts';
 import { type BodyReader, checkBodyHeaders, readBody } from './body.ts';

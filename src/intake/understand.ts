@@ -3,15 +3,12 @@ import { type EventAction, isRecipeRow } from '../apono/event.ts';
 import { eventId } from '../apono/identity.ts';
 import { MAX_DEPTH, MAX_VALUES, readBody, type TemplateEscaping } from '../apono/read.ts';
 import type { EventEntry, EventMeta } from '../ground/event.ts';
-import { isJsonObject, type JsonValue } from '../ground/json.ts';
-import type { Measured, Problem, RowPlan, WebhookKind } from '../kinds/kind.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
+import type { Problem, WebhookKind } from '../kinds/kind.ts';
 import { dataElsewhere, whyNoEvent } from '../kinds/no-event.ts';
 import { recognize } from '../kinds/recognize.ts';
-import type { RowText } from '../sentinel/row.ts';
+import { MAX_MAPPED_BYTES, type MappedRows } from '../kinds/rows.ts';
 import type { QuarantineCode } from './quarantine-codes.ts';
-
-/** The rows of one event have at most so many bytes of JSON: a small body must not become gigabytes on the way out. */
-export const MAX_MAPPED_BYTES_PER_EVENT = 268_435_456;
 
 /** A body may hold a hundred thousand events: behind so much work on them, other requests get their turn. */
 const MAX_TURN_MS = 20;
@@ -34,9 +31,7 @@ export interface UnderstandOptions {
   /** By name of the kind; null: its stream is off, so its events go into quarantine. */
   readonly streams: Readonly<Record<string, string | null>>;
   readonly escaping: TemplateEscaping;
-  /** Rows are given with their events, up to so many bytes for the whole body; without this none are. */
-  readonly keptBytes?: number;
-  /** Asked for lines `mapping failed` alone. */
+  /** Gets the lines `mapping failed` and no others. */
   readonly log: { error(fields: object, message: string): void };
 }
 
@@ -48,26 +43,17 @@ export interface Refusal {
   readonly errors: readonly Problem[];
 }
 
-/** An event for the outbox, and what that does not keep. */
-export interface UnderstoodEvent extends EventEntry {
-  /** For the metrics. */
+/** An event for the outbox, and what the answer and the metrics say of it. */
+export interface UnderstoodEvent {
+  readonly entry: EventEntry;
   readonly action: EventAction;
   /** Whether any of its fields could not be read. */
   readonly hasInvalidFields: boolean;
-  /** All of its rows, as they can be made of `body` again; null: see `keptBytes`. */
-  readonly rows: readonly RowText[] | null;
-}
-
-export type Understand = (body: ReceivedBody, receivedAt: number) => Promise<Understood>;
-
-/** `understand` with these options. */
-export function createUnderstand(options: UnderstandOptions): Understand {
-  return (body, receivedAt) => understand(body, receivedAt, options);
 }
 
 export type Understood =
   | {
-      readonly entries: readonly UnderstoodEvent[];
+      readonly events: readonly UnderstoodEvent[];
       /** The text of the body looks as if a template had escaped it, and was left as it is. */
       readonly looksEscaped?: true;
     }
@@ -94,11 +80,11 @@ export async function understand(
       return refuse('duplicate_keys', [{ path: read.path, message: DUPLICATE_KEY }]);
     case 'read': {
       const understood = await understandEvents(
-        { value: read.value, plain: read.plain, json: read.json, kind: body.kind },
+        { value: read.value, plain: read.plain, kind: body.kind },
         { receivedAt, bodyForm: read.form, feed: body.feed },
         options,
       );
-      return 'entries' in understood && read.looksEscaped ? { ...understood, looksEscaped: true } : understood;
+      return 'events' in understood && read.looksEscaped ? { ...understood, looksEscaped: true } : understood;
     }
   }
 }
@@ -107,45 +93,36 @@ const DUPLICATE_KEY =
   'has a name that stands twice in its object: the template has it twice, or text that somebody typed was not escaped ' +
   'and changed the body';
 
-/** What was read, exact, as `JSON.parse` makes it, and as text, and the kind that the path of the URL named. */
+/** What was read, exact and as `JSON.parse` makes it, and the kind that the path of the URL named. */
 interface Given {
   readonly value: JsonValue;
   readonly plain: unknown;
-  /** Null: it has to be written. */
-  readonly json: string | null;
   readonly kind: string | null;
 }
 
 /** All events of the body or none: the first one that is refused refuses the whole. */
 async function understandEvents(given: Given, meta: EventMeta, options: UnderstandOptions): Promise<Understood> {
   const { value, plain, kind } = given;
-  // Small events make large rows: without this bound a list of many would be far more in memory than its body.
-  let keptBytes = options.keptBytes ?? 0;
-  if (!Array.isArray(value)) return understandEvent(given, meta, options, keptBytes);
+  if (!Array.isArray(value)) return understandEvent(given, meta, options);
   if (value.length === 0) return refuse('no_event', [{ path: '', message: 'is an empty list' }]);
   const plainEvents = plain as readonly unknown[];
-  const entries: UnderstoodEvent[] = [];
+  const events: UnderstoodEvent[] = [];
   let turnEndsAt = performance.now() + MAX_TURN_MS;
   for (const [index, element] of value.entries()) {
-    const event = { value: element, plain: plainEvents[index], json: null, kind };
-    const understood = understandEvent(event, meta, options, keptBytes);
+    const understood = understandEvent({ value: element, plain: plainEvents[index], kind }, meta, options);
     if ('refusal' in understood) return { refusal: withPrefix(understood.refusal, `/${index}`) };
-    for (const entry of understood.entries) {
-      entries.push(entry);
-      if (entry.rows !== null) keptBytes -= entry.mappedBytes;
-    }
+    for (const event of understood.events) events.push(event);
     if (performance.now() < turnEndsAt) continue;
     await nextTurn();
     turnEndsAt = performance.now() + MAX_TURN_MS;
   }
-  return { entries };
+  return { events };
 }
 
 function understandEvent(
-  { value, plain, json, kind: fixed }: Given,
+  { value, plain, kind: fixed }: Given,
   meta: EventMeta,
   options: UnderstandOptions,
-  keptBytes: number,
 ): Understood {
   const noEvent = whyNoEvent(value);
   if (noEvent !== null) return refuse(noEvent.code, [noEvent.problem]);
@@ -161,47 +138,33 @@ function understandEvent(
     return refuse('stream_off', [{ path: '', message: `is a ${kind.name} event, and ${kind.streamVariable} is off` }]);
   }
   const bodyForm = isRecipeRow(value) ? 'recipe' : meta.bodyForm;
-  return entryOf({ value, json }, kind, { ...meta, bodyForm }, options, keptBytes);
+  return mapEvent(value, kind, { ...meta, bodyForm }, options);
 }
 
-function entryOf(
-  { value, json }: { readonly value: JsonValue & object; readonly json: string | null },
-  kind: WebhookKind,
-  meta: EventMeta,
-  options: UnderstandOptions,
-  keptBytes: number,
-): Understood {
+function mapEvent(value: JsonObject, kind: WebhookKind, meta: EventMeta, { log }: UnderstandOptions): Understood {
   const id = eventId(kind.name, value);
-  let plan: RowPlan;
-  let measured: Measured;
+  let mapped: MappedRows | null;
   try {
-    plan = kind.plan({ eventId: id, value: value as Parameters<WebhookKind['plan']>[0]['value'], meta });
-    measured = plan.measure(MAX_MAPPED_BYTES_PER_EVENT, keptBytes);
+    mapped = kind.mapRows({ eventId: id, value, meta });
   } catch (error) {
     // A defect of ours must not lose the event: the body stays in quarantine until a version that can map it.
-    options.log.error(
-      { event_id: id, kind: kind.name, error: error instanceof Error ? error.name : 'unknown' },
-      'mapping failed',
-    );
-    return refuse('mapping_failed', [
-      { path: '', message: 'could not be mapped to rows; this is a defect of the service' },
-    ]);
+    const name = error instanceof Error ? error.name : 'unknown';
+    log.error({ event_id: id, kind: kind.name, error: name }, 'mapping failed');
+    const message = 'could not be mapped to rows; this is a defect of the service';
+    return refuse('mapping_failed', [{ path: '', message }]);
   }
-  const { bytes: mappedBytes, rows, hasInvalidFields } = measured;
-  if (mappedBytes > MAX_MAPPED_BYTES_PER_EVENT) {
-    return refuse('too_many_bytes', [{ path: '', message: `makes rows of over ${MAX_MAPPED_BYTES_PER_EVENT} bytes` }]);
+  if (mapped === null) {
+    return refuse('too_many_bytes', [{ path: '', message: `makes rows of over ${MAX_MAPPED_BYTES} bytes` }]);
   }
-  const body = json ?? JSON.stringify(value);
-  // Claims are bounded by this, and a body full of unknown fields is larger than its rows.
-  const claimBytes = Math.max(mappedBytes, Buffer.byteLength(body));
-  const { rowCount } = plan;
-  const action = actionOf(value, kind);
-  const entry = { type: 'event', eventId: id, kind: kind.name, body, meta, rowCount, mappedBytes: claimBytes } as const;
-  return { entries: [{ ...entry, action, rows, hasInvalidFields }] };
+  const { shared, own, bytes, hasInvalidFields } = mapped;
+  const { receivedAt, feed } = meta;
+  const rows = { shared, own };
+  const entry = { type: 'event', eventId: id, kind: kind.name, receivedAt, feed, rows, mappedBytes: bytes } as const;
+  return { events: [{ entry, action: actionOf(value, kind), hasInvalidFields }] };
 }
 
-function actionOf(value: JsonValue & object, kind: WebhookKind): EventAction {
-  const type = isJsonObject(value) ? value['event_type'] : null;
+function actionOf(value: JsonObject, kind: WebhookKind): EventAction {
+  const type = value['event_type'];
   return typeof type === 'string' ? (kind.actionOf?.(type) ?? 'Other') : 'Other';
 }
 

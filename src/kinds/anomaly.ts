@@ -7,12 +7,12 @@ import { type BodyTemplate, fields, render } from './body-template.ts';
 import { eventColumns, isTemplate, missingMembers, TEST_ID_PREFIX } from './event-columns.ts';
 import { EventField, InvalidFields } from './event-field.ts';
 import { objectAt, withoutBlanks } from './fields.ts';
-import type { DecodedEvent, Recognition, RowPlan, WebhookKind } from './kind.ts';
-import { rowPlanner } from './plan.ts';
+import type { DecodedEvent, Recognition, WebhookKind } from './kind.ts';
+import { type MappedRows, rowMapper } from './rows.ts';
 import { compileSchema } from './validator.ts';
 
 const anomalyTable = table as TableSchema;
-const planRows = rowPlanner(anomalyTable);
+const writeRows = rowMapper(anomalyTable);
 
 /** The fields of `data` that the body template asks for. Texts that somebody typed come first (ADR 3). */
 const TYPED_TEXTS = ['justification', 'title', 'message', 'description'];
@@ -33,7 +33,7 @@ export const anomalyKind = {
   dataFields: [...TEXTS, ...Object.keys(REQUEST_PARTS), ...TYPED_TEXTS],
   recognize,
   validate: compileSchema(eventSchema, [requestSchema]),
-  plan,
+  mapRows,
   bodyTemplate: bodyTemplate(),
   createTestEvent,
 } satisfies WebhookKind;
@@ -69,7 +69,7 @@ function inRequest(path: string): string[] {
   return ['', 'request.', 'access_request.'].map((prefix) => prefix + path);
 }
 
-function plan(event: DecodedEvent): RowPlan {
+function mapRows(event: DecodedEvent): MappedRows | null {
   const template = isTemplate(event.meta);
   // A template prints all of its members, and a blank one must not make an anomaly look like a request.
   const data = template ? withoutBlanks(event.value['data']) : event.value['data'];
@@ -79,7 +79,7 @@ function plan(event: DecodedEvent): RowPlan {
   const found = new Map([['', EventField.root(objectAt(data), reading)]]);
   const first = (places: readonly string[]) => firstText(places.map((place) => fieldAt(place, found)));
   const ids = idsOf(data, first);
-  return planRows({
+  return writeRows({
     eventId: event.eventId,
     shared: {
       ...eventColumns(event),

@@ -8,12 +8,12 @@ import { type BodyTemplate, EACH_NOTE, fields, Raw, render, type Tree } from './
 import { eventColumns, isTemplate, missingMembers, TEST_ID_PREFIX } from './event-columns.ts';
 import { EventField, InvalidFields } from './event-field.ts';
 import { objectAt, parseEmbedded } from './fields.ts';
-import type { DecodedEvent, Recognition, RowPlan, WebhookKind } from './kind.ts';
-import { rowPlanner } from './plan.ts';
+import type { DecodedEvent, Recognition, WebhookKind } from './kind.ts';
+import { type MappedRows, rowMapper } from './rows.ts';
 import { compileSchema } from './validator.ts';
 
 const auditTable = table as TableSchema;
-const planRows = rowPlanner(auditTable);
+const writeRows = rowMapper(auditTable);
 
 const TEXTS = ['action', 'actor_id', 'actor_name', 'actor_type', 'source', 'target_id', 'target_type', 'target_name'];
 const OBJECTS = ['metadata', 'current_target_object', 'previous_target_object'] as const;
@@ -28,7 +28,7 @@ export const auditKind = {
   dataFields: ['timestamp', ...TEXTS, ...OBJECTS],
   recognize,
   validate: compileSchema(eventSchema, [requestSchema]),
-  plan,
+  mapRows,
   bodyTemplate: bodyTemplate(),
   createTestEvent,
 } satisfies WebhookKind;
@@ -47,14 +47,14 @@ function recognize(value: JsonObject, onItsPath: boolean): Recognition {
   return { missing: has('action') ? 'it has no data.actor_id and no data.target_type' : 'it has no data.action' };
 }
 
-function plan(event: DecodedEvent): RowPlan {
+function mapRows(event: DecodedEvent): MappedRows | null {
   const template = isTemplate(event.meta);
   const data = objectAt(event.value['data']);
   const invalid = new InvalidFields();
   const fields = EventField.root(data, { isTemplate: template, invalid });
   const texts = Object.fromEntries(TEXTS.map((name) => [name, fields.at(name).text()]));
   const [metadata, current, previous] = OBJECTS.map((name) => readObject(data[name], template));
-  return planRows({
+  return writeRows({
     eventId: event.eventId,
     shared: {
       ...eventColumns(event),

@@ -36,6 +36,10 @@ export class InvalidFields {
     return this.#isCut;
   }
 
+  get isEmpty(): boolean {
+    return this.#texts.size === 0;
+  }
+
   /** For the column invalid_fields. */
   toColumn(): JsonObject | null {
     return this.#texts.size === 0 ? null : Object.fromEntries(this.#texts);

@@ -7,12 +7,12 @@ import { type BodyTemplate, EACH_NOTE, each, fields, indices, render, type Tree 
 import { eventColumns, isTemplate, missingMembers, TEST_ID_PREFIX } from './event-columns.ts';
 import { EventField, InvalidFields } from './event-field.ts';
 import { objectAt, parseEmbedded, textAt, withoutBlanks } from './fields.ts';
-import type { DecodedEvent, Recognition, RowPlan, WebhookKind } from './kind.ts';
-import { MAX_ROWS_PER_EVENT, rowPlanner } from './plan.ts';
+import type { DecodedEvent, Recognition, WebhookKind } from './kind.ts';
+import { MAX_ROWS_PER_EVENT, type MappedRows, rowMapper } from './rows.ts';
 import { compileSchema } from './validator.ts';
 
 const integrationTable = table as TableSchema;
-const planRows = rowPlanner(integrationTable);
+const writeRows = rowMapper(integrationTable);
 
 /** States of an integration in Apono's public API. */
 const STATES = ['initializing', 'refreshing', 'active', 'error', 'warning', 'disabled'];
@@ -36,7 +36,7 @@ export const integrationKind = {
   dataFields: ['id', 'name', 'type', 'status', 'issues', 'issues_beyond'],
   recognize,
   validate: compileSchema(eventSchema, [requestSchema]),
-  plan,
+  mapRows,
   bodyTemplate: bodyTemplate(),
   createTestEvent,
 } satisfies WebhookKind;
@@ -58,7 +58,7 @@ function recognize(value: JsonObject, onItsPath: boolean): Recognition {
   return { missing: lacks.length > 0 ? `it has no data.${lacks.join(', data.')}` : 'it has no data.issues' };
 }
 
-function plan(event: DecodedEvent): RowPlan {
+function mapRows(event: DecodedEvent): MappedRows | null {
   const template = isTemplate(event.meta);
   const given = objectAt(event.value['data']);
   const invalid = new InvalidFields();
@@ -67,7 +67,7 @@ function plan(event: DecodedEvent): RowPlan {
   const id = text('id');
   const { issues, issueCount } = issuesOf(data.at('issues'));
   const isMore = (text('issues_beyond') ?? '') !== '' || issueCount > issues.length;
-  return planRows({
+  return writeRows({
     eventId: event.eventId,
     shared: {
       ...eventColumns(event),

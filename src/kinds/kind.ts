@@ -1,9 +1,9 @@
 import type { EventAction } from '../apono/event.ts';
-import type { EventMeta, RowRange } from '../ground/event.ts';
+import type { EventMeta } from '../ground/event.ts';
 import type { JsonObject } from '../ground/json.ts';
-import type { RowText } from '../sentinel/row.ts';
 import type { TableSchema } from '../sentinel/table.ts';
 import type { BodyTemplate } from './body-template.ts';
+import type { MappedRows } from './rows.ts';
 
 /** A place in the body and what is wrong there. `path` is a JSON Pointer, "" for the body itself. */
 export interface Problem {
@@ -16,26 +16,6 @@ export interface DecodedEvent {
   readonly eventId: string;
   readonly value: JsonObject;
   readonly meta: EventMeta;
-}
-
-/** What the rows of an event come to. */
-export interface Measured {
-  /** Of all rows as JSON, without separators; exact up to the limit, above which counting stops. */
-  readonly bytes: number;
-  /** The rows themselves; null where they have more bytes than were to be kept. */
-  readonly rows: readonly RowText[] | null;
-  /** Whether any row that was counted has something in invalid_fields. */
-  readonly hasInvalidFields: boolean;
-}
-
-/** The rows that an event will become. Nothing is held but the event: each row is made when it is asked for. */
-export interface RowPlan {
-  /** At least 1. */
-  readonly rowCount: number;
-  /** Counts up to `limitBytes`, and keeps the rows that it makes for that where they have at most `keptBytes`. */
-  measure(limitBytes: number, keptBytes: number): Measured;
-  /** The rows of one range, in order. */
-  rows(range: RowRange): Iterable<RowText>;
 }
 
 /**
@@ -63,8 +43,8 @@ export interface WebhookKind {
   recognize(value: JsonObject, onItsPath: boolean): Recognition;
   /** What the kind's JSON Schema says of it; empty when it is valid. `plain` is as `JSON.parse` makes it. */
   validate(plain: unknown): readonly Problem[];
-  /** Call only with a valid event. */
-  plan(event: DecodedEvent): RowPlan;
+  /** The rows of a valid event; null if they have more bytes than one event may have. */
+  mapRows(event: DecodedEvent): MappedRows | null;
   /** For the metrics; without it every event of the kind is `Other`. */
   readonly actionOf?: (eventType: string) => EventAction;
   /** What to enter in Apono. */

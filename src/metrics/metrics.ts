@@ -6,6 +6,7 @@ import type { HeartbeatOutcome } from '../heartbeat/beat.ts';
 import type { Totals } from '../heartbeat/row.ts';
 import type { RequestRecord } from '../http/exchange.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
+import type { StoreEvent } from '../outbox/store.ts';
 import { countDelivery, countRequest, countToken } from './count.ts';
 import { createInstruments, type Instruments } from './instruments.ts';
 import { createScrape, type MetricsSources } from './scrape.ts';
@@ -18,16 +19,7 @@ interface MetricsOptions {
   readonly streams: Readonly<Record<string, string | null>>;
 }
 
-/** One commit of new events, as the outbox reports it. */
-interface OutboxCommit {
-  readonly durationMs: number;
-  /** How many puts shared the commit, and how many entries they brought. */
-  readonly puts: number;
-  readonly events: number;
-  readonly outcome: 'committed' | 'full' | 'failed';
-}
-
-interface Exposition {
+export interface Exposition {
   readonly contentType: string;
   /** Prometheus text format. */
   readonly body: string;
@@ -36,7 +28,7 @@ interface Exposition {
 /** Counts what the parts of the service report, and shows it to Prometheus. None of the listeners throws. */
 export interface Metrics {
   onRequest(record: RequestRecord): void;
-  onCommit(commit: OutboxCommit): void;
+  onStore(event: StoreEvent): void;
   onTokenEvent(event: TokenEvent): void;
   readonly onDelivery: OnDeliveryEvent;
   onHeartbeat(outcome: HeartbeatOutcome): void;
@@ -61,7 +53,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
   let scrape = async () => {};
   return {
     onRequest: (record) => countRequest(instruments, clock, record),
-    onCommit({ durationMs, puts, events, outcome }) {
+    onStore(event) {
+      if (event.type === 'trouble') instruments.outboxTroubles.inc({ operation: event.operation });
+      if (event.type !== 'commit') return;
+      const { durationMs, puts, events, outcome } = event;
       instruments.outboxCommitDuration.observe({ outcome }, durationMs / 1000);
       instruments.outboxCommitPuts.observe(puts);
       instruments.outboxCommitEvents.observe(events);

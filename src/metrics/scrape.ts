@@ -75,6 +75,7 @@ function setOutbox(
   }
   for (const [state, bytes] of Object.entries(stats.bytes)) metrics.outboxBytes.set({ state }, bytes);
   metrics.outboxUsedBytes.set(stats.usedBytes);
+  metrics.outboxLogBytes.set(stats.logBytes);
   metrics.outboxMaxBytes.set(stats.maxBytes);
 }
 

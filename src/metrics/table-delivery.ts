@@ -2,7 +2,7 @@ import { holdCodes } from '../delivery/hold-code.ts';
 import type { MetricSpecs } from './spec.ts';
 
 /** The codes of dead letters, as in docs/errors.md. */
-export const deadLetterCodes = ['row_too_large', 'mapping_failed', 'refused_by_azure'] as const;
+export const deadLetterCodes = ['row_too_large', 'refused_by_azure'] as const;
 
 /** Statuses and failures of a call by what they mean. A status that is not listed counts as its class, such as `5xx`. */
 export const uploadCodes = {

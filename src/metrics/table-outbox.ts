@@ -28,7 +28,13 @@ export const outboxMetrics = {
     name: 'apono_sentinel_outbox_used_bytes',
     type: 'gauge',
     unit: 'bytes',
-    help: 'What the outbox takes of OUTBOX_MAX_BYTES.',
+    help: 'What the outbox takes of OUTBOX_MAX_BYTES, with the write-ahead log of SQLite.',
+  },
+  outboxLogBytes: {
+    name: 'apono_sentinel_outbox_log_bytes',
+    type: 'gauge',
+    unit: 'bytes',
+    help: 'Size of the write-ahead log of SQLite, outbox.db-wal; 0 with PostgreSQL. It grows past 16 MiB and further only while another program reads the database in an open transaction.',
   },
   outboxMaxBytes: {
     name: 'apono_sentinel_outbox_max_bytes',
@@ -76,6 +82,13 @@ export const outboxMetrics = {
     unit: 'tries',
     help: 'Times that delivery could not take events from the outbox (claim) or write down what became of them (settle). It tries again.',
     labels: [{ operation: ['claim', 'settle'] }],
+  },
+  outboxTroubles: {
+    name: 'apono_sentinel_outbox_troubles_total',
+    type: 'counter',
+    unit: 'tries',
+    help: 'Times that the database could not store webhooks (commit), write down what became of events (settle), read, or fold its write-ahead log in (checkpoint). /healthz and the log have the reason.',
+    labels: [{ operation: ['commit', 'settle', 'read', 'checkpoint'] }],
   },
   diskFreeBytes: {
     name: 'apono_sentinel_disk_free_bytes',

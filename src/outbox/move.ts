@@ -1,21 +1,8 @@
 import { OutboxUnavailableError } from './port.ts';
-import type { RestoreOutcome, SalvagedRecord } from './salvaged.ts';
+import type { MovedRecord } from './records.ts';
+import type { Store } from './store.ts';
 
-/** Moving what an outbox holds into another one, whichever engines they are. */
-
-export interface MoveSource {
-  /** All records, in batches: events, then quarantined bodies, then identities of delivered events. */
-  records(): AsyncIterable<readonly SalvagedRecord[]>;
-  /**
-   * Events, with their identities, and quarantined bodies: an identity that stayed would say that the event was here and
-   * is done, and when it comes back it would be taken for a duplicate and lost.
-   */
-  takeAway(ids: readonly string[]): Promise<readonly boolean[]>;
-}
-
-export interface MoveTarget {
-  restore(records: readonly SalvagedRecord[]): Promise<RestoreOutcome>;
-}
+/** Copying what an outbox holds into another one, whichever engines they are. */
 
 export interface MoveCounts {
   /** Events and quarantined bodies that are in the target now and were not before. */
@@ -29,7 +16,7 @@ export interface MoveCounts {
 /** The message says what to do. Nothing is lost: what was not taken away from the source is still there. */
 export class MoveError extends Error {
   override readonly name = 'MoveError';
-  readonly code: 'migrate_not_stored' | 'migrate_in_use' | 'migrate_unreadable';
+  readonly code: 'migrate_not_stored' | 'migrate_in_use' | 'migrate_unreadable' | 'migrate_not_set_aside';
 
   constructor(code: MoveError['code'], message: string, options?: ErrorOptions) {
     super(message, options);
@@ -37,43 +24,33 @@ export class MoveError extends Error {
   }
 }
 
-const IDS_PER_CALL = 500;
-
 /**
- * Copies everything, and takes away from the source what is safe in the target, only then: killed at any moment, it can be
- * run again, and what is in both is known there. Rejects with a MoveError, or an OutboxUnavailableError of the source.
+ * Copies everything. Killed at any moment, it can be run again, and what is in both is known there; the caller sets the
+ * source aside as a whole when this has ended. Rejects with a MoveError, or an OutboxUnavailableError of the source.
  */
-export async function moveRecords(
-  source: MoveSource,
-  target: MoveTarget,
+export async function copyRecords(
+  records: AsyncIterable<readonly MovedRecord[]>,
+  target: Pick<Store, 'add'>,
   onProgress: (counts: MoveCounts) => void = () => undefined,
 ): Promise<MoveCounts> {
   const counts = { moved: 0, known: 0, identities: 0 };
-  const copied: string[] = [];
-  for await (const batch of source.records()) {
-    if (batch.length === 0) continue;
+  for await (const batch of records) {
     const isNew = await store(batch, target);
     for (const [index, record] of batch.entries()) {
       if (record.type === 'identity') counts.identities += isNew[index] === true ? 1 : 0;
-      else {
-        copied.push(record.type === 'event' ? record.entry.eventId : record.entry.quarantineId);
-        if (isNew[index] === true) counts.moved++;
-        else counts.known++;
-      }
+      else if (isNew[index] === true) counts.moved++;
+      else counts.known++;
     }
     onProgress({ ...counts });
-  }
-  for (let from = 0; from < copied.length; from += IDS_PER_CALL) {
-    await source.takeAway(copied.slice(from, from + IDS_PER_CALL));
   }
   return counts;
 }
 
-async function store(batch: readonly SalvagedRecord[], target: MoveTarget): Promise<readonly boolean[]> {
+async function store(batch: readonly MovedRecord[], target: Pick<Store, 'add'>): Promise<readonly boolean[]> {
   let reason = 'the outbox that is moved to is full (OUTBOX_MAX_BYTES)';
   try {
-    const stored = await target.restore(batch);
-    if (stored.outcome === 'stored') return stored.isNew;
+    const added = await target.add(batch);
+    if (added.outcome === 'stored') return added.isNew;
   } catch (error) {
     if (!(error instanceof OutboxUnavailableError)) throw error;
     reason = error.message;

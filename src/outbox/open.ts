@@ -1,70 +1,213 @@
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
-import type { Commit } from './commit.ts';
-import type { OnWake } from './postgres/listen.ts';
-import type { OperableOutbox } from './records.ts';
-import { ownPace, type SharedPace } from './shared-pace.ts';
-import { openSqliteOutbox } from './sqlite/outbox.ts';
-import { storeId } from './sqlite/store-id.ts';
+import type { ReceivedBody } from '../intake/understand.ts';
+import { type Outbox, type OutboxStats, OutboxUnavailableError, type Received } from './port.ts';
+import type { SharedPace } from './shared-pace.ts';
+import { type OutboxLock, storeId } from './sqlite/lock.ts';
+import { lockFolder } from './sqlite/open.ts';
+import { findDamaged, tellIncompleteSets } from './sqlite/set-aside.ts';
+import type { StoreEvent } from './store.ts';
+import { type Link, openLink } from './thread/link.ts';
+import type { Operation, Operations } from './thread/protocol.ts';
 
 export interface OpenOptions {
-  readonly outbox: Config['outbox'];
-  /** A token for the database, from Microsoft Entra. */
+  readonly config: Pick<Config, 'outbox' | 'ingestion' | 'webhook'>;
+  /** Gives a token for the database from Microsoft Entra. */
   readonly databaseToken: () => Promise<string>;
   readonly clock: Clock;
   readonly log: Logger;
+  /** The store thread died and cannot be brought back: the process should end, so that its supervisor starts it anew. */
   readonly onFatal: (error: Error) => void;
-  readonly onCommit: (commit: Commit) => void;
-  /** Another process stored something: see OnWake. */
-  readonly onWake: OnWake;
+  readonly onEvent: (event: StoreEvent) => void;
 }
 
-/** A database that is started together with the service, or hands over to its standby, is there soon. */
-const PATIENCE_MS = 15_000;
+/** For /healthz: it holds no data of an event. */
+export interface StoreTrouble extends Pick<Extract<StoreEvent, { type: 'trouble' }>, 'operation' | 'reason'> {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  /** The database is damaged: its thread ends, and the next one checks it. */
+  readonly isDamage: boolean;
+}
 
 /** The outbox of a service, whichever engine it is. */
-export interface OpenedOutbox extends OperableOutbox {
-  /** Where a damaged database lies that was set aside; null: none does. */
+export interface OpenedOutbox extends Outbox {
+  /**
+   * Where the newest database is that was found damaged and set aside, at this start or an earlier one, and was neither
+   * salvaged nor removed since; null: there is none. For /healthz and the metrics: a restart must not end the alarm.
+   */
   readonly damagedFile: string | null;
+  /** What the store last could not do; null: nothing since the start, or a damaged database that is set aside by now. */
+  readonly trouble: StoreTrouble | null;
   /** Tells the outboxes of one machine apart; null: it is not one of this machine. */
   readonly storeId: string | null;
   /** For delivery: see SharedPace. */
   readonly pace: SharedPace;
-  /** The folder on whose file system it lies; null: it is not on this machine. */
+  /** The folder on whose file system it is; null: it is not on this machine. */
   readonly folder: string | null;
+  /** Ends the store thread as a crash would. For tests. */
+  killThread(): Promise<void>;
 }
 
-/** Opens PostgreSQL where OUTBOX_URL is set, else SQLite in DATA_DIR. Rejects with an OutboxStartError. */
+/** Bodies on their way to the store thread or in it. Past this a slow disk would show as memory; the sender tries again. */
+const MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024;
+/** What is wrong is logged once in this time. */
+const REMINDER_MS = 60_000;
+
+/** Opens PostgreSQL if OUTBOX_URL is set, else SQLite in DATA_DIR. Rejects with an OutboxStartError. */
 export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
-  const { clock, log, onCommit, onWake, onFatal } = options;
-  const { database, dataDir, maxBytes } = options.outbox;
-  if (database === null) {
-    const outbox = await openSqliteOutbox({ dataDir, maxBytes, clock, log, onFatal, onCommit });
-    return {
-      ...outbox,
-      storeId: storeId(dataDir),
-      folder: dataDir,
-      pace: ownPace,
-      get damagedFile() {
-        return outbox.damagedFile;
-      },
-    };
+  const { clock, log, databaseToken, onFatal } = options;
+  const { outbox, ingestion, webhook } = options.config;
+  const { dataDir } = outbox;
+  const isSqlite = outbox.database === null;
+  const lock = isSqlite ? lockFolder(dataDir, log) : null;
+  const tell = reportTrouble(log, clock);
+  let trouble: StoreTrouble | null = null;
+
+  function onEvent(event: StoreEvent): void {
+    if (event.type === 'trouble') {
+      const { operation, reason } = event;
+      trouble = { operation, reason, at: clock.now(), isDamage: false };
+    }
+    // It comes right after the trouble that showed the damage.
+    if (event.type === 'damaged' && trouble !== null) trouble = { ...trouble, isDamage: true };
+    if (event.type === 'trouble' || event.type === 'damaged') tell(event);
+    options.onEvent(event);
   }
-  // Loaded where it is needed: most installations have one replica and no server.
-  const [{ openPostgresOutbox }, { settingsOf }] = await Promise.all([
-    import('./postgres/outbox.ts'),
-    import('./postgres/settings-of.ts'),
-  ]);
-  const settings = settingsOf(database, options.databaseToken);
-  const outbox = await openPostgresOutbox({
-    database: settings,
-    maxBytes,
-    clock,
-    log,
-    onCommit,
-    onWake,
-    patienceMs: PATIENCE_MS,
-  });
-  return { ...outbox, damagedFile: null, storeId: null, folder: null };
+
+  function onDamagedFile(file: string): void {
+    // From here on `damagedFile` says what is to be done.
+    trouble = null;
+    logDamage(log, file);
+  }
+
+  try {
+    const link = await openLink({
+      settings: { outbox, streams: ingestion.streams, escaping: webhook.escaping },
+      databaseToken,
+      log,
+      onDamagedFile,
+      onFatal,
+      onEvent,
+    });
+    // Only now: this start may have set aside a log that it found without its database.
+    if (isSqlite) tellIncompleteSets(dataDir, log);
+    return await withLink(link, {
+      clock,
+      folder: isSqlite ? dataDir : null,
+      lock,
+      trouble: () => trouble,
+    });
+  } catch (error) {
+    lock?.release();
+    throw error;
+  }
+}
+
+interface LinkedParts {
+  readonly clock: Clock;
+  readonly folder: string | null;
+  readonly lock: OutboxLock | null;
+  readonly trouble: () => StoreTrouble | null;
+}
+
+/** Removing `outbox.lock` lets a second process in; whichever of the two has the new lock may write. */
+const LOCK_LOST =
+  'outbox.lock was removed, and another process has taken the outbox over: stop one of them, then restart';
+
+async function withLink(link: Link, { clock, folder, lock, trouble }: LinkedParts): Promise<OpenedOutbox> {
+  const ask = (<Name extends Operation>(name: Name, args: Parameters<Operations[Name]>, transfer?: ArrayBuffer[]) =>
+    lock === null || lock.isHeld()
+      ? link.ask(name, args, transfer)
+      : Promise.reject(new OutboxUnavailableError(LOCK_LOST))) as Link['ask'];
+  let inFlightBytes = 0;
+  let closed: Promise<void> | null = null;
+  // So that there are counts to show, should the thread die before anybody asks.
+  let lastStats: OutboxStats = await ask('stats', []);
+
+  async function receive(body: ReceivedBody): Promise<Received> {
+    // A copy, since a Buffer is often a part of a larger pool, which would be transferred as a whole.
+    const bytes = new Uint8Array(body.bytes);
+    // A single body is always taken, whatever its size; otherwise it could never be stored.
+    if (inFlightBytes > 0 && inFlightBytes + bytes.length > MAX_IN_FLIGHT_BYTES) return { outcome: 'unavailable' };
+    inFlightBytes += bytes.length;
+    const size = bytes.length;
+    try {
+      return await ask('receive', [{ ...body, bytes }, clock.now()], [bytes.buffer]);
+    } catch (error) {
+      if (error instanceof OutboxUnavailableError) return { outcome: 'unavailable' };
+      throw error;
+    } finally {
+      inFlightBytes -= size;
+    }
+  }
+
+  async function stats(): Promise<OutboxStats> {
+    try {
+      lastStats = await ask('stats', []);
+      return lastStats;
+    } catch (error) {
+      // While the thread is being restarted the last counts are still the best there are.
+      if (link.isGone || !(error instanceof OutboxUnavailableError)) throw error;
+      return { ...lastStats, writable: false, problem: error.message };
+    }
+  }
+
+  return {
+    get damagedFile() {
+      return folder === null ? null : findDamaged(folder);
+    },
+    get trouble() {
+      return trouble();
+    },
+    get storeId() {
+      return folder === null ? null : storeId(folder);
+    },
+    folder,
+    receive,
+    stats,
+    claim: (request) => ask('claim', [request]),
+    settle: (settlements) => ask('settle', [settlements]),
+    list: (request) => ask('list', [request]),
+    show: (id) => ask('show', [id]),
+    find: (start) => ask('find', [start]),
+    revive: (eventIds) => ask('revive', [eventIds]),
+    readAgain: (id, dryRun) => ask('readAgain', [id, dryRun]),
+    purge: (ids) => ask('purge', [ids]),
+    pace: {
+      turn: (stream) => ask('turn', [stream]).catch(() => ({ restMs: 0, alone: false })),
+      rest: (stream, delayMs, wasAlone) => ask('rest', [stream, delayMs, wasAlone]).catch(() => undefined),
+      resume: (stream) => ask('resume', [stream]).catch(() => undefined),
+    },
+    close() {
+      closed ??= link.close().finally(() => lock?.release());
+      return closed;
+    },
+    killThread: () => link.kill(),
+  };
+}
+
+/** Logs each kind of trouble at once, and then once a minute as long as it goes on. */
+function reportTrouble(log: Logger, clock: Clock) {
+  const toldAt = new Map<string, number>();
+  return (event: Extract<StoreEvent, { type: 'trouble' | 'damaged' }>): void => {
+    const key = event.type === 'trouble' ? event.operation : event.type;
+    const sinceMs = clock.now() - (toldAt.get(key) ?? Number.NEGATIVE_INFINITY);
+    if (sinceMs >= 0 && sinceMs < REMINDER_MS) return;
+    toldAt.set(key, clock.now());
+    if (event.type === 'trouble') {
+      const { operation, reason } = event;
+      log.error({ code: 'outbox_trouble', operation, reason }, 'the outbox could not do what it was asked');
+    } else {
+      log.error({ code: 'outbox_page_damaged', reason: event.reason }, 'the database of the outbox has a damaged page');
+    }
+  };
+}
+
+function logDamage(log: Logger, damagedFile: string): void {
+  log.error(
+    { code: 'outbox_damaged', damagedFile },
+    'the database of the outbox was damaged; it was set aside and a fresh one took its place. ' +
+      'Events that were waiting are in the damaged file: keep it',
+  );
 }

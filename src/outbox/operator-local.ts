@@ -1,25 +1,33 @@
+import type { RowRange } from '../ground/event.ts';
 import type { Logger } from '../ground/log.ts';
-import type { Understand } from '../intake/understand.ts';
-import type { HeldKind, OutboxOperator, PurgeResult, ReplayResult } from './operator.ts';
-import { createHeldList } from './operator-list.ts';
-import { type EventEntry, OutboxUnavailableError, type RowRange } from './port.ts';
+import {
+  detailJson,
+  type HeldKind,
+  type OperatorListRequest,
+  type OutboxOperator,
+  type PurgeResult,
+  pageJson,
+  type ReplayResult,
+  statsJson,
+} from './operator.ts';
+import { type OutboxStats, OutboxUnavailableError } from './port.ts';
 import { countRows, mergeRanges } from './ranges.ts';
 import { RecordIdError, wholeId } from './record-id.ts';
-import type { OperableOutbox, OutboxRecords, RecordDetail } from './records.ts';
+import type { OutboxRecords, RecordPage, RecordSummary } from './records.ts';
 
 /** Of one call: more would hold the engine, and a request, for too long. */
 export const MAX_IDS_PER_CALL = 1_000;
+
+/** Pages of the outbox that one call looks through; a page of ours may be short, or empty, and still have a `next`. */
+const MAX_PAGES_PER_CALL = 20;
 
 /** What a log line names; the others are counted. */
 const MAX_LOGGED_IDS = 100;
 
 export interface OperatorOptions {
-  readonly outbox: OperableOutbox;
+  readonly outbox: OutboxRecords & { stats(): Promise<OutboxStats> };
   readonly log: Logger;
-  readonly understand: Understand;
   readonly holds: () => readonly HeldKind[];
-  /** Tells delivery that there is something to send. */
-  readonly onStored: (kind: string, mappedBytes: number) => void;
 }
 
 /** The operator's hands on an outbox that this process has open. Rejects with an OutboxUnavailableError. */
@@ -27,10 +35,15 @@ export function createOperator(options: OperatorOptions): OutboxOperator {
   const { outbox, holds, log } = options;
   return {
     async stats() {
-      return { ...(await outbox.stats()), holds: holds() };
+      return statsJson(await outbox.stats(), holds());
     },
-    list: createHeldList(outbox, () => holds().map(({ kind }) => kind)),
-    show: async (id) => outbox.show(await wholeId(id, outbox)),
+    async list(request) {
+      return pageJson(await listRecords(outbox, request, holds()));
+    },
+    async show(id) {
+      const record = await outbox.show(await wholeId(id, outbox));
+      return record === null ? null : detailJson(record);
+    },
     async replay(ids, { dryRun }) {
       checkIds(ids);
       const found = new Map<string, { readonly whole: string } | ReplayResult>();
@@ -95,20 +108,26 @@ async function replay(ids: readonly string[], dryRun: boolean, options: Operator
 interface Revival {
   readonly id: string;
   readonly kind: string;
-  readonly bodyBytes: number;
   readonly ranges: readonly RowRange[];
 }
 
 async function replayOne(id: string, dryRun: boolean, options: OperatorOptions): Promise<ReplayResult | Revival> {
   const record = await options.outbox.show(id);
   if (record === null) return { id, outcome: 'nothing_to_replay' };
-  if (record.type === 'quarantine') return readAgain(record, dryRun, options);
+  if (record.type === 'quarantine') return readAgain(id, dryRun, options.outbox);
   const ranges = mergeRanges(
     record.deadLetters.flatMap(({ rows }) => rows),
     [],
   );
   if (ranges.length === 0 || record.kind === null) return { id, outcome: 'nothing_to_replay' };
-  return { id, kind: record.kind, bodyBytes: record.bodyBytes, ranges };
+  return { id, kind: record.kind, ranges };
+}
+
+async function readAgain(id: string, dryRun: boolean, outbox: OutboxRecords): Promise<ReplayResult> {
+  const read = await outbox.readAgain(id, dryRun);
+  if (read.outcome !== 'accepted') return { id, ...read };
+  const events = read.events.map(({ eventId, ...event }) => ({ event_id: eventId, ...event }));
+  return { id, outcome: 'accepted', events };
 }
 
 /** The answer for the others must not hang on one that failed. */
@@ -127,7 +146,7 @@ async function orRefused<T>(id: string, act: () => Promise<T>): Promise<T | Repl
 async function revive(
   events: readonly Revival[],
   dryRun: boolean,
-  { outbox, onStored }: OperatorOptions,
+  { outbox }: OperatorOptions,
 ): Promise<ReplayResult[]> {
   if (events.length === 0) return [];
   if (dryRun) return events.map(({ id, ranges }) => ({ id, outcome: 'revived', rows: countRows(ranges), ranges }));
@@ -138,57 +157,17 @@ async function revive(
     if (!(error instanceof OutboxUnavailableError)) throw error;
     return events.map(({ id }) => ({ id, outcome: 'unavailable' }));
   }
-  return events.map(({ id, kind, bodyBytes, ranges }, index): ReplayResult => {
+  return events.map(({ id, ranges }, index): ReplayResult => {
     const rows = counts[index] ?? 0;
     if (rows === 0) return { id, outcome: 'nothing_to_replay' };
-    onStored(kind, Math.max(1, bodyBytes));
     return { id, outcome: 'revived', rows, ranges };
   });
-}
-
-/**
- * With the schemas and the code of now, and the time at which it was received: the rows say when the event came, not
- * when somebody replayed it. The event_id is made of the content alone, and so is the same as ever.
- */
-async function readAgain(record: RecordDetail, dryRun: boolean, options: OperatorOptions): Promise<ReplayResult> {
-  const { id, receivedAt, feed, kind, charset = null } = record;
-  const understood = await options.understand({ bytes: record.body, feed, kind, charset }, receivedAt);
-  if ('refusal' in understood) {
-    const { code, detail } = understood.refusal;
-    return { id, outcome: 'still_refused', code, detail };
-  }
-  const { entries } = understood;
-  if (dryRun) return { id, outcome: 'accepted', events: await wouldStore(entries, options.outbox) };
-  const put = await options.outbox.put(entries, { resolves: id });
-  if (put.outcome !== 'stored') return { id, outcome: 'unavailable' };
-  if (put.entries.length === 0) return { id, outcome: 'nothing_to_replay' };
-  const events = entries.map((entry, index) => replayed(entry, put.entries[index]?.duplicate ?? false));
-  for (const [index, entry] of entries.entries()) {
-    if (!events[index]?.duplicate) options.onStored(entry.kind, entry.mappedBytes);
-  }
-  return { id, outcome: 'accepted', events };
-}
-
-/** What can be known without storing: an event that was delivered already is only found out by the real put. */
-async function wouldStore(entries: readonly EventEntry[], outbox: OutboxRecords) {
-  const seen = new Set<string>();
-  const events = [];
-  for (const entry of entries) {
-    const duplicate = seen.has(entry.eventId) || (await outbox.show(entry.eventId)) !== null;
-    seen.add(entry.eventId);
-    events.push(replayed(entry, duplicate));
-  }
-  return events;
-}
-
-function replayed({ eventId, kind, rowCount }: EventEntry, duplicate: boolean) {
-  return { eventId, kind, rows: duplicate ? 0 : rowCount, duplicate };
 }
 
 function logReplay(results: readonly ReplayResult[], { log }: OperatorOptions): void {
   const ids = results.filter(({ outcome }) => outcome === 'revived' || outcome === 'accepted').map(({ id }) => id);
   const events = results.flatMap((result) =>
-    result.outcome === 'accepted' ? result.events.map(({ eventId }) => eventId) : [],
+    result.outcome === 'accepted' ? result.events.map((event) => event.event_id) : [],
   );
   log.info(
     {
@@ -199,4 +178,43 @@ function logReplay(results: readonly ReplayResult[], { log }: OperatorOptions): 
     },
     'replayed',
   );
+}
+
+/**
+ * Which stream is on hold is delivery's knowledge and not the outbox's, so `held` and `waiting` are told apart here.
+ * The cursor stays the outbox's own: a hold that begins or ends between two pages skips no record of either state.
+ */
+async function listRecords(
+  outbox: OutboxRecords,
+  { state, ...request }: OperatorListRequest,
+  holds: readonly HeldKind[],
+): Promise<RecordPage> {
+  if (state !== 'held' && state !== 'waiting') return outbox.list({ state, ...request });
+  const held = holds.map(({ kind }) => kind);
+  const wanted = (kind: string | null): boolean => (kind !== null && held.includes(kind)) === (state === 'held');
+  if (request.kind === undefined ? state === 'held' && held.length === 0 : !wanted(request.kind)) return noRecords;
+  if (request.kind !== undefined || held.length === 0) return outbox.list({ state: 'waiting', ...request });
+  return filtered(outbox, request, wanted);
+}
+
+const noRecords: RecordPage = { records: [], next: null };
+
+async function filtered(
+  outbox: OutboxRecords,
+  { after, limit }: { after?: string; limit: number },
+  wanted: (kind: string | null) => boolean,
+): Promise<RecordPage> {
+  const records: RecordSummary[] = [];
+  let next: string | null = after ?? null;
+  for (let pages = 0; pages < MAX_PAGES_PER_CALL && records.length < limit; pages++) {
+    const page = await outbox.list({
+      state: 'waiting',
+      limit: limit - records.length,
+      ...(next !== null && { after: next }),
+    });
+    records.push(...page.records.filter(({ kind }) => wanted(kind)));
+    next = page.next;
+    if (next === null) break;
+  }
+  return { records, next };
 }

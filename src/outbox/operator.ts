@@ -1,22 +1,39 @@
-import type { OutboxStats, RowRange } from './port.ts';
+import type { RowRange } from '../ground/event.ts';
+import type { OutboxStats, StateCount } from './port.ts';
 import type { RecordIdError } from './record-id.ts';
-import type { RecordDetail, RecordPage, RecordState } from './records.ts';
+import type { DeadLetter, RecordDetail, RecordPage, RecordState, RecordSummary } from './records.ts';
+import { summary } from './summary.ts';
 
 /**
  * What an operator can do with the outbox. The admin API serves it over HTTP, and the `outbox` commands use either that
  * API, while a server runs, or this directly, on a database that nobody serves. An id may be shortened, see
- * record-id.ts; results name the whole id.
+ * record-id.ts; results name the whole id. All results are JSON as the API answers and `--json` prints it: names in
+ * snake_case, times in UTC.
  */
 export interface OutboxOperator {
-  stats(): Promise<OperatorStats>;
-  list(request: { state: OperatorState; kind?: string; after?: string; limit: number }): Promise<RecordPage>;
+  stats(): Promise<StatsJson>;
+  list(request: OperatorListRequest): Promise<PageJson>;
   /** Null: no record has this id. Rejects with a RecordIdError. */
-  show(id: string): Promise<RecordDetail | null>;
+  show(id: string): Promise<DetailJson | null>;
   /** Sends the dead rows of events again, and reads quarantined bodies again with the schemas and code of now. */
   replay(ids: readonly string[], options: { dryRun: boolean }): Promise<readonly ReplayResult[]>;
   /** Deletes for good; the results are in the order of `ids`. */
   purge(ids: readonly string[]): Promise<readonly PurgeResult[]>;
 }
+
+export interface OperatorListRequest {
+  readonly state: OperatorState;
+  readonly kind?: string;
+  readonly after?: string;
+  readonly limit: number;
+}
+
+export type StatsJson = ReturnType<typeof statsJson>;
+export type HoldJson = ReturnType<typeof holdJson>;
+export type RecordJson = ReturnType<typeof summaryJson>;
+export type PageJson = ReturnType<typeof pageJson>;
+export type DeadLetterJson = ReturnType<typeof deadLetterJson>;
+export type DetailJson = ReturnType<typeof detailJson>;
 
 export interface PurgeResult {
   readonly id: string;
@@ -29,10 +46,7 @@ export interface PurgeResult {
 /** `held`: what waits of the kinds whose stream is on hold. Without a server nothing is known to be held. */
 export type OperatorState = RecordState | 'held';
 
-export interface OperatorStats extends OutboxStats {
-  /** The kinds whose stream is on hold now, and why. */
-  readonly holds: readonly HeldKind[];
-}
+export const operatorStates = ['waiting', 'held', 'dead', 'quarantined'] as const satisfies readonly OperatorState[];
 
 export interface HeldKind {
   readonly kind: string;
@@ -54,7 +68,7 @@ export type ReplayResult =
   | {
       readonly id: string;
       readonly outcome: 'accepted';
-      readonly events: readonly { eventId: string; kind: string; rows: number; duplicate: boolean }[];
+      readonly events: readonly { event_id: string; kind: string; rows: number; duplicate: boolean }[];
     }
   /** A quarantined body is still not understood: it stays where it is. */
   | { readonly id: string; readonly outcome: 'still_refused'; readonly code: string; readonly detail: string }
@@ -67,3 +81,79 @@ export type ReplayResult =
     }
   /** The outbox is full or cannot commit: nothing was changed. */
   | { readonly id: string; readonly outcome: 'unavailable' };
+
+export function statsJson(stats: OutboxStats, holds: readonly HeldKind[]) {
+  const { waiting, held, dead, quarantined } = summary(stats, holds);
+  return {
+    waiting: countJson(waiting),
+    held: countJson(held),
+    dead: countJson(dead),
+    quarantined: countJson(quarantined),
+    /** What waits or is held, by kind. */
+    kinds: Object.fromEntries(Object.entries(stats.waiting).map(([kind, count]) => [kind, countJson(count)])),
+    held_kinds: holds.map(({ kind }) => kind),
+    holds: holds.map(holdJson),
+    body_bytes: stats.bytes,
+    used_bytes: stats.usedBytes,
+    log_bytes: stats.logBytes,
+    max_bytes: stats.maxBytes,
+    writable: stats.writable,
+    problem: stats.problem,
+  };
+}
+
+function holdJson({ kind, stream, since, code, reason, fix, message, clientRequestId }: HeldKind) {
+  return { kind, stream, since: iso(since), code, reason, fix, message, client_request_id: clientRequestId };
+}
+
+function summaryJson(record: RecordSummary) {
+  return {
+    id: record.id,
+    kind: record.kind,
+    received_at: iso(record.receivedAt),
+    feed: record.feed,
+    rows: record.rowCount,
+    pending_rows: record.pendingRows,
+    dead_rows: record.deadRows,
+    body_bytes: record.bodyBytes,
+    code: record.code,
+    reason: record.reason,
+  };
+}
+
+export function pageJson({ records, next }: RecordPage) {
+  return { records: records.map(summaryJson), next };
+}
+
+/** The body is `body` where it is UTF-8, else `body_base64`. */
+export function detailJson(record: RecordDetail) {
+  return {
+    type: record.type,
+    ...summaryJson(record),
+    pending: record.pending,
+    dead_letters: record.deadLetters.map(deadLetterJson),
+    ...bodyJson(record.body),
+  };
+}
+
+function deadLetterJson({ rows, code, reason, buriedAt }: DeadLetter) {
+  return { rows, code, reason, buried_at: iso(buriedAt) };
+}
+
+function bodyJson(
+  body: Uint8Array,
+): { body: string; body_base64?: undefined } | { body?: undefined; body_base64: string } {
+  try {
+    return { body: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body) };
+  } catch {
+    return { body_base64: Buffer.from(body).toString('base64') };
+  }
+}
+
+function countJson({ count, oldestReceivedAt }: StateCount) {
+  return { count, oldest_received_at: oldestReceivedAt === null ? null : iso(oldestReceivedAt) };
+}
+
+function iso(timeMs: number): string {
+  return new Date(timeMs).toISOString();
+}

@@ -1,15 +1,16 @@
-import type { EventMeta, OutboxEntry, RowRange } from '../ground/event.ts';
+import type { RowRange } from '../ground/event.ts';
+import type { ReceivedBody } from '../intake/understand.ts';
+import type { Problem } from '../kinds/kind.ts';
+import type { OutboxRecords } from './records.ts';
 
 /**
- * The outbox: where an accepted webhook waits, durably, until Azure has its rows. This port is what the edge and delivery
- * know of it, records.ts is what the operator's commands know; each engine (sqlite/, postgres/) keeps the same contract,
- * and test/outbox/contract.ts holds them to it.
+ * The outbox: where an accepted event waits, durably, until Azure has its rows. This port is what the edge and delivery
+ * know of it, records.ts is what the operator's commands know. Behind it is the store thread (thread/), in it the store
+ * (store.ts) over one of two engines (engine.ts); test/outbox/contract.ts holds both engines to the same contract.
  *
  * An event is waiting while any of its rows is neither delivered nor dead, and dead while any of its rows is a dead
- * letter. Once all of its rows are delivered its body is deleted and only its identity stays, for deduplication.
+ * letter. Once all of its rows are delivered they are deleted and only its identity stays, for deduplication.
  */
-
-export type { EventEntry, EventMeta, OutboxEntry, QuarantineEntry, RowRange } from '../ground/event.ts';
 
 /** One for each entry that was put, in their order. */
 export interface StoredEntry {
@@ -25,31 +26,92 @@ export type PutOutcome =
   | { readonly outcome: 'stored'; readonly entries: readonly StoredEntry[] }
   /** The limit OUTBOX_MAX_BYTES or the disk is reached, nothing was stored: answer 503. */
   | { readonly outcome: 'full' }
-  /** The engine cannot commit now (I/O error, its worker is gone, closing), nothing was stored: answer 503. */
+  /** The store cannot commit now (I/O error, its thread is gone, closing), nothing was stored: answer 503. */
   | { readonly outcome: 'unavailable'; readonly reason: string };
 
-export interface ClaimRequest {
-  readonly kind: string;
-  /** At most so many events, ... */
-  readonly maxEvents: number;
-  /** ... and stop before the sum of their mappedBytes passes this; the first event comes whatever its size. */
-  readonly maxMappedBytes: number;
-}
-
-export interface ClaimedEvent {
+export interface AcceptedEvent {
   readonly eventId: string;
   readonly kind: string;
-  /** Fencing token of this claim; a settlement with another one is stale and changes nothing. */
-  readonly token: number;
-  readonly meta: EventMeta;
-  readonly rowCount: number;
-  readonly mappedBytes: number;
-  /** The rows that are still to be sent. Never empty. */
-  readonly pending: readonly RowRange[];
+  /** What happened, one of a few fixed words whatever Apono's spelling (apono/event-action.ts). */
+  readonly action: string;
+  readonly rows: number;
+  /** Whether any of its fields could not be read. */
+  readonly hasInvalidFields: boolean;
+  readonly duplicate: boolean;
+  /** Milliseconds since the epoch. */
+  readonly firstStoredAt: number;
 }
 
-/** What says whose claim of an event is meant. */
-export type ClaimKey = Pick<ClaimedEvent, 'eventId' | 'token'>;
+/** What became of one authentic body; the route has one exhaustive switch over it. */
+export type Received =
+  /** 200. Committed and synced. `batch`: the body was an array of several. */
+  | {
+      readonly outcome: 'accepted';
+      readonly events: readonly AcceptedEvent[];
+      readonly batch: boolean;
+      /** The text of the body looks as if a template had escaped it, and was stored as it came. */
+      readonly looksEscaped: boolean;
+    }
+  /** 400, kept in quarantine. */
+  | { readonly outcome: 'not_json'; readonly code: string; readonly detail: string }
+  /** 422, kept in quarantine. */
+  | {
+      readonly outcome: 'not_understood';
+      readonly code: string;
+      readonly detail: string;
+      readonly errors: readonly Problem[];
+    }
+  /** 503 with Retry-After: OUTBOX_MAX_BYTES or the disk is reached. Nothing was stored. */
+  | { readonly outcome: 'full' }
+  /** 503 with Retry-After: the outbox cannot commit now. Nothing was stored. */
+  | { readonly outcome: 'unavailable' };
+
+/**
+ * From the bytes of an authentic body to the outbox. Resolves when what it says is durable; rejects only on a defect, which
+ * is answered 500.
+ */
+export type Receive = (body: ReceivedBody) => Promise<Received>;
+
+/** Azure refuses over 1,048,576 bytes, and the SDK splits at 1,000,000 by a count of its own; this stays below both. */
+export const MAX_CALL_BYTES = 950_000;
+
+export interface CallRequest {
+  readonly kind: string;
+  /** At most this many calls, of MAX_CALL_BYTES each. */
+  readonly maxCalls: number;
+  /** Only one row: the first of the oldest event that is not named, or of this event at or after `fromRow`. */
+  readonly oneRow?: { readonly except: readonly string[] } | { readonly eventId: string; readonly fromRow: number };
+}
+
+/** An event some of whose rows are claimed. */
+export interface ClaimedEvent {
+  readonly eventId: string;
+  /** Fencing token of this claim; a settlement with another one is stale and changes nothing. */
+  readonly token: number;
+  readonly receivedAt: number;
+  /** The claimed rows. Never empty. */
+  readonly ranges: readonly RowRange[];
+}
+
+/** What goes into one request to Azure. */
+export interface ClaimedCall {
+  /** A JSON array of rows: at most MAX_CALL_BYTES, or a single row that is larger. */
+  readonly text: string;
+  /** Of `text` in UTF-8. */
+  readonly bytes: number;
+  /** Where each row begins in `text`, in UTF-16 units. One character stands between two rows, and one after the last. */
+  readonly starts: readonly number[];
+  /** Whose rows they are, in their order. `event` is an index into the claim's events. */
+  readonly parts: readonly { readonly event: number; readonly range: RowRange }[];
+}
+
+export interface Claimed {
+  readonly events: readonly ClaimedEvent[];
+  /** All claimed rows, each in one call. */
+  readonly calls: readonly ClaimedCall[];
+  /** The claim ended at one of its bounds, so there may be more to claim. */
+  readonly mayBeMore: boolean;
+}
 
 export interface DeadRows {
   readonly rows: readonly RowRange[];
@@ -65,7 +127,7 @@ export interface Settlement {
   readonly token: number;
   readonly delivered: readonly RowRange[];
   readonly dead: readonly DeadRows[];
-  /** Ends the claim: what is still pending can be claimed again. An event with nothing pending is released anyway. */
+  /** Ends the claim: what is still pending can be claimed again. A claim without rows left ends anyway. */
   readonly release: boolean;
 }
 
@@ -84,10 +146,11 @@ export interface OutboxStats {
   /** Events with dead letters. */
   readonly dead: StateCount;
   readonly quarantined: StateCount;
-  /** Of the bodies, by state. An event with rows of both kinds counts as dead and as waiting. */
+  /** Of stored rows and bodies, by state. An event with rows of both kinds counts as dead and as waiting. */
   readonly bytes: { readonly waiting: number; readonly dead: number; readonly quarantined: number };
-  /** What the store takes on the disk, and its limit. */
+  /** What the data takes of the limit, on the disk. A write-ahead log comes on top: it is emptied now and then. */
   readonly usedBytes: number;
+  readonly logBytes: number;
   readonly maxBytes: number;
   /** Whether a put would be committed now, as far as is known. After a failed commit this tries a write. */
   readonly writable: boolean;
@@ -95,51 +158,27 @@ export interface OutboxStats {
   readonly problem: string | null;
 }
 
-export interface PutOptions {
+/** Claiming and settling: what delivery needs. */
+export interface Queue {
   /**
-   * Removes this quarantined body in the same transaction: its events take its place. A body that is not there any
-   * more makes the put store nothing, with the outcome `stored` and no entries, so that two replays make one event.
-   */
-  readonly resolves?: string;
-}
-
-/**
- * Every method may be called at any time until `close`. None of them throws for a full disk, an I/O error or a dead
- * worker unless it says so; they reject only on a defect of the caller's.
- */
-export interface Outbox {
-  /**
-   * Stores all entries or none, in one durable transaction (many calls may share one commit). An entry whose id is
-   * known is a duplicate: it stores nothing and counts as success. The same id twice in one call: the second is a
-   * duplicate of the first.
-   */
-  put(entries: readonly OutboxEntry[], options?: PutOptions): Promise<PutOutcome>;
-  /**
-   * Takes events of one kind, oldest first, that nobody holds. They stay claimed until a settlement releases them or
+   * Takes rows of one kind that nobody holds, oldest events first. They stay claimed until a settlement releases or
    * completes them, or until their holder is gone (the process ended; for an engine with replicas, its lease ran out).
-   * Puts that wait go before claims. An engine that cannot answer rejects with an OutboxUnavailableError.
+   * Rejects with an OutboxUnavailableError.
    */
-  claim(request: ClaimRequest): Promise<readonly ClaimedEvent[]>;
-  /**
-   * The bodies of claimed events, in their order; who has their rows still needs none. Null: the claim is not this
-   * token's any more, as with a stale settlement. Rejects with an OutboxUnavailableError, also where one cannot be read.
-   */
-  bodies(claims: readonly ClaimKey[]): Promise<readonly (string | null)[]>;
+  claim(request: CallRequest): Promise<Claimed>;
   /**
    * Records what became of claimed rows, in one durable transaction; the outcomes are in the settlements' order.
    * Rejects with an OutboxUnavailableError when it could not be committed: nothing was recorded, settle again.
    */
   settle(settlements: readonly Settlement[]): Promise<readonly SettlementOutcome[]>;
-  /** Counts, ages and the condition of the store. Rejects with an OutboxUnavailableError when the engine is gone. */
+  /** Counts, ages and the condition of the store. Rejects with an OutboxUnavailableError when the store is gone. */
   stats(): Promise<OutboxStats>;
-  /** Forgets the identities of events that were delivered before `deliveredBefore` (ms since the epoch). How many. */
-  prune(deliveredBefore: number): Promise<number>;
-  /**
-   * Up to when the deliveries that are remembered show that time has passed (ms since the epoch): the newest one, less
-   * what is over a day in each pause between two. Null: none is remembered. Rejects with an OutboxUnavailableError.
-   */
-  recordedUntil(): Promise<number | null>;
-  /** Finishes what was asked before, then closes the store. Later puts are `unavailable`. Closing twice does nothing. */
+}
+
+/** What a service has: the store behind its thread. No method throws for a full disk, an I/O error or a dead thread unless it says so. */
+export interface Outbox extends Queue, OutboxRecords {
+  readonly receive: Receive;
+  /** Finishes what was asked before, then closes the store. Later bodies are `unavailable`. Closing twice does nothing. */
   close(): Promise<void>;
 }
 

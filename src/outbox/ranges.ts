@@ -1,4 +1,4 @@
-import type { RowRange } from './port.ts';
+import type { RowRange } from '../ground/event.ts';
 
 /**
  * Lists of row ranges as sets of rows. Every function takes sorted, disjoint lists (`rangesProblem` says whether one is)

@@ -1,76 +1,76 @@
 import { quarantineId } from '../apono/identity.ts';
-import type { Clock } from '../ground/clock.ts';
-import type { ReceivedBody, Refusal, Understand, UnderstoodEvent } from '../intake/understand.ts';
-import type { Problem } from '../kinds/kind.ts';
-import type { Outbox, StoredEntry } from './port.ts';
+import type { EventEntry } from '../ground/event.ts';
+import {
+  type ReceivedBody,
+  type Refusal,
+  type UnderstandOptions,
+  type Understood,
+  understand,
+} from '../intake/understand.ts';
+import type { Received } from './port.ts';
+import type { OutboxRecords, ReadAgain } from './records.ts';
+import type { Store } from './store.ts';
 
-export interface AcceptedEvent {
-  readonly eventId: string;
-  readonly kind: string;
-  /** What happened, one of a few fixed words whatever Apono's spelling (apono/event-action.ts). */
-  readonly action: string;
-  readonly rows: number;
-  /** Whether any of its fields could not be read. */
-  readonly hasInvalidFields: boolean;
-  readonly duplicate: boolean;
-  /** Milliseconds since the epoch. */
-  readonly firstStoredAt: number;
+export interface Receiver {
+  /** `receivedAt`: when the body came, milliseconds since the epoch. */
+  receive(body: ReceivedBody, receivedAt: number): Promise<Received>;
+  readonly readAgain: OutboxRecords['readAgain'];
 }
 
-/** What the way from body to outbox made of one authentic body; the route has one exhaustive switch over it. */
-export type Received =
-  /** 200. Committed and synced. `batch`: the body was an array of several. */
-  | {
-      readonly outcome: 'accepted';
-      readonly events: readonly AcceptedEvent[];
-      readonly batch: boolean;
-      /** The text of the body looks as if a template had escaped it, and was stored as it came. */
-      readonly looksEscaped?: boolean;
-    }
-  /** 400, kept in quarantine. */
-  | { readonly outcome: 'not_json'; readonly code: string; readonly detail: string }
-  /** 422, kept in quarantine. */
-  | {
-      readonly outcome: 'not_understood';
-      readonly code: string;
-      readonly detail: string;
-      readonly errors: readonly Problem[];
-    }
-  /** 503 with Retry-After: OUTBOX_MAX_BYTES or the disk is reached. Nothing was stored. */
-  | { readonly outcome: 'full' }
-  /** 503 with Retry-After: the outbox cannot commit now. Nothing was stored. */
-  | { readonly outcome: 'unavailable' };
-
-/**
- * From the bytes of a body to the outbox. Called only for a caller with the secret. Resolves when what it says is
- * durable; rejects only on a defect, which is answered 500.
- */
-export type Receive = (body: ReceivedBody) => Promise<Received>;
-
-export interface ReceiverOptions {
-  readonly outbox: Outbox;
-  readonly clock: Clock;
-  readonly understand: Understand;
-  /** Tells delivery that there is something new. */
-  readonly onStored: (event: UnderstoodEvent) => void;
-}
-
-/** The way of a body from the edge into the outbox: read → repair → kind → schema → identity → put. */
-export function createReceiver(options: ReceiverOptions): Receive {
-  return async (body) => {
-    const receivedAt = options.clock.now();
+/** The way of a body into the store: understand, then put what it says, or the whole body into quarantine. */
+export function createReceiver(store: Pick<Store, 'put' | 'show'>, options: UnderstandOptions): Receiver {
+  async function receive(body: ReceivedBody, receivedAt: number): Promise<Received> {
     if (body.refusal !== undefined) {
-      return quarantine(body, receivedAt, { type: 'not_json', ...body.refusal, errors: [] }, options.outbox);
+      return quarantine(body, receivedAt, { type: 'not_json', ...body.refusal, errors: [] }, store);
     }
-    const understood = await options.understand(body, receivedAt);
-    if ('refusal' in understood) return quarantine(body, receivedAt, understood.refusal, options.outbox);
-    const put = await options.outbox.put(understood.entries);
-    if (put.outcome !== 'stored') return { outcome: put.outcome };
-    for (const [index, entry] of understood.entries.entries()) {
-      if (!put.entries[index]?.duplicate) options.onStored(entry);
+    const understood = await understand(body, receivedAt, options);
+    if ('refusal' in understood) return quarantine(body, receivedAt, understood.refusal, store);
+    return accept(understood, receivedAt, store);
+  }
+
+  async function readAgain(id: string, dryRun: boolean): Promise<ReadAgain> {
+    const record = await store.show(id);
+    if (record === null || record.type !== 'quarantine') return { outcome: 'nothing_to_replay' };
+    const { body, receivedAt, feed, kind, charset } = record;
+    const understood = await understand({ bytes: body, feed, kind, charset }, receivedAt, options);
+    if ('refusal' in understood) {
+      const { code, detail } = understood.refusal;
+      return { outcome: 'still_refused', code, detail };
     }
-    const events = understood.entries.map((entry, index) => accepted(entry, put.entries[index], receivedAt));
-    return { outcome: 'accepted', events, batch: events.length > 1, looksEscaped: understood.looksEscaped ?? false };
+    const entries = understood.events.map(({ entry }) => entry);
+    if (dryRun) return { outcome: 'accepted', events: await wouldStore(entries, store) };
+    const put = await store.put(entries, { resolves: id });
+    if (put.outcome !== 'stored') return { outcome: 'unavailable' };
+    if (put.entries.length === 0) return { outcome: 'nothing_to_replay' };
+    return {
+      outcome: 'accepted',
+      events: entries.map((entry, index) => readEvent(entry, put.entries[index]?.duplicate ?? false)),
+    };
+  }
+
+  return { receive, readAgain };
+}
+
+async function accept(
+  { events, looksEscaped }: Extract<Understood, { events: unknown }>,
+  receivedAt: number,
+  store: Pick<Store, 'put'>,
+): Promise<Received> {
+  const put = await store.put(events.map(({ entry }) => entry));
+  if (put.outcome !== 'stored') return { outcome: put.outcome };
+  return {
+    outcome: 'accepted',
+    events: events.map(({ entry, action, hasInvalidFields }, index) => ({
+      eventId: entry.eventId,
+      kind: entry.kind,
+      action,
+      rows: entry.rows.own.length,
+      hasInvalidFields,
+      duplicate: put.entries[index]?.duplicate ?? false,
+      firstStoredAt: put.entries[index]?.firstStoredAt ?? receivedAt,
+    })),
+    batch: events.length > 1,
+    looksEscaped: looksEscaped === true,
   };
 }
 
@@ -78,13 +78,13 @@ async function quarantine(
   body: ReceivedBody,
   receivedAt: number,
   refusal: Omit<Refusal, 'code'> & { readonly code: string },
-  outbox: Outbox,
+  store: Pick<Store, 'put'>,
 ): Promise<Received> {
   const { code, detail, errors } = refusal;
   const reason = errors.map(({ path, message }) => `${path || 'body'} ${message}`).join('; ') || detail;
   const { bytes, feed, kind, charset = null } = body;
   const id = quarantineId(bytes, kind, charset);
-  const put = await outbox.put([
+  const put = await store.put([
     { type: 'quarantine', quarantineId: id, body: bytes, receivedAt, feed, kind, charset, code, reason },
   ]);
   if (put.outcome !== 'stored') return { outcome: put.outcome };
@@ -93,14 +93,18 @@ async function quarantine(
     : { outcome: 'not_understood', code, detail, errors };
 }
 
-function accepted(entry: UnderstoodEvent, stored: StoredEntry | undefined, receivedAt: number): AcceptedEvent {
-  return {
-    eventId: entry.eventId,
-    kind: entry.kind,
-    action: entry.action,
-    rows: entry.rowCount,
-    hasInvalidFields: entry.hasInvalidFields,
-    duplicate: stored?.duplicate ?? false,
-    firstStoredAt: stored?.firstStoredAt ?? receivedAt,
-  };
+/** What can be known without storing: an event that was delivered already is only found out by the real put. */
+async function wouldStore(entries: readonly EventEntry[], store: Pick<Store, 'show'>) {
+  const seen = new Set<string>();
+  const events = [];
+  for (const entry of entries) {
+    const duplicate = seen.has(entry.eventId) || (await store.show(entry.eventId)) !== null;
+    seen.add(entry.eventId);
+    events.push(readEvent(entry, duplicate));
+  }
+  return events;
+}
+
+function readEvent({ eventId, kind, rows }: EventEntry, duplicate: boolean) {
+  return { eventId, kind, rows: duplicate ? 0 : rows.own.length, duplicate };
 }

@@ -1,11 +1,12 @@
 import type { Clock } from '../ground/clock.ts';
-import { type Outbox, OutboxUnavailableError } from './port.ts';
+import { OutboxUnavailableError } from './port.ts';
+import type { Store } from './store.ts';
 
 const DAY_MS = 86_400_000;
 const PRUNE_INTERVAL_MS = 3_600_000;
 
 export interface RetentionOptions {
-  readonly outbox: Pick<Outbox, 'prune' | 'recordedUntil'>;
+  readonly store: Pick<Store, 'prune' | 'recordedUntil'>;
   readonly dedupDays: number;
   readonly clock: Clock;
 }
@@ -17,7 +18,7 @@ export interface RetentionOptions {
  * on a timer, whatever a clock says that is days ahead at the start or jumps later. After a real stop of some days
  * identities are kept that much longer, which does no harm. The returned function ends it.
  */
-export function keepPruning({ outbox, dedupDays, clock }: RetentionOptions): () => void {
+export function keepPruning({ store, dedupDays, clock }: RetentionOptions): () => void {
   let cancel = () => {};
   let stopped = false;
 
@@ -27,7 +28,7 @@ export function keepPruning({ outbox, dedupDays, clock }: RetentionOptions): () 
 
   async function start(): Promise<void> {
     try {
-      const recordedMs = await outbox.recordedUntil();
+      const recordedMs = await store.recordedUntil();
       await prune(recordedMs ?? clock.now());
     } catch (error) {
       if (!(error instanceof OutboxUnavailableError)) throw error;
@@ -37,7 +38,7 @@ export function keepPruning({ outbox, dedupDays, clock }: RetentionOptions): () 
 
   async function prune(untilMs: number): Promise<void> {
     const nowMs = Math.min(untilMs, clock.now());
-    await outbox.prune(nowMs - dedupDays * DAY_MS);
+    await store.prune(nowMs - dedupDays * DAY_MS);
     againAfter(() => prune(nowMs + PRUNE_INTERVAL_MS));
   }
 

@@ -1,4 +1,5 @@
-import type { DeadRows, RowRange, Settlement } from './port.ts';
+import type { RowRange } from '../ground/event.ts';
+import type { DeadRows, Settlement } from './port.ts';
 import { countRows, intersectRanges, mergeRanges, rangesProblem, subtractRanges } from './ranges.ts';
 
 /** What is kept of a reason, in characters. */

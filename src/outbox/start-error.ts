@@ -4,6 +4,8 @@ export type OutboxStartCode =
   | 'outbox_locked'
   /** It was written by a later version of this service. */
   | 'outbox_newer_version'
+  /** It was written by a version before 0.1.0, whose form nothing reads any more. */
+  | 'outbox_older_version'
   /** The file is a database, but not one of ours. */
   | 'outbox_foreign_database'
   /** The path does not name a folder, and no folder can be made there. */

@@ -4,7 +4,6 @@ import fc from 'fast-check';
 import Handlebars from 'handlebars';
 import { duplicateKey } from '../../src/apono/duplicate-key.ts';
 import { hasEntity } from '../../src/apono/entities.ts';
-import { parseExact } from '../../src/apono/exact-json.ts';
 import type { TemplateEscaping } from '../../src/apono/read.ts';
 import { readBody } from '../../src/apono/read.ts';
 import type { JsonObject } from '../../src/ground/json.ts';
@@ -64,7 +63,6 @@ test('straight JSON is never altered under auto, whatever its text looks like', 
     value: event,
     plain: event,
     form: 'json',
-    json,
     looksEscaped: true,
   });
 });
@@ -171,7 +169,7 @@ test('property: straight JSON comes out as JSON.parse makes it', () => {
       const plain: unknown = JSON.parse(text);
       fc.pre(!/"event_time":"|"TimeGenerated"/.test(text));
       const looksEscaped = hasEntity(text);
-      assert.deepEqual(read(text), { outcome: 'read', value: plain, plain, form: 'json', json: text, looksEscaped });
+      assert.deepEqual(read(text), { outcome: 'read', value: plain, plain, form: 'json', looksEscaped });
     }),
   );
 });
@@ -232,44 +230,6 @@ test('property: no bytes make it throw, and every refusal is one of those that a
     ),
     { numRuns: 2000 },
   );
-});
-
-test('the JSON that comes with what was read is that of the value, whatever was repaired, and stands on one line', () => {
-  const numbers = fc.constantFrom('1', '12345678901234567890', '1e400', '0.1000', '-0', '1696263265.8518981234');
-  const oneLine = fc
-    .record({
-      justification: fc.string({ unit: 'binary' }),
-      number: numbers,
-      isQuoted: fc.boolean(),
-      gap: fc.constantFrom('', ' ', '\n'),
-    })
-    .map(({ justification, number, isQuoted, gap }) => {
-      const time = isQuoted ? `"${number}"` : number;
-      return {
-        text: `{"event_type":"x","event_time":${time},${gap}"data":{"n":${number},"m":${number},"j":"`,
-        justification,
-      };
-    })
-    .chain(({ text, justification }) =>
-      fc.constantFrom(
-        `${text}${justification}"}}`,
-        `${text}${JSON.stringify(justification).slice(1, -1)}"}}`,
-        `${text}${Handlebars.escapeExpression(justification)}"}}`,
-      ),
-    );
-  const seen = new Set<string>();
-  fc.assert(
-    fc.property(oneLine, fc.constantFrom('auto', 'html', 'json', 'html-json', 'none'), (text, escaping) => {
-      const body = read(text, escaping);
-      if (body.outcome !== 'read') return;
-      seen.add(`${body.form} ${body.json === null ? 'anew' : 'as it is'}`);
-      if (body.json === null) return;
-      assert.deepEqual(parseExact(body.json), body.value);
-      assert.equal(body.json.includes('\n'), false);
-    }),
-    { numRuns: 1_000 },
-  );
-  assert.deepEqual([...seen].sort(), ['json anew', 'json as it is', 'template anew', 'template as it is']);
 });
 
 /** What each body under `auto` comes to: raw text of a template-made value, and what its row must hold. */

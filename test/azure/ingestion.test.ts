@@ -19,7 +19,7 @@ import { countOf, secretCredential, testIngestion, testTokens } from './support.
 
 const secretText = 'requester justification 5e1f';
 const row: Row = { TimeGenerated: new Date().toISOString(), event_type: 'Granted', justification: secretText };
-const rowJson = JSON.stringify(row);
+const oneRow = JSON.stringify([row]);
 
 function ingestCalls(emulator: Emulator): readonly RecordedRequest[] {
   return emulator.requests.filter(({ kind }) => kind === 'ingest');
@@ -36,10 +36,8 @@ function assertAnswered(result: UploadResult, status: number): asserts result is
 test('rows arrive as one compressed request with the id that the result names', async (t) => {
   const emulator = await startTestEmulator(t);
   const { ingestion, lines } = testIngestion(t, emulator);
-  const result = await ingestion.upload(stream, [
-    rowJson,
-    JSON.stringify({ ...row, justification: 'O\'Neil said "no"\n漢字 🎉' }),
-  ]);
+  const rows = [row, { ...row, justification: 'O\'Neil said "no"\n漢字 🎉' }];
+  const result = await ingestion.upload(stream, JSON.stringify(rows));
   assertAnswered(result, 204);
   assert.deepEqual([result.code, result.message, result.retryAfter], [null, null, null]);
   const [call, ...others] = ingestCalls(emulator);
@@ -60,10 +58,7 @@ test('a call is the same to Azure as one of the upload of the SDK', async (t) =>
   const { ingestion, tokens } = testIngestion(t, emulator);
   const rows = [row, { ...row, justification: '漢字' }];
   await new LogsIngestionClient(emulator.origin, tokens).upload(emulator.ruleId, stream, rows);
-  await ingestion.upload(
-    stream,
-    rows.map((each) => JSON.stringify(each)),
-  );
+  await ingestion.upload(stream, JSON.stringify(rows));
   const [theirs, ours, ...others] = ingestCalls(emulator).map(
     ({ method, path, contentEncoding, bodyBytes, decompressedBytes, rowCount, status }) => {
       return { method, path, contentEncoding, bodyBytes, decompressedBytes, rowCount, status };
@@ -77,28 +72,28 @@ test('a call is the same to Azure as one of the upload of the SDK', async (t) =>
 test('an empty list is posted as [], through the same policies, and stores nothing', async (t) => {
   const emulator = await startTestEmulator(t);
   const { ingestion } = testIngestion(t, emulator);
-  assertAnswered(await ingestion.upload(stream, []), 204);
+  assertAnswered(await ingestion.upload(stream, '[]'), 204);
   const [call] = ingestCalls(emulator);
   assert.equal(call?.decompressedBytes, 2);
   assert.equal(call?.contentEncoding, 'gzip');
   assert.equal(call?.rowCount, 0);
   assert.match(call?.userAgent ?? '', /^apono-sentinel\//);
   assert.equal(emulator.rowCount(stream), 0);
-  assertAnswered(await ingestion.upload('Custom-Nobody_CL', []), 400);
+  assertAnswered(await ingestion.upload('Custom-Nobody_CL', '[]'), 400);
 });
 
 test('numbers beyond a double keep their digits', async (t) => {
   const emulator = await startTestEmulator(t);
   const { ingestion } = testIngestion(t, emulator);
   const digits = JSON.rawJSON('12345678901234567890');
-  assertAnswered(await ingestion.upload(stream, [JSON.stringify({ ...row, custom_fields: { id: digits } })]), 204);
+  assertAnswered(await ingestion.upload(stream, JSON.stringify([{ ...row, custom_fields: { id: digits } }])), 204);
   assert.match(JSON.stringify(emulator.rows(stream)[0]), /12345678901234567890/);
 });
 
 test('ten uploads at a cold start share one token request', async (t) => {
   const emulator = await startTestEmulator(t);
   const { ingestion } = testIngestion(t, emulator);
-  const results = await Promise.all(Array.from({ length: 10 }, () => ingestion.upload(stream, [rowJson])));
+  const results = await Promise.all(Array.from({ length: 10 }, () => ingestion.upload(stream, oneRow)));
   for (const result of results) assertAnswered(result, 204);
   assert.equal(countOf(emulator, 'token'), 1);
   assert.equal(new Set(results.map((result) => result.type === 'answered' && result.clientRequestId)).size, 10);
@@ -158,7 +153,7 @@ test('what Azure answers is given back as it is, after one request', async (t) =
   for (const [answer, expected] of cases) {
     emulator.plan({ target: 'ingest', answer });
     const before = ingestCalls(emulator).length;
-    const result = await ingestion.upload(stream, [rowJson]);
+    const result = await ingestion.upload(stream, oneRow);
     assertAnswered(result, answer.status);
     for (const [name, value] of Object.entries(expected))
       assert.equal(result[name as keyof Answered], value, `${answer.status} ${name}`);
@@ -175,7 +170,7 @@ test('a redirect is an answer: the token goes to no other place', async (t) => {
       target: 'ingest',
       answer: { type: 'status', status, headers: { location: `${emulator.origin}/elsewhere` } },
     });
-    assertAnswered(await ingestion.upload(stream, [rowJson]), status);
+    assertAnswered(await ingestion.upload(stream, oneRow), status);
   }
   assert.ok(emulator.requests.every(({ kind }) => kind !== 'other'));
 });
@@ -183,9 +178,9 @@ test('a redirect is an answer: the token goes to no other place', async (t) => {
 test('a 401 brings a token of a fresh credential, and the same request again, whole', async (t) => {
   const emulator = await startTestEmulator(t);
   const { ingestion } = testIngestion(t, emulator);
-  assertAnswered(await ingestion.upload(stream, [rowJson]), 204);
+  assertAnswered(await ingestion.upload(stream, oneRow), 204);
   emulator.revokeTokens();
-  const result = await ingestion.upload(stream, [JSON.stringify({ ...row, justification: 'x'.repeat(5_000) })]);
+  const result = await ingestion.upload(stream, JSON.stringify([{ ...row, justification: 'x'.repeat(5_000) }]));
   assertAnswered(result, 204);
   assert.equal(countOf(emulator, 'token'), 2);
   const [, rejected, again] = ingestCalls(emulator);
@@ -253,11 +248,11 @@ const challenges: readonly (readonly [form: string, headers: string | string[], 
 test('a claims challenge is passed on to Entra in each of its forms, and the body still arrives', async (t) => {
   const emulator = await startTestEmulator(t);
   const { ingestion } = testIngestion(t, emulator);
-  assertAnswered(await ingestion.upload(stream, []), 204);
+  assertAnswered(await ingestion.upload(stream, '[]'), 204);
   for (const [index, [form, challenge, expected]] of challenges.entries()) {
     const headers = { 'www-authenticate': challenge };
     emulator.plan({ target: 'ingest', answer: { type: 'status', status: 401, headers } });
-    assertAnswered(await ingestion.upload(stream, [rowJson]), 204);
+    assertAnswered(await ingestion.upload(stream, oneRow), 204);
     assert.equal(emulator.rowCount(stream), index + 1, form);
     const asked = emulator.requests.filter(({ kind }) => kind === 'token').at(-1)?.claims ?? '{}';
     // The SDK adds what it is capable of.
@@ -271,7 +266,7 @@ test('a second 401 is the answer', async (t) => {
   const { ingestion } = testIngestion(t, emulator);
   const body = { error: { code: 'InvalidToken', message: 'The token is bad.' } };
   emulator.plan({ target: 'ingest', answer: { type: 'status', status: 401, body }, times: 'forever' });
-  const result = await ingestion.upload(stream, [rowJson]);
+  const result = await ingestion.upload(stream, oneRow);
   assertAnswered(result, 401);
   assert.deepEqual([result.code, result.message], ['InvalidToken', 'The token is bad.']);
   assert.equal(ingestCalls(emulator).length, 2);
@@ -282,11 +277,11 @@ test('without a token nothing is sent, and the result says who refused', async (
   const emulator = await startTestEmulator(t);
   const credential = secretCredential(emulator, 'wrong-secret-c41d');
   const { ingestion, lines } = testIngestion(t, emulator, { credential });
-  const result = await ingestion.upload(stream, [rowJson]);
+  const result = await ingestion.upload(stream, oneRow);
   assert.ok(result.type === 'no_token', JSON.stringify(result));
   assert.deepEqual([result.refused, result.aadsts], [true, 'AADSTS7000215']);
   emulator.plan({ target: 'token', answer: { type: 'status', status: 503 } });
-  const busy = await ingestion.upload(stream, [rowJson]);
+  const busy = await ingestion.upload(stream, oneRow);
   assert.ok(busy.type === 'no_token' && !busy.refused, JSON.stringify(busy));
   assert.equal(ingestCalls(emulator).length, 0);
   for (const text of [JSON.stringify([result, busy]), ...lines]) assert.doesNotMatch(text, /wrong-secret-c41d/);
@@ -295,10 +290,10 @@ test('without a token nothing is sent, and the result says who refused', async (
 test('a refused refresh after a 401 says so, and not only 401', async (t) => {
   const emulator = await startTestEmulator(t);
   const { ingestion } = testIngestion(t, emulator);
-  assertAnswered(await ingestion.upload(stream, []), 204);
+  assertAnswered(await ingestion.upload(stream, '[]'), 204);
   emulator.revokeTokens();
   emulator.setClientSecretExpired(true);
-  const result = await ingestion.upload(stream, [rowJson]);
+  const result = await ingestion.upload(stream, oneRow);
   assert.ok(result.type === 'no_token' && result.refused, JSON.stringify(result));
   assert.equal(result.aadsts, 'AADSTS7000222');
 });
@@ -307,10 +302,10 @@ test('an upload ends at its time limit, wherever the answer stops', async (t) =>
   const clock = manualClock(Date.now());
   const emulator = await startTestEmulator(t);
   const { ingestion } = testIngestion(t, emulator, { clock, timeLimitMs: 300 });
-  assertAnswered(await ingestion.upload(stream, []), 204);
+  assertAnswered(await ingestion.upload(stream, '[]'), 204);
   for (const [hung, at] of (['start', 'headers', 'half_body'] as const).entries()) {
     emulator.plan({ target: 'ingest', answer: { type: 'hang', at } });
-    const upload = ingestion.upload(stream, [rowJson]);
+    const upload = ingestion.upload(stream, oneRow);
     await emulator.waitFor(({ requests }) => requests.filter(({ outcome }) => outcome === 'hung').length > hung);
     clock.advance(300);
     const result = await upload;
@@ -325,7 +320,7 @@ test('the limit of an upload begins when the token is there', async (t) => {
   const emulator = await startTestEmulator(t, { clock: azureClock });
   const { ingestion } = testIngestion(t, emulator, { clock, timeLimitMs: 1_000 });
   emulator.plan({ target: 'token', answer: { type: 'pass', delayMs: 5_000 } });
-  const result = ingestion.upload(stream, [rowJson]);
+  const result = ingestion.upload(stream, oneRow);
   await emulator.waitFor((azure) => countOf(azure, 'token') === 1);
   clock.advance(5_000);
   // The emulator begins to wait when it has read the request.
@@ -335,7 +330,7 @@ test('the limit of an upload begins when the token is there', async (t) => {
   }
   assertAnswered(await result, 204);
   emulator.plan({ target: 'ingest', answer: { type: 'hang' } });
-  const late = ingestion.upload(stream, [rowJson]);
+  const late = ingestion.upload(stream, oneRow);
   await emulator.waitFor((azure) => countOf(azure, 'ingest') === 2);
   clock.advance(1_000);
   const ended = await late;
@@ -347,12 +342,12 @@ test('an abort ends the upload while it waits for the token, and while it is on 
   const { ingestion } = testIngestion(t, emulator);
   const assertAborted = (result: UploadResult) =>
     assert.ok(result.type === 'unanswered' && result.reason === 'aborted', JSON.stringify(result));
-  assertAborted(await ingestion.upload(stream, [rowJson], { signal: AbortSignal.abort() }));
+  assertAborted(await ingestion.upload(stream, oneRow, { signal: AbortSignal.abort() }));
   assert.equal(emulator.requests.length, 0);
 
   const early = new AbortController();
   emulator.plan({ target: 'token', answer: { type: 'hang' } });
-  const waiting = ingestion.upload(stream, [rowJson], { signal: early.signal });
+  const waiting = ingestion.upload(stream, oneRow, { signal: early.signal });
   await emulator.waitFor((azure) => countOf(azure, 'token') === 1);
   early.abort();
   assertAborted(await waiting);
@@ -360,11 +355,11 @@ test('an abort ends the upload while it waits for the token, and while it is on 
   const other = testIngestion(t, emulator).ingestion;
   const late = new AbortController();
   emulator.plan({ target: 'ingest', answer: { type: 'hang' } });
-  const sending = other.upload(stream, [rowJson], { signal: late.signal });
+  const sending = other.upload(stream, oneRow, { signal: late.signal });
   await emulator.waitFor((azure) => countOf(azure, 'ingest') === 1);
   late.abort();
   assertAborted(await sending);
-  assertAnswered(await other.upload(stream, [rowJson]), 204);
+  assertAnswered(await other.upload(stream, oneRow), 204);
 });
 
 test('a connection that is cut before the answer, or in the middle of a success, is a network failure', async (t) => {
@@ -374,11 +369,11 @@ test('a connection that is cut before the answer, or in the middle of a success,
   for (const cut of cuts) {
     emulator.plan({ target: 'ingest', answer: { type: 'reset', ...cut } });
     const before = countOf(emulator, 'ingest');
-    const result = await ingestion.upload(stream, [rowJson]);
+    const result = await ingestion.upload(stream, oneRow);
     assert.ok(result.type === 'unanswered' && result.reason === 'network', `${cut.at}: ${JSON.stringify(result)}`);
     assert.equal(countOf(emulator, 'ingest') - before, 1, 'not tried again in here');
   }
-  assertAnswered(await ingestion.upload(stream, [rowJson]), 204);
+  assertAnswered(await ingestion.upload(stream, oneRow), 204);
 });
 
 test('an error that is cut after its headers is judged by its status', async (t) => {
@@ -386,7 +381,7 @@ test('an error that is cut after its headers is judged by its status', async (t)
   const { ingestion } = testIngestion(t, emulator);
   for (const at of ['headers', 'half_body'] as const) {
     emulator.plan({ target: 'ingest', answer: { type: 'reset', at } });
-    assertAnswered(await ingestion.upload(stream, [rowJson]), 503);
+    assertAnswered(await ingestion.upload(stream, oneRow), 503);
   }
 });
 
@@ -416,7 +411,7 @@ test('what Azure says of an error is read in each encoding, and a body that cann
   for (const [encoding, body, expected] of cases) {
     const headers = { 'content-encoding': encoding, 'content-type': 'application/json' };
     emulator.plan({ target: 'ingest', answer: { type: 'status', status: 403, headers, body } });
-    const result = await ingestion.upload(stream, [rowJson]);
+    const result = await ingestion.upload(stream, oneRow);
     assertAnswered(result, 403);
     assert.deepEqual([result.by, result.code, result.message], ['azure', ...expected], encoding);
   }
@@ -433,7 +428,7 @@ test('a 204 is a 204, whatever its headers say of a body', async (t) => {
   ];
   for (const headers of cases) {
     emulator.plan({ target: 'ingest', answer: { type: 'status', status: 204, headers, processed: true } });
-    const result = await ingestion.upload(stream, [rowJson]);
+    const result = await ingestion.upload(stream, oneRow);
     assertAnswered(result, 204);
     assert.equal(result.message, null);
   }
@@ -462,7 +457,7 @@ test('who answered is told apart by the marks of Azure: request id, error code, 
   ];
   for (const [planned, by] of cases) {
     emulator.plan({ target: 'ingest', answer: { type: 'status', ...planned } });
-    const result = await ingestion.upload(stream, [rowJson]);
+    const result = await ingestion.upload(stream, oneRow);
     assertAnswered(result, planned.status);
     assert.equal(result.by, by, JSON.stringify(planned).slice(0, 200));
   }
@@ -474,7 +469,7 @@ test('a code that does not look like one is not taken for a code: it may be anyt
   for (const code of ['zoe@example.com is no datetime', 'x'.repeat(65), 'a\u001b[2J', '']) {
     const answer = { type: 'status', status: 403, body: { error: { code, message: 'm' } } } as const;
     emulator.plan({ target: 'ingest', answer });
-    const result = await ingestion.upload(stream, [rowJson]);
+    const result = await ingestion.upload(stream, oneRow);
     assertAnswered(result, 403);
     assert.deepEqual([result.code, result.message], [null, 'm']);
   }
@@ -483,7 +478,7 @@ test('a code that does not look like one is not taken for a code: it may be anyt
 test('a host that does not resolve, and a certificate that is not trusted, are network failures with their code', async (t) => {
   const emulator = await startTestEmulator(t);
   const { ingestion } = testIngestion(t, emulator, { endpoint: 'https://nothing-here.invalid' });
-  const dns = await ingestion.upload(stream, [rowJson]);
+  const dns = await ingestion.upload(stream, oneRow);
   assert.ok(dns.type === 'unanswered' && dns.reason === 'network', JSON.stringify(dns));
   assert.match(dns.message, /^(ENOTFOUND|EAI_AGAIN)/);
 
@@ -491,7 +486,7 @@ test('a host that does not resolve, and a certificate that is not trusted, are n
   const server = createTlsServer({ key: untrusted.private, cert: untrusted.cert }, (_, answer) => answer.end());
   const port = await listen(t, server);
   const unknown = testIngestion(t, emulator, { endpoint: `https://localhost:${port}` }).ingestion;
-  const tls = await unknown.upload(stream, [rowJson]);
+  const tls = await unknown.upload(stream, oneRow);
   assert.ok(tls.type === 'unanswered' && tls.reason === 'network', JSON.stringify(tls));
   assert.match(tls.message, /^DEPTH_ZERO_SELF_SIGNED_CERT/);
 });
@@ -503,7 +498,7 @@ test('an answer that echoes the request does not carry the token into a message'
   const echo = { error: { code: 'Echo', message: `you sent authorization: Bearer ${token} and ${token}` } };
   for (const body of [echo, `<pre>authorization: Bearer ${token}</pre>`]) {
     emulator.plan({ target: 'ingest', answer: { type: 'status', status: 400, body } });
-    const result = await ingestion.upload(stream, [rowJson]);
+    const result = await ingestion.upload(stream, oneRow);
     assertAnswered(result, 400);
     assert.match(result.message ?? '', /redacted/);
     for (const text of [JSON.stringify(result), ...lines]) assert.ok(!text.includes(token), text);
@@ -515,7 +510,7 @@ test('rows are one request whatever their size', async (t) => {
   const { ingestion } = testIngestion(t, emulator);
   const half = JSON.stringify({ ...row, justification: 'x'.repeat(600_000) });
   // The SDK's own `upload` would make two of them; what Azure says of the size is an answer.
-  assertAnswered(await ingestion.upload(stream, [half, half]), 413);
+  assertAnswered(await ingestion.upload(stream, `[${half},${half}]`), 413);
   assert.equal(emulator.requests.filter(({ kind }) => kind === 'ingest').length, 1);
 });
 
@@ -546,11 +541,11 @@ for (const [statusLine, page] of connectAnswers) {
     const port = await listen(t, proxy);
     const { proxy: way } = readProxy({ HTTPS_PROXY: `http://user:proxy-password-81f@127.0.0.1:${port}` });
     const proxied = testIngestion(t, emulator, { tokens, proxy: way });
-    const result = await proxied.ingestion.upload(stream, [rowJson]);
+    const result = await proxied.ingestion.upload(stream, oneRow);
     assertAnswered(result, Number(statusLine.slice(0, 3)));
     assert.deepEqual([result.by, result.proxy], ['proxy', `127.0.0.1:${port}`]);
     // The sign-in goes the same way.
-    const cold = await testIngestion(t, emulator, { proxy: way }).ingestion.upload(stream, [rowJson]);
+    const cold = await testIngestion(t, emulator, { proxy: way }).ingestion.upload(stream, oneRow);
     assert.ok(cold.type === 'no_token' && cold.blocked, JSON.stringify(cold));
     assert.match(cold.reason, new RegExp(`proxy 127.0.0.1:${port} answered ${statusLine.slice(0, 3)} to CONNECT$`));
     assert.doesNotMatch(JSON.stringify([result, cold, proxied.lines]), /proxy-password-81f/);

@@ -69,7 +69,7 @@ test('token, rows, Resource Manager and incidents go through the proxy, signed i
   t.after(() => void delete process.env['HTTPS_PROXY']);
   const azure = azureThrough(t, emulator, { HTTPS_PROXY: `CORP\\bob:a#b@c/d:100%é@127.0.0.1:${proxy.port}` });
   const steps: readonly (readonly [string, () => Promise<unknown>])[] = [
-    ['token and rows', () => azure.ingestion.upload(requestStream, [])],
+    ['token and rows', () => azure.ingestion.upload(requestStream, '[]')],
     ['token for the database', () => azure.databaseToken()],
     ['rule', () => azure.resourceManager.getDataCollectionRule('/subscriptions/a/x/y')],
     ['incidents', () => azure.incidents.get('33333333-3333-4333-8333-333333333333').catch(() => null)],
@@ -92,7 +92,7 @@ test('a proxy that itself takes TLS is spoken to in TLS', async (t) => {
   trust(caPem);
   const proxy = await startConnectProxy(t, { tls: { cert: certPem, key: keyPem }, host: 'localhost' });
   const azure = azureThrough(t, emulator, { https_proxy: `https://localhost:${proxy.port}` });
-  const result = await azure.ingestion.upload(requestStream, []);
+  const result = await azure.ingestion.upload(requestStream, '[]');
   assert.equal(result.type === 'answered' && result.status, 204, JSON.stringify(result));
   assert.ok(proxy.tunnels.length >= 2);
 });
@@ -102,7 +102,7 @@ test('what NO_PROXY names is asked without the proxy', async (t) => {
   const proxy = await startConnectProxy(t);
   const { host } = new URL(emulator.origin);
   const azure = azureThrough(t, emulator, { HTTPS_PROXY: `127.0.0.1:${proxy.port}`, NO_PROXY: `example.com ${host}` });
-  const result = await azure.ingestion.upload(requestStream, []);
+  const result = await azure.ingestion.upload(requestStream, '[]');
   assert.equal(result.type === 'answered' && result.status, 204);
   assert.deepEqual(proxy.logins, []);
 });
@@ -118,7 +118,7 @@ test('a managed identity is never asked for through the proxy, its rows go throu
   const proxy = await startConnectProxy(t);
   const managed = { type: 'managed', clientId: null } as const;
   const azure = azureThrough(t, emulator, { HTTPS_PROXY: `127.0.0.1:${proxy.port}` }, managed);
-  const result = await azure.ingestion.upload(requestStream, []);
+  const result = await azure.ingestion.upload(requestStream, '[]');
   assert.equal(result.type === 'answered' && result.status, 204, JSON.stringify(result));
   assert.equal(proxy.tunnels.length, 1);
 });

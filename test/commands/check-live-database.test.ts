@@ -101,7 +101,7 @@ test('check --live and the database of OUTBOX_URL', async (t) => {
   await t.test('says that the tables are there, also to a process of its own, which then ends by itself', async (t) => {
     const { url, name, user } = await place(mayCreate);
     await withTables(server, name);
-    const rights = `GRANT USAGE ON SCHEMA ${schema} TO ${user}; GRANT ALL ON ALL TABLES IN SCHEMA ${schema} TO ${user}`;
+    const rights = `GRANT USAGE ON SCHEMA ${schema} TO ${user}; GRANT ALL ON ALL TABLES IN SCHEMA ${schema} TO ${user}; GRANT USAGE ON ALL SEQUENCES IN SCHEMA ${schema} TO ${user}`;
     await query(server, rights, name);
     const { exitCode, line } = await check(url);
     assert.deepEqual([exitCode, /its tables are there \(version \d+\)$/.test(line)], [0, true], line);
@@ -175,7 +175,7 @@ test('check --live and the database of OUTBOX_URL', async (t) => {
     await withTables(server, name);
     await query(
       server,
-      `GRANT USAGE ON SCHEMA ${schema} TO ${user}; GRANT ALL ON ALL TABLES IN SCHEMA ${schema} TO ${user}`,
+      `GRANT USAGE ON SCHEMA ${schema} TO ${user}; GRANT ALL ON ALL TABLES IN SCHEMA ${schema} TO ${user}; GRANT USAGE ON ALL SEQUENCES IN SCHEMA ${schema} TO ${user}`,
       name,
     );
     await query(server, `UPDATE ${schema}.outbox_version SET version = 1000`, name);

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import type { OutboxEntry } from '../../src/outbox/port.ts';
+import type { OutboxEntry } from '../../src/ground/event.ts';
 import { event as outboxEvent, quarantined, settlement } from '../outbox/samples.ts';
 import { requestStream } from '../support/emulator.ts';
 import { serviceEnv, startServiceProcess } from '../support/service-process.ts';
+import { openTestStore } from '../support/store.ts';
 import {
   idOf,
   jsonOf,
-  openOutbox,
   recordsOf,
   refuseSomeRows,
   resourceIds,
@@ -80,14 +80,14 @@ describe('outbox, when no service runs', () => {
   });
 
   it('shows what steers a terminal as codes, in every command, in the text and in the JSON', async (t) => {
-    const { dataDir, outbox } = await openOutbox(t);
+    const { dataDir, store: outbox } = await openTestStore(t);
     const nasty = 'a \u001b[31m \u009b31m \u202e \u0007 \u200b z';
     const feed = nasty;
     await outbox.put([
       quarantined('quarantined', { feed, reason: nasty, code: nasty, body: Buffer.from(nasty) }),
-      outboxEvent('the-event', { meta: { receivedAt: 0, bodyForm: 'json', feed }, body: JSON.stringify({ nasty }) }),
+      outboxEvent('the-event', { receivedAt: 0, feed, note: nasty }),
     ]);
-    const [claimed] = await outbox.claim({ kind: 'request', maxEvents: 1, maxMappedBytes: 1_000 });
+    const [claimed] = (await outbox.claim({ kind: 'request', maxCalls: 1 })).events;
     assert.ok(claimed !== undefined);
     await outbox.settle([settlement(claimed, { dead: [{ rows: [[0, 1]], code: nasty, reason: nasty }] })]);
     await outbox.close();
@@ -113,7 +113,7 @@ describe('outbox, when no service runs', () => {
   });
 
   it('lists 2,500 records in pages, with progress on stderr and the results on stdout', async (t) => {
-    const { dataDir, outbox } = await openOutbox(t);
+    const { dataDir, store: outbox } = await openTestStore(t);
     const entries: OutboxEntry[] = Array.from({ length: 2_500 }, (_, index) => quarantined(`q-${index}`));
     await outbox.put(entries);
     await outbox.close();
@@ -134,7 +134,7 @@ describe('outbox, when no service runs', () => {
   });
 
   it('replays a long list in batches, with progress, and only what has the code that was asked for', async (t) => {
-    const { dataDir, outbox } = await openOutbox(t);
+    const { dataDir, store: outbox } = await openTestStore(t);
     const broken = Array.from({ length: 250 }, (_, index) => quarantined(`q-${index}`));
     const readable = Buffer.from(units('r1'));
     await outbox.put([...broken, quarantined('readable', { body: readable, code: 'unknown_kind' })]);
@@ -152,7 +152,7 @@ describe('outbox, when no service runs', () => {
   });
 
   it('refuses a folder without an outbox instead of making one', async (t) => {
-    const { dataDir } = await openOutbox(t);
+    const { dataDir } = await openTestStore(t);
     const wrong = path.join(path.dirname(dataDir), 'elsewhere');
     const list = await run(['outbox', 'list'], { DATA_DIR: wrong });
     assert.equal(list.exitCode, 1);
@@ -160,11 +160,11 @@ describe('outbox, when no service runs', () => {
   });
 
   it('lets a body say nothing to the terminal', async (t) => {
-    const { dataDir, outbox } = await openOutbox(t);
+    const { dataDir, store: outbox } = await openTestStore(t);
     const evil = '\u001b]0;owned\u0007\u001b[2Jgone\u202e';
     await outbox.put([quarantined('a', { body: Buffer.from(`${evil}\nnext`), reason: evil, feed: evil })]);
-    await outbox.put([outboxEvent('b', { body: JSON.stringify(evil) })]);
-    const [claimed] = await outbox.claim({ kind: 'request', maxEvents: 1, maxMappedBytes: 1e6 });
+    await outbox.put([outboxEvent('b', { note: evil })]);
+    const [claimed] = (await outbox.claim({ kind: 'request', maxCalls: 1 })).events;
     assert.ok(claimed !== undefined);
     await outbox.settle([settlement(claimed, { dead: [{ rows: [[0, 1]], code: 'refused_by_azure', reason: evil }] })]);
     await outbox.close();
@@ -178,10 +178,10 @@ describe('outbox, when no service runs', () => {
   });
 
   it('salvage brings back what another database holds', async (t) => {
-    const old = await openOutbox(t);
-    await old.outbox.put([quarantined('a'), outboxEvent('b', { rowCount: 3 })]);
-    await old.outbox.close();
-    const { dataDir, outbox } = await openOutbox(t);
+    const old = await openTestStore(t);
+    await old.store.put([quarantined('a'), outboxEvent('b', { rowCount: 3 })]);
+    await old.store.close();
+    const { dataDir, store: outbox } = await openTestStore(t);
     await outbox.close();
     const salvage = await run(['outbox', 'salvage', path.join(old.dataDir, 'outbox.db')], { DATA_DIR: dataDir });
     assert.equal(salvage.exitCode, 0, salvage.stderr);
@@ -197,7 +197,7 @@ describe('outbox, when no service runs', () => {
   });
 
   it('salvage says when there is nothing to read', async (t) => {
-    const { dataDir, outbox } = await openOutbox(t);
+    const { dataDir, store: outbox } = await openTestStore(t);
     await outbox.close();
     const salvage = await run(['outbox', 'salvage', path.join(dataDir, 'no-such-file')], { DATA_DIR: dataDir });
     assert.equal(salvage.exitCode, 1);

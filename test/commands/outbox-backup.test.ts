@@ -5,7 +5,8 @@ import { describe, it } from 'node:test';
 import { event } from '../outbox/samples.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { serviceEnv, serviceFiles, startServiceProcess } from '../support/service-process.ts';
-import { idOf, jsonOf, openOutbox, resourceIds, startRunning, stop, units } from './outbox-fixture.ts';
+import { openTestStore } from '../support/store.ts';
+import { idOf, jsonOf, resourceIds, startRunning, stop, units } from './outbox-fixture.ts';
 import { run } from './support.ts';
 
 describe('outbox backup', () => {
@@ -36,10 +37,10 @@ describe('outbox backup', () => {
   });
 
   it('lets the write-ahead log start over once it is done', async (t) => {
-    const { dataDir, outbox } = await openOutbox(t);
+    const { dataDir, store: outbox } = await openTestStore(t);
     const put = async (from: number) => {
       for (let n = from; n < from + 40; n++) {
-        const { outcome } = await outbox.put([event(`e${n}`, { body: JSON.stringify('x'.repeat(200_000)) })]);
+        const { outcome } = await outbox.put([event(`e${n}`, { rowBytes: 200_000 })]);
         assert.equal(outcome, 'stored');
       }
     };
@@ -54,7 +55,7 @@ describe('outbox backup', () => {
   });
 
   it('overwrites nothing, and leaves nothing where it fails', async (t) => {
-    const { dataDir, outbox } = await openOutbox(t);
+    const { dataDir, store: outbox } = await openTestStore(t);
     await outbox.close();
     const file = path.join(dataDir, 'mine.txt');
     writeFileSync(file, 'mine');

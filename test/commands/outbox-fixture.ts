@@ -1,11 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { systemClock } from '../../src/ground/clock.ts';
-import { createLogger } from '../../src/ground/log.ts';
-import { openSqliteOutbox, type SqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
 import type { Emulator } from '../support/azure/emulator.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
@@ -103,20 +97,3 @@ export const resourceIds = (emulator: Emulator) =>
     .rows(requestStream)
     .map((row) => String(row['resource_id']))
     .sort();
-
-/** An outbox of this process, as a service would have it open. */
-export async function openOutbox(t: TestContext): Promise<{ dataDir: string; outbox: SqliteOutbox }> {
-  const folder = mkdtempSync(path.join(tmpdir(), 'apono-sentinel-outbox-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  const dataDir = path.join(folder, 'data');
-  const log = createLogger('silent', { write: () => undefined });
-  const outbox = await openSqliteOutbox({
-    dataDir,
-    maxBytes: 2 ** 30,
-    clock: systemClock,
-    log,
-    onFatal: () => undefined,
-  });
-  t.after(() => outbox.close());
-  return { dataDir, outbox };
-}

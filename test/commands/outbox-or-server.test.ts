@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { adminToken, openOutbox, recordsOf, startRunning } from './outbox-fixture.ts';
+import { openTestStore } from '../support/store.ts';
+import { adminToken, recordsOf, startRunning } from './outbox-fixture.ts';
 import { startStandIn } from './stand-in.ts';
 import { run } from './support.ts';
 
@@ -27,7 +28,7 @@ describe('outbox, never the database beside a service', () => {
 
   it('takes no answer of another program for that of the admin API', async (t) => {
     // This process has the outbox open, as a service would.
-    const { dataDir } = await openOutbox(t);
+    const { dataDir } = await openTestStore(t);
     const answers = [
       [200, 'text/html', '<html>Prometheus</html>'],
       [200, 'application/json', '{"status":"success","data":[]}'],
@@ -61,7 +62,7 @@ describe('outbox, never the database beside a service', () => {
 
   it('does not touch the outbox of another service that happens to listen on ADMIN_PORT', async (t) => {
     const mine = await startRunning(t);
-    const { dataDir } = await openOutbox(t);
+    const { dataDir } = await openTestStore(t);
     const purge = await run(['outbox', 'purge', 'x', '--yes'], { ...mine.env, DATA_DIR: dataDir });
     assert.equal(purge.exitCode, 1);
     assert.match(purge.stderr, /^admin_other_outbox: /);

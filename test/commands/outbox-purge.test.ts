@@ -6,11 +6,11 @@ import { describe, it } from 'node:test';
 import { runCli } from '../../src/commands/cli.ts';
 import { quarantined } from '../outbox/samples.ts';
 import { eventually } from '../support/eventually.ts';
+import { openTestStore } from '../support/store.ts';
 import {
   healthOf,
   idOf,
   type Json,
-  openOutbox,
   recordsOf,
   refuseSomeRows,
   settled,
@@ -44,7 +44,7 @@ describe('outbox purge', () => {
   });
 
   it('asks at a terminal, and deletes only when the word is typed', async (t) => {
-    const { dataDir, outbox } = await openOutbox(t);
+    const { dataDir, store: outbox } = await openTestStore(t);
     await outbox.put([quarantined('a'), quarantined('b')]);
     await outbox.close();
     const questions: string[] = [];
@@ -76,7 +76,7 @@ describe('outbox purge', () => {
 
 it('outbox purge asks at a real terminal, where Ctrl-D is no', async (t) => {
   if (spawnSync('script', ['--version']).status !== 0) return t.skip('there is no script(1) to make a terminal with');
-  const { dataDir, outbox } = await openOutbox(t);
+  const { dataDir, store: outbox } = await openTestStore(t);
   await outbox.put([quarantined('a')]);
   await outbox.close();
   const command = `'${process.execPath}' '${mainFile}' outbox purge a`;

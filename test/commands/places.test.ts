@@ -6,9 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { createLogger } from '../../src/ground/log.ts';
-import { openSqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
-import { manualClock } from '../support/manual-clock.ts';
+import { openTestStore } from '../support/store.ts';
 import { mainFile, type Run, run, spawnCli, validEnv } from './support.ts';
 
 const onLinux = process.platform === 'linux';
@@ -133,11 +131,7 @@ describe('check of a DATA_DIR that is well', () => {
   });
 
   test('works while a service has the outbox open', async (t) => {
-    const dataDir = temporaryFolder(t);
-    const log = createLogger('silent', { write: () => true });
-    const options = { dataDir, maxBytes: 2 ** 30, clock: manualClock(), log, onFatal: assert.fail };
-    const outbox = await openSqliteOutbox(options);
-    t.after(() => outbox.close());
+    const { dataDir } = await openTestStore(t);
     const before = readdirSync(dataDir);
     const { exitCode, stderr } = await run(['check'], { ...env, DATA_DIR: dataDir });
     assert.equal(exitCode, 0, stderr);

@@ -8,7 +8,7 @@ import { kinds } from '../../src/kinds/registry.ts';
 import { requestKind } from '../../src/kinds/request/kind.ts';
 import { secret, withEdge } from '../http/edge.ts';
 import { startTestEmulator } from '../support/emulator.ts';
-import { rowsOfPlan } from '../support/plan-rows.ts';
+import { mapToRows } from '../support/mapped-rows.ts';
 import { startStandIn } from './stand-in.ts';
 import { run, spawnCli } from './support.ts';
 
@@ -220,8 +220,8 @@ describe('the test event', () => {
         assert.ok('kind' in recognized && recognized.kind.name === kind.name);
       }
       assert.deepEqual(kind.validate(value), []);
-      const plan = kind.plan({ eventId: 'v1-x', value, meta: { receivedAt: nowMs, bodyForm: 'json', feed: null } });
-      const [row, ...more] = rowsOfPlan(plan);
+      const meta = { receivedAt: nowMs, bodyForm: 'json', feed: null } as const;
+      const [row, ...more] = mapToRows(kind, { eventId: 'v1-x', value, meta });
       assert.deepEqual([row?.['is_test'], more.length], [true, 0]);
       assert.match(String(row?.['event_time']), /^2026-01-02T03:04:05\.678/);
     });
@@ -233,9 +233,8 @@ describe('the test event', () => {
     assert.deepEqual(requestKind.recognize(value), { evidence: 'own_fields' });
     assert.deepEqual(requestKind.validate(value), []);
     const meta = { receivedAt: nowMs, bodyForm: 'json', feed: null } as const;
-    const plan = requestKind.plan({ eventId: 'v1-x', value, meta });
-    assert.equal(plan.rowCount, 1);
-    const columns = rowsOfPlan(plan)[0] ?? {};
+    const [columns = {}, ...more] = mapToRows(requestKind, { eventId: 'v1-x', value, meta });
+    assert.equal(more.length, 0);
     assert.equal(columns['is_test'], true);
     assert.equal(columns['request_friendly_id'], 'TEST-AB12CD');
     assert.equal(columns['requester_name'], 'Apono Sentinel test');

@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import type { TestContext } from 'node:test';
 import type { TokenCredential } from '@azure/core-auth';
 import { pino } from 'pino';
@@ -13,15 +10,11 @@ import type { CredentialConfig } from '../../src/config/config.ts';
 import { createDelivery, type Delivery } from '../../src/delivery/delivery.ts';
 import type { DeliveryEvent, Hold, UploadEvent } from '../../src/delivery/event.ts';
 import type { Ingestion } from '../../src/delivery/ingestion.ts';
-import { MAX_KEPT_BYTES_PER_BODY } from '../../src/delivery/kept-rows.ts';
 import { logDelivery } from '../../src/delivery/log.ts';
-import { createUnderstand } from '../../src/intake/understand.ts';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
 import { kinds as allKinds } from '../../src/kinds/registry.ts';
-import type { ClaimedEvent, Outbox, OutboxStats } from '../../src/outbox/port.ts';
-import { createReceiver, type Receive, type Received } from '../../src/outbox/receive.ts';
-import type { OperableOutbox } from '../../src/outbox/records.ts';
-import { openSqliteOutbox, type SqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
+import type { Claimed, OutboxStats, Queue, Receive, Received } from '../../src/outbox/port.ts';
+import type { Store } from '../../src/outbox/store.ts';
 import type { Row } from '../../src/sentinel/row.ts';
 import type { Emulator } from '../support/azure/emulator.ts';
 import type { RecordedRequest } from '../support/azure/requests.ts';
@@ -29,6 +22,7 @@ import type { EmulatorOptions } from '../support/azure/state.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import { type ManualClock, manualClock } from '../support/manual-clock.ts';
+import { openTestStore } from '../support/store.ts';
 
 export const FLUSH_MS = 1_000;
 
@@ -45,7 +39,7 @@ export interface DeliveryFixture {
   readonly ended: Hold[];
   readonly buried: { eventId: string; rows: number; code: string }[];
   readonly logLines: Record<string, unknown>[];
-  readonly outbox: OperableOutbox;
+  readonly outbox: Store;
   /** What the webhook port hands bodies to. */
   readonly receive: Receive;
   send(body: string): Promise<Received>;
@@ -71,8 +65,8 @@ export interface DeliveryFixtureOptions {
   readonly clock?: ManualClock;
   /** In place of the SDK's, which reckons expiry by the machine's clock. */
   readonly createCredential?: (emulator: Emulator) => TokenCredential;
-  /** Happens between a claim of delivery and what it does with it. */
-  readonly afterClaim?: (outbox: SqliteOutbox, claimed: readonly ClaimedEvent[]) => Promise<void>;
+  /** Happens between a claim of delivery and what it does with it; if it throws, the claim seems to fail. */
+  readonly afterClaim?: (outbox: Store, claimed: Claimed) => Promise<void>;
 }
 
 /** Emulator, SQLite outbox, token cache, the SDK's client and delivery, as the service puts them together. */
@@ -81,14 +75,6 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
   const clock = options.clock ?? manualClock(Date.now());
   const logLines: Record<string, unknown>[] = [];
   const log = pino({ level: 'debug' }, { write: (line: string) => void logLines.push(JSON.parse(line)) });
-  const dataDir = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-test-'));
-  const outbox = await openSqliteOutbox({
-    dataDir,
-    maxBytes: 1 << 30,
-    clock,
-    log,
-    onFatal: (error) => assertNever(error),
-  });
   const { tenantId, clientId, clientSecret, ruleId, origin } = emulator;
   const credential: CredentialConfig = {
     type: 'secret',
@@ -108,6 +94,12 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
   const { record, ...recorded } = recordEvents();
   const streams = options.streams ?? { request: requestStream };
   const kinds = options.kinds ?? allKinds.filter(({ name }) => name in streams);
+  // Nothing is sent before delivery has started, and it looks for everything then.
+  let notify: Delivery['notify'] = () => undefined;
+  const { store: outbox, receive } = await openTestStore(t, {
+    ...{ clock, log, kinds, streams },
+    onEvent: (event) => event.type === 'waiting' && notify(event.kind, event.bytes),
+  });
   const ingestion = createIngestion({ endpoint: origin, ruleId, cloud, tokens, clock });
   let inFlight = 0;
   const counted: Ingestion = {
@@ -117,7 +109,7 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
     },
   };
   const { afterClaim } = options;
-  const interrupted: Outbox = {
+  const interrupted: Queue = {
     ...outbox,
     async claim(request) {
       const claimed = await outbox.claim(request);
@@ -142,12 +134,7 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
     },
     flushIntervalMs: FLUSH_MS,
   });
-  const receive = createReceiver({
-    outbox,
-    clock,
-    understand: createUnderstand({ kinds, streams, escaping: 'auto', keptBytes: MAX_KEPT_BYTES_PER_BODY, log }),
-    onStored: delivery.stored,
-  });
+  ({ notify } = delivery);
   if (options.autoStart !== false) {
     delivery.start();
     // The look at what waited over a restart is over when it begins to wait.
@@ -155,9 +142,7 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
   }
   t.after(async () => {
     await delivery.stop(AbortSignal.abort());
-    await outbox.close();
     tokens.close();
-    await rm(dataDir, { recursive: true, force: true });
   });
   const send = (body: string) => receive({ bytes: Buffer.from(body), feed: null, kind: null });
   const fixture: DeliveryFixture = {
@@ -217,10 +202,6 @@ function recordEvents() {
     if (event.type === 'buried') buried.push(event);
   };
   return { record, uploads, retries, holds, reminders, ended, buried };
-}
-
-function assertNever(error: Error): never {
-  throw error;
 }
 
 /** A request event; `data` comes on top of what makes it this one. */

@@ -9,7 +9,7 @@ import { systemClock } from '../../src/ground/clock.ts';
 import { createHeartbeatRow, heartbeatDefaultStream } from '../../src/heartbeat/row.ts';
 import { kinds, type RegisteredKind } from '../../src/kinds/registry.ts';
 import type { OutboxStats } from '../../src/outbox/port.ts';
-import { rowsOfPlan } from '../support/plan-rows.ts';
+import { mapToRows } from '../support/mapped-rows.ts';
 import { currentSources, deployMain, ofType, only, propertiesOf, repository, types } from './support.ts';
 
 interface ArmColumn {
@@ -49,8 +49,7 @@ function checkRow(row: Row, stream: string): void {
 function testRows(kind: RegisteredKind): readonly Row[] {
   const value = kind.createTestEvent(Date.UTC(2026, 10, 22), 'x1');
   const meta = { receivedAt: Date.UTC(2026, 10, 22), bodyForm: 'json', feed: 'feed-1' } as const;
-  const plan = kind.plan({ eventId: eventId(kind.name, value), value, meta });
-  return rowsOfPlan(plan);
+  return mapToRows(kind, { eventId: eventId(kind.name, value), value, meta });
 }
 
 /** Rows that the golden files of a kind hold: the whole of small events, the first and the last of large ones. */
@@ -133,6 +132,7 @@ describe('rows, as the mappers make them', () => {
       quarantined: count,
       bytes: { waiting: 1, dead: 1, quarantined: 1 },
       usedBytes: 3,
+      logBytes: 0,
       maxBytes: 10,
       writable: true,
       problem: null,

@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { FailureStore } from '../../src/http/failure-limit.ts';
 import { keepPruning } from '../../src/outbox/retention.ts';
-import { openSqliteOutbox, type SqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
-import { logLines } from '../azure/support.ts';
 import { advanceUntil, type DeliveryFixture, FLUSH_MS, requestEvent, startDelivery } from '../delivery/harness.ts';
+import { claimAll } from '../outbox/contract.ts';
 import { delivered, event } from '../outbox/samples.ts';
+import { openSqliteFixture } from '../outbox/sqlite-fixture.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import { manualClock } from '../support/manual-clock.ts';
@@ -243,41 +242,33 @@ describe('a clock that jumps', { concurrency: 4 }, () => {
 
 /** An outbox that is pruned as the service does it. `start` ends it and starts it again, as at a restart. */
 async function startRetention(t: TestContext) {
-  const clock = manualClock();
-  const dataDir = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-retention-'));
-  let outbox: SqliteOutbox | null = null;
+  const fixture = await openSqliteFixture();
+  const { clock } = fixture;
   let pruned = 0;
   let stop = () => {};
-  const end = async () => {
+  t.after(() => {
     stop();
-    await outbox?.close();
-  };
-  t.after(async () => {
-    await end();
-    await rm(dataDir, { recursive: true, force: true });
+    return fixture.cleanup();
   });
 
   async function start(): Promise<void> {
-    await end();
-    const { log } = logLines();
-    const onFatal = (error: Error) => assert.fail(error);
-    const opened = await openSqliteOutbox({ dataDir, maxBytes: 1 << 26, clock, log, onFatal });
-    outbox = opened;
+    stop();
+    await fixture.reopen();
+    const { outbox } = fixture;
     const before = pruned;
     const counted = {
-      recordedUntil: () => opened.recordedUntil(),
-      prune: (deliveredBefore: number) => opened.prune(deliveredBefore).finally(() => pruned++),
+      recordedUntil: () => outbox.recordedUntil(),
+      prune: (deliveredBefore: number) => outbox.prune(deliveredBefore).finally(() => pruned++),
     };
-    stop = keepPruning({ outbox: counted, dedupDays: 7, clock });
+    stop = keepPruning({ store: counted, dedupDays: 7, clock });
     await eventually(() => pruned > before && clock.timerCount > 0);
   }
 
   /** Stores and delivers it where it is not. */
   async function isKnown(id: string): Promise<boolean> {
-    assert.ok(outbox !== null);
+    const { outbox } = fixture;
     const stored = await outbox.put([event(id)]);
-    const [claimed] = await outbox.claim({ kind: 'request', maxEvents: 1, maxMappedBytes: 1_000 });
-    if (claimed !== undefined) await outbox.settle([delivered(claimed)]);
+    await outbox.settle((await claimAll(outbox)).map(delivered));
     return stored.outcome === 'stored' && stored.entries[0]?.duplicate === true;
   }
 

@@ -7,6 +7,7 @@ import path from 'node:path';
 import process from 'node:process';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { Exposition } from '../metrics/exposition.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import { serviceEnv, serviceFiles, spawnService, startServiceProcess } from '../support/service-process.ts';
@@ -77,6 +78,11 @@ async function sendUntilRefused({ send, accepted }: Sender): Promise<Answer> {
   return assert.fail('it was never refused');
 }
 
+async function troublesOf(adminPort: number, operation: string): Promise<number> {
+  const metrics = new Exposition(await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text());
+  return metrics.value('apono_sentinel_outbox_troubles_total', { operation }) ?? 0;
+}
+
 async function assertBackByItself(port: number, sender: Sender): Promise<void> {
   await eventually(
     async () => (await readiness(port)) === 200,
@@ -120,16 +126,34 @@ test('I/O errors: 503 with Retry-After, not ready, and back by itself when they 
   // Writes past RLIMIT_FSIZE fail with EFBIG, which SQLite takes for an I/O error. In blocks of 512 bytes.
   const script = `ulimit -S -f 2000; exec "${process.execPath}" "${MAIN}" serve`;
   const service = spawnService(t, env, { command: 'sh', args: ['-c', script] });
-  const { port } = await service.ready;
+  const { port, adminPort } = await service.ready;
   const sender = senderTo(t, port);
   const refused = await sendUntilRefused(sender);
   assert.equal(JSON.parse(refused.text).code, 'outbox_unavailable');
   assert.equal(await readiness(port), 503);
-  assert.match(JSON.stringify((await healthOf(port)).problems), /disk I\/O error/);
+  const trouble = (await healthOf(port)).problems.find(({ code }) => code === 'outbox_trouble');
+  assert.match(trouble?.message ?? '', /commit.*disk I\/O error/);
+  assert.match(trouble?.fix ?? '', /`df -h`.*system log/);
+  for (let n = 0; n < 5; n++) assert.equal((await sender.send()).status, 503);
+  const counted = await troublesOf(adminPort, 'commit');
+  assert(counted >= 5, `${counted} troubles are counted`);
 
   assert.equal(spawnSync('prlimit', ['--pid', String(service.child.pid), '--fsize=unlimited:']).status, 0);
   await assertBackByItself(port, sender);
+  const { code, problems } = await healthOf(port);
+  assert.deepEqual(
+    [code, problems.map((problem) => problem.code)],
+    [200, ['webhooks_refused', 'outbox_trouble']],
+    'it stays degraded a while',
+  );
   await assertAllArrive(port, sender, ledger);
+  const told = service.logs.filter((line) => line['code'] === 'outbox_trouble' && line['operation'] === 'commit');
+  assert.match(String(told[0]?.['reason']), /disk I\/O error/);
+  const times = told.map(({ time }) => Date.parse(String(time)));
+  assert(
+    times.every((time, index) => index === 0 || time - (times[index - 1] ?? 0) >= 60_000),
+    'the reason is logged once a minute',
+  );
 });
 
 test('a disk that is mounted read-only stops the start, with what to do', TIME_LIMIT, async (t) => {

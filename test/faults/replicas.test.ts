@@ -2,10 +2,9 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
-import { type Database, openDatabase } from '../../src/outbox/postgres/database.ts';
-import { MIGRATIONS, migrate, SCHEMA_VERSION } from '../../src/outbox/postgres/migrations.ts';
-import { DEFAULT_LIMITS, DEFAULT_SCHEMA } from '../../src/outbox/postgres/settings.ts';
-import { query, settingsOf } from '../outbox/postgres-fixture.ts';
+import { SCHEMA_VERSION } from '../../src/outbox/postgres/schema.ts';
+import { DEFAULT_SCHEMA } from '../../src/outbox/postgres/settings.ts';
+import { query } from '../outbox/postgres-fixture.ts';
 import { requestStream } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
@@ -88,7 +87,10 @@ function heldByAnother(fleet: Fleet, { id }: Replica, eventIds: ReadonlySet<stri
 }
 
 async function isWaiting({ database }: Fleet, eventId: string): Promise<boolean> {
-  const found = await query(database, `SELECT FROM ${DEFAULT_SCHEMA}.events WHERE event_id = '${eventId}'`);
+  const found = await query(
+    database,
+    `SELECT FROM ${DEFAULT_SCHEMA}.events WHERE event_id = '${eventId}' AND delivered_at IS NULL`,
+  );
   return found.length > 0;
 }
 
@@ -215,13 +217,11 @@ test('three replicas behind nginx, on one database', { skip: nginxMissing }, asy
     async (t) => {
       const load = startLoad(fleet, 'upgrade');
       t.after(load.stop);
-      const newer = openDatabase(settingsOf(fleet.database), DEFAULT_SCHEMA, DEFAULT_LIMITS);
-      t.after(() => newer.close());
       for (let time = 0; time < TIMES; time++) {
         for (const index of ALL) {
           await load.more(SOME);
           await fleet.end(index, 'SIGTERM');
-          if (time === 0 && index === 0) await migrateAsNewer(newer);
+          if (time === 0 && index === 0) await changeTablesAsNewer(fleet);
           await fleet.start(index);
         }
       }
@@ -237,9 +237,12 @@ test('three replicas behind nginx, on one database', { skip: nginxMissing }, asy
 });
 
 /** What the next version's first replica does, while those of this version are at work. */
-function migrateAsNewer(database: Database): Promise<void> {
-  const sql = 'ALTER TABLE events ADD COLUMN priority integer NOT NULL DEFAULT 0';
-  return migrate(database, DEFAULT_SCHEMA, [...MIGRATIONS, { worksFrom: SCHEMA_VERSION, sql }]);
+async function changeTablesAsNewer({ database }: Fleet): Promise<void> {
+  await query(
+    database,
+    `ALTER TABLE ${DEFAULT_SCHEMA}.events ADD COLUMN priority integer NOT NULL DEFAULT 0;
+     UPDATE ${DEFAULT_SCHEMA}.outbox_version SET version = ${SCHEMA_VERSION + 1}`,
+  );
 }
 
 test('nginx gives up after its rounds: with what a replica says, or with 502 where there is none', {

@@ -5,9 +5,21 @@ import { describe, test } from 'node:test';
 import { createGzip, deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import type { ReceivedBody } from '../../src/intake/understand.ts';
-import type { Received } from '../../src/outbox/receive.ts';
+import type { Received } from '../../src/outbox/port.ts';
 import { manualClock } from '../support/manual-clock.ts';
-import { assertProblem, bearer, condition, event, head, heldReceiver, openRaw, post, send, withEdge } from './edge.ts';
+import {
+  accepted,
+  assertProblem,
+  bearer,
+  condition,
+  event,
+  head,
+  heldReceiver,
+  openRaw,
+  post,
+  send,
+  withEdge,
+} from './edge.ts';
 
 const maxBodyBytes = 100_000;
 
@@ -269,7 +281,7 @@ describe('bodies in flight', () => {
     const receive = ({ bytes }: ReceivedBody): Promise<Received> =>
       new Promise((resolve) => {
         const events = [event({ rows: bytes.length })];
-        waiting.push(() => resolve({ outcome: 'accepted', events, batch: false }));
+        waiting.push(() => resolve(accepted(events)));
       });
     await withEdge({ receive, limits: { maxInFlightBytes: 250_000 } }, async ({ port }) => {
       const body = Buffer.alloc(100_000, 'x');

@@ -9,8 +9,7 @@ import type { HealthSources } from '../../src/http/health.ts';
 import type { Listener } from '../../src/http/listener.ts';
 import { createServer, type ServerOptions } from '../../src/http/server.ts';
 import type { ReceivedBody } from '../../src/intake/understand.ts';
-import type { OutboxStats } from '../../src/outbox/port.ts';
-import type { AcceptedEvent, Receive, Received } from '../../src/outbox/receive.ts';
+import type { AcceptedEvent, OutboxStats, Receive, Received } from '../../src/outbox/port.ts';
 import { eventually } from '../support/eventually.ts';
 import { assertNothingPrivate } from '../support/log-secrets.ts';
 
@@ -24,6 +23,7 @@ export const emptyStats: OutboxStats = {
   quarantined: { count: 0, oldestReceivedAt: null },
   bytes: { waiting: 0, dead: 0, quarantined: 0 },
   usedBytes: 4_096,
+  logBytes: 0,
   maxBytes: 1_000_000,
   writable: true,
   problem: null,
@@ -53,6 +53,10 @@ export function event(overrides: Partial<AcceptedEvent> = {}): AcceptedEvent {
   };
 }
 
+export function accepted(events: readonly AcceptedEvent[]): Received {
+  return { outcome: 'accepted', events, batch: events.length > 1, looksEscaped: false };
+}
+
 export interface Edge {
   readonly port: number;
   readonly server: Listener;
@@ -71,9 +75,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
   const lines: string[] = [];
   const received: ReceivedBody[] = [];
   const records: RequestRecord[] = [];
-  const receive: Receive =
-    options.receive ??
-    (async ({ bytes }) => ({ outcome: 'accepted', events: [event({ rows: bytes.length })], batch: false }));
+  const receive: Receive = options.receive ?? (async ({ bytes }) => accepted([event({ rows: bytes.length })]));
   const server = createServer({
     host: '127.0.0.1',
     port: 0,
@@ -258,7 +260,7 @@ export function heldReceiver(): { receive: () => Promise<Received>; waiting: num
       return resolvers.length;
     },
     release() {
-      for (const resolve of resolvers.splice(0)) resolve({ outcome: 'accepted', events: [event()], batch: false });
+      for (const resolve of resolvers.splice(0)) resolve(accepted([event()]));
     },
   };
 }

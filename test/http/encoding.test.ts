@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { isPlainText } from '../../src/http/encoding.ts';
-import type { Received } from '../../src/outbox/receive.ts';
+import type { Received } from '../../src/outbox/port.ts';
 import { assertProblem, head, openRaw, post, withEdge } from './edge.ts';
 
 const text = JSON.stringify({ text: 'Zürich 東京 '.repeat(2_000) });

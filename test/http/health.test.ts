@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { HealthSources } from '../../src/http/health.ts';
-import type { HealthProblem } from '../../src/http/health-problems.ts';
+import { type HealthProblem, troubleProblems } from '../../src/http/health-problems.ts';
 import { edgeLimits } from '../../src/http/limits.ts';
 import { type OutboxStats, OutboxUnavailableError } from '../../src/outbox/port.ts';
 import { assertNothingPrivate } from '../support/log-secrets.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import {
+  accepted,
   assertProblem,
   bearer,
   condition,
@@ -284,8 +285,7 @@ test('each refusal of the webhook is counted; that of a quarantined body is a pr
 
 test('last_accepted is the time of the last event that was answered 200, and that of each kind', async () => {
   const clock = manualClock(now);
-  const receive = async () =>
-    ({ outcome: 'accepted', events: [event({ kind: 'audit', duplicate: true })], batch: false }) as const;
+  const receive = async () => accepted([event({ kind: 'audit', duplicate: true })]);
   await withEdge({ clock, receive }, async ({ port }) => {
     await send(port, { headers: bearer, body: '{}' });
     clock.advance(5_000);
@@ -315,6 +315,41 @@ for (const [name, health, code, reason] of notReady) {
       assert.equal(healthy.json['status'], 'failing');
       assert.deepEqual(codesOf(healthy), [code]);
       assert.equal((await get(port, '/livez')).status, 200);
+    });
+  });
+}
+
+test('a write-ahead log counts to what is used, and does not make the outbox full', async () => {
+  const health = withStats({ usedBytes: 1_500_000, logBytes: 600_000 });
+  await withEdge({ health }, async ({ port }) => {
+    assert.equal((await get(port, '/readyz')).status, 200);
+    assert.equal((await get(port, '/healthz')).json['status'], 'ok');
+  });
+});
+
+const readerReason =
+  'another program has the database open in a read transaction, so that its write-ahead log cannot be emptied';
+const troubles: [string, { reason: string; isDamage?: boolean; isLocal?: boolean }, RegExp][] = [
+  ['a disk that fails', { reason: 'disk I/O error (SQLite result code 778)' }, /`df -h`.*system log/],
+  ['a reader', { reason: readerReason }, /End the program that has outbox\.db open.*backup.*sqlite3/],
+  ['a writer', { reason: 'database is locked (SQLite result code 5)' }, /End the program that has outbox\.db open/],
+  ['damage', { reason: 'database disk image is malformed', isDamage: true }, /sets it aside by itself/],
+  ['PostgreSQL', { reason: 'Connection terminated', isLocal: false }, /PostgreSQL server.*log/],
+];
+for (const [name, { reason, isDamage = false, isLocal = true }, fix] of troubles) {
+  test(`trouble of the database by ${name} makes /healthz degraded for ten minutes, and says what to do`, async () => {
+    const clock = manualClock(now);
+    const trouble = { operation: 'commit' as const, reason, at: now, isDamage };
+    const problems = () => troubleProblems(trouble, isLocal, clock.now());
+    await withEdge({ clock, health: { ...wellHealth, problems } }, async ({ port }) => {
+      clock.advance(minutes(10) - 1);
+      const reply = await get(port, '/healthz');
+      assert.deepEqual([reply.status, reply.json['status'], codesOf(reply)], [200, 'degraded', ['outbox_trouble']]);
+      const [problem] = problemsOf(reply);
+      assert(problem?.message.includes(`with a commit at 2026-03-04T05:06:07.000Z: ${reason}.`), problem?.message);
+      assert.match(problem?.fix ?? '', fix);
+      clock.advance(1);
+      assert.equal((await get(port, '/healthz')).json['status'], 'ok');
     });
   });
 }

@@ -1,18 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, test } from 'node:test';
-import { systemClock } from '../../src/ground/clock.ts';
-import { createLogger } from '../../src/ground/log.ts';
-import { createUnderstand } from '../../src/intake/understand.ts';
-import { kinds } from '../../src/kinds/registry.ts';
-import type { Receive } from '../../src/outbox/receive.ts';
-import { createReceiver } from '../../src/outbox/receive.ts';
-import { openSqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
+import type { Receive } from '../../src/outbox/port.ts';
 import { manualClock } from '../support/manual-clock.ts';
-import { assertProblem, condition, event, heldReceiver, post, withEdge } from './edge.ts';
+import { openTestOutbox } from '../support/store.ts';
+import { accepted, assertProblem, condition, event, heldReceiver, post, withEdge } from './edge.ts';
 
 describe('an outbox that does not answer', () => {
   test('is 503 with Retry-After after 30 seconds, not before, and its late end is logged', async () => {
@@ -64,9 +57,7 @@ describe('an outbox that does not answer', () => {
     const clock = manualClock();
     const attempt = Promise.withResolvers<never>();
     const receive: Receive = ({ bytes }) =>
-      bytes.length === 1
-        ? attempt.promise
-        : Promise.resolve({ outcome: 'accepted' as const, events: [event()], batch: false });
+      bytes.length === 1 ? attempt.promise : Promise.resolve(accepted([event()]));
     await withEdge({ clock, receive }, async ({ port, received, logs }) => {
       const reply = post(port, '1');
       await condition(() => received.length === 1);
@@ -85,17 +76,9 @@ describe('an outbox that does not answer', () => {
 });
 
 test('a real outbox that is kept from committing: 503 in time, the event is stored all the same, and sent again it is a duplicate', async (t) => {
-  const dataDir = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-stall-'));
-  t.after(() => rm(dataDir, { recursive: true, force: true }));
-  const log = createLogger('silent', process.stderr);
-  const outbox = await openSqliteOutbox({ dataDir, maxBytes: 1e9, clock: systemClock, log, onFatal: assert.fail });
-  const receive = createReceiver({
-    outbox,
-    clock: systemClock,
-    understand: createUnderstand({ kinds, streams: { request: 'Custom-Requests_CL' }, escaping: 'auto', log }),
-    onStored: () => {},
-  });
-  // The worker waits for this lock for 5 seconds, as it would for a disk.
+  const { outbox, dataDir } = await openTestOutbox(t);
+  const { receive } = outbox;
+  // The thread waits for this lock for 5 seconds, as it would for a disk.
   const blocker = new DatabaseSync(path.join(dataDir, 'outbox.db'));
   const webhook = '{"event_type":"RequestGranted","event_time":1763719200,"data":{"id":"stalled"}}';
   try {
@@ -109,6 +92,5 @@ test('a real outbox that is kept from committing: 503 in time, the event is stor
     });
   } finally {
     blocker.close();
-    await outbox.close();
   }
 });

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Received } from '../../src/outbox/receive.ts';
-import { assertProblem, bearer, event, post, secret, send, withEdge } from './edge.ts';
+import type { Received } from '../../src/outbox/port.ts';
+import { accepted, assertProblem, bearer, event, post, secret, send, withEdge } from './edge.ts';
 
 test('an accepted event is answered with its facts, twice', async () => {
-  const accepted = event({ eventId: 'v1-1', rows: 3 });
-  await withEdge({ receive: async () => ({ outcome: 'accepted', events: [accepted], batch: false }) }, async (edge) => {
+  const events = [event({ eventId: 'v1-1', rows: 3 })];
+  await withEdge({ receive: async () => accepted(events) }, async (edge) => {
     const reply = await post(edge.port, '{"a":1}');
     const fields = { status: 'accepted', event_id: 'v1-1', kind: 'request', rows: 3, duplicate: false };
     assert.equal(reply.status, 200);
@@ -17,17 +17,14 @@ test('an accepted event is answered with its facts, twice', async () => {
 
 test('a duplicate is accepted too, with the time since when it is stored', async () => {
   const known = event({ duplicate: true, firstStoredAt: Date.UTC(2026, 4, 6, 7, 8, 9) });
-  await withEdge(
-    { receive: async () => ({ outcome: 'accepted', events: [known], batch: false }) },
-    async ({ port }) => {
-      const { status, json } = await post(port, '{}');
-      assert.equal(status, 200);
-      assert.equal(json['status'], 'accepted');
-      assert.equal(json['duplicate'], true);
-      assert.equal(json['message'], 'already stored since 2026-05-06T07:08:09.000Z');
-      assert.deepEqual(json['data'], Object.fromEntries(Object.entries(json).filter(([key]) => key !== 'data')));
-    },
-  );
+  await withEdge({ receive: async () => accepted([known]) }, async ({ port }) => {
+    const { status, json } = await post(port, '{}');
+    assert.equal(status, 200);
+    assert.equal(json['status'], 'accepted');
+    assert.equal(json['duplicate'], true);
+    assert.equal(json['message'], 'already stored since 2026-05-06T07:08:09.000Z');
+    assert.deepEqual(json['data'], Object.fromEntries(Object.entries(json).filter(([key]) => key !== 'data')));
+  });
 });
 
 test('several events: the first is named, rows are the sum, duplicate only if all are', async () => {
@@ -35,7 +32,7 @@ test('several events: the first is named, rows are the sum, duplicate only if al
     event({ eventId: 'v1-1', rows: 2, duplicate: true }),
     event({ eventId: 'v1-2', kind: 'audit', rows: 5 }),
   ];
-  await withEdge({ receive: async () => ({ outcome: 'accepted', events, batch: true }) }, async ({ port, logs }) => {
+  await withEdge({ receive: async () => accepted(events) }, async ({ port, logs }) => {
     const { json } = await post(port, '[]');
     const fields = {
       status: 'accepted',

@@ -5,8 +5,8 @@ import { eventColumns, missingMembers } from '../../src/kinds/event-columns.ts';
 import { InvalidFields } from '../../src/kinds/event-field.ts';
 import { objectAt, textAt } from '../../src/kinds/fields.ts';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
-import { rowPlanner } from '../../src/kinds/plan.ts';
 import { kinds } from '../../src/kinds/registry.ts';
+import { rowMapper } from '../../src/kinds/rows.ts';
 import { compileSchema } from '../../src/kinds/validator.ts';
 import type { TableSchema } from '../../src/sentinel/table.ts';
 import { advanceUntil, startDelivery } from '../delivery/harness.ts';
@@ -32,7 +32,7 @@ const table: TableSchema = {
     ...names.map((name) => ({ name, type: 'string' as const, description: name })),
   ],
 };
-const planRows = rowPlanner(table);
+const mapRows = rowMapper(table);
 
 /** A feed that Apono does not have, as CONTRIBUTING.md says that one is to be written: all of it is this object. */
 const sessionKind: WebhookKind = {
@@ -52,9 +52,9 @@ const sessionKind: WebhookKind = {
     type: 'object',
     properties: { data: { type: 'object', properties: { commands: { type: 'array', items: { type: 'string' } } } } },
   }),
-  plan(event) {
+  mapRows(event) {
     const data = objectAt(event.value['data']);
-    return planRows({
+    return mapRows({
       eventId: event.eventId,
       shared: { ...eventColumns(event), session_id: textAt(data['id'], false), is_test: false },
       units: data['commands'] as readonly string[],

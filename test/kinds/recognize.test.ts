@@ -294,7 +294,7 @@ describe('a template in the webhook of another kind is refused, and named', () =
             );
             for (const path of [null, eventKind]) {
               const result = await understood(rendered, path);
-              const found = 'entries' in result ? result.entries[0]?.kind : result.refusal.code;
+              const found = 'events' in result ? result.events[0]?.entry.kind : result.refusal.code;
               assert.equal(found, isRight ? eventKind : 'blank_template', rendered);
               if (!('refusal' in result)) continue;
               const [problem] = result.refusal.errors;
@@ -330,20 +330,20 @@ describe('a template in the webhook of another kind is refused, and named', () =
       const data = full?.['data'] as JsonObject;
       for (const field of Object.keys(data)) {
         const result = await understood(template({ ...full, data: { ...data, [field]: null } }), null);
-        assert.equal('entries' in result && result.entries[0]?.kind, name, `${name} without ${field}`);
+        assert.equal('events' in result && result.events[0]?.entry.kind, name, `${name} without ${field}`);
       }
     }
     const [granted] = events['request'] ?? [];
     const onlyId = Handlebars.compile(kinds[0]?.bodyTemplate.plain.text())({ ...granted, data: { id: 'r-1' } });
     const result = await understood(onlyId, null);
-    assert.equal('entries' in result && result.entries[0]?.kind, 'request');
+    assert.equal('events' in result && result.events[0]?.entry.kind, 'request');
   });
 
   it('and fields that an admin added to a template may be blank, whatever their names', async () => {
     const added = { name: '', type: '', status: '', action: '', severity: '', title: '' };
     const body = event('AccessRequestGranted', { ...requestInside, ...added });
     const result = await understood(JSON.stringify({ ...body, event_time: '1763719200' }), null);
-    assert.equal('entries' in result && result.entries[0]?.kind, 'request');
+    assert.equal('events' in result && result.events[0]?.entry.kind, 'request');
   });
 });
 

@@ -4,20 +4,17 @@ import fc from 'fast-check';
 import type { JsonObject } from '../../src/ground/json.ts';
 import type { DecodedEvent } from '../../src/kinds/kind.ts';
 import { requestKind } from '../../src/kinds/request/kind.ts';
-import { rowsOfPlan } from '../support/plan-rows.ts';
-import { requestBodies } from './request-bodies.ts';
+import type { Row } from '../../src/sentinel/row.ts';
+import { mapToRows } from '../support/mapped-rows.ts';
 import { decode as decodeAs } from './support.ts';
 
 function decode(text: string): DecodedEvent {
   return decodeAs(requestKind, text);
 }
 
-test('rows of a range are those rows of the whole', () => {
-  const plan = requestKind.plan(decode(requestBodies['thousand-units'] ?? ''));
-  const all = rowsOfPlan(plan);
-  assert.equal(all.length, 1000);
-  assert.deepEqual(rowsOfPlan(plan, [249, 252]), all.slice(249, 252));
-});
+function rowsOf(event: DecodedEvent): Row[] {
+  return mapToRows(requestKind, event);
+}
 
 test('a template and straight JSON that report the same step share event_key, not event_id', () => {
   const data = { id: 'r-1', justification: 'x' };
@@ -28,7 +25,7 @@ test('a template and straight JSON that report the same step share event_key, no
     `{"event_type":"RequestGranted","event_time":"1.763719200000001E9","data":${JSON.stringify(data)}}`,
   );
   const recipe = decode('[{"TimeGenerated":"1763719200.000001","event_type":"Granted","request_id":"r-1"}]');
-  const keys = [straight, template, recipe].map((event) => rowsOfPlan(requestKind.plan(event))[0]?.['event_key']);
+  const keys = [straight, template, recipe].map((event) => rowsOf(event)[0]?.['event_key']);
   assert.equal(new Set(keys).size, 1);
   assert.equal(new Set([straight, template, recipe].map((event) => event.eventId)).size, 3);
 });
@@ -36,15 +33,13 @@ test('a template and straight JSON that report the same step share event_key, no
 test('recipe rows of two requests in the same microsecond keep keys of their own', () => {
   const row = (name: string) =>
     decode(`[{"TimeGenerated":"1763719200","event_type":"Granted","requester_name":"${name}"}]`);
-  const [a, b] = [row('Ana'), row('Bob')].map((event) => rowsOfPlan(requestKind.plan(event))[0]?.['event_key']);
+  const [a, b] = [row('Ana'), row('Bob')].map((event) => rowsOf(event)[0]?.['event_key']);
   assert.notEqual(a, b);
 });
 
 test('only events whose ids agree are tests', () => {
   const isTest = (data: object) =>
-    rowsOfPlan(requestKind.plan(decode(`{"event_type":"Created","event_time":1,"data":${JSON.stringify(data)}}`)))[0]?.[
-      'is_test'
-    ];
+    rowsOf(decode(`{"event_type":"Created","event_time":1,"data":${JSON.stringify(data)}}`))[0]?.['is_test'];
   assert.equal(isTest({ id: '123', friendly_id: 'AR-123' }), true);
   assert.equal(isTest({ id: '0e4b', requester: { id: 'user-1', email: 'user@example.com' } }), true);
   assert.equal(isTest({ id: 'apono-sentinel-test-1' }), true);
@@ -57,7 +52,7 @@ test('only events whose ids agree are tests', () => {
 
 test('every documented spelling of the event type has its action, an unknown one is Other', () => {
   const actionOf = (type: string) =>
-    rowsOfPlan(requestKind.plan(decode(`{"event_type":${JSON.stringify(type)},"event_time":1,"data":{}}`)))[0];
+    rowsOf(decode(`{"event_type":${JSON.stringify(type)},"event_time":1,"data":{}}`))[0];
   for (const action of ['Created', 'Approved', 'Rejected', 'Granted', 'Expired', 'Failed', 'Manual']) {
     for (const spelling of [
       action,
@@ -93,9 +88,8 @@ test('property: whatever the unknown fields, each unit is one row in its order, 
     fc.property(groups, unknown, (accessGroups, more) => {
       const event = { event_type: 'Granted', event_time: 1, data: { ...more, access_groups: accessGroups } };
       const decoded = decode(JSON.stringify(event));
-      const plan = requestKind.plan(decoded);
       const units = accessGroups.flatMap((group) => group?.access_units ?? []);
-      const rows = rowsOfPlan(plan);
+      const rows = rowsOf(decoded);
       assert.equal(rows.length, Math.max(1, units.length));
       assert.equal(new Set(rows.map((row) => row['row_id'])).size, rows.length);
       for (const [index, { resource }] of units.entries()) {
@@ -113,7 +107,7 @@ test('property: whatever the unknown fields, each unit is one row in its order, 
 test('custom fields as text are an object, but a text that is nested too deep stays text', () => {
   const customFieldsOf = (text: string) => {
     const event = decode(`{"event_type":"Granted","event_time":1,"data":{"custom_fields":${JSON.stringify(text)}}}`);
-    return rowsOfPlan(requestKind.plan(event))[0]?.['custom_fields'];
+    return rowsOf(event)[0]?.['custom_fields'];
   };
   const nested = (levels: number) => '{"a":'.repeat(levels) + 1 + '}'.repeat(levels);
   assert.deepEqual(customFieldsOf(nested(64)), JSON.parse(nested(64)));

@@ -4,6 +4,7 @@ import Handlebars from 'handlebars';
 import { readBody } from '../../src/apono/read.ts';
 import { requestKind } from '../../src/kinds/request/kind.ts';
 import { eachTemplate, unrolledTemplate } from '../../src/kinds/request/template.ts';
+import { mapToRows } from '../support/mapped-rows.ts';
 
 interface Unit {
   readonly resource: { readonly id: string; readonly name: string };
@@ -83,7 +84,7 @@ function rowCountOf(body: string): number {
   assert.deepEqual(requestKind.validate(read.plain), []);
   assert.ok(typeof read.value === 'object' && read.value !== null && !Array.isArray(read.value));
   const meta = { receivedAt: 0, bodyForm: 'template', feed: null } as const;
-  return requestKind.plan({ eventId: 'v1-x', value: read.value as never, meta }).rowCount;
+  return mapToRows(requestKind, { eventId: 'v1-x', value: read.value as never, meta }).length;
 }
 
 describe('the default template', () => {

@@ -8,7 +8,7 @@ import type { DecodedEvent, WebhookKind } from '../../src/kinds/kind.ts';
 import { recognize } from '../../src/kinds/recognize.ts';
 import { kinds } from '../../src/kinds/registry.ts';
 import type { Row } from '../../src/sentinel/row.ts';
-import { rowsOfPlan } from '../support/plan-rows.ts';
+import { mapToRows } from '../support/mapped-rows.ts';
 
 export const RECEIVED_AT = Date.UTC(2025, 10, 21, 10, 0, 1, 234);
 
@@ -27,12 +27,8 @@ export function decode(kind: WebhookKind, text: string, feed: string | null = nu
   return { eventId: eventId(kind.name, value), value, meta: { receivedAt: RECEIVED_AT, bodyForm, feed } };
 }
 
-export function planOf(kind: WebhookKind, text: string, feed: string | null = null, onItsPath = false) {
-  return kind.plan(decode(kind, text, feed, onItsPath));
-}
-
 export function rowsOf(kind: WebhookKind, text: string, feed: string | null = null, onItsPath = false): Row[] {
-  return rowsOfPlan(planOf(kind, text, feed, onItsPath));
+  return mapToRows(kind, decode(kind, text, feed, onItsPath));
 }
 
 export function onlyRowOf(kind: WebhookKind, text: string, onItsPath = false): Row {

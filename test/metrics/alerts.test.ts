@@ -69,6 +69,8 @@ describe('docs/alerts.yml', () => {
       'CredentialExpiring',
       'HeartbeatFailing',
       'OutboxDamaged',
+      'OutboxTrouble',
+      'OutboxLogGrows',
     ]) {
       assert.ok(names.has(name), name);
     }

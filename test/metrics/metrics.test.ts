@@ -344,6 +344,7 @@ describe('the outbox', () => {
       quarantined: { count: 3, oldestReceivedAt: at - 7_000 },
       bytes: { waiting: 700, dead: 100, quarantined: 30 },
       usedBytes: 8_192,
+      logBytes: 4_096,
     };
     const holds: Hold[] = [];
     const { read } = create({ stats: async () => stats, holds: () => holds });
@@ -374,6 +375,7 @@ describe('the outbox', () => {
       'state=quarantined': 30,
     });
     assert.equal(held.value('apono_sentinel_outbox_used_bytes'), 8_192);
+    assert.equal(held.value('apono_sentinel_outbox_log_bytes'), 4_096);
     assert.equal(held.value('apono_sentinel_outbox_max_bytes'), 1_000_000);
   });
 
@@ -393,14 +395,25 @@ describe('the outbox', () => {
 
   it('shows commits with their time and group', async () => {
     const { metrics, read } = create();
-    metrics.onCommit({ durationMs: 8, puts: 4, events: 9, outcome: 'committed' });
-    metrics.onCommit({ durationMs: 3, puts: 1, events: 1, outcome: 'failed' });
+    metrics.onStore({ type: 'commit', durationMs: 8, puts: 4, events: 9, outcome: 'committed' });
+    metrics.onStore({ type: 'commit', durationMs: 3, puts: 1, events: 1, outcome: 'failed' });
     const exposition = await read();
     const duration = 'apono_sentinel_outbox_commit_duration_seconds';
     assert.equal(exposition.value(`${duration}_sum`, { outcome: 'committed' }), 0.008);
     assert.equal(exposition.value(`${duration}_count`, { outcome: 'failed' }), 1);
     assert.equal(exposition.value('apono_sentinel_outbox_commit_group_puts_sum'), 5);
     assert.equal(exposition.value('apono_sentinel_outbox_commit_group_events_bucket', { le: '5' }), 1);
+  });
+
+  it('has its troubles counted by operation', async () => {
+    const { metrics, read } = create();
+    metrics.onStore({ type: 'trouble', operation: 'checkpoint', reason: 'disk I/O error' });
+    metrics.onStore({ type: 'trouble', operation: 'commit', reason: 'disk I/O error' });
+    metrics.onStore({ type: 'trouble', operation: 'commit', reason: 'database disk image is malformed' });
+    metrics.onStore({ type: 'damaged', reason: 'database disk image is malformed' });
+    const exposition = await read();
+    const found = exposition.nonZero('apono_sentinel_outbox_troubles_total');
+    assert.deepEqual(found, { 'operation=commit': 2, 'operation=checkpoint': 1 });
   });
 
   it('is shown as not writable and damaged when it is', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { claimAll, claimOne, ids, isUnavailable, type Subject } from './contract.ts';
-import { delivered, event, receivedAt, settlement } from './samples.ts';
+import { claimAll, claimOne, ids, type Subject } from './contract.ts';
+import { delivered, event, receivedAt, rowsOf, settlement } from './samples.ts';
 
 const T = Date.UTC(2026, 0, 2);
 const refused = (rows: readonly (readonly [number, number])[]) => ({ rows, code: 'refused', reason: 'Azure said no' });
@@ -38,88 +38,78 @@ export function claimContract(subject: Subject): void {
       assert.deepEqual(ids(await claimAll(outbox)), ['r']);
     });
 
-    it('stops before the bytes pass the limit, but gives a single event of any size', async () => {
+    it('stops before the bytes pass the limit, but gives a single row of any size', async () => {
       const { outbox } = subject;
-      const sizes = [400, 600, 1, 5_000];
-      await outbox.put(sizes.map((mappedBytes, n) => receivedAt(`e${n}`, T + n, { mappedBytes })));
-      assert.deepEqual(ids(await claimAll(outbox, { maxMappedBytes: 1_000 })), ['e0', 'e1']);
-      assert.deepEqual(ids(await claimAll(outbox, { maxMappedBytes: 1_000 })), ['e2']);
-      assert.deepEqual(ids(await claimAll(outbox, { maxMappedBytes: 1_000 })), ['e3']);
+      const sizes = [400, 598, 200, 5_000];
+      await outbox.put(sizes.map((rowBytes, n) => receivedAt(`e${n}`, T + n, { rowBytes })));
+      // A row needs a byte more: the comma or the bracket after it.
+      assert.deepEqual(ids(await claimAll(outbox, { maxBytes: 1_000 })), ['e0', 'e1']);
+      assert.deepEqual(ids(await claimAll(outbox, { maxBytes: 1_000 })), ['e2']);
+      const [large] = await claimAll(outbox, { maxBytes: 1_000 });
+      assert.deepEqual([large?.eventId, large?.bytes], ['e3', 5_001]);
     });
 
-    it('counts only the undelivered rows against the limit', async () => {
+    it('gives as many rows of an event as fit, and the others once those are settled', async () => {
       const { outbox } = subject;
-      await outbox.put([
-        receivedAt('half', T, { rowCount: 10, mappedBytes: 1_000 }),
-        receivedAt('b', T + 1, { mappedBytes: 500 }),
-      ]);
-      const half = await claimOne(outbox);
-      await outbox.settle([settlement(half, { delivered: [[0, 5]] })]);
-      assert.deepEqual(ids(await claimAll(outbox, { maxMappedBytes: 1_000 })), ['half', 'b']);
+      const entry = receivedAt('a', T, { rowCount: 10, rowBytes: 199 });
+      await outbox.put([entry, receivedAt('b', T + 1)]);
+      const [first, ...others] = await claimAll(outbox, { maxBytes: 700 });
+      assert(first !== undefined);
+      assert.deepEqual([first.ranges, first.rows, others], [[[0, 3]], rowsOf(entry).slice(0, 3), []]);
+      assert.deepEqual(ids(await claimAll(outbox)), ['b'], 'its other rows are held as well');
+      await outbox.settle([delivered(first)]);
+      const rest = await claimOne(outbox);
+      assert.deepEqual([rest.ranges, rest.rows], [[[3, 10]], rowsOf(entry).slice(3)]);
+    });
+
+    it('passes over events that are named, and gives one row of one that is named', async () => {
+      const { outbox } = subject;
+      await outbox.put([receivedAt('a', T), receivedAt('b', T + 1, { rowCount: 5 }), receivedAt('c', T + 2)]);
+      const only = { eventId: 'b', fromRow: 2 };
+      const oneRow = { maxEvents: 1, maxBytes: 0 };
+      const [named] = await claimAll(outbox, { ...oneRow, only });
+      assert.deepEqual([named?.eventId, named?.ranges], ['b', [[2, 3]]]);
+      assert.deepEqual(await claimAll(outbox, { ...oneRow, only }), [], 'it is held');
+      assert.deepEqual(await claimAll(outbox, { ...oneRow, only: { eventId: 'a', fromRow: 1 } }), []);
+      assert.deepEqual(await claimAll(outbox, { ...oneRow, only: { eventId: 'unheard-of', fromRow: 0 } }), []);
+      assert.deepEqual(ids(await claimAll(outbox, { ...oneRow, except: ['a'] })), ['c']);
+      assert.deepEqual(ids(await claimAll(outbox, { except: ['unheard-of'] })), ['a']);
+    });
+
+    it('joins rows into calls that say whose they are', async () => {
+      const { outbox } = subject;
+      const [a, b] = [receivedAt('a', T, { rowCount: 2 }), receivedAt('b', T + 1, { rowBytes: 500_000 })];
+      await outbox.put([a, b, receivedAt('c', T + 2, { rowBytes: 500_000 })]);
+      const { events, calls, mayBeMore } = await outbox.claim({ kind: 'request', maxCalls: 2 });
+      assert.deepEqual(
+        events.map(({ eventId, ranges }) => [eventId, ranges]),
+        [
+          ['a', [[0, 2]]],
+          ['b', [[0, 1]]],
+          ['c', [[0, 1]]],
+        ],
+      );
+      assert.deepEqual(
+        calls.map(({ parts }) => parts),
+        [
+          [
+            { event: 0, range: [0, 2] },
+            { event: 1, range: [0, 1] },
+          ],
+          [{ event: 2, range: [0, 1] }],
+        ],
+      );
+      assert.equal(calls[0]?.text, `[${[...rowsOf(a), ...rowsOf(b)].join(',')}]`);
+      assert.equal(mayBeMore, true);
+      assert.deepEqual(await outbox.claim({ kind: 'request', maxCalls: 1 }), {
+        events: [],
+        calls: [],
+        mayBeMore: false,
+      });
     });
 
     it('rejects a request that asks for nothing', async () => {
-      await assert.rejects(claimAll(subject.outbox, { maxEvents: 0 }), RangeError);
-      await assert.rejects(claimAll(subject.outbox, { maxMappedBytes: Number.NaN }), RangeError);
-    });
-  });
-
-  describe('bodies', () => {
-    it('gives those of the claims that it is asked for, in their order, as often as it is asked', async () => {
-      const { outbox } = subject;
-      const texts = ['{"n":1}', '', '"日本 \\u0000 \u{1F511}"', `"${'long '.repeat(100_000)}"`];
-      await outbox.put(texts.map((body, n) => receivedAt(`e${n}`, T + n, { body })));
-      const claimed = await claimAll(outbox);
-      assert.deepEqual(await outbox.bodies(claimed), texts);
-      assert.deepEqual(await outbox.bodies(claimed.toReversed()), texts.toReversed());
-      const second = claimed.slice(1, 2);
-      assert.deepEqual(await outbox.bodies([...second, ...second]), [texts[1], texts[1]]);
-      assert.deepEqual(await outbox.bodies([]), []);
-    });
-
-    it('gives the body as long as the claim has rows that are not settled', async () => {
-      const { outbox } = subject;
-      await outbox.put([event('a', { rowCount: 3 })]);
-      const claimed = await claimOne(outbox);
-      await outbox.settle([settlement(claimed, { delivered: [[0, 2]], release: false })]);
-      assert.deepEqual(await outbox.bodies([claimed]), [event('a').body]);
-      await outbox.settle([settlement(claimed, { delivered: [[2, 3]], release: false })]);
-      assert.deepEqual(await outbox.bodies([claimed]), [null]);
-    });
-
-    it('gives none for another token, an ended claim and an event that is not there', async () => {
-      const { outbox } = subject;
-      await outbox.put([event('a'), event('b'), event('buried'), event('purged'), event('free')]);
-      const [a, b, buried, purged] = await claimAll(outbox, { maxEvents: 4 });
-      assert(a !== undefined && b !== undefined && buried !== undefined && purged !== undefined);
-      await outbox.settle([settlement(a), settlement(buried, { dead: [refused([[0, 1]])], release: false })]);
-      await outbox.purge(['purged']);
-      const again = await claimOne(outbox);
-      assert.equal(again.eventId, 'a');
-      const none = [
-        a,
-        buried,
-        purged,
-        { ...b, token: again.token },
-        { ...b, token: b.token + 0.5 },
-        { ...b, eventId: 'unheard-of' },
-        { ...b, eventId: 'b\0' },
-        { ...b, eventId: 'free' },
-      ];
-      const expected = [...none.map(() => null), event('b').body, event('a').body];
-      assert.deepEqual(await outbox.bodies([...none, b, again]), expected);
-    });
-
-    it('gives none of a claim of before a restart, and rejects behind the end', async () => {
-      const { outbox, fixture } = subject;
-      await outbox.put([event('a')]);
-      const former = await claimOne(outbox);
-      await fixture.reopen();
-      assert.deepEqual(await subject.outbox.bodies([former]), [null]);
-      const now = await claimOne(subject.outbox);
-      assert.deepEqual(await subject.outbox.bodies([former, now]), [null, event('a').body]);
-      await subject.outbox.close();
-      await assert.rejects(subject.outbox.bodies([now]), isUnavailable);
+      await assert.rejects(subject.outbox.claim({ kind: 'request', maxCalls: 0 }), RangeError);
     });
   });
 
@@ -153,13 +143,11 @@ export function claimContract(subject: Subject): void {
       assert.deepEqual(await claimAll(outbox), [], 'it is still held');
       await outbox.settle([settlement(claimed)]);
       const again = await claimOne(outbox);
-      assert.deepEqual(again.pending, [
+      assert.deepEqual(again.ranges, [
         [2, 4],
         [5, 8],
       ]);
       assert.notEqual(again.token, claimed.token);
-      assert.equal(again.rowCount, 10);
-      assert.equal(again.mappedBytes, 1_000);
     });
 
     it('takes rows that were settled before once more without harm', async () => {
@@ -189,7 +177,7 @@ export function claimContract(subject: Subject): void {
       ]);
       assert.deepEqual(outcomes, ['stale', 'stale', 'stale', 'applied', 'stale', 'applied']);
       const again = await claimOne(outbox);
-      assert.deepEqual(again.pending, [[0, 2]]);
+      assert.deepEqual(again.ranges, [[0, 2]]);
       assert.deepEqual(await outbox.settle([settlement(a, all)]), ['stale'], 'the former token is fenced');
       assert.deepEqual(await outbox.settle([delivered(again)]), ['applied']);
     });
@@ -210,7 +198,7 @@ export function claimContract(subject: Subject): void {
       let stats = await outbox.stats();
       assert.deepEqual([stats.waiting['request']?.count, stats.dead.count], [1, 1]);
       const rest = await claimOne(outbox);
-      assert.deepEqual(rest.pending, [[2, 3]]);
+      assert.deepEqual(rest.ranges, [[2, 3]]);
       await outbox.settle([delivered(rest)]);
       stats = await outbox.stats();
       assert.deepEqual([stats.waiting['request']?.count ?? 0, stats.dead.count], [0, 1]);
@@ -252,7 +240,7 @@ export function claimContract(subject: Subject): void {
       await outbox.settle([settlement(former, { delivered: [[0, 3]], release: false })]);
       await fixture.reopen();
       const now = await claimOne(subject.outbox);
-      assert.deepEqual(now.pending, [[3, 5]]);
+      assert.deepEqual(now.ranges, [[3, 5]]);
       assert.deepEqual(await subject.outbox.settle([settlement(former, { delivered: [[3, 5]] })]), ['stale']);
       assert.deepEqual(await subject.outbox.settle([delivered(now)]), ['applied']);
     });

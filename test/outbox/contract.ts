@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe } from 'node:test';
-import { type ClaimedEvent, type ClaimRequest, type Outbox, OutboxUnavailableError } from '../../src/outbox/port.ts';
-import type { OperableOutbox } from '../../src/outbox/records.ts';
+import type { ClaimedRows, ClaimRequest, Engine } from '../../src/outbox/engine.ts';
+import { OutboxUnavailableError } from '../../src/outbox/port.ts';
+import type { Store } from '../../src/outbox/store.ts';
 import type { ManualClock } from '../support/manual-clock.ts';
 import { claimContract } from './contract-claim.ts';
 import { lifeContract } from './contract-life.ts';
@@ -9,10 +10,15 @@ import { operatorContract } from './contract-operator.ts';
 import { putContract } from './contract-put.ts';
 import { modelContract } from './model.ts';
 
+/** A store, and the engine below it, whose claims are not joined into calls. */
+export interface TestStore extends Store {
+  readonly engine: Engine;
+}
+
 /** One open store of an engine. */
 export interface OutboxFixture {
   /** The one that is open now; another object after `reopen`. */
-  readonly outbox: OperableOutbox;
+  readonly outbox: TestStore;
   readonly clock: ManualClock;
   /** Closes it and opens it again, as a restart of the process does. */
   reopen(): Promise<void>;
@@ -29,7 +35,7 @@ export type OpenFixture = (options?: FixtureOptions) => Promise<OutboxFixture>;
 /** What the suites see of the fixture of their test. */
 export interface Subject {
   readonly fixture: OutboxFixture;
-  readonly outbox: OperableOutbox;
+  readonly outbox: TestStore;
   readonly clock: ManualClock;
   readonly open: OpenFixture;
 }
@@ -67,16 +73,20 @@ export function outboxContract(name: string, open: OpenFixture): void {
 }
 
 /** Claims as much as there is, of the kind that samples.ts makes. */
-export function claimAll(outbox: Outbox, over: Partial<ClaimRequest> = {}): Promise<readonly ClaimedEvent[]> {
-  return outbox.claim({ kind: 'request', maxEvents: 1000, maxMappedBytes: Number.MAX_SAFE_INTEGER, ...over });
+export function claimAll(
+  { engine }: Pick<TestStore, 'engine'>,
+  over: Partial<ClaimRequest> = {},
+): Promise<readonly ClaimedRows[]> {
+  const all = { kind: 'request', maxEvents: 10_000, maxBytes: Number.MAX_SAFE_INTEGER, except: [], only: null };
+  return engine.claim({ ...all, ...over });
 }
 
-export async function claimOne(outbox: Outbox): Promise<ClaimedEvent> {
+export async function claimOne(outbox: Pick<TestStore, 'engine'>): Promise<ClaimedRows> {
   const [claimed] = await claimAll(outbox, { maxEvents: 1 });
   assert(claimed !== undefined, 'an event should be there to be claimed');
   return claimed;
 }
 
-export const ids = (events: readonly ClaimedEvent[]): string[] => events.map((claimed) => claimed.eventId);
+export const ids = (events: readonly ClaimedRows[]): string[] => events.map((claimed) => claimed.eventId);
 
 export const isUnavailable = (error: unknown): boolean => error instanceof OutboxUnavailableError;

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createLogger } from '../../src/ground/log.ts';
-import { openSqliteOutbox } from '../../src/outbox/sqlite/outbox.ts';
-import { manualClock } from '../support/manual-clock.ts';
+import { lockFolder } from '../../src/outbox/sqlite/open.ts';
 import { event } from './samples.ts';
+import { openSqliteFixture } from './sqlite-fixture.ts';
 
 const TMPFS = 0x01021994;
 
@@ -16,18 +16,13 @@ function folderIn(t: TestContext, parent: string): string {
   return folder;
 }
 
-async function openOn(t: TestContext, dataDir: string, type?: number) {
+/** Locks the folder as a service does before it opens the database. Returns the warnings. */
+function lockOn(t: TestContext, dataDir: string, type?: number) {
   const lines: string[] = [];
-  const outbox = await openSqliteOutbox({
-    dataDir,
-    maxBytes: 2 ** 30,
-    clock: manualClock(),
-    log: createLogger('debug', { write: (line: string) => void lines.push(line) }),
-    onFatal: assert.fail,
-    ...(type !== undefined && { fileSystemType: () => type }),
-  });
-  t.after(() => outbox.close());
-  return { outbox, warnings: lines.map((line) => JSON.parse(line)).filter(({ level }) => level === 'warn') };
+  const log = createLogger('debug', { write: (line: string) => void lines.push(line) });
+  const lock = lockFolder(dataDir, log, type === undefined ? undefined : () => type);
+  t.after(() => lock.release());
+  return { lock, warnings: lines.map((line) => JSON.parse(line)).filter(({ level }) => level === 'warn') };
 }
 
 // Numbers as the kernel gives them: f_type is signed in some.
@@ -39,14 +34,15 @@ const network: [string, number][] = [
   ['Ceph', 0x00c36400],
 ];
 for (const [name, type] of network) {
-  test(`a folder on ${name} (${type}) is refused, with what to do, and nothing is made in it`, async (t) => {
+  test(`a folder on ${name} (${type}) is refused, with what to do, and nothing is made in it`, (t) => {
     const dataDir = folderIn(t, tmpdir());
-    await assert.rejects(openOn(t, dataDir, type), (error: Error) => {
+    const refuses = (error: Error) => {
       assert.equal('code' in error && error.code, 'outbox_network_file_system');
       assert.match(error.message, new RegExp(`${name}.*local disk.*OUTBOX_URL`));
       assert(error.message.includes(dataDir));
       return true;
-    });
+    };
+    assert.throws(() => lockOn(t, dataDir, type), refuses);
     assert.equal(existsSync(join(dataDir, 'outbox.lock')), false);
   });
 }
@@ -56,24 +52,28 @@ for (const [name, type] of [
   ['overlay', 0x794c7630],
 ] as const) {
   test(`a folder on ${name} is warned about and used`, async (t) => {
-    const { outbox, warnings } = await openOn(t, folderIn(t, tmpdir()), type);
+    const dataDir = folderIn(t, tmpdir());
+    const { lock, warnings } = lockOn(t, dataDir, type);
     assert.deepEqual(
       warnings.map(({ code, fileSystem }) => [code, fileSystem]),
       [['outbox_file_system', name]],
     );
-    assert.equal((await outbox.put([event('a')])).outcome, 'stored');
+    lock.release();
+    const fixture = await openSqliteFixture({ dataDir });
+    t.after(fixture.cleanup);
+    assert.equal((await fixture.outbox.put([event('a')])).outcome, 'stored');
   });
 }
 
-test('a disk is not warned about', async (t) => {
-  const { warnings } = await openOn(t, folderIn(t, tmpdir()), 0xef53);
+test('a disk is not warned about', (t) => {
+  const { warnings } = lockOn(t, folderIn(t, tmpdir()), 0xef53);
   assert.deepEqual(warnings, []);
 });
 
-test('a real tmpfs is known by its number', async (t) => {
+test('a real tmpfs is known by its number', (t) => {
   const shared = '/dev/shm';
   if (!existsSync(shared) || statfsSync(shared).type !== TMPFS) return t.skip(`${shared} is no tmpfs here`);
-  const { warnings } = await openOn(t, folderIn(t, shared));
+  const { warnings } = lockOn(t, folderIn(t, shared));
   assert.deepEqual(
     warnings.map(({ fileSystem }) => fileSystem),
     ['tmpfs'],

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { ClaimedEvent, Outbox, OutboxStats, RowRange } from '../../src/outbox/port.ts';
+import type { EventEntry, RowRange } from '../../src/ground/event.ts';
+import type { OutboxStats } from '../../src/outbox/port.ts';
 import type { RecordPage } from '../../src/outbox/records.ts';
-import type { OpenFixture, OutboxFixture } from './contract.ts';
-import { event, receivedAt, settlement } from './samples.ts';
+import { claimAll, type OpenFixture, type OutboxFixture } from './contract.ts';
+import { type Held, receivedAt, rowsOf, settlement, storedBytes } from './samples.ts';
 
 /**
  * Random histories, held against an outbox of three maps: the slow, obvious one that keeps each row by itself.
@@ -18,6 +19,7 @@ interface ModelEvent {
   readonly receivedAt: number;
   readonly seq: number;
   readonly rows: Row[];
+  readonly entry: EventEntry;
 }
 
 const KINDS = ['request', 'audit'] as const;
@@ -31,14 +33,14 @@ class Model {
   /** When it was delivered; null while it was not. */
   readonly identities = new Map<string, number | null>();
   /** Claims that the test holds, the former ones too: those are stale. */
-  readonly held = new Map<string, ClaimedEvent>();
-  readonly stale: ClaimedEvent[] = [];
+  readonly held = new Map<string, Held>();
+  readonly stale: Held[] = [];
   readonly #heldRows = new Map<string, Set<number>>();
   #seq = 0;
 
-  hold(claimed: ClaimedEvent): void {
+  hold(claimed: Held): void {
     this.held.set(claimed.eventId, claimed);
-    this.#heldRows.set(claimed.eventId, new Set(expand(claimed.pending)));
+    this.#heldRows.set(claimed.eventId, new Set(expand(claimed.ranges)));
   }
 
   /** Rows of the claim that are not settled yet. A row that is revived meanwhile is not among them. */
@@ -46,11 +48,12 @@ class Model {
     return [...(this.#heldRows.get(eventId) ?? [])];
   }
 
-  put(eventId: string, kind: string, receivedAt: number, rowCount: number): boolean {
+  put(entry: EventEntry): boolean {
+    const { eventId, kind, receivedAt } = entry;
     if (this.identities.has(eventId)) return false;
     this.identities.set(eventId, null);
-    const rows = new Array<Row>(rowCount).fill('pending');
-    this.events.set(eventId, { eventId, kind, receivedAt, seq: this.#seq++, rows });
+    const rows = entry.rows.own.map((): Row => 'pending');
+    this.events.set(eventId, { eventId, kind, receivedAt, seq: this.#seq++, rows, entry });
     return true;
   }
 
@@ -128,10 +131,9 @@ const putStep =
       receivedAt(`e${n}`, T - age * n, {
         kind: KINDS[n % 2] ?? 'request',
         rowCount: ROWS_OF(n),
-        mappedBytes: 100 * ROWS_OF(n),
       }),
     );
-    const isNew = entries.map((e) => model.put(e.eventId, e.kind, e.meta.receivedAt, e.rowCount));
+    const isNew = entries.map((e) => model.put(e));
     const put = await outbox.put(entries);
     assert(put.outcome === 'stored');
     assert.deepEqual(
@@ -141,18 +143,11 @@ const putStep =
     clock.advance(1);
   };
 
-/** Of all claims there ever were: who has none any more gets none. */
-async function assertBodies(outbox: Outbox, { held, stale }: Model): Promise<void> {
-  const bodies = await outbox.bodies([...held.values(), ...stale]);
-  const expected = [...held.keys()].map((eventId) => event(eventId).body);
-  assert.deepEqual(bodies, [...expected, ...stale.map(() => null)]);
-}
-
 const claimStep =
   (kindIndex: number, maxEvents: number): Step =>
   async ({ outbox }, model) => {
     const kind = KINDS[kindIndex] ?? 'request';
-    const claimed = await outbox.claim({ kind, maxEvents, maxMappedBytes: Number.MAX_SAFE_INTEGER });
+    const claimed = await claimAll(outbox, { kind, maxEvents });
     const expected = model.claimable(kind).slice(0, maxEvents);
     assert.deepEqual(
       claimed.map((each) => each.eventId),
@@ -160,10 +155,15 @@ const claimStep =
     );
     for (const [n, each] of claimed.entries()) {
       const rows = expected[n]?.rows ?? [];
-      assert.deepEqual(expand(each.pending), expand(rangesOf(rows, (row) => row === 'pending')));
+      assert.deepEqual(expand(each.ranges), expand(rangesOf(rows, (row) => row === 'pending')));
+      const all = expected[n]?.entry;
+      const sent = all === undefined ? [] : rowsOf(all);
+      assert.deepEqual(
+        each.rows,
+        expand(each.ranges).map((row) => sent[row]),
+      );
       model.hold(each);
     }
-    await assertBodies(outbox, model);
   };
 
 const settleStep =
@@ -192,7 +192,7 @@ const staleStep =
   async ({ outbox }, model) => {
     const former = model.stale.at(pick % Math.max(1, model.stale.length));
     if (former === undefined) return;
-    assert.deepEqual(await outbox.settle([settlement(former, { delivered: former.pending })]), ['stale']);
+    assert.deepEqual(await outbox.settle([settlement(former, { delivered: former.ranges })]), ['stale']);
   };
 
 const reviveStep =
@@ -268,9 +268,7 @@ async function compareStats({ outbox }: OutboxFixture, model: Model): Promise<vo
   }
   assert.deepEqual(stats.dead, summary(events.filter((each) => each.rows.includes('dead'))));
   const bytesOf = (row: Row) =>
-    events
-      .filter((each) => each.rows.includes(row))
-      .reduce((sum, { eventId }) => sum + Buffer.byteLength(event(eventId).body), 0);
+    events.filter((each) => each.rows.includes(row)).reduce((sum, { entry }) => sum + storedBytes(entry), 0);
   assert.deepEqual(stats.bytes, { waiting: bytesOf('pending'), dead: bytesOf('dead'), quarantined: 0 });
 }
 

@@ -5,10 +5,10 @@
 import { writeSync } from 'node:fs';
 import { systemClock } from '../../src/ground/clock.ts';
 import { createLogger } from '../../src/ground/log.ts';
-import { openPostgresOutbox } from '../../src/outbox/postgres/outbox.ts';
+import { openPostgresEngine } from '../../src/outbox/postgres/engine.ts';
 
 const [, , port = '', password = '', schema = '', leaseMs = ''] = process.argv;
-const outbox = await openPostgresOutbox({
+const engine = await openPostgresEngine({
   database: {
     host: '127.0.0.1',
     port: Number(port),
@@ -22,6 +22,13 @@ const outbox = await openPostgresOutbox({
   maxBytes: 2 ** 30,
   clock: systemClock,
   log: createLogger('silent', { write: () => undefined }),
+  onWake: () => undefined,
 });
-const claimed = await outbox.claim({ kind: 'request', maxEvents: 1_000, maxMappedBytes: Number.MAX_SAFE_INTEGER });
+const claimed = await engine.claim({
+  kind: 'request',
+  maxEvents: 1_000,
+  maxBytes: Number.MAX_SAFE_INTEGER,
+  except: [],
+  only: null,
+});
 writeSync(1, `${JSON.stringify(claimed.map(({ eventId, token }) => ({ eventId, token })))}\n`);

@@ -4,14 +4,15 @@ import type { TestContext } from 'node:test';
 import { Client } from 'pg';
 import { type Clock, systemClock } from '../../src/ground/clock.ts';
 import { createLogger } from '../../src/ground/log.ts';
-import type { Commit } from '../../src/outbox/commit.ts';
-import type { OnWake } from '../../src/outbox/postgres/listen.ts';
-import { openPostgresOutbox, type PostgresOutbox } from '../../src/outbox/postgres/outbox.ts';
+import { openPostgresEngine } from '../../src/outbox/postgres/engine.ts';
+import type { OnWake } from '../../src/outbox/postgres/notify.ts';
 import type { DatabaseSettings, Limits } from '../../src/outbox/postgres/settings.ts';
+import type { SharedPace } from '../../src/outbox/shared-pace.ts';
+import { createStore } from '../../src/outbox/store.ts';
 import { eventually } from '../support/eventually.ts';
 import { type ManualClock, manualClock } from '../support/manual-clock.ts';
 import type { PostgresServer } from '../support/postgres-server.ts';
-import type { FixtureOptions, OutboxFixture } from './contract.ts';
+import type { FixtureOptions, OutboxFixture, TestStore } from './contract.ts';
 import { event } from './samples.ts';
 
 export function settingsOf(server: PostgresServer, port = server.port): DatabaseSettings {
@@ -32,31 +33,41 @@ export interface OpenOptions extends FixtureOptions {
   readonly limits?: Partial<Limits>;
   readonly port?: number;
   readonly onWake?: OnWake;
-  readonly onCommit?: (commit: Commit) => void;
   readonly database?: DatabaseSettings;
 }
 
 export const newSchema = (): string => `outbox_${randomBytes(6).toString('hex')}`;
 
-export function openOutbox(
+/** A store on PostgreSQL, in this thread. */
+export interface PostgresStore extends TestStore {
+  readonly pace: SharedPace;
+}
+
+export async function openOutbox(
   server: PostgresServer,
   { schema = newSchema(), clock = manualClock(), maxBytes = 2 ** 30, port, database, ...rest }: OpenOptions = {},
-): Promise<PostgresOutbox> {
-  return openPostgresOutbox({
+): Promise<PostgresStore> {
+  const engine = await openPostgresEngine({
     database: database ?? settingsOf(server, port),
     schema,
     clock,
     maxBytes,
     log: createLogger('silent', { write: () => undefined }),
+    onWake: () => undefined,
     ...rest,
   });
+  assert(engine.pace !== null);
+  const store = createStore({ engine, clock, maxBytes, onEvent: () => undefined });
+  // As a service does at its start, so that there are counts to show when the database goes away.
+  await store.stats();
+  return { ...store, engine, pace: engine.pace };
 }
 
 /** A schema of its own on the server, which cleanup drops. */
 export async function openPostgresFixture(
   server: PostgresServer,
   options: FixtureOptions = {},
-): Promise<OutboxFixture & { readonly schema: string; readonly clock: ManualClock }> {
+): Promise<OutboxFixture & { readonly outbox: PostgresStore; readonly schema: string; readonly clock: ManualClock }> {
   const schema = newSchema();
   const clock = manualClock();
   const open = () => openOutbox(server, { ...options, schema, clock });
@@ -83,7 +94,7 @@ export async function openReplica(
   t: TestContext,
   server: PostgresServer,
   options: OpenOptions = {},
-): Promise<PostgresOutbox> {
+): Promise<PostgresStore> {
   const outbox = await openOutbox(server, { clock: systemClock, ...options });
   t.after(() => outbox.close());
   return outbox;
@@ -92,7 +103,7 @@ export async function openReplica(
 /** Limits that are short enough for a test of what exceeds them. */
 export const IMPATIENT = { connectMs: 3_000, answerMs: 3_000, statementMs: 2_500 };
 
-export async function storeEvents(outbox: PostgresOutbox, ...eventIds: readonly string[]): Promise<void> {
+export async function storeEvents(outbox: PostgresStore, ...eventIds: readonly string[]): Promise<void> {
   const put = await outbox.put(eventIds.map((id) => event(id)));
   assert.equal(put.outcome, 'stored', JSON.stringify(put));
 }

@@ -1,22 +1,44 @@
-import type { ClaimedEvent, EventEntry, QuarantineEntry, Settlement } from '../../src/outbox/port.ts';
+import { type EventEntry, joinRow, type QuarantineEntry, type RowRange } from '../../src/ground/event.ts';
+import type { Settlement } from '../../src/outbox/port.ts';
 
-/** An event as the edge would put it. 100 bytes a row unless told otherwise. */
-export function event(eventId: string, over: Partial<EventEntry> = {}): EventEntry {
-  const rowCount = over.rowCount ?? 1;
-  return {
-    type: 'event',
-    eventId,
-    kind: 'request',
-    body: JSON.stringify({ event_type: 'AccessRequested', note: `body of ${eventId}` }),
-    meta: { receivedAt: Date.UTC(2026, 0, 2), bodyForm: 'json', feed: null },
-    rowCount,
-    mappedBytes: 100 * rowCount,
-    ...over,
-  };
+export interface SampleOptions {
+  readonly kind?: string;
+  readonly receivedAt?: number;
+  readonly feed?: string | null;
+  readonly rowCount?: number;
+  /** Of each row as it is sent; at least about 150. */
+  readonly rowBytes?: number;
+  /** A text in the shared columns. */
+  readonly note?: string;
 }
 
-export function receivedAt(eventId: string, ms: number, over: Partial<EventEntry> = {}): EventEntry {
-  return event(eventId, { ...over, meta: { receivedAt: ms, bodyForm: 'json', feed: null } });
+export const RECEIVED_AT = Date.UTC(2026, 0, 2);
+
+/** An event as intake would put it. */
+export function event(eventId: string, options: SampleOptions = {}): EventEntry {
+  const { kind = 'request', receivedAt = RECEIVED_AT, feed = null, rowCount = 1, rowBytes = 0, note = 'n' } = options;
+  const shared = JSON.stringify({ event_id: eventId, received_at: new Date(receivedAt).toISOString(), note });
+  const own = Array.from({ length: rowCount }, (_, n) => {
+    const row = { row_id: `${eventId}-${n}`, filler: '' };
+    const bytes = Buffer.byteLength(joinRow(shared, JSON.stringify(row)));
+    return JSON.stringify({ ...row, filler: 'x'.repeat(Math.max(0, rowBytes - bytes)) });
+  });
+  const mappedBytes = own.reduce((sum, text) => sum + Buffer.byteLength(joinRow(shared, text)), 0);
+  return { type: 'event', eventId, kind, receivedAt, feed, rows: { shared, own }, mappedBytes };
+}
+
+export function receivedAt(eventId: string, ms: number, options: SampleOptions = {}): EventEntry {
+  return event(eventId, { ...options, receivedAt: ms });
+}
+
+/** The rows of an event as they are sent. */
+export function rowsOf({ rows: { shared, own } }: EventEntry): string[] {
+  return own.map((text) => joinRow(shared, text));
+}
+
+/** Of what is stored of the event. */
+export function storedBytes({ rows: { shared, own } }: EventEntry): number {
+  return Buffer.byteLength(shared) + Buffer.byteLength(own.join('\n'));
 }
 
 export function quarantined(quarantineId: string, over: Partial<QuarantineEntry> = {}): QuarantineEntry {
@@ -24,21 +46,29 @@ export function quarantined(quarantineId: string, over: Partial<QuarantineEntry>
     type: 'quarantine',
     quarantineId,
     body: new TextEncoder().encode(`not JSON: ${quarantineId}`),
-    receivedAt: Date.UTC(2026, 0, 2),
+    receivedAt: RECEIVED_AT,
     feed: null,
     kind: null,
+    charset: null,
     code: 'body_not_json',
     reason: 'Unexpected token',
     ...over,
   };
 }
 
+/** A claim, as far as a settlement needs it. */
+export interface Held {
+  readonly eventId: string;
+  readonly token: number;
+  readonly ranges: readonly RowRange[];
+}
+
 /** Everything that the claim holds was delivered. */
-export function delivered(claimed: ClaimedEvent): Settlement {
-  return settlement(claimed, { delivered: claimed.pending });
+export function delivered(claimed: Held): Settlement {
+  return settlement(claimed, { delivered: claimed.ranges });
 }
 
 /** A claim that ends without anything having become of its rows, unless `over` says so. */
-export function settlement(claimed: ClaimedEvent, over: Partial<Settlement> = {}): Settlement {
+export function settlement(claimed: Pick<Held, 'eventId' | 'token'>, over: Partial<Settlement> = {}): Settlement {
   return { eventId: claimed.eventId, token: claimed.token, delivered: [], dead: [], release: true, ...over };
 }

@@ -21,4 +21,4 @@ for (const name of ['linkSync', 'unlinkSync', 'renameSync', 'fsyncSync'] as cons
 }
 syncBuiltinESMExports();
 
-openDatabase(dataDir, Date.UTC(2026, 0, 2)).db.close();
+openDatabase(dataDir, Date.UTC(2026, 0, 2), false).db.close();

@@ -21,6 +21,7 @@ import { salvage } from '../../src/outbox/sqlite/salvage.ts';
 import { isLogDamaged } from '../../src/outbox/sqlite/wal.ts';
 import { event } from './samples.ts';
 import { openSqliteFixture, type SqliteFixture, tempFolder } from './sqlite-fixture.ts';
+import { openThreadFixture } from './thread-fixture.ts';
 
 const CHILD = fileURLToPath(new URL('./child.ts', import.meta.url));
 const SET_ASIDE_CHILD = fileURLToPath(new URL('./set-aside-child.ts', import.meta.url));
@@ -88,8 +89,8 @@ describe('a damaged outbox of SQLite', { timeout: 300_000 }, () => {
     writeFileSync(logOf(dataDir), log);
   }
 
-  async function lostAfterSalvage({ outbox, clock }: SqliteFixture): Promise<string[]> {
-    if (outbox.damagedFile !== null) await salvage(outbox.damagedFile, outbox, { nowMs: clock.now() });
+  async function lostAfterSalvage({ outbox, clock, damagedFile }: SqliteFixture): Promise<string[]> {
+    if (damagedFile !== null) await salvage(damagedFile, outbox, { nowMs: clock.now() });
     const again = await outbox.put(killed.acknowledged.map((id) => event(id)));
     assert(again.outcome === 'stored');
     return again.entries.flatMap(({ id, duplicate }) => (duplicate ? [] : [id]));
@@ -98,7 +99,7 @@ describe('a damaged outbox of SQLite', { timeout: 300_000 }, () => {
   it('is whole after a kill: neither the end of a torn transaction nor the log itself counts as damage', async () => {
     damageLog((log) => log.fill(0xa5, HEADER + committedFrames(log) * FRAME));
     const fixture = await open();
-    assert.equal(fixture.outbox.damagedFile, null);
+    assert.equal(fixture.damagedFile, null);
     assert.deepEqual(await lostAfterSalvage(fixture), []);
   });
 
@@ -125,12 +126,12 @@ describe('a damaged outbox of SQLite', { timeout: 300_000 }, () => {
       });
       const damaged = readFileSync(logOf(dataDir));
       const fixture = await open();
-      const { damagedFile } = fixture.outbox;
-      assert(damagedFile !== null, 'it is told, as that of a damaged database is');
-      assert(fixture.logLines.some((line) => JSON.parse(line).code === 'outbox_damaged'));
+      const { damagedFile } = fixture;
+      assert(damagedFile !== null);
+      assert.equal(fixture.setAside, damagedFile, 'it is told, as that of a damaged database is');
       assert.deepEqual(readFileSync(`${damagedFile}-wal`), damaged, 'database and log are set aside together');
       assert.deepEqual(await lostAfterSalvage(fixture), []);
-      assert.equal(fixture.outbox.damagedFile, null);
+      assert.equal(fixture.damagedFile, null);
       assert.deepEqual(
         readdirSync(dataDir).filter((name) => name.includes('mended')),
         [],
@@ -144,7 +145,7 @@ describe('a damaged outbox of SQLite', { timeout: 300_000 }, () => {
       log.fill(0xa5, at, at + 600);
     });
     const fixture = await open();
-    assert.notEqual(fixture.outbox.damagedFile, null);
+    assert.notEqual(fixture.damagedFile, null);
     const lost = await lostAfterSalvage(fixture);
     assert(lost.length <= 8, `${lost} are more than one page and one group have`);
   });
@@ -152,7 +153,7 @@ describe('a damaged outbox of SQLite', { timeout: 300_000 }, () => {
   it('has what stands behind a header that is lost', async () => {
     damageLog((log) => log.fill(0, 0, HEADER));
     const fixture = await open();
-    assert.notEqual(fixture.outbox.damagedFile, null);
+    assert.notEqual(fixture.damagedFile, null);
     const lost = await lostAfterSalvage(fixture);
     assert(lost.length <= 8, `${lost} are more than the first frame has`);
   });
@@ -198,15 +199,16 @@ describe('a damaged outbox of SQLite', { timeout: 300_000 }, () => {
 
   it('keeps a log whose database is gone, tells of it, and reads what it holds', async () => {
     rmSync(join(dataDir, 'outbox.db'));
-    const fixture = await open();
-    const { damagedFile } = fixture.outbox;
+    const service = await openThreadFixture({ dataDir });
+    const { damagedFile } = service.outbox;
     assert(damagedFile !== null);
-    const codes = () => fixture.logLines.map((line) => JSON.parse(line).code);
-    assert(codes().includes('outbox_damaged_incomplete'));
-    await fixture.reopen();
+    const codes = () => service.logged.map(({ code }) => code);
+    assert(codes().includes('outbox_damaged') && codes().includes('outbox_damaged_incomplete'));
+    await service.reopen();
     assert.equal(codes().filter((code) => code === 'outbox_damaged_incomplete').length, 2, 'at each start');
+    await service.cleanup();
     copyFileSync(join(killed.dataDir, 'outbox.db'), damagedFile);
-    assert.deepEqual(await lostAfterSalvage(fixture), []);
+    assert.deepEqual(await lostAfterSalvage(await open()), []);
     assert.equal(existsSync(damagedFile), false);
   });
 

@@ -43,7 +43,8 @@ export interface ServiceFiles {
 /** A folder for the data and the CA of the emulator, kept over restarts and removed after the test. */
 export async function serviceFiles(t: TestContext, emulator: Emulator): Promise<ServiceFiles> {
   const folder = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-service-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  // The service, which is killed after this, makes its lock anew while the folder is being removed.
+  t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }));
   const caFile = path.join(folder, 'ca.pem');
   await writeFile(caFile, emulator.caPem);
   return { folder, dataDir: path.join(folder, 'data'), caFile };
@@ -64,12 +65,16 @@ export function serviceEnv(emulator: Emulator, files: ServiceFiles): Record<stri
   };
 }
 
-/** Runs `apono-sentinel serve` as an operator does and waits until it is ready. It is killed after the test. */
+/**
+ * Runs `apono-sentinel serve` as an operator does and waits until it is ready. It is killed after the test. `main`: of
+ * which version.
+ */
 export async function startServiceProcess(
   t: TestContext,
   env: Record<string, string | undefined>,
+  main = mainFile,
 ): Promise<ServiceProcess> {
-  const running = spawnService(t, env);
+  const running = spawnService(t, env, { command: process.execPath, args: [...nodeOptions(), main, 'serve'] });
   const ready = await Promise.race([running.ready, running.exited.then(() => null)]);
   if (ready === null) throw new Error(`the service ended before it was ready: ${JSON.stringify(running.logs)}`);
   const url = (pathname: string) => `http://127.0.0.1:${ready.port}${pathname}`;

@@ -1,5 +1,11 @@
-import type { OutboxOperator } from '../../outbox/operator.ts';
-import { readDetail, readPage, readPurge, readReplay, readStats } from '../../outbox/operator-read.ts';
+import type {
+  DetailJson,
+  OutboxOperator,
+  PageJson,
+  PurgeResult,
+  ReplayResult,
+  StatsJson,
+} from '../../outbox/operator.ts';
 import { RecordIdError } from '../../outbox/record-id.ts';
 import { type HttpResult, sendHttp } from '../local-service.ts';
 
@@ -37,28 +43,34 @@ interface Answer {
 }
 
 export function createAdminClient(address: AdminAddress): AdminClient {
-  const ask = (path: string, body?: object) => askAdmin(address, path, body);
-  const get = async <T>(path: string, read: (json: unknown) => T): Promise<T> =>
-    readAs(read, (await ask(path)).json, address);
-  const post = async <T>(path: string, body: object, read: (json: unknown) => T): Promise<T> =>
-    readAs(read, (await ask(path, body)).json, address);
+  /** The admin API writes what operator.ts declares, so that one member is enough to tell it from another program. */
+  function asOurs<T>(json: unknown, member: keyof T & string): T {
+    if (typeof json === 'object' && json !== null && member in json) return json as T;
+    throw foreign(address.origin, `answered something else (${member} is missing)`);
+  }
+  async function ask<T>(path: string, member: keyof T & string, body?: object): Promise<T> {
+    return asOurs<T>((await askAdmin(address, path, body)).json, member);
+  }
   return {
-    storeId: () => get('', readStoreId),
-    stats: () => get('', readStats),
-    list: ({ limit, ...rest }) => get(`/records?${new URLSearchParams({ limit: String(limit), ...rest })}`, readPage),
-    async show(id) {
-      const { status, json } = await ask(`/records/${encodeURIComponent(id)}`);
-      return status === 404 ? null : readAs(readDetail, json, address);
+    async storeId() {
+      const { store } = await ask<StatsJson & { readonly store: string | null }>('', 'held_kinds');
+      return store;
     },
-    replay: (ids, { dryRun }) => post('/replay', { ids, dry_run: dryRun }, readReplay),
-    purge: (ids) => post('/purge', { ids }, readPurge),
+    stats: () => ask<StatsJson>('', 'held_kinds'),
+    list: ({ limit, ...rest }) =>
+      ask<PageJson>(`/records?${new URLSearchParams({ limit: String(limit), ...rest })}`, 'records'),
+    async show(id) {
+      const { status, json } = await askAdmin(address, `/records/${encodeURIComponent(id)}`);
+      return status === 404 ? null : asOurs<DetailJson>(json, 'dead_letters');
+    },
+    async replay(ids, { dryRun }) {
+      type Answered = { readonly results: readonly ReplayResult[] };
+      return (await ask<Answered>('/replay', 'results', { ids, dry_run: dryRun })).results;
+    },
+    async purge(ids) {
+      return (await ask<{ readonly results: readonly PurgeResult[] }>('/purge', 'results', { ids })).results;
+    },
   };
-}
-
-function readStoreId(json: unknown): string | null {
-  readStats(json);
-  const store = typeof json === 'object' && json !== null && 'store' in json ? json.store : null;
-  return typeof store === 'string' ? store : null;
 }
 
 /** Answers that are no 200 throw, except for a 404 that says that the record is not there. */
@@ -101,15 +113,6 @@ function foreign(origin: string, what: string): AdminApiError {
     `What listens at ${origin} is not the admin API of apono-sentinel: it ${what}. Give this command the ADMIN_HOST and ` +
     'ADMIN_PORT of the service that has the outbox open.';
   return new AdminApiError('admin_foreign', message);
-}
-
-function readAs<T>(read: (json: unknown) => T, json: unknown, { origin }: AdminAddress): T {
-  try {
-    return read(json);
-  } catch (error) {
-    if (error instanceof TypeError) throw foreign(origin, `answered something else (${error.message})`);
-    throw error;
-  }
 }
 
 function parse(text: string): unknown {

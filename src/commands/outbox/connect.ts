@@ -3,18 +3,16 @@ import { readVariables } from '../../config/read.ts';
 import type { Values } from '../../config/variables.ts';
 import { systemClock } from '../../ground/clock.ts';
 import { createLogger } from '../../ground/log.ts';
-import { createUnderstand } from '../../intake/understand.ts';
 import { kinds } from '../../kinds/registry.ts';
+import { type OpenedStore, openStore } from '../../outbox/open-store.ts';
 import type { OutboxOperator } from '../../outbox/operator.ts';
 import { createOperator } from '../../outbox/operator-local.ts';
 import { OutboxUnavailableError } from '../../outbox/port.ts';
-import type { PostgresOutbox } from '../../outbox/postgres/outbox.ts';
+import { createReceiver } from '../../outbox/receive.ts';
 import { RecordIdError } from '../../outbox/record-id.ts';
-import type { OperableOutbox } from '../../outbox/records.ts';
 import { databaseFile } from '../../outbox/sqlite/files.ts';
-import { isOutboxLocked } from '../../outbox/sqlite/lock.ts';
-import { openSqliteOutbox, type SqliteOutbox } from '../../outbox/sqlite/outbox.ts';
-import { storeId } from '../../outbox/sqlite/store-id.ts';
+import { isOutboxLocked, storeId } from '../../outbox/sqlite/lock.ts';
+import { lockFolder } from '../../outbox/sqlite/open.ts';
 import { OutboxStartError } from '../../outbox/start-error.ts';
 import { type CommandContext, exitCodes, reportProblems, type TextOutput } from '../context.ts';
 import { localOrigin } from '../local-service.ts';
@@ -57,33 +55,25 @@ class NoOutboxError extends Error {
 export function withOperator(context: CommandContext, use: (connected: Connected) => Promise<number>): Promise<number> {
   return withValues(context, async (values) => {
     const log = errorsTo(context.stderr);
-    const operatorOf = (outbox: OperableOutbox) =>
-      createOperator({
-        outbox,
-        understand: createUnderstand({
-          kinds,
-          streams: streamsOf(values),
-          escaping: values.APONO_TEMPLATE_ESCAPING,
-          log,
-        }),
-        log,
-        holds: () => [],
-        onStored: () => undefined,
-      });
+    const operatorOf = ({ store }: OpenedStore) => {
+      const understanding = { kinds, streams: streamsOf(values), escaping: values.APONO_TEMPLATE_ESCAPING, log };
+      const { readAgain } = createReceiver(store, understanding);
+      return createOperator({ outbox: { ...store, readAgain }, log, holds: () => [] });
+    };
     if (values.OUTBOX_URL !== null) {
-      return withPostgres(context, values, (outbox) => use({ operator: operatorOf(outbox), through: 'shared' }));
+      return withPostgres(context, values, (opened) => use({ operator: operatorOf(opened), through: 'shared' }));
     }
     if (isOutboxLocked(values.DATA_DIR)) {
       return use({ operator: await connectToServer(values), through: 'server' });
     }
-    return withDatabase(context.stderr, values, (outbox) => use({ operator: operatorOf(outbox), through: 'database' }));
+    return withDatabase(context.stderr, values, (opened) => use({ operator: operatorOf(opened), through: 'database' }));
   });
 }
 
 /** For what only the SQLite database itself can do: no service may run. The database is made if there is none. */
 export function withOwnDatabase(
   context: CommandContext,
-  use: (outbox: SqliteOutbox) => Promise<number>,
+  use: (opened: OpenedStore) => Promise<number>,
 ): Promise<number> {
   return withValues(context, async (values) => {
     if (values.OUTBOX_URL !== null) {
@@ -113,49 +103,53 @@ export function withDataDir(context: CommandContext, use: (dataDir: string) => P
 export function withBoth(
   context: CommandContext,
   { create }: { readonly create: boolean },
-  use: (both: {
-    readonly sqlite: SqliteOutbox;
-    readonly dataDir: string;
-    readonly postgres: PostgresOutbox;
-  }) => Promise<number>,
+  use: (both: { readonly sqlite: OpenedStore; readonly postgres: OpenedStore }) => Promise<number>,
 ): Promise<number> {
   return withValues(context, async (values) => {
     if (values.OUTBOX_URL === null) {
       reportProblems(context.stderr, [{ name: 'OUTBOX_URL', message: 'is not set: it names the PostgreSQL database' }]);
       return exitCodes.usage;
     }
-    const dataDir = values.DATA_DIR;
     return withPostgres(context, values, (postgres) =>
-      withDatabase(context.stderr, values, (sqlite) => use({ sqlite, dataDir, postgres }), { create }),
+      withDatabase(context.stderr, values, (sqlite) => use({ sqlite, postgres }), { create }),
     );
   });
 }
 
-/** With a token of the credential where the database is to be signed in to with one. */
+/** With a token of the credential if the database is to be signed in to with one. */
 async function withPostgres(
   { env, stderr }: CommandContext,
-  { OUTBOX_URL: url, OUTBOX_MAX_BYTES: maxBytes }: OutboxValues,
-  use: (outbox: PostgresOutbox) => Promise<number>,
+  values: OutboxValues,
+  use: (opened: OpenedStore) => Promise<number>,
 ): Promise<number> {
-  if (url === null) throw new Error('There is no database to open');
-  const [{ openPostgresOutbox }, { settingsOf }] = await Promise.all([
-    import('../../outbox/postgres/outbox.ts'),
-    import('../../outbox/postgres/settings-of.ts'),
-  ]);
-  const signIn = url.entra ? await signInTo(env, stderr) : null;
+  const signIn = values.OUTBOX_URL?.entra === true ? await signInTo(env, stderr) : null;
   if (signIn === 'misconfigured') return exitCodes.usage;
   const noToken = () => Promise.reject(new Error('no token is needed'));
-  const log = errorsTo(stderr);
   try {
-    const database = settingsOf(url, signIn?.token ?? noToken);
-    const outbox = await openPostgresOutbox({ database, maxBytes, clock: systemClock, log });
-    try {
-      return await use(outbox);
-    } finally {
-      await outbox.close();
-    }
+    return await withStore(stderr, values, values.OUTBOX_URL, signIn?.token ?? noToken, use);
   } finally {
     signIn?.close();
+  }
+}
+
+async function withStore(
+  stderr: TextOutput,
+  { DATA_DIR: dataDir, OUTBOX_MAX_BYTES: maxBytes }: OutboxValues,
+  database: OutboxValues['OUTBOX_URL'],
+  databaseToken: () => Promise<string>,
+  use: (opened: OpenedStore) => Promise<number>,
+): Promise<number> {
+  const opened = await openStore({
+    outbox: { dataDir, maxBytes, database },
+    databaseToken,
+    clock: systemClock,
+    log: errorsTo(stderr),
+    onEvent: () => undefined,
+  });
+  try {
+    return await use(opened);
+  } finally {
+    await opened.store.close();
   }
 }
 
@@ -201,19 +195,18 @@ async function connectToServer(values: OutboxValues): Promise<OutboxOperator> {
 
 async function withDatabase(
   stderr: TextOutput,
-  { DATA_DIR: dataDir, OUTBOX_MAX_BYTES: maxBytes }: OutboxValues,
-  use: (outbox: SqliteOutbox) => Promise<number>,
+  values: OutboxValues,
+  use: (opened: OpenedStore) => Promise<number>,
   { create } = { create: false },
 ): Promise<number> {
+  const { DATA_DIR: dataDir } = values;
   if (!create) requireDatabase(dataDir);
-  const log = errorsTo(stderr);
-  // A worker that died for good rejects what is asked of it.
-  const onFatal = () => undefined;
-  const outbox = await openSqliteOutbox({ dataDir, maxBytes, clock: systemClock, log, onFatal }).catch(asLocked);
+  const lock = lockForCommand(dataDir, stderr);
   try {
-    return await use(outbox);
+    const noToken = () => Promise.reject(new Error('no token is needed'));
+    return await withStore(stderr, values, null, noToken, use);
   } finally {
-    await outbox.close();
+    lock.release();
   }
 }
 
@@ -223,12 +216,16 @@ function requireDatabase(dataDir: string): void {
 }
 
 /** The advice of a service that does not start, a DATA_DIR of its own, would be the wrong one here. */
-function asLocked(error: unknown): never {
-  if (!(error instanceof OutboxStartError) || error.code !== 'outbox_locked') throw error;
-  const message =
-    'A process has the outbox of DATA_DIR open, and this command needs it to itself. Stop the service, or wait for the ' +
-    'other outbox command; then run this one again.';
-  throw new OutboxStartError('outbox_locked', message, { cause: error });
+function lockForCommand(dataDir: string, stderr: TextOutput) {
+  try {
+    return lockFolder(dataDir, errorsTo(stderr));
+  } catch (error) {
+    if (!(error instanceof OutboxStartError) || error.code !== 'outbox_locked') throw error;
+    const message =
+      'A process has the outbox of DATA_DIR open, and this command needs it to itself. Stop the service, or wait for the ' +
+      'other outbox command; then run this one again.';
+    throw new OutboxStartError('outbox_locked', message, { cause: error });
+  }
 }
 
 function errorsTo(stderr: TextOutput) {

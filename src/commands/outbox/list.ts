@@ -1,6 +1,4 @@
-import type { OperatorState, OutboxOperator } from '../../outbox/operator.ts';
-import { summaryJson } from '../../outbox/operator-json.ts';
-import type { RecordSummary } from '../../outbox/records.ts';
+import type { OperatorState, OutboxOperator, RecordJson } from '../../outbox/operator.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
 import { printable, renderTable, timeText } from '../text.ts';
 import { withOperator } from './connect.ts';
@@ -16,7 +14,7 @@ export interface ListOptions {
 
 interface Listed {
   readonly state: OperatorState;
-  readonly record: RecordSummary;
+  readonly record: RecordJson;
 }
 
 const PAGE_SIZE = 1_000;
@@ -28,7 +26,7 @@ export function list(context: CommandContext, options: ListOptions): Promise<num
   return withOperator(context, async ({ operator }) => {
     const { listed, more } = await collect(context, operator, options);
     if (options.json === true) {
-      const records = listed.map(({ state, record }) => ({ state, ...summaryJson(record) }));
+      const records = listed.map(({ state, record }) => ({ state, ...record }));
       context.stdout.write(`${JSON.stringify({ records, more }, null, 2)}\n`);
     } else {
       context.stdout.write(renderTable(head, listed.map(cells)));
@@ -41,9 +39,9 @@ export function list(context: CommandContext, options: ListOptions): Promise<num
 const head = ['ID', 'STATE', 'KIND', 'RECEIVED', 'ROWS', 'PENDING', 'DEAD', 'CODE'];
 
 function cells({ state, record }: Listed): string[] {
-  const { id, kind, receivedAt, rowCount, pendingRows, deadRows, code } = record;
-  const numbers = [rowCount, pendingRows, deadRows].map(String);
-  return [id, state, kind ?? '-', timeText(receivedAt), ...numbers, code ?? '-'].map(printable);
+  const { id, kind, received_at: receivedAt, rows, pending_rows: pendingRows, dead_rows: deadRows, code } = record;
+  const numbers = [rows, pendingRows, deadRows].map(String);
+  return [id, state, kind ?? '-', timeText(Date.parse(receivedAt)), ...numbers, code ?? '-'].map(printable);
 }
 
 /** One more than is asked for, to know whether there are more. */

@@ -1,5 +1,4 @@
-import type { OperatorState, OutboxOperator } from '../../outbox/operator.ts';
-import type { RecordSummary } from '../../outbox/records.ts';
+import type { OperatorState, OutboxOperator, PageJson, RecordJson } from '../../outbox/operator.ts';
 
 export interface Selection {
   readonly state: OperatorState;
@@ -13,10 +12,10 @@ export async function* pagesOf(
   operator: OutboxOperator,
   { state, kind, code }: Selection,
   pageSize: number,
-): AsyncGenerator<readonly RecordSummary[]> {
+): AsyncGenerator<readonly RecordJson[]> {
   let after: string | null = null;
   do {
-    const page = await operator.list({
+    const page: PageJson = await operator.list({
       state,
       limit: pageSize,
       ...(kind !== undefined && { kind }),

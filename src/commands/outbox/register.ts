@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { operatorStates } from '../../outbox/operator-json.ts';
+import { operatorStates } from '../../outbox/operator.ts';
 import type { CommandContext } from '../context.ts';
 import type { ListOptions } from './list.ts';
 import type { MigrateOptions } from './migrate.ts';

@@ -1,5 +1,4 @@
 import type { OutboxOperator, ReplayResult } from '../../outbox/operator.ts';
-import { replayJson } from '../../outbox/operator-json.ts';
 import { type CommandContext, exitCodes, wrongUsage } from '../context.ts';
 import { plural, printable, renderTable } from '../text.ts';
 import { type Choice, type ChoiceOptions, inBatches, readChoice } from './choice.ts';
@@ -32,7 +31,7 @@ export async function replay(context: CommandContext, ids: readonly string[], op
       results.push(...(await operator.replay(batch, { dryRun })));
     }
     if (options.json === true) {
-      context.stdout.write(`${JSON.stringify({ dry_run: dryRun, results: results.map(replayJson) }, null, 2)}\n`);
+      context.stdout.write(`${JSON.stringify({ dry_run: dryRun, results }, null, 2)}\n`);
     } else {
       context.stdout.write(renderTable(head, results.flatMap(cells)));
     }
@@ -66,7 +65,7 @@ function cells(result: ReplayResult): string[][] {
     case 'revived':
       return [line(id, String(result.rows), `rows ${rangesText(result.ranges)}`)];
     case 'accepted':
-      return result.events.map(({ eventId, rows, duplicate }) =>
+      return result.events.map(({ event_id: eventId, rows, duplicate }) =>
         line(eventId, String(rows), duplicate ? 'known already: sent before' : ''),
       );
     case 'still_refused':

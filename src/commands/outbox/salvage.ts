@@ -10,9 +10,9 @@ export async function salvage(
   file: string,
   options: { readonly json?: boolean },
 ): Promise<number> {
-  return withOwnDatabase(context, async (outbox) => {
+  return withOwnDatabase(context, async ({ store }) => {
     try {
-      const counts = await salvageFile(file, outbox, { nowMs: systemClock.now(), onProgress: progress(context) });
+      const counts = await salvageFile(file, store, { nowMs: systemClock.now(), onProgress: progress(context) });
       if (options.json === true) context.stdout.write(`${JSON.stringify(counts, null, 2)}\n`);
       else context.stdout.write(render(counts));
       return exitCodes.done;

@@ -1,5 +1,4 @@
-import { detailJson } from '../../outbox/operator-json.ts';
-import type { DeadLetter, RecordDetail } from '../../outbox/records.ts';
+import type { DeadLetterJson, DetailJson } from '../../outbox/operator.ts';
 import { type CommandContext, exitCodes } from '../context.ts';
 import { printable, renderTable, timeText } from '../text.ts';
 import { withOperator } from './connect.ts';
@@ -26,35 +25,33 @@ export function show(context: CommandContext, id: string, options: ShowOptions):
   });
 }
 
-function renderJson(record: RecordDetail, options: ShowOptions): string {
-  const whole: Readonly<Record<string, unknown>> = detailJson(record);
-  const members = Object.entries(whole).filter(
+function renderJson(record: DetailJson, options: ShowOptions): string {
+  const members = Object.entries(record).filter(
     ([name]) => options.body === true || (name !== 'body' && name !== 'body_base64'),
   );
   return `${JSON.stringify(Object.fromEntries(members), null, 2)}\n`;
 }
 
-function render(record: RecordDetail, options: ShowOptions): string {
-  const letters = record.deadLetters;
+function render(record: DetailJson, options: ShowOptions): string {
+  const { dead_letters: letters } = record;
   const deadLetters = letters.length === 0 ? '' : `\n${renderTable(head, letters.map(cells))}`;
-  const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(record.body);
+  const text = record.body ?? Buffer.from(record.body_base64, 'base64').toString();
   const body = options.body === true ? `\n${printable(text)}\n` : '';
   return `${fields(record)}${deadLetters}${body}`;
 }
 
-function fields(record: RecordDetail): string {
+function fields(record: DetailJson): string {
   const isEvent = record.type === 'event';
   const lines: (readonly [string, string | number | null])[] = [
     ['id', record.id],
     ['type', record.type],
     ['kind', record.kind],
-    ['received', timeText(record.receivedAt)],
+    ['received', timeText(Date.parse(record.received_at))],
     ['feed', record.feed],
-    ['body form', record.meta?.bodyForm ?? null],
-    ['body bytes', record.bodyBytes],
-    ['rows', isEvent ? record.rowCount : null],
+    ['body bytes', record.body_bytes],
+    ['rows', isEvent ? record.rows : null],
     ['rows pending', isEvent ? rangesText(record.pending) || 'none' : null],
-    ['rows dead', isEvent ? record.deadRows : null],
+    ['rows dead', isEvent ? record.dead_rows : null],
     // Each dead letter has its own, in the table.
     ['code', isEvent ? null : record.code],
     ['reason', isEvent ? null : record.reason],
@@ -67,6 +64,6 @@ function fields(record: RecordDetail): string {
 
 const head = ['DEAD ROWS', 'BURIED', 'CODE', 'REASON'];
 
-function cells({ rows, buriedAt, code, reason }: DeadLetter): string[] {
-  return [rangesText(rows), timeText(buriedAt), code, printable(reason).replaceAll(/\s+/g, ' ')];
+function cells({ rows, buried_at: buriedAt, code, reason }: DeadLetterJson): string[] {
+  return [rangesText(rows), timeText(Date.parse(buriedAt)), code, printable(reason).replaceAll(/\s+/g, ' ')];
 }

@@ -1,4 +1,4 @@
-import type { RowRange } from '../../outbox/port.ts';
+import type { RowRange } from '../../ground/event.ts';
 
 /** `0-2, 5`: as people count, both ends included. */
 export function rangesText(ranges: readonly RowRange[]): string {

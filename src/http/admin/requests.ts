@@ -1,15 +1,7 @@
 import type { Request } from 'express';
-import type { OperatorState } from '../../outbox/operator.ts';
-import { operatorStates } from '../../outbox/operator-json.ts';
+import { type OperatorListRequest, operatorStates } from '../../outbox/operator.ts';
 import { MAX_IDS_PER_CALL } from '../../outbox/operator-local.ts';
 import { problem } from '../problem.ts';
-
-export interface ListQuery {
-  readonly state: OperatorState;
-  readonly kind?: string;
-  readonly after?: string;
-  readonly limit: number;
-}
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
@@ -19,7 +11,7 @@ const parameters = ['state', 'kind', 'after', 'limit'];
 type Errors = { path: string; message: string }[];
 
 /** Throws `request_invalid` with everything that is wrong. A parameter that is not known is most likely misspelt. */
-export function readListQuery({ query }: Request): ListQuery {
+export function readListQuery({ query }: Request): OperatorListRequest {
   const errors: Errors = [];
   for (const [name, value] of Object.entries(query)) {
     if (!parameters.includes(name)) errors.push(unknown(name, parameters));

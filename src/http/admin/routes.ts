@@ -1,15 +1,13 @@
-import type { OutboxOperator } from '../../outbox/operator.ts';
-import { detailJson, pageJson, replayJson, statsJson } from '../../outbox/operator-json.ts';
+import type { OperatorListRequest, OutboxOperator, PageJson } from '../../outbox/operator.ts';
 import { OutboxUnavailableError } from '../../outbox/port.ts';
 import { RecordIdError } from '../../outbox/record-id.ts';
-import type { RecordPage } from '../../outbox/records.ts';
 import { type Answer, jsonAnswer } from '../answer.ts';
 import type { AppRoute, Handler } from '../app.ts';
 import { type BodyReader, checkBodyHeaders, readBody } from '../body.ts';
 import { encodingUnsupported } from '../encoding.ts';
 import type { Exchange } from '../exchange.ts';
 import { problem } from '../problem.ts';
-import { invalid, type ListQuery, readListQuery, readPurgeBody, readReplayBody } from './requests.ts';
+import { invalid, readListQuery, readPurgeBody, readReplayBody } from './requests.ts';
 
 interface RouteOptions extends BodyReader {
   readonly operator: OutboxOperator;
@@ -27,17 +25,16 @@ export function outboxRoutes(options: RouteOptions): AppRoute[] {
     handler: refusing(handler),
   });
   return [
-    route('', 'GET', async () => json({ ...statsJson(await operator.stats()), store: storeId })),
-    route('/records', 'GET', async ({ request }) => json(pageJson(await listPage(operator, readListQuery(request))))),
+    route('', 'GET', async () => json({ ...(await operator.stats()), store: storeId })),
+    route('/records', 'GET', async ({ request }) => json(await listPage(operator, readListQuery(request)))),
     route('/records/:id', 'GET', async ({ request }) => {
       const record = await operator.show(String(request.params['id']));
       if (record === null) throw problem('record_not_found');
-      return json(detailJson(record));
+      return json(record);
     }),
     route('/replay', 'POST', async (exchange) => {
       const { ids, dryRun } = readReplayBody(await readJsonBody(exchange, options));
-      const results = await operator.replay(ids, { dryRun });
-      return json({ dry_run: dryRun, results: results.map(replayJson) });
+      return json({ dry_run: dryRun, results: await operator.replay(ids, { dryRun }) });
     }),
     route('/purge', 'POST', async (exchange) => {
       const ids = readPurgeBody(await readJsonBody(exchange, options));
@@ -46,7 +43,7 @@ export function outboxRoutes(options: RouteOptions): AppRoute[] {
   ];
 }
 
-async function listPage(operator: OutboxOperator, query: ListQuery): Promise<RecordPage> {
+async function listPage(operator: OutboxOperator, query: OperatorListRequest): Promise<PageJson> {
   try {
     return await operator.list(query);
   } catch (error) {

@@ -6,7 +6,7 @@ import { missingMembers, TEST_ID_PREFIX } from '../event-columns.ts';
 import { objectAt } from '../fields.ts';
 import type { Recognition, WebhookKind } from '../kind.ts';
 import { compileSchema } from '../validator.ts';
-import { planRequest } from './rows.ts';
+import { mapRequest } from './rows.ts';
 import { requestTable } from './table.ts';
 import { requestTemplate } from './template.ts';
 
@@ -45,7 +45,7 @@ export const requestKind = {
   dataFields: ['id', ...REQUEST_FIELDS, 'custom_fields', 'units_beyond', 'approvals_beyond'],
   recognize,
   validate: (plain) => (isPlainRecipeRow(plain) ? validateRecipeRow(plain) : validateEvent(plain)),
-  plan: planRequest,
+  mapRows: mapRequest,
   actionOf: eventAction,
   bodyTemplate: requestTemplate,
   createTestEvent,

@@ -3,8 +3,9 @@ import { formatMs, instantText } from '../../apono/time.ts';
 import type { JsonObject, JsonValue } from '../../ground/json.ts';
 import { EventField, InvalidFields } from '../event-field.ts';
 import { textAt } from '../fields.ts';
-import type { DecodedEvent, RowPlan } from '../kind.ts';
-import { isTestRequest, planRequestRows, requestEventKey, requestTable } from './table.ts';
+import type { DecodedEvent } from '../kind.ts';
+import type { MappedRows } from '../rows.ts';
+import { isTestRequest, requestEventKey, requestTable, writeRequestRows } from './table.ts';
 
 /** Columns that only this service can fill, whatever an extended recipe puts under their names. */
 const OURS = new Set(['event_time', 'event_id', 'row_id', 'event_key', 'event_action', 'body_form', 'feed']);
@@ -16,12 +17,12 @@ const TEXT_COLUMNS = requestTable.columns
  * A row of Apono's own recipe passes through with its time corrected, and keeps the table's text columns that an admin
  * added to the recipe. Its resource_id contains the name of the resource type, so it fills resource_type_name too.
  */
-export function planRecipeRow(event: DecodedEvent): RowPlan {
+export function mapRecipeRow(event: DecodedEvent): MappedRows | null {
   const invalid = new InvalidFields();
   const row = EventField.root(event.value, { isTemplate: true, invalid });
   const texts = Object.fromEntries(TEXT_COLUMNS.map((name) => [name, row.at(name).text()]));
   const namesUnit = [texts['resource_id'], texts['resource_name'], texts['permission']].some((text) => text != null);
-  return planRequestRows({
+  return writeRequestRows({
     eventId: event.eventId,
     shared: {
       ...texts,

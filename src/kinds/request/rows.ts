@@ -4,17 +4,17 @@ import type { Row } from '../../sentinel/row.ts';
 import { eventColumns, isTemplate as isTemplateMade } from '../event-columns.ts';
 import { EventField, InvalidFields } from '../event-field.ts';
 import { objectAt, parseEmbedded, withoutBlanks } from '../fields.ts';
-import type { DecodedEvent, RowPlan } from '../kind.ts';
-import { MAX_ROWS_PER_EVENT } from '../plan.ts';
-import { planRecipeRow } from './recipe.ts';
-import { isTestRequest, planRequestRows, requestEventKey } from './table.ts';
+import type { DecodedEvent } from '../kind.ts';
+import { MAX_ROWS_PER_EVENT, type MappedRows } from '../rows.ts';
+import { mapRecipeRow } from './recipe.ts';
+import { isTestRequest, requestEventKey, writeRequestRows } from './table.ts';
 
 /** The rows of a request event: one for each access unit in every group, one if there is none. */
-export function planRequest(event: DecodedEvent): RowPlan {
-  return isRecipeRow(event.value) ? planRecipeRow(event) : planEvent(event);
+export function mapRequest(event: DecodedEvent): MappedRows | null {
+  return isRecipeRow(event.value) ? mapRecipeRow(event) : mapEvent(event);
 }
 
-function planEvent(event: DecodedEvent): RowPlan {
+function mapEvent(event: DecodedEvent): MappedRows | null {
   const isTemplate = isTemplateMade(event.meta);
   const invalid = new InvalidFields();
   // A template renders what is missing as "", and all of its slots; with the blanks gone it is like straight JSON.
@@ -22,7 +22,7 @@ function planEvent(event: DecodedEvent): RowPlan {
   const data = EventField.root(objectAt(given), { isTemplate, invalid });
   const { units, unitCount, onlyGroup } = accessGroups(data, invalid);
   const shared = sharedColumns(event, data);
-  return planRequestRows({
+  return writeRequestRows({
     eventId: event.eventId,
     shared: {
       ...shared,

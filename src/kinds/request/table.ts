@@ -3,11 +3,11 @@ import type { EventAction } from '../../apono/event.ts';
 import { canonicalHash } from '../../apono/identity.ts';
 import type { TableSchema } from '../../sentinel/table.ts';
 import { TEST_ID_PREFIX } from '../event-columns.ts';
-import { rowPlanner } from '../plan.ts';
+import { rowMapper } from '../rows.ts';
 
 export const requestTable = table as TableSchema;
 
-export const planRequestRows = rowPlanner(requestTable);
+export const writeRequestRows = rowMapper(requestTable);
 
 interface EventKeyParts {
   readonly requestId: string | null;

@@ -1,110 +1,165 @@
 import { randomInt } from 'node:crypto';
-import type { ClaimedEvent, ClaimKey, ClaimRequest, EventMeta, RowRange } from '../port.ts';
-import type { Database, Session } from './database.ts';
+import type { Clock } from '../../ground/clock.ts';
+import type { ClaimedRows, ClaimRequest } from '../engine.ts';
+import { formatRanges, parseRanges } from '../ranges.ts';
+import { rangesFrom, type StoredRows, takeRows } from '../rows.ts';
+import { type Database, type Session, within } from './database.ts';
+import type { Waker } from './notify.ts';
 
-interface EventRow {
-  readonly event_id: string;
-  readonly received_at: number;
-  readonly body_form: EventMeta['bodyForm'];
-  readonly feed: Buffer | null;
-  readonly row_count: number;
-  readonly mapped_bytes: number;
-  readonly pending: string;
-  readonly token: number;
-}
-
-interface BodyRow {
-  /** Counted from 1. */
-  readonly n: number;
-  /** The body, unless it holds U+0000, ... */
-  readonly text: string | null;
-  /** ... for then it comes as bytes, which are twice as long on their way. */
-  readonly bytes: Buffer | null;
-}
-
+/**
+ * This process among the replicas: a row in `replicas` that says until when its claims hold, renewed on a timer and with
+ * each claim. A process that stands still for longer than the lease loses only what others have taken meanwhile: a claim
+ * that nobody took goes on.
+ */
 export interface Holder {
-  /** Its row in `replicas`. */
-  readonly id: number;
-  readonly leaseMs: number;
+  /** From the first claim on it is a replica. */
+  claim(request: ClaimRequest): Promise<ClaimedRows[]>;
+  /** Ends the renewals, gives the claims back and tells the others. Without the database the lease ends by itself. */
+  leave(): Promise<void>;
 }
 
-/** The largest range of crypto.randomInt; counting on from there stays far below 2^53. */
-const FIRST_TOKENS = 2 ** 48 - 1;
+type Candidate = StoredRows & {
+  readonly seq: number;
+  readonly eventId: string;
+  readonly receivedAt: number;
+  readonly pending: string;
+};
 
-/** Claims events for one holder, in transactions of its own. */
-export function createClaim(database: Database): (request: ClaimRequest, holder: Holder) => Promise<ClaimedEvent[]> {
-  // Claims of which nobody knows whether they were committed: their answer was lost. They are this holder's as long as it
-  // lives, so that it must give them back.
-  let doubtful: { readonly token: number; readonly maxEvents: number }[] = [];
-
-  return async (request, holder) => {
-    // A random place to count from: a token that is given anew for the same event has a chance of 1 in 2^48.
-    const token = randomInt(1, FIRST_TOKENS);
-    const before = doubtful;
-    try {
-      const claimed = await database.transaction('write', async (session) => {
-        for (const claim of before) await giveBack(session, holder, claim);
-        return claimEvents(session, request, holder, token);
-      });
-      doubtful = doubtful.filter((claim) => !before.includes(claim));
-      return claimed;
-    } catch (error) {
-      doubtful = [...doubtful, { token, maxEvents: request.maxEvents }].slice(0, MAX_DOUBTFUL);
-      throw error;
-    }
-  };
-}
-
+/** Three attempts before the lease is over. */
+const RENEWALS_PER_LEASE = 4;
+/** Of the time to stop the service keeps two seconds for the outbox (service.ts). */
+const LEAVE_LIMIT_MS = 500;
 /** An outage makes one with each attempt; only the first can have been committed. */
 const MAX_DOUBTFUL = 100;
 
-async function giveBack(
+/** From the largest range of crypto.randomInt; counting on from there stays far below 2^53. */
+export const randomId = (): number => randomInt(1, 2 ** 48 - 1);
+
+/**
+ * The oldest events that nobody holds, locked, and as many of them as may fit by their average row. `$1`: kind, `$2`:
+ * events, `$3`: ids to pass over, `$4`: the only id or null, `$5`: bytes. Others who claim meanwhile skip those that are
+ * locked, also the ones that did not fit, and find them the next time.
+ */
+const CANDIDATES = `
+  WITH free AS MATERIALIZED (
+    SELECT seq, event_id, received_at, pending, ceil(mapped_bytes::numeric * pending_rows / row_count) AS cost FROM events
+    WHERE kind = $1 AND pending_rows > 0 AND event_id <> ALL ($3::text[]) AND ($4::text IS NULL OR event_id = $4)
+      AND (holder IS NULL OR holder <> ALL (ARRAY(SELECT id FROM replicas WHERE alive_until > clock_timestamp())))
+    ORDER BY received_at, seq LIMIT $2 FOR UPDATE SKIP LOCKED
+  ), summed AS (
+    SELECT *, sum(cost) OVER (ORDER BY received_at, seq) - cost AS before FROM free
+  )
+  SELECT seq, event_id AS "eventId", received_at AS "receivedAt", pending, shared, own FROM summed JOIN bodies USING (seq)
+  WHERE before < greatest($5::bigint, 1) ORDER BY received_at, seq`;
+
+/** Says that a replica lives, unless that was said a short while ago. `$1`: its id, `$2`: the lease. */
+const RENEW = `
+  INSERT INTO replicas (id, alive_until) VALUES ($1, clock_timestamp() + $2 * interval '1 millisecond')
+  ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until
+    WHERE replicas.alive_until < excluded.alive_until - $2 * interval '0.2 milliseconds'`;
+
+/** Ends claims of the holder `$1`: those of the tokens from `$2` to below `$3`. */
+const GIVE_BACK = `
+  UPDATE events SET holder = NULL, token = NULL, claimed = NULL
+  WHERE pending_rows > 0 AND holder = $1 AND token >= $2 AND token < $3 RETURNING kind`;
+
+export function createHolder(parts: {
+  readonly database: Database;
+  /** How long claims hold after the last sign of life, by the database's clock. */
+  readonly leaseMs: number;
+  readonly clock: Clock;
+  readonly waker: Waker;
+}): Holder {
+  const { database, leaseMs, clock, waker } = parts;
+  const id = randomId();
+  let state: 'away' | 'here' | 'gone' = 'away';
+  let cancel = () => {};
+  // Nobody knows whether these claims were committed, because their answer was lost. They are this holder's as long as it
+  // lives, so that it must give them back.
+  let doubtful: { readonly from: number; readonly to: number }[] = [];
+
+  function renewLater(): void {
+    cancel = clock.setTimer(leaseMs / RENEWALS_PER_LEASE, () => {
+      // A failure needs no log line: whatever else is asked of the database fails as well, and the next claim renews.
+      database
+        .transaction('write', (session) => session.run(RENEW, [id, leaseMs]))
+        .catch(() => undefined)
+        .finally(() => state === 'here' && renewLater());
+    });
+  }
+
+  return {
+    async claim(request) {
+      if (state === 'away') renewLater();
+      state = 'here';
+      // A random place to count from: that an event gets a token that it had before has a chance of 1 in 2^48.
+      const from = randomId();
+      const before = doubtful;
+      try {
+        const claimed = await database.transaction('write', async (session) => {
+          for (const tokens of before) await session.run(GIVE_BACK, [id, tokens.from, tokens.to]);
+          await session.run(RENEW, [id, leaseMs]);
+          return claimRows(session, request, id, from);
+        });
+        doubtful = doubtful.filter((tokens) => !before.includes(tokens));
+        return claimed;
+      } catch (error) {
+        doubtful = [...doubtful, { from, to: from + request.maxEvents }].slice(0, MAX_DOUBTFUL);
+        throw error;
+      }
+    },
+    async leave() {
+      const isHere = state === 'here';
+      state = 'gone';
+      cancel();
+      if (!isHere || database.isAway) return;
+      const left = database.transaction('write', async (session) => {
+        const released = await session.query<{ kind: string }>(GIVE_BACK, [id, 0, Number.MAX_SAFE_INTEGER]);
+        await session.run('DELETE FROM replicas WHERE id = $1', [id]);
+        await waker.tellAgain(session, [...new Set(released.map(({ kind }) => kind))]);
+      });
+      await within(left, LEAVE_LIMIT_MS);
+    },
+  };
+}
+
+/** Must run in a transaction. The tokens count on from `firstToken`. */
+export async function claimRows(
   session: Session,
-  { id }: Holder,
-  { token, maxEvents }: { readonly token: number; readonly maxEvents: number },
-): Promise<void> {
+  { kind, maxEvents, maxBytes, except, only }: ClaimRequest,
+  holder: number,
+  firstToken: number,
+): Promise<ClaimedRows[]> {
+  const onlyId = only?.eventId ?? null;
+  if (`${kind}${onlyId}`.includes('\0')) return [];
+  const passedOver = except.filter((each) => !each.includes('\0'));
+  const limitBytes = Math.min(maxBytes, Number.MAX_SAFE_INTEGER);
+  const candidates = await session.query<Candidate>(CANDIDATES, [kind, maxEvents, passedOver, onlyId, limitBytes]);
+  const claimed: ClaimedRows[] = [];
+  const rows: object[] = [];
+  let bytes = 0;
+  for (const { seq, eventId, receivedAt, pending, ...stored } of candidates) {
+    const wanted = rangesFrom(parseRanges(pending), only?.fromRow ?? 0);
+    const taken = takeRows(stored, wanted, { maxBytes: maxBytes - bytes, atLeastOne: claimed.length === 0 });
+    if (taken.rows.length === 0) break;
+    const token = firstToken + claimed.length;
+    bytes += taken.bytes;
+    claimed.push({ eventId, receivedAt, token, ...taken });
+    rows.push({ seq, token, claimed: formatRanges(taken.ranges) });
+  }
   await session.run(
-    `UPDATE events SET holder = NULL, token = NULL, claimed = NULL
-     WHERE holder = $1 AND token > $2 AND token <= $3 AND pending_rows > 0`,
-    [id, token, token + maxEvents],
+    `UPDATE events e SET holder = $1, token = c.token, claimed = c.claimed
+     FROM json_to_recordset($2::json) AS c (seq bigint, token bigint, claimed text) WHERE e.seq = c.seq`,
+    [holder, JSON.stringify(rows)],
   );
+  return claimed;
 }
 
-/** Takes events that nobody holds, or whose holder is gone, and says in the same transaction that this one lives. */
-async function claimEvents(
-  session: Session,
-  { kind, maxEvents, maxMappedBytes }: ClaimRequest,
-  { id, leaseMs }: Holder,
-  token: number,
-): Promise<ClaimedEvent[]> {
-  const rows = await session.query<EventRow>(
-    `SELECT event_id, received_at, body_form, feed, row_count, mapped_bytes, pending, token
-     FROM claim_events($1, $2, $3, $4, $5, $6) ORDER BY received_at, seq`,
-    [kind, id, leaseMs, token, maxEvents, Math.min(maxMappedBytes, Number.MAX_SAFE_INTEGER)],
-  );
-  return rows.map((row) => ({
-    eventId: row.event_id,
-    kind,
-    token: row.token,
-    meta: { receivedAt: row.received_at, bodyForm: row.body_form, feed: row.feed?.toString() ?? null },
-    rowCount: row.row_count,
-    mappedBytes: row.mapped_bytes,
-    pending: JSON.parse(row.pending) as readonly RowRange[],
-  }));
-}
-
-export async function readBodies(session: Session, claims: readonly ClaimKey[]): Promise<(string | null)[]> {
-  const rows = await session.query<BodyRow>(
-    `SELECT n, CASE WHEN is_text THEN convert_from(body, 'UTF8') END AS text,
-       CASE WHEN NOT is_text THEN body END AS bytes
-     FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS c (event_id, token, n) JOIN events e USING (event_id, token),
-       LATERAL (SELECT getdatabaseencoding() = 'UTF8' AND position(decode('00', 'hex') IN body) = 0 AS is_text) AS how`,
-    // No text of the database holds U+0000, and no token is a fraction: there is no such claim.
-    [
-      claims.map(({ eventId }) => (eventId.includes('\0') ? null : eventId)),
-      claims.map(({ token }) => (Number.isSafeInteger(token) ? token : null)),
-    ],
-  );
-  const bodies = new Map(rows.map(({ n, text, bytes }) => [n, text ?? bytes?.toString() ?? '']));
-  return claims.map((_, index) => bodies.get(index + 1) ?? null);
+/** Once what a replica does all the time, for an event that is there. For `tryRights`. */
+export async function tryClaim(session: Session, kind: string, eventId: string, token: number): Promise<void> {
+  const holder = randomId();
+  await session.run(RENEW, [holder, 1]);
+  const only = { eventId, fromRow: 0 };
+  await claimRows(session, { kind, maxEvents: 1, maxBytes: 1_000, except: [], only }, holder, token);
+  await session.run('DELETE FROM replicas WHERE id = $1', [holder]);
 }

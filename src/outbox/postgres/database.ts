@@ -1,7 +1,14 @@
 import { Socket } from 'node:net';
-import { type ClientBase, escapeLiteral, Pool, type PoolClient, type PoolConfig, type QueryConfig, types } from 'pg';
-import { isConnectionGone, isWorthAnotherTry } from './errors.ts';
-import { createLifeline, isServerThere, SilenceError } from './lifeline.ts';
+import { escapeIdentifier, escapeLiteral, Pool, type PoolClient, type PoolConfig, types } from 'pg';
+import {
+  describe,
+  isConnectionGone,
+  isReadOnlyError,
+  isWorthAnotherTry,
+  LostError,
+  SilenceError,
+  sqlState,
+} from './errors.ts';
 import { type DatabaseSettings, type Limits, placeOf } from './settings.ts';
 
 /** One open transaction. */
@@ -14,223 +21,224 @@ export interface Session {
 
 /**
  * `put` keeps to what the server says by default: Azure makes a server that runs out of storage read-only that way, so
- * that nothing new comes in. `write` does not, since settling and purging is what makes room again. `migrate` may wait for
- * another replica that migrates, and build an index.
+ * that nothing new comes in. `write` does not, since settling and purging is what makes room again.
  */
-export type Mode = 'read' | 'put' | 'write' | 'migrate';
+export type Mode = 'read' | 'put' | 'write';
 
 export interface Database {
   /**
-   * Runs `work` in a transaction; what it returns is returned once that is committed and, unless it only read, synced. Deadlocks
-   * are tried again, so that `work` may run more than once. Rejects with what went wrong: see errors.ts.
+   * Runs `work` in a transaction; what it returns is returned once that is committed and, unless it only read, synced.
+   * Deadlocks are tried again, so that `work` may run more than once. Rejects with what went wrong: see errors.ts.
    */
   transaction<T>(mode: Mode, work: (session: Session) => Promise<T>): Promise<T>;
   /** Settings for a connection beside the pool. `socket` is the one that it must use. */
   clientConfig(socket: Socket): PoolConfig;
+  /** Whether the database could not be reached when that was tried last. */
+  readonly isAway: boolean;
   /** Ends all connections; those over which nothing comes any more are cut. */
   close(): Promise<void>;
 }
 
 const KEEP_ALIVE_MS = 10_000;
 const IDLE_CONNECTION_MS = 30_000;
-/** So that connections spread anew after a failover, and a token of an hour is not outlived by much. */
+/** So that connections are spread again after a failover, and a token of an hour is not outlived by much. */
 const CONNECTION_LIFE_S = 1_800;
 const CLOSE_LIMIT_MS = 400;
-const MAX_TRIES = 4;
-/** Building an index over a large backlog, or waiting for the replica that does. */
-const MIGRATION_LIMIT_MS = 900_000;
-
+const MAX_TRIES = 5;
+/** How long a call waits for a database that is known to be away. Meanwhile another replica may take the webhook. */
+const AWAY_LIMIT_MS = 1_000;
 /** bigint: all of ours are counts, sizes, times and tokens below 2^53. */
 const INT8 = 20;
 
-const ACCESS: Record<Mode, string> = { read: 'READ ONLY', put: '', write: 'READ WRITE', migrate: '' };
-
-function beginSql(mode: Mode, schema: string, limits: Limits): string {
-  const statementMs = mode === 'migrate' ? 0 : limits.statementMs;
-  const lockMs = mode === 'migrate' ? 0 : limits.lockMs;
-  // Per transaction, not per connection: it holds behind a pooler that shares connections, and no default of a role or a
-  // database can weaken it.
-  const settings = {
-    search_path: `${quoteName(schema)}, pg_catalog, pg_temp`,
-    statement_timeout: String(statementMs),
-    lock_timeout: String(lockMs),
-    idle_in_transaction_session_timeout: String(limits.idleMs),
-  };
-  const set = Object.entries(settings).map(([name, value]) => `set_config('${name}', ${escapeLiteral(value)}, true)`);
-  // One statement with one result for all: each of its own costs both sides as much as BEGIN. The last one is promise 1; remote_apply
-  // waits for even more, and is left as it is.
-  return `BEGIN ISOLATION LEVEL READ COMMITTED ${ACCESS[mode]};
-    SELECT ${set.join(' || ')} || set_config('synchronous_commit',
-      CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)`;
-}
-
-export function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
+const ACCESS: Record<Mode, string> = { read: 'READ ONLY', put: '', write: 'READ WRITE' };
 
 export function openDatabase(settings: DatabaseSettings, schema: string, limits: Limits): Database {
+  const place = placeOf(settings);
   const sockets = new Set<Socket>();
+  let away: string | null = null;
+  let looking: Promise<void> | null = null;
+  let closed: Promise<void> | null = null;
 
-  function clientConfig(socket: Socket): PoolConfig {
+  function keep(socket: Socket): Socket {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    return { ...baseConfig(settings, limits), stream: () => socket };
+    return socket;
   }
 
   const pool = new Pool({
-    ...baseConfig(settings, limits),
-    stream: () => {
-      const socket = new Socket();
-      sockets.add(socket);
-      socket.once('close', () => sockets.delete(socket));
-      return socket;
-    },
+    ...configOf(settings, limits),
+    stream: () => keep(new Socket()),
     max: limits.connections,
     idleTimeoutMillis: IDLE_CONNECTION_MS,
     maxLifetimeSeconds: CONNECTION_LIFE_S,
   });
-  // An idle connection that ends is replaced by the next one who needs it; without a listener it would end the process.
+  // Without these listeners a connection that ends while nobody uses it would end the process.
   pool.on('error', () => undefined);
-  // The same of one that is in use, between two statements: the next statement tells.
   pool.on('connect', (client) => client.on('error', () => undefined));
-  const begin: Record<Mode, string> = {
-    read: beginSql('read', schema, limits),
-    put: beginSql('put', schema, limits),
-    write: beginSql('write', schema, limits),
-    migrate: beginSql('migrate', schema, limits),
-  };
-  /** As it was reached: that a name does not resolve any more says nothing of the connections that there are. */
-  const address = (): string =>
-    [...sockets].map(({ remoteAddress }) => remoteAddress).find((each) => each !== undefined) ?? settings.host;
-  const lifeline = createLifeline(
-    () => isServerThere({ host: address(), port: settings.port }),
-    () => {
-      for (const socket of sockets) socket.destroy(new SilenceError(placeOf(settings)));
-    },
-  );
-  let closed: Promise<void> | null = null;
 
-  /** A connection that died in the pool shows at its first statement: the next one is tried then, nothing was done. */
-  async function beginOnSound(mode: Mode): Promise<PoolClient> {
-    const deadline = performance.now() + limits.connectMs;
-    for (let tries = 0; ; tries++) {
-      const client = await pool.connect();
-      try {
-        await client.query(begin[mode]);
-        return client;
-      } catch (error) {
-        client.release(true);
-        const isLast = tries >= limits.connections || performance.now() > deadline;
-        if (isLast || error instanceof SilenceError || !isConnectionGone(error)) throw error;
-      }
+  /** Once one answer is overdue nothing else is expected from these connections. */
+  function cut(): SilenceError {
+    for (const socket of sockets) socket.destroy(new SilenceError(place));
+    return new SilenceError(place);
+  }
+
+  /** What pg answers, within a limit. Errors that are not the server's own are a LostError. */
+  async function ask<T>(asked: Promise<T>): Promise<T> {
+    const limit = Promise.withResolvers<never>();
+    let isOver = false;
+    // The turn in between reads what came in while this process itself stood still: that is no fault of the server's.
+    const timer = setTimeout(() => setImmediate(() => isOver || limit.reject(cut())), limits.answerMs);
+    try {
+      return await Promise.race([asked, limit.promise]);
+    } catch (error) {
+      throw lostUnlessSaid(error);
+    } finally {
+      isOver = true;
+      clearTimeout(timer);
     }
   }
 
-  async function watched<T>(mode: Mode, work: (session: Session) => Promise<T>): Promise<T> {
-    if (mode === 'migrate') return once(mode, work);
-    const answered = lifeline.waiting();
+  async function connect(): Promise<PoolClient> {
     try {
-      return await once(mode, work);
-    } finally {
-      answered();
+      return await pool.connect();
+    } catch (error) {
+      const isTimeout = error instanceof Error && sqlState(error) === null && /timeout/.test(error.message);
+      throw isTimeout ? new SilenceError(place) : lostUnlessSaid(error);
+    }
+  }
+
+  /** A connection that died in the pool shows at its first statement, when nothing is done yet: the next one is tried. */
+  async function begin(mode: Mode): Promise<PoolClient> {
+    for (let tries = 0; ; tries++) {
+      const client = await connect();
+      try {
+        await ask(client.query(beginSql(mode, schema, limits)));
+        return client;
+      } catch (error) {
+        client.release(true);
+        const isDead = isConnectionGone(error) || isReadOnlyError(error);
+        if (!isDead || error instanceof SilenceError || tries >= limits.connections) throw error;
+      }
     }
   }
 
   async function once<T>(mode: Mode, work: (session: Session) => Promise<T>): Promise<T> {
-    const client = await beginOnSound(mode);
+    const client = await begin(mode);
+    const query = <Row extends object>(text: string, values: readonly unknown[] = []) =>
+      ask(client.query<Row>({ text, values: [...values] }));
+    const session: Session = {
+      query: async <Row extends object>(sql: string, params?: readonly unknown[]) =>
+        (await query<Row>(sql, params)).rows,
+      run: async (sql, params) => (await query(sql, params)).rowCount ?? 0,
+    };
     try {
-      const result = await work(sessionOf(client, mode === 'migrate' ? MIGRATION_LIMIT_MS : limits.answerMs));
-      await client.query('COMMIT');
+      const result = await work(session);
+      await ask(client.query('COMMIT'));
       client.release();
       return result;
     } catch (error) {
-      await giveBack(client, error);
+      const isUsable = !isConnectionGone(error) && !isReadOnlyError(error);
+      const isRolledBack = isUsable && (await ask(client.query('ROLLBACK')).then(Boolean, () => false));
+      client.release(!isRolledBack);
       throw error;
     }
   }
 
+  async function look(): Promise<void> {
+    try {
+      await once('read', async () => undefined);
+      away = null;
+    } catch (error) {
+      away = describe(error);
+    } finally {
+      looking = null;
+    }
+  }
+
+  /** While the database is away, one connection is tried for all calls, and none of them waits for its end. */
+  async function refuseWhileAway(): Promise<void> {
+    if (away === null) return;
+    looking ??= look();
+    await within(looking, AWAY_LIMIT_MS);
+    if (away !== null) throw new LostError(away);
+  }
+
   return {
     async transaction(mode, work) {
+      await refuseWhileAway();
       for (let tries = 1; ; tries++) {
         try {
-          return await watched(mode, work);
+          return await once(mode, work);
         } catch (error) {
+          if (isConnectionGone(error)) away = describe(error);
           if (tries >= MAX_TRIES || !isWorthAnotherTry(error)) throw error;
         }
       }
     },
-    clientConfig,
+    clientConfig: (socket) => ({
+      ...configOf(settings, limits),
+      query_timeout: limits.answerMs,
+      stream: () => keep(socket),
+    }),
+    get isAway() {
+      return away !== null;
+    },
     close() {
-      closed ??= endWithin(pool, sockets);
+      closed ??= within(pool.end(), CLOSE_LIMIT_MS).then(() => {
+        for (const socket of sockets) socket.destroy();
+      });
       return closed;
     },
   };
 }
 
-function baseConfig(settings: DatabaseSettings, limits: Limits): PoolConfig {
-  const { host, port, database, user, password, tls } = settings;
+/** What is not an error of the server's own is one of the connection. */
+function lostUnlessSaid(error: unknown): unknown {
+  if (error instanceof LostError || sqlState(error) !== null) return error;
+  return new LostError(describe(error), { cause: error });
+}
+
+/** Waits for the end of `work`, whatever it is, and not longer than this. */
+export async function within(work: Promise<unknown>, limitMs: number): Promise<void> {
+  const limit = Promise.withResolvers<void>();
+  const timer = setTimeout(limit.resolve, limitMs);
+  await Promise.race([work.catch(() => undefined), limit.promise]);
+  clearTimeout(timer);
+}
+
+/**
+ * Everything that a promise rests on is set for each transaction, not for a connection: so it also holds behind a pooler
+ * that shares connections, and no default of a role or a database can weaken it.
+ */
+function beginSql(mode: Mode, schema: string, limits: Limits): string {
+  const settings = {
+    search_path: `${escapeIdentifier(schema)}, pg_catalog, pg_temp`,
+    statement_timeout: String(limits.statementMs),
+    lock_timeout: String(limits.lockMs),
+    idle_in_transaction_session_timeout: String(limits.idleMs),
+  };
+  const set = Object.entries(settings).map(([name, value]) => `set_config('${name}', ${escapeLiteral(value)}, true)`);
+  // remote_apply waits for even more than "on", so it is left as it is.
+  return `BEGIN ISOLATION LEVEL READ COMMITTED ${ACCESS[mode]};
+    SELECT ${set.join(' || ')} || set_config('synchronous_commit',
+      CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)`;
+}
+
+function configOf({ host, port, database, user, password, tls }: DatabaseSettings, limits: Limits): PoolConfig {
   return {
     host,
     port,
     database,
     user,
-    // A function, even for none, keeps pg from looking for one in files and variables.
+    // A function, even if none is needed, keeps pg from looking for one in files and variables.
     password: password ?? (async () => ''),
     ssl: tls === null ? false : { ...tls },
     application_name: 'apono-sentinel',
     connectionTimeoutMillis: limits.connectMs,
-    query_timeout: limits.answerMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     types: {
       getTypeParser: (oid, format) => (oid === INT8 && format !== 'binary' ? Number : types.getTypeParser(oid, format)),
     },
   };
-}
-
-function sessionOf(client: ClientBase, answerMs: number): Session {
-  const ask = <Row extends object>(text: string, values: readonly unknown[] = []) => {
-    // pg takes a time limit for each query, which its types do not know.
-    const config: QueryConfig & { readonly query_timeout: number } = {
-      text,
-      values: [...values],
-      query_timeout: answerMs,
-    };
-    return client.query<Row>(config);
-  };
-  return {
-    // The statement says what its rows are; the columns' types keep to it.
-    query: async <Row extends object>(sql: string, params?: readonly unknown[]) => (await ask<Row>(sql, params)).rows,
-    run: async (sql, params) => (await ask(sql, params)).rowCount ?? 0,
-  };
-}
-
-/** Takes back what was done. A connection that cannot even do that is not used again. */
-async function giveBack(client: PoolClient, error: unknown): Promise<void> {
-  // What our own code threw between two statements says nothing of the connection.
-  const isOurs = error instanceof RollbackError || error instanceof RangeError || error instanceof TypeError;
-  if (!isOurs && isConnectionGone(error)) {
-    client.release(true);
-    return;
-  }
-  try {
-    await client.query('ROLLBACK');
-    client.release();
-  } catch {
-    client.release(true);
-  }
-}
-
-/** Thrown by `work` to take its transaction back on purpose. */
-export class RollbackError extends Error {
-  override readonly name = 'RollbackError';
-}
-
-async function endWithin(pool: Pool, sockets: ReadonlySet<Socket>): Promise<void> {
-  const { promise: limit, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, CLOSE_LIMIT_MS);
-  const ended = pool.end().catch(() => undefined);
-  await Promise.race([ended, limit]);
-  clearTimeout(timer);
-  for (const socket of sockets) socket.destroy();
 }

@@ -1,50 +1,94 @@
+import { CallError, FullError } from '../engine.ts';
+import { MoveError } from '../move.ts';
 import { type OutboxStartCode, OutboxStartError } from '../start-error.ts';
-import { fixFor } from './fixes.ts';
-import { sqlState } from './sql-state.ts';
 
-/** SQLSTATEs of https://www.postgresql.org/docs/current/errcodes-appendix.html that mean something of their own here. */
-const DISK_FULL = ['53100'];
-const READ_ONLY = ['25006'];
-/** serialization_failure, deadlock_detected: the same transaction again succeeds. */
-const AGAIN = ['40001', '40P01'];
-/** admin_shutdown, crash_shutdown, cannot_connect_now, database_dropped, idle_session_timeout. */
-const GOING_DOWN = ['57P01', '57P02', '57P03', '57P04', '57P05', '25P03'];
-const SIGN_IN = ['28000', '28P01', '42501'];
+/** The connection is of no use any more, or there never was one. The cause is what pg or Node said. */
+export class LostError extends Error {
+  override readonly name: string = 'LostError';
+}
 
-function isOneOf(error: unknown, states: readonly string[]): boolean {
+/** The server did not answer in time. */
+export class SilenceError extends LostError {
+  override readonly name = 'SilenceError';
+
+  constructor(place: string) {
+    super(`nothing comes from ${place}`);
+  }
+}
+
+/** The same transaction would succeed if it were run again. */
+export class AgainError extends Error {
+  override readonly name = 'AgainError';
+}
+
+/** Thrown inside a transaction to roll it back on purpose. */
+export class RollbackError extends Error {
+  override readonly name = 'RollbackError';
+}
+
+/** The SQLSTATE, or null when the error did not come from the server. */
+export function sqlState(error: unknown): string | null {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return null;
+  return /^[0-9A-Z]{5}$/.test(error.code) && 'severity' in error ? error.code : null;
+}
+
+/** The states are those of https://www.postgresql.org/docs/current/errcodes-appendix.html */
+function isOneOf(error: unknown, ...states: readonly string[]): boolean {
   const state = sqlState(error);
   return state !== null && states.includes(state);
 }
 
-export const isReadOnlyError = (error: unknown): boolean => isOneOf(error, READ_ONLY);
-export const isDiskFull = (error: unknown): boolean => isOneOf(error, DISK_FULL);
-export const isWorthAnotherTry = (error: unknown): boolean => isOneOf(error, AGAIN);
-export const isMissingObject = (error: unknown): boolean => isOneOf(error, ['42P01', '3F000']);
-
-/** The connection is of no use any more: nothing of the server's came, or it is going down, or became a standby. */
-export function isConnectionGone(error: unknown): boolean {
-  const state = sqlState(error);
-  return state === null || state.startsWith('08') || isOneOf(error, [...GOING_DOWN, ...READ_ONLY]);
+/** serialization_failure, deadlock_detected. */
+export function isWorthAnotherTry(error: unknown): boolean {
+  return error instanceof AgainError || isOneOf(error, '40001', '40P01');
 }
 
-/** For logs and answers. The server quotes values in messages of classes 22 and 23 only: those stay untold. */
+/** Connection exceptions, admin_shutdown, crash_shutdown, cannot_connect_now, and timeouts of idle sessions. */
+export function isConnectionGone(error: unknown): boolean {
+  if (error instanceof LostError || sqlState(error)?.startsWith('08') === true) return true;
+  return isOneOf(error, '57P01', '57P02', '57P03', '57P04', '57P05', '25P03');
+}
+
+/** A connection to a server that became a standby stays read-only; a new one may reach the new primary. */
+export function isReadOnlyError(error: unknown): boolean {
+  return isOneOf(error, '25006');
+}
+
+export function isDiskFull(error: unknown): boolean {
+  return isOneOf(error, '53100');
+}
+
+/** While a server starts, or another replica makes the tables. An unknown host or a wrong password does not pass by itself. */
+export function isPassing(error: unknown): boolean {
+  if (sqlState(error) !== null) return isConnectionGone(error) || isOneOf(error, '55P03', '57014');
+  return error instanceof LostError && /ECONNREFUSED|ECONNRESET/.test(textOf(error));
+}
+
+/** For logs and answers. The server quotes values in the messages of classes 22 and 23 only: those are left out. */
 export function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const state = sqlState(error);
   if (state === null) {
     // What is left of several addresses that were tried has no message of its own.
-    if (error instanceof AggregateError) return error.errors.map(describe).join('; ');
-    return error.message;
+    return error instanceof AggregateError ? error.errors.map(describe).join('; ') : error.message;
   }
   if (isReadOnlyError(error)) return `the database is read-only: a standby, or set so (SQLSTATE ${state})`;
-  if (state.startsWith('22') || state.startsWith('23')) return `the database refused a value (SQLSTATE ${state})`;
+  if (isRefusedValue(error)) return `the database refused a value (SQLSTATE ${state})`;
   return `${error.message} (SQLSTATE ${state})`;
 }
 
-function startCode(error: unknown): OutboxStartCode {
-  if (isDiskFull(error)) return 'outbox_disk_full';
-  if (isOneOf(error, SIGN_IN)) return 'outbox_permission';
-  return 'outbox_cannot_open';
+/** Data exception, or integrity constraint violation. */
+function isRefusedValue(error: unknown): boolean {
+  return /^2[23]/.test(sqlState(error) ?? '');
+}
+
+/** What an engine rejects with: see engine.ts. */
+export function toEngineError(error: unknown): Error {
+  if ([FullError, CallError, MoveError].some((known) => error instanceof known)) return error as Error;
+  if (error instanceof RangeError) return new CallError(error.message, { cause: error });
+  if (isRefusedValue(error)) return new CallError(describe(error));
+  if (isDiskFull(error)) return new FullError('disk', describe(error), { cause: error });
+  return new Error(describe(error), { cause: error });
 }
 
 /** Why the database cannot be used. Its message is `problem` and `fix` together; neither holds a secret. */
@@ -65,4 +109,72 @@ export function toStartError(error: unknown, place: string): OutboxStartError {
   if (error instanceof OutboxStartError) return error;
   const problem = `The outbox at ${place} cannot be opened: ${describe(error)}`;
   return new DatabaseStartError(startCode(error), problem, fixFor(error), { cause: error });
+}
+
+function startCode(error: unknown): OutboxStartCode {
+  if (isDiskFull(error)) return 'outbox_disk_full';
+  return isOneOf(error, '28000', '28P01', '42501') ? 'outbox_permission' : 'outbox_cannot_open';
+}
+
+const FIX_BY_STATE: Readonly<Record<string, string>> = {
+  '28P01': 'Check user and password in OUTBOX_URL; with auth=entra, that the role was made for this identity.',
+  '28000':
+    'The server lets this user in from here under no rule: check pg_hba.conf, whether it asks for encryption ' +
+    '(sslmode=verify-full), and the role.',
+  '3D000': 'Make that database, or correct its name in OUTBOX_URL.',
+  '42501':
+    'The user of OUTBOX_URL must be able to connect, and to create a schema or own the schema of the service: check ' +
+    'its grants.',
+  '53100': 'Free some space on the server, then start again; nothing was lost.',
+  '53300': 'Raise max_connections of the server, or the connection limit of the role: a replica opens up to nine.',
+  '57P03': 'Nothing, if the server is starting; else look at its log.',
+};
+
+/** By what Node, OpenSSL or pg say, whose errors have no common codes. The first that matches counts. */
+const FIX_BY_TEXT: readonly (readonly [pattern: RegExp, fix: string])[] = [
+  [
+    /ENOTFOUND|EAI_AGAIN|ENODATA/,
+    'The host in OUTBOX_URL does not resolve. Check its spelling and the DNS of this machine or container; with a private ' +
+      'endpoint, its zone must be linked to this network.',
+  ],
+  [
+    /ECONNREFUSED/,
+    'Nothing listens there: check host and port in OUTBOX_URL, and whether the server runs and listens there.',
+  ],
+  [
+    /does not support SSL/,
+    'The server does not encrypt: turn `ssl` on there. sslmode=disable in OUTBOX_URL is for a server on this machine.',
+  ],
+  [
+    /ALTNAME|does not match certificate/,
+    'The certificate is for another name: OUTBOX_URL must name the host as it does.',
+  ],
+  [
+    /CERT_(HAS_EXPIRED|NOT_YET_VALID)/,
+    'The certificate of the server is out of date: renew it there, and check the clock of this machine.',
+  ],
+  [
+    /certificate|SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)/i,
+    'The certificate of the server is not trusted here: name its CA with sslrootcert=<file> in OUTBOX_URL.',
+  ],
+  [
+    /SilenceError|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|timeout/i,
+    'Nothing answers there: check host and port in OUTBOX_URL, and that firewalls and security groups let this machine through.',
+  ],
+];
+
+function fixFor(error: unknown): string {
+  const text = textOf(error);
+  return (
+    FIX_BY_STATE[sqlState(error) ?? ''] ??
+    FIX_BY_TEXT.find(([pattern]) => pattern.test(text))?.[1] ??
+    'Check OUTBOX_URL and the server, then start again; nothing was changed.'
+  );
+}
+
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const inner = error instanceof AggregateError ? error.errors : error.cause === undefined ? [] : [error.cause];
+  const code = 'code' in error ? String(error.code) : '';
+  return [error.name, code, error.message, ...inner.map(textOf)].join(' ');
 }

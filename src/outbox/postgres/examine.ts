@@ -1,44 +1,72 @@
-import { openDatabase, type Session } from './database.ts';
-import { DatabaseStartError, toStartError } from './errors.ts';
-import { inspect } from './inspect.ts';
-import { readVersion, SCHEMA_VERSION } from './migrations.ts';
+import { randomId, tryClaim } from './claim.ts';
+import { type Database, openDatabase, type Session } from './database.ts';
+import {
+  DatabaseStartError,
+  describe,
+  isDiskFull,
+  isReadOnlyError,
+  RollbackError,
+  sqlState,
+  toStartError,
+} from './errors.ts';
+import { storePuts } from './put.ts';
+import { readVersion, SCHEMA_VERSION } from './schema.ts';
 import { type DatabaseSettings, DEFAULT_LIMITS, DEFAULT_SCHEMA, placeOf } from './settings.ts';
-import { isReadOnly } from './stats.ts';
+import { prune, purge, settleAll } from './settle.ts';
+import { isReadOnly } from './usage.ts';
+
+const OLDEST_SERVER = 130_000;
 
 /** The schema as it was found, one that this service can use. */
 export interface Examined {
   /** 0: there is none yet, and this user may make it. */
   readonly version: number;
-  /** Of this service; a lower version is brought to it at the start. */
+  /** Of this service. */
   readonly known: number;
 }
 
 /**
- * Looks, as a start would, whether the database can be used: it connects, signs in and reads, and changes nothing. Rejects
- * with a DatabaseStartError.
+ * Looks, as a start would, whether the database can be used: what it does there is rolled back. Rejects with an
+ * OutboxStartError.
  */
 export async function examineDatabase(settings: DatabaseSettings, schema = DEFAULT_SCHEMA): Promise<Examined> {
   const database = openDatabase(settings, schema, DEFAULT_LIMITS);
   const place = placeOf(settings);
   try {
-    return await database.transaction('read', async (session) => {
-      await inspect(session, place);
+    const version = await database.transaction('read', async (session) => {
+      await inspectServer(session, place);
       if (await isReadOnly(session)) throw readOnly(place);
-      const rights = await rightsIn(session, schema);
-      const give = `As an administrator, in that database: ALTER SCHEMA ${schema} OWNER TO <the user>;`;
-      if (!rights.enter) throw mayNot(`use the schema ${schema}`, place, give);
-      const version = await readVersion(session, schema);
-      if (version > 0) await mayUseTables(session, schema, version, place);
-      else if (!rights.create) {
-        const make = `As an administrator, in that database: CREATE SCHEMA ${schema} AUTHORIZATION <the user>;`;
-        throw mayNot(`make ${rights.found ? 'tables in ' : ''}the schema ${schema}`, place, rights.found ? give : make);
-      }
-      return { version, known: SCHEMA_VERSION };
+      return inspectSchema(session, schema, place);
     });
+    if (version > 0) await tryRights(database, schema, place);
+    return { version, known: SCHEMA_VERSION };
   } catch (error) {
     throw toStartError(error, place);
   } finally {
     await database.close();
+  }
+}
+
+/** What the promises rest on. Throws a DatabaseStartError. */
+export async function inspectServer(session: Session, place: string): Promise<void> {
+  const [found] = await session.query<{ version: number; fsync: string; synced: string; encoding: string }>(
+    `SELECT current_setting('server_version_num')::integer AS version, current_setting('fsync') AS fsync,
+       current_setting('synchronous_commit') AS synced, getdatabaseencoding() AS encoding`,
+  );
+  if (found === undefined) throw new Error('the server says nothing of its settings');
+  const refuse = (problem: string, fix: string) => new DatabaseStartError('outbox_unsupported', problem, fix);
+  if (found.version < OLDEST_SERVER) {
+    throw refuse(`The server at ${place} is older than PostgreSQL 13 (${found.version})`, 'Use a later one.');
+  }
+  if (found.encoding !== 'UTF8') {
+    throw refuse(`The database at ${place} has the encoding ${found.encoding}`, "Use one made with ENCODING 'UTF8'.");
+  }
+  if (found.fsync !== 'on' || !['on', 'remote_apply'].includes(found.synced)) {
+    const settings = `fsync = ${found.fsync}, synchronous_commit = ${found.synced}`;
+    throw refuse(
+      `The server at ${place} does not keep what it commits (${settings})`,
+      'Change that setting of the server, then start again.',
+    );
   }
 }
 
@@ -49,44 +77,73 @@ function readOnly(place: string): DatabaseStartError {
   return new DatabaseStartError('outbox_cannot_open', `The server at ${place} is read-only`, fix);
 }
 
-interface Rights {
-  /** Whether the schema is there. */
-  readonly found: boolean;
-  readonly enter: boolean;
-  readonly create: boolean;
-}
-
-async function rightsIn(session: Session, schema: string): Promise<Rights> {
-  const [rights] = await session.query<Rights>(
+/** The version of the tables; 0 if there are none and this user may make them. Throws a DatabaseStartError. */
+export async function inspectSchema(session: Session, schema: string, place: string): Promise<number> {
+  const [rights] = await session.query<{ found: boolean; enter: boolean; create: boolean }>(
     `SELECT n.oid IS NOT NULL AS found, n.oid IS NULL OR has_schema_privilege(n.oid, 'USAGE') AS enter,
        CASE WHEN n.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
          ELSE has_schema_privilege(n.oid, 'CREATE') END AS create
      FROM (SELECT) AS one LEFT JOIN pg_namespace n ON n.nspname = $1`,
     [schema],
   );
-  return rights ?? { found: false, enter: false, create: false };
+  const { found, enter, create } = rights ?? { found: false, enter: false, create: false };
+  const give = `As an administrator, in that database: ALTER SCHEMA ${schema} OWNER TO <the user>;`;
+  if (!enter) throw mayNot(`use the schema ${schema}`, place, give);
+  const version = await readVersion(session, schema);
+  if (version > 0 || create) return version;
+  const make = `As an administrator, in that database: CREATE SCHEMA ${schema} AUTHORIZATION <the user>;`;
+  throw mayNot(`make ${found ? 'tables in ' : ''}the schema ${schema}`, place, found ? give : make);
 }
 
-function mayNot(what: string, place: string, fix: string): DatabaseStartError {
-  return new DatabaseStartError('outbox_permission', `The user of OUTBOX_URL may not ${what} at ${place}`, fix);
+function mayNot(what: string, place: string, fix: string, options?: ErrorOptions): DatabaseStartError {
+  return new DatabaseStartError(
+    'outbox_permission',
+    `The user of OUTBOX_URL may not ${what} at ${place}`,
+    fix,
+    options,
+  );
 }
 
-async function mayUseTables(session: Session, schema: string, version: number, place: string): Promise<void> {
-  // Changing a table is its owner's; the rest can be granted.
-  const needed =
-    version < SCHEMA_VERSION
-      ? `pg_has_role(c.relowner, 'USAGE')`
-      : ['SELECT', 'INSERT', 'UPDATE', 'DELETE'].map((right) => `has_table_privilege(c.oid, '${right}')`).join(' AND ');
-  const refused = await session.query<{ name: string }>(
-    `SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = $1 AND c.relkind = 'r' AND NOT (${needed}) ORDER BY 1`,
-    [schema],
-  );
-  if (refused.length === 0) return;
-  const tables = refused.map(({ name }) => name).join(', ');
-  throw mayNot(
-    `use the tables of the schema ${schema} as it must (${tables})`,
-    place,
-    'Sign in as the role that owns them, or make the user a member of it: GRANT <owner> TO <the user>;',
-  );
+/** Does once what a service does all the time, and rolls it back. Throws a DatabaseStartError for a missing right. */
+export async function tryRights(database: Database, schema: string, place: string): Promise<void> {
+  try {
+    await database.transaction('put', async (session) => {
+      await useTables(session);
+      throw new RollbackError();
+    });
+  } catch (error) {
+    // A service starts on a server that takes nothing now: it delivers what waits, and shows that it is not ready.
+    if (error instanceof RollbackError || isReadOnlyError(error) || isDiskFull(error)) return;
+    if (sqlState(error) !== '42501') throw error;
+    throw mayNot(
+      `use the tables of the schema ${schema} as it must (${describe(error)})`,
+      place,
+      'Sign in as the role that owns them, or make the user a member of it: GRANT <owner> TO <the user>;',
+      { cause: error },
+    );
+  }
+}
+
+async function useTables(session: Session): Promise<void> {
+  const id = `probe ${randomId()}`;
+  const at = { receivedAt: 0, feed: null, kind: id };
+  const event = {
+    ...at,
+    type: 'event',
+    eventId: id,
+    rows: { shared: '{}', own: ['{}', '{}'] },
+    mappedBytes: 2,
+  } as const;
+  const why = { charset: null, code: 'probe', reason: '' };
+  const body = { ...at, ...why, type: 'quarantine', quarantineId: id, body: Buffer.of() } as const;
+  await storePuts(session, [{ entries: [event, body], now: 0, resolves: null }]);
+  await tryClaim(session, id, id, 1);
+  const dead = [{ rows: [[1, 2]] as const, ...why }];
+  await settleAll(session, [{ eventId: id, token: 1, delivered: [[0, 1]], dead, release: true }], 0);
+  await purge(session, [id, id], 0);
+  await prune(session, 1, 1);
+  await session.run('INSERT INTO paces (stream, rests_until) VALUES ($1, now())', [id]);
+  await session.run('DELETE FROM paces WHERE stream = $1', [id]);
+  await session.run(`INSERT INTO write_probe (filler) VALUES ('')`);
+  await session.run('DELETE FROM write_probe');
 }

@@ -1,48 +1,90 @@
-import { MoveError, type MoveSource } from '../move.ts';
-import type { EventMeta, RowRange } from '../port.ts';
-import type { SalvagedRecord } from '../salvaged.ts';
-import type { Session } from './database.ts';
+import { escapeIdentifier } from 'pg';
+import type { EventEntry, QuarantineEntry } from '../../ground/event.ts';
+import { MoveError } from '../move.ts';
+import { parseRanges } from '../ranges.ts';
+import type { MovedRecord } from '../records.ts';
+import { parseRows, type StoredRows } from '../rows.ts';
+import type { Database, Session } from './database.ts';
+import { sqlState } from './errors.ts';
 import { lettersOf } from './records.ts';
-
-type Read = <T>(work: (session: Session) => Promise<T>) => Promise<T>;
 
 const MAX_BATCH_RECORDS = 200;
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
+/** PostgreSQL cuts longer names. */
+const MAX_NAME_BYTES = 63;
 
-interface EventRow {
-  readonly seq: number;
-  readonly event_id: string;
-  readonly kind: string;
-  readonly received_at: number;
-  readonly body_form: EventMeta['bodyForm'];
-  readonly feed: Buffer | null;
-  readonly row_count: number;
-  readonly mapped_bytes: number;
-  readonly pending: string;
-  readonly body: Buffer;
-  readonly stored_at: number;
-}
+type Read = <T>(work: (session: Session) => Promise<T>) => Promise<T>;
+type Stored<Entry> = Omit<Entry, 'type'> & { readonly seq: number; readonly storedAt: number };
+type EventRow = Stored<Omit<EventEntry, 'rows'>> & StoredRows & { readonly pending: string };
+type IdentityRow = Omit<Extract<MovedRecord, { type: 'identity' }>, 'type'> & { readonly seq: number };
 
-interface QuarantineRow {
-  readonly seq: number;
-  readonly quarantine_id: string;
-  readonly stored_at: number;
-  readonly received_at: number;
-  readonly feed: Buffer | null;
-  readonly kind: string | null;
-  readonly charset: string | null;
-  readonly code: string;
-  readonly reason: Buffer;
-  readonly body: Buffer;
-}
+/** What follows the record `$1` in the order of `seq`: as many as make a batch, and at least one. */
+const batchOf = (columns: string, from: string, bytes: string): string => `
+  SELECT ${columns} FROM (
+    SELECT *, sum(bytes) OVER (ORDER BY seq) - bytes AS before FROM (
+      SELECT *, ${bytes} AS bytes FROM ${from} AND seq > $1 ORDER BY seq LIMIT ${MAX_BATCH_RECORDS}
+    ) next
+  ) summed WHERE before < ${MAX_BATCH_BYTES} ORDER BY seq`;
+
+const EVENTS = batchOf(
+  `seq, event_id AS "eventId", kind, stored_at AS "storedAt", received_at AS "receivedAt", feed,
+    mapped_bytes AS "mappedBytes", pending, shared, own`,
+  'events JOIN bodies USING (seq) WHERE delivered_at IS NULL',
+  'body_bytes',
+);
+const QUARANTINED = batchOf(
+  `seq, quarantine_id AS "quarantineId", stored_at AS "storedAt", received_at AS "receivedAt", feed, kind, charset, code,
+    reason, body`,
+  'quarantine WHERE true',
+  'octet_length(body)',
+);
+const IDENTITIES = batchOf(
+  'seq, event_id AS "eventId", stored_at AS "storedAt", delivered_at AS "deliveredAt"',
+  'events WHERE delivered_at IS NOT NULL',
+  '0',
+);
 
 /** Everything, in transactions of their own. Rejects with a MoveError while a service delivers from it. */
-export async function* postgresRecords(read: Read): ReturnType<MoveSource['records']> {
+export async function* readRecords(read: Read): AsyncGenerator<readonly MovedRecord[]> {
   await read(refuseWhileUsed);
-  yield* bySeq(read, 'events', readEvents);
-  yield* bySeq(read, 'quarantine', readQuarantined);
-  yield* identities(read);
+  yield* inBatches(read, EVENTS, async (rows: readonly EventRow[], session) => {
+    const seqs = rows.map(({ seq }) => seq);
+    const letters = await lettersOf(session, seqs);
+    return rows.map(({ seq, storedAt, pending, shared, own, ...entry }) => ({
+      type: 'event',
+      entry: { type: 'event', ...entry, rows: parseRows({ shared, own }) },
+      storedAt,
+      pending: parseRanges(pending),
+      deadLetters: letters.get(seq) ?? [],
+    }));
+  });
+  yield* inBatches(read, QUARANTINED, async (rows: readonly Stored<QuarantineEntry>[]) =>
+    rows.map(({ seq: _, storedAt, body, ...entry }) => ({
+      type: 'quarantine',
+      entry: { type: 'quarantine', ...entry, body: new Uint8Array(body) },
+      storedAt,
+    })),
+  );
+  yield* inBatches(read, IDENTITIES, async (rows: readonly IdentityRow[]) =>
+    rows.map(({ seq: _, ...identity }) => ({ type: 'identity', ...identity })),
+  );
   await read(refuseWhileUsed);
+}
+
+async function* inBatches<Row extends { readonly seq: number }>(
+  read: Read,
+  sql: string,
+  toRecords: (rows: readonly Row[], session: Session) => Promise<MovedRecord[]>,
+): AsyncGenerator<readonly MovedRecord[]> {
+  for (let after = 0; ; ) {
+    const { last, records } = await read(async (session) => {
+      const rows = await session.query<Row>(sql, [after]);
+      return { last: rows.at(-1), records: await toRecords(rows, session) };
+    });
+    if (last === undefined) return;
+    yield records;
+    after = last.seq;
+  }
 }
 
 /** What a service delivers meanwhile would be delivered again by the outbox that it is moved to. */
@@ -55,102 +97,25 @@ async function refuseWhileUsed(session: Session): Promise<void> {
   throw new MoveError('migrate_in_use', `${message}: stop them all, wait for a minute, then run this again.`);
 }
 
-async function* bySeq(
-  read: Read,
-  table: 'events' | 'quarantine',
-  records: (session: Session, seqs: readonly number[]) => Promise<SalvagedRecord[]>,
-): AsyncGenerator<SalvagedRecord[]> {
-  for (let after = 0; ; ) {
-    const found = await read((session) =>
-      session.query<{ seq: number; bytes: number }>(
-        `SELECT seq, octet_length(body) AS bytes FROM ${table} WHERE seq > $1 ORDER BY seq LIMIT ${MAX_BATCH_RECORDS}`,
-        [after],
-      ),
-    );
-    const seqs = fitting(found);
-    if (seqs.length === 0) return;
-    yield await read((session) => records(session, seqs));
-    after = seqs.at(-1) ?? after;
-  }
-}
-
-/** As many as make a batch, and one at least. */
-function fitting(found: readonly { readonly seq: number; readonly bytes: number }[]): number[] {
-  let bytes = 0;
-  const end = found.findIndex((record, index) => {
-    bytes += record.bytes;
-    return index > 0 && bytes > MAX_BATCH_BYTES;
-  });
-  return found.slice(0, end === -1 ? found.length : end).map(({ seq }) => seq);
-}
-
-async function readEvents(session: Session, seqs: readonly number[]): Promise<SalvagedRecord[]> {
-  const rows = await session.query<EventRow>(
-    `SELECT e.seq, e.event_id, e.kind, e.received_at, e.body_form, e.feed, e.row_count, e.mapped_bytes, e.pending, e.body,
-       i.stored_at FROM events e JOIN identities i USING (event_id) WHERE e.seq = ANY ($1::bigint[]) ORDER BY e.seq`,
-    [seqs],
-  );
-  const records: SalvagedRecord[] = [];
-  for (const row of rows) {
-    const meta = { receivedAt: row.received_at, bodyForm: row.body_form, feed: row.feed?.toString() ?? null };
-    records.push({
-      type: 'event',
-      entry: {
-        type: 'event',
-        eventId: row.event_id,
-        kind: row.kind,
-        body: row.body.toString(),
-        meta,
-        rowCount: row.row_count,
-        mappedBytes: row.mapped_bytes,
-      },
-      storedAt: row.stored_at,
-      pending: JSON.parse(row.pending) as readonly RowRange[],
-      deadLetters: await lettersOf(session, row.seq),
+/** Renames the schema, so that no service delivers again what was copied. `now`: ms since the epoch. Returns the new name. */
+export async function setAside(database: Database, schema: string, now: number): Promise<string> {
+  const ending = `_moved_${new Date(now)
+    .toISOString()
+    .replace(/[-:]|\.\d+/g, '')
+    .toLowerCase()}`;
+  const name = `${schema.slice(0, MAX_NAME_BYTES - ending.length)}${ending}`;
+  const rename = `ALTER SCHEMA ${escapeIdentifier(schema)} RENAME TO ${escapeIdentifier(name)}`;
+  try {
+    await database.transaction('write', async (session) => {
+      // A service that starts meanwhile waits here, and finds no tables then.
+      await session.run('LOCK TABLE replicas, events, quarantine IN ACCESS EXCLUSIVE MODE');
+      await refuseWhileUsed(session);
+      await session.run(rename);
     });
-  }
-  return records;
-}
-
-async function readQuarantined(session: Session, seqs: readonly number[]): Promise<SalvagedRecord[]> {
-  const rows = await session.query<QuarantineRow>(
-    'SELECT * FROM quarantine WHERE seq = ANY ($1::bigint[]) ORDER BY seq',
-    [seqs],
-  );
-  return rows.map((row) => ({
-    type: 'quarantine',
-    entry: {
-      type: 'quarantine',
-      quarantineId: row.quarantine_id,
-      body: new Uint8Array(row.body),
-      receivedAt: row.received_at,
-      feed: row.feed?.toString() ?? null,
-      kind: row.kind,
-      charset: row.charset ?? null,
-      code: row.code,
-      reason: row.reason.toString(),
-    },
-    storedAt: row.stored_at,
-  }));
-}
-
-async function* identities(read: Read): AsyncGenerator<SalvagedRecord[]> {
-  for (let after = ''; ; ) {
-    const rows = await read((session) =>
-      session.query<{ event_id: string; stored_at: number; delivered_at: number }>(
-        `SELECT event_id, stored_at, delivered_at FROM identities WHERE event_id > $1 AND delivered_at IS NOT NULL
-         ORDER BY event_id LIMIT ${MAX_BATCH_RECORDS}`,
-        [after],
-      ),
-    );
-    const last = rows.at(-1);
-    if (last === undefined) return;
-    yield rows.map((row) => ({
-      type: 'identity',
-      eventId: row.event_id,
-      storedAt: row.stored_at,
-      deliveredAt: row.delivered_at,
-    }));
-    after = last.event_id;
+    return `the schema ${name}`;
+  } catch (error) {
+    if (sqlState(error) !== '42501') throw error;
+    const message = `the user of OUTBOX_URL may not rename the schema ${schema}. As an administrator: ${rename};`;
+    throw new MoveError('migrate_not_set_aside', `Everything was copied, but ${message}`, { cause: error });
   }
 }

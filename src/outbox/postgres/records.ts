@@ -1,141 +1,97 @@
-import type { Position } from '../cursor.ts';
-import type { EventMeta, RowRange } from '../port.ts';
-import { type DeadLetter, endOfIds, type FoundIds, type RecordDetail, type RecordSummary } from '../records.ts';
-import type { ListArgs } from '../requests.ts';
+import type { RecordSlice } from '../engine.ts';
+import { parseRanges } from '../ranges.ts';
+import {
+  type DeadLetter,
+  endOfIds,
+  type FoundIds,
+  type ListArgs,
+  type RecordDetail,
+  type RecordSummary,
+} from '../records.ts';
+import { arrayOf, parseRows, type StoredRows } from '../rows.ts';
 import type { Session } from './database.ts';
-import { storable } from './settle.ts';
 
-/** The records of one page, and where the next one begins; null when there is none. */
-export interface Page {
-  readonly records: readonly RecordSummary[];
-  readonly next: Position | null;
-}
+type SummaryRow = RecordSummary & { readonly seq: number };
 
-interface SummaryRow {
-  readonly seq: number;
-  readonly id: string;
-  readonly kind: string | null;
-  readonly received_at: number;
-  readonly feed: Buffer | null;
-  readonly row_count: number;
-  readonly pending_rows: number;
-  readonly dead_rows: number;
-  readonly body_bytes: number;
-  readonly code: string | null;
-  readonly reason: Buffer | null;
-}
-
-interface EventRow extends SummaryRow {
-  readonly body_form: EventMeta['bodyForm'];
-  readonly pending: string;
-  readonly body: Buffer;
-}
-
-interface LetterRow {
-  readonly rows: string;
-  readonly code: string;
-  readonly reason: Buffer;
-  readonly dead_at: number;
-}
-
-/** Without the body: its length is known without its pages. */
-const EVENT_COLUMNS = `e.seq, e.event_id AS id, e.kind, e.received_at, e.feed, e.row_count, e.pending_rows, e.dead_rows,
-  octet_length(e.body) AS body_bytes, newest.code, newest.reason`;
+const EVENT_COLUMNS = `e.seq, e.event_id AS id, e.kind, e.received_at AS "receivedAt", e.feed, e.row_count AS "rowCount",
+  e.pending_rows AS "pendingRows", e.dead_rows AS "deadRows", e.body_bytes AS "bodyBytes", newest.code, newest.reason`;
 const NEWEST_LETTER = `LEFT JOIN LATERAL
   (SELECT code, reason FROM dead_letters d WHERE d.seq = e.seq ORDER BY d.id DESC LIMIT 1) newest ON true`;
-const QUARANTINE_COLUMNS = `seq, quarantine_id AS id, kind, received_at, feed, 0 AS row_count, 0 AS pending_rows,
-  0 AS dead_rows, octet_length(body) AS body_bytes, code, reason`;
+/** The length of the body is read without its pages. */
+const QUARANTINE_COLUMNS = `seq, quarantine_id AS id, kind, received_at AS "receivedAt", feed, 0 AS "rowCount",
+  0 AS "pendingRows", 0 AS "deadRows", octet_length(body) AS "bodyBytes", code, reason`;
 
-/** $1: kind or null, $2 and $3: the cursor, $4: limit. The index goes by kind: a page of all is merged from one of each. */
-const eventsOf = (state: 'waiting' | 'dead'): string => `
+/** `$1`: kind or null, `$2` and `$3`: the position, `$4`: limit. The page is chosen in the index alone. */
+const eventsWith = (rows: 'pending_rows' | 'dead_rows'): string => `
   SELECT ${EVENT_COLUMNS} FROM (
-    SELECT e.* FROM (SELECT DISTINCT kind FROM tallies WHERE state = '${state}' AND ($1::text IS NULL OR kind = $1)) k
-    CROSS JOIN LATERAL (
-      SELECT * FROM events WHERE kind = k.kind AND ${state === 'waiting' ? 'pending_rows' : 'dead_rows'} > 0
-        AND (received_at, seq) > ($2::bigint, $3::bigint) ORDER BY received_at, seq LIMIT $4
-    ) e ORDER BY e.received_at, e.seq LIMIT $4
-  ) e ${NEWEST_LETTER} ORDER BY e.received_at, e.seq`;
+    SELECT seq FROM events
+    WHERE ${rows} > 0 AND ($1::text IS NULL OR kind = $1) AND (received_at, seq) > ($2::bigint, $3::bigint)
+    ORDER BY received_at, seq LIMIT $4
+  ) page JOIN events e USING (seq) ${NEWEST_LETTER} ORDER BY e.received_at, e.seq`;
 
-const LIST_SQL = {
-  waiting: eventsOf('waiting'),
-  dead: eventsOf('dead'),
+const LIST = {
+  waiting: eventsWith('pending_rows'),
+  dead: eventsWith('dead_rows'),
   quarantined: `SELECT ${QUARANTINE_COLUMNS} FROM quarantine
     WHERE $1::text IS NULL AND (received_at, seq) > ($2::bigint, $3::bigint) ORDER BY received_at, seq LIMIT $4`,
 } as const;
 
-export async function listRecords(session: Session, { state, kind, after, limit }: ListArgs): Promise<Page> {
+export async function listRecords(session: Session, { state, kind, after, limit }: ListArgs): Promise<RecordSlice> {
   if (kind?.includes('\0')) return { records: [], next: null };
-  const rows = await session.query<SummaryRow>(LIST_SQL[state], [kind, after.receivedAt, after.seq, limit + 1]);
+  const rows = await session.query<SummaryRow>(LIST[state], [kind, after.receivedAt, after.seq, limit + 1]);
   const page = rows.slice(0, limit);
   const last = page.at(-1);
   const isLast = rows.length <= limit || last === undefined;
-  return { records: page.map(toSummary), next: isLast ? null : { receivedAt: last.received_at, seq: last.seq } };
+  return { records: page.map(toSummary), next: isLast ? null : { receivedAt: last.receivedAt, seq: last.seq } };
+}
+
+function toSummary({ seq: _, ...summary }: SummaryRow): RecordSummary {
+  return summary;
 }
 
 /** An event first: should a quarantined body have its id, it is shown once the event is gone. */
 export async function showRecord(session: Session, id: string): Promise<RecordDetail | null> {
-  if (storable([id]).length === 0) return null;
-  const [event] = await session.query<EventRow>(
-    `SELECT ${EVENT_COLUMNS}, e.body_form, e.pending, e.body FROM events e ${NEWEST_LETTER} WHERE e.event_id = $1`,
+  if (id.includes('\0')) return null;
+  const [event] = await session.query<SummaryRow & StoredRows & { pending: string }>(
+    `SELECT ${EVENT_COLUMNS}, e.pending, b.shared, b.own FROM events e JOIN bodies b USING (seq) ${NEWEST_LETTER}
+     WHERE e.event_id = $1 AND e.delivered_at IS NULL`,
     [id],
   );
-  if (event !== undefined) return toDetail(event, await lettersOf(session, event.seq));
-  const [quarantined] = await session.query<SummaryRow & { body: Buffer; charset: string | null }>(
+  if (event !== undefined) {
+    const { seq, pending, shared, own, ...summary } = event;
+    const body = new TextEncoder().encode(arrayOf(parseRows({ shared, own })));
+    const deadLetters = (await lettersOf(session, [seq])).get(seq) ?? [];
+    return { ...summary, type: 'event', body, charset: null, pending: parseRanges(pending), deadLetters };
+  }
+  const [quarantined] = await session.query<SummaryRow & Pick<RecordDetail, 'body' | 'charset'>>(
     `SELECT ${QUARANTINE_COLUMNS}, charset, body FROM quarantine WHERE quarantine_id = $1`,
     [id],
   );
   if (quarantined === undefined) return null;
-  const { body, charset } = quarantined;
-  return { ...toSummary(quarantined), type: 'quarantine', body, charset, meta: null, pending: [], deadLetters: [] };
+  const { seq: _, ...detail } = quarantined;
+  return { ...detail, type: 'quarantine', pending: [], deadLetters: [] };
 }
 
 export async function findRecords(session: Session, start: string): Promise<FoundIds> {
-  if (storable([start]).length === 0) return { first: null, count: 0 };
+  const none = { first: null, count: 0 };
+  if (start.includes('\0')) return none;
   const [found] = await session.query<FoundIds>(
-    `SELECT min(id) AS first, count(*)::integer AS count FROM (
-       SELECT event_id AS id FROM events WHERE event_id >= $1 AND event_id < $2
+    `SELECT min(id) AS first, count(*) AS count FROM (
+       SELECT event_id AS id FROM events WHERE event_id >= $1 AND event_id < $2 AND delivered_at IS NULL
        UNION SELECT quarantine_id FROM quarantine WHERE quarantine_id >= $1 AND quarantine_id < $2) ids`,
     [start, endOfIds(start)],
   );
-  return { first: found?.first ?? null, count: found?.count ?? 0 };
+  return found ?? none;
 }
 
-export async function lettersOf(session: Session, seq: number): Promise<DeadLetter[]> {
-  const rows = await session.query<LetterRow>(
-    'SELECT rows, code, reason, dead_at FROM dead_letters WHERE seq = $1 ORDER BY id',
-    [seq],
+/** By the number of the event. */
+export async function lettersOf(session: Session, seqs: readonly number[]): Promise<Map<number, DeadLetter[]>> {
+  const letters = await session.query<Omit<DeadLetter, 'rows'> & { seq: number; rows: string }>(
+    `SELECT seq, rows, code, reason, dead_at AS "buriedAt" FROM dead_letters
+     WHERE seq = ANY ($1::bigint[]) ORDER BY id`,
+    [seqs],
   );
-  return rows.map((row) => ({
-    rows: JSON.parse(row.rows) as readonly RowRange[],
-    code: row.code,
-    reason: row.reason.toString(),
-    buriedAt: row.dead_at,
-  }));
-}
-
-function toDetail(event: EventRow, deadLetters: readonly DeadLetter[]): RecordDetail {
-  const summary = toSummary(event);
-  return {
-    ...summary,
-    type: 'event',
-    body: event.body,
-    meta: { receivedAt: event.received_at, bodyForm: event.body_form, feed: summary.feed },
-    pending: JSON.parse(event.pending) as readonly RowRange[],
-    deadLetters,
-  };
-}
-
-function toSummary(row: SummaryRow): RecordSummary {
-  return {
-    id: row.id,
-    kind: row.kind,
-    receivedAt: row.received_at,
-    feed: row.feed?.toString() ?? null,
-    rowCount: row.row_count,
-    pendingRows: row.pending_rows,
-    deadRows: row.dead_rows,
-    bodyBytes: row.body_bytes,
-    code: row.code,
-    reason: row.reason?.toString() ?? null,
-  };
+  const bySeq = new Map<number, DeadLetter[]>(seqs.map((seq) => [seq, []]));
+  for (const { seq, rows, ...letter } of letters) bySeq.get(seq)?.push({ ...letter, rows: parseRanges(rows) });
+  return bySeq;
 }

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
+import type { OutboxDatabase } from '../../config/config.ts';
 
 /** Where the database is and how to sign in. Holds secrets: never logged. */
 export interface DatabaseSettings {
@@ -13,7 +15,29 @@ export interface DatabaseSettings {
   readonly tls: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized'> | null;
 }
 
-/** That holds the tables. */
+/** `token` fetches a token for the database from Microsoft Entra; it is called only where OUTBOX_URL asks for one. */
+export function settingsOf(url: OutboxDatabase, token: () => Promise<string>): DatabaseSettings {
+  const { host, port, database, user, password, entra } = url;
+  return {
+    host,
+    port,
+    database,
+    user,
+    password: entra ? token : password === null ? null : async () => password,
+    tls: url.tls === 'off' ? null : tlsOf(url),
+  };
+}
+
+function tlsOf({ tls, rootCertificateFile, certificateFile, keyFile }: OutboxDatabase): DatabaseSettings['tls'] {
+  return {
+    rejectUnauthorized: tls === 'verified',
+    ...(rootCertificateFile !== null && { ca: readFileSync(rootCertificateFile) }),
+    ...(certificateFile !== null && { cert: readFileSync(certificateFile) }),
+    ...(keyFile !== null && { key: readFileSync(keyFile) }),
+  };
+}
+
+/** The schema that holds the tables. */
 export const DEFAULT_SCHEMA = 'apono_sentinel';
 
 /** For people: where the outbox is, without user and password. */
@@ -29,11 +53,14 @@ export interface Limits {
   /** ... and for waiting for a lock. */
   readonly lockMs: number;
   /**
-   * The server's limit between two statements of a transaction. Below `lockMs`: what a replica had locked that was cut off
-   * in the middle makes others wait, and none of them fail.
+   * The server's limit between two statements of a transaction. Below `lockMs`, so that others wait for what a replica had
+   * locked when it was cut off, and do not fail.
    */
   readonly idleMs: number;
-  /** Ours for an answer, above the server's: for a connection over which nothing comes any more. */
+  /**
+   * Our limit for an answer. Above `statementMs`: a server that is slow says so itself before, so that longer silence
+   * means that the network or the server is gone.
+   */
   readonly answerMs: number;
   /** Connections of the pool; one more listens. */
   readonly connections: number;
@@ -41,9 +68,9 @@ export interface Limits {
 
 export const DEFAULT_LIMITS: Limits = {
   connectMs: 5_000,
-  statementMs: 12_000,
-  lockMs: 5_000,
-  idleMs: 3_000,
-  answerMs: 15_000,
+  statementMs: 4_000,
+  lockMs: 3_500,
+  idleMs: 2_500,
+  answerMs: 5_000,
   connections: 8,
 };

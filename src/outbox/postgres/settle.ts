@@ -1,255 +1,184 @@
-import type { DeadRows, RowRange, Settlement, SettlementOutcome } from '../port.ts';
-import { countRows } from '../ranges.ts';
+import type { RowRange } from '../../ground/event.ts';
+import type { Settlement, SettlementOutcome } from '../port.ts';
+import { countRows, formatRanges, mergeRanges, parseRanges } from '../ranges.ts';
+import type { DeadLetter } from '../records.ts';
 import { countDead, settleRows } from '../settling.ts';
-import { type Database, RollbackError, type Session } from './database.ts';
-import { type Counted, Tally } from './tally.ts';
+import type { Session } from './database.ts';
+import { addLetters, removeQuarantined, storableIds } from './put.ts';
 
-export interface SettleCall {
-  readonly settlements: readonly Settlement[];
-  /** Milliseconds since the epoch. */
-  readonly now: number;
-}
-
-interface EventRow {
-  readonly seq: number;
-  readonly event_id: string;
-  readonly kind: string;
-  readonly row_count: number;
-  readonly pending: string;
-  readonly dead_rows: number;
-  readonly body_bytes: number;
-  readonly token: number | null;
-  readonly claimed: string | null;
-}
-
-interface Burial extends DeadRows {
-  readonly seq: number;
-  readonly deadAt: number;
-}
-
-/** An event while a group of settlements is worked out; nothing is written before that is done. */
-interface Open {
-  readonly row: EventRow;
-  readonly pending: readonly RowRange[];
-  readonly deadRows: number;
-  /** Of the claim; none: it is over. */
-  readonly held: readonly RowRange[];
-  readonly burials: readonly Burial[];
-  readonly settledAt: number;
-}
-
-/** One result a call: its outcomes, or the RangeError that was its own fault. */
-export async function settleCalls(
-  database: Database,
-  calls: readonly SettleCall[],
-): Promise<(readonly SettlementOutcome[] | Error)[]> {
-  try {
-    return await database.transaction('write', async (session) => {
-      const finished = await finishWhole(session, calls);
-      const left = calls.map(({ settlements, now }) => ({
-        settlements: settlements.filter(({ eventId }) => !finished.has(eventId)),
-        now,
-      }));
-      const results = await settleEach(session, left);
-      // Of a call that is at fault nothing may be applied.
-      if (results.some((result) => result instanceof Error)) throw new FaultError();
-      return calls.map(({ settlements }, index) => {
-        const others = (results[index] as readonly SettlementOutcome[]).values();
-        return settlements.map(({ eventId }) => (finished.has(eventId) ? 'applied' : (others.next().value ?? 'stale')));
-      });
-    });
-  } catch (error) {
-    if (!(error instanceof FaultError)) throw error;
-    return database.transaction('write', (session) => settleEach(session, calls));
-  }
-}
-
-class FaultError extends RollbackError {}
+/** What becomes of stored events. Everything here must run in a transaction, and locks events in the order of `seq`. */
 
 /**
- * What nearly all settlements are: all rows that wait of an event, of which none is dead, were claimed and are delivered.
- * The body goes, the identity stays. Locks the others too, in the order of `seq`, as everybody locks events.
+ * What nearly all settlements are: all rows of an event that wait were claimed and are delivered, and none is dead. Locks
+ * the other events that are asked for, too. `$1`: a JSON array, `$2`: the time.
  */
 const FINISH_WHOLE = `
   WITH held AS MATERIALIZED (
-    SELECT e.seq, e.event_id, e.kind, octet_length(e.body) AS bytes, s.settled_at,
-      e.token = s.token AND e.claimed = s.rows AND e.pending = s.rows AND e.dead_rows = 0 AS is_whole
-    FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[]) AS s (event_id, token, rows, settled_at)
-      JOIN events e USING (event_id)
+    SELECT e.seq, e.token = a.token AND e.claimed = a.rows AND e.pending = a.rows AND e.dead_rows = 0 AS is_whole
+    FROM json_to_recordset($1::json) AS a (id text, token bigint, rows text) JOIN events e ON e.event_id = a.id
     ORDER BY e.seq FOR UPDATE OF e
-  ), whole AS (
-    SELECT * FROM held WHERE is_whole
   ), gone AS (
-    DELETE FROM events e USING whole w WHERE e.seq = w.seq
-  ), remembered AS (
-    UPDATE identities i SET delivered_at = w.settled_at FROM whole w WHERE i.event_id = w.event_id
-  ), tallied AS (
-    INSERT INTO tallies (state, kind, n, bytes)
-    SELECT 'waiting', kind, -count(*), -sum(bytes) FROM whole GROUP BY kind
-    UNION ALL SELECT 'event', '', -count(*), -sum(bytes) FROM whole HAVING count(*) > 0
+    DELETE FROM bodies b USING held h WHERE b.seq = h.seq AND h.is_whole
   )
-  SELECT ARRAY(SELECT id FROM unnest($1::text[]) AS asked (id) WHERE id NOT IN (SELECT event_id FROM whole)) AS others`;
+  UPDATE events e SET delivered_at = $2, pending = '[]', pending_rows = 0, holder = NULL, token = NULL, claimed = NULL
+  FROM held h WHERE e.seq = h.seq AND h.is_whole RETURNING e.event_id AS id`;
 
-async function finishWhole(session: Session, calls: readonly SettleCall[]): Promise<ReadonlySet<string>> {
-  const plain = new Map<string, { readonly token: number; readonly rows: string; readonly now: number } | null>();
-  for (const { settlements, now } of calls) {
-    for (const { eventId, token, delivered, dead } of settlements) {
-      // Of two settlements of one event the second depends on the first.
-      const isPlain = dead.length === 0 && delivered.length > 0 && Number.isSafeInteger(token) && !plain.has(eventId);
-      plain.set(eventId, isPlain ? { token, rows: JSON.stringify(delivered), now } : null);
-    }
+/** `$1`: a JSON array, `$2`: the time. An event without rows that wait or are dead is delivered. */
+const CHANGE = `
+  WITH changed AS MATERIALIZED (
+    SELECT * FROM json_to_recordset($1::json)
+      AS c (seq bigint, pending text, pending_rows integer, dead_rows integer, claimed text)
+  ), gone AS (
+    DELETE FROM bodies b USING changed c WHERE b.seq = c.seq AND c.pending_rows + c.dead_rows = 0
+  )
+  UPDATE events e SET pending = c.pending, pending_rows = c.pending_rows, dead_rows = c.dead_rows, claimed = c.claimed,
+    token = CASE WHEN c.claimed IS NOT NULL THEN e.token END, holder = CASE WHEN c.claimed IS NOT NULL THEN e.holder END,
+    delivered_at = CASE WHEN c.pending_rows + c.dead_rows = 0 THEN $2::bigint END
+  FROM changed c WHERE e.seq = c.seq`;
+
+/** An event while it is worked out what becomes of it. */
+interface Open {
+  readonly seq: number;
+  readonly kind: string;
+  readonly rowCount: number;
+  readonly token: number | null;
+  readonly pending: readonly RowRange[];
+  readonly deadRows: number;
+  /** Of the claim; without any it is over. */
+  readonly held: readonly RowRange[];
+}
+
+async function lockEvents(session: Session, ids: Iterable<string>): Promise<Map<string, Open>> {
+  const rows = await session.query<
+    Omit<Open, 'pending' | 'held'> & { id: string; pending: string; claimed: string | null }
+  >(
+    `SELECT event_id AS id, seq, kind, row_count AS "rowCount", token, pending, dead_rows AS "deadRows", claimed
+     FROM events WHERE event_id = ANY ($1::text[]) AND delivered_at IS NULL ORDER BY seq FOR UPDATE`,
+    [storableIds(ids)],
+  );
+  return new Map(
+    rows.map(({ id, claimed, pending, ...row }) => {
+      const held = claimed === null ? [] : parseRanges(claimed);
+      return [id, { ...row, pending: parseRanges(pending), held }];
+    }),
+  );
+}
+
+async function change(session: Session, events: readonly Open[], now: number): Promise<void> {
+  if (events.length === 0) return;
+  const rows = events.map(({ seq, pending, deadRows, held }) => ({
+    seq,
+    pending: formatRanges(pending),
+    pending_rows: countRows(pending),
+    dead_rows: deadRows,
+    claimed: held.length === 0 ? null : formatRanges(held),
+  }));
+  await session.run(CHANGE, [JSON.stringify(rows), now]);
+}
+
+/** See Engine. Throws a RangeError for a settlement that is wrong. */
+export async function settleAll(
+  session: Session,
+  settlements: readonly Settlement[],
+  now: number,
+): Promise<SettlementOutcome[]> {
+  const finished = await finishWhole(session, settlements, now);
+  const rest = settlements.filter(({ eventId }) => !finished.has(eventId));
+  const others = (rest.length === 0 ? [] : await settleEach(session, rest, now)).values();
+  return settlements.map(({ eventId }) => (finished.has(eventId) ? 'applied' : (others.next().value ?? 'stale')));
+}
+
+async function finishWhole(
+  session: Session,
+  settlements: readonly Settlement[],
+  now: number,
+): Promise<ReadonlySet<string>> {
+  const asked = new Map<string, { id: string; token: number | null; rows: string | null }>();
+  for (const { eventId: id, token, delivered, dead } of settlements) {
+    if (id.includes('\0')) continue;
+    // Of two settlements of one event the second depends on the first.
+    const isPlain = dead.length === 0 && delivered.length > 0 && Number.isSafeInteger(token) && !asked.has(id);
+    asked.set(id, isPlain ? { id, token, rows: formatRanges(delivered) } : { id, token: null, rows: null });
   }
-  if ([...plain.values()].every((each) => each === null)) return new Set();
-  // Those that are not plain match nothing, and are locked only.
-  const none = { token: null, rows: null, now: null };
-  const asked = storable(plain.keys()).map((eventId) => ({ eventId, ...(plain.get(eventId) ?? none) }));
-  const [row] = await session.query<{ others: string[] }>(FINISH_WHOLE, [
-    asked.map(({ eventId }) => eventId),
-    asked.map(({ token }) => token),
-    asked.map(({ rows }) => rows),
-    asked.map(({ now }) => now),
-  ]);
-  if (row === undefined) throw new Error('The database does not say what it settled');
-  const finished = new Set(asked.map(({ eventId }) => eventId));
-  for (const eventId of row.others) finished.delete(eventId);
-  return finished;
+  const done = await session.query<{ id: string }>(FINISH_WHOLE, [JSON.stringify([...asked.values()]), now]);
+  return new Set(done.map(({ id }) => id));
 }
 
 async function settleEach(
   session: Session,
-  calls: readonly SettleCall[],
-): Promise<(readonly SettlementOutcome[] | Error)[]> {
-  if (calls.every(({ settlements }) => settlements.length === 0)) return calls.map(() => []);
-  let events = await lockEvents(session, calls);
-  const results = calls.map((call) => {
-    // A call that is at fault leaves everything as it was before it.
-    const tried = new Map(events);
-    try {
-      const outcomes = call.settlements.map((settlement) => settleOne(tried, settlement, call.now));
-      events = tried;
-      return outcomes;
-    } catch (error) {
-      if (error instanceof RangeError) return error;
-      throw error;
-    }
+  settlements: readonly Settlement[],
+  now: number,
+): Promise<SettlementOutcome[]> {
+  const ids = settlements.map(({ eventId }) => eventId);
+  const events = await lockEvents(session, ids);
+  const changed = new Map<string, Open>();
+  const letters: (DeadLetter & { readonly seq: number })[] = [];
+  const outcomes = settlements.map((settlement): SettlementOutcome => {
+    const event = changed.get(settlement.eventId) ?? events.get(settlement.eventId);
+    if (event === undefined || event.token !== settlement.token || event.held.length === 0) return 'stale';
+    const { pending, held, buried } = settleRows(settlement, event, event.held);
+    changed.set(settlement.eventId, { ...event, pending, held, deadRows: event.deadRows + countDead(buried) });
+    letters.push(...buried.map((dead) => ({ ...dead, seq: event.seq, buriedAt: now })));
+    return 'applied';
   });
-  await write(session, [...events.values()]);
-  return results;
+  await change(session, [...changed.values()], now);
+  await addLetters(session, letters);
+  return outcomes;
 }
 
-/** In the order of `seq`, as everybody locks events: nobody waits in a circle. */
-async function lockEvents(session: Session, calls: readonly SettleCall[]): Promise<Map<string, Open>> {
-  const ids = new Set(calls.flatMap(({ settlements }) => settlements.map(({ eventId }) => eventId)));
-  const rows = await session.query<EventRow>(
-    `SELECT seq, event_id, kind, row_count, pending, dead_rows, octet_length(body) AS body_bytes, token, claimed
-     FROM events WHERE event_id = ANY ($1::text[]) ORDER BY seq FOR UPDATE`,
-    [storable(ids)],
+/** How many rows of each event wait again, and of which kinds they are. A claim goes on with the rows that it had. */
+export async function revive(
+  session: Session,
+  eventIds: readonly string[],
+): Promise<{ readonly counts: number[]; readonly kinds: readonly string[] }> {
+  const dead = [...(await lockEvents(session, eventIds))].filter(([, { deadRows }]) => deadRows > 0);
+  const letters = await session.query<{ seq: number; rows: string }>(
+    'DELETE FROM dead_letters WHERE seq = ANY ($1::bigint[]) RETURNING seq, rows',
+    [dead.map(([, { seq }]) => seq)],
   );
-  return new Map(
-    rows.map((row) => [
-      row.event_id,
-      {
-        row,
-        pending: JSON.parse(row.pending) as readonly RowRange[],
-        deadRows: row.dead_rows,
-        held: row.claimed === null ? [] : (JSON.parse(row.claimed) as readonly RowRange[]),
-        burials: [],
-        settledAt: 0,
-      },
-    ]),
-  );
-}
-
-/** No text of the database holds U+0000: there is no record of such an id. */
-export function storable(ids: Iterable<string>): string[] {
-  return [...ids].filter((id) => !id.includes('\0'));
-}
-
-function settleOne(events: Map<string, Open>, settlement: Settlement, now: number): SettlementOutcome {
-  const open = events.get(settlement.eventId);
-  if (open === undefined || open.row.token !== settlement.token || open.held.length === 0) return 'stale';
-  const { row, pending } = open;
-  const settled = settleRows(settlement, { rowCount: row.row_count, pending }, open.held);
-  events.set(settlement.eventId, {
-    row,
-    pending: settled.pending,
-    deadRows: open.deadRows + countDead(settled.buried),
-    held: settled.held,
-    burials: [...open.burials, ...settled.buried.map((dead) => ({ ...dead, seq: row.seq, deadAt: now }))],
-    settledAt: now,
+  const counts = new Map(dead.map(([id, { deadRows }]) => [id, deadRows]));
+  const revived = dead.map(([, event]) => {
+    const rows = letters.filter(({ seq }) => seq === event.seq).flatMap((letter) => parseRanges(letter.rows));
+    return { ...event, pending: mergeRanges(event.pending, rows), deadRows: 0 };
   });
-  return 'applied';
+  await change(session, revived, 0);
+  const take = (id: string): number => {
+    const count = counts.get(id) ?? 0;
+    counts.delete(id);
+    return count;
+  };
+  return { counts: eventIds.map(take), kinds: [...new Set(revived.map(({ kind }) => kind))] };
 }
 
-async function write(session: Session, all: readonly Open[]): Promise<void> {
-  const changed = all.filter(({ settledAt }) => settledAt > 0);
-  const isDone = ({ pending, deadRows }: Open): boolean => pending.length === 0 && deadRows === 0;
-  await finish(session, changed.filter(isDone));
-  await update(
-    session,
-    changed.filter((open) => !isDone(open)),
-  );
-  await bury(
-    session,
-    changed.flatMap(({ burials }) => burials),
-  );
-  const tally = new Tally();
-  for (const open of changed) tally.event(countedBefore(open.row), isDone(open) ? null : countedAfter(open));
-  await tally.write(session);
+export async function purge(session: Session, ids: readonly string[], now: number): Promise<boolean[]> {
+  const events = await lockEvents(session, ids);
+  const seqs = [...events.values()].map(({ seq }) => seq);
+  await session.run('DELETE FROM dead_letters WHERE seq = ANY ($1::bigint[])', [seqs]);
+  const purged = [...events.values()].map((event) => ({ ...event, pending: [], deadRows: 0, held: [] }));
+  await change(session, purged, now);
+  // An id that is an event's names that; the same id once more names the quarantined body that has it.
+  const isEvent = ids.map((id) => events.delete(id));
+  const others = ids.filter((_, index) => isEvent[index] === false);
+  const bodies = await removeQuarantined(session, others);
+  return ids.map((id, index) => isEvent[index] === true || bodies.delete(id));
 }
 
-/** All rows are delivered: the body goes, the identity stays. */
-async function finish(session: Session, done: readonly Open[]): Promise<void> {
-  if (done.length === 0) return;
-  await session.run(
-    `WITH gone AS (DELETE FROM events WHERE seq = ANY ($1::bigint[]))
-     UPDATE identities i SET delivered_at = d.at FROM unnest($2::text[], $3::bigint[]) AS d (event_id, at)
-     WHERE i.event_id = d.event_id`,
-    [done.map(({ row }) => row.seq), done.map(({ row }) => row.event_id), done.map(({ settledAt }) => settledAt)],
-  );
-}
-
-async function update(session: Session, left: readonly Open[]): Promise<void> {
-  if (left.length === 0) return;
-  await session.run(
-    `UPDATE events e SET pending = u.pending, pending_rows = u.pending_rows, dead_rows = u.dead_rows,
-       claimed = u.claimed, token = CASE WHEN u.claimed IS NULL THEN NULL ELSE e.token END,
-       holder = CASE WHEN u.claimed IS NULL THEN NULL ELSE e.holder END
-     FROM unnest($1::bigint[], $2::text[], $3::integer[], $4::integer[], $5::text[])
-       AS u (seq, pending, pending_rows, dead_rows, claimed)
-     WHERE e.seq = u.seq`,
-    [
-      left.map(({ row }) => row.seq),
-      left.map(({ pending }) => JSON.stringify(pending)),
-      left.map(({ pending }) => countRows(pending)),
-      left.map(({ deadRows }) => deadRows),
-      left.map(({ held }) => (held.length === 0 ? null : JSON.stringify(held))),
-    ],
+/** How many identities were forgotten. So are replicas that have been gone for a day: their claims are long over. */
+export async function prune(session: Session, deliveredBefore: number, limit: number): Promise<number> {
+  await session.run(`DELETE FROM replicas WHERE alive_until < clock_timestamp() - interval '1 day'`);
+  return session.run(
+    `DELETE FROM events WHERE seq = ANY (ARRAY(
+       SELECT seq FROM events WHERE delivered_at < $1 ORDER BY delivered_at LIMIT $2 FOR UPDATE SKIP LOCKED))`,
+    [deliveredBefore, limit],
   );
 }
 
-async function bury(session: Session, burials: readonly Burial[]): Promise<void> {
-  if (burials.length === 0) return;
-  await session.run(
-    `INSERT INTO dead_letters (seq, rows, code, reason, dead_at)
-     SELECT seq, rows, code, decode(reason, 'base64'), dead_at
-     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[])
-       WITH ORDINALITY AS b (seq, rows, code, reason, dead_at, n) ORDER BY n`,
-    [
-      burials.map(({ seq }) => seq),
-      burials.map(({ rows }) => JSON.stringify(rows)),
-      burials.map(({ code }) => code),
-      burials.map(({ reason }) => Buffer.from(reason).toString('base64')),
-      burials.map(({ deadAt }) => deadAt),
-    ],
+/** See Engine. */
+export async function recordedUntil(session: Session): Promise<number | null> {
+  const [found] = await session.query<{ until: number | null }>(
+    `SELECT (max(at) - coalesce(sum(greatest(0, at - before - 86400000)), 0))::bigint AS until
+     FROM (SELECT delivered_at AS at, lag(delivered_at) OVER (ORDER BY delivered_at) AS before FROM events
+       WHERE delivered_at IS NOT NULL) AS deliveries`,
   );
-}
-
-function countedBefore({ kind, pending, dead_rows, body_bytes }: EventRow): Counted {
-  const pendingRows = countRows(JSON.parse(pending) as readonly RowRange[]);
-  return { kind, pendingRows, deadRows: dead_rows, bodyBytes: body_bytes };
-}
-
-function countedAfter({ row, pending, deadRows }: Open): Counted {
-  return { kind: row.kind, pendingRows: countRows(pending), deadRows, bodyBytes: row.body_bytes };
+  return found?.until ?? null;
 }

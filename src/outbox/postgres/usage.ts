@@ -1,57 +1,65 @@
+import type { EngineState } from '../engine.ts';
+import type { StateCount } from '../port.ts';
 import type { Session } from './database.ts';
-import { USED_BYTES } from './tally.ts';
 
-/** Changes above which they are folded into one. */
-const MANY_TALLIES = 500;
-/** What other replicas may have stored since the last look, at most. */
-const MARGIN_BYTES = 128 * 1024 * 1024;
-const MAX_AGE_MS = 2_000;
-
-/** What is known of the room that the outbox takes, so that not every put must add it up. */
-export interface Usage {
-  /** Whether putting so many bytes could pass the limit, as far as is known: then look. */
-  isNear(newBytes: number, maxBytes: number): boolean;
-  saw(usedBytes: number, tallies: number): void;
-  /** Bytes that this replica stored since. */
-  grew(bytes: number): void;
-  folded(): void;
-  /** Many changes have come together: fold them. */
-  readonly isScattered: boolean;
+/** A standby, or a server that was made read-only, as Azure does with one that runs out of storage. */
+export async function isReadOnly(session: Session): Promise<boolean> {
+  const [found] = await session.query<{ read_only: boolean }>(
+    `SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean AS read_only`,
+  );
+  return found?.read_only === true;
 }
 
-export function createUsage(): Usage {
-  let used: number | null = null;
-  let seenAt = 0;
-  let tallies = 0;
+/** What a record takes beside its body: row, indexes, dead letters, and the versions that wait for a vacuum. */
+const RECORD_BYTES = 512;
+const IDENTITY_BYTES = 200;
+
+interface Count {
+  readonly state: 'waiting' | 'dead' | 'quarantined' | 'known';
+  readonly kind: string;
+  readonly n: number;
+  readonly bytes: number;
+  readonly oldest: number | null;
+}
+
+/** Reads two indexes and the quarantine, not one event. The number of identities is the server's own estimate. */
+const COUNTS = `
+  SELECT 'waiting' AS state, kind, count(*) AS n, sum(body_bytes)::bigint AS bytes, min(received_at) AS oldest
+    FROM events WHERE pending_rows > 0 GROUP BY kind
+  UNION ALL SELECT 'dead', kind, count(*), sum(body_bytes)::bigint, min(received_at)
+    FROM events WHERE dead_rows > 0 GROUP BY kind
+  UNION ALL SELECT 'quarantined', '', count(*), coalesce(sum(octet_length(body)), 0)::bigint, min(received_at)
+    FROM quarantine
+  UNION ALL SELECT 'known', '', greatest(reltuples, 0)::bigint, 0, NULL FROM pg_class WHERE oid = 'events'::regclass`;
+
+/**
+ * Counts, ages and sizes, those of the open transaction included. OUTBOX_MAX_BYTES is compared with what is stored plus an
+ * allowance for each record, not with the files, which shrink only when the server vacuums.
+ */
+export async function readState(session: Session): Promise<EngineState> {
+  const counts = await session.query<Count>(COUNTS);
+  const of = (state: Count['state']): Count[] => counts.filter((count) => count.state === state);
+  const bytes = (state: Count['state']): number => of(state).reduce((sum, count) => sum + count.bytes, 0);
+  const waiting = of('waiting');
+  const states = { dead: sumOf(of('dead')), quarantined: sumOf(of('quarantined')) };
+  const records = sumOf(waiting).count + states.dead.count + states.quarantined.count;
+  const identities = sumOf(of('known')).count;
+  const stored = { waiting: bytes('waiting'), dead: bytes('dead'), quarantined: bytes('quarantined') };
+  const bodies = stored.waiting + stored.dead + stored.quarantined;
   return {
-    isNear(newBytes, maxBytes) {
-      const isStale = performance.now() - seenAt > MAX_AGE_MS;
-      return used === null || isStale || used + newBytes + MARGIN_BYTES > maxBytes;
-    },
-    saw(usedBytes, count) {
-      used = usedBytes;
-      seenAt = performance.now();
-      tallies = count;
-    },
-    grew(bytes) {
-      used = used === null ? null : used + bytes;
-      tallies += 3;
-    },
-    folded() {
-      tallies = 0;
-    },
-    get isScattered() {
-      return tallies > MANY_TALLIES;
-    },
+    waiting: Object.fromEntries(waiting.map((count) => [count.kind, sumOf([count])])),
+    ...states,
+    bytes: stored,
+    dataBytes: bodies + records * RECORD_BYTES + identities * IDENTITY_BYTES,
+    logBytes: 0,
+    refuses: (await isReadOnly(session)) ? 'the database is read-only: a standby, or set so' : null,
   };
 }
 
-/** The changes of the open transaction included. */
-export async function readUsage(session: Session, usage: Usage): Promise<number> {
-  const [row] = await session.query<{ used: number; tallies: number }>(
-    `SELECT ${USED_BYTES} AS used, (SELECT count(*) FROM tallies) AS tallies`,
-  );
-  if (row === undefined) throw new Error('The count of the used bytes is missing');
-  usage.saw(row.used, row.tallies);
-  return row.used;
+function sumOf(counts: readonly Count[]): StateCount {
+  const times = counts.flatMap(({ oldest }) => oldest ?? []);
+  return {
+    count: counts.reduce((sum, { n }) => sum + n, 0),
+    oldestReceivedAt: times.length === 0 ? null : Math.min(...times),
+  };
 }

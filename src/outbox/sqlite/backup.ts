@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe } from './errors.ts';
 import { databaseFile, preparePrivateFile, syncFolder } from './files.ts';
 import { isOutboxLocked } from './lock.ts';
-import { APPLICATION_ID } from './migrations.ts';
+import { APPLICATION_ID } from './schema.ts';
 import { pragma } from './sql.ts';
 import { isLogDamaged } from './wal.ts';
 

@@ -1,82 +1,115 @@
+import { randomInt } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
-import type { ClaimedEvent, ClaimKey, ClaimRequest, EventMeta } from '../port.ts';
-import { parseRanges } from '../ranges.ts';
-import type { Claims } from './claims.ts';
+import type { RowRange } from '../../ground/event.ts';
+import type { ClaimedRows, ClaimRequest } from '../engine.ts';
+import { countRows, parseRanges } from '../ranges.ts';
+import { rangesFrom, takeRows } from '../rows.ts';
 import { eachRow, getRow } from './sql.ts';
 
-type EventRow = readonly [
-  eventId: string,
-  receivedAt: number,
-  bodyForm: EventMeta['bodyForm'],
-  feed: string | null,
-  rowCount: number,
-  mappedBytes: number,
-  pending: string,
-  pendingRows: number,
-  bodyBytes: number,
-];
-
-interface Chosen {
+/** A claim of some rows of an event. */
+export interface Claim {
+  readonly eventId: string;
   readonly seq: number;
-  readonly bodyBytes: number;
-  readonly event: Omit<ClaimedEvent, 'token'>;
+  readonly token: number;
+  /** The rows that are not settled yet. */
+  readonly rows: readonly RowRange[];
 }
 
-/** Oldest first; `seq` for those of the same millisecond. Walks an index, which alone passes over what is held. */
+/**
+ * Who holds which rows. It is in memory, since a claim ends with the process that took it: a claim costs no synced write,
+ * works when the disk is full, and is free again after a crash without any clean-up. One claim an event.
+ */
+export class Claims {
+  readonly #claims = new Map<string, Claim>();
+  readonly #seqs = new Set<number>();
+  // A random place to count from: that a late settlement of a process that died meets its own number again, given anew
+  // for the same event, has a chance of 1 in 2^48. A counter on the disk would need a write at every start.
+  #next = randomInt(1, 2 ** 48 - 1);
+
+  isHeld(seq: number): boolean {
+    return this.#seqs.has(seq);
+  }
+
+  /** Null when `token` is not the event's current one. */
+  find(eventId: string, token: number): Claim | null {
+    const claim = this.#claims.get(eventId);
+    return claim?.token === token ? claim : null;
+  }
+
+  take(claim: Omit<Claim, 'token'>): number {
+    const token = this.#next++;
+    this.#claims.set(claim.eventId, { ...claim, token });
+    this.#seqs.add(claim.seq);
+    return token;
+  }
+
+  /** What is left of a claim's rows; without any it ends. */
+  keep(eventId: string, rows: readonly RowRange[]): void {
+    const claim = this.#claims.get(eventId);
+    if (claim === undefined) return;
+    if (rows.length > 0) {
+      this.#claims.set(eventId, { ...claim, rows });
+      return;
+    }
+    this.#claims.delete(eventId);
+    this.#seqs.delete(claim.seq);
+  }
+}
+
+interface EventRow {
+  readonly event_id: string;
+  readonly received_at: number;
+  readonly row_count: number;
+  readonly mapped_bytes: number;
+  readonly pending: string;
+  readonly pending_rows: number;
+  readonly shared: string;
+  readonly own: string;
+}
+
+/** Walks an index, which alone passes over what is held. */
 export const CANDIDATES_SQL = `
   SELECT seq FROM events WHERE kind = ? AND pending_rows > 0 ORDER BY received_at, seq`;
 
-export const EVENT_SQL = `
-  SELECT event_id, received_at, body_form, feed, row_count, mapped_bytes, pending, pending_rows, body_bytes
-  FROM events WHERE seq = ?`;
-
-export const BODY_SQL = 'SELECT body FROM event_bodies WHERE seq = ?';
-
-export function createClaim(db: DatabaseSync, claims: Claims): (request: ClaimRequest) => ClaimedEvent[] {
+export function createClaim(db: DatabaseSync, claims: Claims): (request: ClaimRequest) => ClaimedRows[] {
   const candidates = db.prepare(CANDIDATES_SQL);
-  const read = db.prepare(EVENT_SQL);
-  for (const statement of [candidates, read]) statement.setReturnArrays(true);
+  candidates.setReturnArrays(true);
+  const findOnly = db.prepare('SELECT seq FROM events WHERE kind = ? AND pending_rows > 0 AND event_id = ?');
+  findOnly.setReturnArrays(true);
+  const read = db.prepare(
+    `SELECT event_id, received_at, row_count, mapped_bytes, pending, pending_rows, shared, own
+     FROM events JOIN bodies USING (seq) WHERE seq = ?`,
+  );
 
-  function choose({ kind, maxEvents, maxMappedBytes }: ClaimRequest): Chosen[] {
-    const chosen: Chosen[] = [];
-    let sum = 0;
-    for (const [seq] of eachRow<readonly [number]>(candidates, kind)) {
+  function choose({ kind, maxEvents, maxBytes, except, only }: ClaimRequest) {
+    const passedOver = new Set(except);
+    const found =
+      only === null
+        ? eachRow<readonly [number]>(candidates, kind)
+        : eachRow<readonly [number]>(findOnly, kind, only.eventId);
+    const chosen: { readonly seq: number; readonly rows: Omit<ClaimedRows, 'token'> }[] = [];
+    let bytes = 0;
+    for (const [seq] of found) {
       if (claims.isHeld(seq)) continue;
-      const row = getRow<EventRow>(read, seq);
-      if (row === undefined) throw new Error(`Event ${seq} is missing from the outbox`);
-      const [eventId, receivedAt, bodyForm, feed, rowCount, mappedBytes, pending, pendingRows, bodyBytes] = row;
-      // Only the whole is measured when an event is stored, so rows count as equally large: exact for an untouched event.
-      sum += Math.ceil((mappedBytes * pendingRows) / rowCount);
-      if (chosen.length > 0 && sum > maxMappedBytes) break;
-      const meta = { receivedAt, bodyForm, feed };
-      chosen.push({
-        seq,
-        bodyBytes,
-        event: { eventId, kind, meta, rowCount, mappedBytes, pending: parseRanges(pending) },
-      });
-      if (chosen.length >= maxEvents || sum >= maxMappedBytes) break;
+      const event = getRow<EventRow>(read, seq);
+      if (event === undefined) throw new Error(`The rows of event ${seq} are missing from the outbox`);
+      if (passedOver.has(event.event_id)) continue;
+      const pending = rangesFrom(parseRanges(event.pending), only?.fromRow ?? 0);
+      const taken = takeRows(event, pending, { maxBytes: maxBytes - bytes, atLeastOne: chosen.length === 0 });
+      if (taken.rows.length === 0) break;
+      bytes += taken.bytes;
+      chosen.push({ seq, rows: { eventId: event.event_id, receivedAt: event.received_at, ...taken } });
+      // What is left of an event is older than the events after it.
+      const isPart = countRows(taken.ranges) < countRows(pending);
+      if (isPart || chosen.length >= maxEvents || bytes >= maxBytes) break;
     }
     return chosen;
   }
 
   // All are read before any is taken: a page that cannot be read must not leave claims that nobody knows of.
   return (request) =>
-    choose(request).map(({ seq, bodyBytes, event }) => {
-      const { eventId, kind, pending } = event;
-      const token = claims.take({ eventId, seq, kind, bodyBytes, rows: pending });
-      return { ...event, token };
-    });
-}
-
-export function createBodies(db: DatabaseSync, claims: Claims): (keys: readonly ClaimKey[]) => (string | null)[] {
-  const read = db.prepare(BODY_SQL);
-  read.setReturnArrays(true);
-  return (keys) =>
-    keys.map(({ eventId, token }) => {
-      const claim = claims.find(eventId, token);
-      if (claim === null) return null;
-      const [body] = getRow<readonly [string]>(read, claim.seq) ?? [];
-      if (body === undefined) throw new Error(`The body of event ${eventId} is missing from the outbox`);
-      return body;
-    });
+    choose(request).map(({ seq, rows }) => ({
+      ...rows,
+      token: claims.take({ eventId: rows.eventId, seq, rows: rows.ranges }),
+    }));
 }

@@ -42,7 +42,7 @@ export function readFromBothEnds<Row>(db: DatabaseSync, sql: string): Row[] {
 }
 
 /**
- * Reads the rows of a table by `seq`, between two numbers inclusive. At a damaged page it tries one number after another
+ * Reads the rows of a table by `seq`, between two numbers inclusive; `select` ends in WHERE or AND. At a damaged page it tries one number after another
  * until it reaches an intact page again, and yields null for each number that failed, so that the caller can pause.
  */
 export function* walkRows<Row extends { readonly seq: number }>(
@@ -54,7 +54,7 @@ export function* walkRows<Row extends { readonly seq: number }>(
   let next = from;
   while (next <= upTo) {
     try {
-      for (const row of eachRow<Row>(db.prepare(`${select} WHERE seq >= ? AND seq <= ? ORDER BY seq`), next, upTo)) {
+      for (const row of eachRow<Row>(db.prepare(`${select} seq >= ? AND seq <= ? ORDER BY seq`), next, upTo)) {
         if (row.seq >= next) next = row.seq + 1;
         yield row;
       }

@@ -1,8 +1,9 @@
 import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import { BUSY_TIMEOUT_MS } from './checkpoint.ts';
 import { DamagedDatabaseError, isDamage, startError, toStartError } from './errors.ts';
 import { databaseFile, preparePrivateFile } from './files.ts';
-import { APPLICATION_ID, migrate, SCHEMA_VERSION } from './migrations.ts';
+import { APPLICATION_ID, createSchema, SCHEMA_VERSION } from './schema.ts';
 import { finishSettingAside, setAside } from './set-aside.ts';
 import { pragma } from './sql.ts';
 import { isLogDamaged } from './wal.ts';
@@ -13,9 +14,6 @@ export interface OpenedDatabase {
   readonly damagedFile: string | null;
 }
 
-/** How long to wait for another process (a backup, the sqlite3 shell). The service itself has one connection. */
-const BUSY_TIMEOUT_MS = 5_000;
-
 /** A whole check reads about 500 MB/s from the cache and 100 MB/s from a disk, so that it stays below a second. */
 const WHOLE_CHECK_MAX_BYTES = 64 * 1024 * 1024;
 
@@ -23,31 +21,31 @@ const WHOLE_CHECK_MAX_BYTES = 64 * 1024 * 1024;
  * Opens the database of the folder, or makes it. The folder must exist, and the caller must hold its lock. Only a damaged
  * database is set aside; any other failure is an OutboxStartError.
  */
-export function openDatabase(dataDir: string, nowMs: number): OpenedDatabase {
+export function openDatabase(dataDir: string, nowMs: number, isSuspect: boolean): OpenedDatabase {
   const file = databaseFile(dataDir);
   try {
     const finished = finishSettingAside(file, nowMs);
     try {
-      return { db: openFile(file), damagedFile: finished };
+      return { db: openFile(file, isSuspect), damagedFile: finished };
     } catch (error) {
       if (!isDamage(error)) throw error;
       const damagedFile = setAside(file, nowMs);
-      return { db: openFile(file), damagedFile };
+      return { db: openFile(file, false), damagedFile };
     }
   } catch (error) {
     throw toStartError(error, file);
   }
 }
 
-function openFile(file: string): DatabaseSync {
+function openFile(file: string, isSuspect: boolean): DatabaseSync {
   preparePrivateFile(file);
   // Before any connection, even one that only reads: SQLite forgets what stands behind a damaged frame.
   if (isLogDamaged(file)) throw new DamagedDatabaseError('The write-ahead log has a damaged frame before its end');
-  const version = inspect(file);
-  const db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true });
+  const version = inspect(file, isSuspect);
+  const db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
   try {
     configure(db, file);
-    migrate(db, version);
+    if (version === 0) createSchema(db);
     return db;
   } catch (error) {
     db.close();
@@ -59,7 +57,7 @@ function openFile(file: string): DatabaseSync {
  * Checks the file before anything is written to it: a file that is not ours, newer, or damaged must stay as it is. A
  * connection that only reads does not even checkpoint the log when it closes. Returns the schema's version, 0 if empty.
  */
-function inspect(file: string): number {
+function inspect(file: string, isSuspect: boolean): number {
   const db = new DatabaseSync(file, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
   try {
     const version = Number(pragma(db, 'user_version'));
@@ -73,7 +71,10 @@ function inspect(file: string): number {
       const versions = `its schema is version ${version}, this service knows ${SCHEMA_VERSION}`;
       throw startError('outbox_newer_version', `${file} was written by a later version of this service (${versions})`);
     }
-    checkIntegrity(db, file);
+    if (!isEmpty && version < SCHEMA_VERSION) {
+      throw startError('outbox_older_version', `${file} was written by a version of this service before 0.1.0`);
+    }
+    checkIntegrity(db, file, isSuspect);
     return version;
   } finally {
     db.close();
@@ -81,13 +82,15 @@ function inspect(file: string): number {
 }
 
 /**
- * Checks a small file as a whole. For a large one that would delay the start, so that only both ends of every table are
- * read; damage elsewhere shows when it is reached.
+ * Checks a small file as a whole, and any file that is suspect. For a large one that would delay the start, so that only
+ * both ends of every table are read; damage elsewhere is found when it is met, and then the file is opened as suspect.
  */
-function checkIntegrity(db: DatabaseSync, file: string): void {
-  if (statSync(file).size <= WHOLE_CHECK_MAX_BYTES) {
-    const found = pragma(db, 'quick_check(1)');
-    if (found !== 'ok') throw new DamagedDatabaseError(`quick_check: ${String(found)}`);
+function checkIntegrity(db: DatabaseSync, file: string, isSuspect: boolean): void {
+  if (isSuspect || statSync(file).size <= WHOLE_CHECK_MAX_BYTES) {
+    // The quick check does not compare indexes with their tables, which takes several times as long.
+    const check = isSuspect ? 'integrity_check' : 'quick_check';
+    const found = pragma(db, `${check}(1)`);
+    if (found !== 'ok') throw new DamagedDatabaseError(`${check}: ${String(found)}`);
     return;
   }
   for (const { name } of db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all()) {
@@ -109,8 +112,7 @@ const SETTINGS: readonly Setting[] = [
   { name: 'journal_mode', value: 'wal' },
   // Every commit is synced before it returns. NORMAL would sync only at checkpoints.
   { name: 'synchronous', value: 'FULL', reads: 2 },
-  { name: 'foreign_keys', value: 1 },
-  // Deleted bodies are overwritten with zeros; otherwise they would stay on free pages.
+  // Deleted bodies are overwritten with zeros, not only unlinked.
   { name: 'secure_delete', value: 1 },
   // Otherwise savepoints spill to a temporary file, which would hold bodies and may not be writable in a container.
   { name: 'temp_store', value: 'MEMORY', reads: 2 },

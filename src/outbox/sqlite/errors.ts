@@ -69,8 +69,7 @@ export function isBusy(error: unknown): boolean {
  */
 export function isCallersFault(error: unknown): boolean {
   const code = resultCode(error);
-  if (isTaken(error)) return false;
-  return code === null || isOneOf(code, SQLITE.toobig, SQLITE.constraint, SQLITE.mismatch, SQLITE.range);
+  return !isTaken(error) && isOneOf(code, SQLITE.toobig, SQLITE.constraint, SQLITE.mismatch, SQLITE.range);
 }
 
 /** Safe for logs and answers: SQLite's messages name tables, columns and conditions, but no data. */
@@ -94,6 +93,7 @@ function startCode(error: unknown): OutboxStartCode {
 const WHAT_TO_DO: Record<OutboxStartCode, string> = {
   outbox_locked: 'Stop the other process, or give this one a DATA_DIR of its own',
   outbox_newer_version: 'Start the version that wrote it, or a later one',
+  outbox_older_version: 'Let that version deliver what waits, then give this one a fresh folder',
   outbox_foreign_database: 'Point DATA_DIR to a folder of its own',
   outbox_no_folder: 'Set DATA_DIR to a folder, or to a path where one can be made',
   outbox_permission:

@@ -1,26 +1,30 @@
-import { createHash } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
-import type { EventMeta, RowRange } from '../port.ts';
+import type { EventRows, RowRange } from '../../ground/event.ts';
 import { countRows, mergeRanges, rangesProblem, subtractRanges } from '../ranges.ts';
-import type { DeadLetter } from '../records.ts';
-import type { SalvagedRecord } from '../salvaged.ts';
+import type { DeadLetter, MovedRecord } from '../records.ts';
+import { parseRows } from '../rows.ts';
 import { readAll, readFromBothEnds, readOne, walkRows } from './damaged.ts';
-import { pragma } from './sql.ts';
 
 /** One thing found: a record, the trace of one that is lost, or nothing yet (null) where a page is broken. */
-export type Finding = SalvagedRecord | 'unreadable' | null;
+export type Finding = MovedRecord | 'unreadable' | null;
 
 interface EventRow {
   readonly seq: number;
   readonly event_id: unknown;
   readonly kind: unknown;
+  readonly stored_at: unknown;
   readonly received_at: unknown;
-  readonly body_form: unknown;
   readonly feed: unknown;
   readonly row_count: unknown;
   readonly mapped_bytes: unknown;
   readonly pending: unknown;
   readonly dead_rows: unknown;
+}
+
+interface BodyRow {
+  readonly kind: unknown;
+  readonly shared: unknown;
+  readonly own: unknown;
 }
 
 interface LetterRow {
@@ -33,8 +37,6 @@ interface LetterRow {
 const isText = (value: unknown): value is string => typeof value === 'string';
 const isTextOrNull = (value: unknown): value is string | null => value === null || isText(value);
 const isWhole = (value: unknown): value is number => Number.isSafeInteger(value);
-const isForm = (value: unknown): value is EventMeta['bodyForm'] =>
-  value === 'json' || value === 'template' || value === 'recipe';
 
 /** Null when the text is no list of ranges within the rows: on a half-broken page a column can hold anything. */
 function readRanges(text: unknown, rowCount: number): readonly RowRange[] | null {
@@ -78,53 +80,49 @@ function* walkOnce<Row extends { readonly seq: number }>(
 }
 
 export function* readEvents(db: DatabaseSync, nowMs: number): Generator<Finding> {
-  // The table's own tree, and those that show the rows of pages that are broken in it: an index, bodies, dead letters.
+  // The table's own tree, and those that show the rows of pages that are broken in it: indexes, bodies, dead letters.
   const lost = new Set([
-    ...seqsIn(db, 'events', 'seq'),
-    ...seqsIn(db, 'events INDEXED BY events_waiting WHERE pending_rows > 0', 'kind, received_at'),
-    ...seqsIn(db, 'event_bodies', 'seq'),
+    ...seqsIn(db, 'events WHERE delivered_at IS NULL', 'seq'),
+    ...seqsIn(db, 'events INDEXED BY events_waiting WHERE pending_rows > 0', 'kind, received_at, seq'),
+    ...seqsIn(db, 'bodies', 'seq'),
     ...seqsIn(db, 'dead_letters', 'seq'),
   ]);
-  for (const row of walkOnce<EventRow>(db, 'SELECT * FROM events', lost)) {
+  const select = `SELECT * FROM events WHERE delivered_at IS NULL AND`;
+  for (const row of walkOnce<EventRow>(db, select, lost)) {
     yield row === null ? null : (readEvent(db, row, nowMs) ?? 'unreadable');
   }
-  // Their own row is gone. A body alone is as good as one that came just now and has not been understood yet.
   for (const seq of lost) yield readBodyAlone(db, seq, nowMs) ?? 'unreadable';
 }
 
-function readEvent(db: DatabaseSync, row: EventRow, nowMs: number): SalvagedRecord | null {
-  const { event_id: eventId, kind, received_at: receivedAt, body_form: bodyForm, feed } = row;
+function readEvent(db: DatabaseSync, row: EventRow, nowMs: number): MovedRecord | null {
+  const { event_id: eventId, kind, received_at: receivedAt, stored_at: storedAt, feed } = row;
   const { row_count: rowCount, mapped_bytes: mappedBytes, dead_rows: deadRows } = row;
-  if (!isText(eventId) || eventId === '' || !isText(kind) || !isWhole(receivedAt) || !isForm(bodyForm)) return null;
+  if (!isText(eventId) || eventId === '' || !isText(kind) || !isWhole(receivedAt) || !isWhole(storedAt)) return null;
   if (!isTextOrNull(feed) || !isWhole(rowCount) || rowCount < 1 || !isWhole(mappedBytes) || mappedBytes < 0)
     return null;
   const pending = readRanges(row.pending, rowCount);
-  const body = readBody(db, row.seq);
-  if (pending === null || body === null || !isWhole(deadRows)) return null;
+  const rows = readBody(db, row.seq)?.rows ?? null;
+  if (pending === null || rows === null || rows.own.length !== rowCount || !isWhole(deadRows)) return null;
   const letters = readLetters(db, row.seq, rowCount);
   const deadLetters = completeLetters({ letters, pending, rowCount, deadRows, nowMs });
   if (pending.length === 0 && deadLetters.length === 0) return null;
   return {
     type: 'event',
-    entry: { type: 'event', eventId, kind, body, rowCount, mappedBytes, meta: { receivedAt, bodyForm, feed } },
-    storedAt: readStoredAt(db, eventId) ?? receivedAt,
+    entry: { type: 'event', eventId, kind, receivedAt, feed, rows, mappedBytes },
+    storedAt,
     pending,
     deadLetters,
   };
 }
 
-/** Null when its page is broken. */
-function readStoredAt(db: DatabaseSync, eventId: string): number | null {
-  const stored = readOne<{ at: unknown }>(db, 'SELECT stored_at AS at FROM identities WHERE event_id = ?', eventId)?.at;
-  return isWhole(stored) ? stored : null;
-}
-
-function readBody(db: DatabaseSync, seq: number): string | null {
-  const body = readOne<{ body: unknown }>(db, 'SELECT body FROM event_bodies WHERE seq = ?', seq)?.body;
-  if (!isText(body)) return null;
+/** Null when its page is broken, or when a page of another file in its middle makes it no JSON. */
+function readBody(db: DatabaseSync, seq: number): { readonly kind: string; readonly rows: EventRows } | null {
+  const body = readOne<BodyRow>(db, 'SELECT kind, shared, own FROM bodies WHERE seq = ?', seq);
+  if (body == null || !isText(body.kind) || !isText(body.shared) || !isText(body.own)) return null;
+  const rows = parseRows({ shared: body.shared, own: body.own });
   try {
-    JSON.parse(body); // a page of another file in its middle would not show else
-    return body;
+    for (const text of [rows.shared, ...rows.own]) JSON.parse(text);
+    return { kind: body.kind, rows };
   } catch {
     return null;
   }
@@ -171,23 +169,26 @@ function completeLetters({ letters, pending, rowCount, deadRows, nowMs }: Letter
   return [...sound, { rows, code: 'salvaged', reason, buriedAt: nowMs }];
 }
 
-function readBodyAlone(db: DatabaseSync, seq: number, nowMs: number): SalvagedRecord | null {
-  const text = readBody(db, seq);
-  if (text === null) return null;
-  const body = new TextEncoder().encode(text);
+/**
+ * Rows whose event is lost. What was delivered of them is not known: all are made dead, so that an operator decides
+ * whether to send them once more. The rows themselves name their event.
+ */
+function readBodyAlone(db: DatabaseSync, seq: number, nowMs: number): MovedRecord | null {
+  const body = readBody(db, seq);
+  if (body === null) return null;
+  const { kind, rows } = body;
+  const { event_id: eventId, received_at: receivedText } = JSON.parse(rows.shared) as Record<string, unknown>;
+  if (!isText(eventId) || eventId === '') return null;
+  const received = isText(receivedText) ? Date.parse(receivedText) : Number.NaN;
+  const receivedAt = Number.isNaN(received) ? nowMs : Math.trunc(received);
+  const mappedBytes = rows.own.reduce((sum, own) => sum + rows.shared.length + own.length, 0);
+  const reason = 'Salvaged from a damaged database without the rest of its record; some of its rows may be delivered';
   return {
-    type: 'quarantine',
-    entry: {
-      type: 'quarantine',
-      quarantineId: `s1${createHash('sha256').update(body).digest('hex')}`,
-      body,
-      receivedAt: nowMs,
-      feed: null,
-      kind: null,
-      code: 'salvaged',
-      reason: 'Salvaged from a damaged database without the rest of its record; some of its rows may be delivered',
-    },
-    storedAt: nowMs,
+    type: 'event',
+    entry: { type: 'event', eventId, kind, receivedAt, feed: null, rows, mappedBytes },
+    storedAt: receivedAt,
+    pending: [],
+    deadLetters: [{ rows: [[0, rows.own.length]], code: 'salvaged', reason, buriedAt: nowMs }],
   };
 }
 
@@ -197,9 +198,7 @@ interface QuarantineRow {
   readonly stored_at: unknown;
   readonly received_at: unknown;
   readonly feed: unknown;
-  /** Undefined before version 3 of the schema. */
   readonly kind: unknown;
-  /** Undefined before version 5. */
   readonly charset: unknown;
   readonly code: unknown;
   readonly reason: unknown;
@@ -209,20 +208,26 @@ interface QuarantineRow {
 export function* readQuarantine(db: DatabaseSync): Generator<Finding> {
   const lost = new Set([...seqsIn(db, 'quarantine', 'seq'), ...seqsIn(db, 'quarantine', 'quarantine_id')]);
   // The bodies are read one by one: a broken page of one of them must not end the walk.
-  for (const row of walkOnce<{ seq: number }>(db, 'SELECT seq FROM quarantine', lost)) {
+  for (const row of walkOnce<{ seq: number }>(db, 'SELECT seq FROM quarantine WHERE', lost)) {
     yield row === null ? null : (readQuarantined(db, row.seq) ?? 'unreadable');
   }
   for (const _ of lost) yield 'unreadable';
 }
 
-function readQuarantined(db: DatabaseSync, seq: number): SalvagedRecord | null {
+function readQuarantined(db: DatabaseSync, seq: number): MovedRecord | null {
   const row = readOne<QuarantineRow>(db, 'SELECT * FROM quarantine WHERE seq = ?', seq);
   if (row === null || row === undefined) return null;
   const { quarantine_id: quarantineId, stored_at: storedAt, received_at: receivedAt, feed, code, reason, body } = row;
-  const kind = row.kind ?? null;
-  const charset = isText(row.charset) ? row.charset : null;
+  const { kind, charset } = row;
   if (!isText(quarantineId) || quarantineId === '' || !isWhole(storedAt) || !isWhole(receivedAt)) return null;
-  if (!isTextOrNull(feed) || !isTextOrNull(kind) || !isText(code) || !isText(reason) || !(body instanceof Uint8Array))
+  if (
+    !isTextOrNull(feed) ||
+    !isTextOrNull(kind) ||
+    !isTextOrNull(charset) ||
+    !isText(code) ||
+    !isText(reason) ||
+    !(body instanceof Uint8Array)
+  )
     return null;
   return {
     type: 'quarantine',
@@ -247,18 +252,13 @@ interface IdentityRow {
   readonly delivered_at: unknown;
 }
 
-/** Up to version 3 of the schema an identity itself said when its event was delivered. */
-const IDENTITIES_OF_VERSION_3 = 'SELECT event_id, stored_at, delivered_at FROM identities ORDER BY event_id';
-const DELIVERIES = 'SELECT event_id, delivered_at FROM deliveries ORDER BY delivered_at, event_id';
-
 /** Those of delivered events. Of one whose event is lost nothing is taken over: sent again, it must be accepted. */
 export function* readIdentities(db: DatabaseSync): Generator<Finding> {
-  const hasDeliveries = Number(pragma(db, 'user_version')) >= 4;
-  for (const row of readFromBothEnds<IdentityRow>(db, hasDeliveries ? DELIVERIES : IDENTITIES_OF_VERSION_3)) {
-    const { event_id: eventId, delivered_at: deliveredAt } = row;
-    if (!isText(eventId) || !isWhole(deliveredAt)) continue;
-    const storedAt = hasDeliveries ? (readStoredAt(db, eventId) ?? deliveredAt) : row.stored_at;
-    if (!isWhole(storedAt)) continue;
-    yield { type: 'identity', eventId, storedAt, deliveredAt };
+  const sql = `SELECT event_id, stored_at, delivered_at FROM events WHERE delivered_at IS NOT NULL ORDER BY delivered_at`;
+  for (const row of readFromBothEnds<IdentityRow>(db, sql)) {
+    const { event_id: eventId, stored_at: storedAt, delivered_at: deliveredAt } = row;
+    if (isText(eventId) && isWhole(storedAt) && isWhole(deliveredAt)) {
+      yield { type: 'identity', eventId, storedAt, deliveredAt };
+    }
   }
 }

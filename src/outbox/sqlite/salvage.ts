@@ -1,11 +1,10 @@
 import { DatabaseSync } from 'node:sqlite';
-import { setImmediate as pause } from 'node:timers/promises';
 import { OutboxUnavailableError } from '../port.ts';
-import type { SalvagedRecord } from '../salvaged.ts';
+import type { MovedRecord } from '../records.ts';
+import type { Store } from '../store.ts';
 import { describe } from './errors.ts';
-import { APPLICATION_ID } from './migrations.ts';
-import type { SqliteOutbox } from './outbox.ts';
-import { type Finding, readEvents, readIdentities, readQuarantine } from './salvage-read.ts';
+import { allFindings, inBatches } from './move.ts';
+import { APPLICATION_ID } from './schema.ts';
 import { markSalvaged } from './set-aside.ts';
 import { pragma } from './sql.ts';
 import { mendLog, removeMended } from './wal.ts';
@@ -21,8 +20,8 @@ export interface SalvageCounts {
   readonly identities: number;
 }
 
-/** Where a salvage puts what it reads: an open SqliteOutbox, of the running service or of the command. */
-export type SalvageSink = Pick<SqliteOutbox, 'restore'>;
+/** Where a salvage puts what it reads. */
+export type SalvageSink = Pick<Store, 'add'>;
 
 export interface SalvageOptions {
   /** Called after each batch, for progress and to tell delivery that there are events. */
@@ -48,9 +47,6 @@ export class SalvageError extends Error {
   }
 }
 
-const MAX_BATCH_RECORDS = 200;
-const MAX_BATCH_BYTES = 4 * 1024 * 1024;
-
 /**
  * Reads what can be read of a database that was set aside (`outbox.db.damaged-<time>`) and puts it into the outbox:
  * events with the rows that still wait and their dead letters, quarantined bodies, identities of delivered events. What
@@ -61,8 +57,8 @@ export async function salvage(file: string, into: SalvageSink, options: SalvageO
   const counts = { recovered: 0, duplicate: 0, unreadable: 0, identities: 0 };
   const { db, done } = openDamaged(file);
   try {
-    for await (const batch of batches(findings(db, options.nowMs), () => counts.unreadable++)) {
-      const isNew = await restore(batch, into);
+    for (const batch of inBatches(readable(db, options.nowMs, () => counts.unreadable++))) {
+      const isNew = await add(batch, into);
       for (const [index, record] of batch.entries()) {
         if (record.type === 'identity') counts.identities += isNew[index] === true ? 1 : 0;
         else if (isNew[index] === true) counts.recovered++;
@@ -77,37 +73,18 @@ export async function salvage(file: string, into: SalvageSink, options: SalvageO
   return counts;
 }
 
-/** Identities last: an event whose own row was read must not be taken for delivered. */
-function* findings(db: DatabaseSync, nowMs: number): Generator<Finding> {
-  yield* readEvents(db, nowMs);
-  yield* readQuarantine(db);
-  yield* readIdentities(db);
-}
-
-async function* batches(found: Iterable<Finding>, onUnreadable: () => void): AsyncGenerator<SalvagedRecord[]> {
-  let batch: SalvagedRecord[] = [];
-  let bytes = 0;
-  let sincePause = 0;
-  for (const finding of found) {
-    // Reading is synchronous, and the service that this may run in must go on answering.
-    if (++sincePause % MAX_BATCH_RECORDS === 0) await pause();
+function* readable(db: DatabaseSync, nowMs: number, onUnreadable: () => void): Generator<MovedRecord> {
+  for (const finding of allFindings(db, nowMs)) {
     if (finding === 'unreadable') onUnreadable();
-    if (finding === null || finding === 'unreadable') continue;
-    batch.push(finding);
-    bytes += finding.type === 'identity' ? 0 : finding.entry.body.length;
-    if (batch.length < MAX_BATCH_RECORDS && bytes < MAX_BATCH_BYTES) continue;
-    yield batch;
-    batch = [];
-    bytes = 0;
+    else if (finding !== null) yield finding;
   }
-  yield batch;
 }
 
-async function restore(batch: readonly SalvagedRecord[], into: SalvageSink): Promise<readonly boolean[]> {
+async function add(batch: readonly MovedRecord[], into: SalvageSink): Promise<readonly boolean[]> {
   let reason = 'the outbox is full (OUTBOX_MAX_BYTES)';
   try {
-    const restored = await into.restore(batch);
-    if (restored.outcome === 'stored') return restored.isNew;
+    const added = await into.add(batch);
+    if (added.outcome === 'stored') return added.isNew;
   } catch (error) {
     if (!(error instanceof OutboxUnavailableError)) throw error;
     reason = error.message;

@@ -10,8 +10,9 @@ import { MENDED } from './wal.ts';
  * start sorts out (`finishSettingAside`): a log without its database, or the other way round, would lose events.
  */
 
-/** Both follow the name of the database, before the time. */
+/** They follow the name of the database, before the time. */
 const DAMAGED = '.damaged-';
+const MOVED = '.moved-';
 const SALVAGED = '.salvaged-';
 
 /** The database is first: while it has its old name, all of the set has. */
@@ -20,11 +21,20 @@ const SUFFIXES = ['', ...COMPANIONS] as const;
 /** File systems without hard links answer so, and Linux also where the file belongs to somebody else. */
 const CANNOT_LINK = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
 
-/** `nowMs` is milliseconds since the epoch. Returns the new name of the database. */
+/** `nowMs` is milliseconds since the epoch. Returns the new name of the damaged database. */
 export function setAside(file: string, nowMs: number): string {
+  return giveName(file, DAMAGED, nowMs);
+}
+
+/** The same for a database that was copied to another outbox as a whole. It is closed, and nothing is in its log. */
+export function setMovedAside(file: string, nowMs: number): string {
+  return giveName(file, MOVED, nowMs);
+}
+
+function giveName(file: string, why: string, nowMs: number): string {
   const time = new Date(nowMs).toISOString().replaceAll(':', '-');
-  let name = `${file}${DAMAGED}${time}`;
-  for (let n = 2; SUFFIXES.some((suffix) => existsSync(name + suffix)); n++) name = `${file}${DAMAGED}${time}-${n}`;
+  let name = `${file}${why}${time}`;
+  for (let n = 2; SUFFIXES.some((suffix) => existsSync(name + suffix)); n++) name = `${file}${why}${time}-${n}`;
   if (linkAll(file, name)) removeAll(file);
   else renameAll(file, name);
   return name;

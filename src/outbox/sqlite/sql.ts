@@ -18,12 +18,3 @@ export function eachRow<Row>(statement: StatementSync, ...params: SQLInputValue[
 export function pragma(db: DatabaseSync, name: string): unknown {
   return Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0];
 }
-
-/**
- * Of the table `events`, with the id as the statement's first parameter: an identity knows where its event is, and may
- * still name the place when another event has it.
- */
-export const IS_EVENT = 'events.seq = (SELECT seq FROM identities WHERE event_id = ?1) AND events.event_id = ?1';
-
-/** Remembers when an event was delivered, by which its identity is forgotten (prune.ts). */
-export const ADD_DELIVERY = 'INSERT OR IGNORE INTO deliveries (delivered_at, event_id) VALUES (?, ?)';

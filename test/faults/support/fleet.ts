@@ -140,7 +140,7 @@ export async function startFleet(t: TestContext): Promise<Fleet> {
         const answers = await Promise.all(replicas.map(({ service }) => fetch(service.url('/readyz'))));
         return answers.every(({ status }) => status === 200);
       });
-      await query(database, `DELETE FROM ${DEFAULT_SCHEMA}.events`);
+      await query(database, `DELETE FROM ${DEFAULT_SCHEMA}.bodies; DELETE FROM ${DEFAULT_SCHEMA}.events`);
     },
     heldBy: async ({ id }) =>
       (await query(database, `SELECT event_id FROM ${DEFAULT_SCHEMA}.events WHERE holder = ${id}`)).map((row) =>
@@ -151,7 +151,11 @@ export async function startFleet(t: TestContext): Promise<Fleet> {
     },
     async drained() {
       const waiting = async (): Promise<number> =>
-        Number((await query(database, `SELECT count(*) AS n FROM ${DEFAULT_SCHEMA}.events`))[0]?.['n']);
+        Number(
+          (await query(database, `SELECT count(*) AS n FROM ${DEFAULT_SCHEMA}.events WHERE delivered_at IS NULL`))[0]?.[
+            'n'
+          ],
+        );
       await eventually(async () => (await waiting()) === 0, waiting);
     },
     send: (body) => callProxy(proxy.port, { headers: { authorization: `Bearer ${SECRET}` }, body, agent }),

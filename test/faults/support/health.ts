@@ -4,7 +4,7 @@ export interface Health {
   readonly code: number;
   readonly hold: { readonly reason: string; readonly fix: string } | null;
   readonly outbox: { readonly waiting: number; readonly held: number; readonly dead: number };
-  readonly problems: readonly { readonly code: string; readonly message: string }[];
+  readonly problems: readonly { readonly code: string; readonly message: string; readonly fix: string }[];
 }
 
 export async function healthOf(port: number): Promise<Health> {

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { isRecipeRow } from '../../../src/apono/event.ts';
 import { eventId } from '../../../src/apono/identity.ts';
 import { readBody } from '../../../src/apono/read.ts';
+import type { EventMeta } from '../../../src/ground/event.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../../src/ground/json.ts';
 import { kindNamed } from '../../../src/kinds/registry.ts';
-import type { EventMeta } from '../../../src/outbox/port.ts';
-import { rowsOfPlan } from '../../support/plan-rows.ts';
+import { mapToRows } from '../../support/mapped-rows.ts';
 
 /** A row as it lies in a table: the columns that have a value, and when it arrived (what ingestion_time() would say). */
 export interface ArrivedRow {
@@ -25,8 +25,8 @@ export function rowsOf(kindName: string, body: unknown, arrivedAt: string, feed:
   assert.ok(isJsonObject(value));
   const bodyForm: EventMeta['bodyForm'] = isRecipeRow(value) ? 'recipe' : read.form;
   const meta: EventMeta = { receivedAt: Date.parse(arrivedAt), bodyForm, feed };
-  const plan = kind.plan({ eventId: eventId(kind.name, value), value, meta });
-  return rowsOfPlan(plan).map((row) => ({ arrivedAt, row: stored(row, arrivedAt) }));
+  const rows = mapToRows(kind, { eventId: eventId(kind.name, value), value, meta });
+  return rows.map((row) => ({ arrivedAt, row: stored(row, arrivedAt) }));
 }
 
 /** Columns that are null are left out. Azure replaces a TimeGenerated that is more than two days old by the time of arrival. */

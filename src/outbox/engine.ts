@@ -1,0 +1,133 @@
+import type { OutboxEntry, RowRange } from '../ground/event.ts';
+import type { Usage } from './limits.ts';
+import type { OutboxStats, Settlement, SettlementOutcome, StoredEntry } from './port.ts';
+import type { FoundIds, ListArgs, MovedRecord, Position, RecordDetail, RecordSummary } from './records.ts';
+import type { SharedPace } from './shared-pace.ts';
+
+/**
+ * What a database has to do for an outbox. Everything else (group commit, limits, the fault of one call, health, chunks)
+ * stands once, in store.ts. An engine runs in the store thread. Times are milliseconds since the epoch.
+ *
+ * Each method runs in one transaction and either does all that it says, durably, or rejects and has changed nothing:
+ * with a FullError, a CallError, a DamageError, or any other error when the database cannot do it now.
+ */
+export interface Engine {
+  /**
+   * Stores the entries of all puts. An entry whose id is known, or came before in the same call, is a duplicate: it
+   * stores nothing. A put that `resolves` a quarantined body removes it; if that body is not there, the put stores
+   * nothing and its list is empty. Rejects with a FullError if anything new was stored and the database is past its
+   * limit then; what is only duplicates is never refused.
+   */
+  commit(puts: readonly Put[]): Promise<readonly (readonly StoredEntry[])[]>;
+  /**
+   * Takes events of a kind that nobody holds, oldest first (received_at, then order of storing), with as many of their
+   * pending rows as fit into `maxBytes` (see rows.ts), the first event with at least one row whatever its size.
+   * The rows stay claimed under a token that no other claim has, until a settlement releases or completes them or the
+   * holder is gone.
+   */
+  claim(request: ClaimRequest): Promise<readonly ClaimedRows[]>;
+  /** In the order of the settlements; see settling.ts for the rule. A settlement that is wrong rejects with a CallError. */
+  settle(settlements: readonly Settlement[], now: number): Promise<readonly SettlementOutcome[]>;
+  /** Counts, ages and sizes. */
+  read(): Promise<EngineState>;
+  /** Writes as much as an ordinary webhook needs, durably, and takes it away again. */
+  probe(): Promise<void>;
+  /** Forgets at most `limit` identities of events that were delivered before a time, oldest first. Returns how many. */
+  prune(deliveredBefore: number, limit: number): Promise<number>;
+  /**
+   * Up to when the deliveries that are remembered show that time has passed: the newest one, less what is over a day in
+   * each pause between two. Null if none is remembered.
+   */
+  recordedUntil(): Promise<number | null>;
+  list(request: ListArgs): Promise<RecordSlice>;
+  show(id: string): Promise<RecordDetail | null>;
+  /** Ids of records (events that wait or are dead, quarantined bodies) that begin with this text. */
+  find(start: string): Promise<FoundIds>;
+  /** Makes the dead rows of these events wait again. How many rows of each; 0 if there are none. */
+  revive(eventIds: readonly string[]): Promise<readonly number[]>;
+  /**
+   * Deletes records. The identity of an event stays and counts as delivered at `now`. Claims of it end. Which of the ids
+   * were there.
+   */
+  purge(ids: readonly string[], now: number): Promise<readonly boolean[]>;
+  /**
+   * All records in batches of a few megabytes: events that wait or are dead, then quarantined bodies, then the identities
+   * of delivered events. Rejects with a MoveError if a service uses the database.
+   */
+  records(): AsyncIterable<readonly MovedRecord[]>;
+  /** Stores records of another outbox: whether each is new here. Rejects with a FullError like `commit`. */
+  add(records: readonly MovedRecord[]): Promise<readonly boolean[]>;
+  /**
+   * Gives the database as a whole another name, after all of it was copied to another outbox: what is delivered there must
+   * not be delivered from here again. Returns the new name. Nothing can be asked of the engine afterwards. Rejects with a
+   * MoveError if a service uses the database.
+   */
+  setAside(nowMs: number): Promise<string>;
+  /** What replicas that share the database tell each other; null for a database that one process has for itself. */
+  readonly pace: SharedPace | null;
+  /** Gives claims back where others could take them, and closes the database. */
+  close(): Promise<void>;
+}
+
+export interface Put {
+  readonly entries: readonly OutboxEntry[];
+  readonly now: number;
+  /** The quarantined body whose place the entries take; null for an ordinary put. */
+  readonly resolves: string | null;
+}
+
+export interface ClaimRequest {
+  readonly kind: string;
+  readonly maxEvents: number;
+  /** Of rows, as they will be sent. */
+  readonly maxBytes: number;
+  /** Events that are passed over. */
+  readonly except: readonly string[];
+  /** Only this event, and only its rows from this one on; if none of those is pending, none is given. */
+  readonly only: { readonly eventId: string; readonly fromRow: number } | null;
+}
+
+export interface ClaimedRows {
+  readonly eventId: string;
+  readonly token: number;
+  readonly receivedAt: number;
+  /** The rows that are claimed. Never empty. */
+  readonly ranges: readonly RowRange[];
+  /** Their JSON, in order. */
+  readonly rows: readonly string[];
+  /** Of the rows, in UTF-8. */
+  readonly bytes: number;
+}
+
+export interface EngineState extends Pick<OutboxStats, 'waiting' | 'dead' | 'quarantined' | 'bytes'>, Usage {
+  /** Why the database takes no puts although it can be read; null if it is not known to refuse them. */
+  readonly refuses: string | null;
+}
+
+export interface RecordSlice {
+  readonly records: readonly RecordSummary[];
+  /** Where the next page begins; null after the last one. */
+  readonly next: Position | null;
+}
+
+/** What was to be stored would take the database past OUTBOX_MAX_BYTES, or the disk is full. */
+export class FullError extends Error {
+  override readonly name = 'FullError';
+  /** `limit`: OUTBOX_MAX_BYTES. `disk`: the disk, whose message says so. */
+  readonly reached: 'limit' | 'disk';
+
+  constructor(reached: FullError['reached'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.reached = reached;
+  }
+}
+
+/** One of the calls is at fault: its values cannot be stored, or a settlement contradicts itself. The others are not. */
+export class CallError extends Error {
+  override readonly name = 'CallError';
+}
+
+/** The database is damaged: it has to be checked and set aside. */
+export class DamageError extends Error {
+  override readonly name = 'DamageError';
+}

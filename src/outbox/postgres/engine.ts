@@ -1,0 +1,168 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Clock } from '../../ground/clock.ts';
+import type { OutboxEntry } from '../../ground/event.ts';
+import { CallError, type Engine, FullError } from '../engine.ts';
+import { fullness } from '../limits.ts';
+import type { StoreLog } from '../open-store.ts';
+import { createHolder } from './claim.ts';
+import { type Database, type Mode, openDatabase, type Session } from './database.ts';
+import { describe, isPassing, toEngineError, toStartError } from './errors.ts';
+import { inspectSchema, inspectServer, tryRights } from './examine.ts';
+import { readRecords, setAside } from './move.ts';
+import { createWaker, listen, type OnWake } from './notify.ts';
+import { createPace } from './pace.ts';
+import { addRecord, storePuts } from './put.ts';
+import { findRecords, listRecords, showRecord } from './records.ts';
+import { createSchema } from './schema.ts';
+import { type DatabaseSettings, DEFAULT_LIMITS, DEFAULT_SCHEMA, type Limits, placeOf } from './settings.ts';
+import { prune, purge, recordedUntil, revive, settleAll } from './settle.ts';
+import { readState } from './usage.ts';
+
+export interface PostgresEngineOptions {
+  readonly database: DatabaseSettings;
+  /** OUTBOX_MAX_BYTES. */
+  readonly maxBytes: number;
+  readonly clock: Clock;
+  readonly log: StoreLog;
+  /** Another process stored something. */
+  readonly onWake: OnWake;
+  /** The schema that holds the tables; made if it is missing. */
+  readonly schema?: string;
+  /** How long claims hold after the last sign of life of their holder, by the database's clock. */
+  readonly leaseMs?: number;
+  readonly limits?: Partial<Limits>;
+  /** How long to wait at the start for a database that is not there yet; default 0. */
+  readonly patienceMs?: number;
+}
+
+/** Above the 30 s of an upload, so that a call under way when the database goes away for a moment is still its holder's. */
+const LEASE_MS = 60_000;
+const PAUSE_MS = 500;
+
+/**
+ * Opens the outbox in a PostgreSQL database, which any number of processes may do at once, and makes its tables if there
+ * are none. Rejects with an OutboxStartError, whose message says what to do.
+ */
+export async function openPostgresEngine(options: PostgresEngineOptions): Promise<Engine> {
+  const { clock, log, onWake, maxBytes, schema = DEFAULT_SCHEMA, leaseMs = LEASE_MS } = options;
+  const database = openDatabase(options.database, schema, { ...DEFAULT_LIMITS, ...options.limits });
+  await prepare(database, schema, options);
+  const self = randomUUID();
+  const waker = createWaker(schema, self);
+  const holder = createHolder({ database, leaseMs, clock, waker });
+  const stopListening = listen({ database, channel: schema, self, onWake, clock, log });
+
+  let isUnwritable = false;
+
+  const run = <T>(mode: Mode, work: (session: Session) => Promise<T>): Promise<T> =>
+    database.transaction(mode, work).catch(rejectAsEngine);
+
+  /** Logs when the database begins and ends to refuse what is put. */
+  async function write<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    try {
+      const value = await run('put', work);
+      if (isUnwritable) log.info({ code: 'outbox_writable' }, 'the database takes what is put again');
+      isUnwritable = false;
+      return value;
+    } catch (error) {
+      const isItsOwn = error instanceof CallError || (error instanceof FullError && error.reached === 'limit');
+      if (!isItsOwn && !isUnwritable) {
+        isUnwritable = true;
+        log.error({ code: 'outbox_unwritable', error: describe(error) }, 'the database does not take what is put');
+      }
+      throw error;
+    }
+  }
+
+  /** Only what is new needs room: a duplicate is answered even when the outbox is full. */
+  async function added(session: Session, entries: readonly OutboxEntry[]): Promise<void> {
+    if (entries.length === 0) return;
+    const reason = fullness(await readState(session), maxBytes);
+    if (reason !== null) throw new FullError('limit', reason);
+    const byKind = new Map<string, number>();
+    for (const entry of entries) {
+      if (entry.type === 'event') byKind.set(entry.kind, (byKind.get(entry.kind) ?? 0) + entry.mappedBytes);
+    }
+    await waker.tell(session, byKind);
+  }
+
+  return {
+    commit: (puts) =>
+      write(async (session) => {
+        const { stored, isNew } = await storePuts(session, puts);
+        await added(session, isNew);
+        return stored;
+      }),
+    add: (records) =>
+      write(async (session) => {
+        const isNew: boolean[] = [];
+        for (const record of records) isNew.push(await addRecord(session, record));
+        const entries = records
+          .filter((_, index) => isNew[index] === true)
+          .flatMap((each) => (each.type === 'identity' ? [] : [each.entry]));
+        await added(session, entries);
+        return isNew;
+      }),
+    claim: (request) => holder.claim(request).catch(rejectAsEngine),
+    settle: (settlements, now) => run('write', (session) => settleAll(session, settlements, now)),
+    read: () => run('read', readState),
+    probe: () =>
+      write(async (session) => {
+        // As large as an ordinary webhook: a disk that is full for those may still have room for a byte.
+        const filler = `decode(repeat(md5(random()::text), 4096), 'hex')`;
+        await session.run(`INSERT INTO write_probe (filler) VALUES (${filler})`);
+        await session.run('DELETE FROM write_probe');
+      }),
+    prune: (deliveredBefore, limit) => run('write', (session) => prune(session, deliveredBefore, limit)),
+    recordedUntil: () => run('read', recordedUntil),
+    list: (request) => run('read', (session) => listRecords(session, request)),
+    show: (id) => run('read', (session) => showRecord(session, id)),
+    find: (start) => run('read', (session) => findRecords(session, start)),
+    revive: (eventIds) =>
+      run('write', async (session) => {
+        const { counts, kinds } = await revive(session, eventIds);
+        await waker.tellAgain(session, kinds);
+        return counts;
+      }),
+    purge: (ids, now) => run('write', (session) => purge(session, ids, now)),
+    records: () => readRecords((work) => run('read', work)),
+    setAside: (now) => setAside(database, schema, now).catch(rejectAsEngine),
+    pace: createPace(database),
+    async close() {
+      stopListening();
+      await holder.leave();
+      await database.close();
+    },
+  };
+}
+
+function rejectAsEngine(error: unknown): never {
+  throw toEngineError(error);
+}
+
+/** Signs in, looks at what the promises rest on, makes the tables, and tries to use them. */
+async function prepare(database: Database, schema: string, options: PostgresEngineOptions): Promise<void> {
+  const place = placeOf(options.database);
+  const deadline = performance.now() + (options.patienceMs ?? 0);
+  for (;;) {
+    try {
+      const version = await database.transaction('put', async (session) => {
+        await inspectServer(session, place);
+        return inspectSchema(session, schema, place);
+      });
+      if (version === 0) await createSchema(database, schema);
+      return await tryRights(database, schema, place);
+    } catch (error) {
+      if (!isPassing(error) || performance.now() > deadline) {
+        await database.close();
+        throw toStartError(error, place);
+      }
+      options.log.warn(
+        { code: 'outbox_database_away', place, error: describe(error) },
+        'the database of the outbox is not there yet',
+      );
+      await pause(PAUSE_MS);
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { cp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { tempFolder } from '../../outbox/sqlite-fixture.ts';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+
+/**
+ * The main.ts of a copy of this version whose mapper makes other rows of a request: each unit twice, in the reverse
+ * order, and with another name of the access flow.
+ */
+export async function otherVersion(t: TestContext): Promise<string> {
+  const folder = tempFolder();
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  for (const name of ['src', 'schemas', 'package.json']) {
+    await cp(path.join(root, name), path.join(folder, name), { recursive: true });
+  }
+  await symlink(path.join(root, 'node_modules'), path.join(folder, 'node_modules'));
+  const file = path.join(folder, 'src/kinds/request/rows.ts');
+  const source = await readFile(file, 'utf8');
+  const changed = replaced(
+    replaced(source, 'units: units.length > 0 ? units : [null],', 'units: [...units, ...units].reverse(),'),
+    '    shared: {\n      ...shared,',
+    "    shared: {\n      ...shared,\n      access_flow_name: 'other version',",
+  );
+  await writeFile(file, changed);
+  return path.join(folder, 'src/main.ts');
+}
+
+function replaced(text: string, part: string, by: string): string {
+  assert.ok(text.includes(part), `the mapper has the lines ${part}`);
+  return text.replace(part, by);
+}

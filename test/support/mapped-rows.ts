@@ -1,0 +1,17 @@
+import assert from 'node:assert/strict';
+import { parseExact } from '../../src/apono/exact-json.ts';
+import { type EventRows, joinRow } from '../../src/ground/event.ts';
+import type { DecodedEvent, WebhookKind } from '../../src/kinds/kind.ts';
+import type { Row } from '../../src/sentinel/row.ts';
+
+/** The JSON of the rows as they are sent. */
+export function textsOf({ shared, own }: EventRows): string[] {
+  return own.map((each) => joinRow(shared, each));
+}
+
+/** The rows that are sent for an event, decoded again; numbers keep their digits. */
+export function mapToRows(kind: WebhookKind, event: DecodedEvent): Row[] {
+  const mapped = kind.mapRows(event);
+  assert.ok(mapped !== null);
+  return textsOf(mapped).map((json) => parseExact(json) as Row);
+}
