@@ -1,7 +1,7 @@
 /**
- * An Azure for measuring, as a process of its own: tokens, and uploads that are answered after a fixed time. It looks
- * into the calls only when it is told to, since what it costs runs on the same processors as what is measured. The demo's
- * emulator (src/emulator/) and the tests' (test/support/azure/) check and keep everything.
+ * An Azure for measuring, as a process of its own: it gives tokens, and answers uploads after a fixed time. It looks into
+ * the calls only when it is told to, since its work runs on the same processors as what is measured. The demo's emulator
+ * (src/emulator/) and that of the tests (test/support/azure/) check and keep everything.
  */
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -9,19 +9,26 @@ import process from 'node:process';
 import { gunzipSync } from 'node:zlib';
 import { makeCertificate } from '../src/emulator/certificate.ts';
 
-/** What the parent says. `isDown`: 503. `looksInside`: note when each event_id arrived. */
+/** What the parent says. `isDown`: answer 503. `looksInside`: note when each event_id arrived. */
 export interface AzureOrder {
-  readonly latencyMs?: number;
   readonly isDown?: boolean;
   readonly looksInside?: boolean;
   readonly report?: true;
 }
 
+/** What was taken since the last report. Times are `performance.timeOrigin + performance.now()`. */
 export interface AzureReport {
-  readonly calls: number;
-  readonly bytes: number;
+  /** Before compression, as Azure counts them. */
+  readonly takenBytes: number;
+  /** Of the first call. */
+  readonly firstBytes: number;
+  readonly firstAtMs: number;
+  readonly lastAtMs: number;
+  /** The largest call as it came, in base64. */
+  readonly largestBody: string;
+  /** 0 unless it looks inside. */
   readonly rows: number;
-  /** event_id and when it first arrived, as `performance.timeOrigin + performance.now()`; empty unless it looks inside. */
+  /** event_id and when it first arrived; empty unless it looks inside. */
   readonly arrivals: readonly (readonly [string, number])[];
 }
 
@@ -30,11 +37,24 @@ export interface AzureReady {
   readonly caPem: string;
 }
 
-const state = { latencyMs: 50, isDown: false, looksInside: false, calls: 0, bytes: 0, rows: 0 };
+const LATENCY_MS = 50;
+const settings = { isDown: false, looksInside: false };
+const NOTHING_TAKEN = { takenBytes: 0, firstBytes: 0, firstAtMs: 0, lastAtMs: 0, rows: 0 };
+const state: typeof NOTHING_TAKEN & { largestBody: Buffer } = { ...NOTHING_TAKEN, largestBody: Buffer.alloc(0) };
 const arrivals = new Map<string, number>();
 
-function look(body: Buffer): void {
+function take(body: Buffer): void {
   const now = performance.timeOrigin + performance.now();
+  // A gzip file ends with the size of what was compressed (RFC 1952, ISIZE).
+  const bytes = body.readUInt32LE(body.length - 4);
+  if (state.takenBytes === 0) Object.assign(state, { firstBytes: bytes, firstAtMs: now });
+  state.takenBytes += bytes;
+  state.lastAtMs = now;
+  if (body.length > state.largestBody.length) state.largestBody = body;
+  if (settings.looksInside) look(body, now);
+}
+
+function look(body: Buffer, now: number): void {
   const rows = JSON.parse(gunzipSync(body).toString()) as { event_id: string }[];
   state.rows += rows.length;
   for (const { event_id: id } of rows) if (!arrivals.has(id)) arrivals.set(id, now);
@@ -64,24 +84,20 @@ const server = createServer({ key: certificate.keyPem, cert: certificate.certPem
     }
     const body = Buffer.concat(chunks);
     setTimeout(() => {
-      response.statusCode = state.isDown ? 503 : 204;
-      if (!state.isDown) {
-        state.calls++;
-        state.bytes += body.length;
-        if (state.looksInside) look(body);
-      }
+      response.statusCode = settings.isDown ? 503 : 204;
+      if (!settings.isDown) take(body);
       response.end();
-    }, state.latencyMs);
+    }, LATENCY_MS);
   });
 });
 
 process.on('message', (order: AzureOrder) => {
-  const { report, ...settings } = order;
-  Object.assign(state, settings);
+  const { report, ...changed } = order;
+  Object.assign(settings, changed);
   if (report !== true) return;
-  const { calls, bytes, rows } = state;
-  process.send?.({ calls, bytes, rows, arrivals: [...arrivals] } satisfies AzureReport);
-  Object.assign(state, { calls: 0, bytes: 0, rows: 0 });
+  const largestBody = state.largestBody.toString('base64');
+  process.send?.({ ...state, largestBody, arrivals: [...arrivals] } satisfies AzureReport);
+  Object.assign(state, NOTHING_TAKEN, { largestBody: Buffer.alloc(0) });
   arrivals.clear();
 });
 process.on('disconnect', () => process.exit());

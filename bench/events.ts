@@ -1,7 +1,5 @@
-import type { Bodies } from './load.ts';
-
 /** Apono's documented event with one access unit, 1 KB: what most webhooks are. `run` tells runs apart. */
-export function documentedEvents(run: string): Bodies {
+export function documentedEvents(run: string): (index: number) => string {
   const now = (Date.now() / 1000).toFixed(6);
   const type = '{"id":"postgresql-database","name":"Database","display_path":"Postgresql/Database"}';
   const before = `{"event_type":"AccessRequestCreated","event_time":${now}000,"data":{"id":"${run}-`;
@@ -19,7 +17,7 @@ export function documentedEvents(run: string): Bodies {
 }
 
 /** Lists of so many events each, `total` in all: the quickest way to fill an outbox. */
-export function lists(bodies: Bodies, total: number, each: number): string[] {
+export function lists(bodies: (index: number) => string, total: number, each: number): string[] {
   const made: string[] = [];
   for (let from = 0; from < total; from += each) {
     const count = Math.min(each, total - from);
@@ -29,14 +27,15 @@ export function lists(bodies: Bodies, total: number, each: number): string[] {
 }
 
 /** One request of 1,000 access units, padded to just under `bytes` by the names of its resources. */
-export function largestEvent(bytes: number): string {
+export function largestEvent(bytes: number, id: string): string {
   const unit = (index: number, name: string): string =>
     `{"resource":{"id":"res-${index}","name":"${name}","path":"prod/${index}","type":{"id":"table","name":"Table"}},` +
     '"permission":{"id":"SELECT","name":"SELECT"}}';
   const units = (name: string): string => Array.from({ length: 1000 }, (_, index) => unit(index, name)).join(',');
   const event = (name: string): string =>
-    '{"event_type":"AccessRequestGranted","event_time":1696263265.851898000,"data":{"id":"largest","requester":' +
-    '{"id":"u","name":"U","email":"u@example.com"},"access_groups":[{"integration":{"id":"i","type":"t","name":"n"},' +
+    '{"event_type":"AccessRequestGranted","event_time":1696263265.851898000,"data":{' +
+    `"id":"large-${id}","requester":{"id":"u",` +
+    '"name":"U","email":"u@example.com"},"access_groups":[{"integration":{"id":"i","type":"t","name":"n"},' +
     `"access_units":[${units(name)}]}]}}`;
   const room = bytes - Buffer.byteLength(event('')) - 1_000;
   return event('n'.repeat(Math.floor(room / 1000)));

@@ -6,6 +6,8 @@ import net from 'node:net';
 
 export interface Target {
   readonly port: number;
+  /** POST unless it is given. */
+  readonly method?: 'GET' | 'POST';
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -16,12 +18,12 @@ export interface Answered {
   readonly durationMs: number;
 }
 
-/** Makes the nth body. */
-export type Bodies = (index: number) => string;
+/** Makes the nth body. Text, but for large ones, whose encoding would hold up the other senders. */
+export type Bodies = (index: number) => string | Buffer;
 
 const HEAD_END = '\r\n\r\n';
 
-/** One connection. `send` resolves when the answer is there whole, and rejects when it is no 2xx. */
+/** One connection. `send` resolves when the whole answer has come, and rejects unless it is a 2xx. */
 class Connection {
   readonly #socket: net.Socket;
   #received = '';
@@ -42,9 +44,13 @@ class Connection {
   }
 
   /** The body of the answer. */
-  send(request: string): Promise<string> {
+  send({ port, method = 'POST', path, headers }: Target, body: string | Buffer): Promise<string> {
     this.#waiting = Promise.withResolvers();
-    this.#socket.write(request);
+    const lines = Object.entries({ host: `127.0.0.1:${port}`, 'content-type': 'application/json', ...headers });
+    const fields = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+    const head = `${method} ${path} HTTP/1.1\r\n${fields}content-length: ${Buffer.byteLength(body)}${HEAD_END}`;
+    if (typeof body === 'string') this.#socket.write(head + body);
+    else this.#socket.write(Buffer.concat([Buffer.from(head), body]));
     return this.#waiting.promise;
   }
 
@@ -68,12 +74,6 @@ class Connection {
   }
 }
 
-function requestOf({ port, path, headers }: Target, body: string): string {
-  const lines = Object.entries({ host: `127.0.0.1:${port}`, 'content-type': 'application/json', ...headers });
-  const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
-  return `POST ${path} HTTP/1.1\r\n${head}content-length: ${Buffer.byteLength(body)}${HEAD_END}${body}`;
-}
-
 /** As fast as the answers come, over so many connections in all, until the time is over or so many were sent. */
 export async function closedLoop(
   targets: Target | readonly Target[],
@@ -88,7 +88,7 @@ export async function closedLoop(
     const connection = await Connection.open(target.port);
     while (performance.now() - startedAt < durationMs && index < requests) {
       const dueAt = performance.now();
-      await connection.send(requestOf(target, bodies(index++)));
+      await connection.send(target, bodies(index++));
       latenciesMs.push(performance.now() - dueAt);
     }
     connection.close();
@@ -100,8 +100,8 @@ export async function closedLoop(
 }
 
 /**
- * So many a second, whether answers come or not: latency counts from when a request was due, so that one slow answer
- * shows in all that had to wait behind it.
+ * So many a second, whether answers come or not. Latency counts from when a request was due, so that one slow answer
+ * shows in all that had to wait for it.
  */
 export async function openLoop(
   target: Target,
@@ -110,10 +110,9 @@ export async function openLoop(
     readonly perSecond: number;
     readonly durationMs: number;
     readonly connections: number;
-    readonly onAnswer?: (index: number, body: string) => void;
   },
 ): Promise<Answered> {
-  const { perSecond, durationMs, connections, onAnswer } = options;
+  const { perSecond, durationMs, connections } = options;
   const latenciesMs: number[] = [];
   const total = Math.floor((perSecond * durationMs) / 1000);
   const free = await Promise.all(Array.from({ length: connections }, () => Connection.open(target.port)));
@@ -127,9 +126,8 @@ export async function openLoop(
       if (early > 1) await new Promise((resolve) => setTimeout(resolve, early));
       // A timer may fire a little early.
       const fromMs = Math.min(dueAt, performance.now());
-      const body = await connection.send(requestOf(target, bodies(own)));
+      await connection.send(target, bodies(own));
       latenciesMs.push(performance.now() - fromMs);
-      onAnswer?.(own, body);
     }
     connection.close();
   }
@@ -143,7 +141,7 @@ export async function sendAll(target: Target, bodies: readonly string[], connect
   async function sender(): Promise<void> {
     const connection = await Connection.open(target.port);
     for (let body = bodies[index++]; body !== undefined; body = bodies[index++]) {
-      await connection.send(requestOf(target, body));
+      await connection.send(target, body);
     }
     connection.close();
   }

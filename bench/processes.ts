@@ -13,8 +13,8 @@ import type { AzureOrder, AzureReady, AzureReport } from './azure.ts';
 import type { Target } from './load.ts';
 
 const SECRET = 'a-secret-for-the-bench';
-export const RULE_ID = 'dcr-00000000000000000000000000000000';
-export const STREAM = 'Custom-AponoAccessRequests_CL';
+const RULE_ID = 'dcr-00000000000000000000000000000000';
+const STREAM = 'Custom-AponoAccessRequests_CL';
 
 const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
@@ -70,10 +70,14 @@ export async function startAzure(): Promise<Azure> {
   };
 }
 
-/** One of the servers of baselines/, without secret. */
-export async function startBaseline(name: 'express' | 'awaits-upload' | 'http', azure: Azure): Promise<Receiver> {
+/** One of the servers of baselines/, without a secret. `args`: where Azure is, unless they are given. */
+export async function startBaseline(
+  name: 'express' | 'awaits-upload' | 'insert',
+  azure: Azure,
+  args: readonly string[] = [azure.origin, RULE_ID, STREAM],
+): Promise<Receiver> {
   const startedAt = performance.now();
-  const child = fork(file(`baselines/${name}.ts`), [azure.origin, RULE_ID, STREAM], {
+  const child = fork(file(`baselines/${name}.ts`), args, {
     env: { PATH: process.env['PATH'], NODE_EXTRA_CA_CERTS: azure.caFile },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
@@ -83,6 +87,8 @@ export async function startBaseline(name: 'express' | 'awaits-upload' | 'http', 
 }
 
 export interface ServiceOptions {
+  /** The checkout whose service it is; this one unless it is given. */
+  readonly folder?: string;
   /** An empty one unless it is given. */
   readonly dataDir?: string;
   /** Selects PostgreSQL. */
@@ -93,7 +99,8 @@ export interface ServiceOptions {
 export async function startService(azure: Azure, options: ServiceOptions = {}): Promise<Service> {
   const dataDir = options.dataDir ?? (await mkdtemp(path.join(azure.folder, 'data-')));
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [...nodeOptions(), file('../src/main.ts'), 'serve'], {
+  const main = path.join(options.folder ?? file('..'), 'src/main.ts');
+  const child = spawn(process.execPath, [...nodeOptions(), main, 'serve'], {
     env: environment(azure, { ...options, dataDir }),
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -151,7 +158,7 @@ function environment(azure: Azure, { dataDir, outboxUrl }: ServiceOptions): Reco
   };
 }
 
-/** So that a scenario that fails leaves nothing behind. */
+/** Ended with this process, so that a scenario that fails leaves nothing behind. */
 const children = new Set<ChildProcess>();
 process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL');
@@ -171,18 +178,18 @@ function running(child: ChildProcess): Running {
   };
 }
 
-/** Resident memory in bytes, null where there is no /proc. */
-export async function residentBytes({ pid }: Running): Promise<number | null> {
+/** Null where there is no /proc. */
+export async function residentMebibytes({ pid }: Running): Promise<number | null> {
   try {
     const status = await readFile(`/proc/${pid}/status`, 'utf8');
-    return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) * 1024;
+    return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024;
   } catch {
     return null;
   }
 }
 
-/** How many events wait, by the service's own word. */
-export async function waitingEvents(service: Service): Promise<number> {
+/** How many events wait, as /healthz says. */
+async function waitingEvents(service: Service): Promise<number> {
   const { outbox } = JSON.parse(await service.get(service.target.port, '/healthz')) as {
     readonly outbox: { readonly waiting: number; readonly held: number };
   };
@@ -190,14 +197,14 @@ export async function waitingEvents(service: Service): Promise<number> {
 }
 
 /** Far more than any backlog here needs. */
-const DRAIN_LIMIT_MS = 60_000;
+const DRAIN_LIMIT_MS = 180_000;
 
-/** Resolves when nothing waits any more. */
-export async function drained(service: Service): Promise<void> {
+/** Resolves when nothing waits any more. Each look counts all that waits, so a long drain should not be looked at often. */
+export async function drained(service: Service, everyMs = 50): Promise<void> {
   const startedAt = performance.now();
   for (let left = 1; left > 0; ) {
     left = await waitingEvents(service);
     if (performance.now() - startedAt > DRAIN_LIMIT_MS) throw new Error(`${left} events are not delivered`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

@@ -4,46 +4,26 @@ import { cpus } from 'node:os';
 
 /** USER_HZ of Linux: the unit of the times in /proc/<pid>/stat. */
 const TICKS_PER_SECOND = 100;
-/** The name of the thread that reads bodies and has the database, which Linux shows. */
-const OUTBOX_THREAD = 'outbox';
+/** Linux shows the names that workers are given. */
+const STORE_THREAD = 'outbox';
 
-/** By group of threads, in milliseconds since the process began. `rest` is garbage, compiling, zlib, DNS and files. */
-export interface ProcessorTime {
-  readonly allMs: number;
-  readonly mainMs: number;
-  readonly outboxMs: number;
-  readonly restMs: number;
-}
+/** The rest of `all` is garbage collection, compiling, zlib, DNS and files. */
+export type ThreadGroup = 'all' | 'main' | 'store';
 
-/** Null where there is no /proc. */
-export async function processorTime(pid: number): Promise<ProcessorTime | null> {
+/** In milliseconds since the process began; null where there is no /proc. */
+export async function processorTime(pid: number): Promise<Readonly<Record<ThreadGroup, number>> | null> {
   try {
-    const threads = (await readdir(`/proc/${pid}/task`)).map((id) => `/proc/${pid}/task/${id}/stat`);
-    const stats = await readStats(threads);
-    const main = await readStat(`/proc/${pid}/task/${pid}/stat`);
-    const outboxMs = sum(stats.filter(({ name }) => name === OUTBOX_THREAD).map(({ usedMs }) => usedMs));
-    // Of the process and not of the threads that are there, since some have ended.
-    const { usedMs: allMs } = await readStat(`/proc/${pid}/stat`);
-    return { allMs, mainMs: main.usedMs, outboxMs, restMs: allMs - main.usedMs - outboxMs };
+    const stats = await readStats((await readdir(`/proc/${pid}/task`)).map((id) => `/proc/${pid}/task/${id}/stat`));
+    const usedMs = (isMeant: (stat: Stat) => boolean): number => sum(stats.filter(isMeant).map((stat) => stat.usedMs));
+    return {
+      // The whole process, since some of its threads have ended.
+      all: (await readStat(`/proc/${pid}/stat`)).usedMs,
+      main: usedMs((stat) => stat.pid === pid),
+      store: usedMs((stat) => stat.name === STORE_THREAD),
+    };
   } catch {
     return null;
   }
-}
-
-/** What each of so many things took between two readings; null where there is no /proc. */
-export function costOfEach(
-  before: ProcessorTime | null,
-  after: ProcessorTime | null,
-  count: number,
-): ProcessorTime | null {
-  if (before === null || after === null) return null;
-  const each = (group: keyof ProcessorTime): number => (after[group] - before[group]) / count;
-  return {
-    allMs: each('allMs'),
-    mainMs: each('mainMs'),
-    outboxMs: each('outboxMs'),
-    restMs: each('restMs'),
-  };
 }
 
 /** Of a process, its children, and those of them that have ended, in milliseconds; null where there is no /proc. */

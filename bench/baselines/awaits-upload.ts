@@ -1,5 +1,5 @@
 /**
- * (b) A straightforward proxy: no outbox, one upload a webhook, answered when Azure has answered. The first access unit
+ * A straightforward proxy: no outbox, one upload a webhook, answered when Azure has answered. The first access unit
  * only, as Apono's own recipe sends.
  */
 import type { AddressInfo } from 'node:net';

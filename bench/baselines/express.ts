@@ -1,4 +1,4 @@
-/** (a) The least that Express does: parses JSON and answers 200. Nothing is authenticated, checked or kept. */
+/** The least that Express does: parses JSON and answers 200. Nothing is authenticated, checked or kept. */
 import type { AddressInfo } from 'node:net';
 import process from 'node:process';
 import express from 'express';

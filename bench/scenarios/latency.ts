@@ -1,55 +1,35 @@
+import { type Bench, baseline, EXPRESS, startVersions, stopAll, warmUp } from '../contestants.ts';
 import { documentedEvents } from '../events.ts';
 import { openLoop } from '../load.ts';
-import { type Azure, type Receiver, startBaseline, startService } from '../processes.ts';
-import type { Figure } from '../result.ts';
-import { median, percentile } from '../statistics.ts';
-import { warmUp } from '../warm-up.ts';
+import { startBaseline } from '../processes.ts';
+import { type Figure, Turns } from '../result.ts';
+import { percentile } from '../statistics.ts';
 
-const ROUNDS = 3;
+const TURNS = 3;
+const PER_SECOND = 100;
 const CONNECTIONS = 64;
 const WARM_UP_MS = 5_000;
-/** What the warm-up left to deliver is over then. */
-const SETTLING_MS = 1_000;
-const MEASURED_MS = 3_000;
+const MEASURED_MS = 8_000;
+const SCENARIO = `Latency of the answer at ${PER_SECOND} webhooks a second`;
 
-interface Latency {
-  readonly p50: number;
-  readonly p99: number;
-}
-
-/** At half of what scenario 1 found; a request counts from when it was due. */
-export async function measureLatency(azure: Azure, fullPerSecond: number): Promise<Figure[]> {
-  const perSecond = Math.max(10, Math.floor(fullPerSecond / 2));
-  const scenario = `2. Latency of the answer at half load (${perSecond} webhooks a second)`;
-  const results: Record<string, Latency[]> = { express: [], well: [], down: [] };
-  for (let round = 0; round < ROUNDS; round++) {
-    results['express']?.push(await measure(`express-${round}`, perSecond, await startBaseline('express', azure)));
-    results['well']?.push(await measure(`well-${round}`, perSecond, await startService(azure)));
-    azure.set({ isDown: true });
-    results['down']?.push(await measure(`down-${round}`, perSecond, await startService(azure)));
-    azure.set({ isDown: false });
+/** A request counts from when it was due. */
+export async function measureLatency(bench: Bench): Promise<Figure[]> {
+  const express = baseline(EXPRESS, await startBaseline('express', bench.azure));
+  const contestants = [express, ...(await startVersions(bench))];
+  const [p50, p99] = [new Turns(), new Turns()];
+  for (const contestant of contestants) await warmUp(contestant, contestant.name, WARM_UP_MS);
+  for (let turn = 0; turn < TURNS; turn++) {
+    for (const { name, receiver, settle } of contestants) {
+      const load = { perSecond: PER_SECOND, durationMs: MEASURED_MS, connections: CONNECTIONS };
+      const { latenciesMs } = await openLoop(receiver.target, documentedEvents(`${name}-${turn}`), load);
+      p50.add(name, percentile(latenciesMs, 0.5));
+      p99.add(name, percentile(latenciesMs, 0.99));
+      await settle();
+    }
   }
-  const middle = (key: string, at: keyof Latency): number => median((results[key] ?? []).map((each) => each[at]));
-  const figure = (key: string, name: string, at: keyof Latency): Figure => ({
-    scenario,
-    name: `${name}, ${at}`,
-    value: middle(key, at),
-    unit: 'ms',
-    ...(key !== 'express' && { ratio: middle(key, at) / middle('express', at), against: 'bare Express' }),
-  });
+  await stopAll(contestants);
   return [
-    ['well', 'apono-sentinel, Azure well'],
-    ['down', 'apono-sentinel, Azure down'],
-    ['express', 'bare Express'],
-  ].flatMap(([key = '', name = '']) => [figure(key, name, 'p50'), figure(key, name, 'p99')]);
-}
-
-async function measure(run: string, perSecond: number, receiver: Receiver): Promise<Latency> {
-  const load = (part: string, durationMs: number) =>
-    openLoop(receiver.target, documentedEvents(`${run}-${part}`), { perSecond, durationMs, connections: CONNECTIONS });
-  await warmUp(receiver.target, run, WARM_UP_MS);
-  await load('settling', SETTLING_MS);
-  const { latenciesMs } = await load('run', MEASURED_MS);
-  await receiver.stop();
-  return { p50: percentile(latenciesMs, 0.5), p99: percentile(latenciesMs, 0.99) };
+    ...p50.figures(SCENARIO, { prefix: 'p50, ', unit: 'ms', base: EXPRESS }),
+    ...p99.figures(SCENARIO, { prefix: 'p99, ', unit: 'ms', base: EXPRESS }),
+  ];
 }

@@ -12,7 +12,9 @@ const EVENTS = 8_000;
 const EVENTS_A_WEBHOOK = 500;
 const REPLICAS = [1, 4];
 const FILLED = 'filled';
-const SCENARIO = `7. PostgreSQL: drain of ${EVENTS.toLocaleString('en')} waiting events, each delivered once (${SHARED})`;
+const HOLDER = 0;
+const CHANNEL = 'apono_sentinel';
+const SCENARIO = `PostgreSQL: drain of ${EVENTS.toLocaleString('en')} waiting events, each delivered once (${SHARED})`;
 
 /** A copy of the same backlog each time. */
 export async function measureReplicasDrain(azure: Azure, database: Database): Promise<Figure[]> {
@@ -40,8 +42,11 @@ async function fill(azure: Azure, database: Database): Promise<void> {
   await filling.stop();
   azure.set({ isDown: false });
   const client = await database.connect(FILLED);
-  // The pause that replicas agreed on while Azure was down would be measured else.
+  // Otherwise the pause that replicas agreed on while Azure was down would be measured.
   await client.query('DELETE FROM apono_sentinel.paces');
+  // Held by a replica that never ends, so that a replica that is started first does not drain alone.
+  await client.query(`INSERT INTO apono_sentinel.replicas (id, alive_until) VALUES (${HOLDER}, 'infinity')`);
+  await client.query(`UPDATE apono_sentinel.events SET holder = ${HOLDER}`);
   await client.end();
 }
 
@@ -53,13 +58,15 @@ async function measure(
 ): Promise<number> {
   const outboxUrl = await database.create(name, FILLED);
   const client = await database.connect(name);
-  // Claims wait for the lock, so that a replica that was started first does not drain alone.
-  await client.query('BEGIN; LOCK TABLE apono_sentinel.events IN EXCLUSIVE MODE');
   const replicas = await Promise.all(Array.from({ length: count }, () => startService(azure, { outboxUrl })));
   await azure.report();
   azure.set({ looksInside: true });
   const begunAt = performance.timeOrigin + performance.now();
-  await client.query('COMMIT');
+  await client.query(`DELETE FROM apono_sentinel.replicas WHERE id = ${HOLDER}`);
+  await client.query('SELECT pg_notify($1, $2)', [
+    CHANNEL,
+    JSON.stringify({ from: 'bench', kind: 'request', bytes: 1e9 }),
+  ]);
   await client.end();
   await Promise.all(replicas.map(drained));
   const { arrivals, rows } = await azure.report();

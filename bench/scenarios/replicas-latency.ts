@@ -10,7 +10,7 @@ const PER_SECOND = 200;
 const CONNECTIONS = 64;
 const WARM_UP_MS = 800;
 const MEASURED_MS = 900;
-const SCENARIO = `7. PostgreSQL: latency of the answer at ${PER_SECOND} webhooks a second`;
+const SCENARIO = `PostgreSQL: latency of the answer at ${PER_SECOND} webhooks a second`;
 
 type Latencies = readonly (readonly number[])[];
 

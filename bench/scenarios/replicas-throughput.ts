@@ -17,7 +17,7 @@ const BARE_COMMITS = 100;
 
 /** Stands with the figures: more replicas cannot do more than the processors that all of them share. */
 export const SHARED = `replicas, database, Azure and load generator share ${availableParallelism()} processors`;
-const SCENARIO = `7. PostgreSQL: acknowledged webhooks a second (${CONNECTIONS} connections over all replicas; ${SHARED})`;
+const SCENARIO = `PostgreSQL: acknowledged webhooks a second (${CONNECTIONS} connections over all replicas; ${SHARED})`;
 
 export interface Compared {
   readonly azure: Azure;
@@ -115,7 +115,7 @@ interface Times {
 
 async function readTimes(services: readonly Service[], database: Database): Promise<Times> {
   const times = await Promise.all(services.map(({ pid }) => processorTime(pid)));
-  const known = times.flatMap((time) => time?.allMs ?? []);
+  const known = times.flatMap((time) => time?.all ?? []);
   const serviceMs = known.length === times.length ? known.reduce((sum, ms) => sum + ms, 0) : null;
   return { machine: machineTime(), serviceMs, databaseMs: await database.processorMs() };
 }

@@ -16,7 +16,7 @@ export async function measureReplicas(azure: Azure): Promise<Figure[]> {
     database = await startDatabase();
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
-    return [{ scenario: '7. PostgreSQL', name: 'replicas', value: null, unit: '/s', note: `skipped: ${reason}` }];
+    return [{ scenario: 'PostgreSQL', name: 'replicas', value: null, unit: '/s', note: `skipped: ${reason}` }];
   }
   try {
     const sqlite = await startService(azure);

@@ -1,133 +1,108 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Bench, baseline, type Contestant, EXPRESS, startVersions, stopAll, warmUp } from '../contestants.ts';
+import { type Database, startDatabase } from '../database.ts';
 import { documentedEvents } from '../events.ts';
 import { closedLoop } from '../load.ts';
-import { type Azure, drained, type Receiver, startBaseline, startService } from '../processes.ts';
-import { costOfEach, type ProcessorTime, processorTime } from '../processor-time.ts';
-import type { Figure } from '../result.ts';
-import { median } from '../statistics.ts';
-import { warmUp } from '../warm-up.ts';
+import { residentMebibytes, startBaseline } from '../processes.ts';
+import { processorTime, type ThreadGroup } from '../processor-time.ts';
+import { type Figure, Turns } from '../result.ts';
 
-/** Each with new processes, ... */
+/** Each with new processes. */
 const ROUNDS = 2;
-/** ... which are measured in turn: what the machine does meanwhile hits all of them. */
 const TURNS = 2;
 const CONNECTIONS = 64;
-const WARM_UP_MS = 8_000;
-/** They have less to compile. */
-const WARM_UP_BASELINE_MS = 4_000;
 /** Until as much is delivered as comes, and the heap is as large again as it was before it had nothing to do. */
-const LEAD_IN_MS = 3_000;
-const LEAD_IN_BASELINE_MS = 500;
+const LEAD_IN_MS = 2_000;
 const MEASURED_MS = 2_000;
-const SCENARIO = `1. Acknowledged webhooks a second (${CONNECTIONS} connections, Azure answers after 50 ms)`;
+/** Before memory is read. */
+const QUIET_MS = 5_000;
+const SCENARIO = `Acknowledged webhooks a second (${CONNECTIONS} connections, Azure answers after 50 ms)`;
 
-const baselines = [
-  { key: 'express', name: '(a) bare Express, express.json' },
-  { key: 'awaits-upload', name: '(b) proxy that awaits upload()' },
-  { key: 'http', name: '(c) node:http' },
-] as const;
+const threadGroups: readonly { readonly group: ThreadGroup; readonly name: string }[] = [
+  { group: 'all', name: 'all threads' },
+  { group: 'main', name: 'main thread' },
+  { group: 'store', name: 'store thread' },
+];
 
-type Key = (typeof baselines)[number]['key'] | 'service';
-
-/** What its threads use, in the order of the table. */
-const threadGroups = [
-  { key: 'allMs', name: 'all threads' },
-  { key: 'mainMs', name: 'main thread' },
-  { key: 'outboxMs', name: 'outbox thread' },
-  { key: 'restMs', name: 'the rest' },
-] as const;
-
-interface Run {
-  readonly perSecond: number;
-  /** Of one webhook. */
-  readonly cost: ProcessorTime | null;
+interface Measured {
+  readonly rates: Turns;
+  readonly processor: Readonly<Record<ThreadGroup, Turns>>;
+  readonly startMs: Turns;
+  readonly idle: Turns;
+  readonly after: Turns;
 }
 
-/** Of one turn. */
-type Turn = Readonly<Record<Key, Run>>;
-
-export async function measureThroughput(azure: Azure): Promise<{ figures: Figure[]; perSecond: number }> {
-  const turns: Turn[] = [];
-  for (let round = 0; round < ROUNDS; round++) turns.push(...(await measureRound(azure, round)));
-  const middle = (key: Key): number => median(turns.map((turn) => turn[key].perSecond));
-  const against = (key: Key): number => median(turns.map((turn) => turn.service.perSecond / turn[key].perSecond));
-  const perSecond = middle('service');
-  const figures: Figure[] = [
-    {
-      scenario: SCENARIO,
-      name: 'apono-sentinel, durable',
-      value: perSecond,
-      unit: '/s',
-      ratio: against('express'),
-      against: '(a)',
-      note: `${against('awaits-upload').toFixed(1)} × (b), ${against('http').toFixed(2)} × (c)`,
-    },
-    ...baselines.map(({ key, name }) => ({ scenario: SCENARIO, name, value: middle(key), unit: '/s' })),
-    ...costFigures(turns),
-  ];
-  return { figures, perSecond };
-}
-
-/** Processor time a webhook: steadier than throughput, where generator, Azure and service share the processors. */
-function costFigures(turns: readonly Turn[]): Figure[] {
-  const middle = (key: Key, group: keyof ProcessorTime): number | null => {
-    const costs = turns.flatMap((turn) => turn[key].cost ?? []);
-    return costs.length > 0 ? median(costs.map((cost) => cost[group])) : null;
+export async function measureThroughput(bench: Bench): Promise<Figure[]> {
+  const measured: Measured = {
+    rates: new Turns(),
+    processor: { all: new Turns(), main: new Turns(), store: new Turns() },
+    startMs: new Turns(),
+    idle: new Turns(),
+    after: new Turns(),
   };
-  const express = middle('express', 'allMs');
-  const figure = (name: string, valueMs: number | null): Figure => ({
-    scenario: SCENARIO,
-    name: `processor time a webhook, ${name}`,
-    value: valueMs === null ? null : valueMs * 1000,
-    unit: 'µs',
-    ...(valueMs === null && { note: 'there is no /proc here' }),
+  const database = await startDatabase().catch((error: unknown) => {
+    process.stderr.write(`without the peer that inserts into PostgreSQL: ${String(error)}\n`);
+    return null;
   });
+  try {
+    for (let round = 0; round < ROUNDS; round++) await measureRound(bench, database, round, measured);
+  } finally {
+    await database?.stop();
+  }
+  const compared = { unit: 'µs', base: EXPRESS };
   return [
-    ...threadGroups.map(({ key, name }) => {
-      const valueMs = middle('service', key);
-      const compared = valueMs !== null && express !== null && { ratio: valueMs / express, against: 'all of (a)' };
-      return { ...figure(name, valueMs), ...compared };
-    }),
-    figure('all of (a)', express),
+    ...measured.rates.figures(SCENARIO, { unit: '/s', base: EXPRESS }),
+    ...threadGroups.flatMap(({ group, name }) =>
+      measured.processor[group].figures('Processor time a webhook, without PostgreSQL', {
+        ...compared,
+        prefix: `${name}, `,
+      }),
+    ),
+    ...measured.startMs.figures('Start', { unit: 'ms', base: EXPRESS }),
+    ...measured.idle.figures('Resident memory', { prefix: 'after the start, ', unit: 'MiB', base: EXPRESS }),
+    ...measured.after.figures('Resident memory', { prefix: 'after this load, ', unit: 'MiB', base: EXPRESS }),
   ];
 }
 
-async function measureRound(azure: Azure, round: number): Promise<Turn[]> {
-  const service = await startService(azure);
-  const others = {
-    express: await startBaseline('express', azure),
-    'awaits-upload': await startBaseline('awaits-upload', azure),
-    http: await startBaseline('http', azure),
-  };
-  for (const { key } of baselines) await warmUp(others[key].target, `${key}-${round}`, WARM_UP_BASELINE_MS);
-  await warmUp(service.target, `service-${round}`, WARM_UP_MS);
-  await drained(service);
-  const turns: Turn[] = [];
-  while (turns.length < TURNS) {
-    const run = `${round}-${turns.length}`;
-    turns.push({
-      'awaits-upload': await measure(`awaits-upload-${run}`, others['awaits-upload'], LEAD_IN_BASELINE_MS),
-      http: await measure(`http-${run}`, others.http, LEAD_IN_BASELINE_MS),
-      express: await measure(`express-${run}`, others.express, LEAD_IN_BASELINE_MS),
-      service: await measure(`service-${run}`, service, LEAD_IN_MS),
-    });
-    // What is not delivered yet would take the processors from the next one.
-    await drained(service);
+async function measureRound(bench: Bench, database: Database | null, round: number, measured: Measured) {
+  const { azure } = bench;
+  const contestants = [
+    baseline(EXPRESS, await startBaseline('express', azure)),
+    baseline('Express that awaits upload()', await startBaseline('awaits-upload', azure)),
+    ...(await startVersions(bench)),
+  ];
+  if (database !== null) {
+    const receiver = await startBaseline('insert', azure, [await database.create(`insert_${round}`)]);
+    contestants.push(baseline('Express with one INSERT a request', receiver));
   }
-  for (const receiver of [service, ...Object.values(others)]) await receiver.stop();
-  return turns;
+  await pause(QUIET_MS);
+  await eachMemory(contestants, measured.idle);
+  for (const { name, receiver } of contestants) measured.startMs.add(name, receiver.startMs);
+  for (const contestant of contestants) await warmUp(contestant, `${contestant.name}-${round}`);
+  for (let turn = 0; turn < TURNS; turn++) {
+    for (const contestant of contestants) await measure(contestant, `${contestant.name}-${round}-${turn}`, measured);
+  }
+  await pause(QUIET_MS);
+  await eachMemory(contestants, measured.after);
+  await stopAll(contestants);
 }
 
-async function measure(run: string, receiver: Receiver, leadInMs: number): Promise<Run> {
-  await load(`${run}-lead-in`, receiver, leadInMs);
+async function eachMemory(contestants: readonly Contestant[], into: Turns): Promise<void> {
+  for (const { name, receiver } of contestants) into.add(name, await residentMebibytes(receiver));
+}
+
+async function measure({ name, receiver, settle }: Contestant, run: string, { rates, processor }: Measured) {
+  const load = (part: string, durationMs: number) =>
+    closedLoop(receiver.target, documentedEvents(`${run}-${part}`), { connections: CONNECTIONS, durationMs });
+  await load('lead-in', LEAD_IN_MS);
   const before = await processorTime(receiver.pid);
-  const { latenciesMs, durationMs } = await load(run, receiver, MEASURED_MS);
+  const { latenciesMs, durationMs } = await load('run', MEASURED_MS);
   const after = await processorTime(receiver.pid);
-  return {
-    perSecond: (latenciesMs.length * 1000) / durationMs,
-    cost: costOfEach(before, after, latenciesMs.length),
-  };
-}
-
-function load(run: string, { target }: Receiver, durationMs: number) {
-  return closedLoop(target, documentedEvents(run), { connections: CONNECTIONS, durationMs });
+  rates.add(name, (latenciesMs.length * 1000) / durationMs);
+  for (const { group } of threadGroups) {
+    const spentMs = before === null || after === null ? null : after[group] - before[group];
+    // The baselines have no store thread.
+    processor[group].add(name, !spentMs ? null : (spentMs * 1000) / latenciesMs.length);
+  }
+  await settle();
 }
