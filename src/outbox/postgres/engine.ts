@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from '../../ground/clock.ts';
 import type { OutboxEntry } from '../../ground/event.ts';
 import { CallError, type Engine, FullError } from '../engine.ts';
+import { sizeOf } from '../group.ts';
 import { fullness } from '../limits.ts';
 import type { StoreLog } from '../open-store.ts';
 import { createHolder } from './claim.ts';
@@ -17,7 +18,7 @@ import { findRecords, listRecords, showRecord } from './records.ts';
 import { createSchema } from './schema.ts';
 import { type DatabaseSettings, DEFAULT_LIMITS, DEFAULT_SCHEMA, type Limits, placeOf } from './settings.ts';
 import { prune, purge, recordedUntil, revive, settleAll } from './settle.ts';
-import { readState } from './usage.ts';
+import { RECORD_BYTES, readState } from './usage.ts';
 
 export interface PostgresEngineOptions {
   readonly database: DatabaseSettings;
@@ -39,6 +40,7 @@ export interface PostgresEngineOptions {
 /** Above the 30 s of an upload, so that a call under way when the database goes away for a moment is still its holder's. */
 const LEASE_MS = 60_000;
 const PAUSE_MS = 500;
+const COUNT_INTERVAL_MS = 1_000;
 
 /**
  * Opens the outbox in a PostgreSQL database, which any number of processes may do at once, and makes its tables if there
@@ -54,6 +56,9 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
   const stopListening = listen({ database, channel: schema, self, onWake, clock, log });
 
   let isUnwritable = false;
+  /** As counted last, and what this process has stored since. */
+  let usedBytes = 0;
+  let countedAt = Number.NEGATIVE_INFINITY;
 
   const run = <T>(mode: Mode, work: (session: Session) => Promise<T>): Promise<T> =>
     database.transaction(mode, work).catch(rejectAsEngine);
@@ -75,10 +80,28 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
     }
   }
 
+  /**
+   * Bytes that are used when these are stored. Counting walks the whole backlog, so it is done once a second, and in each
+   * transaction only while the limit is near; in between this process adds up what it stores itself.
+   */
+  async function usedAfter(session: Session, bytes: number): Promise<number> {
+    const isKnown = performance.now() - countedAt < COUNT_INTERVAL_MS && usedBytes + bytes < 0.9 * maxBytes;
+    if (isKnown) {
+      usedBytes += bytes;
+      return usedBytes;
+    }
+    ({ dataBytes: usedBytes } = await readState(session));
+    countedAt = performance.now();
+    return usedBytes;
+  }
+
   /** Only what is new needs room: a duplicate is answered even when the outbox is full. */
   async function added(session: Session, entries: readonly OutboxEntry[]): Promise<void> {
     if (entries.length === 0) return;
-    const reason = fullness(await readState(session), maxBytes);
+    const reason = fullness(
+      { dataBytes: await usedAfter(session, sizeOf(entries) + entries.length * RECORD_BYTES), logBytes: 0 },
+      maxBytes,
+    );
     if (reason !== null) throw new FullError('limit', reason);
     const byKind = new Map<string, number>();
     for (const entry of entries) {

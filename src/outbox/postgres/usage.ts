@@ -11,7 +11,7 @@ export async function isReadOnly(session: Session): Promise<boolean> {
 }
 
 /** What a record takes beside its body: row, indexes, dead letters, and the versions that wait for a vacuum. */
-const RECORD_BYTES = 512;
+export const RECORD_BYTES = 512;
 const IDENTITY_BYTES = 200;
 
 interface Count {
