@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { enableCompileCache } from 'node:module';
+import { dirname } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { setFlagsFromString } from 'node:v8';
@@ -22,8 +23,10 @@ if (!nodeOptions.some((option) => option.includes('--max-semi-space-size'))) {
 // there are two processors, or a container has one, the main thread waits for them.
 setFlagsFromString('--no-parallel-scavenge');
 
-// Before anything large is loaded; a folder that cannot be written only means a slower start.
-enableCompileCache();
+// Before anything large is loaded; a folder that cannot be written only means a slower start. The variable tells the store
+// thread, which then needs no compiler of its own: 40 MB less of memory.
+const { directory } = enableCompileCache();
+if (directory !== undefined) process.env['NODE_COMPILE_CACHE'] ??= dirname(directory);
 
 const [{ runCli }, { default: manifest }] = await Promise.all([
   import('./commands/cli.ts'),
