@@ -101,7 +101,7 @@ async function refuseWhileUsed(session: Session): Promise<void> {
 export async function setAside(database: Database, schema: string, now: number): Promise<string> {
   const ending = `_moved_${new Date(now)
     .toISOString()
-    .replace(/[-:]|\.\d+/g, '')
+    .replace(/[-:.]/g, '')
     .toLowerCase()}`;
   const name = `${schema.slice(0, MAX_NAME_BYTES - ending.length)}${ending}`;
   const rename = `ALTER SCHEMA ${escapeIdentifier(schema)} RENAME TO ${escapeIdentifier(name)}`;
