@@ -5,6 +5,9 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { tempFolder } from '../../outbox/sqlite-fixture.ts';
 
+/** The access flow of each row that the other version makes. */
+export const OTHER_FLOW = 'other version';
+
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
 /**
@@ -23,7 +26,7 @@ export async function otherVersion(t: TestContext): Promise<string> {
   const changed = replaced(
     replaced(source, 'units: units.length > 0 ? units : [null],', 'units: [...units, ...units].reverse(),'),
     '    shared: {\n      ...shared,',
-    "    shared: {\n      ...shared,\n      access_flow_name: 'other version',",
+    `    shared: {\n      ...shared,\n      access_flow_name: '${OTHER_FLOW}',`,
   );
   await writeFile(file, changed);
   return path.join(folder, 'src/main.ts');
