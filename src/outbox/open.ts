@@ -9,7 +9,6 @@ import { lockFolder } from './sqlite/open.ts';
 import { findDamaged, tellIncompleteSets } from './sqlite/set-aside.ts';
 import type { StoreEvent } from './store.ts';
 import { type Link, openLink } from './thread/link.ts';
-import type { Operation, Operations } from './thread/protocol.ts';
 
 export interface OpenOptions {
   readonly config: Pick<Config, 'outbox' | 'ingestion' | 'webhook'>;
@@ -87,6 +86,7 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
       databaseToken,
       log,
       onDamagedFile,
+      whyNotAsk: () => (lock === null || lock.isHeld() ? null : LOCK_LOST),
       onFatal,
       onEvent,
     });
@@ -116,10 +116,7 @@ const LOCK_LOST =
   'outbox.lock was removed, and another process has taken the outbox over: stop one of them, then restart';
 
 async function withLink(link: Link, { clock, folder, lock, trouble }: LinkedParts): Promise<OpenedOutbox> {
-  const ask = (<Name extends Operation>(name: Name, args: Parameters<Operations[Name]>, transfer?: ArrayBuffer[]) =>
-    lock === null || lock.isHeld()
-      ? link.ask(name, args, transfer)
-      : Promise.reject(new OutboxUnavailableError(LOCK_LOST))) as Link['ask'];
+  const { ask } = link;
   let inFlightBytes = 0;
   let closed: Promise<void> | null = null;
   // So that there are counts to show, should the thread die before anybody asks.

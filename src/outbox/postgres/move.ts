@@ -99,10 +99,7 @@ async function refuseWhileUsed(session: Session): Promise<void> {
 
 /** Renames the schema, so that no service delivers again what was copied. `now`: ms since the epoch. Returns the new name. */
 export async function setAside(database: Database, schema: string, now: number): Promise<string> {
-  const ending = `_moved_${new Date(now)
-    .toISOString()
-    .replace(/[-:.]/g, '')
-    .toLowerCase()}`;
+  const ending = `_moved_${new Date(now).toISOString().replace(/[-:.]/g, '').toLowerCase()}`;
   const name = `${schema.slice(0, MAX_NAME_BYTES - ending.length)}${ending}`;
   const rename = `ALTER SCHEMA ${escapeIdentifier(schema)} RENAME TO ${escapeIdentifier(name)}`;
   try {

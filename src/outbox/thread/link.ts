@@ -12,6 +12,8 @@ export interface LinkOptions {
   readonly onEvent: (event: StoreEvent) => void;
   /** A damaged database was found when the store was opened, and set aside under this name. */
   readonly onDamagedFile: (file: string) => void;
+  /** Asked before each message: why nothing may be asked of the outbox now; null if it may. */
+  readonly whyNotAsk: () => string | null;
   /** The thread died a second time, or could not be started again. Called once. */
   readonly onFatal: (error: Error) => void;
 }
@@ -62,6 +64,9 @@ const WHY_UNAVAILABLE: Record<State, string> = {
 };
 
 const MAX_RESTARTS = 1;
+
+/** So that the thread has something to do while the main thread takes the other requests of a burst. */
+const MAX_REQUESTS_PER_MESSAGE = 8;
 
 /**
  * The thread makes much garbage that dies at once (bodies, rows). Without a bound V8 gives it as large a nursery as a
@@ -146,15 +151,22 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     else asked?.reject(new RangeError(answer.message));
   }
 
-  /** What was asked in one turn of the event loop goes in one message. */
+  /** What was asked in one turn of the event loop goes in one message, or a few of them. */
   function post(): void {
     const batch = outgoing;
     outgoing = [];
     if (batch.length === 0) return;
-    const message: ToThread = { type: 'requests', requests: batch.map(({ request }) => request) };
+    const whyNot = options.whyNotAsk();
+    const allowed = whyNot === null ? batch : batch.filter(({ request }) => request.operation === 'close');
+    for (const { request } of batch) {
+      if (whyNot !== null && request.operation !== 'close') {
+        settle({ type: 'unavailable', id: request.id, reason: whyNot });
+      }
+    }
+    const message: ToThread = { type: 'requests', requests: allowed.map(({ request }) => request) };
     worker?.postMessage(
       message,
-      batch.flatMap(({ transfer }) => transfer),
+      allowed.flatMap(({ transfer }) => transfer),
     );
   }
 
@@ -164,6 +176,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     pending.set(id, { resolve, reject });
     if (outgoing.length === 0) setImmediate(post);
     outgoing.push({ request: { id, operation, args }, transfer });
+    if (outgoing.length >= MAX_REQUESTS_PER_MESSAGE) post();
     return promise;
   }
 
