@@ -18,32 +18,27 @@ it('the generated files are what the generator makes (node deploy/generate/main.
 
 describe('a change of a column list alone is drift', () => {
   const { streams, content } = currentSources();
-  for (const [index, { table }] of streams.entries()) {
-    const changed = (columns: typeof table.columns) =>
-      driftedFiles(
-        deployFolder,
-        generate({
-          content,
-          streams: streams.map((stream, at) => (at === index ? { ...stream, table: { ...table, columns } } : stream)),
-        }),
+  type Columns = (typeof streams)[number]['table']['columns'];
+  const column = { name: 'one_more', type: 'string', description: 'One more.' } as const;
+  // Each change has the functions analysed anew, which takes seconds; so all tables are changed at once.
+  const changes: Readonly<Record<string, (columns: Columns) => Columns>> = {
+    'a column more': (columns) => [...columns, column],
+    'a column less': (columns) => columns.slice(0, -1),
+    'another type': (columns) => columns.map((old) => ({ ...old, type: 'int' })),
+  };
+  for (const [name, change] of Object.entries(changes)) {
+    it(name, () => {
+      const changed = streams.map((stream) => ({
+        ...stream,
+        table: { ...stream.table, columns: change(stream.table.columns) },
+      }));
+      const drifted = driftedFiles(deployFolder, generate({ content, streams: changed }));
+      // A function passes the columns of its table on, so that its columns can change with them.
+      assert.deepEqual(
+        drifted.filter((file) => !file.startsWith('sentinel/CustomFunctions/')).toSorted(),
+        ['azuredeploy.json', ...streams.map(({ table }) => `sentinel/CustomTables/${table.name}.json`)].toSorted(),
       );
-
-    // Each time the functions are analysed anew, which takes seconds: all three ways for one table, one for the others.
-    const column = { name: 'one_more', type: 'string', description: 'One more.' } as const;
-    const changes: Readonly<Record<string, typeof table.columns>> = {
-      'a column more': [...table.columns, column],
-      ...(index === 0 && {
-        'a column less': table.columns.slice(0, -1),
-        'another type': table.columns.map((old) => ({ ...old, type: 'int' })),
-      }),
-    };
-    for (const [change, columns] of Object.entries(changes)) {
-      it(`of ${table.name}: ${change}`, () => {
-        // A function passes the columns of its table on, so that its columns can change with them.
-        const drifted = changed(columns).filter((name) => !name.startsWith('sentinel/CustomFunctions/'));
-        assert.deepEqual(drifted, ['azuredeploy.json', `sentinel/CustomTables/${table.name}.json`]);
-      });
-    }
+    });
   }
 });
 
@@ -73,8 +68,7 @@ describe('node deploy/generate/main.ts', () => {
     return { status, lines: stdout.split('\n').filter((line) => line !== ''), stderr };
   }
 
-  it('--check is content with what is committed, names what has drifted, and writes nothing; without it all is mended', () => {
-    assert.deepEqual(run('--check'), { status: 0, lines: [], stderr: '' });
+  it('--check names what has drifted and writes nothing; without it all is mended', () => {
     edit('schemas/tables/AponoAccessRequests_CL.json', (text) =>
       text.replace('"columns": [', '"columns": [{ "name": "one_more", "type": "long", "description": "One more." },'),
     );
