@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, st
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { CANDIDATES_SQL } from '../../src/outbox/sqlite/claim.ts';
+import { CANDIDATES_SQL } from '../../src/outbox/sqlite/claims.ts';
 import { openDatabase } from '../../src/outbox/sqlite/database.ts';
 import { isOutboxLocked } from '../../src/outbox/sqlite/lock.ts';
 import { COUNT_SQL, LIST_SQL } from '../../src/outbox/sqlite/records.ts';

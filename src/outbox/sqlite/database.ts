@@ -1,7 +1,8 @@
 import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import { DamageError } from '../engine.ts';
 import { BUSY_TIMEOUT_MS } from './checkpoint.ts';
-import { DamagedDatabaseError, isDamage, startError, toStartError } from './errors.ts';
+import { isDamage, startError, toStartError } from './errors.ts';
 import { databaseFile, preparePrivateFile } from './files.ts';
 import { APPLICATION_ID, createSchema, SCHEMA_VERSION } from './schema.ts';
 import { finishSettingAside, setAside } from './set-aside.ts';
@@ -40,7 +41,7 @@ export function openDatabase(dataDir: string, nowMs: number, isSuspect: boolean)
 function openFile(file: string, isSuspect: boolean): DatabaseSync {
   preparePrivateFile(file);
   // Before any connection, even one that only reads: SQLite forgets what stands behind a damaged frame.
-  if (isLogDamaged(file)) throw new DamagedDatabaseError('The write-ahead log has a damaged frame before its end');
+  if (isLogDamaged(file)) throw new DamageError('The write-ahead log has a damaged frame before its end');
   const version = inspect(file, isSuspect);
   const db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
   try {
@@ -90,7 +91,7 @@ function checkIntegrity(db: DatabaseSync, file: string, isSuspect: boolean): voi
     // The quick check does not compare indexes with their tables, which takes several times as long.
     const check = isSuspect ? 'integrity_check' : 'quick_check';
     const found = pragma(db, `${check}(1)`);
-    if (found !== 'ok') throw new DamagedDatabaseError(`${check}: ${String(found)}`);
+    if (found !== 'ok') throw new DamageError(`${check}: ${String(found)}`);
     return;
   }
   for (const { name } of db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all()) {

@@ -1,15 +1,14 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { type Engine, FullError } from '../engine.ts';
+import { DamageError, type Engine, FullError } from '../engine.ts';
 import { fullness, HEADROOM_BYTES, type Usage } from '../limits.ts';
 import { createWriteAheadLog } from './checkpoint.ts';
-import { Claims, createClaim } from './claim.ts';
+import { createClaims } from './claims.ts';
+import { describe, toEngineError } from './errors.ts';
 import { readRecords } from './move.ts';
 import { createWriter } from './put.ts';
 import { createRecords } from './records.ts';
 import { setMovedAside } from './set-aside.ts';
-import { createFates } from './settle.ts';
 import { pragma } from './sql.ts';
-import { createTransaction, toEngineError } from './transaction.ts';
 
 export interface SqliteEngineOptions {
   /** As database.ts opens it. */
@@ -24,27 +23,53 @@ export interface SqliteEngineOptions {
 /** The engine on an open SQLite database. Every method does its work before it returns; a promise only carries the result. */
 export function createSqliteEngine({ db, file, maxBytes, onCheckpointTrouble }: SqliteEngineOptions): Engine {
   const log = createWriteAheadLog(db, file, onCheckpointTrouble);
-  const inTransaction = createTransaction(db, log.tidy);
-  const claims = new Claims();
+  const claims = createClaims(db, inTransaction);
   const writer = createWriter(db);
-  const claim = createClaim(db, claims);
-  const fates = createFates(db, claims);
   const records = createRecords(db);
   const pageSize = Number(pragma(db, 'page_size'));
-  const pages = db.prepare('PRAGMA page_count');
-  const freePages = db.prepare('PRAGMA freelist_count');
+  const begin = db.prepare('BEGIN IMMEDIATE');
+  const commit = db.prepare('COMMIT');
+  const rollback = db.prepare('ROLLBACK');
   // As large as an ordinary webhook: a disk that is full for those may still have room for a byte.
   const fill = db.prepare(`INSERT INTO write_probe (filler) VALUES (zeroblob(${HEADROOM_BYTES}))`);
   const clear = db.prepare('DELETE FROM write_probe');
+  const forget = db.prepare(
+    'DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE delivered_at < ? ORDER BY delivered_at LIMIT ?)',
+  );
+
+  /** Commits what `act` wrote, synced; if it throws, nothing is written. */
+  function inTransaction<T>(act: () => T): T {
+    try {
+      begin.run();
+      const value = act();
+      commit.run();
+      return value;
+    } catch (error) {
+      takeBack();
+      throw error;
+    } finally {
+      log.tidy();
+    }
+  }
+
+  function takeBack(): void {
+    try {
+      if (db.isTransaction) rollback.run();
+    } catch (error) {
+      // The connection's state is unknown: only a new one can tell what is in the database.
+      throw new DamageError(`a transaction could not be taken back: ${describe(error)}`, { cause: error });
+    }
+  }
 
   /** The open transaction included. */
   function usage(): Usage {
-    const used = Number(pages.get()?.['page_count']) - Number(freePages.get()?.['freelist_count']);
-    return { dataBytes: used * pageSize, logBytes: log.bytes() };
+    const pages = Number(pragma(db, 'page_count')) - Number(pragma(db, 'freelist_count'));
+    return { dataBytes: pages * pageSize, logBytes: log.bytes() };
   }
 
-  function refuseIfFull(): void {
-    const reason = fullness(usage(), maxBytes);
+  /** Only what is new needs room: a duplicate is answered even when the outbox is full. */
+  function refuseIfFull(isAnyNew: boolean): void {
+    const reason = isAnyNew ? fullness(usage(), maxBytes) : null;
     if (reason !== null) throw new FullError('limit', reason);
   }
 
@@ -59,19 +84,12 @@ export function createSqliteEngine({ db, file, maxBytes, onCheckpointTrouble }: 
       doNow(() =>
         inTransaction(() => {
           const results = puts.map(writer.put);
-          // Only what is new needs room: a duplicate is answered even when the outbox is full.
-          if (results.some(({ isNew }) => isNew)) refuseIfFull();
+          refuseIfFull(results.some(({ isNew }) => isNew));
           return results.map(({ entries }) => entries);
         }),
       ),
-    claim: (request) => doNow(() => claim(request)),
-    settle: (settlements, now) =>
-      doNow(() => {
-        const { outcomes, progress } = inTransaction(() => fates.settle(settlements, now));
-        // Only now: a claim that ended before its rows were recorded would send them again.
-        for (const [eventId, rows] of progress) claims.keep(eventId, rows);
-        return outcomes;
-      }),
+    claim: (request) => doNow(() => claims.claim(request)),
+    settle: (settlements, now) => doNow(() => claims.settle(settlements, now)),
     read: () =>
       doNow(() => {
         // While the outbox is full because of the log, health checks may be all that comes.
@@ -85,7 +103,7 @@ export function createSqliteEngine({ db, file, maxBytes, onCheckpointTrouble }: 
       }),
     prune: (deliveredBefore, limit) =>
       doNow(() => {
-        const forgotten = inTransaction(() => fates.prune(deliveredBefore, limit));
+        const forgotten = Number(inTransaction(() => forget.run(deliveredBefore, limit)).changes);
         if (forgotten < limit) log.empty();
         return forgotten;
       }),
@@ -93,11 +111,10 @@ export function createSqliteEngine({ db, file, maxBytes, onCheckpointTrouble }: 
     list: (request) => doNow(() => records.list(request)),
     show: (id) => doNow(() => records.show(id)),
     find: (start) => doNow(() => records.find(start)),
-    revive: (eventIds) => doNow(() => inTransaction(() => fates.revive(eventIds))),
+    revive: (eventIds) => doNow(() => claims.revive(eventIds)),
     purge: (ids, now) =>
       doNow(() => {
-        const removed = inTransaction(() => fates.purge(ids, now));
-        for (const id of ids) claims.keep(id, []);
+        const removed = claims.purge(ids, now);
         log.empty();
         return removed;
       }),
@@ -106,7 +123,7 @@ export function createSqliteEngine({ db, file, maxBytes, onCheckpointTrouble }: 
       doNow(() =>
         inTransaction(() => {
           const isNew = given.map(writer.add);
-          if (isNew.includes(true)) refuseIfFull();
+          refuseIfFull(isNew.includes(true));
           return isNew;
         }),
       ),

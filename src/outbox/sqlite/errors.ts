@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import process from 'node:process';
+import { CallError, DamageError, FullError } from '../engine.ts';
 import { type OutboxStartCode, OutboxStartError } from '../start-error.ts';
 
 /** Primary result codes (https://www.sqlite.org/rescode.html): the low byte of an error's `errcode` in node:sqlite. */
@@ -21,72 +22,72 @@ const SQLITE = {
   notadb: 26,
 } as const;
 
-/** A check of ours found damage that SQLite had not reported. */
-export class DamagedDatabaseError extends Error {
-  override readonly name = 'DamagedDatabaseError';
-}
-
-/** The primary result code, or null when the error is not SQLite's. */
-function resultCode(error: unknown): number | null {
-  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return null;
-  return error.errcode & 0xff;
-}
-
-function systemCode(error: unknown): string | null {
-  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return null;
-  return error.code;
-}
+type Result = keyof typeof SQLITE;
 
 /** UNIQUE, PRIMARY KEY and ROWID (https://www.sqlite.org/rescode.html#constraint_unique). */
 const TAKEN: readonly unknown[] = [2067, 1555, 2579];
 
-/** A number or id that is taken although this process gave it: another process writes to the database. */
-function isTaken(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && TAKEN.includes(error.errcode);
+/** The extended result code, or null when the error is not SQLite's. */
+function errcode(error: unknown): number | null {
+  return error instanceof Error && 'errcode' in error ? Number(error.errcode) : null;
 }
 
-function isOneOf(code: number | null, ...codes: readonly number[]): boolean {
-  return code !== null && codes.includes(code);
+function hasResult(error: unknown, ...results: readonly Result[]): boolean {
+  const code = errcode(error);
+  return code !== null && results.some((result) => SQLITE[result] === (code & 0xff));
 }
 
-/** Whether the file itself is damaged, which is the only reason for setting it aside. */
+/** Whether it is an error of the system with one of these codes. */
+export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+}
+
+/** Whether the file itself is damaged, as SQLite or a check of ours found: the only reason for setting it aside. */
 export function isDamage(error: unknown): boolean {
-  return error instanceof DamagedDatabaseError || isOneOf(resultCode(error), SQLITE.corrupt, SQLITE.notadb);
+  return error instanceof DamageError || hasResult(error, 'corrupt', 'notadb');
 }
 
-/** Whether there is no room on the disk. */
-export function isDiskFull(error: unknown): boolean {
-  return resultCode(error) === SQLITE.full || ['ENOSPC', 'EDQUOT'].includes(systemCode(error) ?? '');
+function isDiskFull(error: unknown): boolean {
+  return hasResult(error, 'full') || hasCode(error, 'ENOSPC', 'EDQUOT');
 }
 
 export function isBusy(error: unknown): boolean {
-  return isOneOf(resultCode(error), SQLITE.busy, SQLITE.locked);
+  return hasResult(error, 'busy', 'locked');
 }
 
 /**
  * Whether one call caused the error (a value that the schema refuses, a defect of ours), so that the other calls of its
- * transaction can go on. Any other error is the store's and fails them all.
+ * transaction can go on. Any other error is the store's and fails them all; so is a number or id that is taken although
+ * this process gave it: another process writes to the database.
  */
 export function isCallersFault(error: unknown): boolean {
-  const code = resultCode(error);
-  return !isTaken(error) && isOneOf(code, SQLITE.toobig, SQLITE.constraint, SQLITE.mismatch, SQLITE.range);
+  return hasResult(error, 'toobig', 'constraint', 'mismatch', 'range') && !TAKEN.includes(errcode(error));
 }
 
 /** Safe for logs and answers: SQLite's messages name tables, columns and conditions, but no data. */
 export function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const code = 'errcode' in error ? ` (SQLite result code ${String(error.errcode)})` : '';
-  return `${error.message}${code}`;
+  const code = errcode(error);
+  return code === null ? error.message : `${error.message} (SQLite result code ${code})`;
+}
+
+/** What an engine's method rejects with, for an error of SQLite's or of the code around it. */
+export function toEngineError(error: unknown): Error {
+  if (error instanceof FullError || error instanceof DamageError || error instanceof CallError) return error;
+  // A TypeError: a value that cannot be bound to a statement.
+  const isOurs = error instanceof RangeError || error instanceof TypeError;
+  if (isOurs || isCallersFault(error)) return new CallError(describe(error), { cause: error });
+  if (isDamage(error)) return new DamageError(describe(error), { cause: error });
+  if (isDiskFull(error)) return new FullError('disk', describe(error), { cause: error });
+  return new Error(describe(error), { cause: error });
 }
 
 function startCode(error: unknown): OutboxStartCode {
-  const code = resultCode(error);
-  const system = systemCode(error) ?? '';
   if (isDiskFull(error)) return 'outbox_disk_full';
-  if (isOneOf(code, SQLITE.perm, SQLITE.readonly, SQLITE.cantopen, SQLITE.auth)) return 'outbox_permission';
-  if (['EACCES', 'EPERM', 'EROFS'].includes(system)) return 'outbox_permission';
-  if (['ENOENT', 'ENOTDIR', 'EEXIST', 'ELOOP', 'ENAMETOOLONG', 'EINVAL'].includes(system)) return 'outbox_no_folder';
-  if (code === SQLITE.ioerr || system === 'EIO') return 'outbox_io_error';
+  if (hasResult(error, 'perm', 'readonly', 'cantopen', 'auth')) return 'outbox_permission';
+  if (hasCode(error, 'EACCES', 'EPERM', 'EROFS')) return 'outbox_permission';
+  if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EEXIST', 'ELOOP', 'ENAMETOOLONG', 'EINVAL')) return 'outbox_no_folder';
+  if (hasResult(error, 'ioerr') || hasCode(error, 'EIO')) return 'outbox_io_error';
   return 'outbox_cannot_open';
 }
 

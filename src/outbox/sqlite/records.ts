@@ -10,7 +10,7 @@ import {
   type RecordDetail,
   type RecordSummary,
 } from '../records.ts';
-import { arrayOf, parseRows } from '../rows.ts';
+import { arrayOf, parseRows, type StoredRows } from '../rows.ts';
 import { eachRow, getRow } from './sql.ts';
 
 /** What the outbox holds, read only. */
@@ -22,61 +22,42 @@ export interface Records {
   find(start: string): FoundIds;
 }
 
-interface SummaryRow {
-  readonly seq: number;
-  readonly id: string;
-  readonly kind: string | null;
-  readonly received_at: number;
-  readonly feed: string | null;
-  readonly row_count: number;
-  readonly pending_rows: number;
-  readonly dead_rows: number;
-  readonly body_bytes: number;
-  readonly code: string | null;
-  readonly reason: string | null;
-}
+type SummaryRow = RecordSummary & { readonly seq: number };
 
 interface CountRow {
   readonly kind: string;
-  readonly n: number;
+  readonly count: number;
   readonly oldest: number | null;
   readonly bytes: number;
-}
-
-interface LetterRow {
-  readonly rows: string;
-  readonly code: string;
-  readonly reason: string;
-  readonly dead_at: number;
 }
 
 const newestLetter = (column: 'code' | 'reason'): string =>
   `(SELECT ${column} FROM dead_letters WHERE dead_letters.seq = events.seq ORDER BY id DESC LIMIT 1) AS ${column}`;
 
-const EVENT_COLUMNS = `seq, event_id AS id, kind, received_at, feed, row_count, pending_rows, dead_rows, body_bytes,
+const EVENT_COLUMNS = `seq, event_id AS id, kind, received_at AS receivedAt, feed, row_count AS rowCount,
+  pending_rows AS pendingRows, dead_rows AS deadRows, body_bytes AS bodyBytes,
   ${newestLetter('code')}, ${newestLetter('reason')}`;
 /** The length of a BLOB is read without its pages. */
-const QUARANTINE_COLUMNS = `seq, quarantine_id AS id, kind, received_at, feed, 0 AS row_count, 0 AS pending_rows,
-  0 AS dead_rows, length(body) AS body_bytes, code, reason`;
-
-const EVENTS = `SELECT ${EVENT_COLUMNS} FROM events WHERE kind = ? AND`;
-const QUARANTINE = `SELECT ${QUARANTINE_COLUMNS} FROM quarantine WHERE`;
+const QUARANTINE_COLUMNS = `seq, quarantine_id AS id, kind, received_at AS receivedAt, feed, 0 AS rowCount,
+  0 AS pendingRows, 0 AS deadRows, length(body) AS bodyBytes, code, reason`;
 
 /**
  * Two statements for one page: the rest of the cursor's millisecond, then what came later. As one comparison of pairs,
  * (received_at, seq) > (?, ?), SQLite would search by received_at alone and walk through a millisecond from its start.
  */
-const SAME = 'received_at = ? AND seq > ? ORDER BY seq LIMIT ?';
-const LATER = 'received_at > ? ORDER BY received_at, seq LIMIT ?';
+const pageSql = (select: string) => ({
+  same: `${select} received_at = ? AND seq > ? ORDER BY seq LIMIT ?`,
+  later: `${select} received_at > ? ORDER BY received_at, seq LIMIT ?`,
+});
 
 export const LIST_SQL = {
-  waiting: { same: `${EVENTS} pending_rows > 0 AND ${SAME}`, later: `${EVENTS} pending_rows > 0 AND ${LATER}` },
-  dead: { same: `${EVENTS} dead_rows > 0 AND ${SAME}`, later: `${EVENTS} dead_rows > 0 AND ${LATER}` },
-  quarantined: { same: `${QUARANTINE} ${SAME}`, later: `${QUARANTINE} ${LATER}` },
+  waiting: pageSql(`SELECT ${EVENT_COLUMNS} FROM events WHERE kind = ? AND pending_rows > 0 AND`),
+  dead: pageSql(`SELECT ${EVENT_COLUMNS} FROM events WHERE kind = ? AND dead_rows > 0 AND`),
+  quarantined: pageSql(`SELECT ${QUARANTINE_COLUMNS} FROM quarantine WHERE`),
 } as const;
 
 const countSql = (rows: 'pending_rows' | 'dead_rows'): string =>
-  `SELECT kind, count(*) AS n, min(received_at) AS oldest, sum(body_bytes) AS bytes FROM events
+  `SELECT kind, count(*) AS count, min(received_at) AS oldest, sum(body_bytes) AS bytes FROM events
    WHERE ${rows} > 0 GROUP BY kind`;
 export const COUNT_SQL = { waiting: countSql('pending_rows'), dead: countSql('dead_rows') } as const;
 
@@ -92,14 +73,16 @@ export function createRecords(db: DatabaseSync): Records {
   };
   const counts = { waiting: db.prepare(COUNT_SQL.waiting), dead: db.prepare(COUNT_SQL.dead) };
   const countQuarantined = db.prepare(
-    `SELECT '' AS kind, count(*) AS n, min(received_at) AS oldest, total(length(body)) AS bytes FROM quarantine`,
+    `SELECT '' AS kind, count(*) AS count, min(received_at) AS oldest, total(length(body)) AS bytes FROM quarantine`,
   );
   const showEvent = db.prepare(
     `SELECT ${EVENT_COLUMNS}, pending, (SELECT shared FROM bodies WHERE bodies.seq = events.seq) AS shared,
        (SELECT own FROM bodies WHERE bodies.seq = events.seq) AS own
      FROM events WHERE event_id = ? AND delivered_at IS NULL`,
   );
-  const showLetters = db.prepare('SELECT rows, code, reason, dead_at FROM dead_letters WHERE seq = ? ORDER BY id');
+  const showLetters = db.prepare(
+    'SELECT rows, code, reason, dead_at AS buriedAt FROM dead_letters WHERE seq = ? ORDER BY id',
+  );
   const showQuarantined = db.prepare(
     `SELECT ${QUARANTINE_COLUMNS}, charset, body FROM quarantine WHERE quarantine_id = ?`,
   );
@@ -114,31 +97,26 @@ export function createRecords(db: DatabaseSync): Records {
        UNION SELECT quarantine_id FROM quarantine WHERE quarantine_id >= ?1 AND quarantine_id < ?2)`,
   );
 
-  function read({ state, after }: ListArgs, kind: string | null, limit: number): SummaryRow[] {
+  function read({ state, after }: ListArgs, limit: number, ...kind: readonly string[]): SummaryRow[] {
     const { same, later } = lists[state];
-    const ofKind = kind === null ? [] : [kind];
-    const rows = [...eachRow<SummaryRow>(same, ...ofKind, after.receivedAt, after.seq, limit)];
-    if (rows.length < limit) rows.push(...eachRow<SummaryRow>(later, ...ofKind, after.receivedAt, limit - rows.length));
+    const rows = [...eachRow<SummaryRow>(same, ...kind, after.receivedAt, after.seq, limit)];
+    if (rows.length < limit) rows.push(...eachRow<SummaryRow>(later, ...kind, after.receivedAt, limit - rows.length));
     return rows;
   }
 
   /** The index goes by kind, of which there are few: a page of all is merged from a page of each. */
   function readAll(request: ListArgs, limit: number): SummaryRow[] {
     const { state, kind } = request;
-    if (state === 'quarantined') return kind === null ? read(request, null, limit) : [];
+    if (state === 'quarantined') return kind === null ? read(request, limit) : [];
     const kinds = kind === null ? [...eachRow<CountRow>(counts[state])].map((count) => count.kind) : [kind];
     return kinds
-      .flatMap((each) => read(request, each, limit))
-      .sort((a, b) => a.received_at - b.received_at || a.seq - b.seq);
+      .flatMap((each) => read(request, limit, each))
+      .sort((a, b) => a.receivedAt - b.receivedAt || a.seq - b.seq);
   }
 
   function lettersOf(seq: number): DeadLetter[] {
-    return [...eachRow<LetterRow>(showLetters, seq)].map(({ rows, code, reason, dead_at: buriedAt }) => ({
-      rows: parseRanges(rows),
-      code,
-      reason,
-      buriedAt,
-    }));
+    const letters = eachRow<Omit<DeadLetter, 'rows'> & { readonly rows: string }>(showLetters, seq);
+    return [...letters].map((letter) => ({ ...letter, rows: parseRanges(letter.rows) }));
   }
 
   return {
@@ -160,27 +138,28 @@ export function createRecords(db: DatabaseSync): Records {
       const last = page.at(-1);
       const isLast = rows.length <= request.limit || last === undefined;
       return {
-        records: page.map(toSummary),
-        next: isLast ? null : { receivedAt: last.received_at, seq: last.seq },
+        records: page.map(({ seq: _, ...summary }) => summary),
+        next: isLast ? null : { receivedAt: last.receivedAt, seq: last.seq },
       };
     },
     show(id) {
       // An event first: should a quarantined body have its id, it is shown once the event is gone.
-      const event = getRow<SummaryRow & { pending: string; shared: string; own: string }>(showEvent, id);
+      const event = getRow<SummaryRow & StoredRows & { readonly pending: string }>(showEvent, id);
       if (event !== undefined) {
+        const { seq, pending, shared, own, ...summary } = event;
         return {
-          ...toSummary(event),
+          ...summary,
           type: 'event',
-          body: new TextEncoder().encode(arrayOf(parseRows(event))),
+          body: new TextEncoder().encode(arrayOf(parseRows({ shared, own }))),
           charset: null,
-          pending: parseRanges(event.pending),
-          deadLetters: lettersOf(event.seq),
+          pending: parseRanges(pending),
+          deadLetters: lettersOf(seq),
         };
       }
-      const quarantined = getRow<SummaryRow & { charset: string | null; body: Uint8Array }>(showQuarantined, id);
-      if (quarantined === undefined) return null;
-      const { body, charset } = quarantined;
-      return { ...toSummary(quarantined), type: 'quarantine', body, charset, pending: [], deadLetters: [] };
+      const body = getRow<SummaryRow & Pick<RecordDetail, 'charset' | 'body'>>(showQuarantined, id);
+      if (body === undefined) return null;
+      const { seq: _, ...quarantined } = body;
+      return { ...quarantined, type: 'quarantine', pending: [], deadLetters: [] };
     },
     find(start) {
       const { first = null, count = 0 } = getRow<FoundIds>(findIds, start, endOfIds(start)) ?? {};
@@ -189,25 +168,10 @@ export function createRecords(db: DatabaseSync): Records {
   };
 }
 
-function toSummary(row: SummaryRow): RecordSummary {
-  return {
-    id: row.id,
-    kind: row.kind,
-    receivedAt: row.received_at,
-    feed: row.feed,
-    rowCount: row.row_count,
-    pendingRows: row.pending_rows,
-    deadRows: row.dead_rows,
-    bodyBytes: row.body_bytes,
-    code: row.code,
-    reason: row.reason,
-  };
-}
-
 function sumOf(counts: readonly CountRow[]): StateCount {
   const times = counts.flatMap(({ oldest }) => oldest ?? []);
   return {
-    count: counts.reduce((sum, { n }) => sum + n, 0),
+    count: counts.reduce((sum, { count }) => sum + count, 0),
     oldestReceivedAt: times.length === 0 ? null : Math.min(...times),
   };
 }

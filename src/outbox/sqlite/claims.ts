@@ -1,0 +1,186 @@
+import { randomInt } from 'node:crypto';
+import type { DatabaseSync } from 'node:sqlite';
+import type { RowRange } from '../../ground/event.ts';
+import type { ClaimedRows, ClaimRequest, Engine } from '../engine.ts';
+import type { Settlement, SettlementOutcome } from '../port.ts';
+import { countRows, formatRanges, mergeRanges, parseRanges } from '../ranges.ts';
+import { rangesFrom, type StoredRows, takeRows } from '../rows.ts';
+import { countDead, settleRows } from '../settling.ts';
+import { eachRow, getRow } from './sql.ts';
+
+/** The methods of an Engine that claim events and decide what becomes of them, without the promise. */
+type Claims = {
+  readonly [Method in 'claim' | 'settle' | 'revive' | 'purge']: (
+    ...args: Parameters<Engine[Method]>
+  ) => Awaited<ReturnType<Engine[Method]>>;
+};
+
+/** A claim of some rows of an event. */
+interface Claim {
+  readonly seq: number;
+  readonly token: number;
+  /** The rows that are not settled yet. */
+  readonly rows: readonly RowRange[];
+}
+
+interface EventRow {
+  readonly seq: number;
+  readonly rowCount: number;
+  readonly pending: string;
+  readonly pendingRows: number;
+  readonly deadRows: number;
+}
+
+interface CandidateRow extends StoredRows {
+  readonly eventId: string;
+  readonly receivedAt: number;
+  readonly pending: string;
+}
+
+/** Walks an index, which alone passes over what is held. */
+export const CANDIDATES_SQL = `
+  SELECT seq FROM events WHERE kind = ? AND pending_rows > 0 ORDER BY received_at, seq`;
+
+const EVENT = `SELECT seq, row_count AS rowCount, pending, pending_rows AS pendingRows, dead_rows AS deadRows
+  FROM events WHERE delivered_at IS NULL AND`;
+
+/** `inTransaction` commits what its function has written. */
+export function createClaims(db: DatabaseSync, inTransaction: <T>(act: () => T) => T): Claims {
+  const candidates = db.prepare(CANDIDATES_SQL);
+  const candidate = db.prepare('SELECT seq FROM events WHERE kind = ? AND pending_rows > 0 AND event_id = ?');
+  const read = db.prepare(
+    `SELECT event_id AS eventId, received_at AS receivedAt, pending, shared, own
+     FROM events JOIN bodies USING (seq) WHERE seq = ?`,
+  );
+  const findBySeq = db.prepare(`${EVENT} seq = ?`);
+  const findById = db.prepare(`${EVENT} event_id = ?`);
+  const update = db.prepare('UPDATE events SET pending = ?, pending_rows = ?, dead_rows = ? WHERE seq = ?');
+  const finish = db.prepare(
+    `UPDATE events SET delivered_at = ?, pending = '[]', pending_rows = 0, dead_rows = 0 WHERE seq = ?`,
+  );
+  const removeBody = db.prepare('DELETE FROM bodies WHERE seq = ?');
+  const bury = db.prepare('INSERT INTO dead_letters (seq, rows, code, reason, dead_at) VALUES (?, ?, ?, ?, ?)');
+  const findLetters = db.prepare('SELECT rows FROM dead_letters WHERE seq = ?');
+  const removeLetters = db.prepare('DELETE FROM dead_letters WHERE seq = ?');
+  const removeQuarantined = db.prepare('DELETE FROM quarantine WHERE quarantine_id = ?');
+
+  // Who holds which rows. A claim ends with the process that took it, so that it is kept in memory: it costs no synced
+  // write, works when the disk is full, and is free again after a crash without any clean-up. One claim an event.
+  const claims = new Map<string, Claim>();
+  const heldSeqs = new Set<number>();
+  // A random place to count from: that a late settlement of a process that died meets its own number again, given anew
+  // for the same event, has a chance of 1 in 2^48. A counter on the disk would need a write at every start.
+  let nextToken = randomInt(1, 2 ** 48 - 1);
+
+  /** What is left of the rows of an event's claim; without any it ends. */
+  function keep(eventId: string, rows: readonly RowRange[]): void {
+    const claim = claims.get(eventId);
+    if (claim === undefined) return;
+    if (rows.length > 0) {
+      claims.set(eventId, { ...claim, rows });
+      return;
+    }
+    claims.delete(eventId);
+    heldSeqs.delete(claim.seq);
+  }
+
+  function choose({ kind, maxEvents, maxBytes, except, only }: ClaimRequest) {
+    const passedOver = new Set(except);
+    const found =
+      only === null
+        ? eachRow<{ seq: number }>(candidates, kind)
+        : eachRow<{ seq: number }>(candidate, kind, only.eventId);
+    const chosen: { readonly seq: number; readonly rows: Omit<ClaimedRows, 'token'> }[] = [];
+    let bytes = 0;
+    for (const { seq } of found) {
+      if (heldSeqs.has(seq)) continue;
+      const event = getRow<CandidateRow>(read, seq);
+      if (event === undefined) throw new Error(`The rows of event ${seq} are missing from the outbox`);
+      const { eventId, receivedAt } = event;
+      if (passedOver.has(eventId)) continue;
+      const pending = rangesFrom(parseRanges(event.pending), only?.fromRow ?? 0);
+      const taken = takeRows(event, pending, { maxBytes: maxBytes - bytes, atLeastOne: chosen.length === 0 });
+      if (taken.rows.length === 0) break;
+      bytes += taken.bytes;
+      chosen.push({ seq, rows: { eventId, receivedAt, ...taken } });
+      // What is left of an event is older than the events after it.
+      const isPart = countRows(taken.ranges) < countRows(pending);
+      if (isPart || chosen.length >= maxEvents || bytes >= maxBytes) break;
+    }
+    return chosen;
+  }
+
+  /** Returns what the claim still holds; null when the event is gone. Throws a RangeError for a wrong settlement. */
+  function settleOne(settlement: Settlement, seq: number, held: readonly RowRange[], now: number) {
+    const event = getRow<EventRow>(findBySeq, seq);
+    if (event === undefined) return null;
+    const settled = settleRows(settlement, { rowCount: event.rowCount, pending: parseRanges(event.pending) }, held);
+    for (const { rows, code, reason } of settled.buried) bury.run(seq, formatRanges(rows), code, reason, now);
+    const left = countRows(settled.pending);
+    const deadRows = event.deadRows + countDead(settled.buried);
+    if (left === 0 && deadRows === 0) {
+      finish.run(now, seq);
+      removeBody.run(seq);
+    } else if (left !== event.pendingRows) {
+      update.run(formatRanges(settled.pending), left, deadRows, seq);
+    }
+    return settled.held;
+  }
+
+  function reviveOne(eventId: string): number {
+    const event = getRow<EventRow>(findById, eventId);
+    if (event === undefined || event.deadRows === 0) return 0;
+    const letters = [...eachRow<{ rows: string }>(findLetters, event.seq)];
+    const dead = letters.flatMap(({ rows }) => parseRanges(rows));
+    const pending = mergeRanges(parseRanges(event.pending), dead);
+    const pendingRows = countRows(pending);
+    removeLetters.run(event.seq);
+    update.run(formatRanges(pending), pendingRows, 0, event.seq);
+    return pendingRows - event.pendingRows;
+  }
+
+  function purgeOne(id: string, now: number): boolean {
+    const event = getRow<EventRow>(findById, id);
+    if (event === undefined) return removeQuarantined.run(id).changes !== 0;
+    // It counts as delivered from now on, so that its identity is forgotten after DEDUP_DAYS like any other.
+    finish.run(now, event.seq);
+    removeBody.run(event.seq);
+    removeLetters.run(event.seq);
+    return true;
+  }
+
+  return {
+    claim(request) {
+      // All are read before any is taken: a page that cannot be read must not leave claims that nobody knows of.
+      return choose(request).map(({ seq, rows }) => {
+        const token = nextToken++;
+        claims.set(rows.eventId, { seq, token, rows: rows.ranges });
+        heldSeqs.add(seq);
+        return { ...rows, token };
+      });
+    },
+    settle(settlements, now) {
+      const progress = new Map<string, readonly RowRange[]>();
+      const settleAny = (settlement: Settlement): SettlementOutcome => {
+        const { eventId, token } = settlement;
+        const claim = claims.get(eventId);
+        const held = progress.get(eventId) ?? claim?.rows ?? [];
+        if (claim?.token !== token || held.length === 0) return 'stale';
+        const left = settleOne(settlement, claim.seq, held, now);
+        if (left === null) return 'stale';
+        progress.set(eventId, left);
+        return 'applied';
+      };
+      const outcomes = inTransaction(() => settlements.map(settleAny));
+      // Only now: a claim that ended before its rows were recorded would send them again.
+      for (const [eventId, rows] of progress) keep(eventId, rows);
+      return outcomes;
+    },
+    revive: (eventIds) => inTransaction(() => eventIds.map(reviveOne)),
+    purge(ids, now) {
+      const removed = inTransaction(() => ids.map((id) => purgeOne(id, now)));
+      for (const id of ids) keep(id, []);
+      return removed;
+    },
+  };
+}
