@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import fc from 'fast-check';
+import { readSound } from '../../src/outbox/sqlite/move.ts';
 import { SalvageError, salvage } from '../../src/outbox/sqlite/salvage.ts';
 import { claimAll, claimOne } from './contract.ts';
 import { delivered, event, quarantined, receivedAt, rowsOf, settlement } from './samples.ts';
@@ -189,6 +190,17 @@ describe('salvage', { timeout: 300_000 }, () => {
     assert.equal(recovered + unreadable, 220);
   });
 
+  it('counts the traces that an index has on both sides of its own broken page', async () => {
+    await fill(400);
+    const index = leavesOf('events_waiting');
+    assert(index.length > 2);
+    breakPages([...leavesOf('events'), ...leavesOf('bodies'), ...leavesOf('dead_letters'), ...index.slice(1, 2)]);
+    const { fixture, damagedFile } = await openDamaged();
+    const { recovered, unreadable } = await salvageInto(fixture, damagedFile);
+    assert.equal(recovered, 40, 'the quarantined bodies');
+    assert(unreadable > 200 && unreadable < 400, `${unreadable} were in the index`);
+  });
+
   it('leaves rows to an operator when nothing tells dead ones from delivered ones', async () => {
     await fill(3);
     breakPages(pagesOf('dead_letters', 'dead_letters_event'));
@@ -240,6 +252,16 @@ describe('salvage', { timeout: 300_000 }, () => {
     });
     await fc.assert(property, { numRuns: 15 });
   });
+
+  for (const tree of ['events_delivered', 'quarantine', 'dead_letters', 'bodies']) {
+    it(`is needed first where a move meets a broken page of ${tree}: it takes nothing from there`, async () => {
+      await fill(40);
+      breakPages(leavesOf(tree));
+      const db = new DatabaseSync(file(), { readOnly: true });
+      await assert.rejects(Array.fromAsync(readSound(db)), { name: 'MoveError', code: 'migrate_unreadable' });
+      db.close();
+    });
+  }
 
   it('says when the outbox is full, and goes on where it was when there is room', async () => {
     await fill(800);

@@ -1,68 +1,87 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import { hasCode } from './errors.ts';
 import { eachRow } from './sql.ts';
 
 /**
- * Reads a database in which some pages are damaged: what is reachable through intact pages, and skips the rest. Each
- * table and index is a tree of its own pages, so an index often still names rows that its table has lost.
+ * Reads a database of which pages may be damaged: what is reachable through intact pages, and skips the rest. Each table
+ * and index is a tree of its own pages, so an index often still names rows that its table has lost.
  */
 
-/** Whether a damaged page explains the error: SQLite reports one, or it read a number that no column of ours can hold. */
-function isUnreadable(error: unknown): boolean {
-  return error instanceof Error && ('errcode' in error || ('code' in error && error.code === 'ERR_OUT_OF_RANGE'));
+export type Row = Readonly<Record<string, unknown>>;
+
+export interface Reader {
+  /** Rows up to the first damaged page. Returns whether there was none. */
+  rows(sql: string, ...params: SQLInputValue[]): Generator<Row, boolean>;
+  /** Reads from both ends of an ordering, up to the first damaged page on either side. */
+  fromBothEnds(sql: string, ...orderedBy: readonly string[]): Generator<Row, void>;
+  /**
+   * Rows of a table by `seq`, each once, also those of which other trees do not know. `select` ends in WHERE or AND. What
+   * is read is taken out of `lost`.
+   */
+  walk(select: string, lost: Set<number>): Generator<Row, void>;
 }
 
-/** Null when it cannot be read; undefined when there is no such row. */
-export function readOne<Row>(db: DatabaseSync, sql: string, ...params: SQLInputValue[]): Row | undefined | null {
-  const rows = readAll<Row>(db, sql, ...params);
-  return rows.isWhole ? rows.rows[0] : null;
-}
-
-export interface ReadRows<Row> {
-  readonly rows: readonly Row[];
-  /** False: reading ended at a damaged page, and `rows` has what came before it. */
-  readonly isWhole: boolean;
-}
-
-export function readAll<Row>(db: DatabaseSync, sql: string, ...params: SQLInputValue[]): ReadRows<Row> {
-  const rows: Row[] = [];
-  try {
-    for (const row of eachRow<Row>(db.prepare(sql), ...params)) rows.push(row);
-    return { rows, isWhole: true };
-  } catch (error) {
-    if (!isUnreadable(error)) throw error;
-    return { rows, isWhole: false };
+export function createReader(db: DatabaseSync, onDamage: () => void): Reader {
+  /** A damaged page explains the error if SQLite reports one, or read a number that no column of ours can hold. */
+  function noteDamage(error: unknown): void {
+    if (!hasCode(error, 'ERR_OUT_OF_RANGE') && !(error instanceof Error && 'errcode' in error)) throw error;
+    onDamage();
   }
-}
 
-/** Reads from both ends of an ordering, up to the first damaged page on either side. `sql` must end in ORDER BY … */
-export function readFromBothEnds<Row>(db: DatabaseSync, sql: string): Row[] {
-  const forward = readAll<Row>(db, sql);
-  if (forward.isWhole) return [...forward.rows];
-  return [...forward.rows, ...readAll<Row>(db, `${sql} DESC`).rows];
-}
-
-/**
- * Reads the rows of a table by `seq`, between two numbers inclusive; `select` ends in WHERE or AND. At a damaged page it tries one number after another
- * until it reaches an intact page again, and yields null for each number that failed, so that the caller can pause.
- */
-export function* walkRows<Row extends { readonly seq: number }>(
-  db: DatabaseSync,
-  select: string,
-  from: number,
-  upTo: number,
-): Generator<Row | null> {
-  let next = from;
-  while (next <= upTo) {
+  function* rows(sql: string, ...params: SQLInputValue[]): Generator<Row, boolean> {
     try {
-      for (const row of eachRow<Row>(db.prepare(`${select} seq >= ? AND seq <= ? ORDER BY seq`), next, upTo)) {
-        if (row.seq >= next) next = row.seq + 1;
-        yield row;
-      }
-      return;
+      yield* eachRow<Row>(db.prepare(sql), ...params);
+      return true;
     } catch (error) {
-      if (!isUnreadable(error)) throw error;
-      next++;
-      yield null;
+      noteDamage(error);
+      return false;
     }
   }
+
+  return {
+    rows,
+    *fromBothEnds(sql, ...orderedBy) {
+      const isWhole = yield* rows(`${sql} ORDER BY ${orderedBy.join(', ')}`);
+      if (!isWhole) yield* rows(`${sql} ORDER BY ${orderedBy.map((column) => `${column} DESC`).join(', ')}`);
+    },
+    *walk(select, lost) {
+      const seqs = [...lost].sort((a, b) => a - b);
+      const upTo = seqs.at(-1) ?? 0;
+      const seen = new Set<number>();
+      for (let next = seqs[0] ?? 1; next <= upTo; ) {
+        try {
+          for (const row of eachRow<Row>(db.prepare(`${select} seq >= ? AND seq <= ? ORDER BY seq`), next, upTo)) {
+            const seq = Number(row['seq']);
+            if (seen.has(seq)) continue;
+            seen.add(seq);
+            lost.delete(seq);
+            next = Math.max(next, seq + 1);
+            yield row;
+          }
+          return;
+        } catch (error) {
+          noteDamage(error);
+          // One number after another, until an intact page is reached again.
+          next++;
+        }
+      }
+    },
+  };
 }
+
+/** On a half-broken page a column can hold anything. Each column of a row with its check. */
+type Shape = Readonly<Record<string, (value: unknown) => boolean>>;
+type Of<S extends Shape> = {
+  readonly [C in keyof S]: S[C] extends (value: unknown) => value is infer Value ? Value : never;
+};
+
+export function hasShape<S extends Shape>(row: Row | undefined, shape: S): row is Of<S> {
+  return row !== undefined && Object.entries(shape).every(([column, isSound]) => isSound(row[column]));
+}
+
+export const isText = (value: unknown): value is string => typeof value === 'string';
+export const isId = (value: unknown): value is string => isText(value) && value !== '';
+export const isTextOrNull = (value: unknown): value is string | null => value === null || isText(value);
+export const isInteger = (value: unknown): value is number => Number.isSafeInteger(value);
+export const isCount = (value: unknown): value is number => isInteger(value) && value >= 0;
+export const isBytes = (value: unknown): value is Uint8Array => value instanceof Uint8Array;

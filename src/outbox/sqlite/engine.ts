@@ -4,7 +4,7 @@ import { fullness, HEADROOM_BYTES, type Usage } from '../limits.ts';
 import { createWriteAheadLog } from './checkpoint.ts';
 import { createClaims } from './claims.ts';
 import { describe, toEngineError } from './errors.ts';
-import { readRecords } from './move.ts';
+import { readSound } from './move.ts';
 import { createWriter } from './put.ts';
 import { createRecords } from './records.ts';
 import { setMovedAside } from './set-aside.ts';
@@ -118,7 +118,7 @@ export function createSqliteEngine({ db, file, maxBytes, onCheckpointTrouble }: 
         log.empty();
         return removed;
       }),
-    records: () => readRecords(db),
+    records: () => readSound(db),
     add: (given) =>
       doNow(() =>
         inTransaction(() => {

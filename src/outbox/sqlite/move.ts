@@ -1,37 +1,54 @@
 import type { DatabaseSync } from 'node:sqlite';
+import type { RowRange } from '../../ground/event.ts';
 import { MoveError } from '../move.ts';
-import type { MovedRecord } from '../records.ts';
-import { type Finding, readEvents, readIdentities, readQuarantine } from './salvage-read.ts';
+import { countRows, mergeRanges, rangesProblem, subtractRanges } from '../ranges.ts';
+import type { DeadLetter, MovedRecord } from '../records.ts';
+import { parseRows } from '../rows.ts';
+import {
+  createReader,
+  hasShape,
+  isBytes,
+  isCount,
+  isId,
+  isInteger,
+  isText,
+  isTextOrNull,
+  type Reader,
+  type Row,
+} from './damaged.ts';
+
+/** Reads every record of a database, for a move to another outbox or, where pages are damaged, for salvage. */
 
 const MAX_BATCH_RECORDS = 200;
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 
-/** Everything in the database, in batches. The caller has the database for itself. */
-export async function* readRecords(db: DatabaseSync): AsyncGenerator<readonly MovedRecord[]> {
-  yield* inBatches(
-    (function* () {
-      for (const finding of allFindings(db, 0)) {
-        if (finding === null || finding === 'unreadable') {
-          const message = 'The database in DATA_DIR is damaged: nothing was taken away. Start the service on it once';
-          throw new MoveError('migrate_unreadable', `${message}, which sets it aside, and then salvage it.`);
-        }
-        yield finding;
-      }
-    })(),
-  );
+/** What was lost, and when it is found, for what has lost its own time (milliseconds since the epoch). */
+export interface Losses {
+  readonly nowMs: number;
+  /** A record of which only traces can be read. */
+  onUnreadable(): void;
+  /** A page that cannot be read. What it held may be read from others. */
+  onDamage(): void;
 }
 
-/** Identities last: an event whose own row was read must not be taken for delivered. */
-export function* allFindings(db: DatabaseSync, nowMs: number): Generator<Finding> {
-  yield* readEvents(db, nowMs);
-  yield* readQuarantine(db);
-  yield* readIdentities(db);
+/** All records of a sound database in batches; the caller has it for itself. Rejects with a MoveError if it is damaged. */
+export async function* readSound(db: DatabaseSync): AsyncGenerator<readonly MovedRecord[]> {
+  function refuse(): never {
+    const message = 'The database in DATA_DIR is damaged: nothing was taken away. Start the service on it once';
+    throw new MoveError('migrate_unreadable', `${message}, which sets it aside, and then salvage it.`);
+  }
+  yield* readRecords(db, { nowMs: 0, onUnreadable: refuse, onDamage: refuse });
 }
 
-export function* inBatches(records: Iterable<MovedRecord>): Generator<readonly MovedRecord[]> {
+/** All records that can be read, in batches. */
+export function* readRecords(db: DatabaseSync, losses: Losses): Generator<readonly MovedRecord[]> {
   let batch: MovedRecord[] = [];
   let bytes = 0;
-  for (const record of records) {
+  for (const record of findRecords(createReader(db, losses.onDamage), losses.nowMs)) {
+    if (record === null) {
+      losses.onUnreadable();
+      continue;
+    }
     batch.push(record);
     bytes += sizeOf(record);
     if (batch.length < MAX_BATCH_RECORDS && bytes < MAX_BATCH_BYTES) continue;
@@ -47,4 +64,180 @@ function sizeOf(record: MovedRecord): number {
   if (record.type === 'quarantine') return record.entry.body.length;
   const { shared, own } = record.entry.rows;
   return own.reduce((sum, text) => sum + text.length, shared.length);
+}
+
+/** Identities last: an event whose own row was read must not be taken for delivered. Null: a record that is lost. */
+function* findRecords(reader: Reader, nowMs: number): Generator<MovedRecord | null> {
+  yield* findEvents(reader, nowMs);
+  yield* findQuarantined(reader);
+  yield* findIdentities(reader);
+}
+
+const EVENT = {
+  seq: isInteger,
+  eventId: isId,
+  kind: isText,
+  receivedAt: isInteger,
+  storedAt: isInteger,
+  feed: isTextOrNull,
+  rowCount: isCount,
+  mappedBytes: isCount,
+  pending: isText,
+  deadRows: isInteger,
+};
+const EVENTS = `SELECT seq, event_id AS eventId, kind, received_at AS receivedAt, stored_at AS storedAt, feed,
+  row_count AS rowCount, mapped_bytes AS mappedBytes, pending, dead_rows AS deadRows
+  FROM events WHERE delivered_at IS NULL AND`;
+const BODY = { kind: isText, shared: isText, own: isText };
+const LETTER = { rows: isText, code: isText, reason: isText, buriedAt: isInteger };
+const IDENTITY = { eventId: isText, storedAt: isInteger, deliveredAt: isInteger };
+const QUARANTINED = {
+  quarantineId: isId,
+  storedAt: isInteger,
+  receivedAt: isInteger,
+  feed: isTextOrNull,
+  kind: isTextOrNull,
+  charset: isTextOrNull,
+  code: isText,
+  reason: isText,
+  body: isBytes,
+};
+
+/** Null when the text is no list of ranges within the rows. */
+function readRanges(text: string, rowCount: number): readonly RowRange[] | null {
+  try {
+    const ranges: unknown = JSON.parse(text);
+    if (!Array.isArray(ranges) || ranges.some((range) => !Array.isArray(range))) return null;
+    return rangesProblem(ranges, rowCount) === null ? ranges : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The numbers of rows that a tree shows, up to its broken pages. */
+function* seqsIn(reader: Reader, from: string, ...orderedBy: readonly string[]): Generator<number> {
+  for (const { seq } of reader.fromBothEnds(`SELECT seq FROM ${from}`, ...orderedBy)) yield Number(seq);
+}
+
+function* findEvents(reader: Reader, nowMs: number): Generator<MovedRecord | null> {
+  // The table's own tree, and those that show the rows of pages that are broken in it: indexes, bodies, dead letters.
+  const lost = new Set([
+    ...seqsIn(reader, 'events WHERE delivered_at IS NULL', 'seq'),
+    ...seqsIn(reader, 'events INDEXED BY events_waiting WHERE pending_rows > 0', 'kind', 'received_at', 'seq'),
+    ...seqsIn(reader, 'bodies', 'seq'),
+    ...seqsIn(reader, 'dead_letters', 'seq'),
+  ]);
+  for (const row of reader.walk(EVENTS, lost)) yield readEvent(reader, row, nowMs);
+  for (const seq of lost) yield readBodyAlone(reader, seq, nowMs);
+}
+
+function readEvent(reader: Reader, row: Row, nowMs: number): MovedRecord | null {
+  if (!hasShape(row, EVENT)) return null;
+  const { eventId, kind, receivedAt, storedAt, feed, rowCount, mappedBytes } = row;
+  const pending = readRanges(row.pending, rowCount);
+  const rows = readBody(reader, row.seq)?.rows;
+  if (pending === null || rows?.own.length !== rowCount) return null;
+  const deadLetters = completeLetters(readLetters(reader, row.seq, rowCount), { ...row, pending }, nowMs);
+  if (pending.length === 0 && deadLetters.length === 0) return null;
+  return {
+    type: 'event',
+    entry: { type: 'event', eventId, kind, receivedAt, feed, rows, mappedBytes },
+    storedAt,
+    pending,
+    deadLetters,
+  };
+}
+
+/** Null when its page is broken, or when a page of another file in its middle makes it no JSON. */
+function readBody(reader: Reader, seq: number) {
+  const [body] = reader.rows('SELECT kind, shared, own FROM bodies WHERE seq = ?', seq);
+  if (!hasShape(body, BODY)) return null;
+  const rows = parseRows(body);
+  try {
+    const shared = JSON.parse(rows.shared) as Row | null;
+    for (const text of rows.own) JSON.parse(text);
+    return { kind: body.kind, rows, shared };
+  } catch {
+    return null;
+  }
+}
+
+function readLetters(reader: Reader, seq: number, rowCount: number): DeadLetter[] {
+  const select = 'SELECT rows, code, reason, dead_at AS buriedAt FROM dead_letters WHERE seq = ? ORDER BY id';
+  return [...reader.rows(select, seq)].flatMap((letter) => {
+    if (!hasShape(letter, LETTER)) return [];
+    const rows = readRanges(letter.rows, rowCount);
+    return rows === null ? [] : [{ ...letter, rows }];
+  });
+}
+
+/**
+ * Each row has one fate. When some dead letters are lost, nothing tells their rows from delivered ones: all of these are
+ * made dead, so that an operator decides whether to send them once more.
+ */
+function completeLetters(
+  letters: readonly DeadLetter[],
+  event: { readonly pending: readonly RowRange[]; readonly rowCount: number; readonly deadRows: number },
+  nowMs: number,
+): DeadLetter[] {
+  const sound: DeadLetter[] = [];
+  let named = event.pending;
+  for (const letter of letters) {
+    const rows = subtractRanges(letter.rows, named);
+    if (rows.length > 0) sound.push({ ...letter, rows });
+    named = mergeRanges(named, rows);
+  }
+  const found = sound.reduce((sum, { rows }) => sum + countRows(rows), 0);
+  const rows = subtractRanges([[0, event.rowCount]], named);
+  if (found >= event.deadRows || rows.length === 0) return sound;
+  const reason = 'Its dead letter was lost with a damaged database: these rows were refused or delivered';
+  return [...sound, { rows, code: 'salvaged', reason, buriedAt: nowMs }];
+}
+
+/**
+ * Rows whose event is lost. What was delivered of them is not known: all are made dead, so that an operator decides
+ * whether to send them once more. The rows themselves name their event.
+ */
+function readBodyAlone(reader: Reader, seq: number, nowMs: number): MovedRecord | null {
+  const body = readBody(reader, seq);
+  const eventId = body?.shared?.['event_id'];
+  if (body === null || !isId(eventId)) return null;
+  const { kind, rows } = body;
+  const received = Date.parse(String(body.shared?.['received_at']));
+  const receivedAt = Number.isNaN(received) ? nowMs : received;
+  const mappedBytes = rows.own.reduce((sum, own) => sum + rows.shared.length + own.length, 0);
+  const reason = 'Salvaged from a damaged database without the rest of its record; some of its rows may be delivered';
+  return {
+    type: 'event',
+    entry: { type: 'event', eventId, kind, receivedAt, feed: null, rows, mappedBytes },
+    storedAt: receivedAt,
+    pending: [],
+    deadLetters: [{ rows: [[0, rows.own.length]], code: 'salvaged', reason, buriedAt: nowMs }],
+  };
+}
+
+function* findQuarantined(reader: Reader): Generator<MovedRecord | null> {
+  const lost = new Set([...seqsIn(reader, 'quarantine', 'seq'), ...seqsIn(reader, 'quarantine', 'quarantine_id')]);
+  const select = `SELECT quarantine_id AS quarantineId, stored_at AS storedAt, received_at AS receivedAt, feed, kind,
+    charset, code, reason, body FROM quarantine WHERE seq = ?`;
+  // The bodies are read one by one: a broken page of one of them must not end the walk.
+  for (const { seq } of reader.walk('SELECT seq FROM quarantine WHERE', lost)) {
+    const [row] = reader.rows(select, Number(seq));
+    if (!hasShape(row, QUARANTINED)) {
+      yield null;
+      continue;
+    }
+    const { storedAt, ...entry } = row;
+    yield { type: 'quarantine', entry: { type: 'quarantine', ...entry }, storedAt };
+  }
+  for (const _ of lost) yield null;
+}
+
+/** Those of delivered events. Of one whose event is lost nothing is taken over: sent again, it must be accepted. */
+function* findIdentities(reader: Reader): Generator<MovedRecord> {
+  const select = `SELECT event_id AS eventId, stored_at AS storedAt, delivered_at AS deliveredAt FROM events
+    WHERE delivered_at IS NOT NULL`;
+  for (const row of reader.fromBothEnds(select, 'delivered_at')) {
+    if (hasShape(row, IDENTITY)) yield { type: 'identity', ...row };
+  }
 }

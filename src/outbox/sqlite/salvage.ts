@@ -3,7 +3,7 @@ import { OutboxUnavailableError } from '../port.ts';
 import type { MovedRecord } from '../records.ts';
 import type { Store } from '../store.ts';
 import { describe } from './errors.ts';
-import { allFindings, inBatches } from './move.ts';
+import { readRecords } from './move.ts';
 import { APPLICATION_ID } from './schema.ts';
 import { markSalvaged } from './set-aside.ts';
 import { pragma } from './sql.ts';
@@ -20,9 +20,6 @@ export interface SalvageCounts {
   readonly identities: number;
 }
 
-/** Where a salvage puts what it reads. */
-export type SalvageSink = Pick<Store, 'add'>;
-
 export interface SalvageOptions {
   /** Called after each batch, for progress and to tell delivery that there are events. */
   readonly onProgress?: (counts: SalvageCounts) => void;
@@ -30,18 +27,13 @@ export interface SalvageOptions {
   readonly nowMs: number;
 }
 
-export type SalvageErrorCode =
-  /** The file is not there, not ours, or its first page is broken. */
-  | 'salvage_unreadable'
-  /** The outbox is full or cannot commit. */
-  | 'salvage_not_stored';
-
 /** The message says what to do. What was stored before it stays: salvaging again goes on, duplicates being known. */
 export class SalvageError extends Error {
   override readonly name = 'SalvageError';
-  readonly code: SalvageErrorCode;
+  /** `unreadable`: the file is not there, not ours, or its first page is broken. `not_stored`: the outbox took no more. */
+  readonly code: 'salvage_unreadable' | 'salvage_not_stored';
 
-  constructor(code: SalvageErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: SalvageError['code'], message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
   }
@@ -53,16 +45,16 @@ export class SalvageError extends Error {
  * the outbox knows already stays as it is there. In the end the file, when it has that name, is renamed to
  * `outbox.db.salvaged-<time>`, which ends the alarm. Rejects with a SalvageError.
  */
-export async function salvage(file: string, into: SalvageSink, options: SalvageOptions): Promise<SalvageCounts> {
+export async function salvage(file: string, into: Pick<Store, 'add'>, options: SalvageOptions): Promise<SalvageCounts> {
   const counts = { recovered: 0, duplicate: 0, unreadable: 0, identities: 0 };
   const { db, done } = openDamaged(file);
   try {
-    for (const batch of inBatches(readable(db, options.nowMs, () => counts.unreadable++))) {
+    const losses = { nowMs: options.nowMs, onUnreadable: () => counts.unreadable++, onDamage: () => undefined };
+    for (const batch of readRecords(db, losses)) {
       const isNew = await add(batch, into);
       for (const [index, record] of batch.entries()) {
-        if (record.type === 'identity') counts.identities += isNew[index] === true ? 1 : 0;
-        else if (isNew[index] === true) counts.recovered++;
-        else counts.duplicate++;
+        if (record.type === 'identity') counts.identities += Number(isNew[index]);
+        else counts[isNew[index] ? 'recovered' : 'duplicate']++;
       }
       options.onProgress?.({ ...counts });
     }
@@ -73,14 +65,7 @@ export async function salvage(file: string, into: SalvageSink, options: SalvageO
   return counts;
 }
 
-function* readable(db: DatabaseSync, nowMs: number, onUnreadable: () => void): Generator<MovedRecord> {
-  for (const finding of allFindings(db, nowMs)) {
-    if (finding === 'unreadable') onUnreadable();
-    else if (finding !== null) yield finding;
-  }
-}
-
-async function add(batch: readonly MovedRecord[], into: SalvageSink): Promise<readonly boolean[]> {
+async function add(batch: readonly MovedRecord[], into: Pick<Store, 'add'>): Promise<readonly boolean[]> {
   let reason = 'the outbox is full (OUTBOX_MAX_BYTES)';
   try {
     const added = await into.add(batch);
@@ -93,13 +78,8 @@ async function add(batch: readonly MovedRecord[], into: SalvageSink): Promise<re
   throw new SalvageError('salvage_not_stored', `Not everything was stored: ${reason}. ${advice}.`);
 }
 
-interface OpenedDamaged {
-  readonly db: DatabaseSync;
-  /** Closes it, and removes a copy that was made to read what stands behind a damaged frame of the log. */
-  done(): void;
-}
-
-function openDamaged(file: string): OpenedDamaged {
+/** `done` closes it, and removes a copy that was made to read what stands after a damaged frame of the log. */
+function openDamaged(file: string): { readonly db: DatabaseSync; done(): void } {
   let db: DatabaseSync | null = null;
   let mended: string | null = null;
   const done = (): void => {
@@ -110,12 +90,12 @@ function openDamaged(file: string): OpenedDamaged {
     mended = mendLog(file);
     db = new DatabaseSync(mended ?? file, { readOnly: true });
     if (Number(pragma(db, 'application_id')) === APPLICATION_ID) return { db, done };
-    done();
   } catch (error) {
     done();
     const advice = 'Is the path right? Where even the first page is broken, restore a backup instead';
     const message = `${file} cannot be read as a database: ${describe(error)}. ${advice}.`;
     throw new SalvageError('salvage_unreadable', message, { cause: error });
   }
+  done();
   throw new SalvageError('salvage_unreadable', `${file} is not a database of this service. Is the path right?`);
 }
