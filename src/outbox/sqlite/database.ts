@@ -40,7 +40,7 @@ export function openDatabase(dataDir: string, nowMs: number, isSuspect: boolean)
 
 function openFile(file: string, isSuspect: boolean): DatabaseSync {
   preparePrivateFile(file);
-  // Before any connection, even one that only reads: SQLite forgets what stands behind a damaged frame.
+  // Before any connection, even one that only reads: SQLite forgets what stands after a damaged frame.
   if (isLogDamaged(file)) throw new DamageError('The write-ahead log has a damaged frame before its end');
   const version = inspect(file, isSuspect);
   const db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
@@ -63,8 +63,8 @@ function inspect(file: string, isSuspect: boolean): number {
   try {
     const version = Number(pragma(db, 'user_version'));
     const id = Number(pragma(db, 'application_id'));
-    const tables = Number(db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.['n']);
-    const isEmpty = version === 0 && id === 0 && tables === 0;
+    const tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
+    const isEmpty = version === 0 && id === 0 && tables.length === 0;
     if (!isEmpty && id !== APPLICATION_ID) {
       throw startError('outbox_foreign_database', `${file} is a database of another program`);
     }
@@ -75,62 +75,48 @@ function inspect(file: string, isSuspect: boolean): number {
     if (!isEmpty && version < SCHEMA_VERSION) {
       throw startError('outbox_older_version', `${file} was written by a version of this service before 0.1.0`);
     }
-    checkIntegrity(db, file, isSuspect);
+    if (isSuspect || statSync(file).size <= WHOLE_CHECK_MAX_BYTES) {
+      // The quick check does not compare indexes with their tables, which takes several times as long.
+      const check = isSuspect ? 'integrity_check' : 'quick_check';
+      const found = pragma(db, `${check}(1)`);
+      if (found !== 'ok') throw new DamageError(`${check}: ${String(found)}`);
+    } else {
+      // Checking a large file as a whole would delay the start: only both ends of every table are read. Damage elsewhere
+      // is found when it is met, and then the file is opened as suspect.
+      for (const { name } of tables) {
+        for (const order of ['ASC', 'DESC'])
+          db.prepare(`SELECT * FROM "${name}" ORDER BY rowid ${order} LIMIT 1`).get();
+      }
+    }
     return version;
   } finally {
     db.close();
   }
 }
 
-/**
- * Checks a small file as a whole, and any file that is suspect. For a large one that would delay the start, so that only
- * both ends of every table are read; damage elsewhere is found when it is met, and then the file is opened as suspect.
- */
-function checkIntegrity(db: DatabaseSync, file: string, isSuspect: boolean): void {
-  if (isSuspect || statSync(file).size <= WHOLE_CHECK_MAX_BYTES) {
-    // The quick check does not compare indexes with their tables, which takes several times as long.
-    const check = isSuspect ? 'integrity_check' : 'quick_check';
-    const found = pragma(db, `${check}(1)`);
-    if (found !== 'ok') throw new DamageError(`${check}: ${String(found)}`);
-    return;
-  }
-  for (const { name } of db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all()) {
-    const table = `"${String(name).replaceAll('"', '""')}"`;
-    db.prepare(`SELECT * FROM ${table} LIMIT 1`).all();
-    const hasRowid = db.prepare('SELECT wr FROM pragma_table_list WHERE name = ?').get(String(name))?.['wr'] === 0;
-    if (hasRowid) db.prepare(`SELECT * FROM ${table} ORDER BY rowid DESC LIMIT 1`).all();
-  }
-}
-
-interface Setting {
-  readonly name: string;
-  readonly value: string | number;
-  /** What it reads back as, where that differs. */
-  readonly reads?: number;
-}
-
-const SETTINGS: readonly Setting[] = [
-  { name: 'journal_mode', value: 'wal' },
+/** The value of each PRAGMA, and what it reads back as. */
+const SETTINGS: readonly (readonly [name: string, value: string | number, reads: string | number])[] = [
+  ['journal_mode', 'wal', 'wal'],
   // Every commit is synced before it returns. NORMAL would sync only at checkpoints.
-  { name: 'synchronous', value: 'FULL', reads: 2 },
+  ['synchronous', 'FULL', 2],
   // Deleted bodies are overwritten with zeros, not only unlinked.
-  { name: 'secure_delete', value: 1 },
+  ['secure_delete', 1, 1],
   // Otherwise savepoints spill to a temporary file, which would hold bodies and may not be writable in a container.
-  { name: 'temp_store', value: 'MEMORY', reads: 2 },
+  ['temp_store', 'MEMORY', 2],
   // KiB. Identities are spread at random over their tree; this keeps its inner pages at hand.
-  { name: 'cache_size', value: -8192 },
-  // The log is folded in at 4 MiB, and cut back to 16 MiB after a group of large puts had made it longer (a group is at
-  // most 16 MiB of bodies, turns.ts). So the log is bounded, and OUTBOX_MAX_BYTES counts the database alone.
-  { name: 'wal_autocheckpoint', value: 1000 },
-  { name: 'journal_size_limit', value: 16 * 1024 * 1024 },
+  ['cache_size', -8192, -8192],
+  // Pages: SQLite folds the log in at 4 MiB. After a group of puts that made it longer (up to 16 MiB of bodies, group.ts)
+  // it is cut back to 16 MiB. What it has counts towards the limit of the outbox (limits.ts).
+  ['wal_autocheckpoint', 1000, 1000],
+  ['journal_size_limit', 16 * 1024 * 1024, 16 * 1024 * 1024],
 ];
 
 /** Applies the settings and reads each one back, because SQLite does not report a setting that it did not take. */
 function configure(db: DatabaseSync, file: string): void {
-  for (const { name, value, reads } of SETTINGS) {
+  for (const [name, value, reads] of SETTINGS) {
     db.exec(`PRAGMA ${name} = ${value}`);
     const found = pragma(db, name);
-    if (found !== (reads ?? value)) {
+    if (found !== reads) {
       throw startError('outbox_unsupported', `${file}: ${name} = ${value} does not hold, it reads ${String(found)}`);
     }
   }

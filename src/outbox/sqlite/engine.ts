@@ -4,6 +4,7 @@ import { fullness, HEADROOM_BYTES, type Usage } from '../limits.ts';
 import { createWriteAheadLog } from './checkpoint.ts';
 import { createClaims } from './claims.ts';
 import { describe, toEngineError } from './errors.ts';
+import { databaseFile } from './files.ts';
 import { readSound } from './move.ts';
 import { createWriter } from './put.ts';
 import { createRecords } from './records.ts';
@@ -11,18 +12,19 @@ import { setMovedAside } from './set-aside.ts';
 import { pragma } from './sql.ts';
 
 export interface SqliteEngineOptions {
-  /** As database.ts opens it. */
-  readonly db: DatabaseSync;
-  /** Of the database. */
-  readonly file: string;
+  readonly dataDir: string;
   readonly maxBytes: number;
   /** The write-ahead log could not be folded into the database, and why. */
   readonly onCheckpointTrouble: (reason: string) => void;
 }
 
-/** The engine on an open SQLite database. Every method does its work before it returns; a promise only carries the result. */
-export function createSqliteEngine({ db, file, maxBytes, onCheckpointTrouble }: SqliteEngineOptions): Engine {
-  const log = createWriteAheadLog(db, file, onCheckpointTrouble);
+/**
+ * The engine on a SQLite database as database.ts opens it. Every method does its work before it returns; a promise only
+ * carries the result.
+ */
+export function createSqliteEngine(db: DatabaseSync, options: SqliteEngineOptions): Engine {
+  const file = databaseFile(options.dataDir);
+  const log = createWriteAheadLog(db, file, options.onCheckpointTrouble);
   const claims = createClaims(db, inTransaction);
   const writer = createWriter(db);
   const records = createRecords(db);
@@ -69,7 +71,7 @@ export function createSqliteEngine({ db, file, maxBytes, onCheckpointTrouble }: 
 
   /** Only what is new needs room: a duplicate is answered even when the outbox is full. */
   function refuseIfFull(isAnyNew: boolean): void {
-    const reason = isAnyNew ? fullness(usage(), maxBytes) : null;
+    const reason = isAnyNew ? fullness(usage(), options.maxBytes) : null;
     if (reason !== null) throw new FullError('limit', reason);
   }
 

@@ -1,12 +1,12 @@
-import { accessSync, constants, existsSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdtempSync, rmdirSync, statfsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import process from 'node:process';
 import type { Logger } from '../../ground/log.ts';
 import type { Engine } from '../engine.ts';
 import type { OutboxStartError } from '../start-error.ts';
 import { openDatabase } from './database.ts';
-import { createSqliteEngine } from './engine.ts';
-import { toStartError } from './errors.ts';
-import { checkFileSystem } from './file-system.ts';
+import { createSqliteEngine, type SqliteEngineOptions } from './engine.ts';
+import { startError, toStartError } from './errors.ts';
 import { databaseFile, lockFile, missingFolders, preparePrivateFolder } from './files.ts';
 import { acquireLock, type OutboxLock } from './lock.ts';
 
@@ -28,13 +28,10 @@ export function lockFolder(
   return acquireLock(dataDir);
 }
 
-export interface OpenSqliteOptions {
-  readonly dataDir: string;
-  readonly maxBytes: number;
+export interface OpenSqliteOptions extends SqliteEngineOptions {
   readonly nowMs: number;
   /** A damaged page was met: the whole file is checked, whatever its size. */
   readonly isSuspect: boolean;
-  readonly onCheckpointTrouble: (reason: string) => void;
 }
 
 export interface OpenedSqlite {
@@ -44,18 +41,9 @@ export interface OpenedSqlite {
 }
 
 /** Opens the engine on the database of a folder that this process has locked. Throws an OutboxStartError. */
-export function openSqlite({
-  dataDir,
-  maxBytes,
-  nowMs,
-  isSuspect,
-  onCheckpointTrouble,
-}: OpenSqliteOptions): OpenedSqlite {
-  const { db, damagedFile } = openDatabase(dataDir, nowMs, isSuspect);
-  return {
-    engine: createSqliteEngine({ db, file: databaseFile(dataDir), maxBytes, onCheckpointTrouble }),
-    damagedFile,
-  };
+export function openSqlite(options: OpenSqliteOptions): OpenedSqlite {
+  const { db, damagedFile } = openDatabase(options.dataDir, options.nowMs, options.isSuspect);
+  return { engine: createSqliteEngine(db, options), damagedFile };
 }
 
 /**
@@ -77,4 +65,60 @@ export function tryDataDir(dataDir: string): OutboxStartError | null {
   } catch (error) {
     return toStartError(error, dataDir);
   }
+}
+
+/**
+ * SQLite's write-ahead log needs memory that all processes with the database open share, which a network file system
+ * cannot give (https://www.sqlite.org/wal.html, "Overview"), and locks and syncs that work, which few of them have
+ * (https://www.sqlite.org/howtocorrupt.html, 2.1 and 3.1). The numbers are the types that statfs(2) returns on Linux, from
+ * include/uapi/linux/magic.h, https://man7.org/linux/man-pages/man2/statfs.2.html, and the file systems' own sources.
+ */
+const NETWORK: ReadonlyMap<number, string> = new Map([
+  [0x6969, 'NFS'],
+  [0x517b, 'SMB'],
+  [0xff534d42, 'CIFS (SMB)'],
+  [0xfe534d42, 'SMB 2'],
+  [0x564c, 'NCP'],
+  [0x73757245, 'Coda'],
+  [0x5346414f, 'AFS'],
+  [0x6b414653, 'AFS'],
+  [0x00c36400, 'Ceph'],
+  [0x7461636f, 'OCFS2'],
+  [0x0bd00bd0, 'Lustre'],
+  [0x47504653, 'GPFS'],
+  [0x19830326, 'BeeGFS'],
+  [0x20030528, 'OrangeFS'],
+]);
+
+const MEMORY = 'it is memory, and what waits there is gone when the host restarts';
+const LAYER = 'it is the layer of a container, and what waits there goes with the container';
+const WEAK_SYNC = 'a sync there may promise less than one of a disk';
+const DOUBTFUL: ReadonlyMap<number, readonly [name: string, warning: string]> = new Map([
+  [0x01021994, ['tmpfs', MEMORY]],
+  [0x858458f6, ['ramfs', MEMORY]],
+  [0x794c7630, ['overlay', LAYER]],
+  [0x65735546, ['FUSE', WEAK_SYNC]],
+  [0x01021997, ['9p', WEAK_SYNC]],
+]);
+
+/** Throws an OutboxStartError on a network file system, and warns about one that may lose data. The folder must exist. */
+function checkFileSystem(dataDir: string, log: Pick<Logger, 'warn'>, typeOf = typeOfFileSystem): void {
+  // A kernel may return the number as a signed one of 32 bits, which some of them exceed.
+  const type = (typeOf(dataDir) ?? 0) >>> 0;
+  const network = NETWORK.get(type);
+  if (network !== undefined) {
+    const problem = `DATA_DIR ${dataDir} is on a network file system (${network}), where SQLite cannot keep its promises`;
+    throw startError('outbox_network_file_system', problem);
+  }
+  const [name, warning] = DOUBTFUL.get(type) ?? [];
+  if (name === undefined) return;
+  log.warn(
+    { code: 'outbox_file_system', dataDir, fileSystem: name },
+    `DATA_DIR is on ${name}: ${warning}. Use a volume on a local disk`,
+  );
+}
+
+/** Null on other systems, whose numbers differ. */
+function typeOfFileSystem(folder: string): number | null {
+  return process.platform === 'linux' ? statfsSync(folder).type : null;
 }
