@@ -1,19 +1,12 @@
 import { randomInt } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import type { RowRange } from '../../ground/event.ts';
-import type { ClaimedRows, ClaimRequest, Engine } from '../engine.ts';
+import type { ClaimedRows, ClaimRequest } from '../engine.ts';
 import type { Settlement, SettlementOutcome } from '../port.ts';
 import { countRows, formatRanges, mergeRanges, parseRanges } from '../ranges.ts';
 import { rangesFrom, type StoredRows, takeRows } from '../rows.ts';
 import { countDead, settleRows } from '../settling.ts';
-import { eachRow, getRow } from './sql.ts';
-
-/** The methods of an Engine that claim events and decide what becomes of them, without the promise. */
-type Claims = {
-  readonly [Method in 'claim' | 'settle' | 'revive' | 'purge']: (
-    ...args: Parameters<Engine[Method]>
-  ) => Awaited<ReturnType<Engine[Method]>>;
-};
+import { type AtOnce, eachRow, getRow } from './sql.ts';
 
 /** A claim of some rows of an event. */
 interface Claim {
@@ -44,8 +37,11 @@ export const CANDIDATES_SQL = `
 const EVENT = `SELECT seq, row_count AS rowCount, pending, pending_rows AS pendingRows, dead_rows AS deadRows
   FROM events WHERE delivered_at IS NULL AND`;
 
-/** `inTransaction` commits what its function has written. */
-export function createClaims(db: DatabaseSync, inTransaction: <T>(act: () => T) => T): Claims {
+/** Claims of events, and what becomes of them. `inTransaction` commits what its function has written. */
+export function createClaims(
+  db: DatabaseSync,
+  inTransaction: <T>(act: () => T) => T,
+): AtOnce<'claim' | 'settle' | 'revive' | 'purge'> {
   const candidates = db.prepare(CANDIDATES_SQL);
   const candidate = db.prepare('SELECT seq FROM events WHERE kind = ? AND pending_rows > 0 AND event_id = ?');
   const read = db.prepare(

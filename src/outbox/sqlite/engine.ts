@@ -81,15 +81,17 @@ export function createSqliteEngine(db: DatabaseSync, options: SqliteEngineOption
     db.close();
   }
 
+  function commitNow<T>(act: () => T): Promise<T> {
+    return doNow(() => inTransaction(act));
+  }
+
   return {
     commit: (puts) =>
-      doNow(() =>
-        inTransaction(() => {
-          const results = puts.map(writer.put);
-          refuseIfFull(results.some(({ isNew }) => isNew));
-          return results.map(({ entries }) => entries);
-        }),
-      ),
+      commitNow(() => {
+        const stored = puts.map(writer.put);
+        refuseIfFull(stored.flat().some(({ duplicate }) => !duplicate));
+        return stored;
+      }),
     claim: (request) => doNow(() => claims.claim(request)),
     settle: (settlements, now) => doNow(() => claims.settle(settlements, now)),
     read: () =>
@@ -109,7 +111,7 @@ export function createSqliteEngine(db: DatabaseSync, options: SqliteEngineOption
         if (forgotten < limit) log.empty();
         return forgotten;
       }),
-    recordedUntil: () => doNow(() => records.recordedUntil()),
+    recordedUntil: () => doNow(records.recordedUntil),
     list: (request) => doNow(() => records.list(request)),
     show: (id) => doNow(() => records.show(id)),
     find: (start) => doNow(() => records.find(start)),
@@ -122,13 +124,11 @@ export function createSqliteEngine(db: DatabaseSync, options: SqliteEngineOption
       }),
     records: () => readSound(db),
     add: (given) =>
-      doNow(() =>
-        inTransaction(() => {
-          const isNew = given.map(writer.add);
-          refuseIfFull(isNew.includes(true));
-          return isNew;
-        }),
-      ),
+      commitNow(() => {
+        const isNew = given.map(writer.add);
+        refuseIfFull(isNew.includes(true));
+        return isNew;
+      }),
     setAside: (nowMs) =>
       doNow(() => {
         close();

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { EventEntry, QuarantineEntry } from '../../ground/event.ts';
+import type { OutboxEntry, QuarantineEntry } from '../../ground/event.ts';
 import type { Put } from '../engine.ts';
 import type { StoredEntry } from '../port.ts';
 import { countRows, formatRanges } from '../ranges.ts';
@@ -7,17 +7,11 @@ import type { MovedRecord } from '../records.ts';
 import { formatOwn } from '../rows.ts';
 import { getRow } from './sql.ts';
 
-/** What an event begins with, or has kept in another outbox. */
-interface EventState {
-  readonly storedAt: number;
-  readonly pending: readonly (readonly [number, number])[];
-  readonly deadLetters: Extract<MovedRecord, { type: 'event' }>['deadLetters'];
-}
-
+/** Both must run in a transaction. */
 export interface Writer {
-  /** Must run in a transaction. Whether anything new was stored, and what to say of each entry. */
-  put(put: Put): { readonly isNew: boolean; readonly entries: readonly StoredEntry[] };
-  /** Must run in a transaction. Whether the record is new. */
+  /** What to say of each entry. */
+  put(put: Put): readonly StoredEntry[];
+  /** Whether the record is new. */
   add(record: MovedRecord): boolean;
 }
 
@@ -34,13 +28,12 @@ export function createWriter(db: DatabaseSync): Writer {
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (quarantine_id) DO NOTHING`,
   );
   const removeQuarantined = db.prepare('DELETE FROM quarantine WHERE quarantine_id = ?');
-  const findEvent = db.prepare('SELECT stored_at FROM events WHERE event_id = ?');
-  const findQuarantined = db.prepare('SELECT stored_at FROM quarantine WHERE quarantine_id = ?');
+  const findEvent = db.prepare('SELECT stored_at AS storedAt FROM events WHERE event_id = ?');
+  const findQuarantined = db.prepare('SELECT stored_at AS storedAt FROM quarantine WHERE quarantine_id = ?');
 
-  function putEvent(entry: EventEntry, { storedAt, pending, deadLetters }: EventState): boolean {
-    const { eventId, kind, receivedAt, feed, mappedBytes } = entry;
-    const { shared } = entry.rows;
-    const own = formatOwn(entry.rows);
+  function putEvent({ entry, storedAt, pending, deadLetters }: Extract<MovedRecord, { type: 'event' }>): boolean {
+    const { eventId, kind, receivedAt, feed, mappedBytes, rows } = entry;
+    const own = formatOwn(rows);
     const { changes, lastInsertRowid: seq } = addEvent.run(
       eventId,
       kind,
@@ -48,17 +41,17 @@ export function createWriter(db: DatabaseSync): Writer {
       receivedAt,
       null,
       feed,
-      entry.rows.own.length,
+      rows.own.length,
       mappedBytes,
-      Buffer.byteLength(shared) + Buffer.byteLength(own),
+      Buffer.byteLength(rows.shared) + Buffer.byteLength(own),
       formatRanges(pending),
       countRows(pending),
-      deadLetters.reduce((sum, { rows }) => sum + countRows(rows), 0),
+      deadLetters.reduce((sum, letter) => sum + countRows(letter.rows), 0),
     );
     if (changes === 0) return false;
-    addBody.run(seq, kind, shared, own);
-    for (const { rows, code, reason, buriedAt } of deadLetters) {
-      addLetter.run(seq, formatRanges(rows), code, reason, buriedAt);
+    addBody.run(seq, kind, rows.shared, own);
+    for (const { rows: dead, code, reason, buriedAt } of deadLetters) {
+      addLetter.run(seq, formatRanges(dead), code, reason, buriedAt);
     }
     return true;
   }
@@ -70,36 +63,34 @@ export function createWriter(db: DatabaseSync): Writer {
     );
   }
 
+  function add(record: MovedRecord): boolean {
+    switch (record.type) {
+      case 'event':
+        return putEvent(record);
+      case 'quarantine':
+        return putQuarantined(record.entry, record.storedAt);
+      case 'identity': {
+        const { eventId, storedAt, deliveredAt } = record;
+        return addEvent.run(eventId, '', storedAt, storedAt, deliveredAt, null, 0, 0, 0, '[]', 0, 0).changes !== 0;
+      }
+    }
+  }
+
+  function putOne(entry: OutboxEntry, now: number): StoredEntry {
+    const isEvent = entry.type === 'event';
+    const id = isEvent ? entry.eventId : entry.quarantineId;
+    const isNew = isEvent
+      ? putEvent({ type: 'event', entry, storedAt: now, pending: [[0, entry.rows.own.length]], deadLetters: [] })
+      : putQuarantined(entry, now);
+    const known = isNew ? null : getRow<{ storedAt: number }>(isEvent ? findEvent : findQuarantined, id);
+    return { id, duplicate: !isNew, firstStoredAt: known?.storedAt ?? now };
+  }
+
   return {
     put({ entries, now, resolves }) {
-      if (resolves !== null && removeQuarantined.run(resolves).changes === 0) return { isNew: false, entries: [] };
-      let isNew = false;
-      const stored = entries.map((entry): StoredEntry => {
-        const isEvent = entry.type === 'event';
-        const id = isEvent ? entry.eventId : entry.quarantineId;
-        const added = isEvent
-          ? putEvent(entry, { storedAt: now, pending: [[0, entry.rows.own.length]], deadLetters: [] })
-          : putQuarantined(entry, now);
-        if (added) {
-          isNew = true;
-          return { id, duplicate: false, firstStoredAt: now };
-        }
-        const known = getRow<{ stored_at: number }>(isEvent ? findEvent : findQuarantined, id);
-        return { id, duplicate: true, firstStoredAt: known?.stored_at ?? now };
-      });
-      return { isNew, entries: stored };
+      if (resolves !== null && removeQuarantined.run(resolves).changes === 0) return [];
+      return entries.map((entry) => putOne(entry, now));
     },
-    add(record) {
-      switch (record.type) {
-        case 'event':
-          return putEvent(record.entry, record);
-        case 'quarantine':
-          return putQuarantined(record.entry, record.storedAt);
-        case 'identity': {
-          const { eventId, storedAt, deliveredAt } = record;
-          return addEvent.run(eventId, '', storedAt, storedAt, deliveredAt, null, 0, 0, 0, '[]', 0, 0).changes !== 0;
-        }
-      }
-    },
+    add,
   };
 }

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { EngineState, RecordSlice } from '../engine.ts';
+import type { EngineState } from '../engine.ts';
 import type { StateCount } from '../port.ts';
 import { parseRanges } from '../ranges.ts';
 import {
@@ -11,15 +11,11 @@ import {
   type RecordSummary,
 } from '../records.ts';
 import { arrayOf, parseRows, type StoredRows } from '../rows.ts';
-import { eachRow, getRow } from './sql.ts';
+import { type AtOnce, eachRow, getRow } from './sql.ts';
 
 /** What the outbox holds, read only. */
-export interface Records {
+export interface Records extends AtOnce<'recordedUntil' | 'list' | 'show' | 'find'> {
   count(): Omit<EngineState, 'dataBytes' | 'logBytes' | 'refuses'>;
-  recordedUntil(): number | null;
-  list(request: ListArgs): RecordSlice;
-  show(id: string): RecordDetail | null;
-  find(start: string): FoundIds;
 }
 
 type SummaryRow = RecordSummary & { readonly seq: number };

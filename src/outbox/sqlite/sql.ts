@@ -1,10 +1,15 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import type { Engine } from '../engine.ts';
+
+/** Methods of an Engine without their promise, since SQLite answers at once. */
+export type AtOnce<Name extends Exclude<keyof Engine, 'pace'>> = {
+  readonly [Method in Name]: (...args: Parameters<Engine[Method]>) => Awaited<ReturnType<Engine[Method]>>;
+};
 
 /**
  * node:sqlite gives rows as records of any value. STRICT tables keep a column to its declared type, so a statement's
  * rows can be given the type that its SELECT says; these two are the only place where that is done.
  */
-
 export function getRow<Row>(statement: StatementSync, ...params: SQLInputValue[]): Row | undefined {
   return statement.get(...params) as Row | undefined;
 }
