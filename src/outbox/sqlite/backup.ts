@@ -1,8 +1,9 @@
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { BUSY_TIMEOUT_MS } from './checkpoint.ts';
 import { describe } from './errors.ts';
-import { databaseFile, preparePrivateFile, syncFolder } from './files.ts';
+import { databaseFile, preparePrivateFile, syncPath } from './files.ts';
 import { isOutboxLocked } from './lock.ts';
 import { APPLICATION_ID } from './schema.ts';
 import { pragma } from './sql.ts';
@@ -13,9 +14,6 @@ export class BackupError extends Error {
   override readonly name = 'BackupError';
   readonly code = 'backup_failed';
 }
-
-/** For a service that is just recovering its log. */
-const BUSY_TIMEOUT_MS = 5_000;
 
 /**
  * Makes a consistent copy of the outbox of a folder, while a service uses it or not, and returns its size in bytes. It
@@ -29,9 +27,10 @@ export function backUp(dataDir: string, file: string): number {
     rmSync(partial, { force: true });
     preparePrivateFile(partial);
     copyTo(dataDir, partial);
-    sync(partial);
+    // SQLite leaves that to the system.
+    syncPath(partial);
     renameSync(partial, file);
-    syncFolder(dirname(partial));
+    syncPath(dirname(partial));
     return statSync(file).size;
   } catch (error) {
     rmSync(partial, { force: true });
@@ -45,9 +44,8 @@ function copyTo(dataDir: string, partial: string): void {
   const source = databaseFile(dataDir);
   // The log of a running service changes while it is read, and SQLite knows what is in it.
   if (!isOutboxLocked(dataDir) && isLogDamaged(source)) {
-    throw new BackupError(
-      'The write-ahead log is damaged. Start the service once, which sets it aside, then salvage it',
-    );
+    const advice = 'Start the service once, which sets it aside, then salvage it';
+    throw new BackupError(`The write-ahead log is damaged. ${advice}`);
   }
   const db = new DatabaseSync(source, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
   try {
@@ -57,15 +55,5 @@ function copyTo(dataDir: string, partial: string): void {
     db.prepare('VACUUM INTO ?').run(partial);
   } finally {
     db.close();
-  }
-}
-
-/** SQLite leaves that to the system. */
-function sync(file: string): void {
-  const descriptor = openSync(file, 'r+');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
   }
 }

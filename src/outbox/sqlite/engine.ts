@@ -29,9 +29,6 @@ export function createSqliteEngine(db: DatabaseSync, options: SqliteEngineOption
   const writer = createWriter(db);
   const records = createRecords(db);
   const pageSize = Number(pragma(db, 'page_size'));
-  const begin = db.prepare('BEGIN IMMEDIATE');
-  const commit = db.prepare('COMMIT');
-  const rollback = db.prepare('ROLLBACK');
   // As large as an ordinary webhook: a disk that is full for those may still have room for a byte.
   const fill = db.prepare(`INSERT INTO write_probe (filler) VALUES (zeroblob(${HEADROOM_BYTES}))`);
   const clear = db.prepare('DELETE FROM write_probe');
@@ -42,9 +39,9 @@ export function createSqliteEngine(db: DatabaseSync, options: SqliteEngineOption
   /** Commits what `act` wrote, synced; if it throws, nothing is written. */
   function inTransaction<T>(act: () => T): T {
     try {
-      begin.run();
+      db.exec('BEGIN IMMEDIATE');
       const value = act();
-      commit.run();
+      db.exec('COMMIT');
       return value;
     } catch (error) {
       takeBack();
@@ -56,7 +53,7 @@ export function createSqliteEngine(db: DatabaseSync, options: SqliteEngineOption
 
   function takeBack(): void {
     try {
-      if (db.isTransaction) rollback.run();
+      if (db.isTransaction) db.exec('ROLLBACK');
     } catch (error) {
       // The connection's state is unknown: only a new one can tell what is in the database.
       throw new DamageError(`a transaction could not be taken back: ${describe(error)}`, { cause: error });

@@ -2,7 +2,6 @@ import {
   chmodSync,
   closeSync,
   existsSync,
-  fchmodSync,
   fsyncSync,
   lstatSync,
   mkdirSync,
@@ -11,6 +10,7 @@ import {
   statSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { hasCode } from './errors.ts';
 
 /**
  * The files of an outbox. Do not open the database or the lock file with node:fs while it is in use: as soon as a process
@@ -34,23 +34,15 @@ function isOurs(path: string): boolean {
   return statSync(path).uid === process.getuid?.();
 }
 
-/** Makes the folder if it is missing, and lets nobody but its owner into it. */
+/**
+ * Makes the folder if it is missing, and lets nobody but its owner into it. `mkdirSync` with `recursive` is of no use: it
+ * never returns below /proc or below a deleted folder, where no folder can be made although its parent exists (Node 24;
+ * openclaw/openclaw#130807).
+ */
 export function preparePrivateFolder(dataDir: string): void {
   const path = resolve(dataDir);
-  const made = missingFolders(path);
-  makeFolders(made);
-  // A folder with the sticky bit (/tmp) is shared on purpose, and closing it would break other programs.
-  if (isOurs(path) && (statSync(path).mode & STICKY) === 0) chmodSync(path, OWNER_ONLY_FOLDER);
-  // A new name survives a power cut only after the folder that holds it has been synced.
-  for (const folder of made.toReversed()) syncFolder(dirname(folder));
-}
-
-/**
- * Makes one folder after another. `mkdirSync` with `recursive` never returns below /proc or below a deleted folder, where
- * no folder can be made although its parent exists (Node 24; openclaw/openclaw#130807).
- */
-function makeFolders(folders: readonly string[]): void {
-  for (const folder of folders) {
+  const missing = missingFolders(path);
+  for (const folder of missing) {
     try {
       mkdirSync(folder, { mode: OWNER_ONLY_FOLDER });
     } catch (error) {
@@ -58,6 +50,10 @@ function makeFolders(folders: readonly string[]): void {
       if (!statsOf(folder)?.isDirectory()) throw error;
     }
   }
+  // A folder with the sticky bit (/tmp) is shared on purpose, and closing it would break other programs.
+  if (isOurs(path) && (statSync(path).mode & STICKY) === 0) chmodSync(path, OWNER_ONLY_FOLDER);
+  // A new name survives a power cut only after the folder that holds it has been synced.
+  for (const folder of missing.toReversed()) syncPath(dirname(folder));
 }
 
 /**
@@ -80,10 +76,9 @@ function statsOf(path: string): Stats | null {
   try {
     return statSync(path);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : null;
     // ENOTDIR: a part of the path is a file, which the caller finds when it goes up.
-    if ((code !== 'ENOENT' && code !== 'ENOTDIR') || dirname(path) === path) throw error;
-    return code === 'ENOENT' ? (lstatSync(path, { throwIfNoEntry: false }) ?? null) : null;
+    if (!hasCode(error, 'ENOENT', 'ENOTDIR') || dirname(path) === path) throw error;
+    return hasCode(error, 'ENOENT') ? (lstatSync(path, { throwIfNoEntry: false }) ?? null) : null;
   }
 }
 
@@ -93,24 +88,22 @@ function statsOf(path: string): Stats | null {
  */
 export function preparePrivateFile(file: string): void {
   try {
-    const descriptor = openSync(file, 'wx', OWNER_ONLY_FILE);
-    try {
-      fchmodSync(descriptor, OWNER_ONLY_FILE);
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
-    syncFolder(dirname(file));
+    syncAndClose(openSync(file, 'wx', OWNER_ONLY_FILE));
+    syncPath(dirname(file));
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    if (!hasCode(error, 'EEXIST')) throw error;
   }
   for (const path of [file, ...COMPANIONS.map((suffix) => file + suffix)]) {
     if (existsSync(path) && isOurs(path)) chmodSync(path, OWNER_ONLY_FILE);
   }
 }
 
-export function syncFolder(folder: string): void {
-  const descriptor = openSync(folder, 'r');
+/** Waits until a folder's names, or a file's bytes, are on the disk. Not for a file that is in use (see above). */
+export function syncPath(path: string): void {
+  syncAndClose(openSync(path, 'r'));
+}
+
+function syncAndClose(descriptor: number): void {
   try {
     fsyncSync(descriptor);
   } finally {

@@ -1,7 +1,7 @@
 import { existsSync, linkSync, readdirSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Logger } from '../../ground/log.ts';
-import { COMPANIONS, databaseFile, syncFolder } from './files.ts';
+import { COMPANIONS, databaseFile, syncPath } from './files.ts';
 import { MENDED } from './wal.ts';
 
 /**
@@ -70,7 +70,7 @@ function renameAll(file: string, name: string): void {
   for (const suffix of SUFFIXES) {
     if (!existsSync(file + suffix)) continue;
     renameSync(file + suffix, name + suffix);
-    syncFolder(dirname(file));
+    syncPath(dirname(file));
   }
 }
 

@@ -30,38 +30,28 @@ export const MENDED = '.mended';
 
 type Sums = readonly [number, number];
 
-interface Header {
+/** What stands before a frame says of it. */
+interface Chain {
   readonly bigEndian: boolean;
   /** Every frame repeats them. Frames with others are left over from before SQLite began the log anew. */
   readonly salts: Buffer;
-  /** Where the chain of checksums starts; null: the header is damaged. */
+  /** The checksum so far; null: the header should have it and is damaged. */
   readonly sums: Sums | null;
 }
-
-/**
- * `sound`: as it was written. `mended`: one bit had flipped and was set right, or the header in front of it is damaged.
- * `lost`: damaged further, or never complete.
- */
-type FrameState = 'sound' | 'mended' | 'lost';
 
 interface Frame {
   readonly page: number;
   /** The pages of the database after a commit; 0 when the transaction goes on. */
   readonly commitPages: number;
   readonly data: Buffer;
-  readonly state: FrameState;
+  /** From which the next frame's is reckoned: after a lost frame the one that it has stored. */
+  readonly sums: Sums;
+  /**
+   * `sound`: as it was written. `mended`: one bit had flipped and was set right, or the header in front of it is damaged.
+   * `lost`: damaged further, or never complete.
+   */
+  readonly state: 'sound' | 'mended' | 'lost';
 }
-
-interface Extent {
-  /** Frames up to the last one that was committed. */
-  readonly frames: number;
-  /** The pages of the database then. */
-  readonly pages: number;
-  /** Whether SQLite stops before the last of them. */
-  readonly isDamaged: boolean;
-}
-
-const logOf = (file: string): string => `${file}-wal`;
 
 /** Whether SQLite would drop committed transactions from the log of this database. */
 export function isLogDamaged(file: string): boolean {
@@ -100,20 +90,21 @@ export function removeMended(copy: string): void {
 }
 
 /**
- * A commit counts when its whole transaction can be read, or when another frame was chained to it: SQLite writes that one
- * only after the commit has been synced. Otherwise a lost frame is one that a crash or a failed write left incomplete,
- * which nobody was told to be stored, and the commit behind it is too.
+ * Counts the frames up to the last one that was committed and the pages of the database then, and says whether SQLite
+ * stops before that. A commit counts when its whole transaction can be read, or when another frame was chained to it:
+ * SQLite writes that one only after the commit has been synced. Otherwise a lost frame is one that a crash or a failed
+ * write left incomplete, which nobody was told to be stored, and the commit after it is too.
  */
-function measure(file: string): Extent {
+function measure(file: string) {
   let frames = 0;
   let pages = 0;
   let count = 0;
   let isWhole = true;
-  let firstDamage: number | null = null;
+  let firstDamage = Number.POSITIVE_INFINITY;
   let previousCommit = 0;
   for (const { commitPages, state } of readFrames(file)) {
     count++;
-    if (state !== 'sound') firstDamage ??= count;
+    if (state !== 'sound') firstDamage = Math.min(firstDamage, count);
     if (state === 'lost') {
       isWhole = false;
       previousCommit = 0;
@@ -124,29 +115,28 @@ function measure(file: string): Extent {
     previousCommit = commitPages;
     if (commitPages > 0) isWhole = true;
   }
-  return { frames, pages, isDamaged: firstDamage !== null && frames >= firstDamage };
+  return { frames, pages, isDamaged: frames >= firstDamage };
 }
 
-/** After a lost frame the chain goes on with the checksum that it has stored. */
 function* readFrames(file: string): Generator<Frame> {
-  let descriptor: number;
+  const log = `${file}-wal`;
+  if (!existsSync(log)) return;
+  const descriptor = openSync(log, 'r');
+  /** Null at the end of the log, where a frame may be cut off. */
+  const read = (at: number, length: number): Buffer | null => {
+    const bytes = Buffer.allocUnsafeSlow(length);
+    return readSync(descriptor, bytes, 0, length, at) < length ? null : bytes;
+  };
   try {
-    descriptor = openSync(logOf(file), 'r');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
-    throw error;
-  }
-  try {
-    const start = Buffer.alloc(HEADER_BYTES + FRAME_HEADER_BYTES);
-    if (readSync(descriptor, start, 0, start.length, 0) < start.length) return;
-    const header = readHeader(start);
-    let sums = header.sums;
-    let bytes = readBytes(descriptor, HEADER_BYTES);
+    const start = read(0, HEADER_BYTES + FRAME_HEADER_BYTES);
+    let bytes = read(HEADER_BYTES, FRAME_BYTES);
+    if (start === null) return;
+    let chain = readHeader(start);
     for (let at = HEADER_BYTES + FRAME_BYTES; bytes !== null; at += FRAME_BYTES) {
-      const next = readBytes(descriptor, at);
-      const frame = readFrame({ bytes, next, header, start: sums });
-      sums = frame.sums;
+      const next = read(at, FRAME_BYTES);
+      const frame = readFrame(bytes, next, chain);
       yield frame;
+      chain = { ...chain, sums: frame.sums };
       bytes = next;
     }
   } finally {
@@ -154,13 +144,7 @@ function* readFrames(file: string): Generator<Frame> {
   }
 }
 
-/** Null at the end of the log, where a frame may be cut off. */
-function readBytes(descriptor: number, at: number): Buffer | null {
-  const bytes = Buffer.allocUnsafeSlow(FRAME_BYTES);
-  return readSync(descriptor, bytes, 0, FRAME_BYTES, at) < FRAME_BYTES ? null : bytes;
-}
-
-function readHeader(start: Buffer): Header {
+function readHeader(start: Buffer): Chain {
   const bigEndian = start.readUInt32BE(0) === MAGIC + 1;
   const sums = sumsAt(start, 24);
   const isSound =
@@ -170,22 +154,13 @@ function readHeader(start: Buffer): Header {
   return { bigEndian: false, salts: start.subarray(HEADER_BYTES + 8, HEADER_BYTES + 16), sums: null };
 }
 
-interface RawFrame {
-  readonly bytes: Buffer;
-  readonly next: Buffer | null;
-  readonly header: Header;
-  /** The checksum of the frame before; null: the header should have it and is damaged. */
-  readonly start: Sums | null;
-}
-
-function readFrame({ bytes, next, header, start }: RawFrame): Frame & { readonly sums: Sums } {
-  const { salts, bigEndian } = header;
+function readFrame(bytes: Buffer, next: Buffer | null, { salts, bigEndian, sums: start }: Chain): Frame {
   const summed = summedPart(bytes);
   const stored = sumsAt(bytes, 16);
   const found = start === null ? stored : sum(summed, start, bigEndian);
   // A bit of the last word can change the checksum as a bit of the stored one does. The next frame tells them apart.
   const isStoredRight = () => next !== null && isSame(sum(summedPart(next), stored, bigEndian), sumsAt(next, 16));
-  let state: FrameState = start === null ? 'mended' : 'sound';
+  let state: Frame['state'] = start === null ? 'mended' : 'sound';
   let sums = stored;
   if (!isSame(found, stored)) {
     state = 'mended';
@@ -204,10 +179,6 @@ function summedPart(bytes: Buffer): Buffer {
   return Buffer.concat([bytes.subarray(0, 8), bytes.subarray(FRAME_HEADER_BYTES)]);
 }
 
-function isSame(some: Sums, others: Sums): boolean {
-  return some[0] === others[0] && some[1] === others[1];
-}
-
 function sum(bytes: Buffer, [first, second]: Sums, bigEndian: boolean): Sums {
   const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   for (let at = 0; at < bytes.length; at += 8) {
@@ -224,24 +195,28 @@ function sum(bytes: Buffer, [first, second]: Sums, bigEndian: boolean): Sums {
  */
 function mendBit(bytes: Buffer, found: Sums, expected: Sums, bigEndian: boolean): boolean {
   const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const missing = [(expected[0] - found[0]) | 0, (expected[1] - found[1]) | 0];
-  let factors: Sums = [0, 1];
+  const missing: Sums = [(expected[0] - found[0]) | 0, (expected[1] - found[1]) | 0];
+  let [factor, nextFactor] = [0, 1];
   for (let at = bytes.length - 4; at >= 0; at -= 4) {
     const word = words.getInt32(at, !bigEndian);
     for (let bit = 0; bit < 32; bit++) {
       const mask = 1 << bit;
       const change = (word & mask) === 0 ? mask : -mask;
-      if (Math.imul(factors[0], change) !== missing[0] || Math.imul(factors[1], change) !== missing[1]) continue;
+      if (!isSame([Math.imul(factor, change), Math.imul(nextFactor, change)], missing)) continue;
       words.setInt32(at, word ^ mask, !bigEndian);
       return true;
     }
-    factors = [factors[1], (factors[0] + factors[1]) | 0];
+    [factor, nextFactor] = [nextFactor, (factor + nextFactor) | 0];
   }
   return false;
 }
 
 function sumsAt(bytes: Buffer, at: number): Sums {
   return [bytes.readInt32BE(at), bytes.readInt32BE(at + 4)];
+}
+
+function isSame(some: Sums, others: Sums): boolean {
+  return some[0] === others[0] && some[1] === others[1];
 }
 
 function bits(word: number): number {
