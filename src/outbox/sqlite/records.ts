@@ -37,14 +37,7 @@ const EVENT_COLUMNS = `seq, event_id AS id, kind, received_at AS receivedAt, fee
 const QUARANTINE_COLUMNS = `seq, quarantine_id AS id, kind, received_at AS receivedAt, feed, 0 AS rowCount,
   0 AS pendingRows, 0 AS deadRows, length(body) AS bodyBytes, code, reason`;
 
-/**
- * Two statements for one page: the rest of the cursor's millisecond, then what came later. As one comparison of pairs,
- * (received_at, seq) > (?, ?), SQLite would search by received_at alone and walk through a millisecond from its start.
- */
-const pageSql = (select: string) => ({
-  same: `${select} received_at = ? AND seq > ? ORDER BY seq LIMIT ?`,
-  later: `${select} received_at > ? ORDER BY received_at, seq LIMIT ?`,
-});
+const pageSql = (select: string): string => `${select} (received_at, seq) > (?, ?) ORDER BY received_at, seq LIMIT ?`;
 
 export const LIST_SQL = {
   waiting: pageSql(`SELECT ${EVENT_COLUMNS} FROM events WHERE kind = ? AND pending_rows > 0 AND`),
@@ -58,14 +51,10 @@ const countSql = (rows: 'pending_rows' | 'dead_rows'): string =>
 export const COUNT_SQL = { waiting: countSql('pending_rows'), dead: countSql('dead_rows') } as const;
 
 export function createRecords(db: DatabaseSync): Records {
-  const prepare = ({ same, later }: { same: string; later: string }) => ({
-    same: db.prepare(same),
-    later: db.prepare(later),
-  });
   const lists = {
-    waiting: prepare(LIST_SQL.waiting),
-    dead: prepare(LIST_SQL.dead),
-    quarantined: prepare(LIST_SQL.quarantined),
+    waiting: db.prepare(LIST_SQL.waiting),
+    dead: db.prepare(LIST_SQL.dead),
+    quarantined: db.prepare(LIST_SQL.quarantined),
   };
   const counts = { waiting: db.prepare(COUNT_SQL.waiting), dead: db.prepare(COUNT_SQL.dead) };
   const countQuarantined = db.prepare(
@@ -93,20 +82,13 @@ export function createRecords(db: DatabaseSync): Records {
        UNION SELECT quarantine_id FROM quarantine WHERE quarantine_id >= ?1 AND quarantine_id < ?2)`,
   );
 
-  function read({ state, after }: ListArgs, limit: number, ...kind: readonly string[]): SummaryRow[] {
-    const { same, later } = lists[state];
-    const rows = [...eachRow<SummaryRow>(same, ...kind, after.receivedAt, after.seq, limit)];
-    if (rows.length < limit) rows.push(...eachRow<SummaryRow>(later, ...kind, after.receivedAt, limit - rows.length));
-    return rows;
-  }
-
   /** The index goes by kind, of which there are few: a page of all is merged from a page of each. */
-  function readAll(request: ListArgs, limit: number): SummaryRow[] {
-    const { state, kind } = request;
-    if (state === 'quarantined') return kind === null ? read(request, limit) : [];
+  function read({ state, kind, after }: ListArgs, limit: number): SummaryRow[] {
+    const page = [after.receivedAt, after.seq, limit];
+    if (state === 'quarantined') return kind === null ? [...eachRow<SummaryRow>(lists.quarantined, ...page)] : [];
     const kinds = kind === null ? [...eachRow<CountRow>(counts[state])].map((count) => count.kind) : [kind];
     return kinds
-      .flatMap((each) => read(request, limit, each))
+      .flatMap((each) => [...eachRow<SummaryRow>(lists[state], each, ...page)])
       .sort((a, b) => a.receivedAt - b.receivedAt || a.seq - b.seq);
   }
 
@@ -129,7 +111,7 @@ export function createRecords(db: DatabaseSync): Records {
     },
     recordedUntil: () => getRow<{ until: number | null }>(recordedUntil)?.until ?? null,
     list(request) {
-      const rows = readAll(request, request.limit + 1);
+      const rows = read(request, request.limit + 1);
       const page = rows.slice(0, request.limit);
       const last = page.at(-1);
       const isLast = rows.length <= request.limit || last === undefined;
