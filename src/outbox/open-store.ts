@@ -2,7 +2,7 @@ import type { Config } from '../config/config.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { Engine } from './engine.ts';
 import type { SharedPace } from './shared-pace.ts';
-import { openSqlite } from './sqlite/open.ts';
+import { openSqlite } from './sqlite/engine.ts';
 import { createStore, type Store, type StoreEvent } from './store.ts';
 
 export interface OpenStoreOptions {

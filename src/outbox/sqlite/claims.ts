@@ -34,9 +34,6 @@ interface CandidateRow extends StoredRows {
 export const CANDIDATES_SQL = `
   SELECT seq FROM events WHERE kind = ? AND pending_rows > 0 ORDER BY received_at, seq`;
 
-const EVENT = `SELECT seq, row_count AS rowCount, pending, pending_rows AS pendingRows, dead_rows AS deadRows
-  FROM events WHERE delivered_at IS NULL AND`;
-
 /** Claims of events, and what becomes of them. `inTransaction` commits what its function has written. */
 export function createClaims(
   db: DatabaseSync,
@@ -48,8 +45,10 @@ export function createClaims(
     `SELECT event_id AS eventId, received_at AS receivedAt, pending, shared, own
      FROM events JOIN bodies USING (seq) WHERE seq = ?`,
   );
-  const findBySeq = db.prepare(`${EVENT} seq = ?`);
-  const findById = db.prepare(`${EVENT} event_id = ?`);
+  const find = db.prepare(
+    `SELECT seq, row_count AS rowCount, pending, pending_rows AS pendingRows, dead_rows AS deadRows
+     FROM events WHERE event_id = ? AND delivered_at IS NULL`,
+  );
   const update = db.prepare('UPDATE events SET pending = ?, pending_rows = ?, dead_rows = ? WHERE seq = ?');
   const finish = db.prepare(
     `UPDATE events SET delivered_at = ?, pending = '[]', pending_rows = 0, dead_rows = 0 WHERE seq = ?`,
@@ -107,10 +106,11 @@ export function createClaims(
   }
 
   /** Returns what the claim still holds; null when the event is gone. Throws a RangeError for a wrong settlement. */
-  function settleOne(settlement: Settlement, seq: number, held: readonly RowRange[], now: number) {
-    const event = getRow<EventRow>(findBySeq, seq);
+  function settleOne(settlement: Settlement, held: readonly RowRange[], now: number) {
+    const event = getRow<EventRow>(find, settlement.eventId);
     if (event === undefined) return null;
-    const settled = settleRows(settlement, { rowCount: event.rowCount, pending: parseRanges(event.pending) }, held);
+    const { seq, rowCount } = event;
+    const settled = settleRows(settlement, { rowCount, pending: parseRanges(event.pending) }, held);
     for (const { rows, code, reason } of settled.buried) bury.run(seq, formatRanges(rows), code, reason, now);
     const left = countRows(settled.pending);
     const deadRows = event.deadRows + countDead(settled.buried);
@@ -124,7 +124,7 @@ export function createClaims(
   }
 
   function reviveOne(eventId: string): number {
-    const event = getRow<EventRow>(findById, eventId);
+    const event = getRow<EventRow>(find, eventId);
     if (event === undefined || event.deadRows === 0) return 0;
     const letters = [...eachRow<{ rows: string }>(findLetters, event.seq)];
     const dead = letters.flatMap(({ rows }) => parseRanges(rows));
@@ -136,7 +136,7 @@ export function createClaims(
   }
 
   function purgeOne(id: string, now: number): boolean {
-    const event = getRow<EventRow>(findById, id);
+    const event = getRow<EventRow>(find, id);
     if (event === undefined) return removeQuarantined.run(id).changes !== 0;
     // It counts as delivered from now on, so that its identity is forgotten after DEDUP_DAYS like any other.
     finish.run(now, event.seq);
@@ -162,7 +162,7 @@ export function createClaims(
         const claim = claims.get(eventId);
         const held = progress.get(eventId) ?? claim?.rows ?? [];
         if (claim?.token !== token || held.length === 0) return 'stale';
-        const left = settleOne(settlement, claim.seq, held, now);
+        const left = settleOne(settlement, held, now);
         if (left === null) return 'stale';
         progress.set(eventId, left);
         return 'applied';

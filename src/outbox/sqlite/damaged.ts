@@ -9,25 +9,16 @@ import { eachRow } from './sql.ts';
 
 export type Row = Readonly<Record<string, unknown>>;
 
-export interface Reader {
-  /** Rows up to the first damaged page. Returns whether there was none. */
-  rows(sql: string, ...params: SQLInputValue[]): Generator<Row, boolean>;
-  /** Reads from both ends of an ordering, up to the first damaged page on either side. */
-  fromBothEnds(sql: string, ...orderedBy: readonly string[]): Generator<Row, void>;
-  /**
-   * Rows of a table by `seq`, each once, also those of which other trees do not know. `select` ends in WHERE or AND. What
-   * is read is taken out of `lost`.
-   */
-  walk(select: string, lost: Set<number>): Generator<Row, void>;
-}
+export type Reader = ReturnType<typeof createReader>;
 
-export function createReader(db: DatabaseSync, onDamage: () => void): Reader {
+export function createReader(db: DatabaseSync, onDamage: () => void) {
   /** A damaged page explains the error if SQLite reports one, or read a number that no column of ours can hold. */
   function noteDamage(error: unknown): void {
     if (!hasCode(error, 'ERR_OUT_OF_RANGE') && !(error instanceof Error && 'errcode' in error)) throw error;
     onDamage();
   }
 
+  /** Rows up to the first damaged page. Returns whether there was none. */
   function* rows(sql: string, ...params: SQLInputValue[]): Generator<Row, boolean> {
     try {
       yield* eachRow<Row>(db.prepare(sql), ...params);
@@ -38,50 +29,38 @@ export function createReader(db: DatabaseSync, onDamage: () => void): Reader {
     }
   }
 
-  return {
-    rows,
-    *fromBothEnds(sql, ...orderedBy) {
-      const isWhole = yield* rows(`${sql} ORDER BY ${orderedBy.join(', ')}`);
-      if (!isWhole) yield* rows(`${sql} ORDER BY ${orderedBy.map((column) => `${column} DESC`).join(', ')}`);
-    },
-    *walk(select, lost) {
-      const seqs = [...lost].sort((a, b) => a - b);
-      const upTo = seqs.at(-1) ?? 0;
-      const seen = new Set<number>();
-      for (let next = seqs[0] ?? 1; next <= upTo; ) {
-        try {
-          for (const row of eachRow<Row>(db.prepare(`${select} seq >= ? AND seq <= ? ORDER BY seq`), next, upTo)) {
-            const seq = Number(row['seq']);
-            if (seen.has(seq)) continue;
-            seen.add(seq);
-            lost.delete(seq);
-            next = Math.max(next, seq + 1);
-            yield row;
-          }
-          return;
-        } catch (error) {
-          noteDamage(error);
-          // One number after another, until an intact page is reached again.
-          next++;
+  /** Reads from both ends of an ordering, up to the first damaged page on either side. */
+  function* fromBothEnds(sql: string, ...orderedBy: readonly string[]): Generator<Row, void> {
+    const isWhole = yield* rows(`${sql} ORDER BY ${orderedBy.join(', ')}`);
+    if (!isWhole) yield* rows(`${sql} ORDER BY ${orderedBy.map((column) => `${column} DESC`).join(', ')}`);
+  }
+
+  /**
+   * Rows of a table by `seq`, each once, also those of which other trees do not know. `select` ends in WHERE or AND. What
+   * is read is taken out of `lost`.
+   */
+  function* walk(select: string, lost: Set<number>): Generator<Row, void> {
+    const seqs = [...lost].sort((a, b) => a - b);
+    const upTo = seqs.at(-1) ?? 0;
+    const seen = new Set<number>();
+    for (let next = seqs[0] ?? 1; next <= upTo; ) {
+      try {
+        for (const row of eachRow<Row>(db.prepare(`${select} seq >= ? AND seq <= ? ORDER BY seq`), next, upTo)) {
+          const seq = Number(row['seq']);
+          if (seen.has(seq)) continue;
+          seen.add(seq);
+          lost.delete(seq);
+          next = Math.max(next, seq + 1);
+          yield row;
         }
+        return;
+      } catch (error) {
+        noteDamage(error);
+        // One number after another, until an intact page is reached again.
+        next++;
       }
-    },
-  };
+    }
+  }
+
+  return { rows, fromBothEnds, walk };
 }
-
-/** On a half-broken page a column can hold anything. Each column of a row with its check. */
-type Shape = Readonly<Record<string, (value: unknown) => boolean>>;
-type Of<S extends Shape> = {
-  readonly [C in keyof S]: S[C] extends (value: unknown) => value is infer Value ? Value : never;
-};
-
-export function hasShape<S extends Shape>(row: Row | undefined, shape: S): row is Of<S> {
-  return row !== undefined && Object.entries(shape).every(([column, isSound]) => isSound(row[column]));
-}
-
-export const isText = (value: unknown): value is string => typeof value === 'string';
-export const isId = (value: unknown): value is string => isText(value) && value !== '';
-export const isTextOrNull = (value: unknown): value is string | null => value === null || isText(value);
-export const isInteger = (value: unknown): value is number => Number.isSafeInteger(value);
-export const isCount = (value: unknown): value is number => isInteger(value) && value >= 0;
-export const isBytes = (value: unknown): value is Uint8Array => value instanceof Uint8Array;

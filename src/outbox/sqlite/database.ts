@@ -9,20 +9,14 @@ import { finishSettingAside, setAside } from './set-aside.ts';
 import { pragma } from './sql.ts';
 import { isLogDamaged } from './wal.ts';
 
-export interface OpenedDatabase {
-  readonly db: DatabaseSync;
-  /** The new name of the previous database, if it was damaged and replaced by a fresh one. */
-  readonly damagedFile: string | null;
-}
-
 /** A whole check reads about 500 MB/s from the cache and 100 MB/s from a disk, so that it stays below a second. */
 const WHOLE_CHECK_MAX_BYTES = 64 * 1024 * 1024;
 
 /**
  * Opens the database of the folder, or makes it. The folder must exist, and the caller must hold its lock. Only a damaged
- * database is set aside; any other failure is an OutboxStartError.
+ * database is set aside, under the name `damagedFile`; any other failure is an OutboxStartError.
  */
-export function openDatabase(dataDir: string, nowMs: number, isSuspect: boolean): OpenedDatabase {
+export function openDatabase(dataDir: string, nowMs: number, isSuspect: boolean) {
   const file = databaseFile(dataDir);
   try {
     const finished = finishSettingAside(file, nowMs);

@@ -3,6 +3,7 @@ import { DamageError, type Engine, FullError } from '../engine.ts';
 import { fullness, HEADROOM_BYTES, type Usage } from '../limits.ts';
 import { createWriteAheadLog } from './checkpoint.ts';
 import { createClaims } from './claims.ts';
+import { openDatabase } from './database.ts';
 import { describe, toEngineError } from './errors.ts';
 import { databaseFile } from './files.ts';
 import { readSound } from './move.ts';
@@ -11,20 +12,32 @@ import { createRecords } from './records.ts';
 import { setMovedAside } from './set-aside.ts';
 import { pragma } from './sql.ts';
 
-export interface SqliteEngineOptions {
+export interface OpenSqliteOptions {
   readonly dataDir: string;
   readonly maxBytes: number;
+  readonly nowMs: number;
+  /** A damaged page was met: the whole file is checked, whatever its size. */
+  readonly isSuspect: boolean;
   /** The write-ahead log could not be folded into the database, and why. */
   readonly onCheckpointTrouble: (reason: string) => void;
 }
 
-/**
- * The engine on a SQLite database as database.ts opens it. Every method does its work before it returns; a promise only
- * carries the result.
- */
-export function createSqliteEngine(db: DatabaseSync, options: SqliteEngineOptions): Engine {
-  const file = databaseFile(options.dataDir);
-  const log = createWriteAheadLog(db, file, options.onCheckpointTrouble);
+export interface OpenedSqlite {
+  readonly engine: Engine;
+  /** Where the former database is, if it was damaged and a fresh one took its place. */
+  readonly damagedFile: string | null;
+}
+
+/** Opens the engine on the database of a folder that this process has locked. Throws an OutboxStartError. */
+export function openSqlite(options: OpenSqliteOptions): OpenedSqlite {
+  const { db, damagedFile } = openDatabase(options.dataDir, options.nowMs, options.isSuspect);
+  return { engine: createEngine(db, options), damagedFile };
+}
+
+/** Every method does its work before it returns; a promise only carries the result. */
+function createEngine(db: DatabaseSync, { dataDir, maxBytes, onCheckpointTrouble }: OpenSqliteOptions): Engine {
+  const file = databaseFile(dataDir);
+  const log = createWriteAheadLog(db, file, onCheckpointTrouble);
   const claims = createClaims(db, inTransaction);
   const writer = createWriter(db);
   const records = createRecords(db);
@@ -68,7 +81,7 @@ export function createSqliteEngine(db: DatabaseSync, options: SqliteEngineOption
 
   /** Only what is new needs room: a duplicate is answered even when the outbox is full. */
   function refuseIfFull(isAnyNew: boolean): void {
-    const reason = isAnyNew ? fullness(usage(), options.maxBytes) : null;
+    const reason = isAnyNew ? fullness(usage(), maxBytes) : null;
     if (reason !== null) throw new FullError('limit', reason);
   }
 

@@ -5,24 +5,14 @@ import { CallError, DamageError, FullError } from '../engine.ts';
 import { type OutboxStartCode, OutboxStartError } from '../start-error.ts';
 
 /** Primary result codes (https://www.sqlite.org/rescode.html): the low byte of an error's `errcode` in node:sqlite. */
-const SQLITE = {
-  perm: 3,
-  busy: 5,
-  locked: 6,
-  readonly: 8,
-  ioerr: 10,
-  corrupt: 11,
-  full: 13,
-  cantopen: 14,
-  toobig: 18,
-  constraint: 19,
-  mismatch: 20,
-  auth: 23,
-  range: 25,
-  notadb: 26,
-} as const;
-
-type Result = keyof typeof SQLITE;
+const RESULTS = {
+  busy: [5, 6], // BUSY, LOCKED
+  denied: [3, 8, 14, 23], // PERM, READONLY, CANTOPEN, AUTH
+  ioError: [10], // IOERR
+  damaged: [11, 26], // CORRUPT, NOTADB
+  full: [13], // FULL
+  refused: [18, 19, 20, 25], // TOOBIG, CONSTRAINT, MISMATCH, RANGE
+};
 
 /** UNIQUE, PRIMARY KEY and ROWID (https://www.sqlite.org/rescode.html#constraint_unique). */
 const TAKEN: readonly unknown[] = [2067, 1555, 2579];
@@ -32,9 +22,9 @@ function errcode(error: unknown): number | null {
   return error instanceof Error && 'errcode' in error ? Number(error.errcode) : null;
 }
 
-function hasResult(error: unknown, ...results: readonly Result[]): boolean {
+function hasResult(error: unknown, result: keyof typeof RESULTS): boolean {
   const code = errcode(error);
-  return code !== null && results.some((result) => SQLITE[result] === (code & 0xff));
+  return code !== null && RESULTS[result].includes(code & 0xff);
 }
 
 /** Whether it is an error of the system with one of these codes. */
@@ -44,7 +34,7 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
 
 /** Whether the file itself is damaged, as SQLite or a check of ours found: the only reason for setting it aside. */
 export function isDamage(error: unknown): boolean {
-  return error instanceof DamageError || hasResult(error, 'corrupt', 'notadb');
+  return error instanceof DamageError || hasResult(error, 'damaged');
 }
 
 function isDiskFull(error: unknown): boolean {
@@ -52,7 +42,7 @@ function isDiskFull(error: unknown): boolean {
 }
 
 export function isBusy(error: unknown): boolean {
-  return hasResult(error, 'busy', 'locked');
+  return hasResult(error, 'busy');
 }
 
 /**
@@ -61,7 +51,7 @@ export function isBusy(error: unknown): boolean {
  * this process gave it: another process writes to the database.
  */
 export function isCallersFault(error: unknown): boolean {
-  return hasResult(error, 'toobig', 'constraint', 'mismatch', 'range') && !TAKEN.includes(errcode(error));
+  return hasResult(error, 'refused') && !TAKEN.includes(errcode(error));
 }
 
 /** Safe for logs and answers: SQLite's messages name tables, columns and conditions, but no data. */
@@ -84,10 +74,9 @@ export function toEngineError(error: unknown): Error {
 
 function startCode(error: unknown): OutboxStartCode {
   if (isDiskFull(error)) return 'outbox_disk_full';
-  if (hasResult(error, 'perm', 'readonly', 'cantopen', 'auth')) return 'outbox_permission';
-  if (hasCode(error, 'EACCES', 'EPERM', 'EROFS')) return 'outbox_permission';
+  if (hasResult(error, 'denied') || hasCode(error, 'EACCES', 'EPERM', 'EROFS')) return 'outbox_permission';
   if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EEXIST', 'ELOOP', 'ENAMETOOLONG', 'EINVAL')) return 'outbox_no_folder';
-  if (hasResult(error, 'ioerr') || hasCode(error, 'EIO')) return 'outbox_io_error';
+  if (hasResult(error, 'ioError') || hasCode(error, 'EIO')) return 'outbox_io_error';
   return 'outbox_cannot_open';
 }
 

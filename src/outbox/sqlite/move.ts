@@ -4,18 +4,7 @@ import { MoveError } from '../move.ts';
 import { countRows, mergeRanges, rangesProblem, subtractRanges } from '../ranges.ts';
 import type { DeadLetter, MovedRecord } from '../records.ts';
 import { parseRows } from '../rows.ts';
-import {
-  createReader,
-  hasShape,
-  isBytes,
-  isCount,
-  isId,
-  isInteger,
-  isText,
-  isTextOrNull,
-  type Reader,
-  type Row,
-} from './damaged.ts';
+import { createReader, type Reader, type Row } from './damaged.ts';
 
 /** Reads every record of a database, for a move to another outbox or, where pages are damaged, for salvage. */
 
@@ -72,6 +61,23 @@ function* findRecords(reader: Reader, nowMs: number): Generator<MovedRecord | nu
   yield* findQuarantined(reader);
   yield* findIdentities(reader);
 }
+
+/** On a half-broken page a column can hold anything. Each column of a row with its check. */
+type Shape = Readonly<Record<string, (value: unknown) => boolean>>;
+type Of<S extends Shape> = {
+  readonly [C in keyof S]: S[C] extends (value: unknown) => value is infer Value ? Value : never;
+};
+
+function hasShape<S extends Shape>(row: Row | undefined, shape: S): row is Of<S> {
+  return row !== undefined && Object.entries(shape).every(([column, isSound]) => isSound(row[column]));
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string';
+const isId = (value: unknown): value is string => isText(value) && value !== '';
+const isTextOrNull = (value: unknown): value is string | null => value === null || isText(value);
+const isInteger = (value: unknown): value is number => Number.isSafeInteger(value);
+const isCount = (value: unknown): value is number => isInteger(value) && value >= 0;
+const isBytes = (value: unknown): value is Uint8Array => value instanceof Uint8Array;
 
 const EVENT = {
   seq: isInteger,

@@ -2,10 +2,7 @@ import { accessSync, constants, existsSync, mkdtempSync, rmdirSync, statfsSync }
 import { dirname, join, resolve } from 'node:path';
 import process from 'node:process';
 import type { Logger } from '../../ground/log.ts';
-import type { Engine } from '../engine.ts';
 import type { OutboxStartError } from '../start-error.ts';
-import { openDatabase } from './database.ts';
-import { createSqliteEngine, type SqliteEngineOptions } from './engine.ts';
 import { startError, toStartError } from './errors.ts';
 import { databaseFile, lockFile, missingFolders, preparePrivateFolder } from './files.ts';
 import { acquireLock, type OutboxLock } from './lock.ts';
@@ -26,24 +23,6 @@ export function lockFolder(
   }
   checkFileSystem(dataDir, log, typeOf);
   return acquireLock(dataDir);
-}
-
-export interface OpenSqliteOptions extends SqliteEngineOptions {
-  readonly nowMs: number;
-  /** A damaged page was met: the whole file is checked, whatever its size. */
-  readonly isSuspect: boolean;
-}
-
-export interface OpenedSqlite {
-  readonly engine: Engine;
-  /** Where the former database is, if it was damaged and a fresh one took its place. */
-  readonly damagedFile: string | null;
-}
-
-/** Opens the engine on the database of a folder that this process has locked. Throws an OutboxStartError. */
-export function openSqlite(options: OpenSqliteOptions): OpenedSqlite {
-  const { db, damagedFile } = openDatabase(options.dataDir, options.nowMs, options.isSuspect);
-  return { engine: createSqliteEngine(db, options), damagedFile };
 }
 
 /**

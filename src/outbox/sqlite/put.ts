@@ -7,15 +7,8 @@ import type { MovedRecord } from '../records.ts';
 import { formatOwn } from '../rows.ts';
 import { getRow } from './sql.ts';
 
-/** Both must run in a transaction. */
-export interface Writer {
-  /** What to say of each entry. */
-  put(put: Put): readonly StoredEntry[];
-  /** Whether the record is new. */
-  add(record: MovedRecord): boolean;
-}
-
-export function createWriter(db: DatabaseSync): Writer {
+/** Stores puts and records. Both must be done in a transaction. */
+export function createWriter(db: DatabaseSync) {
   const addEvent = db.prepare(
     `INSERT INTO events (event_id, kind, stored_at, received_at, delivered_at, feed, row_count, mapped_bytes, body_bytes,
        pending, pending_rows, dead_rows)
@@ -63,6 +56,7 @@ export function createWriter(db: DatabaseSync): Writer {
     );
   }
 
+  /** Whether the record is new. */
   function add(record: MovedRecord): boolean {
     switch (record.type) {
       case 'event':
@@ -86,11 +80,10 @@ export function createWriter(db: DatabaseSync): Writer {
     return { id, duplicate: !isNew, firstStoredAt: known?.storedAt ?? now };
   }
 
-  return {
-    put({ entries, now, resolves }) {
-      if (resolves !== null && removeQuarantined.run(resolves).changes === 0) return [];
-      return entries.map((entry) => putOne(entry, now));
-    },
-    add,
-  };
+  function put({ entries, now, resolves }: Put): readonly StoredEntry[] {
+    if (resolves !== null && removeQuarantined.run(resolves).changes === 0) return [];
+    return entries.map((entry) => putOne(entry, now));
+  }
+
+  return { put, add };
 }
