@@ -24,11 +24,7 @@ interface EventRow {
   readonly deadRows: number;
 }
 
-interface CandidateRow extends StoredRows {
-  readonly eventId: string;
-  readonly receivedAt: number;
-  readonly pending: string;
-}
+type CandidateRow = StoredRows & Pick<ClaimedRows, 'eventId' | 'receivedAt'> & { readonly pending: string };
 
 /** Walks an index, which alone passes over what is held. */
 export const CANDIDATES_SQL = `

@@ -27,8 +27,8 @@ const PROBE_PATIENCE_MS = 100;
 interface Holder {
   /** This reference is what keeps the garbage collector from closing it, which would end the transaction. */
   readonly db: DatabaseSync;
-  /** Device and inode of its file. */
-  readonly file: string;
+  /** See `identify`. */
+  readonly file: string | null;
 }
 
 /** Throws an OutboxStartError, code `outbox_locked`, when another has it. The folder must exist. */
@@ -44,7 +44,7 @@ export function acquireLock(dataDir: string): OutboxLock {
 
   function isHeld(): boolean {
     if (holder === null) return false;
-    if (holder.file === identify(dataDir)) return true;
+    if (holder.file === identify(lockFile(dataDir))) return true;
     letGo();
     try {
       holder = take(dataDir, PROBE_PATIENCE_MS);
@@ -64,7 +64,7 @@ function take(dataDir: string, patienceMs: number): Holder {
   try {
     preparePrivateFile(file);
     // Before it is opened: if the name means another file by then, `isHeld` finds that out.
-    const identity = identify(dataDir);
+    const identity = identify(file);
     db = new DatabaseSync(file, { timeout: patienceMs });
     // Nothing is ever written to it, and an empty journal file would stay behind after a kill -9.
     db.exec('PRAGMA journal_mode = MEMORY');
@@ -77,9 +77,10 @@ function take(dataDir: string, patienceMs: number): Holder {
   }
 }
 
-function identify(dataDir: string): string {
-  const stats = statSync(lockFile(dataDir), { bigint: true, throwIfNoEntry: false });
-  return stats === undefined ? 'missing' : `${stats.dev}-${stats.ino}`;
+/** Device and inode; null: nothing has this name. */
+function identify(path: string): string | null {
+  const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stats === undefined ? null : `${stats.dev}-${stats.ino}`;
 }
 
 /** Null where the system has no watch to give: then the next request finds that the file is gone. */
@@ -114,8 +115,6 @@ export function isOutboxLocked(dataDir: string): boolean {
  * its DATA_DIR with what the admin API serves before it deletes anything. Null: the folder has no outbox.
  */
 export function storeId(dataDir: string): string | null {
-  if (!existsSync(lockFile(dataDir))) return null;
   // Of the folder, which stays the same when a file of it is set aside, or removed and made again.
-  const { dev, ino } = statSync(dataDir, { bigint: true });
-  return `${dev}-${ino}`;
+  return existsSync(lockFile(dataDir)) ? identify(dataDir) : null;
 }

@@ -6,10 +6,7 @@ export const APPLICATION_ID = 0x41504f4e;
 /** `user_version`. Databases with a lower number than this were written before 0.1.0, and nothing reads them any more. */
 export const SCHEMA_VERSION = 6;
 
-/**
- * Claims are not here: they belong to the process that took them and must be free again when it is gone, so the engine
- * keeps them in memory. That also spares a synced write for each claim, and lets claims go on when the disk is full.
- */
+/** Claims are not here: the process that took them keeps them in memory (claims.ts). */
 const SCHEMA = `
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${SCHEMA_VERSION};
