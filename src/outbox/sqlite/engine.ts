@@ -10,7 +10,6 @@ import { readSound } from './move.ts';
 import { createWriter } from './put.ts';
 import { createRecords } from './records.ts';
 import { setMovedAside } from './set-aside.ts';
-import { pragma } from './sql.ts';
 
 export interface OpenSqliteOptions {
   readonly dataDir: string;
@@ -41,7 +40,10 @@ function createEngine(db: DatabaseSync, { dataDir, maxBytes, onCheckpointTrouble
   const claims = createClaims(db, inTransaction);
   const writer = createWriter(db);
   const records = createRecords(db);
-  const pageSize = Number(pragma(db, 'page_size'));
+  const used = db.prepare(
+    `SELECT (page_count - freelist_count) * page_size AS bytes
+     FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
+  );
   // As large as an ordinary webhook: a disk that is full for those may still have room for a byte.
   const fill = db.prepare(`INSERT INTO write_probe (filler) VALUES (zeroblob(${HEADROOM_BYTES}))`);
   const clear = db.prepare('DELETE FROM write_probe');
@@ -75,8 +77,7 @@ function createEngine(db: DatabaseSync, { dataDir, maxBytes, onCheckpointTrouble
 
   /** The open transaction included. */
   function usage(): Usage {
-    const pages = Number(pragma(db, 'page_count')) - Number(pragma(db, 'freelist_count'));
-    return { dataBytes: pages * pageSize, logBytes: log.bytes() };
+    return { dataBytes: Number(used.get()?.['bytes']), logBytes: log.bytes() };
   }
 
   /** Only what is new needs room: a duplicate is answered even when the outbox is full. */

@@ -11,8 +11,9 @@ import { createReader, type Reader, type Row } from './damaged.ts';
 const MAX_BATCH_RECORDS = 200;
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 
-/** What was lost, and when it is found, for what has lost its own time (milliseconds since the epoch). */
+/** What to do about what is lost. */
 export interface Losses {
+  /** Stands for a time that is lost, milliseconds since the epoch. */
   readonly nowMs: number;
   /** A record of which only traces can be read. */
   onUnreadable(): void;
@@ -62,7 +63,7 @@ function* findRecords(reader: Reader, nowMs: number): Generator<MovedRecord | nu
   yield* findIdentities(reader);
 }
 
-/** On a half-broken page a column can hold anything. Each column of a row with its check. */
+/** Each column of a row with its check: on a half-broken page a column can hold anything. */
 type Shape = Readonly<Record<string, (value: unknown) => boolean>>;
 type Of<S extends Shape> = {
   readonly [C in keyof S]: S[C] extends (value: unknown) => value is infer Value ? Value : never;

@@ -30,7 +30,7 @@ export const MENDED = '.mended';
 
 type Sums = readonly [number, number];
 
-/** What stands before a frame says of it. */
+/** What the header and the frames before say about the next frame. */
 interface Chain {
   readonly bigEndian: boolean;
   /** Every frame repeats them. Frames with others are left over from before SQLite began the log anew. */
@@ -44,7 +44,7 @@ interface Frame {
   /** The pages of the database after a commit; 0 when the transaction goes on. */
   readonly commitPages: number;
   readonly data: Buffer;
-  /** From which the next frame's is reckoned: after a lost frame the one that it has stored. */
+  /** The checksum with which the chain goes on; after a lost frame it is the one that the frame has stored. */
   readonly sums: Sums;
   /**
    * `sound`: as it was written. `mended`: one bit had flipped and was set right, or the header in front of it is damaged.
