@@ -144,15 +144,10 @@ function readEvent(reader: Reader, row: Row, nowMs: number): MovedRecord | null 
   const pending = readRanges(row.pending, rowCount);
   const rows = readBody(reader, row.seq)?.rows;
   if (pending === null || rows?.own.length !== rowCount) return null;
-  const deadLetters = completeLetters(readLetters(reader, row.seq, rowCount), { ...row, pending }, nowMs);
+  const deadLetters = readLetters(reader, row, pending, nowMs);
   if (pending.length === 0 && deadLetters.length === 0) return null;
-  return {
-    type: 'event',
-    entry: { type: 'event', eventId, kind, receivedAt, feed, rows, mappedBytes },
-    storedAt,
-    pending,
-    deadLetters,
-  };
+  const entry = { type: 'event' as const, eventId, kind, receivedAt, feed, rows, mappedBytes };
+  return { type: 'event', entry, storedAt, pending, deadLetters };
 }
 
 /** Null when its page is broken, or when a page of another file in its middle makes it no JSON. */
@@ -169,36 +164,27 @@ function readBody(reader: Reader, seq: number) {
   }
 }
 
-function readLetters(reader: Reader, seq: number, rowCount: number): DeadLetter[] {
-  const select = 'SELECT rows, code, reason, dead_at AS buriedAt FROM dead_letters WHERE seq = ? ORDER BY id';
-  return [...reader.rows(select, seq)].flatMap((letter) => {
-    if (!hasShape(letter, LETTER)) return [];
-    const rows = readRanges(letter.rows, rowCount);
-    return rows === null ? [] : [{ ...letter, rows }];
-  });
-}
-
 /**
- * Each row has one fate. When some dead letters are lost, nothing tells their rows from delivered ones: all of these are
- * made dead, so that an operator decides whether to send them once more.
+ * The dead letters of an event: each row has one fate. When some letters are lost, nothing tells their rows from delivered
+ * ones: all of these are made dead, so that an operator decides whether to send them once more.
  */
-function completeLetters(
-  letters: readonly DeadLetter[],
-  event: { readonly pending: readonly RowRange[]; readonly rowCount: number; readonly deadRows: number },
-  nowMs: number,
-): DeadLetter[] {
-  const sound: DeadLetter[] = [];
-  let named = event.pending;
-  for (const letter of letters) {
-    const rows = subtractRanges(letter.rows, named);
-    if (rows.length > 0) sound.push({ ...letter, rows });
+function readLetters(reader: Reader, event: Of<typeof EVENT>, pending: readonly RowRange[], nowMs: number) {
+  const letters: DeadLetter[] = [];
+  let named = pending;
+  let found = 0;
+  const select = 'SELECT rows, code, reason, dead_at AS buriedAt FROM dead_letters WHERE seq = ? ORDER BY id';
+  for (const letter of reader.rows(select, event.seq)) {
+    if (!hasShape(letter, LETTER)) continue;
+    const rows = subtractRanges(readRanges(letter.rows, event.rowCount) ?? [], named);
+    if (rows.length === 0) continue;
+    letters.push({ ...letter, rows });
     named = mergeRanges(named, rows);
+    found += countRows(rows);
   }
-  const found = sound.reduce((sum, { rows }) => sum + countRows(rows), 0);
   const rows = subtractRanges([[0, event.rowCount]], named);
-  if (found >= event.deadRows || rows.length === 0) return sound;
+  if (found >= event.deadRows || rows.length === 0) return letters;
   const reason = 'Its dead letter was lost with a damaged database: these rows were refused or delivered';
-  return [...sound, { rows, code: 'salvaged', reason, buriedAt: nowMs }];
+  return [...letters, { rows, code: 'salvaged', reason, buriedAt: nowMs }];
 }
 
 /**
