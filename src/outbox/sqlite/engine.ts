@@ -9,7 +9,7 @@ import { databaseFile } from './files.ts';
 import { readSound } from './move.ts';
 import { createWriter } from './put.ts';
 import { createRecords } from './records.ts';
-import { setMovedAside } from './set-aside.ts';
+import { setAside } from './set-aside.ts';
 
 export interface OpenSqliteOptions {
   readonly dataDir: string;
@@ -143,7 +143,7 @@ function createEngine(db: DatabaseSync, { dataDir, maxBytes, onCheckpointTrouble
     setAside: (nowMs) =>
       doNow(() => {
         close();
-        return setMovedAside(file, nowMs);
+        return setAside(file, nowMs, 'moved');
       }),
     pace: null,
     close: () => doNow(close),

@@ -10,9 +10,7 @@ import { MENDED } from './wal.ts';
  * start sorts out (`finishSettingAside`): a log without its database, or the other way round, would lose events.
  */
 
-/** They follow the name of the database, before the time. */
 const DAMAGED = '.damaged-';
-const MOVED = '.moved-';
 const SALVAGED = '.salvaged-';
 
 /** The database is first: while it has its old name, all of the set has. */
@@ -21,21 +19,15 @@ const SUFFIXES = ['', ...COMPANIONS] as const;
 /** File systems without hard links answer so, and Linux also where the file belongs to somebody else. */
 const CANNOT_LINK = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
 
-/** `nowMs` is milliseconds since the epoch. Returns the new name of the damaged database. */
-export function setAside(file: string, nowMs: number): string {
-  return giveName(file, DAMAGED, nowMs);
-}
-
-/** The same for a database that was copied to another outbox as a whole. It is closed, and nothing is in its log. */
-export function setMovedAside(file: string, nowMs: number): string {
-  return giveName(file, MOVED, nowMs);
-}
-
-function giveName(file: string, why: string, nowMs: number): string {
-  const time = new Date(nowMs).toISOString().replaceAll(':', '-');
-  let name = `${file}${why}${time}`;
-  for (let n = 2; SUFFIXES.some((suffix) => existsSync(name + suffix)); n++) name = `${file}${why}${time}-${n}`;
-  if (linkAll(file, name)) removeAll(file);
+/**
+ * Returns the new name of the database. `moved`: it was copied to another outbox as a whole, is closed, and nothing is in
+ * its log, so that one renaming is enough. `nowMs` is milliseconds since the epoch.
+ */
+export function setAside(file: string, nowMs: number, why: 'damaged' | 'moved' = 'damaged'): string {
+  const start = `${file}.${why}-${new Date(nowMs).toISOString().replaceAll(':', '-')}`;
+  let name = start;
+  for (let n = 2; SUFFIXES.some((suffix) => existsSync(name + suffix)); n++) name = `${start}-${n}`;
+  if (why === 'damaged' && linkAll(file, name)) removeAll(file);
   else renameAll(file, name);
   return name;
 }
@@ -44,7 +36,7 @@ function giveName(file: string, why: string, nowMs: number): string {
 function linkAll(file: string, name: string): boolean {
   try {
     for (const suffix of SUFFIXES) if (existsSync(file + suffix)) linkSync(file + suffix, name + suffix);
-    syncFolder(dirname(file));
+    syncPath(dirname(file));
     return true;
   } catch (error) {
     undoLinks(file, name);
@@ -59,7 +51,7 @@ function undoLinks(file: string, name: string): void {
 
 function removeAll(file: string): void {
   for (const suffix of SUFFIXES) if (existsSync(file + suffix)) unlinkSync(file + suffix);
-  syncFolder(dirname(file));
+  syncPath(dirname(file));
 }
 
 /**
@@ -102,7 +94,7 @@ export function finishSettingAside(file: string, nowMs: number): string | null {
     if (isSameFile(file + suffix, owner + suffix)) unlinkSync(file + suffix);
     else renameSync(file + suffix, owner + suffix);
   }
-  syncFolder(dirname(file));
+  syncPath(dirname(file));
   return owner;
 }
 
@@ -132,7 +124,7 @@ export function markSalvaged(file: string): void {
   for (const suffix of SUFFIXES.toReversed()) {
     if (existsSync(file + suffix)) renameSync(file + suffix, salvaged + suffix);
   }
-  syncFolder(dirname(file));
+  syncPath(dirname(file));
 }
 
 /** The names of the databases that were set aside, the oldest first, also where only a log is left that holds something. */
