@@ -1,14 +1,31 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Dimension, LabelSet, MetricSpec } from './spec.ts';
 import { deliveryMetrics, heartbeatMetrics, serviceMetrics, tokenMetrics } from './table-delivery.ts';
 import { outboxMetrics } from './table-outbox.ts';
 import { webhookMetrics } from './table-webhooks.ts';
 
-const METRIC_PREFIX = 'apono_sentinel_';
+export const METRIC_PREFIX = 'apono_sentinel_';
+
+/** Values that are known only when the service starts. */
+export type Dimension = 'kinds' | 'streams' | 'version' | 'node_version';
+
+/** The values of each label; together they stand for every combination. */
+export type LabelSet = Readonly<Record<string, readonly string[] | Dimension>>;
+
+export interface MetricSpec {
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly unit: string;
+  readonly help: string;
+  /** The label sets, each with the same labels. A series exists for each of them from the start. Absent: no labels. */
+  readonly labels?: readonly LabelSet[];
+  /** Upper bounds of a histogram, in its unit. */
+  readonly buckets?: readonly number[];
+}
+
+export type MetricSpecs = Readonly<Record<string, MetricSpec>>;
 
 /**
- * Every metric of this service's own; docs/metrics.md states the rule for their names. The instruments, that document,
- * and the tests of alarms and dashboard are made from it.
+ * Every metric of this service's own, under its name without the prefix; docs/metrics.md states the rule for names. The
+ * instruments, that document, and the tests of alarms and dashboard are made from it.
  */
 export const metricTable = {
   ...webhookMetrics,
@@ -29,7 +46,7 @@ type InstrumentOf<S extends MetricSpec> = S['type'] extends 'counter'
     ? Gauge<LabelNames<S>>
     : Histogram<LabelNames<S>>;
 
-/** One instrument for each metric of the table, under the same key. */
+/** One instrument for each metric of the table, under the same name. */
 export type Instruments = { readonly [Key in keyof typeof metricTable]: InstrumentOf<(typeof metricTable)[Key]> };
 
 type DimensionValues = Readonly<Record<Dimension, readonly string[]>>;
@@ -40,22 +57,30 @@ type DimensionValues = Readonly<Record<Dimension, readonly string[]>>;
  */
 export function createInstruments(values: DimensionValues): { registry: Registry; instruments: Instruments } {
   const registry = new Registry();
-  const entries = Object.entries(metricTable).map(([key, spec]) => [key, createInstrument(spec, values, registry)]);
-  addProcessMetrics(registry);
+  const entries = Object.entries(metricTable).map(([name, spec]: [string, MetricSpec]) => {
+    const labelSets = (spec.labels ?? [{}]).flatMap((set) => combinations(set, values));
+    return [name, createInstrument(METRIC_PREFIX + name, spec, labelSets, registry)];
+  });
+  // prom-client's own metrics of processor, memory, event loop and garbage collection.
+  collectDefaultMetrics({ register: registry, prefix: METRIC_PREFIX });
+  for (const name of unwantedProcessMetrics) registry.removeSingleMetric(METRIC_PREFIX + name);
   return { registry, instruments: Object.fromEntries(entries) as Instruments };
 }
 
-function createInstrument(spec: MetricSpec, values: DimensionValues, registry: Registry): Counter | Gauge | Histogram {
-  const { name, help, type, labels: sets = [{}], buckets } = spec;
-  const labelSets = sets.flatMap((set) => combinations(set, values));
-  const common = { name, help, labelNames: Object.keys(sets[0] ?? {}), registers: [registry] };
+function createInstrument(
+  name: string,
+  { help, type, labels, buckets }: MetricSpec,
+  labelSets: readonly Record<string, string>[],
+  registry: Registry,
+): Counter | Gauge | Histogram {
+  const common = { name, help, labelNames: Object.keys(labels?.[0] ?? {}), registers: [registry] };
   if (type === 'histogram') {
     const histogram = new Histogram({ ...common, ...(buckets && { buckets: [...buckets] }) });
-    for (const labels of labelSets) histogram.zero(labels);
+    for (const set of labelSets) histogram.zero(set);
     return histogram;
   }
   const instrument = type === 'counter' ? new Counter(common) : new Gauge(common);
-  for (const labels of labelSets) instrument.inc(labels, 0);
+  for (const set of labelSets) instrument.inc(set, 0);
   return instrument;
 }
 
@@ -80,9 +105,3 @@ const unwantedProcessMetrics = [
   'nodejs_eventloop_lag_mean_seconds',
   'nodejs_eventloop_lag_stddev_seconds',
 ];
-
-/** prom-client's own metrics of processor, memory, event loop and garbage collection, under our prefix. */
-function addProcessMetrics(register: Registry): void {
-  collectDefaultMetrics({ register, prefix: METRIC_PREFIX });
-  for (const name of unwantedProcessMetrics) register.removeSingleMetric(METRIC_PREFIX + name);
-}

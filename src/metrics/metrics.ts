@@ -1,15 +1,16 @@
 import type { Counter, LabelValues } from 'prom-client';
 import type { TokenEvent } from '../azure/token-cache.ts';
-import type { OnDeliveryEvent } from '../delivery/event.ts';
+import type { DeliveryEvent, UploadEvent } from '../delivery/event.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { HeartbeatOutcome } from '../heartbeat/beat.ts';
 import type { Totals } from '../heartbeat/row.ts';
 import type { RequestRecord } from '../http/exchange.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import type { StoreEvent } from '../outbox/store.ts';
-import { countDelivery, countRequest, countToken } from './count.ts';
 import { createInstruments, type Instruments } from './instruments.ts';
 import { createScrape, type MetricsSources } from './scrape.ts';
+import { uploadCodes } from './table-delivery.ts';
+import { knownMethods } from './table-webhooks.ts';
 
 interface MetricsOptions {
   readonly version: string;
@@ -19,27 +20,10 @@ interface MetricsOptions {
   readonly streams: Readonly<Record<string, string | null>>;
 }
 
-export interface Exposition {
-  readonly contentType: string;
-  /** Prometheus text format. */
-  readonly body: string;
-}
+export type Metrics = ReturnType<typeof createMetrics>;
 
 /** Counts what the parts of the service report, and shows it to Prometheus. None of the listeners throws. */
-export interface Metrics {
-  onRequest(record: RequestRecord): void;
-  onStore(event: StoreEvent): void;
-  onTokenEvent(event: TokenEvent): void;
-  readonly onDelivery: OnDeliveryEvent;
-  onHeartbeat(outcome: HeartbeatOutcome): void;
-  /** Names what each scrape reads the gauges of state from; until then they are 0. */
-  watch(sources: MetricsSources): void;
-  totals(): Promise<Totals>;
-  /** Answers within about SCRAPE_LIMIT_MS, even if the outbox or the disk hangs. */
-  expose(): Promise<Exposition>;
-}
-
-export function createMetrics(options: MetricsOptions): Metrics {
+export function createMetrics(options: MetricsOptions) {
   const { clock, version } = options;
   const streams = [...new Set(Object.values(options.streams).filter((stream) => stream !== null))];
   const { registry, instruments } = createInstruments({
@@ -48,55 +32,153 @@ export function createMetrics(options: MetricsOptions): Metrics {
     version: [version],
     node_version: [process.version],
   });
-  instruments.buildInfo.set({ version, node_version: process.version }, 1);
+  instruments.build_info.set({ version, node_version: process.version }, 1);
   let tokenObtainedAt: number | null = null;
   let scrape = async () => {};
   return {
-    onRequest: (record) => countRequest(instruments, clock, record),
-    onStore(event) {
-      if (event.type === 'trouble') instruments.outboxTroubles.inc({ operation: event.operation });
+    onRequest: (record: RequestRecord) => countRequest(instruments, clock, record),
+    onStore(event: StoreEvent) {
+      if (event.type === 'trouble') instruments.outbox_troubles_total.inc({ operation: event.operation });
       if (event.type !== 'commit') return;
       const { durationMs, puts, events, outcome } = event;
-      instruments.outboxCommitDuration.observe({ outcome }, durationMs / 1000);
-      instruments.outboxCommitPuts.observe(puts);
-      instruments.outboxCommitEvents.observe(events);
+      instruments.outbox_commit_duration_seconds.observe({ outcome }, durationMs / 1000);
+      instruments.outbox_commit_group_puts.observe(puts);
+      instruments.outbox_commit_group_events.observe(events);
     },
-    onTokenEvent(event) {
+    onTokenEvent(event: TokenEvent) {
       countToken(instruments, event);
       if (event.type === 'obtained') tokenObtainedAt = clock.now();
     },
-    onDelivery: (event) => countDelivery(instruments, clock, event),
-    onHeartbeat(outcome) {
-      instruments.heartbeats.inc({ outcome });
-      if (outcome === 'delivered') instruments.lastHeartbeat.set(clock.now() / 1000);
+    onDelivery: (event: DeliveryEvent) => countDelivery(instruments, clock, event),
+    onHeartbeat(outcome: HeartbeatOutcome) {
+      instruments.heartbeats_total.inc({ outcome });
+      if (outcome === 'delivered') instruments.last_heartbeat_timestamp_seconds.set(clock.now() / 1000);
     },
-    watch(sources) {
-      scrape = createScrape({ metrics: instruments, clock, streams, sources });
+    /** Names what each scrape reads the gauges of state from; until then they are 0. */
+    watch(sources: MetricsSources) {
+      scrape = createScrape(instruments, { sources, streams, clock });
     },
     totals: () => readTotals(instruments),
+    /** Prometheus text format, within about SCRAPE_LIMIT_MS even if the outbox or the disk hangs. */
     async expose() {
       await scrape();
       const tokenAgeMs = tokenObtainedAt === null ? 0 : Math.max(0, clock.now() - tokenObtainedAt);
-      instruments.tokenAge.set(tokenAgeMs / 1000);
+      instruments.token_age_seconds.set(tokenAgeMs / 1000);
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
   };
 }
 
 /** Sums what the metrics count, so that the heartbeat's row and /metrics can never disagree. */
-async function readTotals({ events, httpRequests, deliveredRows }: Instruments): Promise<Totals> {
+async function readTotals(instruments: Instruments): Promise<Totals> {
   return {
-    accepted: await sum(events, ({ outcome }) => outcome === 'accepted'),
-    duplicate: await sum(events, ({ outcome }) => outcome === 'duplicate'),
+    accepted: await sum(instruments.events_total, ({ outcome }) => outcome === 'accepted'),
+    duplicate: await sum(instruments.events_total, ({ outcome }) => outcome === 'duplicate'),
     unauthorized: await sum(
-      httpRequests,
+      instruments.http_requests_total,
       ({ route, code }) => route === 'webhook' && (code === '401' || code === '429'),
     ),
-    delivered: await sum(deliveredRows, () => true),
+    delivered: await sum(instruments.delivered_rows_total, () => true),
   };
 }
 
 async function sum<L extends string>(counter: Counter<L>, isCounted: (labels: LabelValues<L>) => boolean) {
   const { values } = await counter.get();
   return values.reduce((total, { labels, value }) => total + (isCounted(labels) ? value : 0), 0);
+}
+
+/** Counts one request, and the events that it brought. */
+function countRequest(metrics: Instruments, clock: Clock, record: RequestRecord): void {
+  const { route, status, code, authentication } = record;
+  const method = (knownMethods as readonly string[]).includes(record.method) ? record.method : 'other';
+  metrics.http_requests_total.inc({ route, method, code: status === null ? 'none' : String(status) });
+  metrics.http_request_duration_seconds.observe({ route }, record.durationMs / 1000);
+  if (code !== null) metrics.http_problems_total.inc({ code });
+  if (route !== 'webhook' || authentication === null) return;
+  if (authentication !== 'current' && authentication !== 'previous') {
+    // The body of a caller without the secret is not Apono's, so it is no event.
+    metrics.authentications_total.inc({ result: authentication, secret: 'none' });
+    return;
+  }
+  metrics.authentications_total.inc({ result: 'accepted', secret: authentication });
+  if (authentication === 'previous') metrics.previous_secret_last_used_timestamp_seconds.set(clock.now() / 1000);
+  countEvents(metrics, clock, record);
+}
+
+function countEvents(metrics: Instruments, clock: Clock, record: RequestRecord): void {
+  for (const { kind, action, rows, hasInvalidFields, duplicate } of record.events) {
+    metrics.events_total.inc({ kind, action, outcome: duplicate ? 'duplicate' : 'accepted' });
+    metrics.last_accepted_timestamp_seconds.set({ kind }, clock.now() / 1000);
+    if (duplicate) continue;
+    metrics.accepted_rows_total.inc({ kind }, rows);
+    if (hasInvalidFields) metrics.events_with_invalid_fields_total.inc({ kind });
+  }
+  if (record.events.length > 0) return;
+  metrics.events_total.inc({ kind: 'none', action: 'none', outcome: record.quarantined ? 'quarantined' : 'rejected' });
+}
+
+/** Counts what delivery reports. Holds are a state, so each scrape reads them from delivery instead (scrape.ts). */
+function countDelivery(metrics: Instruments, clock: Clock, event: DeliveryEvent): void {
+  switch (event.type) {
+    case 'uploaded':
+      countUpload(metrics, event);
+      break;
+    case 'delivered': {
+      const { stream, receivedAt, rows } = event;
+      const now = clock.now();
+      metrics.delivered_rows_total.inc({ stream }, rows);
+      // The clock may have been set back since the event was received.
+      metrics.delivery_latency_seconds.observe({ stream }, Math.max(0, now - receivedAt) / 1000);
+      metrics.last_delivery_timestamp_seconds.set({ stream }, now / 1000);
+      break;
+    }
+    case 'retry_scheduled':
+      metrics.delivery_retries_total.inc({ stream: event.stream });
+      break;
+    case 'held':
+    case 'still_held':
+    case 'hold_ended':
+      break;
+    case 'buried':
+      metrics.dead_rows_total.inc({ stream: event.stream, code: event.code }, event.rows);
+      break;
+    case 'outbox_failed':
+      metrics.outbox_failures_total.inc({ operation: event.operation });
+      break;
+    case 'defect':
+      metrics.delivery_defects_total.inc({ stream: event.stream });
+      break;
+    default:
+      event satisfies never;
+  }
+}
+
+function countUpload(metrics: Instruments, event: UploadEvent): void {
+  const { stream, outcome, rows, bytes, durationMs } = event;
+  metrics.uploads_total.inc({ stream, outcome, code: uploadCode(event) });
+  metrics.upload_duration_seconds.observe({ stream, outcome }, durationMs / 1000);
+  if (rows === 0) return;
+  metrics.upload_rows.observe({ stream }, rows);
+  metrics.upload_bytes.observe({ stream }, bytes);
+}
+
+/** The status where the table names it, otherwise its class; or how the call failed without a status. */
+function uploadCode({ outcome, result }: UploadEvent): string {
+  if (result.type === 'unanswered') return result.reason;
+  if (result.type === 'no_token') return 'no_token';
+  const status = String(result.status);
+  const named: readonly string[] = uploadCodes[outcome];
+  return named.includes(status) ? status : `${status[0]}xx`;
+}
+
+/** Counts one try to get a token. */
+function countToken(metrics: Instruments, event: TokenEvent): void {
+  const trigger = event.background ? 'background' : 'call';
+  if (event.type === 'obtained') {
+    metrics.token_refreshes_total.inc({ result: 'obtained', trigger });
+    metrics.token_expiry_timestamp_seconds.set(event.expiresAt / 1000);
+  } else {
+    const result = event.error.code === 'token_refused' ? 'refused' : 'unreachable';
+    metrics.token_refreshes_total.inc({ result, trigger });
+  }
 }

@@ -7,25 +7,22 @@ import type { OutboxStats } from '../outbox/port.ts';
 import { oldestAgeMs, summary } from '../outbox/summary.ts';
 import type { Instruments } from './instruments.ts';
 
+type Holds = readonly Pick<Hold, 'kind' | 'stream' | 'since' | 'code'>[];
+
 /** What each scrape reads. */
 export interface MetricsSources {
   stats(): Promise<OutboxStats>;
-  holds(): readonly Pick<Hold, 'kind' | 'stream' | 'since' | 'code'>[];
+  holds(): Holds;
   /** Space on the file system of DATA_DIR. */
-  disk(): Promise<DiskSpace>;
+  disk(): Promise<{ readonly freeBytes: number; readonly sizeBytes: number }>;
   /** Whether a damaged database is set aside which nobody has salvaged or removed yet. */
   isOutboxDamaged(): boolean;
   /** When the credential for Azure expires, in milliseconds since the epoch; null if that is not known. */
   credentialEndsAt(): number | null;
 }
 
-interface DiskSpace {
-  readonly freeBytes: number;
-  readonly sizeBytes: number;
-}
-
 /** Space on the file system that holds the folder; free is what this user may still take. Rejects as `statfs` does. */
-export async function diskSpace(folder: string): Promise<DiskSpace> {
+export async function diskSpace(folder: string): ReturnType<MetricsSources['disk']> {
   const { bavail, blocks, bsize } = await statfs(folder);
   return { freeBytes: bavail * bsize, sizeBytes: blocks * bsize };
 }
@@ -33,15 +30,11 @@ export async function diskSpace(folder: string): Promise<DiskSpace> {
 /** As long as /readyz and /healthz wait for the outbox. */
 export const SCRAPE_LIMIT_MS = 2_000;
 
-interface ScrapeOptions {
-  readonly metrics: Instruments;
-  readonly clock: Clock;
-  readonly streams: readonly string[];
-  readonly sources: MetricsSources;
-}
-
 /** Updates the gauges that show a state. Never rejects, and takes at most SCRAPE_LIMIT_MS. */
-export function createScrape({ metrics, clock, streams, sources }: ScrapeOptions): () => Promise<void> {
+export function createScrape(
+  metrics: Instruments,
+  { sources, streams, clock }: { sources: MetricsSources; streams: readonly string[]; clock: Clock },
+): () => Promise<void> {
   const bounds = { limitMs: SCRAPE_LIMIT_MS, clock };
   const readStats = createBoundedRead(async () => sources.stats(), bounds);
   const readDisk = createBoundedRead(async () => sources.disk(), bounds);
@@ -50,47 +43,39 @@ export function createScrape({ metrics, clock, streams, sources }: ScrapeOptions
   return async () => {
     const [stats, disk] = await Promise.all([readStats(), readDisk()]);
     const holds = sources.holds();
-    metrics.outboxWritable.set(stats?.writable ? 1 : 0);
-    metrics.credentialExpiry.set((sources.credentialEndsAt() ?? 0) / 1000);
-    metrics.outboxDamaged.set(sources.isOutboxDamaged() ? 1 : 0);
+    metrics.outbox_writable.set(stats?.writable ? 1 : 0);
+    metrics.credential_expiry_timestamp_seconds.set((sources.credentialEndsAt() ?? 0) / 1000);
+    metrics.outbox_damaged.set(sources.isOutboxDamaged() ? 1 : 0);
     known = stats ?? known;
     // Without an answer the last counts stand and the ages go on: the alarm must not fall silent with the outbox.
     if (known !== null) setOutbox(metrics, known, holds, clock.now());
     setHolds(metrics, streams, holds);
-    metrics.diskFreeBytes.set(disk?.freeBytes ?? 0);
-    metrics.diskSizeBytes.set(disk?.sizeBytes ?? 0);
+    metrics.disk_free_bytes.set(disk?.freeBytes ?? 0);
+    metrics.disk_size_bytes.set(disk?.sizeBytes ?? 0);
   };
 }
 
-function setOutbox(
-  metrics: Instruments,
-  stats: OutboxStats,
-  holds: ReturnType<MetricsSources['holds']>,
-  nowMs: number,
-): void {
+function setOutbox(metrics: Instruments, stats: OutboxStats, holds: Holds, nowMs: number): void {
   const { undelivered: _undelivered, ...states } = summary(stats, holds);
   for (const [state, count] of Object.entries(states)) {
-    metrics.outboxEvents.set({ state }, count.count);
-    metrics.outboxOldestAge.set({ state }, oldestAgeMs(count, nowMs) / 1000);
+    metrics.outbox_events.set({ state }, count.count);
+    metrics.outbox_oldest_age_seconds.set({ state }, oldestAgeMs(count, nowMs) / 1000);
   }
-  for (const [state, bytes] of Object.entries(stats.bytes)) metrics.outboxBytes.set({ state }, bytes);
-  metrics.outboxUsedBytes.set(stats.usedBytes);
-  metrics.outboxLogBytes.set(stats.logBytes);
-  metrics.outboxMaxBytes.set(stats.maxBytes);
+  for (const [state, bytes] of Object.entries(stats.bytes)) metrics.outbox_bytes.set({ state }, bytes);
+  metrics.outbox_used_bytes.set(stats.usedBytes);
+  metrics.outbox_log_bytes.set(stats.logBytes);
+  metrics.outbox_max_bytes.set(stats.maxBytes);
 }
 
 /** Sets all of them, since a hold may have ended or have another reason since the last scrape. */
-function setHolds(metrics: Instruments, streams: readonly string[], holds: ReturnType<MetricsSources['holds']>): void {
-  const off = holds.filter(({ stream }) => stream === 'off').map(({ since }) => since);
-  metrics.hold.set({ stream: 'off', reason: 'stream_off' }, off.length > 0 ? 1 : 0);
-  metrics.holdSince.set({ stream: 'off' }, off.length === 0 ? 0 : Math.min(...off) / 1000);
-  for (const stream of streams) {
+function setHolds(metrics: Instruments, streams: readonly string[], holds: Holds): void {
+  for (const stream of [...streams, 'off']) {
     // Two kinds may share a stream.
-    const ofStream = holds.filter((hold) => hold.stream === stream);
-    for (const reason of holdCodes) {
-      metrics.hold.set({ stream, reason }, ofStream.some(({ code }) => code === reason) ? 1 : 0);
+    const own = holds.filter((hold) => hold.stream === stream);
+    for (const reason of stream === 'off' ? ['stream_off'] : holdCodes) {
+      metrics.hold.set({ stream, reason }, own.some(({ code }) => code === reason) ? 1 : 0);
     }
-    const since = ofStream.length === 0 ? 0 : Math.min(...ofStream.map((hold) => hold.since));
-    metrics.holdSince.set({ stream }, since / 1000);
+    const since = own.length === 0 ? 0 : Math.min(...own.map((hold) => hold.since));
+    metrics.hold_since_timestamp_seconds.set({ stream }, since / 1000);
   }
 }

@@ -1,5 +1,5 @@
 import { holdCodes } from '../delivery/hold-code.ts';
-import type { MetricSpecs } from './spec.ts';
+import type { MetricSpecs } from './instruments.ts';
 
 /** The codes of dead letters, as in docs/errors.md. */
 export const deadLetterCodes = ['row_too_large', 'refused_by_azure'] as const;
@@ -13,77 +13,64 @@ export const uploadCodes = {
   hold: ['2xx', '3xx', '400', '401', '403', '404', '407', '413', '4xx', '5xx', 'no_token'],
 } as const;
 
-const uploadLabels = [
-  { stream: 'streams', outcome: ['delivered'], code: uploadCodes.delivered },
-  { stream: 'streams', outcome: ['retry'], code: uploadCodes.retry },
-  { stream: 'streams', outcome: ['split'], code: uploadCodes.split },
-  { stream: 'streams', outcome: ['refused'], code: uploadCodes.refused },
-  { stream: 'streams', outcome: ['hold'], code: uploadCodes.hold },
-] as const;
-
 export const deliveryMetrics = {
-  uploads: {
-    name: 'apono_sentinel_uploads_total',
+  uploads_total: {
     type: 'counter',
     unit: 'calls',
     help: 'Calls to the Logs Ingestion API by what their answer means, and its status or how it failed. Calls without rows, which prove the stream, count too.',
-    labels: uploadLabels,
+    labels: Object.entries(uploadCodes).map(([outcome, code]) => ({
+      stream: 'streams' as const,
+      outcome: [outcome],
+      code,
+    })),
   },
-  uploadDuration: {
-    name: 'apono_sentinel_upload_duration_seconds',
+  upload_duration_seconds: {
     type: 'histogram',
     unit: 'seconds',
     help: 'How long a call took, the wait for a token included.',
-    labels: [{ stream: 'streams', outcome: ['delivered', 'retry', 'split', 'refused', 'hold'] }],
+    labels: [{ stream: 'streams', outcome: Object.keys(uploadCodes) }],
     buckets: [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60],
   },
-  uploadRows: {
-    name: 'apono_sentinel_upload_rows',
+  upload_rows: {
     type: 'histogram',
     unit: 'rows',
     help: 'Rows in a call that carried any.',
     labels: [{ stream: 'streams' }],
     buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000],
   },
-  uploadBytes: {
-    name: 'apono_sentinel_upload_bytes',
+  upload_bytes: {
     type: 'histogram',
     unit: 'bytes',
     help: 'JSON in a call that carried rows, before compression. The most is 950,000.',
     labels: [{ stream: 'streams' }],
     buckets: [1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 950000],
   },
-  deliveredRows: {
-    name: 'apono_sentinel_delivered_rows_total',
+  delivered_rows_total: {
     type: 'counter',
     unit: 'rows',
     help: 'Rows that Azure took.',
     labels: [{ stream: 'streams' }],
   },
-  deliveryLatency: {
-    name: 'apono_sentinel_delivery_latency_seconds',
+  delivery_latency_seconds: {
     type: 'histogram',
     unit: 'seconds',
     help: 'End to end: from the receipt of an event to the answer of Azure that took rows of it. An event whose rows need several calls counts once for each.',
     labels: [{ stream: 'streams' }],
     buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400],
   },
-  lastDelivery: {
-    name: 'apono_sentinel_last_delivery_timestamp_seconds',
+  last_delivery_timestamp_seconds: {
     type: 'gauge',
     unit: 'seconds since the epoch',
     help: 'When Azure last took rows; 0: not since the start.',
     labels: [{ stream: 'streams' }],
   },
-  retries: {
-    name: 'apono_sentinel_delivery_retries_total',
+  delivery_retries_total: {
     type: 'counter',
     unit: 'pauses',
     help: 'Pauses after a failure that passes, each followed by another try.',
     labels: [{ stream: 'streams' }],
   },
   hold: {
-    name: 'apono_sentinel_hold',
     type: 'gauge',
     unit: '1 or 0',
     help: 'Whether a stream is on hold, and why: the code of the hold (docs/errors.md). A kind whose stream is off, and of which events wait, has the stream `off`.',
@@ -92,22 +79,19 @@ export const deliveryMetrics = {
       { stream: ['off'], reason: ['stream_off'] },
     ],
   },
-  holdSince: {
-    name: 'apono_sentinel_hold_since_timestamp_seconds',
+  hold_since_timestamp_seconds: {
     type: 'gauge',
     unit: 'seconds since the epoch',
     help: 'When the hold began; 0: there is none.',
     labels: [{ stream: 'streams' }, { stream: ['off'] }],
   },
-  deadRows: {
-    name: 'apono_sentinel_dead_rows_total',
+  dead_rows_total: {
     type: 'counter',
     unit: 'rows',
     help: 'Rows that became dead letters, by why (docs/errors.md).',
     labels: [{ stream: 'streams', code: deadLetterCodes }],
   },
-  deliveryDefects: {
-    name: 'apono_sentinel_delivery_defects_total',
+  delivery_defects_total: {
     type: 'counter',
     unit: 'defects',
     help: 'Times that delivery met a defect of its own. It goes on; the log says what happened.',
@@ -116,15 +100,13 @@ export const deliveryMetrics = {
 } as const satisfies MetricSpecs;
 
 export const heartbeatMetrics = {
-  heartbeats: {
-    name: 'apono_sentinel_heartbeats_total',
+  heartbeats_total: {
     type: 'counter',
     unit: 'tries',
     help: 'Tries to send a row about the service itself: delivered, failed for a reason that passes (retry), or for one that a person has to look at (hold). None where HEARTBEAT_INTERVAL_MINUTES is 0.',
     labels: [{ outcome: ['delivered', 'retry', 'hold'] }],
   },
-  lastHeartbeat: {
-    name: 'apono_sentinel_last_heartbeat_timestamp_seconds',
+  last_heartbeat_timestamp_seconds: {
     type: 'gauge',
     unit: 'seconds since the epoch',
     help: 'When Azure last took such a row; 0: not since the start.',
@@ -132,27 +114,23 @@ export const heartbeatMetrics = {
 } as const satisfies MetricSpecs;
 
 export const tokenMetrics = {
-  tokenExpiry: {
-    name: 'apono_sentinel_token_expiry_timestamp_seconds',
+  token_expiry_timestamp_seconds: {
     type: 'gauge',
     unit: 'seconds since the epoch',
     help: 'When the last token that was obtained expires (or did); 0: none yet.',
   },
-  tokenAge: {
-    name: 'apono_sentinel_token_age_seconds',
+  token_age_seconds: {
     type: 'gauge',
     unit: 'seconds',
     help: 'How long ago it was obtained; 0 as long as there is none.',
   },
-  tokenRefreshes: {
-    name: 'apono_sentinel_token_refreshes_total',
+  token_refreshes_total: {
     type: 'counter',
     unit: 'tries',
     help: 'Tries to get a token: obtained, refused by who judges the sign-in, or unreachable. Trigger "background": ahead of the expiry; "call": an upload waits for it.',
     labels: [{ result: ['obtained', 'refused', 'unreachable'], trigger: ['background', 'call'] }],
   },
-  credentialExpiry: {
-    name: 'apono_sentinel_credential_expiry_timestamp_seconds',
+  credential_expiry_timestamp_seconds: {
     type: 'gauge',
     unit: 'seconds since the epoch',
     help: 'When the certificate of the sign-in ends, or the client secret by AZURE_CLIENT_SECRET_EXPIRES; 0: not known.',
@@ -160,8 +138,7 @@ export const tokenMetrics = {
 } as const satisfies MetricSpecs;
 
 export const serviceMetrics = {
-  buildInfo: {
-    name: 'apono_sentinel_build_info',
+  build_info: {
     type: 'gauge',
     unit: 'always 1',
     help: 'The version of the service and of Node.',

@@ -1,57 +1,46 @@
 import { eventActions } from '../apono/event.ts';
 import { adminCodes, problemCodes } from '../http/problem-codes.ts';
 import { quarantineCodes } from '../intake/quarantine-codes.ts';
-import type { MetricSpecs } from './spec.ts';
+import type { MetricSpecs } from './instruments.ts';
 
 /** Any other method counts as `other`. */
 export const knownMethods = ['GET', 'HEAD', 'POST', 'PUT'] as const;
 
-const answerCodes = [
-  ...new Set([problemCodes, quarantineCodes, adminCodes].flatMap((codes) => Object.keys(codes))),
-  'request_aborted',
-];
-
-const requestLabels = [
-  {
-    route: ['webhook'],
-    method: ['POST', 'PUT'],
-    code: ['200', '400', '401', '403', '408', '413', '415', '422', '429', '500', '503', 'none'],
-  },
-  { route: ['webhook'], method: ['GET', 'HEAD', 'other'], code: ['405'] },
-  { route: ['livez'], method: ['GET', 'HEAD'], code: ['200', '500'] },
-  { route: ['readyz', 'healthz'], method: ['GET', 'HEAD'], code: ['200', '500', '503'] },
-  { route: ['metrics'], method: ['GET', 'HEAD'], code: ['200', '500'] },
-  { route: ['admin'], method: ['GET', 'POST'], code: ['200', '400', '404', '413', '415', '500', '503'] },
-  { route: ['livez', 'readyz', 'healthz', 'metrics'], method: ['POST', 'PUT', 'other'], code: ['405'] },
-  // The admin port checks the token before the path.
-  { route: ['other'], method: [...knownMethods, 'other'], code: ['401', '403', '404', '429', '500'] },
-] as const;
-
 export const webhookMetrics = {
-  httpRequests: {
-    name: 'apono_sentinel_http_requests_total',
+  http_requests_total: {
     type: 'counter',
     unit: 'requests',
     help: 'Requests by route (those of the admin port are metrics and admin; refused there before the path was looked at: other), method and status of the answer; code="none": the caller went away before there was one.',
-    labels: requestLabels,
+    labels: [
+      {
+        route: ['webhook'],
+        method: ['POST', 'PUT'],
+        code: ['200', '400', '401', '403', '408', '413', '415', '422', '429', '500', '503', 'none'],
+      },
+      { route: ['webhook'], method: ['GET', 'HEAD', 'other'], code: ['405'] },
+      { route: ['livez'], method: ['GET', 'HEAD'], code: ['200', '500'] },
+      { route: ['readyz', 'healthz'], method: ['GET', 'HEAD'], code: ['200', '500', '503'] },
+      { route: ['metrics'], method: ['GET', 'HEAD'], code: ['200', '500'] },
+      { route: ['admin'], method: ['GET', 'POST'], code: ['200', '400', '404', '413', '415', '500', '503'] },
+      { route: ['livez', 'readyz', 'healthz', 'metrics'], method: ['POST', 'PUT', 'other'], code: ['405'] },
+      // The admin port checks the token before the path.
+      { route: ['other'], method: [...knownMethods, 'other'], code: ['401', '403', '404', '429', '500'] },
+    ],
   },
-  httpRequestDuration: {
-    name: 'apono_sentinel_http_request_duration_seconds',
+  http_request_duration_seconds: {
     type: 'histogram',
     unit: 'seconds',
     help: 'From the headers of a request to its answer. That of a webhook holds the commit.',
     labels: [{ route: ['webhook', 'livez', 'readyz', 'healthz', 'metrics', 'admin', 'other'] }],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
   },
-  httpProblems: {
-    name: 'apono_sentinel_http_problems_total',
+  http_problems_total: {
     type: 'counter',
     unit: 'requests',
     help: 'Requests that were answered with an error, by its code (docs/errors.md); request_aborted: the caller went away.',
-    labels: [{ code: answerCodes }],
+    labels: [{ code: [...Object.keys({ ...problemCodes, ...quarantineCodes, ...adminCodes }), 'request_aborted'] }],
   },
-  authentications: {
-    name: 'apono_sentinel_authentications_total',
+  authentications_total: {
     type: 'counter',
     unit: 'requests',
     help: 'Webhook requests by what their secret was, and which of the two matched.',
@@ -60,14 +49,12 @@ export const webhookMetrics = {
       { result: ['missing', 'not_bearer', 'wrong'], secret: ['none'] },
     ],
   },
-  previousSecretLastUsed: {
-    name: 'apono_sentinel_previous_secret_last_used_timestamp_seconds',
+  previous_secret_last_used_timestamp_seconds: {
     type: 'gauge',
     unit: 'seconds since the epoch',
     help: 'When APONO_WEBHOOK_SECRET_PREVIOUS last opened the door; 0: not since the start.',
   },
-  events: {
-    name: 'apono_sentinel_events_total',
+  events_total: {
     type: 'counter',
     unit: 'events',
     help: 'Events by kind, action and outcome. What was quarantined or rejected (authentic, but neither stored nor kept) was not understood, so it counts as one event of kind and action "none".',
@@ -76,22 +63,19 @@ export const webhookMetrics = {
       { kind: ['none'], action: ['none'], outcome: ['quarantined', 'rejected'] },
     ],
   },
-  acceptedRows: {
-    name: 'apono_sentinel_accepted_rows_total',
+  accepted_rows_total: {
     type: 'counter',
     unit: 'rows',
     help: 'Rows of the events that were accepted, without those of duplicates.',
     labels: [{ kind: 'kinds' }],
   },
-  eventsWithInvalidFields: {
-    name: 'apono_sentinel_events_with_invalid_fields_total',
+  events_with_invalid_fields_total: {
     type: 'counter',
     unit: 'events',
     help: 'Accepted events, without duplicates, that had a field which could not be read. Their rows name it in invalid_fields.',
     labels: [{ kind: 'kinds' }],
   },
-  lastAccepted: {
-    name: 'apono_sentinel_last_accepted_timestamp_seconds',
+  last_accepted_timestamp_seconds: {
     type: 'gauge',
     unit: 'seconds since the epoch',
     help: 'When an event was last accepted, duplicates included; 0: not since the start.',

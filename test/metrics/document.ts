@@ -1,5 +1,11 @@
-import { createInstruments, metricTable } from '../../src/metrics/instruments.ts';
-import type { LabelSet, MetricSpec, MetricSpecs } from '../../src/metrics/spec.ts';
+import {
+  createInstruments,
+  type LabelSet,
+  METRIC_PREFIX,
+  type MetricSpec,
+  type MetricSpecs,
+  metricTable,
+} from '../../src/metrics/instruments.ts';
 import { deliveryMetrics, heartbeatMetrics, serviceMetrics, tokenMetrics } from '../../src/metrics/table-delivery.ts';
 import { outboxMetrics } from '../../src/metrics/table-outbox.ts';
 import { webhookMetrics } from '../../src/metrics/table-webhooks.ts';
@@ -24,13 +30,14 @@ const dimensionText = {
 /** The tables of docs/metrics.md, one a part. */
 export function renderMetrics(): string {
   return Object.entries(parts)
-    .map(([part, specs]) => `\n### ${part}\n\n${tableOf(Object.values(specs))}`)
+    .map(([part, specs]) => `\n### ${part}\n\n${tableOf(specs)}`)
     .join('');
 }
 
-function tableOf(specs: readonly MetricSpec[]): string {
-  const rows = specs.map(
-    (spec) => `| \`${spec.name}\` | ${spec.type} | ${spec.unit} | ${labelsOf(spec)} | ${spec.help}${buckets(spec)} |\n`,
+function tableOf(specs: MetricSpecs): string {
+  const rows = Object.entries(specs).map(
+    ([name, spec]) =>
+      `| \`${METRIC_PREFIX}${name}\` | ${spec.type} | ${spec.unit} | ${labelsOf(spec)} | ${spec.help}${buckets(spec)} |\n`,
   );
   return `| metric | type | unit | labels | meaning |\n|---|---|---|---|---|\n${rows.join('')}`;
 }
@@ -56,7 +63,7 @@ function buckets({ buckets: bounds }: MetricSpec): string {
 /** prom-client's own, as it says them of itself. The ones of open files and of memory by kind are there on Linux only. */
 export function renderProcessMetrics(): string {
   const { registry } = createInstruments({ kinds: [], streams: [], version: [], node_version: [] });
-  const own = new Set<string>(Object.values(metricTable).map(({ name }) => name));
+  const own = new Set(Object.keys(metricTable).map((name) => METRIC_PREFIX + name));
   const rows = registry
     .getMetricsAsArray()
     .filter(({ name }) => !own.has(name))

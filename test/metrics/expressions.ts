@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
-import { createInstruments, metricTable } from '../../src/metrics/instruments.ts';
-import type { MetricSpec } from '../../src/metrics/spec.ts';
+import { createInstruments, METRIC_PREFIX, type MetricSpec, metricTable } from '../../src/metrics/instruments.ts';
 
-const specs: readonly MetricSpec[] = Object.values(metricTable);
+type NamedSpec = MetricSpec & { readonly name: string };
+
+const specs: readonly NamedSpec[] = Object.entries(metricTable).map(([name, spec]) => ({
+  name: METRIC_PREFIX + name,
+  ...spec,
+}));
 /** Given by Prometheus and by its format. */
 const foreignLabels = ['instance', 'job', 'le', '__name__'];
 
@@ -30,7 +34,7 @@ export function assertKnownMetrics(expression: string): void {
 }
 
 /** Null: none of the table. Of a histogram it is the series that have a name in an expression. */
-function specOf(name: string): MetricSpec | null {
+function specOf(name: string): NamedSpec | null {
   const plain = specs.find((spec) => spec.name === name);
   assert.notEqual(plain?.type, 'histogram', `${name} is a histogram, and no series has its name`);
   if (plain !== undefined) return plain;
@@ -38,7 +42,7 @@ function specOf(name: string): MetricSpec | null {
   return specs.find((spec) => spec.name === base && spec.type === 'histogram') ?? null;
 }
 
-function assertKnownValues({ name, labels = [] }: MetricSpec, label: string, values: string): void {
+function assertKnownValues({ name, labels = [] }: NamedSpec, label: string, values: string): void {
   const given = labels.flatMap((set) => {
     const known = set[label];
     assert.ok(known !== undefined, `${name} has no label ${label}`);

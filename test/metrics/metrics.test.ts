@@ -7,11 +7,10 @@ import type { Hold, UploadEvent } from '../../src/delivery/event.ts';
 import type { UploadResult } from '../../src/delivery/ingestion.ts';
 import { outcomeOf } from '../../src/delivery/outcome.ts';
 import type { RequestRecord } from '../../src/http/exchange.ts';
-import { combinations, metricTable } from '../../src/metrics/instruments.ts';
+import { combinations, METRIC_PREFIX, type MetricSpec, metricTable } from '../../src/metrics/instruments.ts';
 import { createMetrics, type Metrics } from '../../src/metrics/metrics.ts';
 import type { MetricsSources } from '../../src/metrics/scrape.ts';
 import { SCRAPE_LIMIT_MS } from '../../src/metrics/scrape.ts';
-import type { MetricSpec } from '../../src/metrics/spec.ts';
 import { deadLetterCodes } from '../../src/metrics/table-delivery.ts';
 import type { OutboxStats } from '../../src/outbox/port.ts';
 import { emptyStats, event } from '../http/edge.ts';
@@ -21,7 +20,10 @@ import { Exposition } from './exposition.ts';
 
 const errorsFile = new URL('../../docs/errors.md', import.meta.url);
 const stream = 'Custom-Requests_CL';
-const specs: readonly MetricSpec[] = Object.values(metricTable);
+const specs: readonly (MetricSpec & { readonly name: string })[] = Object.entries(metricTable).map(([name, spec]) => ({
+  name: METRIC_PREFIX + name,
+  ...spec,
+}));
 const dimensions = {
   kinds: ['request', 'audit'],
   streams: [stream],
@@ -145,14 +147,14 @@ describe('at the start', () => {
       const found = family?.samples.filter(({ name }) => name === counted) ?? [];
       assert.deepEqual(found.map(({ labels }) => sorted(labels)).sort(), expected.sort(), spec.name);
       const known = [
-        'buildInfo',
-        'outboxUsedBytes',
-        'outboxMaxBytes',
-        'outboxWritable',
-        'diskFreeBytes',
-        'diskSizeBytes',
+        'build_info',
+        'outbox_used_bytes',
+        'outbox_max_bytes',
+        'outbox_writable',
+        'disk_free_bytes',
+        'disk_size_bytes',
       ];
-      if (known.some((key) => spec === metricTable[key as keyof typeof metricTable])) continue;
+      if (known.some((name) => spec.name === METRIC_PREFIX + name)) continue;
       assert.ok(
         found.every(({ value }) => value === 0),
         `${spec.name} begins at 0`,
