@@ -55,7 +55,7 @@ async function withPlaces(loaded: LoadedConfig): Promise<LoadedConfig> {
   const { config } = loaded;
   if (config === null) return loaded;
   const [{ tryHost }, { tryDataDir }] = await Promise.all([
-    import('../http/listen-error.ts'),
+    import('../http/listener.ts'),
     import('../outbox/sqlite/open.ts'),
   ]);
   const hosts = await Promise.all([

@@ -2,7 +2,7 @@ import { loadConfig } from '../config/load.ts';
 import { describeConfig } from '../config/redact.ts';
 import { systemClock } from '../ground/clock.ts';
 import { createLogger, type Logger } from '../ground/log.ts';
-import { ListenError } from '../http/listen-error.ts';
+import { ListenError } from '../http/listener.ts';
 import { OutboxStartError } from '../outbox/start-error.ts';
 import { type Service, startService } from '../service.ts';
 import { type CommandContext, exitCodes, onFirstSignal, reportProblems } from './context.ts';

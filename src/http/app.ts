@@ -9,9 +9,6 @@ import { createComplaints } from './complaints.ts';
 import { type Exchange, RequestRecord, type Route } from './exchange.ts';
 import type { EdgeLimits } from './limits.ts';
 import { HttpProblem, problem, problemAnswer } from './problem.ts';
-import { logRequest } from './request-log.ts';
-
-export type Handler = (exchange: Exchange) => Answer | Promise<Answer>;
 
 export interface AppRoute {
   readonly path: string;
@@ -19,7 +16,7 @@ export interface AppRoute {
   readonly route: Route;
   /** Others are answered 405. */
   readonly methods: readonly string[];
-  readonly handler: Handler;
+  readonly handler: (exchange: Exchange) => Answer | Promise<Answer>;
 }
 
 interface AppOptions {
@@ -50,8 +47,19 @@ const securityHeaders = helmet({
  * answers, and its record. Express' `request.ip` is not used, see client-address.ts.
  */
 export function createApp(options: AppOptions): Express {
-  const { routes, admit, notFoundDetail } = options;
+  const { admit, limits, clock, log } = options;
   const checkHost = createHostCheck(options);
+
+  /** `answer`: null if there is nobody left to answer. */
+  function finish(exchange: Exchange, answer: Answer | null): void {
+    const { record, startedAtMs } = exchange;
+    if (answer !== null) sendAnswer(exchange, answer, limits, clock);
+    record.status = answer?.status ?? null;
+    record.durationMs = performance.now() - startedAtMs;
+    logRequest(log, record);
+    options.onRequest?.(record);
+  }
+
   const app = express();
   app.enable('case sensitive routing');
   app.use(securityHeaders);
@@ -63,52 +71,36 @@ export function createApp(options: AppOptions): Express {
     await admit?.(exchange);
     next();
   });
-  for (const { path, route, methods, handler } of routes) {
+  for (const { path, route, methods, handler } of options.routes) {
     app.all(path, async (request, response) => {
       const exchange = exchangeOf(response);
       exchange.record.route = route;
       if (!methods.includes(request.method)) {
         throw problem('method_not_allowed', { headers: { Allow: methods.join(', ') } });
       }
-      send(exchange, await handler(exchange), options);
+      finish(exchange, await handler(exchange));
     });
   }
   app.use(() => {
-    throw problem('not_found', { detail: notFoundDetail });
+    throw problem('not_found', { detail: options.notFoundDetail });
   });
   // Express recognizes an error handler by its four parameters.
   app.use((error: unknown, _request: unknown, response: Response, _next: unknown) => {
-    fail(error, exchangeOf(response), options);
+    const exchange = exchangeOf(response);
+    const { record } = exchange;
+    if (error instanceof RequestAbortedError) {
+      record.code = 'request_aborted';
+      return finish(exchange, null);
+    }
+    const refusal = refusalOf(error, record, log);
+    record.code = refusal.parts.code;
+    finish(exchange, problemAnswer(refusal, record.requestId));
   });
   return app;
 }
 
-function fail(error: unknown, exchange: Exchange, options: AppOptions): void {
-  if (error instanceof RequestAbortedError) {
-    exchange.record.code = error.code;
-    finish(exchange, null, options);
-    return;
-  }
-  const refusal = refusalOf(error, exchange, options.log);
-  exchange.record.code = refusal.code;
-  send(exchange, problemAnswer(refusal, exchange.record.requestId), options);
-}
-
 function exchangeOf(response: Response): Exchange {
   return response.locals['exchange'] as Exchange;
-}
-
-function send(exchange: Exchange, answer: Answer, options: AppOptions): void {
-  sendAnswer(exchange, answer, options.limits, options.clock);
-  finish(exchange, answer.status, options);
-}
-
-/** `status`: null if there is nobody left to answer. */
-function finish({ record, startedAtMs }: Exchange, status: number | null, { log, onRequest }: AppOptions): void {
-  record.status = status;
-  record.durationMs = performance.now() - startedAtMs;
-  logRequest(log, record);
-  onRequest?.(record);
 }
 
 /** Throws the problem of a request whose Host header is missing or not clear. */
@@ -119,40 +111,73 @@ function createHostCheck({ log, clock }: AppOptions): (exchange: Exchange) => vo
     const isClear = hosts.length === 1 && !/[\s,]/.test(hosts[0] ?? '');
     if (isClear || (hosts.length === 0 && request.httpVersion === '1.0')) return;
     record.clientAddress = addressOf(request.socket.remoteAddress ?? '');
-    complain('host_invalid', {
-      client_address: record.clientAddress ?? undefined,
-      host_headers: hosts.length,
-    });
+    complain('host_invalid', { client_address: record.clientAddress ?? undefined, host_headers: hosts.length });
     throw problem('host_invalid', { headers: { Connection: 'close' } });
   };
-}
-
-function refusalOf(error: unknown, exchange: Exchange, log: Logger): HttpProblem {
-  if (error instanceof HttpProblem) return error;
-  // Express throws it for a path whose percent signs encode nothing.
-  return error instanceof URIError ? problem('not_found') : defect(error, exchange, log);
 }
 
 /**
  * The log says where a defect happened; the caller learns nothing of it. The message of a SyntaxError is left out: that
  * of `JSON.parse` quotes the text, which is the body.
  */
-function defect(error: unknown, exchange: Exchange, log: Logger): HttpProblem {
-  const isError = error instanceof Error;
+function refusalOf(error: unknown, { requestId }: RequestRecord, log: Logger): HttpProblem {
+  if (error instanceof HttpProblem) return error;
+  // Express throws it for a path whose percent signs encode nothing.
+  if (error instanceof URIError) return problem('not_found');
+  const { name, message, stack = '' } = error instanceof Error ? error : { name: typeof error, message: '' };
   log.error(
     {
-      request_id: exchange.record.requestId,
-      error: isError ? error.name : typeof error,
-      ...(isError && !(error instanceof SyntaxError) && { error_message: error.message.slice(0, 500) }),
-      ...(isError && { at: framesOf(error) }),
+      request_id: requestId,
+      error: name,
+      error_message: error instanceof SyntaxError ? undefined : message.slice(0, 500),
+      // The lines that name functions and files, without the message above them.
+      at: stack
+        .match(/^ +at .*$/gm)
+        ?.slice(0, 10)
+        .map((line) => line.trim()),
     },
     'a request failed because of a defect',
   );
   return problem('internal_error');
 }
 
-/** The lines of a stack that name functions and files, without the message above them. */
-function framesOf(error: Error): string[] {
-  const lines = (error.stack ?? '').split('\n').map((line) => line.trim());
-  return lines.filter((line) => line.startsWith('at ')).slice(0, 10);
+/** A body of MAX_BODY_BYTES can hold tens of thousands of events, and a log line cannot. */
+const maxLoggedEvents = 100;
+
+/**
+ * One line a webhook. Not pino-http: it logs requests and responses with their headers unless each is taken out again,
+ * and here a field is logged because it was chosen. Never headers, bodies, feeds or the text of an answer, which may
+ * quote the body. An address is logged only of callers without the secret: it is needed to find a wrong TRUST_PROXY or
+ * an attacker, and the other callers are Apono. pino leaves out what is `undefined`.
+ */
+function logRequest(log: Logger, record: RequestRecord): void {
+  const { events, ...accepted } = record.accepted ?? {};
+  const fields = {
+    request_id: record.requestId,
+    trace_id: record.trace?.traceId,
+    span_id: record.trace?.spanId,
+    method: record.method,
+    route: record.route,
+    status: record.status,
+    duration_ms: Math.round(record.durationMs * 10) / 10,
+    code: record.code ?? undefined,
+    secret: record.authentication === 'previous' ? 'previous' : undefined,
+    client_address: record.clientAddress ?? undefined,
+    body_bytes: record.bodyBytes ?? undefined,
+    quarantined: record.quarantined || undefined,
+    feed_ignored: record.feedIgnored || undefined,
+    ...accepted,
+    event_count: events?.length,
+    events: events?.slice(0, maxLoggedEvents),
+  };
+  log[levelOf(record)](fields, record.route === 'webhook' ? 'webhook' : 'request');
+}
+
+function levelOf({ route, status }: RequestRecord): 'debug' | 'info' | 'warn' | 'error' {
+  if (status === 500) return 'error';
+  // Somebody who is not the operator tries the admin port.
+  if ((route === 'admin' || route === 'metrics') && (status === 401 || status === 403)) return 'warn';
+  // Probes and scanners are no news; before the first 429 of an address, a hundred 401 were logged.
+  if (route !== 'webhook' || status === 405 || status === 429) return 'debug';
+  return status === 200 ? 'info' : 'warn';
 }

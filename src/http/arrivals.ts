@@ -9,6 +9,8 @@ export interface Arrivals {
   lastAccepted(): Readonly<Record<string, number | null>>;
   /** The requests that were refused within the last hour. */
   refused(): Refusals;
+  /** When the previous secret last opened the door, milliseconds since the epoch; null: not since the start. */
+  previousSecretLastUsedAt(): number | null;
   /** Whether within the last day an event was accepted whose text looks as if a template had escaped it. */
   looksEscaped(): boolean;
 }
@@ -41,6 +43,7 @@ export function createArrivals(kinds: readonly string[], clock: Clock): Arrivals
   const accepted = new Map<string, number | null>(kinds.map((kind) => [kind, null]));
   let refusals: RefusalCount[] = [];
   let lookedEscapedAt = Number.NEGATIVE_INFINITY;
+  let previousUsedAt: number | null = null;
   const thisMinute = (): number => Math.floor(clock.now() / MINUTE_MS);
 
   /** If the clock was set back, minutes that are still to come are not of the last hour. */
@@ -60,10 +63,12 @@ export function createArrivals(kinds: readonly string[], clock: Clock): Arrivals
   return {
     count(record) {
       for (const { kind } of record.events) accepted.set(kind, clock.now());
+      if (record.authentication === 'previous') previousUsedAt = clock.now();
       if (record.looksEscaped) lookedEscapedAt = clock.now();
       if (record.code !== null && isRefusal(record)) countRefusal(record.code, record.quarantined);
     },
     lastAccepted: () => Object.fromEntries(accepted),
+    previousSecretLastUsedAt: () => previousUsedAt,
     looksEscaped: () => clock.now() - lookedEscapedAt < DAY_MS,
     refused() {
       const hour = lastHour();

@@ -1,14 +1,16 @@
 import { hash, timingSafeEqual } from 'node:crypto';
+import type { Request } from 'express';
+import { type AugmentedRequest, ipKeyGenerator, rateLimit, type Store } from 'express-rate-limit';
 import type { Clock } from '../ground/clock.ts';
+import type { Logger } from '../ground/log.ts';
+import type { Clients } from './client-address.ts';
+import type { Exchange } from './exchange.ts';
+import type { EdgeLimits } from './limits.ts';
+import { type HttpProblem, problem } from './problem.ts';
+import type { ProblemCode } from './problem-codes.ts';
 
 /** `current` and `previous` may go on, the others may not. */
 export type Authentication = 'current' | 'previous' | 'missing' | 'not_bearer' | 'wrong';
-
-export interface Authenticator {
-  authenticate(headers: CredentialHeaders): Authentication;
-  /** Milliseconds since the epoch; null until the previous secret is used for the first time. */
-  previousLastUsedAt(): number | null;
-}
 
 /** Every value of the two headers, also when one was sent more than once. */
 interface CredentialHeaders {
@@ -16,36 +18,26 @@ interface CredentialHeaders {
   readonly 'x-webhook-secret'?: readonly string[] | undefined;
 }
 
-interface AuthenticatorOptions {
-  readonly secret: string;
-  readonly previousSecret: string | null;
-  readonly clock: Clock;
-}
-
 /**
  * Any value that matches is enough: a proxy may add an Authorization header of its own, and that must not defeat the
  * right X-Webhook-Secret. Every value is compared with every secret, so that the time does not show which one matched.
  */
-export function createAuthenticator({ secret, previousSecret, clock }: AuthenticatorOptions): Authenticator {
+export function createAuthenticator(
+  secret: string,
+  previousSecret: string | null,
+): (headers: CredentialHeaders) => Authentication {
   const isCurrent = createComparison(secret);
   const isPrevious = previousSecret === null ? () => false : createComparison(previousSecret);
-  let previousUsedAt: number | null = null;
-
-  function authenticate({ authorization = [], 'x-webhook-secret': secrets = [] }: CredentialHeaders): Authentication {
+  return ({ authorization = [], 'x-webhook-secret': secrets = [] }) => {
     const tokens = authorization.flatMap((value) => /^bearer +([^ ].*)$/i.exec(value)?.[1] ?? []);
     const candidates = [...tokens, ...secrets.filter((value) => value !== '')];
     const current = candidates.filter(isCurrent);
     const previous = candidates.filter(isPrevious);
     if (current.length > 0) return 'current';
-    if (previous.length > 0) {
-      previousUsedAt = clock.now();
-      return 'previous';
-    }
+    if (previous.length > 0) return 'previous';
     if (candidates.length > 0) return 'wrong';
     return authorization.length > 0 ? 'not_bearer' : 'missing';
-  }
-
-  return { authenticate, previousLastUsedAt: () => previousUsedAt };
+  };
 }
 
 /**
@@ -54,10 +46,110 @@ export function createAuthenticator({ secret, previousSecret, clock }: Authentic
  * the secret is UTF-8.
  */
 function createComparison(secret: string): (candidate: string) => boolean {
-  const expected = digest(Buffer.from(secret, 'utf8'));
-  return (candidate) => timingSafeEqual(digest(Buffer.from(candidate, 'latin1')), expected);
+  const digest = (text: string, encoding: BufferEncoding): Buffer =>
+    hash('sha256', Buffer.from(text, encoding), 'buffer');
+  const expected = digest(secret, 'utf8');
+  return (candidate) => timingSafeEqual(digest(candidate, 'latin1'), expected);
 }
 
-function digest(bytes: Buffer): Buffer {
-  return hash('sha256', bytes, 'buffer');
+interface JudgeOptions {
+  /** The codes of the 401. */
+  readonly codes: Readonly<Record<Exclude<Authentication, 'current' | 'previous'>, ProblemCode>>;
+  /** WWW-Authenticate. */
+  readonly challenge: string;
+  readonly clients: Clients;
+  readonly limits: EdgeLimits;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/**
+ * Throws the 401 of a failed authentication, or the 429 if the caller's address had too many of them. Only failures are
+ * counted: a request with the right secret is never limited, whatever its address has done.
+ */
+export function createJudge(options: JudgeOptions): (exchange: Exchange, found: Authentication) => Promise<void> {
+  const { codes, challenge, clients, limits, clock, log } = options;
+  const { failureWindowMs: windowMs, maxFailures: limit, maxFailureAddresses: maxKeys } = limits;
+  // What the library's validations find is a defect of ours or of the configuration. Their text may hold an address.
+  function logFinding(finding: unknown): void {
+    const code = finding instanceof Error && 'code' in finding ? String(finding.code) : 'unknown';
+    log.warn({ code }, 'express-rate-limit found something wrong with the limit on failed authentications');
+  }
+  const limiter = rateLimit({
+    windowMs,
+    limit,
+    store: new FailureStore({ clock, windowMs, maxKeys }),
+    // The library's key is `request.ip` as it is; ours is always an address. An IPv6 caller is its /56, as in the library.
+    keyGenerator: (request) => ipKeyGenerator(clients.clientOf(request).address ?? ''),
+    legacyHeaders: false,
+    standardHeaders: false,
+    handler: (request, _response, next) => next(tooManyFailures(request, clock)),
+    logger: { error: logFinding, warn: logFinding },
+  });
+  return async ({ request, response, record }, found) => {
+    record.authentication = found;
+    if (found === 'current' || found === 'previous') return;
+    record.clientAddress = clients.clientOf(request).address;
+    await new Promise<void>((resolve, reject) => {
+      void limiter(request, response, (limited?: unknown) => (limited === undefined ? resolve() : reject(limited)));
+    });
+    throw problem(codes[found], { headers: { 'WWW-Authenticate': challenge } });
+  };
+}
+
+function tooManyFailures(request: Request, clock: Clock): HttpProblem {
+  const resetTime = (request as unknown as AugmentedRequest)['rateLimit']?.resetTime;
+  const leftMs = resetTime === undefined ? 0 : resetTime.getTime() - clock.now();
+  return problem('too_many_failures', { retryAfterSeconds: Math.max(1, Math.ceil(leftMs / 1000)) });
+}
+
+interface Window {
+  totalHits: number;
+  readonly resetTime: Date;
+}
+
+/**
+ * Counts in memory, by the injected clock and without a timer. All windows are equally long, so the order of the map is
+ * that of their ends, and dropping from its front forgets the oldest: memory is bounded however many addresses come.
+ */
+export class FailureStore implements Store {
+  readonly localKeys = true;
+  readonly #windows = new Map<string, Window>();
+  readonly #options: { readonly clock: Clock; readonly windowMs: number; readonly maxKeys: number };
+
+  constructor(options: { clock: Clock; windowMs: number; maxKeys: number }) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#windows.size;
+  }
+
+  increment(key: string): Window {
+    const { clock, windowMs, maxKeys } = this.#options;
+    const now = clock.now();
+    // The clock may jump: a window whose end is further off than its length was opened before a jump back.
+    const isOpen = ({ resetTime }: Window): boolean =>
+      resetTime.getTime() > now && resetTime.getTime() <= now + windowMs;
+    const known = this.#windows.get(key);
+    if (known !== undefined && isOpen(known)) {
+      known.totalHits += 1;
+      return known;
+    }
+    this.#windows.delete(key);
+    for (const [oldest, window] of this.#windows) {
+      if (isOpen(window) && this.#windows.size < maxKeys) break;
+      this.#windows.delete(oldest);
+    }
+    const window = { totalHits: 1, resetTime: new Date(now + windowMs) };
+    this.#windows.set(key, window);
+    return window;
+  }
+
+  /** express-rate-limit calls it only when some requests are skipped, and here none are. */
+  decrement(): void {}
+
+  resetKey(key: string): void {
+    this.#windows.delete(key);
+  }
 }

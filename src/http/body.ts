@@ -1,84 +1,95 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
+import { createGunzip, createInflate, createInflateRaw } from 'node:zlib';
 import type { Clock } from '../ground/clock.ts';
-import { type Coding, codingOf, type DecodedBody, decodeBody, encodingUnsupported } from './encoding.ts';
 import type { Exchange } from './exchange.ts';
-import type { EdgeLimits, InFlightBytes, Reservation } from './limits.ts';
-import { problem } from './problem.ts';
+import type { EdgeLimits, Reservation } from './limits.ts';
+import { HttpProblem, problem } from './problem.ts';
 
 /** The caller went away before its body was whole. There is nobody to answer, and nothing is stored. */
-export class RequestAbortedError extends Error {
-  override readonly name = 'RequestAbortedError';
-  readonly code = 'request_aborted';
-}
-
-/** What the headers say of a body that will be read. */
-interface BodyHeaders {
-  /** Null: one that is not known here. */
-  readonly coding: Coding | null;
-  /** Content-Length, 0 without one. Node's parser has made sure that it is a number. */
-  readonly declaredBytes: number;
-}
-
-/** Throws the 413 or 415 that the headers alone call for. */
-export function checkBodyHeaders(request: IncomingMessage, { maxBodyBytes }: EdgeLimits): BodyHeaders {
-  const declaredBytes = Number(request.headers['content-length'] ?? 0);
-  if (declaredBytes > maxBodyBytes) throw problem('body_too_large');
-  const coding = codingOf(request);
-  // A caller that waits for 100 Continue has not sent the body, so it loses nothing by the refusal.
-  if (coding === null && expectsContinue(request)) throw encodingUnsupported();
-  return { coding, declaredBytes };
-}
+export class RequestAbortedError extends Error {}
 
 export interface BodyReader {
   readonly limits: EdgeLimits;
   readonly clock: Clock;
-  readonly inFlight: InFlightBytes;
+  /** Reserves a share of the memory for bodies. */
+  readonly reserve: (bytes: number) => Reservation;
 }
 
-/** `release` gives back the body's share of the memory. */
-type ReadBody = DecodedBody & Pick<Reservation, 'release'>;
+interface DecodedBody {
+  readonly bytes: Uint8Array;
+  /** Not null: the bytes are plain text although Content-Encoding says otherwise, and this is what to answer. */
+  readonly wrongEncoding: HttpProblem | null;
+}
 
 /**
- * Reads a body whole and inflates it. Rejects with the problem that it is (400, 408, 413, 415, 503) or a
- * RequestAbortedError. The request is paused then, and answer.ts handles what is left of it.
+ * Reads a body whole and inflates it; `release` gives back its share of the memory. Rejects with the problem that it is
+ * (400, 408, 413, 415, 503) or a RequestAbortedError. The request is paused then, and answer.ts handles what is left.
  */
-export async function readBody(exchange: Exchange, headers: BodyHeaders, reader: BodyReader): Promise<ReadBody> {
-  const { request, response } = exchange;
-  const { limits, inFlight } = reader;
-  const reservation = inFlight.reserve(headers.declaredBytes);
+export async function readBody(
+  { request, response }: Exchange,
+  reader: BodyReader,
+): Promise<DecodedBody & { readonly release: () => void }> {
+  const { maxBodyBytes } = reader.limits;
+  // Node's parser has made sure that it is a number.
+  const declaredBytes = Number(request.headers['content-length'] ?? 0);
+  if (declaredBytes > maxBodyBytes) throw problem('body_too_large');
+  const coding = codingOf(request);
+  // Whether the caller waits for leave to send its body. HTTP/1.0 has no such thing.
+  const isWaiting = request.httpVersion === '1.1' && request.headers.expect?.trim().toLowerCase() === '100-continue';
+  // It has not sent the body, so it loses nothing by the refusal.
+  if (coding === null && isWaiting) throw encodingUnsupported();
+  const reservation = reader.reserve(declaredBytes);
   try {
-    if (expectsContinue(request)) response.writeContinue();
-    const raw = await readRaw(request, reader, new Collector(headers.declaredBytes, limits.maxBodyBytes, reservation));
-    const decoded = await decodeBody(raw, headers.coding, { maxBytes: limits.maxBodyBytes, reservation });
-    return { ...decoded, release: reservation.release };
+    if (isWaiting) response.writeContinue();
+    const raw = await readRaw(request, reader, { declaredBytes, reservation });
+    return { ...(await decode(raw, coding, { maxBodyBytes, reservation })), release: reservation.release };
   } catch (error) {
     reservation.release();
     throw error;
   }
 }
 
-/** Whether the caller waits for leave to send its body. HTTP/1.0 has no such thing. */
-function expectsContinue({ headers, httpVersion }: IncomingMessage): boolean {
-  return httpVersion === '1.1' && headers.expect?.trim().toLowerCase() === '100-continue';
-}
-
-function readRaw(request: IncomingMessage, { limits, clock }: BodyReader, collector: Collector): Promise<Uint8Array> {
+/**
+ * Puts chunks together in one growing buffer. Keeping the chunks themselves would keep alive what each is a slice of,
+ * and a body sent in chunks of one byte would take a hundred times its size. `allocUnsafeSlow`, because `allocUnsafe`
+ * gives slices of a pool of 64 KiB, and a message to another thread copies all of it.
+ */
+function readRaw(
+  request: IncomingMessage,
+  { limits: { maxBodyBytes, bodyTimeoutMs }, clock }: BodyReader,
+  { declaredBytes, reservation }: { declaredBytes: number; reservation: Reservation },
+): Promise<Uint8Array> {
+  let buffer = Buffer.allocUnsafeSlow(Math.max(1, declaredBytes));
+  let size = 0;
+  function push(chunk: Buffer): void {
+    const next = size + chunk.length;
+    if (next > maxBodyBytes) throw problem('body_too_large');
+    reservation.resize(Math.max(declaredBytes, next));
+    if (next > buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(next, Math.min(maxBodyBytes, 2 * buffer.length)));
+      buffer.copy(larger, 0, 0, size);
+      buffer = larger;
+    }
+    chunk.copy(buffer, size);
+    size = next;
+  }
   return new Promise((resolve, reject) => {
-    const onData = (chunk: Buffer): void => {
+    function onData(chunk: Buffer): void {
       try {
-        collector.push(chunk);
+        push(chunk);
       } catch (error) {
         end(error);
       }
-    };
+    }
     const onEnd = (): void => end(null);
     const onGone = (): void => end(new RequestAbortedError('the caller closed the connection'));
-    const cancelTimer = clock.setTimer(limits.bodyTimeoutMs, () => end(problem('body_too_slow')));
+    const cancelTimer = clock.setTimer(bodyTimeoutMs, () => end(problem('body_too_slow')));
     function end(error: unknown): void {
       cancelTimer();
       request.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone);
       request.pause();
-      if (error === null) resolve(collector.bytes());
+      if (error === null) resolve(buffer.subarray(0, size));
       else reject(error);
     }
     request.on('data', onData).on('end', onEnd).on('error', onGone).on('close', onGone);
@@ -88,39 +99,116 @@ function readRaw(request: IncomingMessage, { limits, clock }: BodyReader, collec
 }
 
 /**
- * Puts chunks together in one growing buffer. Keeping the chunks themselves would keep alive what each is a slice of,
- * and a body sent in chunks of one byte would take a hundred times its size. `allocUnsafeSlow`, because `allocUnsafe`
- * gives slices of a pool of 64 KiB, and a message to another thread copies all of it.
+ * What a body can be compressed with. Not `br`: a brotli stream chooses how much memory its decoder needs, 16 MiB and
+ * more for a body of 200 bytes, where gzip and deflate need 32 KiB.
  */
-class Collector {
-  #buffer: Buffer;
-  #size = 0;
-  readonly #declaredBytes: number;
-  readonly #maxBytes: number;
-  readonly #reservation: Reservation;
+type Coding = 'identity' | 'gzip' | 'deflate';
 
-  constructor(declaredBytes: number, maxBytes: number, reservation: Reservation) {
-    this.#buffer = Buffer.allocUnsafeSlow(Math.max(1, declaredBytes));
-    this.#declaredBytes = declaredBytes;
-    this.#maxBytes = maxBytes;
-    this.#reservation = reservation;
+const codings: ReadonlyMap<string, Coding> = new Map(
+  Object.entries({ '': 'identity', identity: 'identity', gzip: 'gzip', 'x-gzip': 'gzip', deflate: 'deflate' } as const),
+);
+
+/** The Content-Encoding; null for one that is not known here. Throws a 415 for a transfer coding other than `chunked`. */
+function codingOf({ headers }: IncomingMessage): Coding | null {
+  const transfer = headers['transfer-encoding']?.trim().toLowerCase() ?? 'chunked';
+  if (transfer !== 'chunked') throw encodingUnsupported();
+  return codings.get(headers['content-encoding']?.trim().toLowerCase() ?? '') ?? null;
+}
+
+function encodingUnsupported(): HttpProblem {
+  return problem('encoding_unsupported', { headers: { 'Accept-Encoding': 'gzip, deflate, identity' } });
+}
+
+interface DecodeOptions {
+  readonly maxBodyBytes: number;
+  readonly reservation: Reservation;
+}
+
+/** Rejects with the problem of a body that cannot be decoded (400, 413, 415, 503) and is not plain text either. */
+async function decode(raw: Uint8Array, coding: Coding | null, options: DecodeOptions): Promise<DecodedBody> {
+  try {
+    if (coding === null) throw encodingUnsupported();
+    const isPlain = coding === 'identity' || raw.length === 0;
+    return { bytes: isPlain ? raw : await inflate(raw, coding, options), wrongEncoding: null };
+  } catch (error) {
+    const isAboutEncoding = error instanceof HttpProblem && [400, 415].includes(error.parts.status);
+    if (!isAboutEncoding || !isPlainText(raw)) throw error;
+    return { bytes: raw, wrongEncoding: error };
   }
+}
 
-  /** Throws the problem of a body that is too large, or that there is no room for. */
-  push(chunk: Buffer): void {
-    const size = this.#size + chunk.length;
-    if (size > this.#maxBytes) throw problem('body_too_large');
-    this.#reservation.resize(Math.max(this.#declaredBytes, size));
-    if (size > this.#buffer.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(size, Math.min(this.#maxBytes, 2 * this.#buffer.length)));
-      this.#buffer.copy(larger, 0, 0, this.#size);
-      this.#buffer = larger;
+/** Each decoder keeps a thread of libuv's pool busy. The pool has four, and name look-ups need them too. */
+const maxDecoders = 4;
+/** What zlib allocates for a decoder (44 KB, https://zlib.net/zlib_tech.html) and its output buffer. */
+const decoderBytes = 65_536;
+
+/** One gate for the whole process, because the pool is the process's. */
+const waiting: (() => void)[] = [];
+let running = 0;
+
+/** The body was read whole before, so that a slow sender never holds a decoder. All that is held is reserved. */
+async function inflate(raw: Uint8Array, coding: 'gzip' | 'deflate', options: DecodeOptions): Promise<Uint8Array> {
+  if (running >= maxDecoders) await new Promise<void>((resolve) => waiting.push(resolve));
+  else running += 1;
+  try {
+    return await runDecoder(raw, coding, options);
+  } finally {
+    const next = waiting.shift();
+    if (next === undefined) running -= 1;
+    else next();
+  }
+}
+
+async function runDecoder(
+  raw: Uint8Array,
+  coding: 'gzip' | 'deflate',
+  { maxBodyBytes, reservation }: DecodeOptions,
+): Promise<Uint8Array> {
+  const held = raw.length + decoderBytes;
+  reservation.resize(held);
+  const decoder = createDecoder(raw, coding);
+  const pieces: Buffer[] = [];
+  let size = 0;
+  decoder.end(raw);
+  try {
+    for await (const piece of decoder as AsyncIterable<Buffer>) {
+      size += piece.length;
+      if (size > maxBodyBytes) throw problem('body_too_large');
+      reservation.resize(held + size);
+      pieces.push(piece);
     }
-    chunk.copy(this.#buffer, this.#size);
-    this.#size = size;
+  } catch (error) {
+    throw error instanceof HttpProblem ? error : problem('body_not_decompressible');
   }
+  // The decoder stops at the end of its stream. Bytes that follow it would be left out without a word.
+  if (decoder.bytesWritten !== raw.length) throw problem('body_not_decompressible');
+  reservation.resize(size);
+  return Buffer.concat(pieces, size);
+}
 
-  bytes(): Uint8Array {
-    return this.#buffer.subarray(0, this.#size);
-  }
+/**
+ * `deflate` means zlib's format (RFC 9110, 8.4.1.2), but some senders leave its header out. It begins with 8 in the low
+ * four bits and a window size of at most 7 above; a raw stream begins so only with padding bits that nobody sets.
+ */
+function createDecoder(raw: Uint8Array, coding: 'gzip' | 'deflate'): ReturnType<typeof createGunzip> {
+  if (coding === 'gzip') return createGunzip();
+  return ((raw[0] ?? 0) & 0x8f) === 0x08 ? createInflate() : createInflateRaw();
+}
+
+/**
+ * Whether a body is JSON text although its Content-Encoding says that it is compressed, as far as can be told without
+ * parsing it: it begins like JSON, and it is UTF-8 or ends like JSON. Compressed data passes this test once in 30,000
+ * times, and is then kept in quarantine for nothing.
+ */
+export function isPlainText(bytes: Uint8Array): boolean {
+  const begins = /^[{[]/.test(withoutBlanks(bytes.subarray(0, 1024)));
+  const ends = /[}\]]$/.test(withoutBlanks(bytes.subarray(-1024)));
+  return begins && (ends || isUtf8(bytes));
+}
+
+/** Without blanks, byte order marks, and the zero bytes that UTF-16 has between letters. */
+function withoutBlanks(bytes: Uint8Array): string {
+  return Buffer.from(bytes)
+    .toString('latin1')
+    .replace(/^(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)|[\0\s]/g, '');
 }

@@ -1,7 +1,10 @@
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Clock } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
+import { addressOf } from './client-address.ts';
 
-/** Warnings that anybody on the network can cause. docs/errors.md explains each code. */
+/** Warnings that requests and connections cause, most of them from anybody on the network. docs/errors.md explains each. */
 export const complaints = {
   host_invalid: 'a request has no Host header, or two: look at the reverse proxy or the load balancer',
   connections_full: 'too many connections are open; those without a request are closed, the oldest first, to make room',
@@ -17,26 +20,97 @@ export const complaints = {
     'the headers of a request were larger than 16 KB, and it was answered 431: look for what the reverse proxy adds to them',
   malformed_request:
     'a request was no valid HTTP/1.1 and was refused; `parser` says what is wrong, `client_address` who sent it',
+  unknown_proxy:
+    'webhooks come through a proxy that TRUST_PROXY does not name, so all callers have its address: set TRUST_PROXY',
+  text_looks_escaped:
+    'the text of an event holds HTML entities and was stored as it came, because its event_time is a number: put event_time in quotes in the body template, or set APONO_TEMPLATE_ESCAPING to html',
 } as const;
 
-export type Complaint = keyof typeof complaints;
+/** Matters of configuration, which are logged once. */
+const once: readonly string[] = ['unknown_proxy', 'text_looks_escaped'] satisfies Complaint[];
 
-export type Complain = (code: Complaint, fields: Readonly<Record<string, unknown>>) => void;
+type Complaint = keyof typeof complaints;
+
+export type Complain = (code: Complaint, fields?: Readonly<Record<string, unknown>>) => void;
 
 const intervalMs = 60_000;
 
-/** Logs each code at most once a minute, with how often it was left out since. `port`: its name, for the log. */
+/** Logs each other code at most once a minute, with how often it was left out since. `port`: its name, for the log. */
 export function createComplaints({ port, log, clock }: { port: string; log: Logger; clock: Clock }): Complain {
   const seen = new Map<Complaint, { loggedAt: number; since: number }>();
   return (code, fields) => {
     const now = clock.now();
     const last = seen.get(code);
     // The clock may jump back.
-    if (last !== undefined && Math.abs(now - last.loggedAt) < intervalMs) {
+    if (last !== undefined && (once.includes(code) || Math.abs(now - last.loggedAt) < intervalMs)) {
       last.since += 1;
       return;
     }
     seen.set(code, { loggedAt: now, since: 0 });
     log.warn({ code, listener: port, ...fields, suppressed: last?.since || undefined }, complaints[code]);
   };
+}
+
+interface ClientErrorOptions {
+  /** The last response under way on a connection. */
+  readonly last: (socket: Socket) => ServerResponse | undefined;
+  readonly lingerMs: number;
+  readonly clock: Clock;
+  readonly complain: Complain;
+}
+
+const statusLines: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: '413 Content Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+};
+
+/**
+ * Answers what is not HTTP, or came too slowly to be, with a bare status line, since there is no request that a problem
+ * could name. It is the listener of the server's `clientError`.
+ */
+export function createClientErrorHandler(options: ClientErrorOptions): (error: Error, socket: Socket) => void {
+  const handled = new WeakSet<Socket>();
+  return (error, socket) => {
+    // The parser fails again at every further piece.
+    if (handled.has(socket)) return;
+    handled.add(socket);
+    const code = 'code' in error ? String(error.code) : '';
+    if (code.startsWith('HPE_')) {
+      const address = addressOf(socket.remoteAddress ?? '') ?? undefined;
+      options.complain(complaintOf(code, error), { parser: code, client_address: address });
+    }
+    const response = options.last(socket);
+    if (response?.req.complete) {
+      // The malformed bytes follow a whole request, which may be about to be stored: it gets its answer.
+      if (!response.headersSent) response.setHeader('Connection', 'close');
+      response.once('close', () => socket.destroySoon());
+      return;
+    }
+    // A connection that was opened in advance: an answer to no request would be taken for that of its first one.
+    const isUnused = code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0;
+    const isSilent = !socket.writable || code === 'ECONNRESET' || response?.headersSent || isUnused;
+    if (isSilent) socket.destroy();
+    else answerBare(socket, statusLines[code] ?? '400 Bad Request', options);
+  };
+}
+
+/** https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt, 2.2. Version 1 begins with a word. */
+const proxyProtocolV2 = Buffer.from('0d0a0d0a000d0a515549540a', 'hex');
+
+/** What most often comes to this port without being HTTP/1 is known by its first bytes. */
+function complaintOf(parserCode: string, error: Error): Complaint {
+  const packet = 'rawPacket' in error && Buffer.isBuffer(error.rawPacket) ? error.rawPacket : Buffer.alloc(0);
+  const begins = (text: string): boolean => packet.toString('latin1', 0, text.length) === text;
+  if (begins('PROXY ') || packet.indexOf(proxyProtocolV2) === 0) return 'proxy_protocol';
+  if (begins('\x16\x03')) return 'tls_on_http_port';
+  if (begins('PRI * HTTP/2.0')) return 'http2_on_http_port';
+  return parserCode === 'HPE_HEADER_OVERFLOW' ? 'headers_too_large' : 'malformed_request';
+}
+
+/** Stays open for a moment: a sender who is still writing would lose the answer if the connection closed at once. */
+function answerBare(socket: Socket, statusLine: string, { lingerMs, clock }: ClientErrorOptions): void {
+  socket.end(`HTTP/1.1 ${statusLine}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  const cancelTimer = clock.setTimer(lingerMs, () => socket.destroy());
+  socket.once('close', cancelTimer);
 }

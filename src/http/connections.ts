@@ -1,22 +1,9 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { ipKeyGenerator } from 'express-rate-limit';
 import { addressOf } from './client-address.ts';
-import type { OpenExchange } from './client-error.ts';
 import type { Complain } from './complaints.ts';
 import type { EdgeLimits } from './limits.ts';
-
-export interface Connections {
-  opened(request: IncomingMessage, response: ServerResponse): void;
-  closed(response: ServerResponse): void;
-  last(socket: Socket): OpenExchange | undefined;
-  /** More connections than `maxConnections` have a request under way; the ones that are left are for probes. */
-  isCrowded(): boolean;
-  /** The last answer under way on each connection, unless it has begun, will say that the connection ends. */
-  announceClose(): void;
-  /** `idle`: those without a request under way. Returns how many were closed. */
-  destroy(which: 'idle' | 'all'): number;
-}
 
 interface ConnectionsOptions {
   readonly limits: EdgeLimits;
@@ -30,7 +17,10 @@ interface Connection {
   /** The address that the connection is counted for; null: it is not counted. */
   readonly key: string | null;
   readonly openedAtMs: number;
-  readonly exchanges: Map<ServerResponse, IncomingMessage>;
+  /** `waiting`: it never sent a whole request. `busy`: one is under way. `idle`: it is between two requests. */
+  state: 'waiting' | 'busy' | 'idle';
+  /** Those under way, several if requests are pipelined. */
+  readonly responses: Set<ServerResponse>;
 }
 
 /** A connection as young as this has had no time to send its request. */
@@ -40,90 +30,82 @@ const graceMs = 1_000;
  * Knows the open connections of a server, and makes room when there are too many: a new one is never refused as long
  * as another has no request under way, so that connections that are only held cannot keep webhooks and probes away.
  */
-export function trackConnections(server: Server, options: ConnectionsOptions): Connections {
-  const { limits, isTrustedProxy, complain } = options;
+export function trackConnections(server: Server, { limits, isTrustedProxy, complain }: ConnectionsOptions) {
+  const { maxConnections, maxConnectionsPerAddress } = limits;
+  /** Of those that are waiting and of those that are idle, the one that has been so for the longest time comes first. */
   const open = new Map<Socket, Connection>();
-  /** Connections that never sent a whole request, and those between two requests. The oldest of each comes first. */
-  const waiting = new Set<Connection>();
-  const idle = new Set<Connection>();
-  const counts = new Map<string, number>();
+  const inState = (state: Connection['state']): Connection[] =>
+    [...open.values()].filter((connection) => connection.state === state);
 
-  function remove(connection: Connection): void {
-    if (!open.delete(connection.socket)) return;
-    waiting.delete(connection);
-    idle.delete(connection);
-    if (connection.key === null) return;
-    const count = (counts.get(connection.key) ?? 1) - 1;
-    if (count === 0) counts.delete(connection.key);
-    else counts.set(connection.key, count);
+  function end({ socket }: Connection): void {
+    open.delete(socket);
+    socket.destroy();
   }
 
-  function end(connection: Connection): void {
-    remove(connection);
-    connection.socket.destroy();
-  }
-
-  function add(socket: Socket): void {
+  server.on('connection', (socket) => {
     const key = isTrustedProxy(socket.remoteAddress) ? null : keyOf(socket);
-    const connection = { socket, key, openedAtMs: performance.now(), exchanges: new Map() };
+    const connection: Connection = {
+      socket,
+      key,
+      openedAtMs: performance.now(),
+      state: 'waiting',
+      responses: new Set(),
+    };
     const inTheWay = overLimit(key);
     open.set(socket, connection);
-    waiting.add(connection);
-    if (key !== null) counts.set(key, (counts.get(key) ?? 0) + 1);
-    socket.once('close', () => remove(connection));
+    socket.once('close', () => open.delete(socket));
     if (inTheWay === 'refuse') end(connection);
     else if (inTheWay !== null) end(inTheWay);
-  }
+  });
 
   /** What has to be closed before another connection is taken; null if there is room, or if all are busy. */
   function overLimit(key: string | null): Connection | 'refuse' | null {
-    if (key !== null && (counts.get(key) ?? 0) >= limits.maxConnectionsPerAddress) {
-      complain('connections_per_address', {
-        client_address: key,
-        max_connections: limits.maxConnectionsPerAddress,
-      });
-      return firstOf(waiting, key) ?? firstOf(idle, key) ?? 'refuse';
+    const hasKey = (connection: Connection): boolean => connection.key === key;
+    if (key !== null && [...open.values()].filter(hasKey).length >= maxConnectionsPerAddress) {
+      complain('connections_per_address', { client_address: key, max_connections: maxConnectionsPerAddress });
+      return inState('waiting').find(hasKey) ?? inState('idle').find(hasKey) ?? 'refuse';
     }
-    if (open.size < limits.maxConnections) return null;
-    complain('connections_full', {
-      max_connections: limits.maxConnections,
-      busy: open.size - waiting.size - idle.size,
-    });
+    if (open.size < maxConnections) return null;
+    complain('connections_full', { max_connections: maxConnections, busy: inState('busy').length });
     return leastMissed();
   }
 
   /** The connection whose end costs least: without any request, between two requests, or already answered. */
   function leastMissed(): Connection | null {
+    const waiting = inState('waiting');
     const [oldest] = waiting;
-    const isFlood = waiting.size > limits.maxConnections / 4;
+    const isFlood = waiting.length > maxConnections / 4;
     if (oldest !== undefined && (isFlood || performance.now() - oldest.openedAtMs > graceMs)) return oldest;
-    const [longestIdle] = idle;
-    return longestIdle ?? open.values().find(isAnswered) ?? oldest ?? null;
+    return inState('idle')[0] ?? inState('busy').find(isAnswered) ?? oldest ?? null;
   }
 
-  server.on('connection', add);
   return {
-    opened(request, response) {
-      const connection = open.get(request.socket);
-      if (connection === undefined) return;
-      connection.exchanges.set(response, request);
-      waiting.delete(connection);
-      idle.delete(connection);
-    },
-    closed(response) {
+    opened(response: ServerResponse): void {
       const connection = open.get(response.req.socket);
-      if (connection?.exchanges.delete(response) && connection.exchanges.size === 0) idle.add(connection);
+      if (connection === undefined) return;
+      connection.responses.add(response);
+      connection.state = 'busy';
     },
-    last(socket) {
-      const [response, request] = [...(open.get(socket)?.exchanges ?? [])].at(-1) ?? [];
-      return response && request && { request, response };
+    closed(response: ServerResponse): void {
+      const { socket } = response.req;
+      const connection = open.get(socket);
+      if (!connection?.responses.delete(response) || connection.responses.size > 0) return;
+      connection.state = 'idle';
+      // To the end of the order.
+      open.delete(socket);
+      open.set(socket, connection);
     },
-    isCrowded: () => open.size - waiting.size - idle.size > limits.maxConnections,
-    announceClose() {
-      for (const { exchanges } of open.values()) announceCloseOf([...exchanges.keys()]);
+    /** The last response under way on the connection. */
+    last: (socket: Socket): ServerResponse | undefined => [...(open.get(socket)?.responses ?? [])].at(-1),
+    /** More connections than `maxConnections` have a request under way; the ones that are left are for probes. */
+    isCrowded: (): boolean => open.size > maxConnections && inState('busy').length > maxConnections,
+    /** The last answer under way on each connection, unless it has begun, will say that the connection ends. */
+    announceClose(): void {
+      for (const { responses } of open.values()) announceCloseOf([...responses]);
     },
-    destroy(which) {
-      const chosen = [...open.values()].filter(({ exchanges }) => which === 'all' || exchanges.size === 0);
+    /** `idle`: those without a request under way. Returns how many were closed. */
+    destroy(which: 'idle' | 'all'): number {
+      const chosen = [...open.values()].filter(({ state }) => which === 'all' || state !== 'busy');
       for (const connection of chosen) end(connection);
       return chosen.length;
     },
@@ -136,13 +118,9 @@ function keyOf(socket: Socket): string | null {
   return address === null ? null : ipKeyGenerator(address);
 }
 
-function firstOf(connections: ReadonlySet<Connection>, key: string): Connection | undefined {
-  return connections.values().find((connection) => connection.key === key);
-}
-
 /** Its body was refused, and what still comes of it is only thrown away. */
-function isAnswered({ exchanges }: Connection): boolean {
-  return exchanges.size > 0 && exchanges.keys().every(({ headersSent }) => headersSent);
+function isAnswered({ responses }: Connection): boolean {
+  return responses.values().every(({ headersSent }) => headersSent);
 }
 
 /** Not the earlier ones of pipelined requests: Node closes after the first that says so, and the others get no answer. */

@@ -149,12 +149,9 @@ export function problemsOf(read: StatsOrProblem, options: HealthOptions): Health
 }
 
 /** Why no webhook would be taken now; empty when one would. */
-export function* notReadyProblems(
-  read: StatsOrProblem,
-  { sources, isStopping }: HealthOptions,
-): Generator<HealthProblem> {
+export function* notReadyProblems(read: StatsOrProblem, { sources, state }: HealthOptions): Generator<HealthProblem> {
   if (!sources.started()) yield healthProblem('starting', 'The service is starting.');
-  if (isStopping()) yield healthProblem('stopping', 'The service is stopping.');
+  if (state.isStopping) yield healthProblem('stopping', 'The service is stopping.');
   if (read.stats === null) return yield healthProblem('outbox_not_answering', read.problem);
   const { writable, problem, usedBytes, logBytes, maxBytes } = read.stats;
   if (!writable) {

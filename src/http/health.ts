@@ -16,6 +16,7 @@ import {
   type StatsOrProblem,
 } from './health-problems.ts';
 import type { EdgeLimits } from './limits.ts';
+import type { ListenerState } from './listener.ts';
 import { problem, problemAnswer } from './problem.ts';
 
 /** What health says of a stream that delivery holds back until a person has fixed something. */
@@ -44,8 +45,7 @@ export interface HealthOptions {
   readonly limits: EdgeLimits;
   readonly clock: Clock;
   readonly arrivals: Arrivals;
-  readonly previousSecretLastUsedAt: () => number | null;
-  readonly isStopping: () => boolean;
+  readonly state: ListenerState;
 }
 
 /** Never asks Azure: restarting this service would not help if Azure is down. */
@@ -100,7 +100,7 @@ function statusOf(problems: readonly HealthProblem[]): 'ok' | 'degraded' | 'fail
   return problems.some(({ code }) => healthCodes[code].status === 'failing') ? 'failing' : 'degraded';
 }
 
-function facts(stats: OutboxStats | null, { sources, arrivals, clock, previousSecretLastUsedAt }: HealthOptions) {
+function facts(stats: OutboxStats | null, { sources, arrivals, clock }: HealthOptions) {
   const lastAccepted = arrivals.lastAccepted();
   const lastDelivery = sources.lastDelivery();
   const heartbeat = sources.heartbeat();
@@ -114,7 +114,7 @@ function facts(stats: OutboxStats | null, { sources, arrivals, clock, previousSe
     last_delivery_by_kind: isoByKind(lastDelivery),
     refused: arrivals.refused().byCode,
     token_expires_at: iso(sources.tokenExpiresAt()),
-    previous_secret_last_used_at: iso(previousSecretLastUsedAt()),
+    previous_secret_last_used_at: iso(arrivals.previousSecretLastUsedAt()),
     damaged_file: sources.damagedFile(),
     ...(heartbeat !== null && { heartbeat: heartbeatFacts(heartbeat) }),
     hold,

@@ -59,37 +59,28 @@ export interface Reservation {
   release(): void;
 }
 
-export interface InFlightBytes {
-  /** Throws the 503 `too_busy` if there is no room. */
-  reserve(bytes: number): Reservation;
-}
-
 /** What a request takes however small its body is, so that tiny pipelined ones are bounded too. */
 const minimumBytes = 4_096;
 
-/** Bounds the bodies that are held at one time, from the first read to the answer. */
-export function createInFlightBytes(maxBytes: number): InFlightBytes {
+/**
+ * Bounds the bodies that are held at one time, from the first read to the answer. The function that it returns reserves
+ * the share of one; it throws the 503 `too_busy` if there is no room.
+ */
+export function createInFlightBytes(maxBytes: number): (bytes: number) => Reservation {
   let heldBytes = 0;
-  return {
-    reserve(bytes) {
-      let share = 0;
-      function resize(wanted: number): void {
-        const next = Math.max(minimumBytes, wanted);
-        if (next > share && heldBytes - share + next > maxBytes) throw tooBusy();
-        heldBytes += next - share;
-        share = next;
-      }
-      function release(): void {
-        heldBytes -= share;
-        share = 0;
-      }
-      resize(bytes);
-      return { resize, release };
-    },
+  return (bytes) => {
+    let share = 0;
+    function resize(wanted: number): void {
+      const next = Math.max(minimumBytes, wanted);
+      if (next > share && heldBytes - share + next > maxBytes) throw problem('too_busy');
+      heldBytes += next - share;
+      share = next;
+    }
+    function release(): void {
+      heldBytes -= share;
+      share = 0;
+    }
+    resize(bytes);
+    return { resize, release };
   };
-}
-
-/** The memory for bodies, or the connections, are used up. */
-export function tooBusy(): Error {
-  return problem('too_busy', { retryAfterSeconds: 2 });
 }

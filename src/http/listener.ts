@@ -1,13 +1,12 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
+import process from 'node:process';
 import type { Express } from 'express';
 import type { Clock } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
-import { createClientErrorHandler } from './client-error.ts';
-import { createComplaints } from './complaints.ts';
+import { createClientErrorHandler, createComplaints } from './complaints.ts';
 import { trackConnections } from './connections.ts';
 import type { EdgeLimits } from './limits.ts';
-import { ListenError } from './listen-error.ts';
 
 interface ListenerOptions {
   /** `webhook` or `admin`, for the log. */
@@ -25,9 +24,9 @@ interface ListenerOptions {
 
 export interface ListenerState {
   /** The stop has begun. */
-  isStopping(): boolean;
+  readonly isStopping: boolean;
   /** The grace period of the stop is over: nothing new is taken. */
-  isClosing(): boolean;
+  readonly isClosing: boolean;
   /** So many requests are under way that only probes are to be answered. */
   isCrowded(): boolean;
 }
@@ -51,33 +50,28 @@ const stopGraceMs = 1_000;
 
 /** A port: an app behind time limits, with a start that fails loudly and a stop that loses nothing. */
 export function createListener(options: ListenerOptions): Listener {
+  const { limits, clock, log } = options;
   let stopped: Promise<void> | null = null;
-  let isClosing = false;
-  const { limits } = options;
-  const complain = createComplaints({ ...options, port: options.name });
-  const app = options.createApp({
-    isStopping: () => stopped !== null,
-    isClosing: () => isClosing,
-    isCrowded: () => connections.isCrowded(),
-  });
-  const server = http.createServer(httpOptions(limits));
+  const complain = createComplaints({ port: options.name, log, clock });
+  const server = createHttpServer(limits);
   const connections = trackConnections(server, { ...options, complain });
-  applyLimits(server, limits);
+  const { last, isCrowded } = connections;
+  const state = { isStopping: false, isClosing: false, isCrowded };
+  const app = options.createApp(state);
+  const onClientError = createClientErrorHandler({ last, lingerMs: limits.lingerMs, clock, complain });
   server.on('clientError', (error, socket) => onClientError(error, socket as Socket));
-  const { last: lastExchange } = connections;
-  const onClientError = createClientErrorHandler({ ...limits, clock: options.clock, lastExchange, complain });
   server.on('drop', () => complain('connections_refused', { max_connections: limits.maxConnections }));
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
-    connections.opened(request, response);
-    if (stopped !== null) connections.announceClose();
+    connections.opened(response);
+    if (state.isStopping) connections.announceClose();
     // Java's HttpClient offers h2c with each request. Node's parser drops what follows such a request in the same read,
     // so that another request on this connection could be lost without an answer.
-    if (request.headers.upgrade !== undefined || connections.isCrowded()) response.setHeader('Connection', 'close');
+    if (request.headers.upgrade !== undefined || isCrowded()) response.setHeader('Connection', 'close');
     response.on('close', () => {
       connections.closed(response);
       // An answer that had gone out as keep-alive when the stop began leaves its connection behind.
-      if (isClosing) setImmediate(() => server.closeIdleConnections());
+      if (state.isClosing) setImmediate(() => server.closeIdleConnections());
     });
     app(request, response);
   }
@@ -88,19 +82,19 @@ export function createListener(options: ListenerOptions): Listener {
   server.on('checkExpectation', onRequest);
 
   async function stop(limitMs: number): Promise<void> {
-    const { clock } = options;
+    state.isStopping = true;
     connections.announceClose();
     // Not the HTTP server's own `close`, which ends idle connections at once.
     const closed = new Promise<void>((resolve) => net.Server.prototype.close.call(server, () => resolve()));
     const endGrace = (): void => {
-      isClosing = true;
+      state.isClosing = true;
       server.closeIdleConnections();
       connections.destroy('idle');
     };
     const cancelGrace = limitMs > 0 ? clock.setTimer(Math.min(stopGraceMs, limitMs), endGrace) : endGrace();
     const cancelLimit = clock.setTimer(limitMs, () => {
       const left = connections.destroy('all');
-      if (left > 0) options.log.warn({ connections: left }, 'shutdown timed out, and open connections were closed');
+      if (left > 0) log.warn({ connections: left }, 'shutdown timed out, and open connections were closed');
     });
     await closed;
     // Nothing is left to close; this ends Node's timer that looks for slow requests.
@@ -118,8 +112,8 @@ export function createListener(options: ListenerOptions): Listener {
   };
 }
 
-function httpOptions(limits: EdgeLimits): http.ServerOptions {
-  return {
+function createHttpServer(limits: EdgeLimits): http.Server {
+  const server: http.Server & { httpAllowHalfOpen?: boolean } = http.createServer({
     maxHeaderSize: limits.maxHeaderBytes,
     headersTimeout: limits.headersTimeoutMs,
     requestTimeout: limits.requestTimeoutMs,
@@ -128,10 +122,7 @@ function httpOptions(limits: EdgeLimits): http.ServerOptions {
     requireHostHeader: false,
     // How often Node checks the two time limits above; with its 30 s the 15 s for headers could become 45 s.
     connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs),
-  };
-}
-
-function applyLimits(server: http.Server & { httpAllowHalfOpen?: boolean }, limits: EdgeLimits): void {
+  });
   // The rest is for probes, when all others have a request under way.
   server.maxConnections = limits.maxConnections + limits.spareConnections;
   // No limit: a proxy keeps one connection for many callers.
@@ -140,6 +131,7 @@ function applyLimits(server: http.Server & { httpAllowHalfOpen?: boolean }, limi
   server.maxHeadersCount = 0;
   // A caller that ends its side after its request still gets the answer; by default Node closes its own side at once.
   server.httpAllowHalfOpen = true;
+  return server;
 }
 
 function listen(server: http.Server, { name, host, port, log }: ListenerOptions): Promise<{ port: number }> {
@@ -152,5 +144,56 @@ function listen(server: http.Server, { name, host, port, log }: ListenerOptions)
       server.on('error', (error: NodeJS.ErrnoException) => log.error({ code: error.code }, `the ${name} port failed`));
       resolve({ port: (server.address() as AddressInfo).port });
     });
+  });
+}
+
+interface Place {
+  /** `webhook` has the variables HOST and PORT, `admin` ADMIN_HOST and ADMIN_PORT. */
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The service cannot listen. `code` is Node's; the message names the variable and says what to set it to. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+  readonly code: string;
+  /** HOST, PORT, ADMIN_HOST or ADMIN_PORT. */
+  readonly variable: string;
+  /** Only another value helps; false if another program has the port at the moment. */
+  readonly isConfiguration: boolean;
+
+  constructor(cause: NodeJS.ErrnoException, { name, host, port }: Place) {
+    const code = cause.code ?? 'unknown';
+    const variable = (name === 'admin' ? 'ADMIN_' : '') + (isAboutPort(code) ? 'PORT' : 'HOST');
+    super(`${variable} ${problemOf(code, host, port)} (${code})`, { cause });
+    this.code = code;
+    this.variable = variable;
+    this.isConfiguration = code === 'EACCES' || addressCodes.has(code) || isUnresolved(code);
+  }
+}
+
+/** The address is not one of this machine, or of a family that it does not have. */
+const addressCodes = new Set(['EADDRNOTAVAIL', 'EINVAL', 'EAFNOSUPPORT', 'ENOTSUP']);
+const isUnresolved = (code: string): boolean => code === 'ENOTFOUND' || code.startsWith('EAI_');
+const isAboutPort = (code: string): boolean => code === 'EADDRINUSE' || code === 'EACCES';
+
+function problemOf(code: string, host: string, port: number): string {
+  if (code === 'EADDRINUSE') return `${port} on ${host} is in use by another program; stop it, or set another port`;
+  if (code === 'EACCES') {
+    return `${port} on ${host} may not be used by uid ${process.getuid?.()}; set a port of 1024 or more`;
+  }
+  const advice = 'set an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them';
+  if (isUnresolved(code)) return `"${host}" does not resolve to an address; ${advice}`;
+  if (addressCodes.has(code)) return `"${host}" is no address of this machine; ${advice}`;
+  return `"${host}" cannot be listened on`;
+}
+
+/** Why the service cannot listen on a host; null if it can. It tries any free port, so a running service does not matter. */
+export function tryHost(place: Omit<Place, 'port'>): Promise<ListenError | null> {
+  return new Promise((resolve) => {
+    const server = net.createServer();
+    server.once('error', (error) => resolve(new ListenError(error, { ...place, port: 0 })));
+    server.listen({ host: place.host, port: 0 }, () => server.close(() => resolve(null)));
   });
 }

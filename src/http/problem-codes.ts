@@ -1,5 +1,8 @@
 import type { ProblemCodeInfo } from '../intake/quarantine-codes.ts';
 
+/** `retryAfterSeconds`: the Retry-After of the answer. */
+export type EdgeCodeInfo = ProblemCodeInfo & { readonly retryAfterSeconds?: number };
+
 /** Every code that the webhook port answers with by itself; the admin port shares some of them. */
 export const problemCodes = {
   body_not_decompressible: {
@@ -85,6 +88,7 @@ export const problemCodes = {
   },
   too_busy: {
     status: 503,
+    retryAfterSeconds: 2,
     title: 'The service is busy',
     meaning:
       'The webhooks that are being handled take all the memory, or all the connections, that are set aside for them. The body is not kept.',
@@ -92,24 +96,28 @@ export const problemCodes = {
   },
   stopping: {
     status: 503,
+    retryAfterSeconds: 5,
     title: 'The service is stopping',
     meaning: 'The service shuts down or restarts and takes no new events.',
     remedy: 'Send the event again after the seconds that Retry-After names.',
   },
   outbox_full: {
     status: 503,
+    retryAfterSeconds: 60,
     title: 'The outbox is full',
     meaning: 'OUTBOX_MAX_BYTES or the disk is reached. The event is not stored.',
     remedy: 'Let the outbox drain (see /healthz for a hold) or give it room; then send the event again.',
   },
   outbox_unavailable: {
     status: 503,
+    retryAfterSeconds: 10,
     title: 'The outbox cannot store events now',
     meaning: 'The outbox could not commit. The event is not stored.',
     remedy: 'Look at /readyz and the log of the service; then send the event again.',
   },
   outbox_timeout: {
     status: 503,
+    retryAfterSeconds: 30,
     title: 'The outbox did not answer in time',
     meaning: 'The outbox did not commit within 30 seconds. The event may be stored all the same.',
     remedy:
@@ -117,11 +125,12 @@ export const problemCodes = {
   },
   not_ready: {
     status: 503,
+    retryAfterSeconds: 5,
     title: 'The service is not ready',
     meaning: 'The service takes no events now; `reasons` says why.',
     remedy: 'Do what `reasons` and the log of the service say.',
   },
-} as const satisfies Readonly<Record<string, ProblemCodeInfo>>;
+} as const satisfies Readonly<Record<string, EdgeCodeInfo>>;
 
 /** What only the admin port answers. */
 export const adminCodes = {
@@ -181,6 +190,6 @@ export const adminCodes = {
     meaning: 'What changes something must come as JSON and say so: no form of a web page can.',
     remedy: 'Send "Content-Type: application/json".',
   },
-} as const satisfies Readonly<Record<string, ProblemCodeInfo>>;
+} as const satisfies Readonly<Record<string, EdgeCodeInfo>>;
 
 export type ProblemCode = keyof typeof problemCodes | keyof typeof adminCodes;

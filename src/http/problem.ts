@@ -1,18 +1,16 @@
 import { type ProblemCodeInfo, quarantineCodes } from '../intake/quarantine-codes.ts';
 import type { Answer } from './answer.ts';
-import { adminCodes, type ProblemCode, problemCodes } from './problem-codes.ts';
+import { adminCodes, type EdgeCodeInfo, type ProblemCode, problemCodes } from './problem-codes.ts';
 
 /** Apono shows answers to its admins: what comes of a body's content is cut to these. */
 const maxDetailLength = 500;
 const maxErrors = 50;
 
-interface ProblemParts {
+interface ProblemParts extends Pick<ProblemCodeInfo, 'status' | 'title'> {
   readonly code: string;
-  readonly status: number;
-  readonly title: string;
   readonly headers?: Readonly<Record<string, string>>;
   /** Members beside those of RFC 9457, such as `quarantined`. */
-  readonly members?: Readonly<Record<string, unknown>>;
+  readonly members?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** A request that is refused. It may be thrown anywhere on the way of a request; app.ts makes the answer of it. */
@@ -24,28 +22,22 @@ export class HttpProblem extends Error {
     super(detail);
     this.parts = parts;
   }
-
-  get code(): string {
-    return this.parts.code;
-  }
 }
 
-interface ProblemOptions {
+interface ProblemOptions extends Pick<ProblemParts, 'headers' | 'members'> {
   /** In place of the table's meaning and remedy. Never holds a secret or a piece of the body. */
   readonly detail?: string | undefined;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly members?: Readonly<Record<string, unknown>>;
   readonly retryAfterSeconds?: number;
 }
 
-const codes: Readonly<Record<ProblemCode, ProblemCodeInfo>> = { ...problemCodes, ...adminCodes };
+const codes: Readonly<Record<ProblemCode, EdgeCodeInfo>> = { ...problemCodes, ...adminCodes };
 
 /** A problem of this folder's tables. */
 export function problem(code: ProblemCode, options: ProblemOptions = {}): HttpProblem {
   const { status, title, meaning, remedy } = codes[code];
-  const { detail = `${meaning} ${remedy}`, headers, members = {}, retryAfterSeconds } = options;
+  const { detail = `${meaning} ${remedy}`, members, retryAfterSeconds = codes[code].retryAfterSeconds } = options;
   const retry = retryAfterSeconds === undefined ? {} : { 'Retry-After': String(retryAfterSeconds) };
-  return new HttpProblem(detail, { code, status, title, headers: { ...headers, ...retry }, members });
+  return new HttpProblem(detail, { code, status, title, headers: { ...options.headers, ...retry }, members });
 }
 
 /** A body that the receiver put into quarantine: 400 when it is not JSON, 422 when no schema takes it. */
@@ -53,23 +45,12 @@ export function quarantined(
   status: 400 | 422,
   { code, detail, errors }: { code: string; detail: string; errors?: readonly { path: string; message: string }[] },
 ): HttpProblem {
-  const shown = errors?.slice(0, maxErrors).map(({ path, message }) => ({
-    path: shorten(path),
-    message: shorten(message),
-  }));
-  const known: Readonly<Record<string, ProblemCodeInfo>> = quarantineCodes;
-  const title = Object.hasOwn(known, code) ? known[code]?.title : undefined;
-  return new HttpProblem(shorten(detail), {
-    code,
-    status,
-    title: title ?? 'The body could not be understood',
-    members: { quarantined: true, ...(shown && { errors: shown }) },
-  });
-}
-
-/** A body that is refused for another reason and was put into quarantine all the same. */
-export function keptAllTheSame({ message, parts }: HttpProblem): HttpProblem {
-  return new HttpProblem(message, { ...parts, members: { quarantined: true } });
+  const title = new Map(Object.entries(quarantineCodes)).get(code)?.title ?? 'The body could not be understood';
+  const shown = errors
+    ?.slice(0, maxErrors)
+    .map(({ path, message }) => ({ path: shorten(path), message: shorten(message) }));
+  const members = { quarantined: true, ...(shown && { errors: shown }) };
+  return new HttpProblem(shorten(detail), { code, status, title, members });
 }
 
 /** RFC 9457. `type` is a name, not an address: docs/errors.md is where the codes are explained. */

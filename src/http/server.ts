@@ -1,17 +1,14 @@
-import type { Express } from 'express';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
 import type { Receive } from '../outbox/port.ts';
 import { type AppRoute, createApp } from './app.ts';
 import { createArrivals } from './arrivals.ts';
-import { createAuthenticator } from './authenticate.ts';
-import { type Clients, createAllowlist, createClients } from './client-address.ts';
+import { createClients } from './client-address.ts';
 import type { RequestRecord } from './exchange.ts';
-import { createFailureLimiter } from './failure-limit.ts';
 import { type HealthSources, healthRoutes } from './health.ts';
-import { createInFlightBytes, type EdgeLimits, edgeLimits } from './limits.ts';
-import { createListener, type Listener, type ListenerState } from './listener.ts';
+import { type EdgeLimits, edgeLimits } from './limits.ts';
+import { createListener, type Listener } from './listener.ts';
 import { createWebhook } from './webhook.ts';
 
 export interface ServerOptions {
@@ -40,53 +37,31 @@ export interface ServerOptions {
 export function createServer(options: ServerOptions): Listener {
   const limits = edgeLimits(options.webhook.maxBodyBytes, options.limits);
   const clients = createClients(options.webhook.trustProxy);
+  const arrivals = createArrivals(options.kinds, options.clock);
   return createListener({
     ...options,
     name: 'webhook',
     limits,
     isTrustedProxy: clients.isFromTrustedProxy,
-    createApp: (state) => createWebhookApp({ ...options, limits, clients }, state),
-  });
-}
-
-interface WebhookAppOptions extends ServerOptions {
-  readonly limits: EdgeLimits;
-  readonly clients: Clients;
-}
-
-function createWebhookApp(options: WebhookAppOptions, state: ListenerState): Express {
-  const { webhook, limits, clock } = options;
-  const authenticator = createAuthenticator({ ...webhook, clock });
-  const handleWebhook = createWebhook({
-    ...options,
-    ...state,
-    authenticator,
-    failures: createFailureLimiter(options),
-    isAllowed: createAllowlist(webhook.allowedCidrs),
-    inFlight: createInFlightBytes(limits.maxInFlightBytes),
-  });
-  const arrivals = createArrivals(options.kinds, clock);
-  const health = healthRoutes({
-    ...options,
-    sources: options.health,
-    arrivals,
-    previousSecretLastUsedAt: authenticator.previousLastUsedAt,
-    isStopping: state.isStopping,
-  });
-  const webhooks = [null, ...options.kinds].map(
-    (kind): AppRoute => ({
-      path: kind === null ? '/apono/webhook' : `/apono/webhook/${kind}`,
-      route: 'webhook',
-      methods: ['POST', 'PUT'],
-      handler: (exchange) => handleWebhook(exchange, kind),
-    }),
-  );
-  return createApp({
-    ...options,
-    routes: [...webhooks, ...health],
-    onRequest(record) {
-      arrivals.count(record);
-      options.onRequest?.(record);
+    createApp(state) {
+      const handleWebhook = createWebhook({ ...options, limits, clients, state });
+      const webhooks = [null, ...options.kinds].map(
+        (kind): AppRoute => ({
+          path: kind === null ? '/apono/webhook' : `/apono/webhook/${kind}`,
+          route: 'webhook',
+          methods: ['POST', 'PUT'],
+          handler: (exchange) => handleWebhook(exchange, kind),
+        }),
+      );
+      return createApp({
+        ...options,
+        limits,
+        routes: [...webhooks, ...healthRoutes({ ...options, sources: options.health, limits, arrivals, state })],
+        onRequest(record) {
+          arrivals.count(record);
+          options.onRequest?.(record);
+        },
+      });
     },
   });
 }

@@ -1,82 +1,61 @@
 import type { Request } from 'express';
+import type { Config } from '../config/config.ts';
 import type { Logger } from '../ground/log.ts';
+import type { ReceivedBody } from '../intake/understand.ts';
 import type { AcceptedEvent, Receive, Received } from '../outbox/port.ts';
 import { type Answer, jsonAnswer } from './answer.ts';
-import type { Authenticator } from './authenticate.ts';
-import { type BodyReader, checkBodyHeaders, readBody } from './body.ts';
-import { feedOf } from './caller-labels.ts';
-import type { Client, Clients } from './client-address.ts';
-import type { Exchange, RequestRecord } from './exchange.ts';
-import type { FailureLimiter } from './failure-limit.ts';
-import { tooBusy } from './limits.ts';
-import { type HttpProblem, keptAllTheSame, problem, quarantined } from './problem.ts';
-import { receiveInTime } from './receive-limit.ts';
-import { eventFields } from './request-log.ts';
+import { createAuthenticator, createJudge } from './authenticate.ts';
+import { type BodyReader, readBody } from './body.ts';
+import { type Clients, createAllowlist } from './client-address.ts';
+import { createComplaints } from './complaints.ts';
+import { type Exchange, feedOf, type RequestRecord } from './exchange.ts';
+import { createInFlightBytes } from './limits.ts';
+import type { ListenerState } from './listener.ts';
+import { HttpProblem, problem, quarantined } from './problem.ts';
 
-interface WebhookOptions extends BodyReader {
-  readonly authenticator: Authenticator;
-  readonly failures: FailureLimiter;
+interface WebhookOptions extends Omit<BodyReader, 'reserve'> {
+  readonly webhook: Pick<Config['webhook'], 'secret' | 'previousSecret' | 'allowedCidrs'>;
   readonly clients: Clients;
-  readonly isAllowed: (client: Client) => boolean;
   readonly receive: Receive;
+  readonly state: ListenerState;
   readonly log: Logger;
-  /** The server takes no new events. */
-  readonly isClosing: () => boolean;
-  /** Too many requests are under way; the connections that are left are for probes. */
-  readonly isCrowded: () => boolean;
 }
 
-const authenticationProblems = {
-  missing: 'secret_missing',
-  not_bearer: 'authorization_not_bearer',
-  wrong: 'secret_wrong',
-} as const;
+const codes = { missing: 'secret_missing', not_bearer: 'authorization_not_bearer', wrong: 'secret_wrong' } as const;
 
 /**
- * address → secret → headers of the body → body → receiver → answer; app.ts has looked at path and method before.
- * Nothing is read for a caller without the secret. `kind`: the one that the path names, or null.
+ * address → secret → body → receiver → answer; app.ts has looked at path and method before. Nothing is read for a caller
+ * without the secret. `kind`: the one that the path names, or null.
  */
 export function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: string | null) => Promise<Answer> {
-  const warnOfUnknownProxy = unknownProxyWarning(options);
-  const warnOfEscapedText = escapedTextWarning(options.log);
+  const { webhook, clients, state, limits } = options;
+  const isAllowed = createAllowlist(webhook.allowedCidrs);
+  const authenticate = createAuthenticator(webhook.secret, webhook.previousSecret);
+  const judge = createJudge({ ...options, codes, challenge: 'Bearer' });
+  const reader = { ...options, reserve: createInFlightBytes(limits.maxInFlightBytes) };
+  const complain = createComplaints({ ...options, port: 'webhook' });
   return async (exchange, kind) => {
     const { request, record } = exchange;
-    await authenticate(exchange, options);
-    warnOfUnknownProxy(request);
-    const headers = checkBodyHeaders(request, options.limits);
-    if (options.isClosing()) throw problem('stopping', { retryAfterSeconds: 5 });
-    if (options.isCrowded()) throw tooBusy();
-    const { bytes, wrongEncoding, release } = await readBody(exchange, headers, options);
+    const client = clients.clientOf(request);
+    if (!isAllowed(client)) {
+      record.clientAddress = client.address;
+      throw problem('address_not_allowed');
+    }
+    await judge(exchange, authenticate(request.headersDistinct));
+    // Only authentic requests are looked at, so that nobody else can cause the warning.
+    const isForwarded = request.headers['x-forwarded-for'] !== undefined;
+    if (isForwarded && !clients.isFromTrustedProxy(request.socket.remoteAddress)) complain('unknown_proxy');
+    if (state.isClosing) throw problem('stopping');
+    if (state.isCrowded()) throw problem('too_busy');
+    const { bytes, wrongEncoding, release } = await readBody(exchange, reader);
     record.bodyBytes = bytes.length;
-    const refusal = wrongEncoding && { code: wrongEncoding.code, detail: wrongEncoding.message };
+    const refusal = wrongEncoding && { code: wrongEncoding.parts.code, detail: wrongEncoding.message };
     const body = { bytes, feed: readFeed(exchange), kind, charset: charsetOf(request), ...(refusal && { refusal }) };
-    const received = await receiveInTime(options, body, { requestId: record.requestId, onSettled: release });
+    const received = await receiveInTime(options, body, { requestId: record.requestId, release });
     const answer = answerOf(received, record, wrongEncoding);
-    warnOfEscapedText(record);
+    if (record.looksEscaped) complain('text_looks_escaped');
     return answer;
   };
-}
-
-/** Throws unless the address may send webhooks and the secret is right. */
-async function authenticate(exchange: Exchange, options: WebhookOptions): Promise<void> {
-  const { request, record } = exchange;
-  const client = options.clients.clientOf(request);
-  if (!options.isAllowed(client)) {
-    record.clientAddress = client.address;
-    throw problem('address_not_allowed');
-  }
-  const authentication = options.authenticator.authenticate(request.headersDistinct);
-  record.authentication = authentication;
-  if (authentication === 'current' || authentication === 'previous') return;
-  const headers = { 'WWW-Authenticate': 'Bearer' };
-  throw await options.failures.count(exchange, problem(authenticationProblems[authentication], { headers }));
-}
-
-/** In lower case; null: UTF-8, or none, which is read as UTF-8 too. */
-function charsetOf(request: Request): string | null {
-  const named = /;\s*charset\s*=\s*"?([^\s";]{1,64})/i.exec(request.headers['content-type'] ?? '')?.[1];
-  const charset = named?.toLowerCase() ?? 'utf-8';
-  return charset === 'utf-8' || charset === 'utf8' ? null : charset;
 }
 
 function readFeed({ request, record }: Exchange): string | null {
@@ -86,72 +65,90 @@ function readFeed({ request, record }: Exchange): string | null {
   return feed;
 }
 
-/**
- * Warns once, since it is a matter of configuration. Only authentic requests are looked at, so that nobody else can
- * cause it.
- */
-function unknownProxyWarning({ clients, log }: WebhookOptions): (request: Request) => void {
-  let warned = false;
-  return (request) => {
-    if (warned || request.headers['x-forwarded-for'] === undefined) return;
-    warned = !clients.isFromTrustedProxy(request.socket.remoteAddress);
-    if (!warned) return;
-    log.warn(
-      { code: 'unknown_proxy' },
-      'webhooks come through a proxy that TRUST_PROXY does not name, so all callers have its address: set TRUST_PROXY',
-    );
-  };
+/** In lower case; null: UTF-8, or none, which is read as UTF-8 too. */
+function charsetOf(request: Request): string | null {
+  const named = /;\s*charset\s*=\s*"?([^\s";]{1,64})/i.exec(request.headers['content-type'] ?? '')?.[1];
+  const charset = named?.toLowerCase() ?? 'utf-8';
+  return charset === 'utf-8' || charset === 'utf8' ? null : charset;
 }
 
-/** Warns once, since it is a matter of configuration. /healthz goes on saying it. */
-function escapedTextWarning(log: Logger): (record: RequestRecord) => void {
-  let warned = false;
-  return ({ looksEscaped }) => {
-    if (warned || !looksEscaped) return;
-    warned = true;
-    log.warn(
-      { code: 'text_looks_escaped' },
-      'the text of an event holds HTML entities and was stored as it came, because its event_time is a number: put event_time in quotes in the body template, or set APONO_TEMPLATE_ESCAPING to html',
+/**
+ * `receive`, but its caller waits for `receiveTimeoutMs` at most and then gets a 503 problem: if the disk hangs, each
+ * request would hold one of the proxy's connections until the proxy itself times out. What becomes of the body is not
+ * known at that time, so it is logged when it is, and the memory of the body is released only then.
+ */
+function receiveInTime(
+  { receive, limits, clock, log }: WebhookOptions,
+  body: ReceivedBody,
+  { requestId, release }: { requestId: string; release: () => void },
+): Promise<Received> {
+  return new Promise((resolve, reject) => {
+    let isLate = false;
+    const receiving = Promise.try(receive, body);
+    const cancelTimer = clock.setTimer(limits.receiveTimeoutMs, () => {
+      isLate = true;
+      reject(problem('outbox_timeout'));
+    });
+    const settled = receiving.finally(() => {
+      cancelTimer();
+      release();
+    });
+    settled.then(
+      (received) => (isLate ? logLate(log, requestId, received) : resolve(received)),
+      (error: unknown) => {
+        if (!isLate) return reject(error);
+        const name = error instanceof Error ? error.name : typeof error;
+        log.error({ request_id: requestId, error: name }, 'a late webhook failed');
+      },
     );
-  };
+  });
+}
+
+function logLate(log: Logger, requestId: string, received: Received): void {
+  const events = received.outcome === 'accepted' ? received.events : [];
+  const facts = events[0] && { event_id: events[0].eventId, event_count: events.length };
+  log.warn(
+    { request_id: requestId, outcome: received.outcome, ...facts },
+    'a webhook that was answered outbox_timeout has ended',
+  );
 }
 
 function answerOf(received: Received, record: RequestRecord, wrongEncoding: HttpProblem | null): Answer {
   switch (received.outcome) {
     case 'accepted':
       record.events = received.events;
-      record.batch = received.batch;
-      record.looksEscaped = received.looksEscaped ?? false;
-      return accepted(received.events, received.batch);
+      record.looksEscaped = received.looksEscaped;
+      return accepted(received.events, received.batch, record);
     case 'not_json':
       record.quarantined = true;
-      throw wrongEncoding === null ? quarantined(400, received) : keptAllTheSame(wrongEncoding);
+      if (wrongEncoding === null) throw quarantined(400, received);
+      throw new HttpProblem(wrongEncoding.message, { ...wrongEncoding.parts, members: { quarantined: true } });
     case 'not_understood':
       record.quarantined = true;
       throw quarantined(422, received);
     case 'full':
-      throw problem('outbox_full', { retryAfterSeconds: 60 });
+      throw problem('outbox_full');
     case 'unavailable':
-      throw problem('outbox_unavailable', { retryAfterSeconds: 10 });
+      throw problem('outbox_unavailable');
     default:
       return received satisfies never;
   }
 }
 
 /** The fields stand twice because Apono's response validators look under `$.data.`. */
-function accepted(events: readonly AcceptedEvent[], batch: boolean): Answer {
-  const [first] = events;
+function accepted(events: readonly AcceptedEvent[], isBatch: boolean, record: RequestRecord): Answer {
+  const each = events.map(({ eventId, kind, rows, duplicate }) => ({ event_id: eventId, kind, rows, duplicate }));
+  const [first] = each;
   if (first === undefined) throw new TypeError('the receiver accepted a body without an event');
-  const duplicate = events.every((event) => event.duplicate);
-  const storedSince = events.reduce((latest, event) => Math.max(latest, event.firstStoredAt), 0);
-  const fields = {
-    status: 'accepted',
-    event_id: first.eventId,
-    kind: first.kind,
-    rows: events.reduce((sum, event) => sum + event.rows, 0),
-    duplicate,
-    ...(duplicate && { message: `already stored since ${new Date(storedSince).toISOString()}` }),
-    ...(batch && { events: events.map(eventFields) }),
+  const facts = {
+    ...first,
+    rows: each.reduce((sum, { rows }) => sum + rows, 0),
+    duplicate: each.every(({ duplicate }) => duplicate),
+    ...(isBatch && { events: each }),
   };
+  record.accepted = facts;
+  const storedSince = Math.max(...events.map(({ firstStoredAt }) => firstStoredAt));
+  const message = `already stored since ${new Date(storedSince).toISOString()}`;
+  const fields = { status: 'accepted', ...facts, ...(facts.duplicate && { message }) };
   return jsonAnswer(200, { ...fields, data: fields });
 }

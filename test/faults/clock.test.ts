@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { FailureStore } from '../../src/http/failure-limit.ts';
+import { FailureStore } from '../../src/http/authenticate.ts';
 import { keepPruning } from '../../src/outbox/retention.ts';
 import { advanceUntil, type DeliveryFixture, FLUSH_MS, requestEvent, startDelivery } from '../delivery/harness.ts';
 import { claimAll } from '../outbox/contract.ts';

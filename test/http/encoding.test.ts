@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { isPlainText } from '../../src/http/encoding.ts';
+import { isPlainText } from '../../src/http/body.ts';
 import type { Received } from '../../src/outbox/port.ts';
 import { assertProblem, head, openRaw, post, withEdge } from './edge.ts';
 

@@ -3,8 +3,8 @@ import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { FailureStore } from '../../src/http/authenticate.ts';
 import { addressOf, createClients } from '../../src/http/client-address.ts';
-import { FailureStore } from '../../src/http/failure-limit.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { assertProblem, bearer, type Edge, post, type Reply, send, withEdge } from './edge.ts';
 

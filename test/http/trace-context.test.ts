@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { traceContextOf } from '../../src/http/caller-labels.ts';
+import { traceContextOf } from '../../src/http/exchange.ts';
 import { bearer, post, send, withEdge } from './edge.ts';
 
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';

@@ -68,7 +68,7 @@ function record(overrides: Partial<RequestRecord>): RequestRecord {
     clientAddress: null,
     bodyBytes: 10,
     events: [],
-    batch: false,
+    accepted: null,
     quarantined: false,
     looksEscaped: false,
     feedIgnored: false,

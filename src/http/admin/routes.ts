@@ -1,85 +1,157 @@
-import type { OperatorListRequest, OutboxOperator, PageJson } from '../../outbox/operator.ts';
+import type { Request } from 'express';
+import { type OperatorListRequest, type OutboxOperator, operatorStates } from '../../outbox/operator.ts';
+import { MAX_IDS_PER_CALL } from '../../outbox/operator-local.ts';
 import { OutboxUnavailableError } from '../../outbox/port.ts';
 import { RecordIdError } from '../../outbox/record-id.ts';
-import { type Answer, jsonAnswer } from '../answer.ts';
-import type { AppRoute, Handler } from '../app.ts';
-import { type BodyReader, checkBodyHeaders, readBody } from '../body.ts';
-import { encodingUnsupported } from '../encoding.ts';
+import { jsonAnswer } from '../answer.ts';
+import type { AppRoute } from '../app.ts';
+import { type BodyReader, readBody } from '../body.ts';
 import type { Exchange } from '../exchange.ts';
-import { problem } from '../problem.ts';
-import { invalid, readListQuery, readPurgeBody, readReplayBody } from './requests.ts';
+import { createInFlightBytes } from '../limits.ts';
+import { type HttpProblem, problem } from '../problem.ts';
 
-interface RouteOptions extends BodyReader {
+export interface AdminRouteOptions extends Omit<BodyReader, 'reserve'> {
   readonly operator: OutboxOperator;
-  /** Which outbox it is, for the commands. */
+  /** Identifies the outbox, so that a command can tell that it is not the one of its DATA_DIR. */
   readonly storeId: string | null;
+  /** The text of /metrics; without it there is no such path. */
+  readonly expose?: () => Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
-/** The admin API over the outbox: what operator.ts can do, as requests and answers. */
-export function outboxRoutes(options: RouteOptions): AppRoute[] {
-  const { operator, storeId } = options;
-  const route = (path: string, method: 'GET' | 'POST', handler: Handler): AppRoute => ({
-    path: `/admin/v1/outbox${path}`,
-    route: 'admin',
-    methods: method === 'GET' ? ['GET', 'HEAD'] : ['POST'],
-    handler: refusing(handler),
-  });
-  return [
-    route('', 'GET', async () => json({ ...(await operator.stats()), store: storeId })),
-    route('/records', 'GET', async ({ request }) => json(await listPage(operator, readListQuery(request)))),
-    route('/records/:id', 'GET', async ({ request }) => {
+const reads = ['GET', 'HEAD'];
+
+/** The routes of the admin port: /metrics, and what operator.ts can do with the outbox. */
+export function adminRoutes(options: AdminRouteOptions): AppRoute[] {
+  const { operator, storeId, expose } = options;
+  const reader = { ...options, reserve: createInFlightBytes(options.limits.maxInFlightBytes) };
+  const routes = [
+    outboxRoute('', reads, async () => ({ ...(await operator.stats()), store: storeId })),
+    outboxRoute('/records', reads, async ({ request }) => operator.list(readListQuery(request)).catch(refuseCursor)),
+    outboxRoute('/records/:id', reads, async ({ request }) => {
       const record = await operator.show(String(request.params['id']));
       if (record === null) throw problem('record_not_found');
-      return json(record);
+      return record;
     }),
-    route('/replay', 'POST', async (exchange) => {
-      const { ids, dryRun } = readReplayBody(await readJsonBody(exchange, options));
-      return json({ dry_run: dryRun, results: await operator.replay(ids, { dryRun }) });
+    outboxRoute('/replay', ['POST'], async (exchange) => {
+      const { ids, dryRun } = readOrder(await readJsonBody(exchange, reader), ['ids', 'dry_run']);
+      return { dry_run: dryRun, results: await operator.replay(ids, { dryRun }) };
     }),
-    route('/purge', 'POST', async (exchange) => {
-      const ids = readPurgeBody(await readJsonBody(exchange, options));
-      return json({ results: await operator.purge(ids) });
+    outboxRoute('/purge', ['POST'], async (exchange) => {
+      const { ids } = readOrder(await readJsonBody(exchange, reader), ['ids']);
+      return { results: await operator.purge(ids) };
     }),
+  ];
+  if (expose === undefined) return routes;
+  return [
+    ...routes,
+    { path: '/metrics', route: 'metrics', methods: reads, handler: async () => ({ status: 200, ...(await expose()) }) },
   ];
 }
 
-async function listPage(operator: OutboxOperator, query: OperatorListRequest): Promise<PageJson> {
-  try {
-    return await operator.list(query);
-  } catch (error) {
-    // What a cursor looks like is the engine's alone.
-    if (error instanceof RangeError) throw invalid([{ path: 'after', message: 'is no `next` of a page before' }]);
-    throw error;
-  }
-}
-
-/** Neither an id that names no one record, nor an engine that is gone or being restarted, is a defect of ours. */
-function refusing(handler: Handler): Handler {
-  return async (exchange) => {
-    try {
-      return await handler(exchange);
-    } catch (error) {
-      if (error instanceof RecordIdError) throw problem(error.code, { detail: error.message });
-      if (!(error instanceof OutboxUnavailableError)) throw error;
-      const detail =
-        'The outbox does not answer now, and nothing was changed. Look at /readyz and the log of the service.';
-      throw problem('outbox_unavailable', { detail, retryAfterSeconds: 10 });
-    }
+/** `answer` resolves with what is answered as JSON. */
+function outboxRoute(
+  path: string,
+  methods: readonly string[],
+  answer: (exchange: Exchange) => Promise<unknown>,
+): AppRoute {
+  return {
+    path: `/admin/v1/outbox${path}`,
+    route: 'admin',
+    methods,
+    async handler(exchange) {
+      try {
+        return jsonAnswer(200, await answer(exchange));
+      } catch (error) {
+        throw refusalOf(error);
+      }
+    },
   };
 }
 
-async function readJsonBody(exchange: Exchange, options: RouteOptions): Promise<Uint8Array> {
-  const { request } = exchange;
+/** Neither an id that names no one record, nor an engine that is gone or being restarted, is a defect of ours. */
+function refusalOf(error: unknown): unknown {
+  if (error instanceof RecordIdError) return problem(error.code, { detail: error.message });
+  if (!(error instanceof OutboxUnavailableError)) return error;
+  const detail = 'The outbox does not answer now, and nothing was changed. Look at /readyz and the log of the service.';
+  return problem('outbox_unavailable', { detail });
+}
+
+/** Only the engine knows what a cursor looks like. */
+function refuseCursor(error: unknown): never {
+  throw error instanceof RangeError ? invalid([{ path: 'after', message: 'is no `next` of a page before' }]) : error;
+}
+
+async function readJsonBody(exchange: Exchange, reader: BodyReader): Promise<Uint8Array> {
   // A web page can send text/plain or a form to any port without asking; for JSON its browser asks first, in vain.
-  if (!/^application\/json *(;|$)/i.test(request.headers['content-type'] ?? '')) throw problem('content_type_not_json');
-  const headers = checkBodyHeaders(request, options.limits);
-  if (headers.coding === null) throw encodingUnsupported();
-  const { bytes, wrongEncoding, release } = await readBody(exchange, headers, options);
+  const contentType = exchange.request.headers['content-type'] ?? '';
+  if (!/^application\/json *(;|$)/i.test(contentType)) throw problem('content_type_not_json');
+  const { bytes, wrongEncoding, release } = await readBody(exchange, reader);
   release();
   if (wrongEncoding !== null) throw wrongEncoding;
   return bytes;
 }
 
-function json(body: unknown): Answer {
-  return jsonAnswer(200, body);
+const DEFAULT_LIMIT = 100;
+const MAX_LIMIT = 1_000;
+const MAX_TEXT_LENGTH = 1_000;
+const parameters = ['state', 'kind', 'after', 'limit'];
+
+type Errors = { path: string; message: string }[];
+
+function invalid(errors: Errors): HttpProblem {
+  return problem('request_invalid', { members: { errors } });
+}
+
+function unknown(path: string, known: readonly string[]): Errors[number] {
+  return { path, message: `is unknown; known are ${known.join(', ')}` };
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= MAX_TEXT_LENGTH;
+}
+
+/** Throws `request_invalid` with everything that is wrong. A parameter that is not known is most likely misspelt. */
+function readListQuery({ query }: Request): OperatorListRequest {
+  const errors: Errors = [];
+  for (const [name, value] of Object.entries(query)) {
+    if (!parameters.includes(name)) errors.push(unknown(name, parameters));
+    else if (!isText(value)) {
+      errors.push({ path: name, message: `must be given once, with 1 to ${MAX_TEXT_LENGTH} characters` });
+    }
+  }
+  const state = operatorStates.find((known) => known === query['state']);
+  if (state === undefined) errors.push({ path: 'state', message: `must be one of ${operatorStates.join(', ')}` });
+  const limit = Number(query['limit'] ?? DEFAULT_LIMIT);
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
+    errors.push({ path: 'limit', message: `must be a whole number from 1 to ${MAX_LIMIT}` });
+  }
+  if (state === undefined || errors.length > 0) throw invalid(errors);
+  const { kind, after } = query;
+  return { state, limit, ...(isText(kind) && { kind }), ...(isText(after) && { after }) };
+}
+
+/** Throws `request_invalid`. A member that is not known is refused: a misspelt `dry_run` must not become a replay. */
+function readOrder(bytes: Uint8Array, known: readonly string[]): { ids: readonly string[]; dryRun: boolean } {
+  const members = parseObject(bytes);
+  const names = Object.keys(members).filter((name) => !known.includes(name));
+  const errors = names.map((name) => unknown(`/${name}`, known));
+  const { ids: given, dry_run: dryRun = false } = members;
+  const ids = Array.isArray(given) ? given.filter(isText) : [];
+  if (!Array.isArray(given) || ids.length !== given.length || ids.length < 1 || ids.length > MAX_IDS_PER_CALL) {
+    errors.push({ path: '/ids', message: `must be a list of 1 to ${MAX_IDS_PER_CALL} ids of records` });
+  }
+  if (typeof dryRun !== 'boolean') errors.push({ path: '/dry_run', message: 'must be true or false' });
+  if (errors.length > 0) throw invalid(errors);
+  return { ids, dryRun: dryRun === true };
+}
+
+function parseObject(bytes: Uint8Array): Readonly<Record<string, unknown>> {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch {
+    throw invalid([{ path: '', message: 'is not JSON' }]);
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  throw invalid([{ path: '', message: 'must be an object' }]);
 }

@@ -1,24 +1,19 @@
 import type { Config } from '../../config/config.ts';
-import type { Clock } from '../../ground/clock.ts';
+import { isLoopbackHost } from '../../config/parse.ts';
 import type { Logger } from '../../ground/log.ts';
-import type { OutboxOperator } from '../../outbox/operator.ts';
-import { createApp, type Handler } from '../app.ts';
-import type { RequestRecord } from '../exchange.ts';
-import { createInFlightBytes, type EdgeLimits, edgeLimits } from '../limits.ts';
+import { createApp } from '../app.ts';
+import { createAuthenticator, createJudge } from '../authenticate.ts';
+import { createClients } from '../client-address.ts';
+import type { Exchange, RequestRecord } from '../exchange.ts';
+import { type EdgeLimits, edgeLimits } from '../limits.ts';
 import { createListener, type Listener } from '../listener.ts';
-import { createAdmission } from './admit.ts';
-import { outboxRoutes } from './routes.ts';
+import { problem } from '../problem.ts';
+import { type AdminRouteOptions, adminRoutes } from './routes.ts';
 
-export interface AdminOptions {
+export interface AdminOptions extends Omit<AdminRouteOptions, 'limits'> {
   /** ADMIN_HOST, ADMIN_PORT (0: any free one), ADMIN_TOKEN and METRICS_TOKEN; without a token `host` must be loopback. */
   readonly admin: Pick<Config['admin'], 'host' | 'port' | 'token' | 'metricsToken'>;
-  readonly operator: OutboxOperator;
-  /** Identifies the outbox, so that a command can tell that it is not the one of its DATA_DIR. */
-  readonly storeId: string | null;
-  /** The text of /metrics; without it there is no such path. */
-  readonly expose?: () => Promise<{ readonly contentType: string; readonly body: string }>;
   readonly log: Logger;
-  readonly clock: Clock;
   /** In place of the defaults. */
   readonly limits?: Partial<EdgeLimits>;
   readonly onRequest?: (record: RequestRecord) => void;
@@ -32,11 +27,6 @@ const MAX_CONNECTIONS = 200;
 /** The operator's port, apart from the webhook's: it must never be reachable through the reverse proxy. */
 export function createAdminServer(options: AdminOptions): Listener {
   const limits = edgeLimits(MAX_BODY_BYTES, { maxConnections: MAX_CONNECTIONS, ...options.limits });
-  const inFlight = createInFlightBytes(limits.maxInFlightBytes);
-  const routes = [...outboxRoutes({ ...options, limits, inFlight })];
-  if (options.expose !== undefined) {
-    routes.push({ path: '/metrics', route: 'metrics', methods: ['GET', 'HEAD'], handler: metrics(options.expose) });
-  }
   return createListener({
     ...options,
     ...options.admin,
@@ -46,14 +36,49 @@ export function createAdminServer(options: AdminOptions): Listener {
     createApp: () =>
       createApp({
         ...options,
-        routes,
-        admit: createAdmission({ ...options, ...options.admin, limits }),
-        notFoundDetail: 'This port has /metrics and /admin/v1/outbox.',
         limits,
+        routes: adminRoutes({ ...options, limits }),
+        admit: createAdmission({ ...options, limits }),
+        notFoundDetail: 'This port has /metrics and /admin/v1/outbox.',
       }),
   });
 }
 
-function metrics(expose: NonNullable<AdminOptions['expose']>): Handler {
-  return async () => ({ status: 200, ...(await expose()) });
+/** Nothing stands in front of this port, so no X-Forwarded-For is believed. */
+const clients = createClients(false);
+
+const codes = { missing: 'token_missing', not_bearer: 'token_not_bearer', wrong: 'token_wrong' } as const;
+
+/**
+ * Decides who may use the admin port: anyone who has the token, or, if none is set, anyone on this machine;
+ * config/load.ts makes sure that the port is on loopback then. If METRICS_TOKEN is set, /metrics takes it or
+ * ADMIN_TOKEN, and nothing else takes it. Throws the problem that is answered.
+ */
+function createAdmission(options: AdminOptions & { limits: EdgeLimits }): (exchange: Exchange) => Promise<void> {
+  const { token, metricsToken } = options.admin;
+  const judge = createJudge({ ...options, codes, challenge: 'Bearer realm="apono-sentinel admin"', clients });
+  const forAdmin = token === null ? null : createAuthenticator(token, null);
+  const forMetrics = metricsToken === null ? forAdmin : createAuthenticator(metricsToken, token);
+  return async (exchange) => {
+    const { request, record } = exchange;
+    record.route = 'admin';
+    // The path as Express matches it.
+    const authenticate = /^\/metrics\/?$/.test(request.path) ? forMetrics : forAdmin;
+    if (authenticate === null) return checkHost(exchange);
+    // Not X-Webhook-Secret, which a proxy in front of the webhook port may add.
+    const found = authenticate({ authorization: request.headersDistinct['authorization'] });
+    // Both tokens are in use; only the webhook's log says that an old secret was used.
+    await judge(exchange, found === 'previous' ? 'current' : found);
+  };
+}
+
+/**
+ * A browser on this machine reaches loopback too: a page that has its own name resolve to 127.0.0.1 ("DNS rebinding")
+ * would be of the same origin as the answer. Its Host header gives it away.
+ */
+function checkHost({ request, record }: Exchange): void {
+  const host = URL.parse(`http://${request.headers.host ?? ''}`)?.hostname ?? '';
+  if (isLoopbackHost(host)) return;
+  record.clientAddress = clients.clientOf(request).address;
+  throw problem('host_not_allowed');
 }
