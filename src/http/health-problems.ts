@@ -1,5 +1,4 @@
 import { endWarningMs } from '../config/credential.ts';
-import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
 import type { ProblemCodeInfo } from '../intake/quarantine-codes.ts';
 import type { StoreTrouble } from '../outbox/open.ts';
 import type { OutboxStats } from '../outbox/port.ts';
@@ -131,21 +130,32 @@ function healthProblem(code: HealthCode, message: string, fix: string = healthCo
 }
 
 /** Everything that is wrong. A part of the service that has something to report adds it here, or by `sources.problems`. */
-export function problemsOf(read: StatsOrProblem, options: HealthOptions): HealthProblem[] {
+export function* problemsOf(read: StatsOrProblem, options: HealthOptions): Generator<HealthProblem> {
   const { sources, arrivals, clock } = options;
-  const holds = sources
-    .holds()
-    .map(({ stream, reason, fix }) => healthProblem('delivery_on_hold', `Stream ${stream} is on hold: ${reason}`, fix));
-  return [
-    ...notReadyProblems(read, options),
-    ...holds,
-    ...(read.stats === null ? [] : storedProblems(read.stats, clock.now())),
-    ...refusalProblems(arrivals.refused().lostByCode),
-    ...(arrivals.looksEscaped() ? [healthProblem('text_looks_escaped', healthCodes.text_looks_escaped.meaning)] : []),
-    ...damageProblems(sources.damagedFile()),
-    ...heartbeatProblems(sources.heartbeat()),
-    ...sources.problems(),
-  ];
+  yield* notReadyProblems(read, options);
+  for (const { stream, reason, fix } of sources.holds()) {
+    yield healthProblem('delivery_on_hold', `Stream ${stream} is on hold: ${reason}`, fix);
+  }
+  if (read.stats !== null) yield* storedProblems(read.stats, clock.now());
+  yield* refusalProblems(arrivals.refused('lost'));
+  if (arrivals.looksEscaped()) yield healthProblem('text_looks_escaped', healthCodes.text_looks_escaped.meaning);
+  const file = sources.damagedFile();
+  // Listed until a person has looked, over restarts too. Not a 503, since events are taken and delivered.
+  if (file !== null) {
+    const message = `A damaged database was set aside as ${file}, and events may be in it.`;
+    yield healthProblem(
+      'damaged_database',
+      message,
+      healthCodes.damaged_database.remedy.replace('<file>', () => file),
+    );
+  }
+  const { lastSentAt = null, failing = null } = sources.heartbeat() ?? {};
+  // Not a 503 either: it is about seeing the service from Sentinel, and holds no event back.
+  if (failing !== null) {
+    const since = lastSentAt === null ? 'the start' : new Date(lastSentAt).toISOString();
+    yield healthProblem('heartbeat_failing', `No heartbeat was sent since ${since}: ${failing.reason}`, failing.fix);
+  }
+  yield* sources.problems();
 }
 
 /** Why no webhook would be taken now; empty when one would. */
@@ -189,30 +199,10 @@ function* refusalProblems(lostByCode: Readonly<Record<string, number>>): Generat
   if (mostFrequent === undefined) return;
   const total = lost.reduce((sum, [, count]) => sum + count, 0);
   const codes = lost.map(([code, count]) => `${count} ${code}`).join(', ');
-  const known: Readonly<Record<string, ProblemCodeInfo>> = problemCodes;
-  const remedy = known[mostFrequent[0]]?.remedy;
   const message = `${total === 1 ? '1 webhook was' : `${total} webhooks were`} refused within the last hour: ${codes}.`;
-  const fix = [remedy, healthCodes.webhooks_refused.remedy].filter((part) => part !== undefined).join(' ');
-  yield healthProblem('webhooks_refused', message, fix);
-}
-
-/** Listed until a person has looked, over restarts too. Not a 503, since events are taken and delivered. */
-function* damageProblems(file: string | null): Generator<HealthProblem> {
-  if (file === null) return;
-  const message = `A damaged database was set aside as ${file}, and events may be in it.`;
-  yield healthProblem(
-    'damaged_database',
-    message,
-    `Run \`apono-sentinel outbox salvage ${file}\`, or remove the file.`,
-  );
-}
-
-/** Not a 503 either: it is about seeing the service from Sentinel, and holds no event back. */
-function* heartbeatProblems(heartbeat: HeartbeatStatus | null): Generator<HealthProblem> {
-  if (heartbeat === null || heartbeat.failing === null) return;
-  const { lastSentAt, failing } = heartbeat;
-  const since = lastSentAt === null ? 'the start' : new Date(lastSentAt).toISOString();
-  yield healthProblem('heartbeat_failing', `No heartbeat was sent since ${since}: ${failing.reason}`, failing.fix);
+  const known: Readonly<Record<string, ProblemCodeInfo>> = problemCodes;
+  const remedies = [known[mostFrequent[0]]?.remedy ?? [], healthCodes.webhooks_refused.remedy].flat();
+  yield healthProblem('webhooks_refused', message, remedies.join(' '));
 }
 
 /** `isLocal`: the outbox is a SQLite database on this machine. Not a 503: what cannot be stored is a problem of its own. */
@@ -220,21 +210,18 @@ export function troubleProblems(trouble: StoreTrouble | null, isLocal: boolean, 
   if (trouble === null || Math.abs(nowMs - trouble.at) >= troubleShownMs) return [];
   const { operation, reason } = trouble;
   const message = `The database of the outbox had trouble with a ${operation} at ${new Date(trouble.at).toISOString()}: ${reason}.`;
-  return [healthProblem('outbox_trouble', message, isLocal ? localFix(trouble) : troubleFixes.server)];
+  return [healthProblem('outbox_trouble', message, troubleFix(trouble, isLocal))];
 }
 
-const troubleFixes = {
-  server: 'Look at the PostgreSQL server of OUTBOX_URL and at its log.',
-  damage:
-    'The service checks the database and sets it aside by itself. If this does not end within minutes, restart the service.',
-  reader:
-    'End the program that has outbox.db open, such as a backup or a sqlite3 shell with an open transaction (`fuser -v outbox.db` in DATA_DIR names it).',
-  disk: 'Look at the disk of DATA_DIR: `df -h` shows its room, the system log (`dmesg`) errors of the disk.',
-};
-
-function localFix({ isDamage, reason }: StoreTrouble): string {
-  if (isDamage) return troubleFixes.damage;
-  return /read transaction|is locked/.test(reason) ? troubleFixes.reader : troubleFixes.disk;
+function troubleFix({ isDamage, reason }: StoreTrouble, isLocal: boolean): string {
+  if (!isLocal) return 'Look at the PostgreSQL server of OUTBOX_URL and at its log.';
+  if (isDamage) {
+    return 'The service checks the database and sets it aside by itself. If this does not end within minutes, restart the service.';
+  }
+  if (/read transaction|is locked/.test(reason)) {
+    return 'End the program that has outbox.db open, such as a backup or a sqlite3 shell with an open transaction (`fuser -v outbox.db` in DATA_DIR names it).';
+  }
+  return 'Look at the disk of DATA_DIR: `df -h` shows its room, the system log (`dmesg`) errors of the disk.';
 }
 
 /** `endsAt`: of what signs in to Azure; null if that is not known. */

@@ -62,7 +62,7 @@ export function healthRoutes(options: HealthOptions): AppRoute[] {
 
   async function healthz({ request }: Exchange): Promise<Answer> {
     const read = await readStats();
-    const problems = problemsOf(read, options);
+    const problems = [...problemsOf(read, options)];
     const status = statusOf(problems);
     // For a probe that looks at nothing but the status of the answer.
     const failDegraded = request.query['fail'] === 'degraded';
@@ -104,33 +104,29 @@ function facts(stats: OutboxStats | null, { sources, arrivals, clock }: HealthOp
   const lastAccepted = arrivals.lastAccepted();
   const lastDelivery = sources.lastDelivery();
   const heartbeat = sources.heartbeat();
-  const holds = sources.holds();
-  const [hold = null, ...others] = holds.map(holdFacts);
+  const [hold = null, ...others] = sources
+    .holds()
+    .map(({ kind, stream, since, code, reason, fix }) => ({ kind, stream, since: iso(since), code, reason, fix }));
+  const stored = stats && summary(stats, sources.holds());
   return {
-    outbox: outboxFacts(stats, holds, clock.now()),
+    outbox: {
+      waiting: stored?.waiting.count ?? null,
+      held: stored?.held.count ?? null,
+      dead: stored?.dead.count ?? null,
+      quarantined: stored?.quarantined.count ?? null,
+      oldest_age_seconds: stored && Math.floor(oldestAgeMs(stored.undelivered, clock.now()) / 1000),
+    },
     last_accepted: latest(lastAccepted),
     last_accepted_by_kind: isoByKind(lastAccepted),
     last_delivery: latest(lastDelivery),
     last_delivery_by_kind: isoByKind(lastDelivery),
-    refused: arrivals.refused().byCode,
+    refused: arrivals.refused('all'),
     token_expires_at: iso(sources.tokenExpiresAt()),
     previous_secret_last_used_at: iso(arrivals.previousSecretLastUsedAt()),
     damaged_file: sources.damagedFile(),
     ...(heartbeat !== null && { heartbeat: heartbeatFacts(heartbeat) }),
     hold,
-    ...(hold !== null && others.length > 0 && { holds: [hold, ...others] }),
-  };
-}
-
-function outboxFacts(stats: OutboxStats | null, holds: readonly Hold[], nowMs: number) {
-  if (stats === null) return { waiting: null, held: null, dead: null, quarantined: null, oldest_age_seconds: null };
-  const { waiting, held, dead, quarantined, undelivered } = summary(stats, holds);
-  return {
-    waiting: waiting.count,
-    held: held.count,
-    dead: dead.count,
-    quarantined: quarantined.count,
-    oldest_age_seconds: Math.floor(oldestAgeMs(undelivered, nowMs) / 1000),
+    ...(others.length > 0 && { holds: [hold, ...others] }),
   };
 }
 
@@ -140,10 +136,6 @@ function heartbeatFacts({ stream, lastSentAt, failing }: HeartbeatStatus) {
     last_sent: iso(lastSentAt),
     failing: failing && { since: iso(failing.since), reason: failing.reason, fix: failing.fix },
   };
-}
-
-function holdFacts({ kind, stream, since, code, reason, fix }: Hold) {
-  return { kind, stream, since: iso(since), code, reason, fix };
 }
 
 function isoByKind(times: Readonly<Record<string, number | null>>): Record<string, string | null> {
