@@ -45,10 +45,7 @@ export function sendAnswer(exchange: Exchange, answer: Answer, limits: EdgeLimit
   // write failed. The `write` of a HEAD sends nothing, not even the headers.
   if (request.method === 'HEAD') response.flushHeaders();
   else response.write(text);
-  void drain(request, limits, clock).then((outcome) => {
-    if (outcome === 'whole') response.end();
-    else request.socket.destroy();
-  });
+  void drain(request, limits, clock).then((isWhole) => (isWhole ? response.end() : request.socket.destroy()));
 }
 
 /** Whether a part of the body may still be on its way. */
@@ -60,27 +57,24 @@ function isBodyOutstanding(request: IncomingMessage): boolean {
 /**
  * Reads what still comes of a refused body and throws it away. A connection that is closed while its sender writes is
  * reset, and the sender then loses the answer that it has not read yet (RFC 9112, 9.6).
- * Resolves `whole`: the body came to its end, and the connection can be used again. `cut`: over the limits, close it.
+ * True: the body came to its end, and the connection can be used again. False: over the limits, close it.
  */
-function drain(request: IncomingMessage, limits: EdgeLimits, clock: Clock): Promise<'whole' | 'cut'> {
+function drain(request: IncomingMessage, limits: EdgeLimits, clock: Clock): Promise<boolean> {
   return new Promise((resolve) => {
     let bytes = 0;
-    const onData = (chunk: Buffer): void => {
-      bytes += chunk.length;
-      if (bytes > limits.drainMaxBytes) done('cut');
-    };
-    const onEnd = (): void => done('whole');
-    const onGone = (): void => done('cut');
-    const cancelTimer = clock.setTimer(limits.drainMaxMs, onGone);
-    function done(outcome: 'whole' | 'cut'): void {
+    const cancelTimer = clock.setTimer(limits.drainMaxMs, () => resolve(false));
+    function end(isWhole: boolean): void {
       cancelTimer();
-      request.off('data', onData).off('end', onEnd).off('close', onGone);
-      resolve(outcome);
+      resolve(isWhole);
     }
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > limits.drainMaxBytes) end(false);
+    });
     // An error is followed by `close`; without a listener it would be thrown.
     request.on('error', () => undefined);
-    request.on('data', onData).on('end', onEnd).on('close', onGone);
+    request.on('end', () => end(true)).on('close', () => end(false));
     request.resume();
-    if (request.destroyed) onGone();
+    if (request.destroyed) end(false);
   });
 }

@@ -19,7 +19,7 @@ export interface AppRoute {
   readonly handler: (exchange: Exchange) => Answer | Promise<Answer>;
 }
 
-interface AppOptions {
+export interface AppOptions {
   readonly routes: readonly AppRoute[];
   /** Asked before any route; what it throws is the answer. */
   readonly admit?: (exchange: Exchange) => Promise<void>;

@@ -2,10 +2,9 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import type { Request } from 'express';
 import { type AugmentedRequest, ipKeyGenerator, rateLimit, type Store } from 'express-rate-limit';
 import type { Clock } from '../ground/clock.ts';
-import type { Logger } from '../ground/log.ts';
+import type { AppOptions } from './app.ts';
 import type { Clients } from './client-address.ts';
 import type { Exchange } from './exchange.ts';
-import type { EdgeLimits } from './limits.ts';
 import { type HttpProblem, problem } from './problem.ts';
 import type { ProblemCode } from './problem-codes.ts';
 
@@ -52,15 +51,12 @@ function createComparison(secret: string): (candidate: string) => boolean {
   return (candidate) => timingSafeEqual(digest(candidate, 'latin1'), expected);
 }
 
-interface JudgeOptions {
+interface JudgeOptions extends Pick<AppOptions, 'limits' | 'clock' | 'log'> {
   /** The codes of the 401. */
   readonly codes: Readonly<Record<Exclude<Authentication, 'current' | 'previous'>, ProblemCode>>;
   /** WWW-Authenticate. */
   readonly challenge: string;
   readonly clients: Clients;
-  readonly limits: EdgeLimits;
-  readonly clock: Clock;
-  readonly log: Logger;
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { BlockList, isIP, SocketAddress } from 'node:net';
+import { isIP, SocketAddress } from 'node:net';
+import express from 'express';
 import type { Config } from '../config/config.ts';
 
 /** Where a request comes from. */
@@ -53,8 +54,8 @@ export function createClients(trustProxy: Config['webhook']['trustProxy']): Clie
  */
 export function createAllowlist(cidrs: readonly string[]): (client: Client) => boolean {
   if (cidrs.length === 0) return () => true;
-  const contains = createBlocks(cidrs);
-  return ({ address, isKnown }) => isKnown && address !== null && contains(address);
+  const contains = createTrust(cidrs);
+  return ({ address, isKnown }) => isKnown && address !== null && contains(address, 0);
 }
 
 /** Several headers are one list, which Node joins with commas. Empty elements are ignored (RFC 9110, 5.6.1). */
@@ -80,32 +81,13 @@ export function addressOf(entry: string): string | null {
   return isIP(inner) === 4 ? inner : address;
 }
 
-/** TRUST_PROXY: whether the `hop`-th address before the service, from 0, is that of a proxy. */
+/** Express knows the names of blocks, and blocks that are written as IPv4 within IPv6. A prefix of 0 it does not take. */
 function createTrust(trustProxy: Config['webhook']['trustProxy']): (address: string, hop: number) => boolean {
-  if (trustProxy === false) return () => false;
-  if (typeof trustProxy === 'number') return (_address, hop) => hop < trustProxy;
-  return createBlocks(trustProxy.flatMap((entry) => namedBlocks[entry] ?? entry));
+  const trusted = Array.isArray(trustProxy) ? trustProxy.flatMap((block) => halves[block] ?? block) : trustProxy;
+  return express().set('trust proxy', trusted).get('trust proxy fn');
 }
 
-/** The names that Express gives to blocks: https://expressjs.com/en/guide/behind-proxies.html */
-const namedBlocks: Readonly<Record<string, readonly string[]>> = {
-  loopback: ['127.0.0.1/8', '::1/128'],
-  linklocal: ['169.254.0.0/16', 'fe80::/10'],
-  uniquelocal: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
+const halves: Readonly<Record<string, readonly string[]>> = {
+  '0.0.0.0/0': ['0.0.0.0/1', '128.0.0.0/1'],
+  '::/0': ['::/1', '8000::/1'],
 };
-
-function createBlocks(cidrs: readonly string[]): (address: string) => boolean {
-  const list = new BlockList();
-  for (const cidr of cidrs) {
-    const [network = '', prefix] = cidr.split('/');
-    if (prefix === undefined) list.addAddress(network, familyOf(network));
-    else list.addSubnet(network, Number(prefix), familyOf(network));
-  }
-  // A block may itself be written as IPv4 within IPv6.
-  return (address) =>
-    list.check(address, familyOf(address)) || (isIP(address) === 4 && list.check(`::ffff:${address}`, 'ipv6'));
-}
-
-function familyOf(address: string): 'ipv4' | 'ipv6' {
-  return isIP(address) === 4 ? 'ipv4' : 'ipv6';
-}

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import type { Request, Response } from 'express';
 import type { AcceptedEvent } from '../outbox/port.ts';
@@ -6,19 +7,14 @@ import type { Authentication } from './authenticate.ts';
 /** `metrics` and `admin` are those of the admin port. */
 export type Route = 'webhook' | 'livez' | 'readyz' | 'healthz' | 'metrics' | 'admin' | 'other';
 
-/** The place of a request in a distributed trace, as its caller names it. */
-interface TraceContext {
-  /** 32 hex digits. */
-  readonly traceId: string;
-  /** 16 hex digits: the caller's span, since this service makes none of its own. */
-  readonly spanId: string;
-}
-
 /** What is known of one request when its answer is ready; the log and the metrics are made from it. */
 export class RequestRecord {
   readonly requestId: string;
-  /** Null: no `traceparent`, or one that is not well-formed. */
-  readonly trace: TraceContext | null;
+  /**
+   * The place of the request in a distributed trace, as 32 and 16 hex digits: its caller's span, since this service makes
+   * none of its own. Null: no `traceparent`, or one that is not well-formed.
+   */
+  readonly trace: { readonly traceId: string; readonly spanId: string } | null;
   readonly method: string;
   route: Route = 'other';
   /** Null: the caller went away before there was an answer. */
@@ -76,7 +72,7 @@ const traceparent =
  * The `traceparent` header (W3C Trace Context, 3.2). Null if it is not well-formed: version ff, ids of zeros only,
  * capitals, anything after the flags in version 00, or more than one header, which Node joins with a comma.
  */
-export function traceContextOf(header: string | string[] | undefined): TraceContext | null {
+export function traceContextOf(header: string | string[] | undefined): RequestRecord['trace'] {
   if (typeof header !== 'string' || header.length > 512) return null;
   const { version, traceId = '', spanId = '', rest } = traceparent.exec(header)?.groups ?? {};
   if (version === undefined || version === 'ff' || (version === '00' && rest !== undefined)) return null;
@@ -95,14 +91,7 @@ const unprintable = /[\p{C}\p{Zl}\p{Zp}]/u;
  */
 export function feedOf([first, ...others]: readonly string[]): string | null {
   if (first === undefined || others.some((other) => other !== first)) return null;
-  const label = decodeUtf8(first)?.trim() ?? '';
+  const bytes = Buffer.from(first, 'latin1');
+  const label = isUtf8(bytes) ? bytes.toString().trim() : '';
   return label === '' || [...label].length > maxFeedCharacters || unprintable.test(label) ? null : label;
-}
-
-function decodeUtf8(header: string): string | null {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(header, 'latin1'));
-  } catch {
-    return null;
-  }
 }

@@ -8,7 +8,7 @@ import { createClientErrorHandler, createComplaints } from './complaints.ts';
 import { trackConnections } from './connections.ts';
 import type { EdgeLimits } from './limits.ts';
 
-interface ListenerOptions {
+export interface ListenerOptions {
   /** `webhook` or `admin`, for the log. */
   readonly name: string;
   readonly host: string;

@@ -1,20 +1,16 @@
 import type { Config } from '../config/config.ts';
-import type { Clock } from '../ground/clock.ts';
-import type { Logger } from '../ground/log.ts';
 import type { Receive } from '../outbox/port.ts';
-import { type AppRoute, createApp } from './app.ts';
+import { type AppOptions, type AppRoute, createApp } from './app.ts';
 import { createArrivals } from './arrivals.ts';
 import { createClients } from './client-address.ts';
-import type { RequestRecord } from './exchange.ts';
 import { type HealthSources, healthRoutes } from './health.ts';
 import { type EdgeLimits, edgeLimits } from './limits.ts';
-import { createListener, type Listener } from './listener.ts';
+import { createListener, type Listener, type ListenerOptions } from './listener.ts';
 import { createWebhook } from './webhook.ts';
 
-export interface ServerOptions {
-  readonly host: string;
-  /** 0: any free one. */
-  readonly port: number;
+export interface ServerOptions
+  extends Pick<AppOptions, 'clock' | 'log' | 'onRequest'>,
+    Pick<ListenerOptions, 'host' | 'port'> {
   readonly webhook: Pick<
     Config['webhook'],
     'secret' | 'previousSecret' | 'maxBodyBytes' | 'allowedCidrs' | 'trustProxy'
@@ -25,12 +21,8 @@ export interface ServerOptions {
   readonly health: HealthSources;
   /** Of this service, shown in /healthz. */
   readonly version: string;
-  readonly log: Logger;
-  readonly clock: Clock;
   /** In place of the defaults of limits.ts. */
   readonly limits?: Partial<EdgeLimits>;
-  /** Called once for each request when its answer is ready, or when its caller went away before that. */
-  readonly onRequest?: (record: RequestRecord) => void;
 }
 
 /** The webhook port. */

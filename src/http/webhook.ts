@@ -4,8 +4,9 @@ import type { Logger } from '../ground/log.ts';
 import type { ReceivedBody } from '../intake/understand.ts';
 import type { AcceptedEvent, Receive, Received } from '../outbox/port.ts';
 import { type Answer, jsonAnswer } from './answer.ts';
+import type { AppOptions } from './app.ts';
 import { createAuthenticator, createJudge } from './authenticate.ts';
-import { type BodyReader, readBody } from './body.ts';
+import { readBody } from './body.ts';
 import { type Clients, createAllowlist } from './client-address.ts';
 import { createComplaints } from './complaints.ts';
 import { type Exchange, feedOf, type RequestRecord } from './exchange.ts';
@@ -13,12 +14,11 @@ import { createInFlightBytes } from './limits.ts';
 import type { ListenerState } from './listener.ts';
 import { HttpProblem, problem, quarantined } from './problem.ts';
 
-interface WebhookOptions extends Omit<BodyReader, 'reserve'> {
+interface WebhookOptions extends Pick<AppOptions, 'limits' | 'clock' | 'log'> {
   readonly webhook: Pick<Config['webhook'], 'secret' | 'previousSecret' | 'allowedCidrs'>;
   readonly clients: Clients;
   readonly receive: Receive;
   readonly state: ListenerState;
-  readonly log: Logger;
 }
 
 const codes = { missing: 'secret_missing', not_bearer: 'authorization_not_bearer', wrong: 'secret_wrong' } as const;

@@ -126,6 +126,20 @@ test('ALLOWED_CIDRS: another address is 403, with the right secret too', async (
   });
 });
 
+test('ALLOWED_CIDRS may be all addresses of a family', async () => {
+  for (const [all, family, other] of [
+    ['0.0.0.0/0', ['3.0.0.1', '198.51.100.7'], '2001:db8::1'],
+    ['::/0', ['2001:db8::1', 'fd00::1'], '198.51.100.7'],
+  ] as const) {
+    await withEdge({ webhook: { allowedCidrs: [all] } }, async ({ port }) => {
+      for (const address of family) {
+        assert.equal((await post(port, '{}', { 'x-forwarded-for': address })).status, 200, address);
+      }
+      assertProblem(await post(port, '{}', { 'x-forwarded-for': other }), 403, 'address_not_allowed');
+    });
+  }
+});
+
 test('the memory for addresses is bounded: the oldest is forgotten', () => {
   const clock = manualClock();
   const store = new FailureStore({ clock, windowMs: 60_000, maxKeys: 1_000 });

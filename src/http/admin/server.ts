@@ -1,22 +1,19 @@
 import type { Config } from '../../config/config.ts';
 import { isLoopbackHost } from '../../config/parse.ts';
-import type { Logger } from '../../ground/log.ts';
-import { createApp } from '../app.ts';
+import { type AppOptions, createApp } from '../app.ts';
 import { createAuthenticator, createJudge } from '../authenticate.ts';
 import { createClients } from '../client-address.ts';
-import type { Exchange, RequestRecord } from '../exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import { type EdgeLimits, edgeLimits } from '../limits.ts';
 import { createListener, type Listener } from '../listener.ts';
 import { problem } from '../problem.ts';
 import { type AdminRouteOptions, adminRoutes } from './routes.ts';
 
-export interface AdminOptions extends Omit<AdminRouteOptions, 'limits'> {
+export interface AdminOptions extends Omit<AdminRouteOptions, 'limits'>, Pick<AppOptions, 'log' | 'onRequest'> {
   /** ADMIN_HOST, ADMIN_PORT (0: any free one), ADMIN_TOKEN and METRICS_TOKEN; without a token `host` must be loopback. */
   readonly admin: Pick<Config['admin'], 'host' | 'port' | 'token' | 'metricsToken'>;
-  readonly log: Logger;
   /** In place of the defaults. */
   readonly limits?: Partial<EdgeLimits>;
-  readonly onRequest?: (record: RequestRecord) => void;
 }
 
 /** 1,000 ids of 67 characters are 70 KB. */
