@@ -4,18 +4,17 @@ import express from 'express';
 import type { Config } from '../config/config.ts';
 
 /** Where a request comes from. */
-export interface Client {
+interface Client {
   /** In its canonical form, IPv4 if it can be. Null: the connection is gone. */
   readonly address: string | null;
-  /** False: a trusted proxy named something that is not an address, and `address` is that of the proxy. */
-  readonly isKnown: boolean;
+  /**
+   * Whether ALLOWED_CIDRS let it send webhooks; without any every address may. False if a trusted proxy named something
+   * that is not an address: `address` is that of the proxy then, and must not open the door.
+   */
+  readonly isAllowed: boolean;
 }
 
-export interface Clients {
-  clientOf(request: IncomingMessage): Client;
-  /** Whether the connection is that of a proxy that TRUST_PROXY names. */
-  isFromTrustedProxy(remoteAddress: string | undefined): boolean;
-}
+export type Clients = ReturnType<typeof createClients>;
 
 /** More proxies in a row than anybody has; it bounds the work for one header. */
 const maxHops = 100;
@@ -26,36 +25,30 @@ const maxHops = 100;
  * Azure's Application Gateway, which writes `address:port`, the inner proxy would be the client, and a trusted proxy
  * that passes on what it was sent could fill the memory with keys of 14 KB.
  */
-export function createClients(trustProxy: Config['webhook']['trustProxy']): Clients {
+export function createClients({ trustProxy, allowedCidrs }: Pick<Config['webhook'], 'trustProxy' | 'allowedCidrs'>) {
   const trusts = createTrust(trustProxy);
+  const isInList = createTrust(allowedCidrs);
+  const isAllowed = (address: string | null): boolean =>
+    allowedCidrs.length === 0 || (address !== null && isInList(address, 0));
   return {
-    clientOf(request) {
-      let client: Client = { address: addressOf(request.socket.remoteAddress ?? ''), isKnown: true };
+    clientOf(request: IncomingMessage): Client {
+      let address = addressOf(request.socket.remoteAddress ?? '');
       const entries = forwardedFor(request);
       for (let hop = 0; hop < maxHops; hop += 1) {
         const entry = entries.at(-1 - hop);
-        if (client.address === null || entry === undefined || !trusts(client.address, hop)) break;
-        const address = addressOf(entry);
-        if (address === null) return { ...client, isKnown: false };
-        client = { address, isKnown: true };
+        if (address === null || entry === undefined || !trusts(address, hop)) break;
+        const next = addressOf(entry);
+        if (next === null) return { address, isAllowed: isAllowed(null) };
+        address = next;
       }
-      return client;
+      return { address, isAllowed: isAllowed(address) };
     },
-    isFromTrustedProxy(remoteAddress) {
+    /** Whether the connection is that of a proxy that TRUST_PROXY names. */
+    isFromTrustedProxy(remoteAddress: string | undefined): boolean {
       const address = addressOf(remoteAddress ?? '');
       return address !== null && trusts(address, 0);
     },
   };
-}
-
-/**
- * Whether the address that a request comes from may send webhooks. Without CIDRs every address may. With them, a caller
- * whose address is not known may not: the address of its proxy must not open the door.
- */
-export function createAllowlist(cidrs: readonly string[]): (client: Client) => boolean {
-  if (cidrs.length === 0) return () => true;
-  const contains = createTrust(cidrs);
-  return ({ address, isKnown }) => isKnown && address !== null && contains(address, 0);
 }
 
 /** Several headers are one list, which Node joins with commas. Empty elements are ignored (RFC 9110, 5.6.1). */

@@ -51,32 +51,35 @@ export function trackConnections(server: Server, { limits, isTrustedProxy, compl
       state: 'waiting',
       responses: new Set(),
     };
-    const inTheWay = overLimit(key);
+    const hasRoom = makeRoom(key);
     open.set(socket, connection);
     socket.once('close', () => open.delete(socket));
-    if (inTheWay === 'refuse') end(connection);
-    else if (inTheWay !== null) end(inTheWay);
+    if (!hasRoom) end(connection);
   });
 
-  /** What has to be closed before another connection is taken; null if there is room, or if all are busy. */
-  function overLimit(key: string | null): Connection | 'refuse' | null {
-    const hasKey = (connection: Connection): boolean => connection.key === key;
-    if (key !== null && [...open.values()].filter(hasKey).length >= maxConnectionsPerAddress) {
+  /** Closes a connection if there are too many for another one. False: the other one is to be closed in its place. */
+  function makeRoom(key: string | null): boolean {
+    const ofKey = key === null ? [] : [...open.values()].filter((connection) => connection.key === key);
+    let inTheWay: Connection | undefined;
+    if (ofKey.length >= maxConnectionsPerAddress) {
       complain('connections_per_address', { client_address: key, max_connections: maxConnectionsPerAddress });
-      return inState('waiting').find(hasKey) ?? inState('idle').find(hasKey) ?? 'refuse';
+      inTheWay = ofKey.find(({ state }) => state === 'waiting') ?? ofKey.find(({ state }) => state === 'idle');
+      if (inTheWay === undefined) return false;
+    } else if (open.size >= maxConnections) {
+      complain('connections_full', { max_connections: maxConnections, busy: inState('busy').length });
+      inTheWay = leastMissed();
     }
-    if (open.size < maxConnections) return null;
-    complain('connections_full', { max_connections: maxConnections, busy: inState('busy').length });
-    return leastMissed();
+    if (inTheWay !== undefined) end(inTheWay);
+    return true;
   }
 
-  /** The connection whose end costs least: without any request, between two requests, or already answered. */
-  function leastMissed(): Connection | null {
+  /** The connection whose end costs least: without any request, between two requests, or already answered, if any is. */
+  function leastMissed(): Connection | undefined {
     const waiting = inState('waiting');
     const [oldest] = waiting;
     const isFlood = waiting.length > maxConnections / 4;
     if (oldest !== undefined && (isFlood || performance.now() - oldest.openedAtMs > graceMs)) return oldest;
-    return inState('idle')[0] ?? inState('busy').find(isAnswered) ?? oldest ?? null;
+    return inState('idle')[0] ?? inState('busy').find(isAnswered) ?? oldest;
   }
 
   return {

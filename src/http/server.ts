@@ -28,7 +28,7 @@ export interface ServerOptions
 /** The webhook port. */
 export function createServer(options: ServerOptions): Listener {
   const limits = edgeLimits(options.webhook.maxBodyBytes, options.limits);
-  const clients = createClients(options.webhook.trustProxy);
+  const clients = createClients(options.webhook);
   const arrivals = createArrivals(options.kinds, options.clock);
   return createListener({
     ...options,

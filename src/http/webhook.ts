@@ -7,7 +7,7 @@ import { type Answer, jsonAnswer } from './answer.ts';
 import type { AppOptions } from './app.ts';
 import { createAuthenticator, createJudge } from './authenticate.ts';
 import { readBody } from './body.ts';
-import { type Clients, createAllowlist } from './client-address.ts';
+import type { Clients } from './client-address.ts';
 import { createComplaints } from './complaints.ts';
 import { type Exchange, feedOf, type RequestRecord } from './exchange.ts';
 import { createInFlightBytes } from './limits.ts';
@@ -15,7 +15,7 @@ import type { ListenerState } from './listener.ts';
 import { HttpProblem, problem, quarantined } from './problem.ts';
 
 interface WebhookOptions extends Pick<AppOptions, 'limits' | 'clock' | 'log'> {
-  readonly webhook: Pick<Config['webhook'], 'secret' | 'previousSecret' | 'allowedCidrs'>;
+  readonly webhook: Pick<Config['webhook'], 'secret' | 'previousSecret'>;
   readonly clients: Clients;
   readonly receive: Receive;
   readonly state: ListenerState;
@@ -29,16 +29,15 @@ const codes = { missing: 'secret_missing', not_bearer: 'authorization_not_bearer
  */
 export function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: string | null) => Promise<Answer> {
   const { webhook, clients, state, limits } = options;
-  const isAllowed = createAllowlist(webhook.allowedCidrs);
   const authenticate = createAuthenticator(webhook.secret, webhook.previousSecret);
   const judge = createJudge({ ...options, codes, challenge: 'Bearer' });
   const reader = { ...options, reserve: createInFlightBytes(limits.maxInFlightBytes) };
   const complain = createComplaints({ ...options, port: 'webhook' });
   return async (exchange, kind) => {
     const { request, record } = exchange;
-    const client = clients.clientOf(request);
-    if (!isAllowed(client)) {
-      record.clientAddress = client.address;
+    const { address, isAllowed } = clients.clientOf(request);
+    if (!isAllowed) {
+      record.clientAddress = address;
       throw problem('address_not_allowed');
     }
     await judge(exchange, authenticate(request.headersDistinct));
@@ -82,31 +81,30 @@ function receiveInTime(
   body: ReceivedBody,
   { requestId, release }: { requestId: string; release: () => void },
 ): Promise<Received> {
-  return new Promise((resolve, reject) => {
-    let isLate = false;
-    const receiving = Promise.try(receive, body);
-    const cancelTimer = clock.setTimer(limits.receiveTimeoutMs, () => {
-      isLate = true;
-      reject(problem('outbox_timeout'));
-    });
-    const settled = receiving.finally(() => {
-      cancelTimer();
-      release();
-    });
-    settled.then(
-      (received) => (isLate ? logLate(log, requestId, received) : resolve(received)),
-      (error: unknown) => {
-        if (!isLate) return reject(error);
-        const name = error instanceof Error ? error.name : typeof error;
-        log.error({ request_id: requestId, error: name }, 'a late webhook failed');
-      },
-    );
+  const late = Promise.withResolvers<never>();
+  let isLate = false;
+  const receiving = Promise.try(receive, body);
+  const cancelTimer = clock.setTimer(limits.receiveTimeoutMs, () => {
+    isLate = true;
+    late.reject(problem('outbox_timeout'));
   });
+  const settled = receiving.finally(() => {
+    cancelTimer();
+    release();
+  });
+  settled.then(
+    (received) => isLate && logLate(log, requestId, received),
+    (error: unknown) => {
+      const name = error instanceof Error ? error.name : typeof error;
+      if (isLate) log.error({ request_id: requestId, error: name }, 'a late webhook failed');
+    },
+  );
+  return Promise.race([settled, late.promise]);
 }
 
 function logLate(log: Logger, requestId: string, received: Received): void {
-  const events = received.outcome === 'accepted' ? received.events : [];
-  const facts = events[0] && { event_id: events[0].eventId, event_count: events.length };
+  const [first, ...others] = received.outcome === 'accepted' ? received.events : [];
+  const facts = first && { event_id: first.eventId, event_count: 1 + others.length };
   log.warn(
     { request_id: requestId, outcome: received.outcome, ...facts },
     'a webhook that was answered outbox_timeout has ended',

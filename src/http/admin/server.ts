@@ -42,7 +42,7 @@ export function createAdminServer(options: AdminOptions): Listener {
 }
 
 /** Nothing stands in front of this port, so no X-Forwarded-For is believed. */
-const clients = createClients(false);
+const clients = createClients({ trustProxy: false, allowedCidrs: [] });
 
 const codes = { missing: 'token_missing', not_bearer: 'token_not_bearer', wrong: 'token_wrong' } as const;
 
