@@ -96,7 +96,7 @@ export function createJudge(options: JudgeOptions): (exchange: Exchange, found: 
 function tooManyFailures(request: Request, clock: Clock): HttpProblem {
   const resetTime = (request as unknown as AugmentedRequest)['rateLimit']?.resetTime;
   const leftMs = resetTime === undefined ? 0 : resetTime.getTime() - clock.now();
-  return problem('too_many_failures', { retryAfterSeconds: Math.max(1, Math.ceil(leftMs / 1000)) });
+  return problem('too_many_failures', { headers: { 'Retry-After': String(Math.max(1, Math.ceil(leftMs / 1000))) } });
 }
 
 interface Window {

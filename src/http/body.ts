@@ -148,42 +148,33 @@ let running = 0;
 
 /** The body was read whole before, so that a slow sender never holds a decoder. All that is held is reserved. */
 async function inflate(raw: Uint8Array, coding: 'gzip' | 'deflate', options: DecodeOptions): Promise<Uint8Array> {
+  const { maxBodyBytes, reservation } = options;
   if (running >= maxDecoders) await new Promise<void>((resolve) => waiting.push(resolve));
   else running += 1;
   try {
-    return await runDecoder(raw, coding, options);
-  } finally {
-    const next = waiting.shift();
-    if (next === undefined) running -= 1;
-    else next();
-  }
-}
-
-async function runDecoder(
-  raw: Uint8Array,
-  coding: 'gzip' | 'deflate',
-  { maxBodyBytes, reservation }: DecodeOptions,
-): Promise<Uint8Array> {
-  const held = raw.length + decoderBytes;
-  reservation.resize(held);
-  const decoder = createDecoder(raw, coding);
-  const pieces: Buffer[] = [];
-  let size = 0;
-  decoder.end(raw);
-  try {
+    const held = raw.length + decoderBytes;
+    reservation.resize(held);
+    const decoder = createDecoder(raw, coding);
+    const pieces: Buffer[] = [];
+    let size = 0;
+    decoder.end(raw);
     for await (const piece of decoder as AsyncIterable<Buffer>) {
       size += piece.length;
       if (size > maxBodyBytes) throw problem('body_too_large');
       reservation.resize(held + size);
       pieces.push(piece);
     }
+    // The decoder stops at the end of its stream. Bytes that follow it would be left out without a word.
+    if (decoder.bytesWritten !== raw.length) throw problem('body_not_decompressible');
+    reservation.resize(size);
+    return Buffer.concat(pieces, size);
   } catch (error) {
     throw error instanceof HttpProblem ? error : problem('body_not_decompressible');
+  } finally {
+    const next = waiting.shift();
+    if (next === undefined) running -= 1;
+    else next();
   }
-  // The decoder stops at the end of its stream. Bytes that follow it would be left out without a word.
-  if (decoder.bytesWritten !== raw.length) throw problem('body_not_decompressible');
-  reservation.resize(size);
-  return Buffer.concat(pieces, size);
 }
 
 /**

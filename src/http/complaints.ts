@@ -51,6 +51,9 @@ export function createComplaints({ port, log, clock }: { port: string; log: Logg
   };
 }
 
+/** As Node has it: `rawPacket` is what the parser did not understand. */
+type ClientError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer };
+
 interface ClientErrorOptions {
   /** The last response under way on a connection. */
   readonly last: (socket: Socket) => ServerResponse | undefined;
@@ -69,18 +72,19 @@ const statusLines: Readonly<Record<string, string>> = {
  * Answers what is not HTTP, or came too slowly to be, with a bare status line, since there is no request that a problem
  * could name. It is the listener of the server's `clientError`.
  */
-export function createClientErrorHandler(options: ClientErrorOptions): (error: Error, socket: Socket) => void {
+export function createClientErrorHandler(options: ClientErrorOptions): (error: ClientError, socket: Socket) => void {
+  const { last, lingerMs, clock, complain } = options;
   const handled = new WeakSet<Socket>();
   return (error, socket) => {
     // The parser fails again at every further piece.
     if (handled.has(socket)) return;
     handled.add(socket);
-    const code = 'code' in error ? String(error.code) : '';
+    const { code = '' } = error;
     if (code.startsWith('HPE_')) {
       const address = addressOf(socket.remoteAddress ?? '') ?? undefined;
-      options.complain(complaintOf(code, error), { parser: code, client_address: address });
+      complain(complaintOf(error), { parser: code, client_address: address });
     }
-    const response = options.last(socket);
+    const response = last(socket);
     if (response?.req.complete) {
       // The malformed bytes follow a whole request, which may be about to be stored: it gets its answer.
       if (!response.headersSent) response.setHeader('Connection', 'close');
@@ -89,28 +93,24 @@ export function createClientErrorHandler(options: ClientErrorOptions): (error: E
     }
     // A connection that was opened in advance: an answer to no request would be taken for that of its first one.
     const isUnused = code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0;
-    const isSilent = !socket.writable || code === 'ECONNRESET' || response?.headersSent || isUnused;
-    if (isSilent) socket.destroy();
-    else answerBare(socket, statusLines[code] ?? '400 Bad Request', options);
+    if (!socket.writable || code === 'ECONNRESET' || response?.headersSent || isUnused) {
+      socket.destroy();
+      return;
+    }
+    const statusLine = statusLines[code] ?? '400 Bad Request';
+    socket.end(`HTTP/1.1 ${statusLine}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+    // Open for a moment: a sender who is still writing would lose the answer if the connection closed at once.
+    const cancelTimer = clock.setTimer(lingerMs, () => socket.destroy());
+    socket.once('close', cancelTimer);
   };
 }
 
-/** https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt, 2.2. Version 1 begins with a word. */
-const proxyProtocolV2 = Buffer.from('0d0a0d0a000d0a515549540a', 'hex');
-
 /** What most often comes to this port without being HTTP/1 is known by its first bytes. */
-function complaintOf(parserCode: string, error: Error): Complaint {
-  const packet = 'rawPacket' in error && Buffer.isBuffer(error.rawPacket) ? error.rawPacket : Buffer.alloc(0);
-  const begins = (text: string): boolean => packet.toString('latin1', 0, text.length) === text;
-  if (begins('PROXY ') || packet.indexOf(proxyProtocolV2) === 0) return 'proxy_protocol';
-  if (begins('\x16\x03')) return 'tls_on_http_port';
-  if (begins('PRI * HTTP/2.0')) return 'http2_on_http_port';
-  return parserCode === 'HPE_HEADER_OVERFLOW' ? 'headers_too_large' : 'malformed_request';
-}
-
-/** Stays open for a moment: a sender who is still writing would lose the answer if the connection closed at once. */
-function answerBare(socket: Socket, statusLine: string, { lingerMs, clock }: ClientErrorOptions): void {
-  socket.end(`HTTP/1.1 ${statusLine}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-  const cancelTimer = clock.setTimer(lingerMs, () => socket.destroy());
-  socket.once('close', cancelTimer);
+function complaintOf({ code, rawPacket }: ClientError): Complaint {
+  const start = rawPacket?.toString('latin1', 0, 20) ?? '';
+  // Version 1 begins with a word, version 2 does not: https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt, 2.2.
+  if (start.startsWith('PROXY ') || start.startsWith('\r\n\r\n\0\r\nQUIT\n')) return 'proxy_protocol';
+  if (start.startsWith('\x16\x03')) return 'tls_on_http_port';
+  if (start.startsWith('PRI * HTTP/2.0')) return 'http2_on_http_port';
+  return code === 'HPE_HEADER_OVERFLOW' ? 'headers_too_large' : 'malformed_request';
 }

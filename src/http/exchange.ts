@@ -39,7 +39,9 @@ export class RequestRecord {
   feedIgnored = false;
 
   constructor({ headers, method }: Request) {
-    this.requestId = requestIdOf(headers['x-request-id']);
+    const id = headers['x-request-id'];
+    // The caller's, if it is well-formed, so that its log and ours can be joined; otherwise a new one.
+    this.requestId = typeof id === 'string' && wellFormedId.test(id) ? id : randomUUID();
     this.trace = traceContextOf(headers['traceparent']);
     this.method = method;
   }
@@ -57,12 +59,7 @@ export interface Exchange {
 // A caller may label its requests with headers. One that cannot be used is left out: it is not worth an event.
 
 /** Safe in a header, in a log line and on a terminal. */
-const requestId = /^[A-Za-z0-9._-]{1,128}$/;
-
-/** The caller's X-Request-Id if it is well-formed, so that its log and ours can be joined; otherwise a new one. */
-function requestIdOf(header: string | string[] | undefined): string {
-  return typeof header === 'string' && requestId.test(header) ? header : randomUUID();
-}
+const wellFormedId = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** version - trace-id - parent-id - flags, and after the flags what a later version may add. */
 const traceparent =

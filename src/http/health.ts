@@ -56,7 +56,7 @@ export function healthRoutes(options: HealthOptions): AppRoute[] {
   async function readyz({ record }: Exchange): Promise<Answer> {
     const reasons = [...notReadyProblems(await readStats(), options)].map(({ message }) => message);
     if (reasons.length === 0) return jsonAnswer(200, { status: 'ready' });
-    const refusal = problem('not_ready', { detail: reasons.join(' '), members: { reasons }, retryAfterSeconds: 5 });
+    const refusal = problem('not_ready', { detail: reasons.join(' '), members: { reasons } });
     return problemAnswer(refusal, record.requestId);
   }
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import process from 'node:process';
@@ -134,17 +135,14 @@ function createHttpServer(limits: EdgeLimits): http.Server {
   return server;
 }
 
-function listen(server: http.Server, { name, host, port, log }: ListenerOptions): Promise<{ port: number }> {
-  return new Promise((resolve, reject) => {
-    const onError = (error: NodeJS.ErrnoException): void => reject(new ListenError(error, { name, host, port }));
-    server.once('error', onError);
-    server.listen({ host, port }, () => {
-      server.off('error', onError);
-      // From here on an error means that a connection could not be accepted (EMFILE). The others go on.
-      server.on('error', (error: NodeJS.ErrnoException) => log.error({ code: error.code }, `the ${name} port failed`));
-      resolve({ port: (server.address() as AddressInfo).port });
-    });
+async function listen(server: http.Server, { name, host, port, log }: ListenerOptions): Promise<{ port: number }> {
+  server.listen({ host, port });
+  await once(server, 'listening').catch((error) => {
+    throw new ListenError(error, { name, host, port });
   });
+  // From here on an error means that a connection could not be accepted (EMFILE). The others go on.
+  server.on('error', (error: NodeJS.ErrnoException) => log.error({ code: error.code }, `the ${name} port failed`));
+  return { port: (server.address() as AddressInfo).port };
 }
 
 interface Place {

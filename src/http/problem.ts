@@ -27,15 +27,14 @@ export class HttpProblem extends Error {
 interface ProblemOptions extends Pick<ProblemParts, 'headers' | 'members'> {
   /** In place of the table's meaning and remedy. Never holds a secret or a piece of the body. */
   readonly detail?: string | undefined;
-  readonly retryAfterSeconds?: number;
 }
 
 const codes: Readonly<Record<ProblemCode, EdgeCodeInfo>> = { ...problemCodes, ...adminCodes };
 
 /** A problem of this folder's tables. */
 export function problem(code: ProblemCode, options: ProblemOptions = {}): HttpProblem {
-  const { status, title, meaning, remedy } = codes[code];
-  const { detail = `${meaning} ${remedy}`, members, retryAfterSeconds = codes[code].retryAfterSeconds } = options;
+  const { status, title, meaning, remedy, retryAfterSeconds } = codes[code];
+  const { detail = `${meaning} ${remedy}`, members } = options;
   const retry = retryAfterSeconds === undefined ? {} : { 'Retry-After': String(retryAfterSeconds) };
   return new HttpProblem(detail, { code, status, title, headers: { ...options.headers, ...retry }, members });
 }
