@@ -63,7 +63,7 @@ const wellFormedId = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** version - trace-id - parent-id - flags, and after the flags what a later version may add. */
 const traceparent =
-  /^(?<version>[0-9a-f]{2})-(?<traceId>[0-9a-f]{32})-(?<spanId>[0-9a-f]{16})-[0-9a-f]{2}(?<rest>-.*)?$/;
+  /^(?!ff)(?<version>[0-9a-f]{2})-(?!0+-)(?<traceId>[0-9a-f]{32})-(?!0+-)(?<spanId>[0-9a-f]{16})-[0-9a-f]{2}(?<rest>-.*)?$/;
 
 /**
  * The `traceparent` header (W3C Trace Context, 3.2). Null if it is not well-formed: version ff, ids of zeros only,
@@ -71,9 +71,8 @@ const traceparent =
  */
 export function traceContextOf(header: string | string[] | undefined): RequestRecord['trace'] {
   if (typeof header !== 'string' || header.length > 512) return null;
-  const { version, traceId = '', spanId = '', rest } = traceparent.exec(header)?.groups ?? {};
-  if (version === undefined || version === 'ff' || (version === '00' && rest !== undefined)) return null;
-  if (/^0+$/.test(traceId) || /^0+$/.test(spanId)) return null;
+  const { version, traceId, spanId, rest } = traceparent.exec(header)?.groups ?? {};
+  if (traceId === undefined || spanId === undefined || (version === '00' && rest !== undefined)) return null;
   return { traceId, spanId };
 }
 
@@ -86,9 +85,12 @@ const unprintable = /[\p{C}\p{Zl}\p{Zp}]/u;
  * (Node hands headers on as latin1). Null if it is empty, longer than 128 characters, not printable, or sent twice with
  * different values.
  */
-export function feedOf([first, ...others]: readonly string[]): string | null {
-  if (first === undefined || others.some((other) => other !== first)) return null;
-  const bytes = Buffer.from(first, 'latin1');
+export function readFeed({ request, record }: Exchange): string | null {
+  const [first, ...others] = request.headersDistinct['x-apono-feed'] ?? [];
+  const bytes = Buffer.from(first ?? '', 'latin1');
   const label = isUtf8(bytes) ? bytes.toString().trim() : '';
-  return label === '' || [...label].length > maxFeedCharacters || unprintable.test(label) ? null : label;
+  const isOne = others.every((other) => other === first);
+  if (isOne && label !== '' && [...label].length <= maxFeedCharacters && !unprintable.test(label)) return label;
+  record.feedIgnored = [first, ...others].some((value) => value);
+  return null;
 }

@@ -118,9 +118,6 @@ export const healthCodes = {
 
 type HealthCode = keyof typeof healthCodes;
 
-/** Why there are no statistics of the outbox. */
-export type StatsOrProblem = { readonly stats: OutboxStats } | { readonly stats: null; readonly problem: string };
-
 const maxOldestAgeSeconds = 15 * 60;
 /** The store tells a trouble that goes on once a second to once a minute; a single one should be seen by a slow probe. */
 const troubleShownMs = 10 * 60_000;
@@ -130,13 +127,13 @@ function healthProblem(code: HealthCode, message: string, fix: string = healthCo
 }
 
 /** Everything that is wrong. A part of the service that has something to report adds it here, or by `sources.problems`. */
-export function* problemsOf(read: StatsOrProblem, options: HealthOptions): Generator<HealthProblem> {
+export function* problemsOf(stats: OutboxStats | null, options: HealthOptions): Generator<HealthProblem> {
   const { sources, arrivals, clock } = options;
-  yield* notReadyProblems(read, options);
+  yield* notReadyProblems(stats, options);
   for (const { stream, reason, fix } of sources.holds()) {
     yield healthProblem('delivery_on_hold', `Stream ${stream} is on hold: ${reason}`, fix);
   }
-  if (read.stats !== null) yield* storedProblems(read.stats, clock.now());
+  if (stats !== null) yield* storedProblems(stats, clock.now());
   yield* refusalProblems(arrivals.refused('lost'));
   if (arrivals.looksEscaped()) yield healthProblem('text_looks_escaped', healthCodes.text_looks_escaped.meaning);
   const file = sources.damagedFile();
@@ -158,12 +155,18 @@ export function* problemsOf(read: StatsOrProblem, options: HealthOptions): Gener
   yield* sources.problems();
 }
 
-/** Why no webhook would be taken now; empty when one would. */
-export function* notReadyProblems(read: StatsOrProblem, { sources, state }: HealthOptions): Generator<HealthProblem> {
+/** Why no webhook would be taken now; empty when one would. `stats`: null if the outbox did not answer. */
+export function* notReadyProblems(
+  stats: OutboxStats | null,
+  { sources, limits, state }: HealthOptions,
+): Generator<HealthProblem> {
   if (!sources.started()) yield healthProblem('starting', 'The service is starting.');
   if (state.isStopping) yield healthProblem('stopping', 'The service is stopping.');
-  if (read.stats === null) return yield healthProblem('outbox_not_answering', read.problem);
-  const { writable, problem, usedBytes, logBytes, maxBytes } = read.stats;
+  if (stats === null) {
+    const message = `The outbox is not available, or did not answer within ${limits.statsTimeoutMs} ms.`;
+    return yield healthProblem('outbox_not_answering', message);
+  }
+  const { writable, problem, usedBytes, logBytes, maxBytes } = stats;
   if (!writable) {
     const message = `The outbox cannot store events${problem === null ? '' : `: ${problem}`}.`;
     yield healthProblem('outbox_not_writable', message);

@@ -1,4 +1,4 @@
-import type { Hold as DeliveryHold } from '../delivery/event.ts';
+import type { Hold } from '../delivery/event.ts';
 import { createBoundedRead } from '../ground/bounded-read.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
@@ -8,24 +8,16 @@ import { type Answer, jsonAnswer } from './answer.ts';
 import type { AppRoute } from './app.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { Exchange } from './exchange.ts';
-import {
-  type HealthProblem,
-  healthCodes,
-  notReadyProblems,
-  problemsOf,
-  type StatsOrProblem,
-} from './health-problems.ts';
+import { type HealthProblem, healthCodes, notReadyProblems, problemsOf } from './health-problems.ts';
 import type { EdgeLimits } from './limits.ts';
 import type { ListenerState } from './listener.ts';
 import { problem, problemAnswer } from './problem.ts';
 
-/** What health says of a stream that delivery holds back until a person has fixed something. */
-export type Hold = Pick<DeliveryHold, 'kind' | 'stream' | 'since' | 'code' | 'reason' | 'fix'>;
-
 /** Where health gets its facts. All but `stats` answer at once; times are milliseconds since the epoch. */
 export interface HealthSources {
   stats(): Promise<OutboxStats>;
-  holds(): readonly Hold[];
+  /** The streams that delivery holds back until a person has fixed something. */
+  holds(): readonly Pick<Hold, 'kind' | 'stream' | 'since' | 'code' | 'reason' | 'fix'>[];
   /** By kind; null: not since the start. */
   lastDelivery(): Readonly<Record<string, number | null>>;
   /** Null: there is no token yet. */
@@ -51,7 +43,9 @@ export interface HealthOptions {
 /** Never asks Azure: restarting this service would not help if Azure is down. */
 export function healthRoutes(options: HealthOptions): AppRoute[] {
   const startedAtMs = performance.now();
-  const readStats = statsReader(options);
+  const { sources, limits, clock } = options;
+  // One question to the outbox at a time, however many probes come: an engine that hangs is an answer too.
+  const readStats = createBoundedRead(sources.stats, { limitMs: limits.statsTimeoutMs, clock });
 
   async function readyz({ record }: Exchange): Promise<Answer> {
     const reasons = [...notReadyProblems(await readStats(), options)].map(({ message }) => message);
@@ -61,8 +55,8 @@ export function healthRoutes(options: HealthOptions): AppRoute[] {
   }
 
   async function healthz({ request }: Exchange): Promise<Answer> {
-    const read = await readStats();
-    const problems = [...problemsOf(read, options)];
+    const stats = await readStats();
+    const problems = [...problemsOf(stats, options)];
     const status = statusOf(problems);
     // For a probe that looks at nothing but the status of the answer.
     const failDegraded = request.query['fail'] === 'degraded';
@@ -70,7 +64,7 @@ export function healthRoutes(options: HealthOptions): AppRoute[] {
       status,
       version: options.version,
       uptime_seconds: Math.floor((performance.now() - startedAtMs) / 1000),
-      ...facts(read.stats, options),
+      ...facts(stats, options),
       problems,
     });
   }
@@ -81,18 +75,6 @@ export function healthRoutes(options: HealthOptions): AppRoute[] {
     { path: '/readyz', route: 'readyz', methods, handler: readyz },
     { path: '/healthz', route: 'healthz', methods, handler: healthz },
   ];
-}
-
-/** One question to the outbox at a time, however many probes come: an engine that hangs is an answer too. */
-function statsReader({ sources, limits, clock }: HealthOptions): () => Promise<StatsOrProblem> {
-  const ask = (): Promise<StatsOrProblem> =>
-    sources.stats().then(
-      (stats) => ({ stats }),
-      () => ({ stats: null, problem: 'The outbox is not available.' }),
-    );
-  const read = createBoundedRead(ask, { limitMs: limits.statsTimeoutMs, clock });
-  const late = { stats: null, problem: `The outbox did not answer within ${limits.statsTimeoutMs} ms.` };
-  return async () => (await read()) ?? late;
 }
 
 function statusOf(problems: readonly HealthProblem[]): 'ok' | 'degraded' | 'failing' {

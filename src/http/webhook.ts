@@ -9,7 +9,7 @@ import { createAuthenticator, createJudge } from './authenticate.ts';
 import { readBody } from './body.ts';
 import type { Clients } from './client-address.ts';
 import { createComplaints } from './complaints.ts';
-import { type Exchange, feedOf, type RequestRecord } from './exchange.ts';
+import { type Exchange, type RequestRecord, readFeed } from './exchange.ts';
 import { createInFlightBytes } from './limits.ts';
 import type { ListenerState } from './listener.ts';
 import { HttpProblem, problem, quarantined } from './problem.ts';
@@ -55,13 +55,6 @@ export function createWebhook(options: WebhookOptions): (exchange: Exchange, kin
     if (record.looksEscaped) complain('text_looks_escaped');
     return answer;
   };
-}
-
-function readFeed({ request, record }: Exchange): string | null {
-  const values = request.headersDistinct['x-apono-feed'] ?? [];
-  const feed = feedOf(values);
-  record.feedIgnored = feed === null && values.some((value) => value !== '');
-  return feed;
 }
 
 /** In lower case; null: UTF-8, or none, which is read as UTF-8 too. */
