@@ -140,11 +140,8 @@ export function* problemsOf(stats: OutboxStats | null, options: HealthOptions): 
   // Listed until a person has looked, over restarts too. Not a 503, since events are taken and delivered.
   if (file !== null) {
     const message = `A damaged database was set aside as ${file}, and events may be in it.`;
-    yield healthProblem(
-      'damaged_database',
-      message,
-      healthCodes.damaged_database.remedy.replace('<file>', () => file),
-    );
+    const fix = healthCodes.damaged_database.remedy.replace('<file>', () => file);
+    yield healthProblem('damaged_database', message, fix);
   }
   const { lastSentAt = null, failing = null } = sources.heartbeat() ?? {};
   // Not a 503 either: it is about seeing the service from Sentinel, and holds no event back.
