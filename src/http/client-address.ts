@@ -74,7 +74,7 @@ export function addressOf(entry: string): string | null {
   return isIP(inner) === 4 ? inner : address;
 }
 
-/** Express knows the names of blocks, and blocks that are written as IPv4 within IPv6. A prefix of 0 it does not take. */
+/** Express knows the names of blocks, and blocks written as IPv4 within IPv6. It does not take a prefix of 0. */
 function createTrust(trustProxy: Config['webhook']['trustProxy']): (address: string, hop: number) => boolean {
   const trusted = Array.isArray(trustProxy) ? trustProxy.flatMap((block) => halves[block] ?? block) : trustProxy;
   return express().set('trust proxy', trusted).get('trust proxy fn');

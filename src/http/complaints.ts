@@ -4,7 +4,7 @@ import type { Clock } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
 import { addressOf } from './client-address.ts';
 
-/** Warnings that requests and connections cause, most of them from anybody on the network. docs/errors.md explains each. */
+/** Warnings that requests and connections cause, most of them anybody's. docs/errors.md explains each code. */
 export const complaints = {
   host_invalid: 'a request has no Host header, or two: look at the reverse proxy or the load balancer',
   connections_full: 'too many connections are open; those without a request are closed, the oldest first, to make room',

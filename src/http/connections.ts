@@ -32,7 +32,7 @@ const graceMs = 1_000;
  */
 export function trackConnections(server: Server, { limits, isTrustedProxy, complain }: ConnectionsOptions) {
   const { maxConnections, maxConnectionsPerAddress } = limits;
-  /** Of those that are waiting and of those that are idle, the one that has been so for the longest time comes first. */
+  /** Among the waiting ones, and among the idle ones, the one that has been so for the longest time comes first. */
   const open = new Map<Socket, Connection>();
   const inState = (state: Connection['state']): Connection[] =>
     [...open.values()].filter((connection) => connection.state === state);
@@ -73,7 +73,7 @@ export function trackConnections(server: Server, { limits, isTrustedProxy, compl
     return true;
   }
 
-  /** The connection whose end costs least: without any request, between two requests, or already answered, if any is. */
+  /** The connection whose end costs least: without any request, between two, or already answered, if any is. */
   function leastMissed(): Connection | undefined {
     const waiting = inState('waiting');
     const [oldest] = waiting;
@@ -126,7 +126,7 @@ function isAnswered({ responses }: Connection): boolean {
   return responses.values().every(({ headersSent }) => headersSent);
 }
 
-/** Not the earlier ones of pipelined requests: Node closes after the first that says so, and the others get no answer. */
+/** Not earlier ones of pipelined requests: Node closes after the first that says so, and the others get no answer. */
 function announceCloseOf(responses: readonly ServerResponse[]): void {
   for (const response of responses.filter(({ headersSent }) => !headersSent)) {
     if (response === responses.at(-1)) response.setHeader('Connection', 'close');

@@ -63,7 +63,7 @@ const wellFormedId = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** version - trace-id - parent-id - flags, and after the flags what a later version may add. */
 const traceparent =
-  /^(?!ff)(?<version>[0-9a-f]{2})-(?!0+-)(?<traceId>[0-9a-f]{32})-(?!0+-)(?<spanId>[0-9a-f]{16})-[0-9a-f]{2}(?<rest>-.*)?$/;
+  /^(?!ff)(?<version>[\da-f]{2})-(?!0+-)(?<traceId>[\da-f]{32})-(?!0+-)(?<spanId>[\da-f]{16})-[\da-f]{2}(?<more>-.*)?$/;
 
 /**
  * The `traceparent` header (W3C Trace Context, 3.2). Null if it is not well-formed: version ff, ids of zeros only,
@@ -71,8 +71,8 @@ const traceparent =
  */
 export function traceContextOf(header: string | string[] | undefined): RequestRecord['trace'] {
   if (typeof header !== 'string' || header.length > 512) return null;
-  const { version, traceId, spanId, rest } = traceparent.exec(header)?.groups ?? {};
-  if (traceId === undefined || spanId === undefined || (version === '00' && rest !== undefined)) return null;
+  const { version, traceId, spanId, more } = traceparent.exec(header)?.groups ?? {};
+  if (traceId === undefined || spanId === undefined || (version === '00' && more !== undefined)) return null;
   return { traceId, spanId };
 }
 

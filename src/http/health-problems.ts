@@ -119,7 +119,7 @@ export const healthCodes = {
 type HealthCode = keyof typeof healthCodes;
 
 const maxOldestAgeSeconds = 15 * 60;
-/** The store tells a trouble that goes on once a second to once a minute; a single one should be seen by a slow probe. */
+/** The store reports a trouble that goes on at least once a minute; a slow probe should see a single one too. */
 const troubleShownMs = 10 * 60_000;
 
 function healthProblem(code: HealthCode, message: string, fix: string = healthCodes[code].remedy): HealthProblem {

@@ -187,7 +187,7 @@ function problemOf(code: string, host: string, port: number): string {
   return `"${host}" cannot be listened on`;
 }
 
-/** Why the service cannot listen on a host; null if it can. It tries any free port, so a running service does not matter. */
+/** Why the service cannot listen on a host; null if it can. On any free port, so a running service does not matter. */
 export function tryHost(place: Omit<Place, 'port'>): Promise<ListenError | null> {
   return new Promise((resolve) => {
     const server = net.createServer();

@@ -24,8 +24,8 @@ interface WebhookOptions extends Pick<AppOptions, 'limits' | 'clock' | 'log'> {
 const codes = { missing: 'secret_missing', not_bearer: 'authorization_not_bearer', wrong: 'secret_wrong' } as const;
 
 /**
- * address → secret → body → receiver → answer; app.ts has looked at path and method before. Nothing is read for a caller
- * without the secret. `kind`: the one that the path names, or null.
+ * address → secret → body → receiver → answer; app.ts has looked at path and method before. Nothing is read for a
+ * caller without the secret. `kind`: the one that the path names, or null.
  */
 export function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: string | null) => Promise<Answer> {
   const { webhook, clients, state, limits } = options;
