@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { Client } from 'pg';
 import type { ClaimedRows } from '../../src/outbox/engine.ts';
 import { eventually } from '../support/eventually.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres-server.ts';
@@ -16,6 +17,7 @@ import {
   openReplica,
   type PostgresStore,
   query,
+  settingsOf,
   storeEvents,
   untilListening,
 } from './postgres-fixture.ts';
@@ -88,6 +90,39 @@ describe('replicas on one database', () => {
     assert.equal(taken.length, 600);
     assert.equal(new Set(taken).size, 600);
     assert.deepEqual((await first.stats()).waiting, {});
+  });
+
+  it('never claim what another has claimed while they looked, not even with its first claim', async (t) => {
+    const schema = newSchema();
+    const outbox = await replica(t, { schema });
+    await storeEvents(outbox, 'a');
+    // Stops one replica between its look at who lives and its claim, as a slow machine does for a moment.
+    await query(
+      server(),
+      `UPDATE "${schema}".events SET holder = 1, token = 1, claimed = pending;
+       CREATE ROLE slow SUPERUSER LOGIN PASSWORD 'pw';
+       CREATE FUNCTION "${schema}".clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS $$
+         BEGIN
+           IF current_user = 'slow' AND current_query() LIKE '%SKIP LOCKED%' THEN
+             PERFORM pg_advisory_xact_lock(1);
+           END IF;
+           RETURN pg_catalog.clock_timestamp();
+         END $$`,
+    );
+    const database = { ...settingsOf(server()), user: 'slow', password: async () => 'pw' };
+    const slow = await replica(t, { schema, database });
+    const gate = new Client({ connectionString: server().url() });
+    await gate.connect();
+    t.after(() => gate.end());
+    await gate.query('SELECT pg_advisory_lock(1)');
+    const late = claimAll(slow);
+    const waiting = `SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`;
+    await eventually(async () => (await query(server(), waiting)).length === 1);
+    const [claimed] = await claimAll(outbox);
+    assert(claimed !== undefined);
+    await gate.query('SELECT pg_advisory_unlock(1)');
+    assert.deepEqual(await late, []);
+    assert.deepEqual(await outbox.settle([delivered(claimed)]), ['applied']);
   });
 
   it('take over what a replica held that was killed, once its lease is over, and none before', async (t) => {

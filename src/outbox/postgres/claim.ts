@@ -4,6 +4,7 @@ import type { ClaimedRows, ClaimRequest } from '../engine.ts';
 import { formatRanges, parseRanges } from '../ranges.ts';
 import { rangesFrom, type StoredRows, takeRows } from '../rows.ts';
 import { type Database, type Session, within } from './database.ts';
+import { AgainError } from './errors.ts';
 import type { Waker } from './notify.ts';
 
 /**
@@ -35,6 +36,9 @@ const MAX_DOUBTFUL = 100;
 /** From the largest range of crypto.randomInt; counting on from there stays far below 2^53. */
 export const randomId = (): number => randomInt(1, 2 ** 48 - 1);
 
+const IS_FREE = `(holder IS NULL
+  OR holder <> ALL (ARRAY(SELECT id FROM replicas WHERE alive_until > clock_timestamp())))`;
+
 /**
  * The oldest events that nobody holds, locked, and as many of them as may fit by their average row. `$1`: kind, `$2`:
  * events, `$3`: ids to pass over, `$4`: the only id or null, `$5`: bytes. Others who claim meanwhile skip those that are
@@ -44,7 +48,7 @@ const CANDIDATES = `
   WITH free AS MATERIALIZED (
     SELECT seq, event_id, received_at, pending, ceil(mapped_bytes::numeric * pending_rows / row_count) AS cost FROM events
     WHERE kind = $1 AND pending_rows > 0 AND event_id <> ALL ($3::text[]) AND ($4::text IS NULL OR event_id = $4)
-      AND (holder IS NULL OR holder <> ALL (ARRAY(SELECT id FROM replicas WHERE alive_until > clock_timestamp())))
+      AND ${IS_FREE}
     ORDER BY received_at, seq LIMIT $2 FOR UPDATE SKIP LOCKED
   ), summed AS (
     SELECT *, sum(cost) OVER (ORDER BY received_at, seq) - cost AS before FROM free
@@ -136,23 +140,28 @@ export async function claimRows(
   const limitBytes = Math.min(maxBytes, Number.MAX_SAFE_INTEGER);
   const candidates = await session.query<Candidate>(CANDIDATES, [kind, maxEvents, passedOver, onlyId, limitBytes]);
   const claimed: ClaimedRows[] = [];
-  const rows: object[] = [];
+  const rows: { readonly seq: number; readonly token: number; readonly claimed: string }[] = [];
   let bytes = 0;
   for (const { seq, eventId, receivedAt, pending, ...stored } of candidates) {
     const wanted = rangesFrom(parseRanges(pending), only?.fromRow ?? 0);
-    const taken = takeRows(stored, wanted, { maxBytes: maxBytes - bytes, atLeastOne: claimed.length === 0 });
-    if (taken.rows.length === 0) break;
+    const fitting = takeRows(stored, wanted, { maxBytes: maxBytes - bytes, atLeastOne: claimed.length === 0 });
+    if (fitting.rows.length === 0) break;
     const token = firstToken + claimed.length;
-    bytes += taken.bytes;
-    claimed.push({ eventId, receivedAt, token, ...taken });
-    rows.push({ seq, token, claimed: formatRanges(taken.ranges) });
+    bytes += fitting.bytes;
+    claimed.push({ eventId, receivedAt, token, ...fitting });
+    rows.push({ seq, token, claimed: formatRanges(fitting.ranges) });
   }
-  await session.run(
+  // Looks again who holds them: a claim that was committed while the statement above ran is in the rows that it locked, but
+  // a replica that made its first one is not yet among those that it knew to be alive.
+  const taken = await session.query<{ token: number }>(
     `UPDATE events e SET holder = $1, token = c.token, claimed = c.claimed
-     FROM json_to_recordset($2::json) AS c (seq bigint, token bigint, claimed text) WHERE e.seq = c.seq`,
+     FROM json_to_recordset($2::json) AS c (seq bigint, token bigint, claimed text)
+     WHERE e.seq = c.seq AND ${IS_FREE} RETURNING c.token`,
     [holder, JSON.stringify(rows)],
   );
-  return claimed;
+  if (taken.length === 0 && rows.length > 0) throw new AgainError('others have claimed what was found');
+  const tokens = new Set(taken.map(({ token }) => token));
+  return claimed.filter(({ token }) => tokens.has(token));
 }
 
 /** Once what a replica does all the time, for an event that is there. For `tryRights`. */
