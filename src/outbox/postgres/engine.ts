@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from '../../ground/clock.ts';
 import type { OutboxEntry } from '../../ground/event.ts';
-import { CallError, type Engine, FullError } from '../engine.ts';
+import { type Engine, FullError } from '../engine.ts';
 import { sizeOf } from '../group.ts';
 import { fullness } from '../limits.ts';
 import type { StoreLog } from '../open-store.ts';
@@ -55,30 +55,12 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
   const holder = createHolder({ database, leaseMs, clock, waker });
   const stopListening = listen({ database, channel: schema, self, onWake, clock, log });
 
-  let isUnwritable = false;
   /** As counted last, and what this process has stored since. */
   let usedBytes = 0;
   let countedAt = Number.NEGATIVE_INFINITY;
 
   const run = <T>(mode: Mode, work: (session: Session) => Promise<T>): Promise<T> =>
     database.transaction(mode, work).catch(rejectAsEngine);
-
-  /** Logs when the database begins and ends to refuse what is put. */
-  async function write<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    try {
-      const value = await run('put', work);
-      if (isUnwritable) log.info({ code: 'outbox_writable' }, 'the database takes what is put again');
-      isUnwritable = false;
-      return value;
-    } catch (error) {
-      const isItsOwn = error instanceof CallError || (error instanceof FullError && error.reached === 'limit');
-      if (!isItsOwn && !isUnwritable) {
-        isUnwritable = true;
-        log.error({ code: 'outbox_unwritable', error: describe(error) }, 'the database does not take what is put');
-      }
-      throw error;
-    }
-  }
 
   /**
    * Bytes that are used when these are stored. Counting walks the whole backlog, so it is done once a second, and in each
@@ -112,13 +94,13 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
 
   return {
     commit: (puts) =>
-      write(async (session) => {
+      run('put', async (session) => {
         const { stored, isNew } = await storePuts(session, puts);
         await added(session, isNew);
         return stored;
       }),
     add: (records) =>
-      write(async (session) => {
+      run('put', async (session) => {
         const isNew: boolean[] = [];
         for (const record of records) isNew.push(await addRecord(session, record));
         const entries = records
@@ -131,7 +113,7 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
     settle: (settlements, now) => run('write', (session) => settleAll(session, settlements, now)),
     read: () => run('read', readState),
     probe: () =>
-      write(async (session) => {
+      run('put', async (session) => {
         // As large as an ordinary webhook: a disk that is full for those may still have room for a byte.
         const filler = `decode(repeat(md5(random()::text), 4096), 'hex')`;
         await session.run(`INSERT INTO write_probe (filler) VALUES (${filler})`);
