@@ -58,7 +58,7 @@ async function openEngine({ outbox, databaseToken, clock, log, onEvent, isSuspec
     maxBytes,
     clock,
     log,
-    onWake: (kind, bytes) => onEvent({ type: 'waiting', kind, bytes }),
+    onWake: () => onEvent({ type: 'waiting', kind: null, bytes: 1 }),
     patienceMs: PATIENCE_MS,
   });
   return { engine, damagedFile: null };

@@ -5,7 +5,6 @@ import { Client } from 'pg';
 import { type Clock, systemClock } from '../../src/ground/clock.ts';
 import { createLogger } from '../../src/ground/log.ts';
 import { openPostgresEngine } from '../../src/outbox/postgres/engine.ts';
-import type { OnWake } from '../../src/outbox/postgres/notify.ts';
 import type { DatabaseSettings, Limits } from '../../src/outbox/postgres/settings.ts';
 import type { SharedPace } from '../../src/outbox/shared-pace.ts';
 import { createStore } from '../../src/outbox/store.ts';
@@ -32,7 +31,7 @@ export interface OpenOptions extends FixtureOptions {
   readonly leaseMs?: number;
   readonly limits?: Partial<Limits>;
   readonly port?: number;
-  readonly onWake?: OnWake;
+  readonly onWake?: () => void;
   readonly database?: DatabaseSettings;
 }
 

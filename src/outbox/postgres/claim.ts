@@ -5,7 +5,7 @@ import { formatRanges, parseRanges } from '../ranges.ts';
 import { rangesFrom, type StoredRows, takeRows } from '../rows.ts';
 import { type Database, type Session, within } from './database.ts';
 import { AgainError } from './errors.ts';
-import type { Waker } from './notify.ts';
+import type { Waker } from './replicas.ts';
 
 /**
  * This process among the replicas: a row in `replicas` that says until when its claims hold, renewed on a timer and with
@@ -57,7 +57,7 @@ const CANDIDATES = `
   WHERE before < greatest($5::bigint, 1) ORDER BY received_at, seq`;
 
 /** Says that a replica lives, unless that was said a short while ago. `$1`: its id, `$2`: the lease. */
-const RENEW = `
+export const RENEW = `
   INSERT INTO replicas (id, alive_until) VALUES ($1, clock_timestamp() + $2 * interval '1 millisecond')
   ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until
     WHERE replicas.alive_until < excluded.alive_until - $2 * interval '0.2 milliseconds'`;
@@ -65,17 +65,18 @@ const RENEW = `
 /** Ends claims of the holder `$1`: those of the tokens from `$2` to below `$3`. */
 const GIVE_BACK = `
   UPDATE events SET holder = NULL, token = NULL, claimed = NULL
-  WHERE pending_rows > 0 AND holder = $1 AND token >= $2 AND token < $3 RETURNING kind`;
+  WHERE pending_rows > 0 AND holder = $1 AND token >= $2 AND token < $3`;
 
 export function createHolder(parts: {
   readonly database: Database;
+  /** Of this process among the replicas. */
+  readonly id: number;
   /** How long claims hold after the last sign of life, by the database's clock. */
   readonly leaseMs: number;
   readonly clock: Clock;
   readonly waker: Waker;
 }): Holder {
-  const { database, leaseMs, clock, waker } = parts;
-  const id = randomId();
+  const { database, id, leaseMs, clock, waker } = parts;
   let state: 'away' | 'here' | 'gone' = 'away';
   let cancel = () => {};
   // Nobody knows whether these claims were committed, because their answer was lost. They are this holder's as long as it
@@ -118,9 +119,9 @@ export function createHolder(parts: {
       cancel();
       if (!isHere || database.isAway) return;
       const left = database.transaction('write', async (session) => {
-        const released = await session.query<{ kind: string }>(GIVE_BACK, [id, 0, Number.MAX_SAFE_INTEGER]);
+        const released = await session.run(GIVE_BACK, [id, 0, Number.MAX_SAFE_INTEGER]);
         await session.run('DELETE FROM replicas WHERE id = $1', [id]);
-        await waker.tellAgain(session, [...new Set(released.map(({ kind }) => kind))]);
+        if (released > 0) await waker.tellNow(session);
       });
       await within(left, LEAVE_LIMIT_MS);
     },
@@ -162,13 +163,4 @@ export async function claimRows(
   if (taken.length === 0 && rows.length > 0) throw new AgainError('others have claimed what was found');
   const tokens = new Set(taken.map(({ token }) => token));
   return claimed.filter(({ token }) => tokens.has(token));
-}
-
-/** Once what a replica does all the time, for an event that is there. For `tryRights`. */
-export async function tryClaim(session: Session, kind: string, eventId: string, token: number): Promise<void> {
-  const holder = randomId();
-  await session.run(RENEW, [holder, 1]);
-  const only = { eventId, fromRow: 0 };
-  await claimRows(session, { kind, maxEvents: 1, maxBytes: 1_000, except: [], only }, holder, token);
-  await session.run('DELETE FROM replicas WHERE id = $1', [holder]);
 }

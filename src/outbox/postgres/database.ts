@@ -1,14 +1,6 @@
 import { Socket } from 'node:net';
-import { escapeIdentifier, escapeLiteral, Pool, type PoolClient, type PoolConfig, types } from 'pg';
-import {
-  describe,
-  isConnectionGone,
-  isReadOnlyError,
-  isWorthAnotherTry,
-  LostError,
-  SilenceError,
-  sqlState,
-} from './errors.ts';
+import { escapeIdentifier, escapeLiteral, Pool, type PoolClient, types } from 'pg';
+import { describe, isConnectionGone, isReadOnlyError, isWorthAnotherTry, LostError, sqlState } from './errors.ts';
 import { type DatabaseSettings, type Limits, placeOf } from './settings.ts';
 
 /** One open transaction. */
@@ -21,9 +13,16 @@ export interface Session {
 
 /**
  * `put` keeps to what the server says by default: Azure makes a server that runs out of storage read-only that way, so
- * that nothing new comes in. `write` does not, since settling and purging is what makes room again.
+ * that nothing new comes in. `write` does not, since settling and purging is what makes room again. `try` is a `put` that
+ * is rolled back.
  */
-export type Mode = 'read' | 'put' | 'write';
+const MODES = {
+  read: { access: 'READ ONLY', end: 'COMMIT' },
+  put: { access: '', end: 'COMMIT' },
+  write: { access: 'READ WRITE', end: 'COMMIT' },
+  try: { access: '', end: 'ROLLBACK' },
+} as const;
+export type Mode = keyof typeof MODES;
 
 export interface Database {
   /**
@@ -31,8 +30,8 @@ export interface Database {
    * Deadlocks are tried again, so that `work` may run more than once. Rejects with what went wrong: see errors.ts.
    */
   transaction<T>(mode: Mode, work: (session: Session) => Promise<T>): Promise<T>;
-  /** Settings for a connection beside the pool. `socket` is the one that it must use. */
-  clientConfig(socket: Socket): PoolConfig;
+  /** A connection for whatever needs no transaction. It must be released, for good with `true`. */
+  connect(): Promise<PoolClient>;
   /** Whether the database could not be reached when that was tried last. */
   readonly isAway: boolean;
   /** Ends all connections; those over which nothing comes any more are cut. */
@@ -50,25 +49,31 @@ const AWAY_LIMIT_MS = 1_000;
 /** bigint: all of ours are counts, sizes, times and tokens below 2^53. */
 const INT8 = 20;
 
-const ACCESS: Record<Mode, string> = { read: 'READ ONLY', put: '', write: 'READ WRITE' };
-
 export function openDatabase(settings: DatabaseSettings, schema: string, limits: Limits): Database {
-  const place = placeOf(settings);
+  const silence = new LostError(`nothing comes from ${placeOf(settings)}`);
   const sockets = new Set<Socket>();
   let away: string | null = null;
   let looking: Promise<void> | null = null;
-  let closed: Promise<void> | null = null;
-
-  function keep(socket: Socket): Socket {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-    return socket;
-  }
 
   const pool = new Pool({
-    ...configOf(settings, limits),
-    stream: () => keep(new Socket()),
-    max: limits.connections,
+    ...settings,
+    // A function, even if none is needed, keeps pg from looking for one in files and variables.
+    password: settings.password ?? (async () => ''),
+    ssl: settings.tls ?? false,
+    application_name: 'apono-sentinel',
+    connectionTimeoutMillis: limits.connectMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+    types: {
+      getTypeParser: (oid, format) => (oid === INT8 && format !== 'binary' ? Number : types.getTypeParser(oid, format)),
+    },
+    stream() {
+      const socket = new Socket();
+      sockets.add(socket);
+      return socket.once('close', () => sockets.delete(socket));
+    },
+    // One more listens.
+    max: limits.connections + 1,
     idleTimeoutMillis: IDLE_CONNECTION_MS,
     maxLifetimeSeconds: CONNECTION_LIFE_S,
   });
@@ -77,9 +82,9 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
   pool.on('connect', (client) => client.on('error', () => undefined));
 
   /** Once one answer is overdue nothing else is expected from these connections. */
-  function cut(): SilenceError {
-    for (const socket of sockets) socket.destroy(new SilenceError(place));
-    return new SilenceError(place);
+  function cut(): LostError {
+    for (const socket of sockets) socket.destroy(silence);
+    return silence;
   }
 
   /** What pg answers, within a limit. Errors that are not the server's own are a LostError. */
@@ -103,7 +108,7 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
       return await pool.connect();
     } catch (error) {
       const isTimeout = error instanceof Error && sqlState(error) === null && /timeout/.test(error.message);
-      throw isTimeout ? new SilenceError(place) : lostUnlessSaid(error);
+      throw isTimeout ? silence : lostUnlessSaid(error);
     }
   }
 
@@ -116,8 +121,7 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
         return client;
       } catch (error) {
         client.release(true);
-        const isDead = isConnectionGone(error) || isReadOnlyError(error);
-        if (!isDead || error instanceof SilenceError || tries >= limits.connections) throw error;
+        if (isUsable(error) || error === silence || tries > limits.connections) throw error;
       }
     }
   }
@@ -133,12 +137,11 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
     };
     try {
       const result = await work(session);
-      await ask(client.query('COMMIT'));
+      await ask(client.query(MODES[mode].end));
       client.release();
       return result;
     } catch (error) {
-      const isUsable = !isConnectionGone(error) && !isReadOnlyError(error);
-      const isRolledBack = isUsable && (await ask(client.query('ROLLBACK')).then(Boolean, () => false));
+      const isRolledBack = isUsable(error) && (await ask(client.query('ROLLBACK')).then(Boolean, () => false));
       client.release(!isRolledBack);
       throw error;
     }
@@ -175,21 +178,20 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
         }
       }
     },
-    clientConfig: (socket) => ({
-      ...configOf(settings, limits),
-      query_timeout: limits.answerMs,
-      stream: () => keep(socket),
-    }),
+    connect,
     get isAway() {
       return away !== null;
     },
-    close() {
-      closed ??= within(pool.end(), CLOSE_LIMIT_MS).then(() => {
-        for (const socket of sockets) socket.destroy();
-      });
-      return closed;
+    async close() {
+      await within(pool.end(), CLOSE_LIMIT_MS);
+      for (const socket of sockets) socket.destroy();
     },
   };
+}
+
+/** Whether the connection that the error came over can be used again. */
+function isUsable(error: unknown): boolean {
+  return !isConnectionGone(error) && !isReadOnlyError(error);
 }
 
 /** What is not an error of the server's own is one of the connection. */
@@ -219,26 +221,7 @@ function beginSql(mode: Mode, schema: string, limits: Limits): string {
   };
   const set = Object.entries(settings).map(([name, value]) => `set_config('${name}', ${escapeLiteral(value)}, true)`);
   // remote_apply waits for even more than "on", so it is left as it is.
-  return `BEGIN ISOLATION LEVEL READ COMMITTED ${ACCESS[mode]};
+  return `BEGIN ISOLATION LEVEL READ COMMITTED ${MODES[mode].access};
     SELECT ${set.join(' || ')} || set_config('synchronous_commit',
       CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)`;
-}
-
-function configOf({ host, port, database, user, password, tls }: DatabaseSettings, limits: Limits): PoolConfig {
-  return {
-    host,
-    port,
-    database,
-    user,
-    // A function, even if none is needed, keeps pg from looking for one in files and variables.
-    password: password ?? (async () => ''),
-    ssl: tls === null ? false : { ...tls },
-    application_name: 'apono-sentinel',
-    connectionTimeoutMillis: limits.connectMs,
-    keepAlive: true,
-    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
-    types: {
-      getTypeParser: (oid, format) => (oid === INT8 && format !== 'binary' ? Number : types.getTypeParser(oid, format)),
-    },
-  };
 }

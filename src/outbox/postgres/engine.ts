@@ -1,24 +1,21 @@
-import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from '../../ground/clock.ts';
-import type { OutboxEntry } from '../../ground/event.ts';
 import { type Engine, FullError } from '../engine.ts';
 import { sizeOf } from '../group.ts';
 import { fullness } from '../limits.ts';
 import type { StoreLog } from '../open-store.ts';
-import { createHolder } from './claim.ts';
+import type { MovedRecord } from '../records.ts';
+import { createHolder, randomId } from './claim.ts';
 import { type Database, type Mode, openDatabase, type Session } from './database.ts';
 import { describe, isPassing, toEngineError, toStartError } from './errors.ts';
-import { inspectSchema, inspectServer, tryRights } from './examine.ts';
+import { inspect, tryRights } from './examine.ts';
 import { readRecords, setAside } from './move.ts';
-import { createWaker, listen, type OnWake } from './notify.ts';
-import { createPace } from './pace.ts';
-import { addRecord, storePuts } from './put.ts';
-import { findRecords, listRecords, showRecord } from './records.ts';
+import { addRecords, storePuts } from './put.ts';
+import { findRecords, listRecords, RECORD_BYTES, readState, recordedUntil, showRecord } from './records.ts';
+import { createPace, createWaker, listen } from './replicas.ts';
 import { createSchema } from './schema.ts';
 import { type DatabaseSettings, DEFAULT_LIMITS, DEFAULT_SCHEMA, type Limits, placeOf } from './settings.ts';
-import { prune, purge, recordedUntil, revive, settleAll } from './settle.ts';
-import { RECORD_BYTES, readState } from './usage.ts';
+import { prune, purge, revive, settleAll } from './settle.ts';
 
 export interface PostgresEngineOptions {
   readonly database: DatabaseSettings;
@@ -27,7 +24,7 @@ export interface PostgresEngineOptions {
   readonly clock: Clock;
   readonly log: StoreLog;
   /** Another process stored something. */
-  readonly onWake: OnWake;
+  readonly onWake: () => void;
   /** The schema that holds the tables; made if it is missing. */
   readonly schema?: string;
   /** How long claims hold after the last sign of life of their holder, by the database's clock. */
@@ -50,9 +47,9 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
   const { clock, log, onWake, maxBytes, schema = DEFAULT_SCHEMA, leaseMs = LEASE_MS } = options;
   const database = openDatabase(options.database, schema, { ...DEFAULT_LIMITS, ...options.limits });
   await prepare(database, schema, options);
-  const self = randomUUID();
+  const self = randomId();
   const waker = createWaker(schema, self);
-  const holder = createHolder({ database, leaseMs, clock, waker });
+  const holder = createHolder({ database, id: self, leaseMs, clock, waker });
   const stopListening = listen({ database, channel: schema, self, onWake, clock, log });
 
   /** As counted last, and what this process has stored since. */
@@ -67,46 +64,35 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
    * transaction only while the limit is near; in between this process adds up what it stores itself.
    */
   async function usedAfter(session: Session, bytes: number): Promise<number> {
-    const isKnown = performance.now() - countedAt < COUNT_INTERVAL_MS && usedBytes + bytes < 0.9 * maxBytes;
-    if (isKnown) {
-      usedBytes += bytes;
-      return usedBytes;
-    }
+    usedBytes += bytes;
+    if (performance.now() - countedAt < COUNT_INTERVAL_MS && usedBytes < 0.9 * maxBytes) return usedBytes;
     ({ dataBytes: usedBytes } = await readState(session));
     countedAt = performance.now();
     return usedBytes;
   }
 
   /** Only what is new needs room: a duplicate is answered even when the outbox is full. */
-  async function added(session: Session, entries: readonly OutboxEntry[]): Promise<void> {
+  async function added(session: Session, records: readonly MovedRecord[]): Promise<void> {
+    const entries = records.flatMap((record) => (record.type === 'identity' ? [] : [record.entry]));
     if (entries.length === 0) return;
-    const reason = fullness(
-      { dataBytes: await usedAfter(session, sizeOf(entries) + entries.length * RECORD_BYTES), logBytes: 0 },
-      maxBytes,
-    );
+    const dataBytes = await usedAfter(session, sizeOf(entries) + entries.length * RECORD_BYTES);
+    const reason = fullness({ dataBytes, logBytes: 0 }, maxBytes);
     if (reason !== null) throw new FullError('limit', reason);
-    const byKind = new Map<string, number>();
-    for (const entry of entries) {
-      if (entry.type === 'event') byKind.set(entry.kind, (byKind.get(entry.kind) ?? 0) + entry.mappedBytes);
-    }
-    await waker.tell(session, byKind);
+    if (entries.some(({ type }) => type === 'event')) await waker.tell(session);
   }
 
   return {
     commit: (puts) =>
       run('put', async (session) => {
-        const { stored, isNew } = await storePuts(session, puts);
-        await added(session, isNew);
+        const { stored, added: records } = await storePuts(session, puts);
+        await added(session, records);
         return stored;
       }),
     add: (records) =>
       run('put', async (session) => {
-        const isNew: boolean[] = [];
-        for (const record of records) isNew.push(await addRecord(session, record));
-        const entries = records
-          .filter((_, index) => isNew[index] === true)
-          .flatMap((each) => (each.type === 'identity' ? [] : [each.entry]));
-        await added(session, entries);
+        const isNew = await addRecords(session, records);
+        const news = records.filter((_, index) => isNew[index] === true);
+        await added(session, news);
         return isNew;
       }),
     claim: (request) => holder.claim(request).catch(rejectAsEngine),
@@ -126,8 +112,8 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
     find: (start) => run('read', (session) => findRecords(session, start)),
     revive: (eventIds) =>
       run('write', async (session) => {
-        const { counts, kinds } = await revive(session, eventIds);
-        await waker.tellAgain(session, kinds);
+        const counts = await revive(session, eventIds);
+        if (counts.some((count) => count > 0)) await waker.tellNow(session);
         return counts;
       }),
     purge: (ids, now) => run('write', (session) => purge(session, ids, now)),
@@ -152,10 +138,7 @@ async function prepare(database: Database, schema: string, options: PostgresEngi
   const deadline = performance.now() + (options.patienceMs ?? 0);
   for (;;) {
     try {
-      const version = await database.transaction('put', async (session) => {
-        await inspectServer(session, place);
-        return inspectSchema(session, schema, place);
-      });
+      const version = await database.transaction('read', (session) => inspect(session, schema, place));
       if (version === 0) await createSchema(database, schema);
       return await tryRights(database, schema, place);
     } catch (error) {

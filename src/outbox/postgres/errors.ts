@@ -4,26 +4,12 @@ import { type OutboxStartCode, OutboxStartError } from '../start-error.ts';
 
 /** The connection is of no use any more, or there never was one. The cause is what pg or Node said. */
 export class LostError extends Error {
-  override readonly name: string = 'LostError';
-}
-
-/** The server did not answer in time. */
-export class SilenceError extends LostError {
-  override readonly name = 'SilenceError';
-
-  constructor(place: string) {
-    super(`nothing comes from ${place}`);
-  }
+  override readonly name = 'LostError';
 }
 
 /** The same transaction would succeed if it were run again. */
 export class AgainError extends Error {
   override readonly name = 'AgainError';
-}
-
-/** Thrown inside a transaction to roll it back on purpose. */
-export class RollbackError extends Error {
-  override readonly name = 'RollbackError';
 }
 
 /** The SQLSTATE, or null when the error did not come from the server. */
@@ -33,35 +19,33 @@ export function sqlState(error: unknown): string | null {
 }
 
 /** The states are those of https://www.postgresql.org/docs/current/errcodes-appendix.html */
-function isOneOf(error: unknown, ...states: readonly string[]): boolean {
-  const state = sqlState(error);
-  return state !== null && states.includes(state);
-}
-
-/** serialization_failure, deadlock_detected. */
-export function isWorthAnotherTry(error: unknown): boolean {
-  return error instanceof AgainError || isOneOf(error, '40001', '40P01');
-}
-
-/** Connection exceptions, admin_shutdown, crash_shutdown, cannot_connect_now, and timeouts of idle sessions. */
-export function isConnectionGone(error: unknown): boolean {
-  if (error instanceof LostError || sqlState(error)?.startsWith('08') === true) return true;
-  return isOneOf(error, '57P01', '57P02', '57P03', '57P04', '57P05', '25P03');
-}
+const hasState = (states: RegExp) => (error: unknown) => states.test(sqlState(error) ?? '');
 
 /** A connection to a server that became a standby stays read-only; a new one may reach the new primary. */
-export function isReadOnlyError(error: unknown): boolean {
-  return isOneOf(error, '25006');
+export const isReadOnlyError = hasState(/^25006$/);
+export const isDiskFull = hasState(/^53100$/);
+export const isForbidden = hasState(/^42501$/);
+/** Data exception, or integrity constraint violation. */
+const isRefusedValue = hasState(/^2[23]/);
+/** serialization_failure, deadlock_detected. */
+const isUnlucky = hasState(/^(40001|40P01)$/);
+/** Connection exceptions, admin_shutdown, crash_shutdown, cannot_connect_now, and timeouts of idle sessions. */
+const isFarewell = hasState(/^(08...|57P0[1-5]|25P03)$/);
+/** lock_not_available, query_canceled. */
+const isOvertime = hasState(/^(55P03|57014)$/);
+
+export function isWorthAnotherTry(error: unknown): boolean {
+  return error instanceof AgainError || isUnlucky(error);
 }
 
-export function isDiskFull(error: unknown): boolean {
-  return isOneOf(error, '53100');
+export function isConnectionGone(error: unknown): boolean {
+  return error instanceof LostError || isFarewell(error);
 }
 
 /** While a server starts, or another replica makes the tables. An unknown host or a wrong password does not pass by itself. */
 export function isPassing(error: unknown): boolean {
-  if (sqlState(error) !== null) return isConnectionGone(error) || isOneOf(error, '55P03', '57014');
-  return error instanceof LostError && /ECONNREFUSED|ECONNRESET/.test(textOf(error));
+  if (error instanceof LostError) return /ECONNREFUSED|ECONNRESET/.test(textOf(error));
+  return isFarewell(error) || isOvertime(error);
 }
 
 /** For logs and answers. The server quotes values in the messages of classes 22 and 23 only: those are left out. */
@@ -75,11 +59,6 @@ export function describe(error: unknown): string {
   if (isReadOnlyError(error)) return `the database is read-only: a standby, or set so (SQLSTATE ${state})`;
   if (isRefusedValue(error)) return `the database refused a value (SQLSTATE ${state})`;
   return `${error.message} (SQLSTATE ${state})`;
-}
-
-/** Data exception, or integrity constraint violation. */
-function isRefusedValue(error: unknown): boolean {
-  return /^2[23]/.test(sqlState(error) ?? '');
 }
 
 /** What an engine rejects with: see engine.ts. */
@@ -113,7 +92,7 @@ export function toStartError(error: unknown, place: string): OutboxStartError {
 
 function startCode(error: unknown): OutboxStartCode {
   if (isDiskFull(error)) return 'outbox_disk_full';
-  return isOneOf(error, '28000', '28P01', '42501') ? 'outbox_permission' : 'outbox_cannot_open';
+  return /^(28000|28P01|42501)$/.test(sqlState(error) ?? '') ? 'outbox_permission' : 'outbox_cannot_open';
 }
 
 const FIX_BY_STATE: Readonly<Record<string, string>> = {
@@ -158,7 +137,7 @@ const FIX_BY_TEXT: readonly (readonly [pattern: RegExp, fix: string])[] = [
     'The certificate of the server is not trusted here: name its CA with sslrootcert=<file> in OUTBOX_URL.',
   ],
   [
-    /SilenceError|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|timeout/i,
+    /nothing comes|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|timeout/i,
     'Nothing answers there: check host and port in OUTBOX_URL, and that firewalls and security groups let this machine through.',
   ],
 ];

@@ -1,19 +1,11 @@
-import { randomId, tryClaim } from './claim.ts';
+import { claimRows, RENEW, randomId } from './claim.ts';
 import { type Database, openDatabase, type Session } from './database.ts';
-import {
-  DatabaseStartError,
-  describe,
-  isDiskFull,
-  isReadOnlyError,
-  RollbackError,
-  sqlState,
-  toStartError,
-} from './errors.ts';
+import { DatabaseStartError, describe, isDiskFull, isForbidden, isReadOnlyError, toStartError } from './errors.ts';
 import { storePuts } from './put.ts';
+import { isReadOnly } from './records.ts';
 import { readVersion, SCHEMA_VERSION } from './schema.ts';
 import { type DatabaseSettings, DEFAULT_LIMITS, DEFAULT_SCHEMA, placeOf } from './settings.ts';
 import { prune, purge, settleAll } from './settle.ts';
-import { isReadOnly } from './usage.ts';
 
 const OLDEST_SERVER = 130_000;
 
@@ -29,14 +21,14 @@ export interface Examined {
  * Looks, as a start would, whether the database can be used: what it does there is rolled back. Rejects with an
  * OutboxStartError.
  */
-export async function examineDatabase(settings: DatabaseSettings, schema = DEFAULT_SCHEMA): Promise<Examined> {
+export async function examineDatabase(settings: DatabaseSettings): Promise<Examined> {
+  const schema = DEFAULT_SCHEMA;
   const database = openDatabase(settings, schema, DEFAULT_LIMITS);
   const place = placeOf(settings);
   try {
     const version = await database.transaction('read', async (session) => {
-      await inspectServer(session, place);
       if (await isReadOnly(session)) throw readOnly(place);
-      return inspectSchema(session, schema, place);
+      return inspect(session, schema, place);
     });
     if (version > 0) await tryRights(database, schema, place);
     return { version, known: SCHEMA_VERSION };
@@ -47,8 +39,16 @@ export async function examineDatabase(settings: DatabaseSettings, schema = DEFAU
   }
 }
 
-/** What the promises rest on. Throws a DatabaseStartError. */
-export async function inspectServer(session: Session, place: string): Promise<void> {
+/**
+ * Whether the server keeps what the promises rest on, and the version of the tables: 0 if there are none and this user may
+ * make them. Throws a DatabaseStartError.
+ */
+export async function inspect(session: Session, schema: string, place: string): Promise<number> {
+  await inspectServer(session, place);
+  return inspectSchema(session, schema, place);
+}
+
+async function inspectServer(session: Session, place: string): Promise<void> {
   const [found] = await session.query<{ version: number; fsync: string; synced: string; encoding: string }>(
     `SELECT current_setting('server_version_num')::integer AS version, current_setting('fsync') AS fsync,
        current_setting('synchronous_commit') AS synced, getdatabaseencoding() AS encoding`,
@@ -77,8 +77,7 @@ function readOnly(place: string): DatabaseStartError {
   return new DatabaseStartError('outbox_cannot_open', `The server at ${place} is read-only`, fix);
 }
 
-/** The version of the tables; 0 if there are none and this user may make them. Throws a DatabaseStartError. */
-export async function inspectSchema(session: Session, schema: string, place: string): Promise<number> {
+async function inspectSchema(session: Session, schema: string, place: string): Promise<number> {
   const [rights] = await session.query<{ found: boolean; enter: boolean; create: boolean }>(
     `SELECT n.oid IS NOT NULL AS found, n.oid IS NULL OR has_schema_privilege(n.oid, 'USAGE') AS enter,
        CASE WHEN n.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
@@ -95,49 +94,38 @@ export async function inspectSchema(session: Session, schema: string, place: str
   throw mayNot(`make ${found ? 'tables in ' : ''}the schema ${schema}`, place, found ? give : make);
 }
 
-function mayNot(what: string, place: string, fix: string, options?: ErrorOptions): DatabaseStartError {
-  return new DatabaseStartError(
-    'outbox_permission',
-    `The user of OUTBOX_URL may not ${what} at ${place}`,
-    fix,
-    options,
-  );
+function mayNot(what: string, place: string, fix: string): DatabaseStartError {
+  return new DatabaseStartError('outbox_permission', `The user of OUTBOX_URL may not ${what} at ${place}`, fix);
 }
 
 /** Does once what a service does all the time, and rolls it back. Throws a DatabaseStartError for a missing right. */
 export async function tryRights(database: Database, schema: string, place: string): Promise<void> {
   try {
-    await database.transaction('put', async (session) => {
-      await useTables(session);
-      throw new RollbackError();
-    });
+    await database.transaction('try', useTables);
   } catch (error) {
     // A service starts on a server that takes nothing now: it delivers what waits, and shows that it is not ready.
-    if (error instanceof RollbackError || isReadOnlyError(error) || isDiskFull(error)) return;
-    if (sqlState(error) !== '42501') throw error;
+    if (isReadOnlyError(error) || isDiskFull(error)) return;
+    if (!isForbidden(error)) throw error;
     throw mayNot(
       `use the tables of the schema ${schema} as it must (${describe(error)})`,
       place,
       'Sign in as the role that owns them, or make the user a member of it: GRANT <owner> TO <the user>;',
-      { cause: error },
     );
   }
 }
 
 async function useTables(session: Session): Promise<void> {
-  const id = `probe ${randomId()}`;
+  const [number, id] = [randomId(), `probe ${randomId()}`];
   const at = { receivedAt: 0, feed: null, kind: id };
-  const event = {
-    ...at,
-    type: 'event',
-    eventId: id,
-    rows: { shared: '{}', own: ['{}', '{}'] },
-    mappedBytes: 2,
-  } as const;
+  const rows = { shared: '{}', own: ['{}', '{}'] };
+  const event = { ...at, type: 'event', eventId: id, rows, mappedBytes: 2 } as const;
   const why = { charset: null, code: 'probe', reason: '' };
   const body = { ...at, ...why, type: 'quarantine', quarantineId: id, body: Buffer.of() } as const;
   await storePuts(session, [{ entries: [event, body], now: 0, resolves: null }]);
-  await tryClaim(session, id, id, 1);
+  await session.run(RENEW, [number, 1]);
+  const only = { eventId: id, fromRow: 0 };
+  await claimRows(session, { kind: id, maxEvents: 1, maxBytes: 1_000, except: [], only }, number, 1);
+  await session.run('DELETE FROM replicas WHERE id = $1', [number]);
   const dead = [{ rows: [[1, 2]] as const, ...why }];
   await settleAll(session, [{ eventId: id, token: 1, delivered: [[0, 1]], dead, release: true }], 0);
   await purge(session, [id, id], 0);

@@ -1,4 +1,4 @@
-import type { EventEntry, OutboxEntry, QuarantineEntry } from '../../ground/event.ts';
+import type { OutboxEntry } from '../../ground/event.ts';
 import { CallError, type Put } from '../engine.ts';
 import type { StoredEntry } from '../port.ts';
 import { countRows, formatRanges } from '../ranges.ts';
@@ -25,7 +25,7 @@ const ADD_EVENTS = `
     INSERT INTO bodies (seq, shared, own)
     SELECT g.seq, g.shared, g.own FROM given g JOIN new USING (seq) WHERE g.shared IS NOT NULL
   )
-  SELECT event_id AS id, seq FROM new`;
+  SELECT 'e' || event_id AS key, seq FROM new`;
 
 const ADD_QUARANTINED = `
   INSERT INTO quarantine (quarantine_id, stored_at, received_at, feed, kind, charset, code, reason, body)
@@ -33,57 +33,80 @@ const ADD_QUARANTINED = `
   FROM json_to_recordset($1::json) AS g ("quarantineId" text, "storedAt" bigint, "receivedAt" bigint, feed text,
     kind text, charset text, code text, reason text, body text)
   ORDER BY "quarantineId" COLLATE "C"
-  ON CONFLICT (quarantine_id) DO NOTHING RETURNING quarantine_id AS id`;
-
-type Given<Entry> = { readonly entry: Entry; readonly storedAt: number };
+  ON CONFLICT (quarantine_id) DO NOTHING RETURNING 'q' || quarantine_id AS key, seq`;
 
 /** No text of the database holds U+0000. */
-function toText(text: string): string {
-  return text.replaceAll('\0', '\ufffd').toWellFormed();
-}
+const toText = (text: string): string => text.replaceAll('\0', '\ufffd').toWellFormed();
 
 /** Without those that no record can have. */
-export function storableIds(ids: Iterable<string>): string[] {
+export function storableIds(ids: readonly string[]): string[] {
   return [...new Set(ids)].filter((id) => !id.includes('\0'));
 }
 
-function toRow({
-  entry: { type: _, rows, ...entry },
-  pending = [[0, rows.own.length]],
-  deadLetters = [],
-  storedAt,
-}: Given<EventEntry> & Partial<Pick<Extract<MovedRecord, { type: 'event' }>, 'pending' | 'deadLetters'>>): object {
+/** As ADD_EVENTS or ADD_QUARANTINED takes it. */
+function rowOf(record: MovedRecord): object {
+  const { storedAt } = record;
+  if (record.type === 'identity') {
+    const none = { kind: '', rows: 0, mappedBytes: 0, pending: '[]', pendingRows: 0, deadRows: 0 };
+    return { ...record, receivedAt: storedAt, ...none };
+  }
+  const feed = record.entry.feed === null ? null : toText(record.entry.feed);
+  if (record.type === 'quarantine') {
+    const { entry } = record;
+    const body = Buffer.from(entry.body).toString('base64');
+    return { ...entry, storedAt, feed, reason: toText(entry.reason), body };
+  }
+  const { entry, pending, deadLetters } = record;
   return {
     ...entry,
     storedAt,
-    feed: entry.feed === null ? null : toText(entry.feed),
-    rows: rows.own.length,
+    feed,
+    rows: entry.rows.own.length,
     pending: formatRanges(pending),
     pendingRows: countRows(pending),
-    deadRows: deadLetters.reduce((sum, letter) => sum + countRows(letter.rows), 0),
-    shared: rows.shared,
-    own: formatOwn(rows),
+    deadRows: deadLetters.reduce((sum, { rows }) => sum + countRows(rows), 0),
+    shared: entry.rows.shared,
+    own: formatOwn(entry.rows),
   };
 }
 
-/** The numbers of the events that are new, by their ids. Each id may come once. */
-async function addEvents(session: Session, rows: readonly object[]): Promise<Map<string, number>> {
-  if (rows.length === 0) return new Map();
-  const added = await session.query<{ id: string; seq: number }>(ADD_EVENTS, [JSON.stringify(rows)]);
-  return new Map(added.map(({ id, seq }) => [id, seq]));
+/** The id after a letter for its table: an event and a quarantined body may have the same id. */
+function keyOf(record: MovedRecord): string {
+  if (record.type === 'quarantine') return `q${record.entry.quarantineId}`;
+  return `e${record.type === 'event' ? record.entry.eventId : record.eventId}`;
 }
 
-/** The ids of those that are new. Each id may come once. */
-async function addQuarantined(session: Session, given: readonly Given<QuarantineEntry>[]): Promise<string[]> {
-  if (given.length === 0) return [];
-  const rows = given.map(({ entry: { type: _, ...entry }, storedAt }) => ({
-    ...entry,
-    storedAt,
-    feed: entry.feed === null ? null : toText(entry.feed),
-    reason: toText(entry.reason),
-    body: Buffer.from(entry.body).toString('base64'),
-  }));
-  return (await session.query<{ id: string }>(ADD_QUARANTINED, [JSON.stringify(rows)])).map(({ id }) => id);
+/** Must run in a transaction. Whether each is new here; of two with one id the first. */
+export async function addRecords(session: Session, records: readonly MovedRecord[]): Promise<boolean[]> {
+  const first = new Map<string, MovedRecord>();
+  for (const record of records) if (!first.has(keyOf(record))) first.set(keyOf(record), record);
+  const isQuarantined = ({ type }: MovedRecord) => type === 'quarantine';
+  const seqs = new Map([
+    ...(await insert(
+      session,
+      ADD_EVENTS,
+      [...first.values()].filter((record) => !isQuarantined(record)),
+    )),
+    ...(await insert(session, ADD_QUARANTINED, [...first.values()].filter(isQuarantined))),
+  ]);
+  const letters = [...first].flatMap(([key, record]) => {
+    const seq = seqs.get(key);
+    if (record.type !== 'event' || seq === undefined) return [];
+    return record.deadLetters.map((letter) => ({ ...letter, seq }));
+  });
+  await addLetters(session, letters);
+  return records.map((record) => seqs.delete(keyOf(record)));
+}
+
+/** The numbers of those that are new, by key. */
+async function insert(
+  session: Session,
+  sql: string,
+  records: readonly MovedRecord[],
+): Promise<(readonly [string, number])[]> {
+  if (records.length === 0) return [];
+  const added = await session.query<{ key: string; seq: number }>(sql, [JSON.stringify(records.map(rowOf))]);
+  return added.map(({ key, seq }) => [key, seq]);
 }
 
 /** `seq` is the event's. */
@@ -100,49 +123,38 @@ export async function addLetters(
   );
 }
 
-const idOf = (entry: OutboxEntry): string => (entry.type === 'event' ? entry.eventId : entry.quarantineId);
-const keyOf = (entry: OutboxEntry): string => `${entry.type} ${idOf(entry)}`;
-const isOf = <Type extends OutboxEntry['type']>(type: Type, given: readonly Given<OutboxEntry>[]) =>
-  given.filter((each): each is Given<Extract<OutboxEntry, { type: Type }>> => each.entry.type === type);
-
 /** Must run in a transaction of its own. What to say of the entries of each put, and the entries that are new. */
 export async function storePuts(
   session: Session,
   puts: readonly Put[],
-): Promise<{ readonly stored: StoredEntry[][]; readonly isNew: readonly OutboxEntry[] }> {
-  checkTexts(puts);
-  const resolved = await removeQuarantined(
-    session,
-    puts.flatMap(({ resolves }) => resolves ?? []),
-  );
-  const valid = puts.map((put) => (put.resolves === null || resolved.delete(put.resolves) ? put.entries : []));
-  const first = new Map<string, Given<OutboxEntry>>();
-  for (const [index, { now }] of puts.entries()) {
-    for (const entry of valid[index] ?? []) {
-      if (!first.has(keyOf(entry))) first.set(keyOf(entry), { entry, storedAt: now });
-    }
-  }
-  const given = [...first.values()];
-  const events = await addEvents(session, isOf('event', given).map(toRow));
-  const bodies = await addQuarantined(session, isOf('quarantine', given));
-  const added = new Set([...[...events.keys()].map((id) => `event ${id}`), ...bodies.map((id) => `quarantine ${id}`)]);
-  const entries = given.map(({ entry }) => entry);
-  const isNew = entries.filter((entry) => added.has(keyOf(entry)));
-  const known = entries.filter((entry) => !added.has(keyOf(entry)));
-  const storedAt = await findKnown(session, known);
-  const toStored = (entry: OutboxEntry): StoredEntry => {
-    const key = keyOf(entry);
-    const firstStoredAt = storedAt.get(key) ?? first.get(key)?.storedAt ?? 0;
-    return { id: idOf(entry), duplicate: !added.delete(key), firstStoredAt };
-  };
-  return { stored: valid.map((each) => each.map(toStored)), isNew };
-}
-
-function checkTexts(puts: readonly Put[]): void {
+): Promise<{ readonly stored: StoredEntry[][]; readonly added: readonly MovedRecord[] }> {
   for (const entry of puts.flatMap(({ entries }) => entries)) {
     const texts = entry.type === 'event' ? [entry.eventId, entry.kind] : [entry.quarantineId, entry.code];
     if (texts.some((text) => text.includes('\0'))) throw new CallError('An id, kind or code holds U+0000');
   }
+  const toResolve = puts.flatMap(({ resolves }) => resolves ?? []);
+  const resolved = await removeQuarantined(session, toResolve);
+  const valid = puts.map(({ entries, now, resolves }) =>
+    resolves === null || resolved.delete(resolves) ? entries.map((entry) => recordOf(entry, now)) : [],
+  );
+  const records = valid.flat();
+  const isNew = await addRecords(session, records);
+  const knownAt = await findKnown(session, records.filter((_, index) => isNew[index] === false).map(keyOf));
+  const answers = isNew.values();
+  const toStored = (record: MovedRecord): StoredEntry => {
+    const duplicate = answers.next().value === false;
+    const firstStoredAt = (duplicate && knownAt.get(keyOf(record))) || record.storedAt;
+    return { id: keyOf(record).slice(1), duplicate, firstStoredAt };
+  };
+  return {
+    stored: valid.map((each) => each.map(toStored)),
+    added: records.filter((_, index) => isNew[index] === true),
+  };
+}
+
+function recordOf(entry: OutboxEntry, storedAt: number): MovedRecord {
+  if (entry.type === 'quarantine') return { type: 'quarantine', entry, storedAt };
+  return { type: 'event', entry, storedAt, pending: [[0, entry.rows.own.length]], deadLetters: [] };
 }
 
 /** The ids of those that were there. */
@@ -157,34 +169,15 @@ export async function removeQuarantined(session: Session, ids: readonly string[]
 }
 
 /** When what was known before was stored, by key. */
-async function findKnown(session: Session, known: readonly OutboxEntry[]): Promise<Map<string, number>> {
-  if (known.length === 0) return new Map();
-  const idsOf = (type: OutboxEntry['type']): string[] => known.filter((entry) => entry.type === type).map(idOf);
+async function findKnown(session: Session, keys: readonly string[]): Promise<Map<string, number>> {
+  if (keys.length === 0) return new Map();
   const rows = await session.query<{ key: string; at: number }>(
-    `SELECT 'event ' || event_id AS key, stored_at AS at FROM events WHERE event_id = ANY ($1::text[])
-     UNION ALL SELECT 'quarantine ' || quarantine_id, stored_at FROM quarantine WHERE quarantine_id = ANY ($2::text[])`,
-    [idsOf('event'), idsOf('quarantine')],
+    `SELECT 'e' || event_id AS key, stored_at AS at FROM events WHERE event_id = ANY ($1::text[])
+     UNION ALL SELECT 'q' || quarantine_id, stored_at FROM quarantine WHERE quarantine_id = ANY ($1::text[])`,
+    [keys.map((key) => key.slice(1))],
   );
+  const known = new Map(rows.map(({ key, at }) => [key, at]));
   // One was forgotten or resolved after it was found: it is new now.
-  if (rows.length < known.length) throw new AgainError('what was known is gone');
-  return new Map(rows.map(({ key, at }) => [key, at]));
-}
-
-/** Must run in a transaction. Whether it is new here. */
-export async function addRecord(session: Session, record: MovedRecord): Promise<boolean> {
-  switch (record.type) {
-    case 'event': {
-      const seq = (await addEvents(session, [toRow(record)])).get(record.entry.eventId);
-      if (seq === undefined) return false;
-      const letters = record.deadLetters.map((letter) => ({ ...letter, seq }));
-      await addLetters(session, letters);
-      return true;
-    }
-    case 'quarantine':
-      return (await addQuarantined(session, [record])).length > 0;
-    case 'identity': {
-      const none = { kind: '', rows: 0, mappedBytes: 0, pending: '[]', pendingRows: 0, deadRows: 0 };
-      return (await addEvents(session, [{ ...record, receivedAt: record.storedAt, ...none }])).size > 0;
-    }
-  }
+  if (keys.some((key) => !known.has(key))) throw new AgainError('what was known is gone');
+  return known;
 }

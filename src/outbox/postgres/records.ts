@@ -1,4 +1,5 @@
-import type { RecordSlice } from '../engine.ts';
+import type { EngineState, RecordSlice } from '../engine.ts';
+import type { StateCount } from '../port.ts';
 import { parseRanges } from '../ranges.ts';
 import {
   type DeadLetter,
@@ -42,11 +43,10 @@ export async function listRecords(session: Session, { state, kind, after, limit 
   const page = rows.slice(0, limit);
   const last = page.at(-1);
   const isLast = rows.length <= limit || last === undefined;
-  return { records: page.map(toSummary), next: isLast ? null : { receivedAt: last.receivedAt, seq: last.seq } };
-}
-
-function toSummary({ seq: _, ...summary }: SummaryRow): RecordSummary {
-  return summary;
+  return {
+    records: page.map(({ seq: _, ...summary }) => summary),
+    next: isLast ? null : { receivedAt: last.receivedAt, seq: last.seq },
+  };
 }
 
 /** An event first: should a quarantined body have its id, it is shown once the event is gone. */
@@ -94,4 +94,72 @@ export async function lettersOf(session: Session, seqs: readonly number[]): Prom
   const bySeq = new Map<number, DeadLetter[]>(seqs.map((seq) => [seq, []]));
   for (const { seq, rows, ...letter } of letters) bySeq.get(seq)?.push({ ...letter, rows: parseRanges(rows) });
   return bySeq;
+}
+
+/** A standby, or a server that was made read-only, as Azure does with one that runs out of storage. */
+export async function isReadOnly(session: Session): Promise<boolean> {
+  const [found] = await session.query<{ read_only: boolean }>(
+    `SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean AS read_only`,
+  );
+  return found?.read_only === true;
+}
+
+/** What a record takes beside its body: row, indexes, dead letters, and the versions that wait for a vacuum. */
+export const RECORD_BYTES = 512;
+const IDENTITY_BYTES = 200;
+
+interface Count {
+  readonly state: 'waiting' | 'dead' | 'quarantined' | 'known';
+  readonly kind: string;
+  readonly n: number;
+  readonly bytes: number;
+  readonly oldest: number | null;
+}
+
+/** Reads two indexes and the quarantine, not one event. The number of identities is the server's own estimate. */
+const COUNTS = `
+  SELECT 'waiting' AS state, kind, count(*) AS n, sum(body_bytes)::bigint AS bytes, min(received_at) AS oldest
+    FROM events WHERE pending_rows > 0 GROUP BY kind
+  UNION ALL SELECT 'dead', kind, count(*), sum(body_bytes)::bigint, min(received_at)
+    FROM events WHERE dead_rows > 0 GROUP BY kind
+  UNION ALL SELECT 'quarantined', '', count(*), coalesce(sum(octet_length(body)), 0)::bigint, min(received_at)
+    FROM quarantine
+  UNION ALL SELECT 'known', '', greatest(reltuples, 0)::bigint, 0, NULL FROM pg_class WHERE oid = 'events'::regclass`;
+
+/**
+ * Counts, ages and sizes, those of the open transaction included. OUTBOX_MAX_BYTES is compared with what is stored plus an
+ * allowance for each record, not with the files, which shrink only when the server vacuums.
+ */
+export async function readState(session: Session): Promise<EngineState> {
+  const counts = await session.query<Count>(COUNTS);
+  const of = (state: Count['state']): Count[] => counts.filter((count) => count.state === state);
+  const bytesOf = (state: Count['state']): number => of(state).reduce((sum, { bytes }) => sum + bytes, 0);
+  const allowance = (state: Count['state']): number => (state === 'known' ? IDENTITY_BYTES : RECORD_BYTES);
+  return {
+    waiting: Object.fromEntries(of('waiting').map((count) => [count.kind, sumOf([count])])),
+    dead: sumOf(of('dead')),
+    quarantined: sumOf(of('quarantined')),
+    bytes: { waiting: bytesOf('waiting'), dead: bytesOf('dead'), quarantined: bytesOf('quarantined') },
+    dataBytes: counts.reduce((sum, { state, n, bytes }) => sum + bytes + n * allowance(state), 0),
+    logBytes: 0,
+    refuses: (await isReadOnly(session)) ? 'the database is read-only: a standby, or set so' : null,
+  };
+}
+
+function sumOf(counts: readonly Count[]): StateCount {
+  const times = counts.flatMap(({ oldest }) => oldest ?? []);
+  return {
+    count: counts.reduce((sum, { n }) => sum + n, 0),
+    oldestReceivedAt: times.length === 0 ? null : Math.min(...times),
+  };
+}
+
+/** See Engine. */
+export async function recordedUntil(session: Session): Promise<number | null> {
+  const [found] = await session.query<{ until: number | null }>(
+    `SELECT (max(at) - coalesce(sum(greatest(0, at - before - 86400000)), 0))::bigint AS until
+     FROM (SELECT delivered_at AS at, lag(delivered_at) OVER (ORDER BY delivered_at) AS before FROM events
+       WHERE delivered_at IS NOT NULL) AS deliveries`,
+  );
+  return found?.until ?? null;
 }

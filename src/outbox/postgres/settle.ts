@@ -8,21 +8,6 @@ import { addLetters, removeQuarantined, storableIds } from './put.ts';
 
 /** What becomes of stored events. Everything here must run in a transaction, and locks events in the order of `seq`. */
 
-/**
- * What nearly all settlements are: all rows of an event that wait were claimed and are delivered, and none is dead. Locks
- * the other events that are asked for, too. `$1`: a JSON array, `$2`: the time.
- */
-const FINISH_WHOLE = `
-  WITH held AS MATERIALIZED (
-    SELECT e.seq, e.token = a.token AND e.claimed = a.rows AND e.pending = a.rows AND e.dead_rows = 0 AS is_whole
-    FROM json_to_recordset($1::json) AS a (id text, token bigint, rows text) JOIN events e ON e.event_id = a.id
-    ORDER BY e.seq FOR UPDATE OF e
-  ), gone AS (
-    DELETE FROM bodies b USING held h WHERE b.seq = h.seq AND h.is_whole
-  )
-  UPDATE events e SET delivered_at = $2, pending = '[]', pending_rows = 0, holder = NULL, token = NULL, claimed = NULL
-  FROM held h WHERE e.seq = h.seq AND h.is_whole RETURNING e.event_id AS id`;
-
 /** `$1`: a JSON array, `$2`: the time. An event without rows that wait or are dead is delivered. */
 const CHANGE = `
   WITH changed AS MATERIALIZED (
@@ -39,72 +24,44 @@ const CHANGE = `
 /** An event while it is worked out what becomes of it. */
 interface Open {
   readonly seq: number;
-  readonly kind: string;
   readonly rowCount: number;
   readonly token: number | null;
   readonly pending: readonly RowRange[];
   readonly deadRows: number;
-  /** Of the claim; without any it is over. */
+  /** The rows of the claim that are not settled yet; without any it is over. */
   readonly held: readonly RowRange[];
 }
 
-async function lockEvents(session: Session, ids: Iterable<string>): Promise<Map<string, Open>> {
+/** Those that are there and not delivered, by id. */
+async function lockEvents(session: Session, ids: readonly string[]): Promise<Map<string, Open>> {
   const rows = await session.query<
     Omit<Open, 'pending' | 'held'> & { id: string; pending: string; claimed: string | null }
   >(
-    `SELECT event_id AS id, seq, kind, row_count AS "rowCount", token, pending, dead_rows AS "deadRows", claimed
+    `SELECT event_id AS id, seq, row_count AS "rowCount", token, pending, dead_rows AS "deadRows", claimed
      FROM events WHERE event_id = ANY ($1::text[]) AND delivered_at IS NULL ORDER BY seq FOR UPDATE`,
     [storableIds(ids)],
   );
   return new Map(
-    rows.map(({ id, claimed, pending, ...row }) => {
-      const held = claimed === null ? [] : parseRanges(claimed);
-      return [id, { ...row, pending: parseRanges(pending), held }];
-    }),
+    rows.map(({ id, claimed, pending, ...row }) => [
+      id,
+      { ...row, pending: parseRanges(pending), held: parseRanges(claimed ?? '[]') },
+    ]),
   );
 }
 
-async function change(session: Session, events: readonly Open[], now: number): Promise<void> {
-  if (events.length === 0) return;
-  const rows = events.map(({ seq, pending, deadRows, held }) => ({
+async function change(session: Session, events: Iterable<Open>, now: number): Promise<void> {
+  const rows = [...events].map(({ seq, pending, deadRows, held }) => ({
     seq,
     pending: formatRanges(pending),
     pending_rows: countRows(pending),
     dead_rows: deadRows,
     claimed: held.length === 0 ? null : formatRanges(held),
   }));
-  await session.run(CHANGE, [JSON.stringify(rows), now]);
+  if (rows.length > 0) await session.run(CHANGE, [JSON.stringify(rows), now]);
 }
 
 /** See Engine. Throws a RangeError for a settlement that is wrong. */
 export async function settleAll(
-  session: Session,
-  settlements: readonly Settlement[],
-  now: number,
-): Promise<SettlementOutcome[]> {
-  const finished = await finishWhole(session, settlements, now);
-  const rest = settlements.filter(({ eventId }) => !finished.has(eventId));
-  const others = (rest.length === 0 ? [] : await settleEach(session, rest, now)).values();
-  return settlements.map(({ eventId }) => (finished.has(eventId) ? 'applied' : (others.next().value ?? 'stale')));
-}
-
-async function finishWhole(
-  session: Session,
-  settlements: readonly Settlement[],
-  now: number,
-): Promise<ReadonlySet<string>> {
-  const asked = new Map<string, { id: string; token: number | null; rows: string | null }>();
-  for (const { eventId: id, token, delivered, dead } of settlements) {
-    if (id.includes('\0')) continue;
-    // Of two settlements of one event the second depends on the first.
-    const isPlain = dead.length === 0 && delivered.length > 0 && Number.isSafeInteger(token) && !asked.has(id);
-    asked.set(id, isPlain ? { id, token, rows: formatRanges(delivered) } : { id, token: null, rows: null });
-  }
-  const done = await session.query<{ id: string }>(FINISH_WHOLE, [JSON.stringify([...asked.values()]), now]);
-  return new Set(done.map(({ id }) => id));
-}
-
-async function settleEach(
   session: Session,
   settlements: readonly Settlement[],
   now: number,
@@ -121,39 +78,31 @@ async function settleEach(
     letters.push(...buried.map((dead) => ({ ...dead, seq: event.seq, buriedAt: now })));
     return 'applied';
   });
-  await change(session, [...changed.values()], now);
+  await change(session, changed.values(), now);
   await addLetters(session, letters);
   return outcomes;
 }
 
-/** How many rows of each event wait again, and of which kinds they are. A claim goes on with the rows that it had. */
-export async function revive(
-  session: Session,
-  eventIds: readonly string[],
-): Promise<{ readonly counts: number[]; readonly kinds: readonly string[] }> {
-  const dead = [...(await lockEvents(session, eventIds))].filter(([, { deadRows }]) => deadRows > 0);
-  const letters = await session.query<{ seq: number; rows: string }>(
-    'DELETE FROM dead_letters WHERE seq = ANY ($1::bigint[]) RETURNING seq, rows',
-    [dead.map(([, { seq }]) => seq)],
-  );
-  const counts = new Map(dead.map(([id, { deadRows }]) => [id, deadRows]));
-  const revived = dead.map(([, event]) => {
+/** How many rows of each event wait again. A claim goes on with the rows that it had. */
+export async function revive(session: Session, eventIds: readonly string[]): Promise<number[]> {
+  const events = [...(await lockEvents(session, eventIds))].filter(([, { deadRows }]) => deadRows > 0);
+  const letters = await removeLetters(session, events);
+  const revived = events.map(([, event]) => {
     const rows = letters.filter(({ seq }) => seq === event.seq).flatMap((letter) => parseRanges(letter.rows));
     return { ...event, pending: mergeRanges(event.pending, rows), deadRows: 0 };
   });
   await change(session, revived, 0);
-  const take = (id: string): number => {
+  const counts = new Map(events.map(([id, { deadRows }]) => [id, deadRows]));
+  return eventIds.map((id) => {
     const count = counts.get(id) ?? 0;
     counts.delete(id);
     return count;
-  };
-  return { counts: eventIds.map(take), kinds: [...new Set(revived.map(({ kind }) => kind))] };
+  });
 }
 
 export async function purge(session: Session, ids: readonly string[], now: number): Promise<boolean[]> {
   const events = await lockEvents(session, ids);
-  const seqs = [...events.values()].map(({ seq }) => seq);
-  await session.run('DELETE FROM dead_letters WHERE seq = ANY ($1::bigint[])', [seqs]);
+  await removeLetters(session, [...events]);
   const purged = [...events.values()].map((event) => ({ ...event, pending: [], deadRows: 0, held: [] }));
   await change(session, purged, now);
   // An id that is an event's names that; the same id once more names the quarantined body that has it.
@@ -161,6 +110,13 @@ export async function purge(session: Session, ids: readonly string[], now: numbe
   const others = ids.filter((_, index) => isEvent[index] === false);
   const bodies = await removeQuarantined(session, others);
   return ids.map((id, index) => isEvent[index] === true || bodies.delete(id));
+}
+
+function removeLetters(session: Session, events: readonly (readonly [id: string, event: Open])[]) {
+  return session.query<{ seq: number; rows: string }>(
+    'DELETE FROM dead_letters WHERE seq = ANY ($1::bigint[]) RETURNING seq, rows',
+    [events.map(([, { seq }]) => seq)],
+  );
 }
 
 /** How many identities were forgotten. So are replicas that have been gone for a day: their claims are long over. */
@@ -171,14 +127,4 @@ export async function prune(session: Session, deliveredBefore: number, limit: nu
        SELECT seq FROM events WHERE delivered_at < $1 ORDER BY delivered_at LIMIT $2 FOR UPDATE SKIP LOCKED))`,
     [deliveredBefore, limit],
   );
-}
-
-/** See Engine. */
-export async function recordedUntil(session: Session): Promise<number | null> {
-  const [found] = await session.query<{ until: number | null }>(
-    `SELECT (max(at) - coalesce(sum(greatest(0, at - before - 86400000)), 0))::bigint AS until
-     FROM (SELECT delivered_at AS at, lag(delivered_at) OVER (ORDER BY delivered_at) AS before FROM events
-       WHERE delivered_at IS NOT NULL) AS deliveries`,
-  );
-  return found?.until ?? null;
 }

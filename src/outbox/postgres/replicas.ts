@@ -1,0 +1,157 @@
+import { escapeIdentifier } from 'pg';
+import type { Clock } from '../../ground/clock.ts';
+import type { StoreLog } from '../open-store.ts';
+import type { SharedPace, Turn } from '../shared-pace.ts';
+import type { Database, Session } from './database.ts';
+import { describe } from './errors.ts';
+
+/** What replicas on one database tell each other: that something waits, and that Azure asks for a pause. */
+
+/**
+ * The replica that stores an event also delivers it, so that others need not hear of each: once a second is enough, and
+ * the server commits transactions with notifications one after the other.
+ */
+const TELL_INTERVAL_MS = 1_000;
+/** Messages that come within this are one wake: anybody who can connect may send any number of them. */
+const WAKE_INTERVAL_MS = 100;
+const LISTEN_AGAIN_MS = 1_000;
+
+/** Tells the other replicas that something waits: they help where one has more to send than it can. */
+export interface Waker {
+  /** In the transaction that stores it, so that nobody is woken too early. Not more often than once a second. */
+  tell(session: Session): Promise<void>;
+  /** The same for what no replica has heard of yet, whenever the last time was. */
+  tellNow(session: Session): Promise<void>;
+}
+
+/** `self`: of this process, so that it does not wake itself. */
+export function createWaker(channel: string, self: number): Waker {
+  let toldAt = Number.NEGATIVE_INFINITY;
+
+  async function tellNow(session: Session): Promise<void> {
+    await session.run('SELECT pg_notify($1, $2)', [channel, String(self)]);
+  }
+
+  return {
+    async tell(session) {
+      if (performance.now() - toldAt < TELL_INTERVAL_MS) return;
+      toldAt = performance.now();
+      await tellNow(session);
+    },
+    tellNow,
+  };
+}
+
+export interface ListenOptions {
+  readonly database: Database;
+  readonly channel: string;
+  readonly self: number;
+  /** Another process stored something. */
+  readonly onWake: () => void;
+  readonly clock: Clock;
+  readonly log: StoreLog;
+}
+
+/**
+ * Keeps a connection that listens, and replaces it whenever it is lost. What was said while there was none is lost, and
+ * behind a pooler that shares connections everything is: delivery looks at the outbox now and then anyway. The returned
+ * function ends it.
+ */
+export function listen({ database, channel, self, onWake, clock, log }: ListenOptions): () => void {
+  let isEnded = false;
+  let end = () => {};
+  let cancelRetry = () => {};
+  let cancelWake: (() => void) | null = null;
+
+  function hear(payload: string | undefined): void {
+    if (payload === String(self)) return;
+    cancelWake ??= clock.setTimer(WAKE_INTERVAL_MS, () => {
+      cancelWake = null;
+      onWake();
+    });
+  }
+
+  async function listenOnce(isFirst: boolean): Promise<never> {
+    const client = await database.connect();
+    const lost = Promise.withResolvers<never>();
+    end = () => lost.reject(new Error('the outbox is closed'));
+    if (isEnded) end();
+    client.on('error', lost.reject);
+    client.on('end', () => lost.reject(new Error('the connection ended')));
+    client.on('notification', ({ payload }) => hear(payload));
+    try {
+      await Promise.race([client.query(`LISTEN ${escapeIdentifier(channel)}`), lost.promise]);
+      // For what was stored while nobody listened.
+      if (!isFirst) onWake();
+      return await lost.promise;
+    } finally {
+      client.release(true);
+    }
+  }
+
+  function run(isFirst: boolean): void {
+    listenOnce(isFirst).catch((error: unknown) => {
+      if (isEnded) return;
+      log.debug(
+        { code: 'outbox_listener_lost', error: describe(error) },
+        'the connection that listens to PostgreSQL was lost and is made again',
+      );
+      cancelRetry = clock.setTimer(LISTEN_AGAIN_MS, () => run(false));
+    });
+  }
+
+  run(true);
+  return () => {
+    isEnded = true;
+    end();
+    cancelRetry();
+    cancelWake?.();
+  };
+}
+
+/** For one try: the 30 s of an upload, and settling what it delivered. After that another replica may try. */
+const TRY_MS = 40_000;
+/** While another replica tries. */
+const ASK_AGAIN_MS = 1_000;
+/** So that a stream that was resumed meanwhile does not wait for the whole of a long rest. */
+const LONGEST_REST_MS = 5_000;
+
+const GO: Turn = { restMs: 0, alone: false };
+
+/** A row for each stream that rests, by the database's clock. Once its time is over, one replica may try for all. */
+export function createPace(database: Database): SharedPace {
+  /** A pace is only advice: without the database nothing is claimed either. */
+  const orElse = <T>(fallback: T, work: (session: Session) => Promise<T>): Promise<T> =>
+    database.transaction('write', work).catch(() => fallback);
+  const change = (sql: string, ...params: readonly unknown[]) =>
+    orElse(undefined, async (session) => void (await session.run(sql, params)));
+
+  return {
+    turn: (stream) =>
+      orElse(GO, async (session): Promise<Turn> => {
+        const [found] = await session.query<{ rest_ms: number }>(
+          `SELECT ceil(extract(epoch FROM rests_until - clock_timestamp()) * 1000)::bigint AS rest_ms FROM paces
+           WHERE stream = $1`,
+          [stream],
+        );
+        if (found === undefined) return GO;
+        if (found.rest_ms > 0) return { restMs: Math.min(LONGEST_REST_MS, found.rest_ms), alone: false };
+        const taken = await session.run(
+          `UPDATE paces SET rests_until = clock_timestamp() + $2 * interval '1 millisecond'
+           WHERE stream = $1 AND rests_until <= clock_timestamp()`,
+          [stream, TRY_MS],
+        );
+        return taken > 0 ? { restMs: 0, alone: true } : { restMs: ASK_AGAIN_MS, alone: false };
+      }),
+    rest: (stream, delayMs, wasAlone) =>
+      change(
+        `INSERT INTO paces (stream, rests_until) VALUES ($1, clock_timestamp() + $2 * interval '1 millisecond')
+         ON CONFLICT (stream) DO UPDATE SET rests_until = CASE WHEN $3 THEN excluded.rests_until
+           ELSE greatest(paces.rests_until, excluded.rests_until) END`,
+        stream,
+        Math.ceil(delayMs),
+        wasAlone,
+      ),
+    resume: (stream) => change('DELETE FROM paces WHERE stream = $1', stream),
+  };
+}
