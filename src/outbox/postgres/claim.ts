@@ -117,7 +117,7 @@ export function createHolder(parts: {
       const isHere = state === 'here';
       state = 'gone';
       cancel();
-      if (!isHere || database.isAway) return;
+      if (!isHere) return;
       const left = database.transaction('write', async (session) => {
         const released = await session.run(GIVE_BACK, [id, 0, Number.MAX_SAFE_INTEGER]);
         await session.run('DELETE FROM replicas WHERE id = $1', [id]);

@@ -32,8 +32,6 @@ export interface Database {
   transaction<T>(mode: Mode, work: (session: Session) => Promise<T>): Promise<T>;
   /** A connection for whatever needs no transaction. It must be released, for good with `true`. */
   connect(): Promise<PoolClient>;
-  /** Whether the database could not be reached when that was tried last. */
-  readonly isAway: boolean;
   /** Ends all connections; those over which nothing comes any more are cut. */
   close(): Promise<void>;
 }
@@ -72,7 +70,6 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
       sockets.add(socket);
       return socket.once('close', () => sockets.delete(socket));
     },
-    // One more listens.
     max: limits.connections + 1,
     idleTimeoutMillis: IDLE_CONNECTION_MS,
     maxLifetimeSeconds: CONNECTION_LIFE_S,
@@ -179,9 +176,6 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
       }
     },
     connect,
-    get isAway() {
-      return away !== null;
-    },
     async close() {
       await within(pool.end(), CLOSE_LIMIT_MS);
       for (const socket of sockets) socket.destroy();

@@ -8,12 +8,11 @@ import type { MovedRecord } from '../records.ts';
 import { createHolder, randomId } from './claim.ts';
 import { type Database, type Mode, openDatabase, type Session } from './database.ts';
 import { describe, isPassing, toEngineError, toStartError } from './errors.ts';
-import { inspect, tryRights } from './examine.ts';
+import { makeTables, tryRights } from './examine.ts';
 import { readRecords, setAside } from './move.ts';
 import { addRecords, storePuts } from './put.ts';
 import { findRecords, listRecords, RECORD_BYTES, readState, recordedUntil, showRecord } from './records.ts';
 import { createPace, createWaker, listen } from './replicas.ts';
-import { createSchema } from './schema.ts';
 import { type DatabaseSettings, DEFAULT_LIMITS, DEFAULT_SCHEMA, type Limits, placeOf } from './settings.ts';
 import { prune, purge, revive, settleAll } from './settle.ts';
 
@@ -138,8 +137,7 @@ async function prepare(database: Database, schema: string, options: PostgresEngi
   const deadline = performance.now() + (options.patienceMs ?? 0);
   for (;;) {
     try {
-      const version = await database.transaction('read', (session) => inspect(session, schema, place));
-      if (version === 0) await createSchema(database, schema);
+      await makeTables(database, schema, place);
       return await tryRights(database, schema, place);
     } catch (error) {
       if (!isPassing(error) || performance.now() > deadline) {

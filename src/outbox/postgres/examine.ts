@@ -1,9 +1,10 @@
+import { escapeIdentifier } from 'pg';
 import { claimRows, RENEW, randomId } from './claim.ts';
 import { type Database, openDatabase, type Session } from './database.ts';
 import { DatabaseStartError, describe, isDiskFull, isForbidden, isReadOnlyError, toStartError } from './errors.ts';
 import { storePuts } from './put.ts';
 import { isReadOnly } from './records.ts';
-import { readVersion, SCHEMA_VERSION } from './schema.ts';
+import { OWNER, SCHEMA, SCHEMA_VERSION } from './schema.ts';
 import { type DatabaseSettings, DEFAULT_LIMITS, DEFAULT_SCHEMA, placeOf } from './settings.ts';
 import { prune, purge, settleAll } from './settle.ts';
 
@@ -22,51 +23,19 @@ export interface Examined {
  * OutboxStartError.
  */
 export async function examineDatabase(settings: DatabaseSettings): Promise<Examined> {
-  const schema = DEFAULT_SCHEMA;
-  const database = openDatabase(settings, schema, DEFAULT_LIMITS);
+  const database = openDatabase(settings, DEFAULT_SCHEMA, DEFAULT_LIMITS);
   const place = placeOf(settings);
   try {
-    const version = await database.transaction('read', async (session) => {
+    const { version } = await database.transaction('read', async (session) => {
       if (await isReadOnly(session)) throw readOnly(place);
-      return inspect(session, schema, place);
+      return inspect(session, DEFAULT_SCHEMA, place);
     });
-    if (version > 0) await tryRights(database, schema, place);
+    if (version > 0) await tryRights(database, DEFAULT_SCHEMA, place);
     return { version, known: SCHEMA_VERSION };
   } catch (error) {
     throw toStartError(error, place);
   } finally {
     await database.close();
-  }
-}
-
-/**
- * Whether the server keeps what the promises rest on, and the version of the tables: 0 if there are none and this user may
- * make them. Throws a DatabaseStartError.
- */
-export async function inspect(session: Session, schema: string, place: string): Promise<number> {
-  await inspectServer(session, place);
-  return inspectSchema(session, schema, place);
-}
-
-async function inspectServer(session: Session, place: string): Promise<void> {
-  const [found] = await session.query<{ version: number; fsync: string; synced: string; encoding: string }>(
-    `SELECT current_setting('server_version_num')::integer AS version, current_setting('fsync') AS fsync,
-       current_setting('synchronous_commit') AS synced, getdatabaseencoding() AS encoding`,
-  );
-  if (found === undefined) throw new Error('the server says nothing of its settings');
-  const refuse = (problem: string, fix: string) => new DatabaseStartError('outbox_unsupported', problem, fix);
-  if (found.version < OLDEST_SERVER) {
-    throw refuse(`The server at ${place} is older than PostgreSQL 13 (${found.version})`, 'Use a later one.');
-  }
-  if (found.encoding !== 'UTF8') {
-    throw refuse(`The database at ${place} has the encoding ${found.encoding}`, "Use one made with ENCODING 'UTF8'.");
-  }
-  if (found.fsync !== 'on' || !['on', 'remote_apply'].includes(found.synced)) {
-    const settings = `fsync = ${found.fsync}, synchronous_commit = ${found.synced}`;
-    throw refuse(
-      `The server at ${place} does not keep what it commits (${settings})`,
-      'Change that setting of the server, then start again.',
-    );
   }
 }
 
@@ -77,21 +46,98 @@ function readOnly(place: string): DatabaseStartError {
   return new DatabaseStartError('outbox_cannot_open', `The server at ${place} is read-only`, fix);
 }
 
-async function inspectSchema(session: Session, schema: string, place: string): Promise<number> {
-  const [rights] = await session.query<{ found: boolean; enter: boolean; create: boolean }>(
-    `SELECT n.oid IS NOT NULL AS found, n.oid IS NULL OR has_schema_privilege(n.oid, 'USAGE') AS enter,
-       CASE WHEN n.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
-         ELSE has_schema_privilege(n.oid, 'CREATE') END AS create
-     FROM (SELECT) AS one LEFT JOIN pg_namespace n ON n.nspname = $1`,
-    [schema],
-  );
-  const { found, enter, create } = rights ?? { found: false, enter: false, create: false };
+/** Makes the tables if there are none. Any number of replicas may do so at once: one makes them, the others wait for it. */
+export function makeTables(database: Database, schema: string, place: string): Promise<void> {
+  return database.transaction('put', async (session) => {
+    await session.run('SELECT pg_advisory_xact_lock(hashtext($1))', [`${OWNER} ${schema}`]);
+    const { version, isThere } = await inspect(session, schema, place);
+    if (version > 0) return;
+    // An administrator may have made the schema for a user who may not.
+    if (!isThere) await session.run(`CREATE SCHEMA ${escapeIdentifier(schema)}`);
+    await session.run(SCHEMA);
+  });
+}
+
+interface Facts {
+  readonly server: number;
+  readonly fsync: string;
+  readonly synced: string;
+  readonly encoding: string;
+  /** The schema, and what this user may do with it. */
+  readonly isThere: boolean;
+  readonly mayUse: boolean;
+  readonly mayMake: boolean;
+  readonly tables: readonly string[];
+}
+
+const FACTS = `
+  SELECT current_setting('server_version_num')::integer AS server, current_setting('fsync') AS fsync,
+    current_setting('synchronous_commit') AS synced, getdatabaseencoding() AS encoding,
+    n.oid IS NOT NULL AS "isThere", n.oid IS NULL OR has_schema_privilege(n.oid, 'USAGE') AS "mayUse",
+    CASE WHEN n.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+      ELSE has_schema_privilege(n.oid, 'CREATE') END AS "mayMake",
+    ARRAY(SELECT relname::text FROM pg_class WHERE relnamespace = n.oid) AS tables
+  FROM (SELECT) AS one LEFT JOIN pg_namespace n ON n.nspname = $1`;
+
+/**
+ * Whether the server keeps what the promises rest on, and the version of the tables: 0 if there are none and this user may
+ * make them. Throws a DatabaseStartError.
+ */
+async function inspect(
+  session: Session,
+  schema: string,
+  place: string,
+): Promise<{ readonly isThere: boolean; readonly version: number }> {
+  const [facts] = await session.query<Facts>(FACTS, [schema]);
+  if (facts === undefined) throw new Error('the server says nothing of its settings');
+  checkServer(facts, place);
+  const { isThere, mayUse, mayMake, tables } = facts;
   const give = `As an administrator, in that database: ALTER SCHEMA ${schema} OWNER TO <the user>;`;
-  if (!enter) throw mayNot(`use the schema ${schema}`, place, give);
-  const version = await readVersion(session, schema);
-  if (version > 0 || create) return version;
   const make = `As an administrator, in that database: CREATE SCHEMA ${schema} AUTHORIZATION <the user>;`;
-  throw mayNot(`make ${found ? 'tables in ' : ''}the schema ${schema}`, place, found ? give : make);
+  if (!mayUse) throw mayNot(`use the schema ${schema}`, place, give);
+  if (tables.includes('outbox_version')) return { isThere, version: await readVersion(session, schema) };
+  if (tables.length > 0) {
+    const problem = `The schema ${schema} holds tables of another program`;
+    throw new DatabaseStartError('outbox_foreign_database', problem, 'Name a database of its own in OUTBOX_URL.');
+  }
+  if (mayMake) return { isThere, version: 0 };
+  throw mayNot(`make ${isThere ? 'tables in ' : ''}the schema ${schema}`, place, isThere ? give : make);
+}
+
+function checkServer({ server, encoding, fsync, synced }: Facts, place: string): void {
+  const refuse = (problem: string, fix: string) => new DatabaseStartError('outbox_unsupported', problem, fix);
+  if (server < OLDEST_SERVER) {
+    throw refuse(`The server at ${place} is older than PostgreSQL 13 (${server})`, 'Use a later one.');
+  }
+  if (encoding !== 'UTF8') {
+    throw refuse(`The database at ${place} has the encoding ${encoding}`, "Use one made with ENCODING 'UTF8'.");
+  }
+  if (fsync === 'on' && ['on', 'remote_apply'].includes(synced)) return;
+  const settings = `fsync = ${fsync}, synchronous_commit = ${synced}`;
+  const problem = `The server at ${place} does not keep what it commits (${settings})`;
+  throw refuse(problem, 'Change that setting of the server, then start again.');
+}
+
+/** Throws a DatabaseStartError for tables that this version cannot use. */
+async function readVersion(session: Session, schema: string): Promise<number> {
+  const [row] = await session.query<{ version: number; worksFrom: number }>(
+    'SELECT version, works_from AS "worksFrom" FROM outbox_version',
+  );
+  const { version, worksFrom } = row ?? { version: 1, worksFrom: 1 };
+  if (worksFrom > SCHEMA_VERSION) {
+    const versions = `its version is ${version} and works with ${worksFrom} or later, this service knows ${SCHEMA_VERSION}`;
+    throw new DatabaseStartError(
+      'outbox_newer_version',
+      `The schema ${schema} was made by a later version (${versions})`,
+      'Start the version that wrote it, or a later one.',
+    );
+  }
+  if (version >= SCHEMA_VERSION) return version;
+  throw new DatabaseStartError(
+    'outbox_older_version',
+    `The schema ${schema} was written by a version before 0.1.0, whose tables this one cannot read`,
+    'Let that version deliver what waits; then give this one a database of its own, or drop that schema.',
+  );
 }
 
 function mayNot(what: string, place: string, fix: string): DatabaseStartError {

@@ -80,15 +80,13 @@ function keyOf(record: MovedRecord): string {
 export async function addRecords(session: Session, records: readonly MovedRecord[]): Promise<boolean[]> {
   const first = new Map<string, MovedRecord>();
   for (const record of records) if (!first.has(keyOf(record))) first.set(keyOf(record), record);
-  const isQuarantined = ({ type }: MovedRecord) => type === 'quarantine';
-  const seqs = new Map([
-    ...(await insert(
-      session,
-      ADD_EVENTS,
-      [...first.values()].filter((record) => !isQuarantined(record)),
-    )),
-    ...(await insert(session, ADD_QUARANTINED, [...first.values()].filter(isQuarantined))),
-  ]);
+  const seqs = new Map<string, number>();
+  for (const [table, sql] of Object.entries({ e: ADD_EVENTS, q: ADD_QUARANTINED })) {
+    const rows = [...first].flatMap(([key, record]) => (key.startsWith(table) ? [rowOf(record)] : []));
+    if (rows.length === 0) continue;
+    const added = await session.query<{ key: string; seq: number }>(sql, [JSON.stringify(rows)]);
+    for (const { key, seq } of added) seqs.set(key, seq);
+  }
   const letters = [...first].flatMap(([key, record]) => {
     const seq = seqs.get(key);
     if (record.type !== 'event' || seq === undefined) return [];
@@ -96,17 +94,6 @@ export async function addRecords(session: Session, records: readonly MovedRecord
   });
   await addLetters(session, letters);
   return records.map((record) => seqs.delete(keyOf(record)));
-}
-
-/** The numbers of those that are new, by key. */
-async function insert(
-  session: Session,
-  sql: string,
-  records: readonly MovedRecord[],
-): Promise<(readonly [string, number])[]> {
-  if (records.length === 0) return [];
-  const added = await session.query<{ key: string; seq: number }>(sql, [JSON.stringify(records.map(rowOf))]);
-  return added.map(({ key, seq }) => [key, seq]);
 }
 
 /** `seq` is the event's. */
@@ -142,9 +129,9 @@ export async function storePuts(
   const knownAt = await findKnown(session, records.filter((_, index) => isNew[index] === false).map(keyOf));
   const answers = isNew.values();
   const toStored = (record: MovedRecord): StoredEntry => {
+    const key = keyOf(record);
     const duplicate = answers.next().value === false;
-    const firstStoredAt = (duplicate && knownAt.get(keyOf(record))) || record.storedAt;
-    return { id: keyOf(record).slice(1), duplicate, firstStoredAt };
+    return { id: key.slice(1), duplicate, firstStoredAt: knownAt.get(key) ?? record.storedAt };
   };
   return {
     stored: valid.map((each) => each.map(toStored)),

@@ -1,14 +1,11 @@
-import { escapeIdentifier } from 'pg';
-import type { Database, Session } from './database.ts';
-import { DatabaseStartError } from './errors.ts';
-
 /** Schemas with a lower number than this were written before 0.1.0, and nothing reads them any more. */
 export const SCHEMA_VERSION = 3;
 
 /** Tells a schema of ours from any other of its name. */
-const OWNER = 'apono-sentinel';
+export const OWNER = 'apono-sentinel';
 
-const SCHEMA = `
+/** Makes the tables, in the schema that the search path begins with. */
+export const SCHEMA = `
   -- The oldest version of the service that works with these tables is works_from, in numbers of SCHEMA_VERSION.
   CREATE TABLE outbox_version (owner text NOT NULL, version integer NOT NULL, works_from integer NOT NULL);
   INSERT INTO outbox_version VALUES ('${OWNER}', ${SCHEMA_VERSION}, ${SCHEMA_VERSION});
@@ -88,52 +85,3 @@ const SCHEMA = `
   CREATE TABLE write_probe (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, filler bytea NOT NULL);
   ALTER TABLE write_probe ALTER COLUMN filler SET STORAGE EXTERNAL;
 `;
-
-/** Makes the tables if there are none. Any number of replicas may do so at once: one makes them, the others wait for it. */
-export function createSchema(database: Database, schema: string): Promise<void> {
-  return database.transaction('put', async (session) => {
-    await session.run('SELECT pg_advisory_xact_lock(hashtext($1))', [`${OWNER} ${schema}`]);
-    if ((await readVersion(session, schema)) > 0) return;
-    // An administrator may have made it for a user who may not.
-    const [existing] = await session.query('SELECT FROM pg_namespace WHERE nspname = $1', [schema]);
-    if (existing === undefined) await session.run(`CREATE SCHEMA ${escapeIdentifier(schema)}`);
-    await session.run(SCHEMA);
-  });
-}
-
-/** 0: there are no tables yet. Throws a DatabaseStartError for tables that this version cannot use. */
-export async function readVersion(session: Session, schema: string): Promise<number> {
-  const [found] = await session.query<{ ours: boolean; others: boolean }>(
-    `SELECT to_regclass($1) IS NOT NULL AS ours,
-       EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $2) AS others`,
-    [`${escapeIdentifier(schema)}.outbox_version`, schema],
-  );
-  if (found?.ours !== true) {
-    if (found?.others !== true) return 0;
-    throw new DatabaseStartError(
-      'outbox_foreign_database',
-      `The schema ${schema} holds tables of another program`,
-      'Name a database of its own in OUTBOX_URL.',
-    );
-  }
-  const [row] = await session.query<{ version: number; works_from: number }>(
-    'SELECT version, works_from FROM outbox_version',
-  );
-  const { version, works_from: worksFrom } = row ?? { version: 1, works_from: 1 };
-  if (worksFrom > SCHEMA_VERSION) {
-    const versions = `its version is ${version} and works with ${worksFrom} or later, this service knows ${SCHEMA_VERSION}`;
-    throw new DatabaseStartError(
-      'outbox_newer_version',
-      `The schema ${schema} was made by a later version (${versions})`,
-      'Start the version that wrote it, or a later one.',
-    );
-  }
-  if (version < SCHEMA_VERSION) {
-    throw new DatabaseStartError(
-      'outbox_older_version',
-      `The schema ${schema} was written by a version before 0.1.0, whose tables this one cannot read`,
-      'Let that version deliver what waits; then give this one a database of its own, or drop that schema.',
-    );
-  }
-  return version;
-}

@@ -17,23 +17,20 @@ export interface DatabaseSettings {
 
 /** `token` fetches a token for the database from Microsoft Entra; it is called only where OUTBOX_URL asks for one. */
 export function settingsOf(url: OutboxDatabase, token: () => Promise<string>): DatabaseSettings {
-  const { host, port, database, user, password, entra } = url;
+  const { host, port, database, user, password, entra, rootCertificateFile, certificateFile, keyFile } = url;
+  const tls = {
+    rejectUnauthorized: url.tls === 'verified',
+    ...(rootCertificateFile !== null && { ca: readFileSync(rootCertificateFile) }),
+    ...(certificateFile !== null && { cert: readFileSync(certificateFile) }),
+    ...(keyFile !== null && { key: readFileSync(keyFile) }),
+  };
   return {
     host,
     port,
     database,
     user,
     password: entra ? token : password === null ? null : async () => password,
-    tls: url.tls === 'off' ? null : tlsOf(url),
-  };
-}
-
-function tlsOf({ tls, rootCertificateFile, certificateFile, keyFile }: OutboxDatabase): DatabaseSettings['tls'] {
-  return {
-    rejectUnauthorized: tls === 'verified',
-    ...(rootCertificateFile !== null && { ca: readFileSync(rootCertificateFile) }),
-    ...(certificateFile !== null && { cert: readFileSync(certificateFile) }),
-    ...(keyFile !== null && { key: readFileSync(keyFile) }),
+    tls: url.tls === 'off' ? null : tls,
   };
 }
 
@@ -45,32 +42,24 @@ export function placeOf({ host, port, database }: Pick<DatabaseSettings, 'host' 
   return `${host}:${port}/${database}`;
 }
 
-export interface Limits {
+export const DEFAULT_LIMITS = {
   /** To open a connection, or to wait for a free one of the pool. */
-  readonly connectMs: number;
+  connectMs: 5_000,
   /** The server's limit for one statement, ... */
-  readonly statementMs: number;
+  statementMs: 4_000,
   /** ... and for waiting for a lock. */
-  readonly lockMs: number;
+  lockMs: 3_500,
   /**
    * The server's limit between two statements of a transaction. Below `lockMs`, so that others wait for what a replica had
    * locked when it was cut off, and do not fail.
    */
-  readonly idleMs: number;
+  idleMs: 2_500,
   /**
    * Our limit for an answer. Above `statementMs`: a server that is slow says so itself before, so that longer silence
    * means that the network or the server is gone.
    */
-  readonly answerMs: number;
-  /** Connections of the pool; one more listens. */
-  readonly connections: number;
-}
-
-export const DEFAULT_LIMITS: Limits = {
-  connectMs: 5_000,
-  statementMs: 4_000,
-  lockMs: 3_500,
-  idleMs: 2_500,
   answerMs: 5_000,
+  /** Connections of the pool for transactions; one more listens. */
   connections: 8,
 };
+export type Limits = Readonly<typeof DEFAULT_LIMITS>;
