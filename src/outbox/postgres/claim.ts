@@ -1,30 +1,14 @@
 import { randomInt } from 'node:crypto';
 import type { Clock } from '../../ground/clock.ts';
+import type { RowRange } from '../../ground/event.ts';
 import type { ClaimedRows, ClaimRequest } from '../engine.ts';
-import { formatRanges, parseRanges } from '../ranges.ts';
+import { formatRanges } from '../ranges.ts';
 import { rangesFrom, type StoredRows, takeRows } from '../rows.ts';
 import { type Database, type Session, within } from './database.ts';
 import { AgainError } from './errors.ts';
 import type { Waker } from './replicas.ts';
 
-/**
- * This process among the replicas: a row in `replicas` that says until when its claims hold, renewed on a timer and with
- * each claim. A process that stands still for longer than the lease loses only what others have taken meanwhile: a claim
- * that nobody took goes on.
- */
-export interface Holder {
-  /** From the first claim on it is a replica. */
-  claim(request: ClaimRequest): Promise<ClaimedRows[]>;
-  /** Ends the renewals, gives the claims back and tells the others. Without the database the lease ends by itself. */
-  leave(): Promise<void>;
-}
-
-type Candidate = StoredRows & {
-  readonly seq: number;
-  readonly eventId: string;
-  readonly receivedAt: number;
-  readonly pending: string;
-};
+type Candidate = StoredRows & Pick<ClaimedRows, 'eventId' | 'receivedAt'> & { seq: number; pending: RowRange[] };
 
 /** Three attempts before the lease is over. */
 const RENEWALS_PER_LEASE = 4;
@@ -53,8 +37,8 @@ const CANDIDATES = `
   ), summed AS (
     SELECT *, sum(cost) OVER (ORDER BY received_at, seq) - cost AS before FROM free
   )
-  SELECT seq, event_id AS "eventId", received_at AS "receivedAt", pending, shared, own FROM summed JOIN bodies USING (seq)
-  WHERE before < greatest($5::bigint, 1) ORDER BY received_at, seq`;
+  SELECT seq, event_id AS "eventId", received_at AS "receivedAt", pending::json, shared, own
+  FROM summed JOIN bodies USING (seq) WHERE before < greatest($5::bigint, 1) ORDER BY received_at, seq`;
 
 /** Says that a replica lives, unless that was said a short while ago. `$1`: its id, `$2`: the lease. */
 export const RENEW = `
@@ -67,7 +51,7 @@ const GIVE_BACK = `
   UPDATE events SET holder = NULL, token = NULL, claimed = NULL
   WHERE pending_rows > 0 AND holder = $1 AND token >= $2 AND token < $3`;
 
-export function createHolder(parts: {
+export interface HolderOptions {
   readonly database: Database;
   /** Of this process among the replicas. */
   readonly id: number;
@@ -75,8 +59,14 @@ export function createHolder(parts: {
   readonly leaseMs: number;
   readonly clock: Clock;
   readonly waker: Waker;
-}): Holder {
-  const { database, id, leaseMs, clock, waker } = parts;
+}
+
+/**
+ * This process among the replicas: from its first claim on a row in `replicas` that says until when its claims hold,
+ * renewed on a timer and with each claim. A process that stands still for longer than the lease loses only what others
+ * have taken meanwhile: a claim that nobody took goes on.
+ */
+export function createHolder({ database, id, leaseMs, clock, waker }: HolderOptions) {
   let state: 'away' | 'here' | 'gone' = 'away';
   let cancel = () => {};
   // Nobody knows whether these claims were committed, because their answer was lost. They are this holder's as long as it
@@ -93,39 +83,40 @@ export function createHolder(parts: {
     });
   }
 
-  return {
-    async claim(request) {
-      if (state === 'away') renewLater();
-      state = 'here';
-      // A random place to count from: that an event gets a token that it had before has a chance of 1 in 2^48.
-      const from = randomId();
-      const before = doubtful;
-      try {
-        const claimed = await database.transaction('write', async (session) => {
-          for (const tokens of before) await session.run(GIVE_BACK, [id, tokens.from, tokens.to]);
-          await session.run(RENEW, [id, leaseMs]);
-          return claimRows(session, request, id, from);
-        });
-        doubtful = doubtful.filter((tokens) => !before.includes(tokens));
-        return claimed;
-      } catch (error) {
-        doubtful = [...doubtful, { from, to: from + request.maxEvents }].slice(0, MAX_DOUBTFUL);
-        throw error;
-      }
-    },
-    async leave() {
-      const isHere = state === 'here';
-      state = 'gone';
-      cancel();
-      if (!isHere) return;
-      const left = database.transaction('write', async (session) => {
-        const released = await session.run(GIVE_BACK, [id, 0, Number.MAX_SAFE_INTEGER]);
-        await session.run('DELETE FROM replicas WHERE id = $1', [id]);
-        if (released > 0) await waker.tellNow(session);
+  async function claim(request: ClaimRequest): Promise<ClaimedRows[]> {
+    if (state === 'away') renewLater();
+    state = 'here';
+    // A random place to count from: that an event gets a token that it had before has a chance of 1 in 2^48.
+    const from = randomId();
+    const before = doubtful;
+    try {
+      const claimed = await database.transaction('write', async (session) => {
+        for (const tokens of before) await session.run(GIVE_BACK, [id, tokens.from, tokens.to]);
+        await session.run(RENEW, [id, leaseMs]);
+        return claimRows(session, request, id, from);
       });
-      await within(left, LEAVE_LIMIT_MS);
-    },
-  };
+      doubtful = doubtful.filter((tokens) => !before.includes(tokens));
+      return claimed;
+    } catch (error) {
+      doubtful = [...doubtful, { from, to: from + request.maxEvents }].slice(0, MAX_DOUBTFUL);
+      throw error;
+    }
+  }
+
+  /** Ends the renewals, gives the claims back and tells the others. Without the database the lease ends by itself. */
+  async function leave(): Promise<void> {
+    cancel();
+    if (state !== 'here') return;
+    state = 'gone';
+    const left = database.transaction('write', async (session) => {
+      const released = await session.run(GIVE_BACK, [id, 0, Number.MAX_SAFE_INTEGER]);
+      await session.run('DELETE FROM replicas WHERE id = $1', [id]);
+      if (released > 0) await waker.tellNow(session);
+    });
+    await within(left, LEAVE_LIMIT_MS);
+  }
+
+  return { claim, leave };
 }
 
 /** Must run in a transaction. The tokens count on from `firstToken`. */
@@ -135,32 +126,28 @@ export async function claimRows(
   holder: number,
   firstToken: number,
 ): Promise<ClaimedRows[]> {
-  const onlyId = only?.eventId ?? null;
-  if (`${kind}${onlyId}`.includes('\0')) return [];
-  const passedOver = except.filter((each) => !each.includes('\0'));
   const limitBytes = Math.min(maxBytes, Number.MAX_SAFE_INTEGER);
-  const candidates = await session.query<Candidate>(CANDIDATES, [kind, maxEvents, passedOver, onlyId, limitBytes]);
-  const claimed: ClaimedRows[] = [];
-  const rows: { readonly seq: number; readonly token: number; readonly claimed: string }[] = [];
+  const params = [kind, maxEvents, except, only?.eventId ?? null, limitBytes];
+  const claimed: (ClaimedRows & { readonly seq: number })[] = [];
   let bytes = 0;
-  for (const { seq, eventId, receivedAt, pending, ...stored } of candidates) {
-    const wanted = rangesFrom(parseRanges(pending), only?.fromRow ?? 0);
-    const fitting = takeRows(stored, wanted, { maxBytes: maxBytes - bytes, atLeastOne: claimed.length === 0 });
-    if (fitting.rows.length === 0) break;
-    const token = firstToken + claimed.length;
-    bytes += fitting.bytes;
-    claimed.push({ eventId, receivedAt, token, ...fitting });
-    rows.push({ seq, token, claimed: formatRanges(fitting.ranges) });
+  for (const { pending, shared, own, ...event } of await session.query<Candidate>(CANDIDATES, params)) {
+    const wanted = rangesFrom(pending, only?.fromRow ?? 0);
+    const fitting = { maxBytes: maxBytes - bytes, atLeastOne: claimed.length === 0 };
+    const rows = takeRows({ shared, own }, wanted, fitting);
+    if (rows.rows.length === 0) break;
+    bytes += rows.bytes;
+    claimed.push({ ...event, token: firstToken + claimed.length, ...rows });
   }
+  if (claimed.length === 0) return [];
   // Looks again who holds them: a claim that was committed while the statement above ran is in the rows that it locked, but
   // a replica that made its first one is not yet among those that it knew to be alive.
-  const taken = await session.query<{ token: number }>(
+  const mine = await session.query<{ token: number }>(
     `UPDATE events e SET holder = $1, token = c.token, claimed = c.claimed
      FROM json_to_recordset($2::json) AS c (seq bigint, token bigint, claimed text)
      WHERE e.seq = c.seq AND ${IS_FREE} RETURNING c.token`,
-    [holder, JSON.stringify(rows)],
+    [holder, JSON.stringify(claimed.map(({ seq, token, ranges }) => ({ seq, token, claimed: formatRanges(ranges) })))],
   );
-  if (taken.length === 0 && rows.length > 0) throw new AgainError('others have claimed what was found');
-  const tokens = new Set(taken.map(({ token }) => token));
-  return claimed.filter(({ token }) => tokens.has(token));
+  if (mine.length === 0) throw new AgainError('others have claimed what was found');
+  const tokens = new Set(mine.map(({ token }) => token));
+  return claimed.filter(({ token }) => tokens.has(token)).map(({ seq: _, ...each }) => each);
 }

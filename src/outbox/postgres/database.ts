@@ -126,7 +126,7 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
   async function once<T>(mode: Mode, work: (session: Session) => Promise<T>): Promise<T> {
     const client = await begin(mode);
     const query = <Row extends object>(text: string, values: readonly unknown[] = []) =>
-      ask(client.query<Row>({ text, values: [...values] }));
+      ask(client.query<Row>({ text, values: values.map(withoutNul) }));
     const session: Session = {
       query: async <Row extends object>(sql: string, params?: readonly unknown[]) =>
         (await query<Row>(sql, params)).rows,
@@ -181,6 +181,12 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
       for (const socket of sockets) socket.destroy();
     },
   };
+}
+
+/** No text of the database holds U+0000. An id that does is found nowhere. */
+function withoutNul(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNul);
+  return typeof value === 'string' ? value.replaceAll('\0', '\ufffd') : value;
 }
 
 /** Whether the connection that the error came over can be used again. */

@@ -12,7 +12,7 @@ import { makeTables, tryRights } from './examine.ts';
 import { readRecords, setAside } from './move.ts';
 import { addRecords, storePuts } from './put.ts';
 import { findRecords, listRecords, RECORD_BYTES, readState, recordedUntil, showRecord } from './records.ts';
-import { createPace, createWaker, listen } from './replicas.ts';
+import { createPace, createWaker } from './replicas.ts';
 import { type DatabaseSettings, DEFAULT_LIMITS, DEFAULT_SCHEMA, type Limits, placeOf } from './settings.ts';
 import { prune, purge, revive, settleAll } from './settle.ts';
 
@@ -47,9 +47,8 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
   const database = openDatabase(options.database, schema, { ...DEFAULT_LIMITS, ...options.limits });
   await prepare(database, schema, options);
   const self = randomId();
-  const waker = createWaker(schema, self);
+  const waker = createWaker({ database, channel: schema, self, onWake, clock, log });
   const holder = createHolder({ database, id: self, leaseMs, clock, waker });
-  const stopListening = listen({ database, channel: schema, self, onWake, clock, log });
 
   /** As counted last, and what this process has stored since. */
   let usedBytes = 0;
@@ -120,7 +119,7 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
     setAside: (now) => setAside(database, schema, now).catch(rejectAsEngine),
     pace: createPace(database),
     async close() {
-      stopListening();
+      waker.stop();
       await holder.leave();
       await database.close();
     },

@@ -1,5 +1,5 @@
 import type { OutboxEntry } from '../../ground/event.ts';
-import { CallError, type Put } from '../engine.ts';
+import type { Put } from '../engine.ts';
 import type { StoredEntry } from '../port.ts';
 import { countRows, formatRanges } from '../ranges.ts';
 import type { DeadLetter, MovedRecord } from '../records.ts';
@@ -35,13 +35,8 @@ const ADD_QUARANTINED = `
   ORDER BY "quarantineId" COLLATE "C"
   ON CONFLICT (quarantine_id) DO NOTHING RETURNING 'q' || quarantine_id AS key, seq`;
 
-/** No text of the database holds U+0000. */
+/** No text of the database holds U+0000; an id, kind or code that does is refused. */
 const toText = (text: string): string => text.replaceAll('\0', '\ufffd').toWellFormed();
-
-/** Without those that no record can have. */
-export function storableIds(ids: readonly string[]): string[] {
-  return [...new Set(ids)].filter((id) => !id.includes('\0'));
-}
 
 /** As ADD_EVENTS or ADD_QUARANTINED takes it. */
 function rowOf(record: MovedRecord): object {
@@ -115,10 +110,6 @@ export async function storePuts(
   session: Session,
   puts: readonly Put[],
 ): Promise<{ readonly stored: StoredEntry[][]; readonly added: readonly MovedRecord[] }> {
-  for (const entry of puts.flatMap(({ entries }) => entries)) {
-    const texts = entry.type === 'event' ? [entry.eventId, entry.kind] : [entry.quarantineId, entry.code];
-    if (texts.some((text) => text.includes('\0'))) throw new CallError('An id, kind or code holds U+0000');
-  }
   const toResolve = puts.flatMap(({ resolves }) => resolves ?? []);
   const resolved = await removeQuarantined(session, toResolve);
   const valid = puts.map(({ entries, now, resolves }) =>
@@ -146,11 +137,10 @@ function recordOf(entry: OutboxEntry, storedAt: number): MovedRecord {
 
 /** The ids of those that were there. */
 export async function removeQuarantined(session: Session, ids: readonly string[]): Promise<Set<string>> {
-  const known = storableIds(ids);
-  if (known.length === 0) return new Set();
+  if (ids.length === 0) return new Set();
   const removed = await session.query<{ id: string }>(
     'DELETE FROM quarantine WHERE quarantine_id = ANY ($1::text[]) RETURNING quarantine_id AS id',
-    [known],
+    [ids],
   );
   return new Set(removed.map(({ id }) => id));
 }

@@ -1,14 +1,6 @@
 import type { EngineState, RecordSlice } from '../engine.ts';
 import type { StateCount } from '../port.ts';
-import { parseRanges } from '../ranges.ts';
-import {
-  type DeadLetter,
-  endOfIds,
-  type FoundIds,
-  type ListArgs,
-  type RecordDetail,
-  type RecordSummary,
-} from '../records.ts';
+import { endOfIds, type FoundIds, type ListArgs, type RecordDetail, type RecordSummary } from '../records.ts';
 import { arrayOf, parseRows, type StoredRows } from '../rows.ts';
 import type { Session } from './database.ts';
 
@@ -18,6 +10,10 @@ const EVENT_COLUMNS = `e.seq, e.event_id AS id, e.kind, e.received_at AS "receiv
   e.pending_rows AS "pendingRows", e.dead_rows AS "deadRows", e.body_bytes AS "bodyBytes", newest.code, newest.reason`;
 const NEWEST_LETTER = `LEFT JOIN LATERAL
   (SELECT code, reason FROM dead_letters d WHERE d.seq = e.seq ORDER BY d.id DESC LIMIT 1) newest ON true`;
+/** The dead letters of the event `e`, the oldest first. */
+export const DEAD_LETTERS = `(SELECT coalesce(json_agg(json_build_object(
+  'rows', d.rows::json, 'code', d.code, 'reason', d.reason, 'buriedAt', d.dead_at) ORDER BY d.id), '[]')
+  FROM dead_letters d WHERE d.seq = e.seq) AS "deadLetters"`;
 /** The length of the body is read without its pages. */
 const QUARANTINE_COLUMNS = `seq, quarantine_id AS id, kind, received_at AS "receivedAt", feed, 0 AS "rowCount",
   0 AS "pendingRows", 0 AS "deadRows", octet_length(body) AS "bodyBytes", code, reason`;
@@ -38,7 +34,6 @@ const LIST = {
 } as const;
 
 export async function listRecords(session: Session, { state, kind, after, limit }: ListArgs): Promise<RecordSlice> {
-  if (kind?.includes('\0')) return { records: [], next: null };
   const rows = await session.query<SummaryRow>(LIST[state], [kind, after.receivedAt, after.seq, limit + 1]);
   const page = rows.slice(0, limit);
   const last = page.at(-1);
@@ -51,17 +46,15 @@ export async function listRecords(session: Session, { state, kind, after, limit 
 
 /** An event first: should a quarantined body have its id, it is shown once the event is gone. */
 export async function showRecord(session: Session, id: string): Promise<RecordDetail | null> {
-  if (id.includes('\0')) return null;
-  const [event] = await session.query<SummaryRow & StoredRows & { pending: string }>(
-    `SELECT ${EVENT_COLUMNS}, e.pending, b.shared, b.own FROM events e JOIN bodies b USING (seq) ${NEWEST_LETTER}
+  const [event] = await session.query<SummaryRow & StoredRows & Pick<RecordDetail, 'pending' | 'deadLetters'>>(
+    `SELECT ${EVENT_COLUMNS}, e.pending::json, ${DEAD_LETTERS}, b.shared, b.own FROM events e JOIN bodies b USING (seq) ${NEWEST_LETTER}
      WHERE e.event_id = $1 AND e.delivered_at IS NULL`,
     [id],
   );
   if (event !== undefined) {
-    const { seq, pending, shared, own, ...summary } = event;
+    const { seq: _, shared, own, ...detail } = event;
     const body = new TextEncoder().encode(arrayOf(parseRows({ shared, own })));
-    const deadLetters = (await lettersOf(session, [seq])).get(seq) ?? [];
-    return { ...summary, type: 'event', body, charset: null, pending: parseRanges(pending), deadLetters };
+    return { ...detail, type: 'event', body, charset: null };
   }
   const [quarantined] = await session.query<SummaryRow & Pick<RecordDetail, 'body' | 'charset'>>(
     `SELECT ${QUARANTINE_COLUMNS}, charset, body FROM quarantine WHERE quarantine_id = $1`,
@@ -73,27 +66,13 @@ export async function showRecord(session: Session, id: string): Promise<RecordDe
 }
 
 export async function findRecords(session: Session, start: string): Promise<FoundIds> {
-  const none = { first: null, count: 0 };
-  if (start.includes('\0')) return none;
   const [found] = await session.query<FoundIds>(
     `SELECT min(id) AS first, count(*) AS count FROM (
        SELECT event_id AS id FROM events WHERE event_id >= $1 AND event_id < $2 AND delivered_at IS NULL
        UNION SELECT quarantine_id FROM quarantine WHERE quarantine_id >= $1 AND quarantine_id < $2) ids`,
     [start, endOfIds(start)],
   );
-  return found ?? none;
-}
-
-/** By the number of the event. */
-export async function lettersOf(session: Session, seqs: readonly number[]): Promise<Map<number, DeadLetter[]>> {
-  const letters = await session.query<Omit<DeadLetter, 'rows'> & { seq: number; rows: string }>(
-    `SELECT seq, rows, code, reason, dead_at AS "buriedAt" FROM dead_letters
-     WHERE seq = ANY ($1::bigint[]) ORDER BY id`,
-    [seqs],
-  );
-  const bySeq = new Map<number, DeadLetter[]>(seqs.map((seq) => [seq, []]));
-  for (const { seq, rows, ...letter } of letters) bySeq.get(seq)?.push({ ...letter, rows: parseRanges(rows) });
-  return bySeq;
+  return found ?? { first: null, count: 0 };
 }
 
 /** A standby, or a server that was made read-only, as Azure does with one that runs out of storage. */

@@ -16,35 +16,10 @@ const TELL_INTERVAL_MS = 1_000;
 const WAKE_INTERVAL_MS = 100;
 const LISTEN_AGAIN_MS = 1_000;
 
-/** Tells the other replicas that something waits: they help where one has more to send than it can. */
-export interface Waker {
-  /** In the transaction that stores it, so that nobody is woken too early. Not more often than once a second. */
-  tell(session: Session): Promise<void>;
-  /** The same for what no replica has heard of yet, whenever the last time was. */
-  tellNow(session: Session): Promise<void>;
-}
-
-/** `self`: of this process, so that it does not wake itself. */
-export function createWaker(channel: string, self: number): Waker {
-  let toldAt = Number.NEGATIVE_INFINITY;
-
-  async function tellNow(session: Session): Promise<void> {
-    await session.run('SELECT pg_notify($1, $2)', [channel, String(self)]);
-  }
-
-  return {
-    async tell(session) {
-      if (performance.now() - toldAt < TELL_INTERVAL_MS) return;
-      toldAt = performance.now();
-      await tellNow(session);
-    },
-    tellNow,
-  };
-}
-
-export interface ListenOptions {
+export interface WakerOptions {
   readonly database: Database;
   readonly channel: string;
+  /** Of this process, so that it does not wake itself. */
   readonly self: number;
   /** Another process stored something. */
   readonly onWake: () => void;
@@ -52,16 +27,31 @@ export interface ListenOptions {
   readonly log: StoreLog;
 }
 
+export type Waker = ReturnType<typeof createWaker>;
+
 /**
- * Keeps a connection that listens, and replaces it whenever it is lost. What was said while there was none is lost, and
- * behind a pooler that shares connections everything is: delivery looks at the outbox now and then anyway. The returned
- * function ends it.
+ * Tells the other replicas that something waits, and hears them: they help where one has more to send than it can. Keeps a
+ * connection that listens, and replaces it whenever it is lost. What was said while there was none is lost, and behind a
+ * pooler that shares connections everything is: delivery looks at the outbox now and then anyway.
  */
-export function listen({ database, channel, self, onWake, clock, log }: ListenOptions): () => void {
-  let isEnded = false;
+export function createWaker({ database, channel, self, onWake, clock, log }: WakerOptions) {
+  let toldAt = Number.NEGATIVE_INFINITY;
+  let isStopped = false;
   let end = () => {};
   let cancelRetry = () => {};
   let cancelWake: (() => void) | null = null;
+
+  /** In the transaction that stores it, so that nobody is woken too early. */
+  async function tellNow(session: Session): Promise<void> {
+    await session.run('SELECT pg_notify($1, $2)', [channel, String(self)]);
+  }
+
+  /** The same, and not more often than once a second. */
+  async function tell(session: Session): Promise<void> {
+    if (performance.now() - toldAt < TELL_INTERVAL_MS) return;
+    toldAt = performance.now();
+    await tellNow(session);
+  }
 
   function hear(payload: string | undefined): void {
     if (payload === String(self)) return;
@@ -75,7 +65,7 @@ export function listen({ database, channel, self, onWake, clock, log }: ListenOp
     const client = await database.connect();
     const lost = Promise.withResolvers<never>();
     end = () => lost.reject(new Error('the outbox is closed'));
-    if (isEnded) end();
+    if (isStopped) end();
     client.on('error', lost.reject);
     client.on('end', () => lost.reject(new Error('the connection ended')));
     client.on('notification', ({ payload }) => hear(payload));
@@ -89,23 +79,27 @@ export function listen({ database, channel, self, onWake, clock, log }: ListenOp
     }
   }
 
-  function run(isFirst: boolean): void {
+  function listen(isFirst: boolean): void {
     listenOnce(isFirst).catch((error: unknown) => {
-      if (isEnded) return;
+      if (isStopped) return;
       log.debug(
         { code: 'outbox_listener_lost', error: describe(error) },
         'the connection that listens to PostgreSQL was lost and is made again',
       );
-      cancelRetry = clock.setTimer(LISTEN_AGAIN_MS, () => run(false));
+      cancelRetry = clock.setTimer(LISTEN_AGAIN_MS, () => listen(false));
     });
   }
 
-  run(true);
-  return () => {
-    isEnded = true;
-    end();
-    cancelRetry();
-    cancelWake?.();
+  listen(true);
+  return {
+    tell,
+    tellNow,
+    stop() {
+      isStopped = true;
+      end();
+      cancelRetry();
+      cancelWake?.();
+    },
   };
 }
 

@@ -1,10 +1,10 @@
 import type { RowRange } from '../../ground/event.ts';
 import type { Settlement, SettlementOutcome } from '../port.ts';
-import { countRows, formatRanges, mergeRanges, parseRanges } from '../ranges.ts';
+import { countRows, formatRanges, mergeRanges } from '../ranges.ts';
 import type { DeadLetter } from '../records.ts';
 import { countDead, settleRows } from '../settling.ts';
 import type { Session } from './database.ts';
-import { addLetters, removeQuarantined, storableIds } from './put.ts';
+import { addLetters, removeQuarantined } from './put.ts';
 
 /** What becomes of stored events. Everything here must run in a transaction, and locks events in the order of `seq`. */
 
@@ -34,19 +34,13 @@ interface Open {
 
 /** Those that are there and not delivered, by id. */
 async function lockEvents(session: Session, ids: readonly string[]): Promise<Map<string, Open>> {
-  const rows = await session.query<
-    Omit<Open, 'pending' | 'held'> & { id: string; pending: string; claimed: string | null }
-  >(
-    `SELECT event_id AS id, seq, row_count AS "rowCount", token, pending, dead_rows AS "deadRows", claimed
+  const rows = await session.query<Open & { readonly id: string }>(
+    `SELECT event_id AS id, seq, row_count AS "rowCount", token, pending::json, dead_rows AS "deadRows",
+       coalesce(claimed, '[]')::json AS held
      FROM events WHERE event_id = ANY ($1::text[]) AND delivered_at IS NULL ORDER BY seq FOR UPDATE`,
-    [storableIds(ids)],
+    [ids],
   );
-  return new Map(
-    rows.map(({ id, claimed, pending, ...row }) => [
-      id,
-      { ...row, pending: parseRanges(pending), held: parseRanges(claimed ?? '[]') },
-    ]),
-  );
+  return new Map(rows.map(({ id, ...event }) => [id, event]));
 }
 
 async function change(session: Session, events: Iterable<Open>, now: number): Promise<void> {
@@ -88,7 +82,7 @@ export async function revive(session: Session, eventIds: readonly string[]): Pro
   const events = [...(await lockEvents(session, eventIds))].filter(([, { deadRows }]) => deadRows > 0);
   const letters = await removeLetters(session, events);
   const revived = events.map(([, event]) => {
-    const rows = letters.filter(({ seq }) => seq === event.seq).flatMap((letter) => parseRanges(letter.rows));
+    const rows = letters.filter(({ seq }) => seq === event.seq).flatMap((letter) => letter.rows);
     return { ...event, pending: mergeRanges(event.pending, rows), deadRows: 0 };
   });
   await change(session, revived, 0);
@@ -113,8 +107,8 @@ export async function purge(session: Session, ids: readonly string[], now: numbe
 }
 
 function removeLetters(session: Session, events: readonly (readonly [id: string, event: Open])[]) {
-  return session.query<{ seq: number; rows: string }>(
-    'DELETE FROM dead_letters WHERE seq = ANY ($1::bigint[]) RETURNING seq, rows',
+  return session.query<{ seq: number; rows: RowRange[] }>(
+    'DELETE FROM dead_letters WHERE seq = ANY ($1::bigint[]) RETURNING seq, rows::json',
     [events.map(([, { seq }]) => seq)],
   );
 }
