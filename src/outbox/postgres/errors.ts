@@ -70,10 +70,9 @@ export function toEngineError(error: unknown): Error {
   return new Error(describe(error), { cause: error });
 }
 
-/** Why the database cannot be used. Its message is `problem` and `fix` together; neither holds a secret. */
+/** Why the database cannot be used, and what a person has to do: together its message. Neither holds a secret. */
 export class DatabaseStartError extends OutboxStartError {
   readonly problem: string;
-  /** What a person has to do. */
   readonly fix: string;
 
   constructor(code: OutboxStartCode, problem: string, fix: string, options?: ErrorOptions) {
@@ -86,31 +85,32 @@ export class DatabaseStartError extends OutboxStartError {
 /** Any error of opening as an OutboxStartError that names `place` and says what to do. */
 export function toStartError(error: unknown, place: string): OutboxStartError {
   if (error instanceof OutboxStartError) return error;
+  const text = `${sqlState(error)} ${textOf(error)}`;
+  const isPermission = /^(28000|28P01|42501) /.test(text);
+  const code = isDiskFull(error) ? 'outbox_disk_full' : isPermission ? 'outbox_permission' : 'outbox_cannot_open';
   const problem = `The outbox at ${place} cannot be opened: ${describe(error)}`;
-  return new DatabaseStartError(startCode(error), problem, fixFor(error), { cause: error });
+  const known = FIXES.find(([pattern]) => pattern.test(text));
+  const fix = known?.[1] ?? 'Check OUTBOX_URL and the server, then start again; nothing was changed.';
+  return new DatabaseStartError(code, problem, fix, { cause: error });
 }
 
-function startCode(error: unknown): OutboxStartCode {
-  if (isDiskFull(error)) return 'outbox_disk_full';
-  return /^(28000|28P01|42501)$/.test(sqlState(error) ?? '') ? 'outbox_permission' : 'outbox_cannot_open';
-}
-
-const FIX_BY_STATE: Readonly<Record<string, string>> = {
-  '28P01': 'Check user and password in OUTBOX_URL; with auth=entra, that the role was made for this identity.',
-  '28000':
+/** By SQLSTATE, or by what Node, OpenSSL or pg say, whose errors have no common codes. The first that matches counts. */
+const FIXES: readonly (readonly [pattern: RegExp, fix: string])[] = [
+  [/^28P01 /, 'Check user and password in OUTBOX_URL; with auth=entra, that the role was made for this identity.'],
+  [
+    /^28000 /,
     'The server lets this user in from here under no rule: check pg_hba.conf, whether it asks for encryption ' +
-    '(sslmode=verify-full), and the role.',
-  '3D000': 'Make that database, or correct its name in OUTBOX_URL.',
-  '42501':
+      '(sslmode=verify-full), and the role.',
+  ],
+  [/^3D000 /, 'Make that database, or correct its name in OUTBOX_URL.'],
+  [
+    /^42501 /,
     'The user of OUTBOX_URL must be able to connect, and to create a schema or own the schema of the service: check ' +
-    'its grants.',
-  '53100': 'Free some space on the server, then start again; nothing was lost.',
-  '53300': 'Raise max_connections of the server, or the connection limit of the role: a replica opens up to nine.',
-  '57P03': 'Nothing, if the server is starting; else look at its log.',
-};
-
-/** By what Node, OpenSSL or pg say, whose errors have no common codes. The first that matches counts. */
-const FIX_BY_TEXT: readonly (readonly [pattern: RegExp, fix: string])[] = [
+      'its grants.',
+  ],
+  [/^53100 /, 'Free some space on the server, then start again; nothing was lost.'],
+  [/^53300 /, 'Raise max_connections of the server, or the connection limit of the role: a replica opens up to nine.'],
+  [/^57P03 /, 'Nothing, if the server is starting; else look at its log.'],
   [
     /ENOTFOUND|EAI_AGAIN|ENODATA/,
     'The host in OUTBOX_URL does not resolve. Check its spelling and the DNS of this machine or container; with a private ' +
@@ -142,15 +142,7 @@ const FIX_BY_TEXT: readonly (readonly [pattern: RegExp, fix: string])[] = [
   ],
 ];
 
-function fixFor(error: unknown): string {
-  const text = textOf(error);
-  return (
-    FIX_BY_STATE[sqlState(error) ?? ''] ??
-    FIX_BY_TEXT.find(([pattern]) => pattern.test(text))?.[1] ??
-    'Check OUTBOX_URL and the server, then start again; nothing was changed.'
-  );
-}
-
+/** All that an error and its causes say. */
 function textOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const inner = error instanceof AggregateError ? error.errors : error.cause === undefined ? [] : [error.cause];

@@ -47,8 +47,8 @@ export async function listRecords(session: Session, { state, kind, after, limit 
 /** An event first: should a quarantined body have its id, it is shown once the event is gone. */
 export async function showRecord(session: Session, id: string): Promise<RecordDetail | null> {
   const [event] = await session.query<SummaryRow & StoredRows & Pick<RecordDetail, 'pending' | 'deadLetters'>>(
-    `SELECT ${EVENT_COLUMNS}, e.pending::json, ${DEAD_LETTERS}, b.shared, b.own FROM events e JOIN bodies b USING (seq) ${NEWEST_LETTER}
-     WHERE e.event_id = $1 AND e.delivered_at IS NULL`,
+    `SELECT ${EVENT_COLUMNS}, e.pending::json, ${DEAD_LETTERS}, b.shared, b.own
+     FROM events e JOIN bodies b USING (seq) ${NEWEST_LETTER} WHERE e.event_id = $1 AND e.delivered_at IS NULL`,
     [id],
   );
   if (event !== undefined) {
@@ -99,8 +99,8 @@ interface Count {
 const COUNTS = `
   SELECT 'waiting' AS state, kind, count(*) AS n, sum(body_bytes)::bigint AS bytes, min(received_at) AS oldest
     FROM events WHERE pending_rows > 0 GROUP BY kind
-  UNION ALL SELECT 'dead', kind, count(*), sum(body_bytes)::bigint, min(received_at)
-    FROM events WHERE dead_rows > 0 GROUP BY kind
+  UNION ALL SELECT 'dead', '', count(*), coalesce(sum(body_bytes), 0)::bigint, min(received_at)
+    FROM events WHERE dead_rows > 0
   UNION ALL SELECT 'quarantined', '', count(*), coalesce(sum(octet_length(body)), 0)::bigint, min(received_at)
     FROM quarantine
   UNION ALL SELECT 'known', '', greatest(reltuples, 0)::bigint, 0, NULL FROM pg_class WHERE oid = 'events'::regclass`;
@@ -114,22 +114,15 @@ export async function readState(session: Session): Promise<EngineState> {
   const of = (state: Count['state']): Count[] => counts.filter((count) => count.state === state);
   const bytesOf = (state: Count['state']): number => of(state).reduce((sum, { bytes }) => sum + bytes, 0);
   const allowance = (state: Count['state']): number => (state === 'known' ? IDENTITY_BYTES : RECORD_BYTES);
+  const toCount = (count?: Count): StateCount => ({ count: count?.n ?? 0, oldestReceivedAt: count?.oldest ?? null });
   return {
-    waiting: Object.fromEntries(of('waiting').map((count) => [count.kind, sumOf([count])])),
-    dead: sumOf(of('dead')),
-    quarantined: sumOf(of('quarantined')),
+    waiting: Object.fromEntries(of('waiting').map((count) => [count.kind, toCount(count)])),
+    dead: toCount(of('dead')[0]),
+    quarantined: toCount(of('quarantined')[0]),
     bytes: { waiting: bytesOf('waiting'), dead: bytesOf('dead'), quarantined: bytesOf('quarantined') },
     dataBytes: counts.reduce((sum, { state, n, bytes }) => sum + bytes + n * allowance(state), 0),
     logBytes: 0,
     refuses: (await isReadOnly(session)) ? 'the database is read-only: a standby, or set so' : null,
-  };
-}
-
-function sumOf(counts: readonly Count[]): StateCount {
-  const times = counts.flatMap(({ oldest }) => oldest ?? []);
-  return {
-    count: counts.reduce((sum, { n }) => sum + n, 0),
-    oldestReceivedAt: times.length === 0 ? null : Math.min(...times),
   };
 }
 

@@ -112,6 +112,16 @@ const LONGEST_REST_MS = 5_000;
 
 const GO: Turn = { restMs: 0, alone: false };
 
+/** How much of a rest is left, and whether this replica has just taken the try that follows it. */
+const TURN = `
+  WITH taken AS (
+    UPDATE paces SET rests_until = clock_timestamp() + $2 * interval '1 millisecond'
+    WHERE stream = $1 AND rests_until <= clock_timestamp() RETURNING stream
+  )
+  SELECT ceil(extract(epoch FROM rests_until - clock_timestamp()) * 1000)::bigint AS "restMs",
+    EXISTS (SELECT FROM taken) AS alone
+  FROM paces WHERE stream = $1`;
+
 /** A row for each stream that rests, by the database's clock. Once its time is over, one replica may try for all. */
 export function createPace(database: Database): SharedPace {
   /** A pace is only advice: without the database nothing is claimed either. */
@@ -122,20 +132,12 @@ export function createPace(database: Database): SharedPace {
 
   return {
     turn: (stream) =>
-      orElse(GO, async (session): Promise<Turn> => {
-        const [found] = await session.query<{ rest_ms: number }>(
-          `SELECT ceil(extract(epoch FROM rests_until - clock_timestamp()) * 1000)::bigint AS rest_ms FROM paces
-           WHERE stream = $1`,
-          [stream],
-        );
+      orElse(GO, async (session) => {
+        const [found] = await session.query<{ restMs: number; alone: boolean }>(TURN, [stream, TRY_MS]);
         if (found === undefined) return GO;
-        if (found.rest_ms > 0) return { restMs: Math.min(LONGEST_REST_MS, found.rest_ms), alone: false };
-        const taken = await session.run(
-          `UPDATE paces SET rests_until = clock_timestamp() + $2 * interval '1 millisecond'
-           WHERE stream = $1 AND rests_until <= clock_timestamp()`,
-          [stream, TRY_MS],
-        );
-        return taken > 0 ? { restMs: 0, alone: true } : { restMs: ASK_AGAIN_MS, alone: false };
+        const { restMs, alone } = found;
+        if (alone) return { restMs: 0, alone };
+        return { restMs: restMs > 0 ? Math.min(LONGEST_REST_MS, restMs) : ASK_AGAIN_MS, alone };
       }),
     rest: (stream, delayMs, wasAlone) =>
       change(
