@@ -144,21 +144,15 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
     }
   }
 
-  async function look(): Promise<void> {
-    try {
-      await once('read', async () => undefined);
-      away = null;
-    } catch (error) {
-      away = describe(error);
-    } finally {
-      looking = null;
-    }
-  }
-
   /** While the database is away, one connection is tried for all calls, and none of them waits for its end. */
   async function refuseWhileAway(): Promise<void> {
     if (away === null) return;
-    looking ??= look();
+    looking ??= once('read', async () => null)
+      .catch(describe)
+      .then((reason) => {
+        away = reason;
+        looking = null;
+      });
     await within(looking, AWAY_LIMIT_MS);
     if (away !== null) throw new LostError(away);
   }

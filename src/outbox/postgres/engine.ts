@@ -4,6 +4,7 @@ import { type Engine, FullError } from '../engine.ts';
 import { sizeOf } from '../group.ts';
 import { fullness } from '../limits.ts';
 import type { StoreLog } from '../open-store.ts';
+import type { StoredEntry } from '../port.ts';
 import type { MovedRecord } from '../records.ts';
 import { createHolder, randomId } from './claim.ts';
 import { type Database, type Mode, openDatabase, type Session } from './database.ts';
@@ -70,8 +71,14 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
   }
 
   /** Only what is new needs room: a duplicate is answered even when the outbox is full. */
-  async function added(session: Session, records: readonly MovedRecord[]): Promise<void> {
-    const entries = records.flatMap((record) => (record.type === 'identity' ? [] : [record.entry]));
+  async function added(
+    session: Session,
+    records: readonly MovedRecord[],
+    stored: readonly StoredEntry[],
+  ): Promise<void> {
+    const entries = records.flatMap((record, index) =>
+      record.type === 'identity' || stored[index]?.duplicate !== false ? [] : [record.entry],
+    );
     if (entries.length === 0) return;
     const dataBytes = await usedAfter(session, sizeOf(entries) + entries.length * RECORD_BYTES);
     const reason = fullness({ dataBytes, logBytes: 0 }, maxBytes);
@@ -82,16 +89,15 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
   return {
     commit: (puts) =>
       run('put', async (session) => {
-        const { stored, added: records } = await storePuts(session, puts);
-        await added(session, records);
+        const { records, stored } = await storePuts(session, puts);
+        await added(session, records, stored.flat());
         return stored;
       }),
     add: (records) =>
       run('put', async (session) => {
-        const isNew = await addRecords(session, records);
-        const news = records.filter((_, index) => isNew[index] === true);
-        await added(session, news);
-        return isNew;
+        const stored = await addRecords(session, records);
+        await added(session, records, stored);
+        return stored.map(({ duplicate }) => !duplicate);
       }),
     claim: (request) => holder.claim(request).catch(rejectAsEngine),
     settle: (settlements, now) => run('write', (session) => settleAll(session, settlements, now)),

@@ -71,8 +71,8 @@ function keyOf(record: MovedRecord): string {
   return `e${record.type === 'event' ? record.entry.eventId : record.eventId}`;
 }
 
-/** Must run in a transaction. Whether each is new here; of two with one id the first. */
-export async function addRecords(session: Session, records: readonly MovedRecord[]): Promise<boolean[]> {
+/** Must run in a transaction. What became of each; of two with one id the second is a duplicate. */
+export async function addRecords(session: Session, records: readonly MovedRecord[]): Promise<StoredEntry[]> {
   const first = new Map<string, MovedRecord>();
   for (const record of records) if (!first.has(keyOf(record))) first.set(keyOf(record), record);
   const seqs = new Map<string, number>();
@@ -88,7 +88,15 @@ export async function addRecords(session: Session, records: readonly MovedRecord
     return record.deadLetters.map((letter) => ({ ...letter, seq }));
   });
   await addLetters(session, letters);
-  return records.map((record) => seqs.delete(keyOf(record)));
+  const knownAt = await findKnown(
+    session,
+    [...first.keys()].filter((key) => !seqs.has(key)),
+  );
+  return records.map((record) => {
+    const key = keyOf(record);
+    const firstStoredAt = knownAt.get(key) ?? first.get(key)?.storedAt ?? record.storedAt;
+    return { id: key.slice(1), duplicate: !seqs.delete(key), firstStoredAt };
+  });
 }
 
 /** `seq` is the event's. */
@@ -105,29 +113,19 @@ export async function addLetters(
   );
 }
 
-/** Must run in a transaction of its own. What to say of the entries of each put, and the entries that are new. */
+/** Must run in a transaction of its own. The records of all puts, and what became of those of each. */
 export async function storePuts(
   session: Session,
   puts: readonly Put[],
-): Promise<{ readonly stored: StoredEntry[][]; readonly added: readonly MovedRecord[] }> {
+): Promise<{ readonly records: readonly MovedRecord[]; readonly stored: StoredEntry[][] }> {
   const toResolve = puts.flatMap(({ resolves }) => resolves ?? []);
   const resolved = await removeQuarantined(session, toResolve);
   const valid = puts.map(({ entries, now, resolves }) =>
     resolves === null || resolved.delete(resolves) ? entries.map((entry) => recordOf(entry, now)) : [],
   );
   const records = valid.flat();
-  const isNew = await addRecords(session, records);
-  const knownAt = await findKnown(session, records.filter((_, index) => isNew[index] === false).map(keyOf));
-  const answers = isNew.values();
-  const toStored = (record: MovedRecord): StoredEntry => {
-    const key = keyOf(record);
-    const duplicate = answers.next().value === false;
-    return { id: key.slice(1), duplicate, firstStoredAt: knownAt.get(key) ?? record.storedAt };
-  };
-  return {
-    stored: valid.map((each) => each.map(toStored)),
-    added: records.filter((_, index) => isNew[index] === true),
-  };
+  const stored = (await addRecords(session, records)).values();
+  return { records, stored: valid.map((each) => each.flatMap(() => stored.next().value ?? [])) };
 }
 
 function recordOf(entry: OutboxEntry, storedAt: number): MovedRecord {
