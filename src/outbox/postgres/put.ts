@@ -88,10 +88,8 @@ export async function addRecords(session: Session, records: readonly MovedRecord
     return record.deadLetters.map((letter) => ({ ...letter, seq }));
   });
   await addLetters(session, letters);
-  const knownAt = await findKnown(
-    session,
-    [...first.keys()].filter((key) => !seqs.has(key)),
-  );
+  const known = [...first.keys()].filter((key) => !seqs.has(key));
+  const knownAt = await findKnown(session, known);
   return records.map((record) => {
     const key = keyOf(record);
     const firstStoredAt = knownAt.get(key) ?? first.get(key)?.storedAt ?? record.storedAt;
