@@ -17,7 +17,7 @@ import type { Ingestion } from '../delivery/ingestion.ts';
 import { outcomeOf } from '../delivery/outcome.ts';
 import { systemClock } from '../ground/clock.ts';
 import { heartbeatStreamVariable, heartbeatTable } from '../heartbeat/row.ts';
-import type { WebhookKind } from '../kinds/kind.ts';
+import { kinds } from '../kinds/registry.ts';
 import { DatabaseStartError } from '../outbox/postgres/errors.ts';
 import { type Examined, examineDatabase } from '../outbox/postgres/examine.ts';
 import { placeOf, settingsOf } from '../outbox/postgres/settings.ts';
@@ -55,11 +55,7 @@ interface ActiveStream {
  * Posts an empty list to every stream, which stores nothing, compares columns where the rule can be read, and tries the
  * database of OUTBOX_URL.
  */
-export async function checkLive(
-  config: Config,
-  kinds: readonly WebhookKind[],
-  stderr: TextOutput,
-): Promise<readonly Finding[]> {
+export async function checkLive(config: Config, stderr: TextOutput): Promise<readonly Finding[]> {
   const { cloud, proxy, resourceManager: origin } = config;
   const { endpoint, ruleId } = config.ingestion;
   const clock = systemClock;
@@ -67,7 +63,7 @@ export async function checkLive(
   const managerTokens = tokensFor(config, resourceManagerScope(cloud), stderr);
   const databaseTokens = tokensFor(config, databaseScope(cloud), stderr);
   try {
-    const azure = await checkAzure(kinds, {
+    const azure = await checkAzure({
       config,
       ingestion: createIngestion({ endpoint, ruleId, cloud, tokens: ingestionTokens, proxy, clock }),
       resourceManager: createResourceManager({ origin, tokens: managerTokens, proxy, clock }),
@@ -78,8 +74,8 @@ export async function checkLive(
   }
 }
 
-async function checkAzure(kinds: readonly WebhookKind[], check: LiveCheck): Promise<readonly Finding[]> {
-  const active = [...streamsOfKinds(check.config, kinds), ...heartbeatStream(check.config)];
+async function checkAzure(check: LiveCheck): Promise<readonly Finding[]> {
+  const active = [...streamsOfKinds(check.config), ...heartbeatStream(check.config)];
   const findings: Finding[] = [];
   for (const one of active) findings.push(await checkStream(check, one));
   const declared = active.filter((_, index) => findings[index]?.level !== 'warning');
@@ -97,7 +93,7 @@ function wayOut({ proxy, ingestion }: Config): Finding[] {
   return [{ level: 'note', subject: 'proxy', message, fix: '' }];
 }
 
-function streamsOfKinds({ ingestion }: Config, kinds: readonly WebhookKind[]): ActiveStream[] {
+function streamsOfKinds({ ingestion }: Config): ActiveStream[] {
   const { streams, explicitStreams } = ingestion;
   return kinds.flatMap(({ name, streamVariable, table }) => {
     const stream = streams[name] ?? null;

@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
+import { describeConfig } from '../config/config.ts';
 import { checkConfig, type LoadedConfig } from '../config/load.ts';
 import { describeProxy } from '../config/proxy.ts';
-import { describeConfig } from '../config/redact.ts';
 import type { Finding } from './check-live.ts';
 import { type CommandContext, exitCodes, reportProblems, reportWarnings, type TextOutput } from './context.ts';
 import { printable, renderTable, wrap } from './text.ts';
@@ -90,6 +90,5 @@ function renderEntry(entry: readonly Finding[]): string {
 
 /** Loads the Azure SDK, which the check of the configuration alone does without. */
 async function askAll(config: Config, stderr: TextOutput): Promise<readonly Finding[]> {
-  const [{ checkLive }, { kinds }] = await Promise.all([import('./check-live.ts'), import('../kinds/registry.ts')]);
-  return checkLive(config, kinds, stderr);
+  return (await import('./check-live.ts')).checkLive(config, stderr);
 }

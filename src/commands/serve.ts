@@ -1,5 +1,5 @@
+import { describeConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
-import { describeConfig } from '../config/redact.ts';
 import { systemClock } from '../ground/clock.ts';
 import { createLogger, type Logger } from '../ground/log.ts';
 import { ListenError } from '../http/listener.ts';

@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { cannotBeRead, fileProblem } from './file.ts';
+import { cannotBeRead, fileProblem } from './variable.ts';
 
 /** A certificate with its private key, as the sign-in needs them. Holds a secret: never logged. */
 interface ClientCertificate {

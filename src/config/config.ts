@@ -1,13 +1,9 @@
-/**
- * The validated configuration. It is made once, at start, by `loadConfig` (load.ts) from the variables of variables.ts;
- * nothing else reads the environment.
- */
-
-import type { StreamVariable } from '../kinds/registry.ts';
+import { kinds } from '../kinds/registry.ts';
 import { clouds } from './clouds.ts';
-import type { ProxyConfig } from './proxy.ts';
+import { createCredentialEnd } from './credential.ts';
+import { describeProxy, type ProxyConfig } from './proxy.ts';
 import { isSet, type Reading, type Setting } from './read.ts';
-import type { Values, VariableName } from './variables.ts';
+import type { VariableName } from './variables.ts';
 
 interface Application {
   readonly tenantId: string;
@@ -46,21 +42,26 @@ export interface OutboxDatabase {
   readonly keyFile: string | null;
 }
 
+/**
+ * The validated configuration. It is made once, at start, by `loadConfig` (load.ts) from the variables of variables.ts;
+ * nothing else reads the environment.
+ */
 export type Config = ReturnType<typeof assemble>;
 
-export interface Parts {
+interface SignsIn {
   readonly credential: CredentialConfig | null;
   readonly proxy: ProxyConfig | null;
-  /** The webhook kinds whose streams the configuration holds. */
-  readonly kinds: readonly { readonly name: string; readonly streamVariable: StreamVariable }[];
 }
 
-export function assemble({ values, settings }: Reading<VariableName>, { credential, proxy, kinds }: Parts) {
+export function assemble({ values, settings }: Reading<VariableName>, { credential, proxy }: SignsIn) {
   const { APONO_WEBHOOK_SECRET: secret, LOGS_INGESTION_ENDPOINT: endpoint, DATA_COLLECTION_RULE_ID: ruleId } = values;
   if (secret === null || endpoint === null || ruleId === null || credential === null) {
     throw new Error('A required value is missing although no problem was found');
   }
   const cloud = clouds[values.AZURE_CLOUD];
+  const stream = values.LOGS_INGESTION_STREAM_HEARTBEAT;
+  const isDefaultStream = !isSet(settings, 'LOGS_INGESTION_STREAM_HEARTBEAT');
+  const intervalMs = values.HEARTBEAT_INTERVAL_MINUTES * 60_000;
   return deepFreeze({
     webhook: {
       secret,
@@ -95,7 +96,8 @@ export function assemble({ values, settings }: Reading<VariableName>, { credenti
       /** Names of the kinds whose stream variable was set, not defaulted. */
       explicitStreams: kinds.filter((kind) => isSet(settings, kind.streamVariable)).map(({ name }) => name),
     },
-    heartbeat: heartbeatOf(values, settings),
+    /** Null: LOGS_INGESTION_STREAM_HEARTBEAT is `off`. An interval of 0: no heartbeat is sent. */
+    heartbeat: stream === null ? null : { stream, isDefaultStream, intervalMs },
     cloud,
     resourceManager: values.AZURE_RESOURCE_MANAGER_ENDPOINT ?? cloud.resourceManager,
     credential,
@@ -114,18 +116,60 @@ export function assemble({ values, settings }: Reading<VariableName>, { credenti
   });
 }
 
-/** Null: LOGS_INGESTION_STREAM_HEARTBEAT is `off`. */
-function heartbeatOf(values: Values, settings: readonly Setting[]) {
-  const { LOGS_INGESTION_STREAM_HEARTBEAT: stream, HEARTBEAT_INTERVAL_MINUTES: minutes } = values;
-  if (stream === null) return null;
-  const isDefaultStream = !isSet(settings, 'LOGS_INGESTION_STREAM_HEARTBEAT');
-  // An interval of 0: no heartbeat is sent.
-  return { stream, isDefaultStream, intervalMs: minutes * 60_000 };
-}
-
 type DeepReadonly<T> = { readonly [K in keyof T]: DeepReadonly<T[K]> };
 
 function deepFreeze<T>(value: T): DeepReadonly<T> {
   if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(deepFreeze);
   return value;
+}
+
+export interface DescribedSetting {
+  readonly name: string;
+  /** What is in effect; a secret shows its length only; empty when nothing is set. */
+  readonly value: string;
+  /** `environment`, `file <path>`, `default`, `not set`, or `derived` from other variables. */
+  readonly from: string;
+}
+
+/** The configuration for people: every variable, then what follows from them. Never holds a secret. */
+export function describeConfig(config: Config, settings: readonly Setting[]): DescribedSetting[] {
+  const derived = (name: string, value: string): DescribedSetting => ({ name, value, from: 'derived' });
+  const { credential } = config;
+  const endsAt = createCredentialEnd(credential)();
+  return [
+    ...settings.map(({ name, shown, source, path }) => {
+      const from = source === 'file' ? `file ${path}` : source === 'unset' ? 'not set' : source;
+      return { name, value: shown ?? '', from };
+    }),
+    derived('credential', describeCredential(credential)),
+    ...(credential.type === 'managed' ? [] : [derived('authority', credential.authorityHost)]),
+    ...(endsAt === null ? [] : [derived('credential ends', new Date(endsAt).toISOString())]),
+    derived('outbox', describeOutbox(config.outbox)),
+    derived('proxy', config.proxy === null ? 'none' : describeProxy(config.proxy)),
+    derived('token audience', config.cloud.ingestionAudience),
+    derived('resource manager', config.resourceManager),
+  ];
+}
+
+function describeCredential(credential: Config['credential']): string {
+  switch (credential.type) {
+    case 'secret':
+      return `client secret of ${credential.clientId}`;
+    case 'certificate':
+      return `certificate ${credential.certificatePath} of ${credential.clientId}`;
+    case 'workload':
+      return `workload identity ${credential.clientId}, token file ${credential.tokenFile}`;
+    case 'managed':
+      return credential.clientId === null
+        ? 'system-assigned managed identity'
+        : `user-assigned managed identity ${credential.clientId}`;
+  }
+}
+
+/** Where the outbox is and how it signs in, without user and password. */
+function describeOutbox({ database, dataDir }: Config['outbox']): string {
+  if (database === null) return `SQLite in ${dataDir}`;
+  const { host, port, database: name, tls, entra, password } = database;
+  const signIn = entra ? 'Microsoft Entra' : password === null ? 'no password' : 'password';
+  return `PostgreSQL at ${host}:${port}/${name}, TLS ${tls}, signs in with ${signIn}`;
 }

@@ -2,9 +2,8 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { readCertificate } from './certificate.ts';
 import type { CloudSettings } from './clouds.ts';
 import type { CredentialConfig } from './config.ts';
-import { accessProblem, fileProblem } from './file.ts';
 import type { Environment } from './read.ts';
-import type { ConfigProblem } from './variable.ts';
+import { accessProblem, type ConfigProblem, fileProblem } from './variable.ts';
 import type { Values } from './variables.ts';
 
 /** What `chooseCredential` reads, beside AZURE_CLOUD. */
@@ -22,13 +21,12 @@ export const credentialNames = [
 type CredentialName = (typeof credentialNames)[number];
 type CredentialValues = Pick<Values, CredentialName>;
 
-interface CredentialChoice {
-  /** Null when something that it needs is missing. */
-  readonly credential: CredentialConfig | null;
-  readonly problems: readonly ConfigProblem[];
+/** What there is to say of a credential. */
+interface Findings {
+  readonly problems: ConfigProblem[];
   /** What Entra will refuse now although it is right in itself: a certificate that has expired, or is not valid yet. */
-  readonly lapsed: readonly ConfigProblem[];
-  readonly warnings: readonly ConfigProblem[];
+  readonly lapsed: ConfigProblem[];
+  readonly warnings: ConfigProblem[];
 }
 
 /** Warn this long before a credential ends, since it takes people about a month to get a new one. */
@@ -59,34 +57,34 @@ const microsoftAuthorities = new Set([
 /**
  * What is set decides the credential: secret, certificate, workload identity, else a managed identity. Half a set is a
  * problem, since the service would otherwise sign in as somebody else than was meant. `failed`: variables that are set
- * but have a problem of their own already, which is not to be reported twice.
+ * but have a problem of their own already, which is not to be reported twice. The credential is null when something that
+ * it needs is missing.
  */
 export function chooseCredential(
   values: CredentialValues,
   { cloud, failed }: { readonly cloud: CloudSettings; readonly failed: ReadonlySet<string> },
-): CredentialChoice {
+): Findings & { readonly credential: CredentialConfig | null } {
   const isSet = (name: CredentialName): boolean => values[name] !== null || failed.has(name);
   const [chosen, ...ignored] = signIns.filter(isSet);
   const idle = details.filter(([name, needed]) => isSet(name) && needed !== chosen).map(([name]) => name);
-  const warnings: ConfigProblem[] = [
+  const found: Findings = { problems: [], lapsed: [], warnings: [] };
+  const { problems, warnings } = found;
+  warnings.push(
     ...ignored.map((name) => ({ name, message: `has no effect, because ${chosen} is set and goes first` })),
     ...idle.map((name) => ({ name, message: `has no effect: ${chosen ?? 'a managed identity'} signs in without it` })),
-  ];
+  );
+  const { AZURE_TENANT_ID: tenantId, AZURE_CLIENT_ID: clientId } = values;
   if (chosen === undefined) {
-    const credential = { type: 'managed', clientId: values.AZURE_CLIENT_ID } as const;
-    return { credential, problems: isSet('AZURE_TENANT_ID') ? [tenantAlone] : [], lapsed: [], warnings };
+    if (isSet('AZURE_TENANT_ID')) problems.push(tenantAlone);
+    return { credential: { type: 'managed', clientId }, ...found };
   }
   const missing = (['AZURE_TENANT_ID', 'AZURE_CLIENT_ID'] as const).filter((name) => !isSet(name));
-  const checked = checkProof(chosen, values, failed);
-  return {
-    credential: assemble(chosen, values, cloud),
-    problems: [
-      ...missing.map((name) => ({ name, message: `is not set, but ${chosen} needs it to sign in` })),
-      ...checked.problems,
-    ],
-    lapsed: checked.lapsed,
-    warnings: [...warnings, ...checked.warnings],
-  };
+  problems.push(...missing.map((name) => ({ name, message: `is not set, but ${chosen} needs it to sign in` })));
+  const proof = readProof(chosen, { values, failed, found });
+  if (tenantId === null || clientId === null || proof === null) return { credential: null, ...found };
+  const authorityHost = values.AZURE_AUTHORITY_HOST ?? cloud.authorityHost;
+  const instanceDiscovery = microsoftAuthorities.has(new URL(authorityHost).host);
+  return { credential: { ...proof, tenantId, clientId, authorityHost, instanceDiscovery }, ...found };
 }
 
 const tenantAlone: ConfigProblem = {
@@ -96,73 +94,64 @@ const tenantAlone: ConfigProblem = {
     'identity',
 };
 
-function assemble(
-  chosen: (typeof signIns)[number],
-  values: CredentialValues,
-  cloud: CloudSettings,
-): CredentialConfig | null {
-  const authorityHost = values.AZURE_AUTHORITY_HOST ?? cloud.authorityHost;
-  const { AZURE_TENANT_ID: tenantId, AZURE_CLIENT_ID: clientId, [chosen]: proof } = values;
-  if (tenantId === null || clientId === null || proof === null) return null;
-  const instanceDiscovery = microsoftAuthorities.has(new URL(authorityHost).host);
-  const common = { tenantId, clientId, authorityHost, instanceDiscovery };
+interface Proving {
+  readonly values: CredentialValues;
+  readonly failed: ReadonlySet<string>;
+  readonly found: Findings;
+}
+
+/** What it signs in with, null when that has a problem of its own. What there is to say of it is added to `found`. */
+function readProof(chosen: (typeof signIns)[number], { values, failed, found }: Proving) {
+  const proof = values[chosen];
   switch (chosen) {
-    case 'AZURE_CLIENT_SECRET':
-      return { type: 'secret', clientSecret: proof, expiresAt: values.AZURE_CLIENT_SECRET_EXPIRES, ...common };
+    case 'AZURE_CLIENT_SECRET': {
+      const expiresAt = values.AZURE_CLIENT_SECRET_EXPIRES;
+      found.warnings.push(...endWarnings('AZURE_CLIENT_SECRET_EXPIRES', expiresAt));
+      return proof === null ? null : ({ type: 'secret', clientSecret: proof, expiresAt } as const);
+    }
     case 'AZURE_CLIENT_CERTIFICATE_PATH': {
       const certificatePassword = values.AZURE_CLIENT_CERTIFICATE_PASSWORD;
-      return { type: 'certificate', certificatePath: proof, certificatePassword, ...common };
+      if (proof === null) return null;
+      if (!failed.has('AZURE_CLIENT_CERTIFICATE_PASSWORD')) checkCertificate(proof, certificatePassword, found);
+      return { type: 'certificate', certificatePath: proof, certificatePassword } as const;
     }
-    case 'AZURE_FEDERATED_TOKEN_FILE':
-      return { type: 'workload', tokenFile: proof, ...common };
+    case 'AZURE_FEDERATED_TOKEN_FILE': {
+      if (proof === null) return null;
+      // A warning, since a token file may come later, which a certificate does not.
+      const problem = accessProblem(proof);
+      if (problem !== null) found.warnings.push({ name: chosen, message: fileProblem(proof, problem) });
+      return { type: 'workload', tokenFile: proof } as const;
+    }
   }
 }
 
-type Checked = Omit<CredentialChoice, 'credential'>;
-
-function checkProof(chosen: (typeof signIns)[number], values: CredentialValues, failed: ReadonlySet<string>): Checked {
-  const well: Checked = { problems: [], lapsed: [], warnings: [] };
-  if (chosen === 'AZURE_CLIENT_SECRET') {
-    return { ...well, warnings: endWarnings('AZURE_CLIENT_SECRET_EXPIRES', values.AZURE_CLIENT_SECRET_EXPIRES) };
-  }
-  const path = values[chosen];
-  if (path === null) return well;
-  if (chosen === 'AZURE_CLIENT_CERTIFICATE_PATH') {
-    if (failed.has('AZURE_CLIENT_CERTIFICATE_PASSWORD')) return well;
-    return { ...well, ...checkCertificate(path, values.AZURE_CLIENT_CERTIFICATE_PASSWORD) };
-  }
-  // A warning, since a token file may come later, which a certificate does not.
-  const problem = accessProblem(path);
-  return problem === null ? well : { ...well, warnings: [{ name: chosen, message: fileProblem(path, problem) }] };
-}
-
-function checkCertificate(path: string, password: string | null): Partial<Checked> {
+function checkCertificate(path: string, password: string | null, { problems, lapsed, warnings }: Findings): void {
   const name = 'AZURE_CLIENT_CERTIFICATE_PATH';
   const reading = readCertificate(path, password);
   if (!reading.ok) {
     const about = reading.about === 'file' ? name : 'AZURE_CLIENT_CERTIFICATE_PASSWORD';
-    return { problems: [{ name: about, message: reading.problem }] };
+    problems.push({ name: about, message: reading.problem });
+    return;
   }
-  const { startsAt, endsAt, warnings } = reading.certificate;
-  const doubts = warnings.map((message) => ({ name, message }));
-  const said = doubts.length > 0 || Date.now() >= endsAt ? doubts : endWarnings(name, endsAt);
-  if (Date.now() < startsAt) {
+  const { startsAt, endsAt, warnings: doubts } = reading.certificate;
+  const nowMs = Date.now();
+  warnings.push(...doubts.map((message) => ({ name, message })));
+  if (doubts.length === 0 && nowMs < endsAt) warnings.push(...endWarnings(name, endsAt));
+  if (nowMs < startsAt) {
     const message = `names a certificate that is not valid before ${dayOf(startsAt)}; check the clock of this machine`;
-    return { lapsed: [{ name, message }], warnings: said };
-  }
-  if (Date.now() >= endsAt) {
+    lapsed.push({ name, message });
+  } else if (nowMs >= endsAt) {
     const message =
       `names a certificate that expired on ${dayOf(endsAt)}; make a new one, upload it to the app registration ` +
       '(Certificates & secrets, Certificates), and put it with its private key in the place of the file';
-    return { lapsed: [{ name, message }], warnings: said };
+    lapsed.push({ name, message });
   }
-  return { warnings: said };
 }
 
 function endWarnings(name: CredentialName, endsAt: number | null): ConfigProblem[] {
-  const leftMs = endsAt === null ? endWarningMs : endsAt - Date.now();
-  if (endsAt === null || leftMs >= endWarningMs) return [];
-  const message = `says that the credential ${leftMs <= 0 ? 'ended' : 'ends'} on ${dayOf(endsAt)}; make a new one`;
+  if (endsAt === null || endsAt - Date.now() >= endWarningMs) return [];
+  const verb = endsAt <= Date.now() ? 'ended' : 'ends';
+  const message = `says that the credential ${verb} on ${dayOf(endsAt)}; make a new one`;
   return [{ name, message }];
 }
 
@@ -202,12 +191,7 @@ function stateOf(path: string): string {
 }
 
 /** What Azure puts into the environment of its apps, and what people set to name an identity endpoint of their own. */
-const identityEndpoints = [
-  'IDENTITY_ENDPOINT',
-  'MSI_ENDPOINT',
-  'IMDS_ENDPOINT',
-  'AZURE_POD_IDENTITY_AUTHORITY_HOST',
-] as const;
+const identityEndpoints = ['IDENTITY_ENDPOINT', 'MSI_ENDPOINT', 'IMDS_ENDPOINT', 'AZURE_POD_IDENTITY_AUTHORITY_HOST'];
 
 /** The agent of Azure Arc, which the SDK looks for as well. */
 const arcAgent = '/opt/azcmagent/bin/himds';

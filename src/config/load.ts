@@ -1,17 +1,14 @@
-import { kinds as allKinds } from '../kinds/registry.ts';
-import { clouds } from './clouds.ts';
-import { assemble, type Config, type Parts } from './config.ts';
-import { chooseCredential, doubtManagedIdentity } from './credential.ts';
+import { kinds } from '../kinds/registry.ts';
+import { type CloudSettings, clouds } from './clouds.ts';
+import { assemble, type Config, type CredentialConfig } from './config.ts';
+import { chooseCredential, type credentialNames, doubtManagedIdentity } from './credential.ts';
 import { outboxFileProblem, outboxWarnings } from './outbox-url.ts';
-import { authorityOf, readOutgoing } from './outgoing.ts';
-import { isLoopbackHost } from './parse.ts';
-import { checkIngestionHost, guid } from './parse-azure.ts';
+import { checkIngestionHost, guid, isLoopbackHost } from './parse.ts';
+import { type ProxyConfig, readOutgoing } from './proxy.ts';
 import { type Environment, findUnknownNames, isSet, type Reading, readVariables, type Setting } from './read.ts';
 import { isQuoted } from './secret-text.ts';
 import type { ConfigProblem } from './variable.ts';
 import { type Values, type VariableName, variableNames, variables } from './variables.ts';
-
-export type StreamKind = Parts['kinds'][number];
 
 export interface LoadedConfig {
   /** Null exactly when there are problems. */
@@ -27,31 +24,24 @@ export interface LoadedConfig {
   readonly settings: readonly Setting[];
 }
 
-/**
- * Reads and checks all variables. Never throws for what stands in them. The result is frozen.
- * `kinds`: those whose streams the configuration holds.
- */
-export function loadConfig(env: Environment, kinds: readonly StreamKind[] = allKinds): LoadedConfig {
+/** Reads and checks all variables. Never throws for what stands in them. The result is frozen. */
+export function loadConfig(env: Environment): LoadedConfig {
   const reading = readVariables(env, variableNames);
-  const failed = new Set<string>(reading.problems.map(({ name }) => name));
   const { values, settings } = reading;
-  const cloud = clouds[values.AZURE_CLOUD];
-  const { credential, ...choice } = chooseCredential(values, { cloud, failed });
-  const outgoing = readOutgoing(env, targetsOf(values, credential));
-  const together = [...choice.problems, ...checkTogether(values, failed), ...outgoing.problems];
-  const problems = inOrder([...reading.problems, ...together.filter(({ name }) => !failed.has(name))]);
+  const signIn = readSignIn(env, reading, sentTo(values));
+  const isFine = ({ name }: ConfigProblem) => !reading.problems.some((problem) => problem.name === name);
+  const together = [...signIn.problems, ...checkTogether(values, reading.problems)].filter(isFine);
+  const problems = inOrder([...reading.problems, ...together]);
   const warnings = [
     ...findUnknownNames(env),
-    ...choice.warnings,
-    ...outgoing.warnings,
+    ...signIn.warnings,
     // Not beside problems, since fixing them may change what signs in.
-    ...(problems.length === 0 && credential?.type === 'managed' ? doubtManagedIdentity(env) : []),
-    ...doubtful(values, kinds),
-    ...doubtfulHeartbeat(reading, kinds),
+    ...(problems.length === 0 && signIn.credential?.type === 'managed' ? doubtManagedIdentity(env) : []),
+    ...doubtful(values),
+    ...doubtfulHeartbeat(reading),
   ].filter(({ name }) => !problems.some((problem) => problem.name === name));
-  const parts = { credential, proxy: outgoing.proxy, kinds };
-  const config = problems.length > 0 ? null : assemble(reading, parts);
-  return { config, problems, lapsed: choice.lapsed, warnings, settings };
+  const config = problems.length > 0 ? null : assemble(reading, signIn);
+  return { config, problems, lapsed: signIn.lapsed, warnings, settings };
 }
 
 /** As `check` sees it: what has lapsed is a problem like any other. */
@@ -61,24 +51,53 @@ export function checkConfig(env: Environment): LoadedConfig {
   return { ...loaded, config: null, problems: inOrder([...loaded.problems, ...loaded.lapsed]), lapsed: [] };
 }
 
+export interface SignIn extends Pick<LoadedConfig, 'problems' | 'lapsed' | 'warnings'> {
+  readonly cloud: CloudSettings;
+  readonly credential: CredentialConfig | null;
+  readonly proxy: ProxyConfig | null;
+}
+
+/**
+ * With what Azure is signed in to, and how it is reached. `origins`: the https origins that something would be sent to,
+ * beside the authority; null for one that has a problem of its own. Commands call it with the few variables that they read.
+ */
+export function readSignIn(
+  env: Environment,
+  { values, problems }: Reading<'AZURE_CLOUD' | (typeof credentialNames)[number]>,
+  origins: readonly (string | null)[],
+): SignIn {
+  const failed = new Set<string>(problems.map(({ name }) => name));
+  const cloud = clouds[values.AZURE_CLOUD];
+  const { credential, lapsed, ...choice } = chooseCredential(values, { cloud, failed });
+  // A managed identity is asked for on this machine or its host.
+  const authority = credential === null || credential.type === 'managed' ? null : credential.authorityHost;
+  const outgoing = readOutgoing(env, [...origins, authority]);
+  return {
+    cloud,
+    credential,
+    proxy: outgoing.proxy,
+    problems: [...choice.problems.filter(({ name }) => !failed.has(name)), ...outgoing.problems],
+    lapsed,
+    warnings: [...choice.warnings, ...outgoing.warnings],
+  };
+}
+
 /** What is sent to by https. Resource Manager is asked only where one of its resources or itself is named. */
-function targetsOf(values: Values, credential: Config['credential'] | null): (string | null)[] {
+function sentTo(values: Values): (string | null)[] {
   const { AZURE_RESOURCE_MANAGER_ENDPOINT: manager, DATA_COLLECTION_RULE_RESOURCE_ID: rule } = values;
   const asksManager = manager !== null || rule !== null || values.SENTINEL_WORKSPACE_ID !== null;
-  return [
-    values.LOGS_INGESTION_ENDPOINT,
-    authorityOf(credential),
-    asksManager ? (manager ?? clouds[values.AZURE_CLOUD].resourceManager) : null,
-  ];
+  const origin = manager ?? clouds[values.AZURE_CLOUD].resourceManager;
+  return [values.LOGS_INGESTION_ENDPOINT, asksManager ? origin : null];
 }
 
 /** What is wrong only with several variables taken together. */
-function checkTogether(values: Values, failed: ReadonlySet<string>): ConfigProblem[] {
-  const { LOGS_INGESTION_ENDPOINT: endpoint, APONO_WEBHOOK_SECRET_PREVIOUS: previous, METRICS_TOKEN } = values;
+function checkTogether(values: Values, failed: readonly ConfigProblem[]): ConfigProblem[] {
+  const hasFailed = (variable: VariableName) => failed.some(({ name }) => name === variable);
+  const { LOGS_INGESTION_ENDPOINT: endpoint, APONO_WEBHOOK_SECRET_PREVIOUS: previous, ADMIN_TOKEN: token } = values;
   const problems: ConfigProblem[] = [];
   const add = (name: VariableName, message: string): void => void problems.push({ name, message });
   if (endpoint !== null) {
-    const allowed = failed.has('AZURE_CLOUD') ? Object.values(clouds) : [clouds[values.AZURE_CLOUD]];
+    const allowed = hasFailed('AZURE_CLOUD') ? Object.values(clouds) : [clouds[values.AZURE_CLOUD]];
     const suffixes = allowed.map((cloud) => cloud.ingestionHostSuffix);
     const host = checkIngestionHost(endpoint, suffixes);
     if (!host.ok) add('LOGS_INGESTION_ENDPOINT', `"${endpoint}" ${host.problem}`);
@@ -87,10 +106,10 @@ function checkTogether(values: Values, failed: ReadonlySet<string>): ConfigProbl
     const message = 'is the same as APONO_WEBHOOK_SECRET; set the secret from before, or unset it';
     add('APONO_WEBHOOK_SECRET_PREVIOUS', message);
   }
-  if (!failed.has('ADMIN_HOST') && !isLoopbackHost(values.ADMIN_HOST) && values.ADMIN_TOKEN === null) {
+  if (!hasFailed('ADMIN_HOST') && !isLoopbackHost(values.ADMIN_HOST) && token === null) {
     add('ADMIN_TOKEN', 'is required unless ADMIN_HOST is loopback; set a token, or ADMIN_HOST to 127.0.0.1');
   }
-  if (METRICS_TOKEN !== null && METRICS_TOKEN === values.ADMIN_TOKEN) {
+  if (token !== null && values.METRICS_TOKEN === token) {
     add('METRICS_TOKEN', 'is the same as ADMIN_TOKEN, so it would do more than read metrics; set another one');
   }
   const file = outboxFileProblem(values.OUTBOX_URL);
@@ -107,7 +126,7 @@ const secrets = [
 ] as const;
 
 /** What can work and is more likely a mistake. */
-function doubtful(values: Values, kinds: readonly StreamKind[]): ConfigProblem[] {
+function doubtful(values: Values): ConfigProblem[] {
   const warnings: ConfigProblem[] = [];
   if (values.AZURE_CLIENT_ID !== null && !guid.test(values.AZURE_CLIENT_ID)) {
     warnings.push({ name: 'AZURE_CLIENT_ID', message: 'is no GUID, as the client ids that Entra gives are' });
@@ -128,7 +147,7 @@ function doubtful(values: Values, kinds: readonly StreamKind[]): ConfigProblem[]
 const STREAM = 'LOGS_INGESTION_STREAM_HEARTBEAT';
 const INTERVAL = 'HEARTBEAT_INTERVAL_MINUTES';
 
-function doubtfulHeartbeat({ values, settings }: Reading<VariableName>, kinds: readonly StreamKind[]): ConfigProblem[] {
+function doubtfulHeartbeat({ values, settings }: Reading<VariableName>): ConfigProblem[] {
   const { [STREAM]: stream, [INTERVAL]: minutes } = values;
   if (stream === null) {
     const message = `has no effect: ${STREAM} is off, so no heartbeat is sent`;

@@ -1,8 +1,7 @@
 import type { OutboxDatabase } from './config.ts';
-import { accessProblem, startsWithTilde, tildeProblem } from './file.ts';
 import { isLoopbackHost } from './parse.ts';
 import { holdsReference } from './secret-text.ts';
-import { bad, type ConfigProblem, good, type Parse, type Parsed } from './variable.ts';
+import { accessProblem, bad, type ConfigProblem, good, type Parse, type Parsed, tildeProblem } from './variable.ts';
 
 /** Hosts of Azure Database for PostgreSQL, by cloud: `az cloud show --query suffixes.postgresqlServerEndpoint`. */
 const azureHosts = [
@@ -36,10 +35,10 @@ export const outboxUrl: Parse<OutboxDatabase> = (text) => {
     return bad(`has a parameter that is not known, or known elsewhere only; known are ${parameters.join(', ')}`);
   }
   if (new Set(given).size < given.length) return bad('has a parameter twice');
-  return read(url);
+  return readPlace(url);
 };
 
-function read(url: URL): Parsed<OutboxDatabase> {
+function readPlace(url: URL): Parsed<OutboxDatabase> {
   const user = decoded(url.username);
   const password = decoded(url.password);
   const database = decoded(url.pathname.slice(1));
@@ -76,7 +75,7 @@ function withSecurity(place: Place, params: URLSearchParams): Parsed<OutboxDatab
   if (entra && !verifies && !isLoopback(host)) {
     return bad('would send a token of Entra to a server that is not verified; set sslmode=verify-full');
   }
-  const unsafe = problemElsewhere({ ...place, mode });
+  const unsafe = isLoopback(host) ? null : problemElsewhere(password, mode);
   if (unsafe !== null) return bad(unsafe);
   const tls = verifies || certificate !== null ? 'verified' : mode === 'no-verify' ? 'unverified' : 'off';
   return good({
@@ -90,8 +89,7 @@ function withSecurity(place: Place, params: URLSearchParams): Parsed<OutboxDatab
 }
 
 /** Only for a server on this machine may sslmode be left out or a password be sent in the clear. */
-function problemElsewhere({ host, password, mode }: Place & { readonly mode: string | null }): string | null {
-  if (isLoopback(host)) return null;
+function problemElsewhere(password: string | null, mode: string | null): string | null {
   if (mode === null) {
     return 'names a server on another machine and has no sslmode; add ?sslmode=verify-full, and sslrootcert=<file> for a CA of your own';
   }
@@ -121,7 +119,7 @@ export function outboxFileProblem(database: OutboxDatabase | null): string | nul
   ] as const;
   for (const [name, file = null] of files) {
     if (file === null) continue;
-    const problem = startsWithTilde(file) ? tildeProblem : accessProblem(file);
+    const problem = tildeProblem(file) ?? accessProblem(file);
     if (problem !== null) return `names ${JSON.stringify(file)} as ${name}, which ${problem}`;
   }
   return null;

@@ -1,7 +1,10 @@
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { BlockList, isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
-import { type Cidr, hostNamePattern, parseCidr } from './parse.ts';
-import { bad, good, type Parse, type Parsed } from './variable.ts';
+import { type Cidr, hostNamePattern, isLoopbackHost, parseCidr } from './parse.ts';
+import type { Environment } from './read.ts';
+import { bad, type ConfigProblem, cannotBeRead, fileProblem, good, type Parse, type Parsed } from './variable.ts';
 
 /** The proxy that outgoing HTTPS goes through, by CONNECT. Holds a password: never logged as it is. */
 export interface ProxyConfig {
@@ -66,15 +69,9 @@ function decode(text: string): string {
 }
 
 /**
- * Reads NO_PROXY as curl does, and the forms that other programs have taught people: `host:port` and `*.domain`. Commas
- * and white space separate entries. `wrong`: how many entries could never match anything.
+ * One entry of NO_PROXY, as curl reads it, and the forms that other programs have taught people: `host:port` and
+ * `*.domain`. Null for one that could never match anything.
  */
-export function parseNoProxy(text: string): { readonly entries: readonly ProxyException[]; readonly wrong: number } {
-  const all = text.split(/[\s,]+/).filter((part) => part !== '');
-  const entries = all.map(parseException).filter((entry) => entry !== null);
-  return { entries, wrong: all.length - entries.length };
-}
-
 function parseException(item: string): ProxyException | null {
   if (item === '*') return { type: 'all' };
   const bare = parseCidr(item.replace(/^\[(.*)\](\/\d+)?$/, '$1$2'));
@@ -113,4 +110,98 @@ function holds({ address, prefix, family }: Cidr, host: string): boolean {
 export function describeProxy({ variable, protocol, host, port, login }: ProxyConfig): string {
   const place = `${protocol}://${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
   return `${place} (${variable}${login === null ? '' : ', with user and password'})`;
+}
+
+interface ProxyChoice {
+  /** Null: there is no proxy, or it has a problem. */
+  readonly proxy: ProxyConfig | null;
+  readonly problems: readonly ConfigProblem[];
+  readonly warnings: readonly ConfigProblem[];
+}
+
+/**
+ * The variables of Node and curl that decide how Azure is reached: proxy and trusted certificates. `targets`: the https
+ * origins that the service would send something to; null for one that has a problem of its own.
+ */
+export function readOutgoing(env: Environment, targets: readonly (string | null)[]): ProxyChoice {
+  const { proxy, problems, warnings } = readProxy(env);
+  const hosts = targets.flatMap((target) => (target === null ? [] : [new URL(target).hostname]));
+  if (proxy?.protocol === 'https') hosts.push(proxy.host);
+  return { proxy, problems: [...problems, ...extraCertificates(env), ...uncheckedTls(env, hosts)], warnings };
+}
+
+/**
+ * In the order in which curl asks for them for a https URL: https://curl.se/docs/manpage.html#ENVIRONMENT. The service
+ * sends nothing else, so http_proxy never counts.
+ */
+const proxyNames = ['https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'] as const;
+
+/** Reads the variables of the proxy as curl does. No message holds a value, since most hold a password. */
+export function readProxy(env: Environment): ProxyChoice {
+  const textOf = (name: string): string => (env[name] ?? '').trim();
+  const areSet = (names: readonly string[]) => names.filter((one) => textOf(one) !== '');
+  const [name, ...later] = areSet(proxyNames);
+  if (name === undefined) {
+    const message = 'has no effect: Azure is reached by https, for which HTTPS_PROXY counts';
+    const warnings = areSet(['http_proxy', 'HTTP_PROXY']).map((one) => ({ name: one, message }));
+    return { proxy: null, problems: [], warnings };
+  }
+  const message = `has no effect, because ${name} is set and goes first, as with curl`;
+  const warnings = later.filter((one) => env[one] !== env[name]).map((one) => ({ name: one, message }));
+  const [exceptionName = 'NO_PROXY'] = areSet(['no_proxy', 'NO_PROXY']);
+  const entries = textOf(exceptionName)
+    .split(/[\s,]+/)
+    .filter((part) => part !== '');
+  const exceptions = entries.map(parseException).filter((entry) => entry !== null);
+  const wrong = entries.length - exceptions.length;
+  const wrongEntries =
+    `has ${wrong === 1 ? 'an entry' : `${wrong} entries`} that can match no host; expected names ` +
+    '(example.com, .example.com, *.example.com), addresses, CIDR blocks (10.0.0.0/8), each with :port if that is meant, ' +
+    'or * for everything, separated by commas';
+  const problems = wrong === 0 ? [] : [{ name: exceptionName, message: wrongEntries }];
+  const parsed = parseProxy(textOf(name));
+  if (!parsed.ok) {
+    return { proxy: null, problems: [{ name, message: `the value ${parsed.problem}` }, ...problems], warnings };
+  }
+  const { hasPort, ...place } = parsed.value;
+  const noPort = `names no port, so port ${place.port} of the proxy is used, as curl does; add the port`;
+  if (!hasPort) warnings.push({ name, message: noPort });
+  return { proxy: { variable: name, ...place, exceptions }, problems, warnings };
+}
+
+/**
+ * Node takes `0` and nothing else for "check no certificate", in every connection of the process:
+ * https://nodejs.org/api/cli.html#node_tls_reject_unauthorizedvalue
+ */
+function uncheckedTls(env: Environment, hosts: readonly string[]): ConfigProblem[] {
+  const name = 'NODE_TLS_REJECT_UNAUTHORIZED';
+  if (env[name] !== '0' || hosts.every(isLoopbackHost)) return [];
+  const message =
+    'is 0, so that secret, token and rows would go to anybody who answers; unset it. If a proxy inspects TLS, put its CA ' +
+    'certificate (PEM) into a file that NODE_EXTRA_CA_CERTS names';
+  return [{ name, message }];
+}
+
+/** Node itself only warns of a file that it cannot use, and every connection fails afterwards. */
+function extraCertificates(env: Environment): ConfigProblem[] {
+  const name = 'NODE_EXTRA_CA_CERTS';
+  const file = env[name] ?? '';
+  const problem = file === '' ? null : certificatesProblem(file);
+  return problem === null ? [] : [{ name, message: fileProblem(file, problem) }];
+}
+
+function certificatesProblem(file: string): string | null {
+  let text: string;
+  try {
+    text = readFileSync(file, 'latin1');
+  } catch (error) {
+    return cannotBeRead(error);
+  }
+  const found = text.match(/^-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END \1CERTIFICATE-----/gm) ?? [];
+  try {
+    for (const pem of found) new X509Certificate(pem);
+  } catch {
+    return 'holds a certificate that cannot be read; export it again as PEM (Base64)';
+  }
+  return found.length === 0 ? 'holds no certificate in PEM (-----BEGIN CERTIFICATE-----)' : null;
 }

@@ -1,6 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { cannotBeRead, startsWithTilde, tildeProblem } from './file.ts';
-import type { ConfigProblem, Variable } from './variable.ts';
+import { type ConfigProblem, cannotBeRead, tildeProblem, type Variable } from './variable.ts';
 import { type Values, type VariableName, variableNames, variables } from './variables.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -72,7 +71,8 @@ function readRaw(env: Environment, name: VariableName): Raw {
   const wrong = (problem: string): Raw => ({ text: null, source: 'unset', path, problem });
   if (direct !== null) return wrong(`is set twice, as ${name} and as ${name}_FILE; keep one`);
   const named = `${name}_FILE names ${shownPath(path)}, which`;
-  if (startsWithTilde(path)) return wrong(`${named} ${tildeProblem}`);
+  const tilde = tildeProblem(path);
+  if (tilde !== null) return wrong(`${named} ${tilde}`);
   try {
     const text = readValueFile(path) || null;
     return { text, source: text === null ? 'unset' : 'file', path, problem: null };

@@ -1,3 +1,5 @@
+import { accessSync, constants } from 'node:fs';
+
 /**
  * What became of a variable's text. `problem` continues a sentence that starts with the value or with "the value", since
  * a secret is never shown: "is not a whole number from 0 to 65535".
@@ -35,16 +37,16 @@ interface Details {
 
 /** One variable of the environment: what it means, how it is read, and what stands for it when it is not set. */
 export interface Variable<T, D extends string | null = string | null> extends Details {
+  readonly parse: Parse<T>;
   /** The text that stands for it when it is unset; null when nothing does. */
   readonly default: D;
-  readonly parse: Parse<T>;
 }
 
 type Said = Pick<Details, 'description'> & Partial<Details>;
 
 const unsaid = { required: false, secret: false, fromFile: true, example: '' };
 
-/** A variable that something stands for when it is unset. */
+/** A variable for which a text stands when it is unset. */
 export function defaulted<T>(fallback: string, parse: Parse<T>, said: Said): Variable<T, string> {
   return { ...unsaid, ...said, default: fallback, parse };
 }
@@ -60,3 +62,28 @@ export type ValueOf<V> = V extends { parse: Parse<infer T>; default: infer D }
     ? T
     : T | null
   : never;
+
+/** What is said of a file that a variable names. It continues a sentence that starts with the name of the variable. */
+export function fileProblem(path: string, what: string): string {
+  return `names ${JSON.stringify(path)}, which ${what}`;
+}
+
+export function cannotBeRead(error: unknown, otherwise = 'unknown'): string {
+  return `cannot be read (${error instanceof Error && 'code' in error ? String(error.code) : otherwise})`;
+}
+
+/** Why this user may not read the file; null when it can be read. */
+export function accessProblem(path: string): string | null {
+  try {
+    accessSync(path, constants.R_OK);
+    return null;
+  } catch (error) {
+    return cannotBeRead(error);
+  }
+}
+
+/** Why a path that starts with `~` is refused (`~`, `~/data`, `~name/data`); null for any other. */
+export function tildeProblem(path: string): string | null {
+  if (!/^~[\w.-]*([/\\]|$)/.test(path)) return null;
+  return 'starts with ~, which a shell replaces by a home folder and this service does not; write the whole path';
+}

@@ -7,7 +7,7 @@ import { setImmediate } from 'node:timers/promises';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { LogsIngestionClient } from '@azure/monitor-ingestion';
 import { generate } from 'selfsigned';
-import { readProxy } from '../../src/config/outgoing.ts';
+import { readProxy } from '../../src/config/proxy.ts';
 import type { UploadResult } from '../../src/delivery/ingestion.ts';
 import type { Row } from '../../src/sentinel/row.ts';
 import type { Emulator } from '../support/azure/emulator.ts';

@@ -6,9 +6,9 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { generate } from 'selfsigned';
 import { readCertificate } from '../../src/config/certificate.ts';
+import { describeConfig } from '../../src/config/config.ts';
 import { createCredentialEnd } from '../../src/config/credential.ts';
 import { checkConfig } from '../../src/config/load.ts';
-import { describeConfig } from '../../src/config/redact.ts';
 import { configOf, load, minimal, problemsOf, warningsOf } from './support.ts';
 
 const dayMs = 86_400_000;

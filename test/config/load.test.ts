@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { loadConfig } from '../../src/config/load.ts';
 import { variableNames, variables } from '../../src/config/variables.ts';
 import { kinds } from '../../src/kinds/registry.ts';
-import { configOf, load, minimal, problemsOf, requestKind, secret, warningsOf } from './support.ts';
+import { configOf, load, minimal, problemsOf, secret, warningsOf } from './support.ts';
 
 describe('the least configuration', () => {
   it('gives the defaults of the contract', () => {
@@ -29,7 +29,10 @@ describe('the least configuration', () => {
       metricsToken: null,
     });
     assert.deepEqual(config.outbox, { dataDir: './data', database: null, maxBytes: 1_073_741_824, dedupDays: 7 });
-    assert.deepEqual(config.ingestion.streams, { request: 'Custom-AponoAccessRequests_CL' });
+    assert.deepEqual(
+      config.ingestion.streams,
+      Object.fromEntries(kinds.map(({ name, defaultStream }) => [name, defaultStream])),
+    );
     assert.deepEqual(config.ingestion.explicitStreams, []);
     assert.equal(config.flushIntervalMs, 1000);
     assert.equal(config.shutdownTimeoutMs, 25_000);
@@ -56,7 +59,7 @@ describe('the least configuration', () => {
   });
 
   it('knows the streams of every kind that is registered, under a variable that is in use', () => {
-    const { config, warnings } = loadConfig({ ...minimal, LOGS_INGESTION_STREAM: 'Custom-Other' }, kinds);
+    const { config, warnings } = loadConfig({ ...minimal, LOGS_INGESTION_STREAM: 'Custom-Other' });
     assert.deepEqual(
       Object.keys(config?.ingestion.streams ?? {}),
       kinds.map((kind) => kind.name),
@@ -68,18 +71,15 @@ describe('the least configuration', () => {
 
 describe('problems', () => {
   it('are all told at once, one a variable, in the order of the documentation', () => {
-    const { config, problems } = loadConfig(
-      {
-        APONO_WEBHOOK_SECRET: 'short',
-        LOGS_INGESTION_ENDPOINT: 'http://x.ingest.monitor.azure.com',
-        DATA_COLLECTION_RULE_ID: 'dcr-xyz',
-        AZURE_CLOUD: 'mars',
-        PORT: '99999',
-        TRUST_PROXY: 'true',
-        AZURE_CLIENT_SECRET: 'x',
-      },
-      [requestKind],
-    );
+    const { config, problems } = loadConfig({
+      APONO_WEBHOOK_SECRET: 'short',
+      LOGS_INGESTION_ENDPOINT: 'http://x.ingest.monitor.azure.com',
+      DATA_COLLECTION_RULE_ID: 'dcr-xyz',
+      AZURE_CLOUD: 'mars',
+      PORT: '99999',
+      TRUST_PROXY: 'true',
+      AZURE_CLIENT_SECRET: 'x',
+    });
     assert.equal(config, null);
     assert.deepEqual(
       problems.map(({ name }) => name),
@@ -97,7 +97,7 @@ describe('problems', () => {
   });
 
   it('names what is required when nothing is set', () => {
-    const { problems } = loadConfig({}, [requestKind]);
+    const { problems } = loadConfig({});
     assert.deepEqual(
       problems.map(({ name }) => name),
       ['APONO_WEBHOOK_SECRET', 'LOGS_INGESTION_ENDPOINT', 'DATA_COLLECTION_RULE_ID'],
@@ -354,19 +354,16 @@ describe('unknown names', () => {
 
 describe('streams', () => {
   it('off means none, and an explicit one is marked', () => {
-    assert.deepEqual(configOf({ LOGS_INGESTION_STREAM: 'off' }).ingestion.streams, { request: null });
-    assert.match(warningsOf({ LOGS_INGESTION_STREAM: 'off' })['LOGS_INGESTION_STREAM'] ?? '', /quarantined/);
-    const config = configOf({ LOGS_INGESTION_STREAM: 'Custom-AponoAccessRequests' });
-    assert.deepEqual(config.ingestion.streams, { request: 'Custom-AponoAccessRequests' });
-    assert.deepEqual(config.ingestion.explicitStreams, ['request']);
+    const { streams } = configOf({ LOGS_INGESTION_STREAM: 'off' }).ingestion;
+    assert.deepEqual([streams['request'], streams['audit']], [null, 'Custom-AponoAuditLogs_CL']);
+    const { ingestion } = configOf({ LOGS_INGESTION_STREAM: 'Custom-Mine', LOGS_INGESTION_STREAM_AUDIT: 'off' });
+    assert.deepEqual([ingestion.streams['request'], ingestion.streams['audit']], ['Custom-Mine', null]);
+    assert.deepEqual(ingestion.explicitStreams, ['request', 'audit']);
   });
 
-  it('of a further kind take its default or its variable', () => {
-    const audit = { name: 'audit', streamVariable: 'LOGS_INGESTION_STREAM_AUDIT' } as const;
-    const byDefault = loadConfig(minimal, [requestKind, audit]).config;
-    assert.equal(byDefault?.ingestion.streams['audit'], 'Custom-AponoAuditLogs_CL');
-    const off = loadConfig({ ...minimal, LOGS_INGESTION_STREAM_AUDIT: 'off' }, [requestKind, audit]).config;
-    assert.equal(off?.ingestion.streams['audit'], null);
-    assert.deepEqual(off?.ingestion.explicitStreams, ['audit']);
+  it('off for every kind is a warning, since nothing would be delivered', () => {
+    const off = Object.fromEntries(kinds.map(({ streamVariable }) => [streamVariable, 'off']));
+    assert.match(warningsOf(off)['LOGS_INGESTION_STREAM'] ?? '', /quarantined/);
+    assert.deepEqual(warningsOf({ LOGS_INGESTION_STREAM: 'off' }), {});
   });
 });

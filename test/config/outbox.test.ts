@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { describeConfig } from '../../src/config/redact.ts';
+import { describeConfig } from '../../src/config/config.ts';
 import { configOf, load, problemsOf, warningsOf } from './support.ts';
 
 const databaseOf = (url: string) => configOf({ OUTBOX_URL: url }).outbox.database;

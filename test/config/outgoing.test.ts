@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import fc from 'fast-check';
+import { describeConfig } from '../../src/config/config.ts';
 import { describeProxy, usesProxy } from '../../src/config/proxy.ts';
-import { describeConfig } from '../../src/config/redact.ts';
 import { makeCertificate } from '../../src/emulator/certificate.ts';
 import { configOf, load, problemsOf, warningsOf } from './support.ts';
 

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { describeConfig } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { parseCidr } from '../../src/config/parse.ts';
 import { editDistance } from '../../src/config/read.ts';
-import { describeConfig } from '../../src/config/redact.ts';
 import { variableNames, variables } from '../../src/config/variables.ts';
-import { minimal, requestKind } from './support.ts';
+import { minimal } from './support.ts';
 
 const text = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 40 }),
@@ -40,7 +40,7 @@ describe('any environment', () => {
   it('is judged without throwing, with a configuration exactly when there are no problems', () => {
     fc.assert(
       fc.property(environment, fc.boolean(), (env, complete) => {
-        const { config, problems } = loadConfig(complete ? { ...env, ...minimal } : env, [requestKind]);
+        const { config, problems } = loadConfig(complete ? { ...env, ...minimal } : env);
         assert.equal(config === null, problems.length > 0);
         assert.equal(new Set(problems.map(({ name }) => name)).size, problems.length);
         for (const { name, message } of problems) assert.ok(name in variables && message.length > 0);
@@ -57,7 +57,7 @@ describe('any environment', () => {
       fc.property(environment, fc.constantFrom(...secretNames), someSecret, (env, name, suffix) => {
         const value = `s3cr3t${suffix}`;
         const given = { ...minimal, ...env, [name]: value, [`${name}_FILE`]: '' };
-        const { config, problems, warnings, settings } = loadConfig(given, [requestKind]);
+        const { config, problems, warnings, settings } = loadConfig(given);
         const printed = config === null ? [] : describeConfig(config, settings);
         assert.ok(!JSON.stringify({ problems, warnings, settings, printed }).includes('s3cr3t'));
       }),

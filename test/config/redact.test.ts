@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { describeConfig } from '../../src/config/redact.ts';
+import { describeConfig } from '../../src/config/config.ts';
 import { load, secret } from './support.ts';
 
 function describeAll(extra: Readonly<Record<string, string>>) {

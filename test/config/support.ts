@@ -1,12 +1,7 @@
 import type { Config } from '../../src/config/config.ts';
-import { type LoadedConfig, loadConfig, type StreamKind } from '../../src/config/load.ts';
+import { type LoadedConfig, loadConfig } from '../../src/config/load.ts';
 
 export const secret = 'correct-horse-battery-staple';
-
-export const requestKind: StreamKind = {
-  name: 'request',
-  streamVariable: 'LOGS_INGESTION_STREAM',
-};
 
 /** The least that is needed where Azure itself says that there is a managed identity, which signs in. */
 export const minimal: Readonly<Record<string, string>> = {
@@ -17,7 +12,7 @@ export const minimal: Readonly<Record<string, string>> = {
 };
 
 export function load(extra: Readonly<Record<string, string | undefined>> = {}): LoadedConfig {
-  return loadConfig({ ...minimal, ...extra }, [requestKind]);
+  return loadConfig({ ...minimal, ...extra });
 }
 
 /** The configuration of variables that are all right. */

@@ -2,8 +2,8 @@ import type { Retry } from '../../azure/arm-client.ts';
 import { ArmError } from '../../azure/arm-error.ts';
 import { Incidents } from '../../azure/incidents.ts';
 import { clouds, resourceManagerScope } from '../../config/clouds.ts';
-import { chooseCredential, credentialNames } from '../../config/credential.ts';
-import { authorityOf, readOutgoing } from '../../config/outgoing.ts';
+import { credentialNames } from '../../config/credential.ts';
+import { readSignIn } from '../../config/load.ts';
 import { readVariables } from '../../config/read.ts';
 import type { ConfigProblem } from '../../config/variable.ts';
 import { systemClock } from '../../ground/clock.ts';
@@ -75,34 +75,24 @@ export function reportArmError({ stderr }: CommandContext, { code, message, fix 
 }
 
 function readSettings({ env, stderr }: CommandContext) {
-  const { values, problems } = readVariables(env, names);
-  const failed = new Set<string>(problems.map(({ name }) => name));
-  const cloud = clouds[values.AZURE_CLOUD];
-  const choice = chooseCredential(values, { cloud, failed });
-  const workspaceId = values.SENTINEL_WORKSPACE_ID;
-  const origin = values.AZURE_RESOURCE_MANAGER_ENDPOINT ?? cloud.resourceManager;
-  const outgoing = readOutgoing(env, [origin, authorityOf(choice.credential)]);
-  const all = [
-    ...problems,
-    ...choice.problems.filter(({ name }) => !failed.has(name)),
-    ...(workspaceId === null && !failed.has('SENTINEL_WORKSPACE_ID') ? [noWorkspace] : []),
-    ...(cloud.name === 'china' ? [noSentinelInChina] : []),
-    ...outgoing.problems,
+  const reading = readVariables(env, names);
+  const { SENTINEL_WORKSPACE_ID: workspaceId, LOG_LEVEL: logLevel, AZURE_CLOUD: cloudName } = reading.values;
+  const cloud = clouds[cloudName];
+  const origin = reading.values.AZURE_RESOURCE_MANAGER_ENDPOINT ?? cloud.resourceManager;
+  const { credential, proxy, ...signIn } = readSignIn(env, reading, [origin]);
+  const hasWorkspace = workspaceId !== null || reading.problems.some(({ name }) => name === noWorkspace.name);
+  const problems = [
+    ...reading.problems,
+    ...(hasWorkspace ? [] : [noWorkspace]),
+    ...(cloudName === 'china' ? [noSentinelInChina] : []),
+    ...signIn.problems,
   ];
-  if (all.length > 0 || workspaceId === null || choice.credential === null) {
-    reportProblems(stderr, all);
+  if (problems.length > 0 || workspaceId === null || credential === null) {
+    reportProblems(stderr, problems);
     return null;
   }
-  reportWarnings(stderr, [...choice.lapsed, ...choice.warnings, ...outgoing.warnings]);
-  const scope = resourceManagerScope(cloud);
-  return {
-    scope,
-    credential: choice.credential,
-    workspaceId,
-    origin,
-    proxy: outgoing.proxy,
-    logLevel: values.LOG_LEVEL,
-  };
+  reportWarnings(stderr, [...signIn.lapsed, ...signIn.warnings]);
+  return { scope: resourceManagerScope(cloud), credential, workspaceId, origin, proxy, logLevel };
 }
 
 const noWorkspace: ConfigProblem = {
