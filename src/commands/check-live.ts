@@ -59,56 +59,43 @@ export async function checkLive(config: Config, stderr: TextOutput): Promise<rea
   const { cloud, proxy, resourceManager: origin } = config;
   const { endpoint, ruleId } = config.ingestion;
   const clock = systemClock;
-  const ingestionTokens = tokensFor(config, ingestionScope(cloud), stderr);
-  const managerTokens = tokensFor(config, resourceManagerScope(cloud), stderr);
-  const databaseTokens = tokensFor(config, databaseScope(cloud), stderr);
-  try {
-    const azure = await checkAzure({
-      config,
-      ingestion: createIngestion({ endpoint, ruleId, cloud, tokens: ingestionTokens, proxy, clock }),
-      resourceManager: createResourceManager({ origin, tokens: managerTokens, proxy, clock }),
-    });
-    return [...azure, ...(await checkDatabase(config, databaseTokens))];
-  } finally {
-    for (const tokens of [ingestionTokens, managerTokens, databaseTokens]) tokens.close();
-  }
-}
-
-async function checkAzure(check: LiveCheck): Promise<readonly Finding[]> {
-  const active = [...streamsOfKinds(check.config), ...heartbeatStream(check.config)];
+  using closing = new DisposableStack();
+  const tokensOf = (scope: string) => closing.adopt(tokensFor(config, scope, stderr), (tokens) => tokens.close());
+  const check: LiveCheck = {
+    config,
+    ingestion: createIngestion({ endpoint, ruleId, cloud, tokens: tokensOf(ingestionScope(cloud)), proxy, clock }),
+    resourceManager: createResourceManager({ origin, tokens: tokensOf(resourceManagerScope(cloud)), proxy, clock }),
+  };
+  const active = activeStreams(config);
   const findings: Finding[] = [];
   for (const one of active) findings.push(await checkStream(check, one));
   const declared = active.filter((_, index) => findings[index]?.level !== 'warning');
-  return [...wayOut(check.config), ...findings, ...(await checkColumns(check, declared))];
+  const columns = await checkColumns(check, declared);
+  return [...wayOut(config), ...findings, ...columns, ...(await checkDatabase(config, tokensOf(databaseScope(cloud))))];
 }
 
 /** First, since it explains most of what follows where it is wrong. Nothing without a proxy. */
 function wayOut({ proxy, ingestion }: Config): Finding[] {
   if (proxy === null) return [];
-  const { host } = new URL(ingestion.endpoint);
+  const url = new URL(ingestion.endpoint);
   const place = describeProxy(proxy);
-  const message = usesProxy(proxy, new URL(ingestion.endpoint))
-    ? `${host} is asked through ${place}`
-    : `${host} is asked without ${place}, because NO_PROXY names it`;
-  return [{ level: 'note', subject: 'proxy', message, fix: '' }];
+  const way = usesProxy(proxy, url) ? `through ${place}` : `without ${place}, because NO_PROXY names it`;
+  return [{ level: 'note', subject: 'proxy', message: `${url.host} is asked ${way}`, fix: '' }];
 }
 
-function streamsOfKinds({ ingestion }: Config): ActiveStream[] {
+/** That of the heartbeat only when something would be sent to it, or somebody named it. */
+function activeStreams({ ingestion, heartbeat }: Config): ActiveStream[] {
   const { streams, explicitStreams } = ingestion;
-  return kinds.flatMap(({ name, streamVariable, table }) => {
+  const ofKinds = kinds.flatMap(({ name, streamVariable, table }) => {
     const stream = streams[name] ?? null;
     // A table of a feed that nobody uses is missing in many a deployment.
     const isOptional = name !== 'request' && !explicitStreams.includes(name);
     return stream === null ? [] : [{ name, stream, streamVariable, table, isOptional }];
   });
-}
-
-/** Empty when nothing would be sent to the stream, unless somebody named it. */
-function heartbeatStream({ heartbeat }: Config): ActiveStream[] {
-  if (heartbeat === null || (heartbeat.intervalMs === 0 && heartbeat.isDefaultStream)) return [];
+  if (heartbeat === null || (heartbeat.intervalMs === 0 && heartbeat.isDefaultStream)) return ofKinds;
   const { stream } = heartbeat;
   const streamVariable = heartbeatStreamVariable;
-  return [{ name: 'heartbeat', stream, streamVariable, table: heartbeatTable, isOptional: false }];
+  return [...ofKinds, { name: 'heartbeat', stream, streamVariable, table: heartbeatTable, isOptional: false }];
 }
 
 async function checkStream({ config, ingestion }: LiveCheck, active: ActiveStream): Promise<Finding> {
@@ -142,8 +129,8 @@ async function checkColumns(check: LiveCheck, active: readonly ActiveStream[]): 
   }
   const { immutableId } = lookup.value;
   if (immutableId?.toLowerCase() !== ruleId.toLowerCase()) {
-    const message = `columns not checked: the rule of DATA_COLLECTION_RULE_RESOURCE_ID has the immutable id ${immutableId ?? '(none)'}, DATA_COLLECTION_RULE_ID is ${ruleId}`;
-    return [{ level: 'error', subject: 'columns', message, fix: 'Make both name the same rule.' }];
+    const message = `the rule of DATA_COLLECTION_RULE_RESOURCE_ID has the immutable id ${immutableId ?? '(none)'}, DATA_COLLECTION_RULE_ID is ${ruleId}`;
+    return [notChecked('error', message, 'Make both name the same rule.')];
   }
   const findings: Finding[] = [];
   for (const one of active) findings.push(...(await compareStream(check.resourceManager, lookup.value, one)));
@@ -160,41 +147,43 @@ async function compareStream(
   const target = targets.find(({ table }) => table === schema.name) ?? targets[0];
   const lookup = target && (await resourceManager.getTable(target.workspaceResourceId, target.table));
   const table = lookup?.type === 'found' ? lookup.value : null;
-  const unread =
-    lookup === undefined || lookup.type === 'found'
-      ? []
-      : [notRead(lookup, `the table ${target?.table}`, '"Log Analytics Reader" on the workspace')];
+  const { name } = schema;
+  const fix = `Bring stream declaration, transformation and table in line with the columns of ${name} (schemas/tables/${name}.json).`;
   const problems = compareRule({ rule, stream, schema, table }).map(
-    ({ severity, message }): Finding => ({ level: severity, subject, message, fix: columnsFix(schema) }),
+    ({ severity, message }): Finding => ({ level: severity, subject, message, fix }),
   );
-  if (problems.length > 0 || unread.length > 0) return [...problems, ...unread];
+  if (lookup !== undefined && lookup.type !== 'found') {
+    problems.push(notRead(lookup, `the table ${target?.table}`, '"Log Analytics Reader" on the workspace'));
+  }
+  if (problems.length > 0) return problems;
   const message = `all ${schema.columns.length} columns pass through the rule into the table`;
   return [{ level: 'well', subject, message, fix: '' }];
 }
 
-function columnsFix({ name }: TableSchema): string {
-  return `Bring stream declaration, transformation and table in line with the columns of ${name} (schemas/tables/${name}.json).`;
+function notChecked(level: Finding['level'], message: string, fix: string): Finding {
+  return { level, subject: 'columns', message: `columns not checked: ${message}`, fix };
 }
 
 /** Only a rule or table that is not there is an error: reading them needs roles that delivering does not. */
 function notRead(lookup: Exclude<Lookup<unknown>, { type: 'found' }>, what: string, role: string): Finding {
-  const finding = (level: Finding['level'], said: string, fix: string): Finding => {
-    return { level, subject: 'columns', message: `columns not checked: ${what} could not be read: ${said}`, fix };
-  };
+  const unread = `${what} could not be read: `;
   switch (lookup.type) {
     case 'not_found':
-      return finding('error', lookup.message, 'Correct the id, or make it.');
+      return notChecked('error', unread + lookup.message, 'Correct the id, or make it.');
     case 'refused': {
       const said = [lookup.code, lookup.message].filter((part) => part !== null).join(': ');
-      return finding('warning', `${lookup.status} ${said}`, lookup.fix ?? `Give the identity the role ${role}.`);
+      return notChecked(
+        'warning',
+        `${unread}${lookup.status} ${said}`,
+        lookup.fix ?? `Give the identity the role ${role}.`,
+      );
     }
     case 'no_token':
-    case 'unreachable':
-      return finding(
-        'warning',
-        lookup.message,
-        'Allow the sign-in to Azure Resource Manager and HTTPS to it (AZURE_RESOURCE_MANAGER_ENDPOINT, AZURE_CLOUD).',
-      );
+    case 'unreachable': {
+      const way =
+        'the sign-in to Azure Resource Manager and HTTPS to it (AZURE_RESOURCE_MANAGER_ENDPOINT, AZURE_CLOUD)';
+      return notChecked('warning', unread + lookup.message, `Allow ${way}.`);
+    }
   }
 }
 
@@ -207,7 +196,7 @@ async function checkDatabase({ outbox, credential }: Config, tokens: TokenCache)
   try {
     // First, so that what Entra says is not taken for what the database says.
     if (database.entra) await token();
-    const message = messageOf(await examineDatabase(settingsOf(database, token)));
+    const message = databaseMessage(await examineDatabase(settingsOf(database, token)));
     return [{ level: 'well', subject, message, fix: '' }];
   } catch (error) {
     if (error instanceof DatabaseStartError) {
@@ -219,10 +208,9 @@ async function checkDatabase({ outbox, credential }: Config, tokens: TokenCache)
   }
 }
 
-function messageOf({ version, known }: Examined): string {
+function databaseMessage({ version, known }: Examined): string {
   const signedIn = 'connected and signed in, it keeps what it commits';
   if (version === 0) return `${signedIn}; the tables are not there yet, and will be made at the start`;
-  if (version > known)
-    return `${signedIn}; its tables are of a later version (${version}) that works with this one (${known})`;
-  return `${signedIn}; its tables are there (version ${version})`;
+  const later = `its tables are of a later version (${version}) that works with this one (${known})`;
+  return `${signedIn}; ${version > known ? later : `its tables are there (version ${version})`}`;
 }

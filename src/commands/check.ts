@@ -1,16 +1,23 @@
-import type { Config } from '../config/config.ts';
-import { describeConfig } from '../config/config.ts';
-import { checkConfig, type LoadedConfig } from '../config/load.ts';
+import type { Command } from 'commander';
+import { type Config, describeConfig } from '../config/config.ts';
+import { checkConfig } from '../config/load.ts';
 import { describeProxy } from '../config/proxy.ts';
+import type { ConfigProblem } from '../config/variable.ts';
 import type { Finding } from './check-live.ts';
-import { type CommandContext, exitCodes, reportProblems, reportWarnings, type TextOutput } from './context.ts';
+import { type CommandContext, exitCodes, type JsonOption, problemsText, reportWarnings } from './context.ts';
 import { printable, renderTable, wrap } from './text.ts';
 
-interface CheckOptions {
+export const define = (command: Command) =>
+  command
+    .description('check the configuration')
+    .option('--live', 'also get a token and post an empty list to each stream, which stores nothing')
+    .option('--verbose', 'print every setting too, without its secrets')
+    .option('--json', 'print JSON');
+
+interface CheckOptions extends JsonOption {
   /** Also ask Azure, and the database of OUTBOX_URL. Nothing is stored or made by it. */
   readonly live?: boolean;
   readonly verbose?: boolean;
-  readonly json?: boolean;
 }
 
 const COLUMNS = 80;
@@ -22,16 +29,20 @@ const levels: readonly Finding['level'][] = ['error', 'warning', 'well', 'note']
  * Checks the configuration, and with `live` tries each stream and the database; what needs a person is printed first. Exit
  * code 2 when the configuration is wrong, 1 when a stream, its columns or the database are.
  */
-export async function check(context: CommandContext, options: CheckOptions): Promise<number> {
+export async function run(context: CommandContext, options: CheckOptions): Promise<number> {
   const { stdout, stderr } = context;
-  const loaded = await withPlaces(checkConfig(context.env));
-  const { config, problems, warnings } = loaded;
+  const loaded = checkConfig(context.env);
+  const { warnings } = loaded;
+  const problems = loaded.config === null ? loaded.problems : await problemsOfPlaces(loaded.config);
+  const config = problems.length > 0 ? null : loaded.config;
   const isText = options.json !== true;
   if (isText) {
     reportWarnings(stderr, warnings);
-    reportProblems(stderr, problems);
+    if (problems.length > 0) stderr.write(`${problemsText(problems)}\n`);
   }
-  const live = config !== null && options.live === true ? await askAll(config, stderr) : null;
+  const isLive = config !== null && options.live === true;
+  // Loads the Azure SDK, which the check of the configuration alone does without.
+  const live = isLive ? await (await import('./check-live.ts')).checkLive(config, stderr) : null;
   const failed = live?.some(({ level }) => level === 'error') ?? false;
   const settings = config === null ? [] : describeConfig(config, loaded.settings);
   if (!isText) {
@@ -51,21 +62,19 @@ export async function check(context: CommandContext, options: CheckOptions): Pro
 }
 
 /** What the configuration alone cannot know: whether this machine has the folder and the addresses that it names. */
-async function withPlaces(loaded: LoadedConfig): Promise<LoadedConfig> {
-  const { config } = loaded;
-  if (config === null) return loaded;
+async function problemsOfPlaces({ webhook, admin, outbox }: Config): Promise<readonly ConfigProblem[]> {
   const [{ tryHost }, { tryDataDir }] = await Promise.all([
     import('../http/listener.ts'),
     import('../outbox/sqlite/open.ts'),
   ]);
   const hosts = await Promise.all([
-    tryHost({ name: 'webhook', host: config.webhook.host }),
-    tryHost({ name: 'admin', host: config.admin.host }),
+    tryHost({ name: 'webhook', host: webhook.host }),
+    tryHost({ name: 'admin', host: admin.host }),
   ]);
   const problems = hosts.flatMap((error) => (error ? [{ name: error.variable, message: error.message }] : []));
-  const folder = config.outbox.database === null ? tryDataDir(config.outbox.dataDir) : null;
+  const folder = outbox.database === null ? tryDataDir(outbox.dataDir) : null;
   if (folder !== null) problems.push({ name: 'DATA_DIR', message: `${folder.message} (${folder.code})` });
-  return problems.length === 0 ? loaded : { ...loaded, config: null, problems };
+  return problems;
 }
 
 /** Prints a fix that several findings share once, and a message that they share once. */
@@ -86,9 +95,4 @@ function renderEntry(entry: readonly Finding[]): string {
     wrap(printable(text.replaceAll(/\s+/g, ' ')).trim(), COLUMNS - INDENT),
   );
   return lines.map((line, index) => `${(index === 0 ? level : '').padEnd(INDENT)}${line}\n`).join('');
-}
-
-/** Loads the Azure SDK, which the check of the configuration alone does without. */
-async function askAll(config: Config, stderr: TextOutput): Promise<readonly Finding[]> {
-  return (await import('./check-live.ts')).checkLive(config, stderr);
 }

@@ -1,28 +1,38 @@
 import { Command, CommanderError } from 'commander';
-import { type CommandContext, exitCodes } from './context.ts';
-import { addIncidentsCommands } from './incidents/register.ts';
-import { addOutboxCommands } from './outbox/register.ts';
+import { type CommandContext, CommandError, type CommandFile, exitCodes } from './context.ts';
 import { withPrintableOutput } from './text.ts';
 
 /**
- * Runs the command that `args` (without node and script) names and gives its exit code. Each command is loaded only when
- * it runs: `healthcheck` runs every few seconds and must not load the Azure SDK.
+ * Every command, in the order of the help. Only what `args` names is loaded: `healthcheck` runs every few seconds and must
+ * not load the Azure SDK.
  */
-export async function runCli(args: readonly string[], context: CommandContext): Promise<number> {
-  let exitCode: number = exitCodes.done;
-  const program = createProgram(context, (code) => {
-    exitCode = code;
-  });
-  try {
-    await program.parseAsync(args, { from: 'user' });
-    return exitCode;
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
-  }
-}
+const commands: Readonly<Record<string, () => Promise<CommandFile>>> = {
+  serve: () => import('./serve.ts'),
+  demo: () => import('./demo.ts'),
+  healthcheck: () => import('./healthcheck.ts'),
+  check: () => import('./check.ts'),
+  'send-test': () => import('./send-test.ts'),
+  template: () => import('./template.ts'),
+  'outbox stats': () => import('./outbox/stats.ts'),
+  'outbox list': () => import('./outbox/list.ts'),
+  'outbox show': () => import('./outbox/show.ts'),
+  'outbox replay': () => import('./outbox/replay.ts'),
+  'outbox purge': () => import('./outbox/purge.ts'),
+  'outbox salvage': () => import('./outbox/salvage.ts'),
+  'outbox backup': () => import('./outbox/backup.ts'),
+  'outbox migrate': () => import('./outbox/migrate.ts'),
+  'incidents list': () => import('./incidents/list.ts'),
+  'incidents show': () => import('./incidents/show.ts'),
+  'incidents export': () => import('./incidents/export.ts'),
+};
 
-function createProgram(context: CommandContext, done: (exitCode: number) => void): Command {
+const groups: Readonly<Record<string, string>> = {
+  outbox: 'see, replay and purge what is in the outbox',
+  incidents: 'see and export the incidents of Microsoft Sentinel',
+};
+
+/** Runs the command that `args` (without node and script) names and gives its exit code. */
+export async function runCli(args: readonly string[], context: CommandContext): Promise<number> {
   const printed = withPrintableOutput(context);
   const program = new Command('apono-sentinel')
     .description("Takes Apono's webhooks and delivers them to Microsoft Sentinel.")
@@ -33,56 +43,38 @@ function createProgram(context: CommandContext, done: (exitCode: number) => void
       writeErr: (text) => void printed.stderr.write(text),
     })
     .showHelpAfterError('(--help lists what there is)');
-  addServiceCommands(program, context, done);
-  addToolCommands(program, printed, done);
-  addOutboxCommands(program, printed, done);
-  // These write files and a changing line, and escape what they print themselves.
-  addIncidentsCommands(program, context, done);
-  return program;
+  let exitCode: number = exitCodes.done;
+  for (const [name, load] of commandsFor(args)) {
+    const [first = '', second] = name.split(' ');
+    const { define, run } = await load();
+    const parent = second === undefined ? program : groupOf(program, first);
+    // The service writes its log, and these write files and a changing line; they escape what they print themselves.
+    const own = first === 'serve' || first === 'incidents' ? context : printed;
+    define(parent.command(second ?? first)).action(async (...given: unknown[]) => {
+      // The last one is commander's own object.
+      exitCode = await run(own, ...(given.slice(0, -1) as never[]));
+    });
+  }
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+    if (!(error instanceof CommandError)) throw error;
+    printed.stderr.write(`${error.message}\n`);
+    return error.exitCode;
+  }
 }
 
-function addServiceCommands(program: Command, context: CommandContext, done: (exitCode: number) => void): void {
-  program
-    .command('serve')
-    .description('receive webhooks and deliver them, until SIGTERM or SIGINT')
-    .action(async () => done(await (await import('./serve.ts')).serve(context)));
-  program
-    .command('demo')
-    .description('show the whole way with an emulated Azure; needs no configuration')
-    .option('--once', 'end by itself when the rows have arrived')
-    .action(async (options: { once?: boolean }) => done(await (await import('./demo.ts')).demo(context, options)));
-  program
-    .command('healthcheck')
-    .description('ask the service on HOST and PORT whether it is alive')
-    .action(async () => done(await (await import('./local-service.ts')).healthcheck(context)));
+/** The command that is named, else all of its group, else all there are: for help, and for a name that is not known. */
+function commandsFor([first = '', second = '']: readonly string[]) {
+  const all = Object.entries(commands);
+  const named = all.filter(([name]) => name === first || name === `${first} ${second}`);
+  const ofGroup = all.filter(([name]) => name.startsWith(`${first} `));
+  return [named, ofGroup].find((some) => some.length > 0) ?? all;
 }
 
-function addToolCommands(program: Command, context: CommandContext, done: (exitCode: number) => void): void {
-  program
-    .command('check')
-    .description('check the configuration')
-    .option('--live', 'also get a token and post an empty list to each stream, which stores nothing')
-    .option('--verbose', 'print every setting too, without its secrets')
-    .option('--json', 'print JSON')
-    .action(async (options: { live?: boolean; verbose?: boolean; json?: boolean }) =>
-      done(await (await import('./check.ts')).check(context, options)),
-    );
-  program
-    .command('send-test')
-    .description('send one test event to the webhook')
-    .option('--url <url>', 'the webhook, when it is not that of HOST and PORT on this machine')
-    .option('--kind <kind>', "which of Apono's webhooks; a wrong name lists them", 'request')
-    .option('--json', 'print JSON')
-    .action(async (options: { url?: string; kind?: string; json?: boolean }) =>
-      done(await (await import('./send-test.ts')).sendTest(context, options)),
-    );
-  program
-    .command('template')
-    .description('print the body template to paste into Apono (stdout) and what else to enter there (stderr)')
-    .option('--kind <kind>', "which of Apono's webhooks; a wrong name lists them", 'request')
-    .option('--each', 'with {{#each}}, which carries everything if Apono offers it')
-    .option('--json', 'print JSON')
-    .action(async (options: { kind?: string; each?: boolean; json?: boolean }) =>
-      done((await import('./template.ts')).template(context, options)),
-    );
+function groupOf(program: Command, name: string): Command {
+  const known = program.commands.find((command) => command.name() === name);
+  return known ?? program.command(name).description(groups[name] ?? '');
 }

@@ -1,3 +1,4 @@
+import type { Command } from 'commander';
 import type { Environment } from '../config/read.ts';
 import type { ConfigProblem } from '../config/variable.ts';
 
@@ -29,6 +30,52 @@ export interface CommandContext {
   exitNow(code: number): void;
 }
 
+/** What the file of a command exports. The list of all commands is in cli.ts. */
+export interface CommandFile {
+  /** Adds description, arguments and options. */
+  define(command: Command): Command;
+  /** Gets the arguments in order, then the options. Gives the exit code. */
+  run(context: CommandContext, ...given: never[]): number | Promise<number>;
+}
+
+/** Thrown by a command, it is the command's end: cli.ts prints the message to stderr. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+  readonly exitCode: number;
+
+  constructor(exitCode: number, message: string) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+export function wrongUsage(message: string): CommandError {
+  return new CommandError(exitCodes.usage, `error: ${message}`);
+}
+
+export function misconfigured(problems: readonly ConfigProblem[]): CommandError {
+  return new CommandError(exitCodes.usage, problemsText(problems));
+}
+
+/** `NAME: what is wrong`, one a line, and how many. */
+export function problemsText(problems: readonly ConfigProblem[]): string {
+  const lines = problems.map(({ name, message }) => `${name}: ${message}\n`).join('');
+  return `${lines}${problems.length === 1 ? '1 problem' : `${problems.length} problems`} in the configuration`;
+}
+
+export function reportWarnings(output: TextOutput, warnings: readonly ConfigProblem[]): void {
+  for (const { name, message } of warnings) output.write(`warning: ${name}: ${message}\n`);
+}
+
+export interface JsonOption {
+  readonly json?: boolean;
+}
+
+/** Prints the result of a command: with `--json` the value, else the text. */
+export function printResult({ stdout }: CommandContext, { json }: JsonOption, value: object, text: string): void {
+  stdout.write(json === true ? `${JSON.stringify(value, null, 2)}\n` : text);
+}
+
 /** npm passes a signal on that its process group got as well, so that one Ctrl-C comes twice. */
 const sameSignalMs = 1_000;
 
@@ -52,20 +99,4 @@ export function onFirstSignal(
       exitNow(exitCodes.failed);
     }
   });
-}
-
-/** `NAME: what is wrong`, one a line, and how many. */
-export function reportProblems(output: TextOutput, problems: readonly ConfigProblem[]): void {
-  if (problems.length === 0) return;
-  const lines = problems.map(({ name, message }) => `${name}: ${message}\n`).join('');
-  output.write(`${lines}${problems.length === 1 ? '1 problem' : `${problems.length} problems`} in the configuration\n`);
-}
-
-export function reportWarnings(output: TextOutput, warnings: readonly ConfigProblem[]): void {
-  for (const { name, message } of warnings) output.write(`warning: ${name}: ${message}\n`);
-}
-
-export function wrongUsage({ stderr }: CommandContext, message: string): number {
-  stderr.write(`error: ${message}\n`);
-  return exitCodes.usage;
 }

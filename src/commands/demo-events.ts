@@ -1,11 +1,5 @@
-export interface DemoEvent {
-  readonly title: string;
-  readonly body: string;
-  readonly rows: number;
-}
-
 /** Bodies as Apono sends them, with the current time: four of access requests and one of each other webhook. */
-export function demoEvents(nowMs: number): readonly DemoEvent[] {
+export function demoEvents(nowMs: number) {
   const seconds = (nowMs / 1000).toFixed(6);
   return [
     { title: 'the event of Apono’s documentation, as JSON', body: documentedEvent(seconds), rows: 1 },
@@ -20,6 +14,9 @@ export function demoEvents(nowMs: number): readonly DemoEvent[] {
 
 function documentedEvent(seconds: string): string {
   const type = { id: 'postgresql-database', name: 'Database', display_path: 'Postgresql/Database' };
+  const resource = { id: 'res-1', name: 'DB 1', path: 'prod db/res-1', type };
+  const permission = { id: 'READ_ONLY', name: 'READ_ONLY' };
+  const integration = { id: 'integration-1', type: 'Postgresql', name: 'prod db' };
   return json(seconds, 'AccessRequestCreated', {
     id: '123',
     friendly_id: 'AR-123',
@@ -27,18 +24,7 @@ function documentedEvent(seconds: string): string {
     justification: 'I need access to this',
     access_flow: { id: 'flow-1', name: 'Flow 1' },
     access_bundle: { id: 'bundle-1', name: 'Bundle 1' },
-    access_groups: [
-      {
-        integration: { id: 'integration-1', type: 'Postgresql', name: 'prod db' },
-        resource_types: [type],
-        access_units: [
-          {
-            resource: { id: 'res-1', name: 'DB 1', path: 'prod db/res-1', type },
-            permission: { id: 'READ_ONLY', name: 'READ_ONLY' },
-          },
-        ],
-      },
-    ],
+    access_groups: [{ integration, resource_types: [type], access_units: [{ resource, permission }] }],
     approvals_logical_relation: 'AnyOf',
     approvals: [],
   });
@@ -49,6 +35,8 @@ function grantedEvent(seconds: string): string {
     resource: { id, name, path: `prod/${name}`, type: { id: 'table', name: 'Table', display_path: 'Table' } },
     permission: { id: permission, name: permission },
   });
+  const postgres = { id: 'int-pg', type: 'postgresql', name: 'orders-prod' };
+  const kubernetes = { id: 'int-k8s', type: 'kubernetes', name: 'eks-prod' };
   const approver = { id: 'u-3', name: 'Ana Pires', email: 'ana@example.com' };
   return json(seconds, 'AccessRequestGranted', {
     id: '0e4b6f0e-6a7e-4a53-9b62-6b3d5f6c0a11',
@@ -61,14 +49,8 @@ function grantedEvent(seconds: string): string {
     access_bundle: null,
     access_duration_in_seconds: 14400,
     access_groups: [
-      {
-        integration: { id: 'int-pg', type: 'postgresql', name: 'orders-prod' },
-        access_units: [unit('t-1', 'orders', 'SELECT'), unit('t-1', 'orders', 'INSERT')],
-      },
-      {
-        integration: { id: 'int-k8s', type: 'kubernetes', name: 'eks-prod' },
-        access_units: [unit('ns-1', 'billing', 'edit')],
-      },
+      { integration: postgres, access_units: [unit('t-1', 'orders', 'SELECT'), unit('t-1', 'orders', 'INSERT')] },
+      { integration: kubernetes, access_units: [unit('ns-1', 'billing', 'edit')] },
     ],
     approvals_logical_relation: 'AllOf',
     approvals: [{ name: 'DBA leads', type: 'group', status: 'Approved', approver }],

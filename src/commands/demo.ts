@@ -1,27 +1,38 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import process from 'node:process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Command } from 'commander';
 import { type Emulator, startEmulator } from '../emulator/emulator.ts';
 import { kinds } from '../kinds/registry.ts';
 import { type CommandContext, exitCodes, type TextOutput } from './context.ts';
 import { demoEvents } from './demo-events.ts';
-import { DEMO_SECRET, type DemoService, startDemoService } from './demo-service.ts';
 import { sendHttp } from './local-service.ts';
 import { renderTable } from './text.ts';
 
 const ARRIVAL_LIMIT_MS = 30_000;
 const SEND_LIMIT_MS = 10_000;
 
-export interface DemoOptions {
-  /** End when the rows have arrived, instead of running on. */
-  readonly once?: boolean;
-}
+/** The demo prints it: it protects nothing. */
+const DEMO_SECRET = 'demo-secret-of-no-value';
+
+export const define = (command: Command) =>
+  command
+    .description('show the whole way with an emulated Azure; needs no configuration')
+    .option('--once', 'end by itself when the rows have arrived');
 
 /** Shows the whole way without Azure and without configuration: sample events, the real service, an emulator, the rows. */
-export async function demo(context: CommandContext, options: DemoOptions): Promise<number> {
+export async function run(context: CommandContext, options: { readonly once?: boolean }): Promise<number> {
   const streams = kinds.map(({ defaultStream, table }) => [defaultStream, table.columns] as const);
   const emulator = await startEmulator(Object.fromEntries(streams));
   try {
-    const service = await startDemoService(context, emulator);
+    const service = await startService(context, emulator);
     try {
-      return await run(context, options, emulator, service);
+      return await show(context, emulator, service, options.once === true);
     } finally {
       await service.stop();
     }
@@ -33,11 +44,18 @@ export async function demo(context: CommandContext, options: DemoOptions): Promi
   }
 }
 
-async function run(
+interface DemoService {
+  readonly webhookUrl: URL;
+  /** Resolves when the process has ended. */
+  readonly exited: Promise<unknown>;
+  stop(): Promise<void>;
+}
+
+async function show(
   context: CommandContext,
-  options: DemoOptions,
   emulator: Emulator,
   service: DemoService,
+  endsItself: boolean,
 ): Promise<number> {
   const { stdout } = context;
   // From here on a signal ends the demo in order, so that no process and no folder is left.
@@ -48,7 +66,7 @@ async function run(
   stdout.write(`\n${expected} rows arrived at the emulated Azure:\n`);
   const shown = new Map<string, number>();
   printNew(stdout, emulator, shown);
-  if (options.once) return exitCodes.done;
+  if (endsItself) return exitCodes.done;
   printNextSteps(stdout, service);
   const following = followRows(stdout, emulator, shown);
   const ended = await Promise.race([interrupted.promise, service.exited, following]);
@@ -57,12 +75,66 @@ async function run(
   return exitCodes.failed;
 }
 
+/** What a Node process needs from its environment. No variable of the service is inherited: each demo is the same. */
+const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'TEMP', 'TMP', 'SYSTEMROOT', 'NODE_COMPILE_CACHE'];
+
+/**
+ * Starts the real service in a process of its own, with a fresh data folder that is removed at the end. Its log lines
+ * that are worse than `info` go to stderr. Rejects when the service ends before it is ready.
+ */
+async function startService({ env, stderr }: CommandContext, emulator: Emulator): Promise<DemoService> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-demo-'));
+  const caFile = path.join(folder, 'ca.pem');
+  await writeFile(caFile, emulator.caPem);
+  const main = fileURLToPath(new URL('../main.ts', import.meta.url));
+  const child = spawn(process.execPath, [main, 'serve'], {
+    env: {
+      ...Object.fromEntries(INHERITED.map((name) => [name, env[name]])),
+      ...emulator.environment,
+      HOST: '127.0.0.1',
+      PORT: '0',
+      ADMIN_PORT: '0',
+      APONO_WEBHOOK_SECRET: DEMO_SECRET,
+      NODE_EXTRA_CA_CERTS: caFile,
+      DATA_DIR: path.join(folder, 'data'),
+    },
+    stdio: ['ignore', 'inherit', 'pipe'],
+  });
+  const exited = once(child, 'exit').then(([code]) => code as number | null);
+  const ready = Promise.withResolvers<number>();
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    const entry = logEntry(line);
+    if (entry['message'] === 'ready' && typeof entry['port'] === 'number') ready.resolve(entry['port']);
+    else if (entry['level'] !== 'info') stderr.write(`${line}\n`);
+  });
+  void exited.then((code) => ready.reject(new Error(`the service ended with exit code ${code} before it was ready`)));
+  async function stop(): Promise<void> {
+    child.kill('SIGTERM');
+    await exited;
+    await rm(folder, { recursive: true, force: true });
+  }
+  try {
+    return { webhookUrl: new URL(`http://127.0.0.1:${await ready.promise}/apono/webhook`), exited, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function logEntry(line: string): Record<string, unknown> {
+  try {
+    return JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
+}
+
 /** Returns how many rows must arrive. Rejects when an event is not accepted. */
-async function sendSamples(stdout: TextOutput, service: DemoService): Promise<number> {
-  stdout.write(`The service listens at ${service.webhookUrl.href}, an emulated Azure behind it.\n\n`);
+async function sendSamples(stdout: TextOutput, { webhookUrl }: DemoService): Promise<number> {
+  stdout.write(`The service listens at ${webhookUrl.href}, an emulated Azure behind it.\n\n`);
   let rows = 0;
   for (const event of demoEvents(Date.now())) {
-    const result = await sendHttp(service.webhookUrl, {
+    const result = await sendHttp(webhookUrl, {
       method: 'POST',
       headers: { authorization: `Bearer ${DEMO_SECRET}`, 'content-type': 'application/json' },
       body: event.body,
@@ -82,27 +154,11 @@ function shortAnswer(body: string): string {
 }
 
 /** The columns that are shown of each table that has them, in order: who did what to what. */
-const COLUMNS = [
-  'event_time',
-  'event_action',
-  'action',
-  'anomaly_type',
-  'severity',
-  'actor_id',
-  'requester_email',
-  'target_type',
-  'target_name',
-  'changed_fields',
-  'integration_name',
-  'integration_status',
-  'issue_status',
-  'issue_message',
-  'summary',
-  'resource_name',
-  'permission',
-  'justification',
-  'body_form',
-];
+const COLUMNS = (
+  'event_time event_action action anomaly_type severity actor_id requester_email target_type target_name ' +
+  'changed_fields integration_name integration_status issue_status issue_message summary resource_name permission ' +
+  'justification body_form'
+).split(' ');
 
 /** `shown`: how many rows of each stream have been printed. */
 function printNew(stdout: TextOutput, emulator: Emulator, shown: Map<string, number>): void {
@@ -118,8 +174,7 @@ function printNew(stdout: TextOutput, emulator: Emulator, shown: Map<string, num
 
 function cell(value: unknown): string {
   if (value === null || value === undefined) return '-';
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  const shown = text.replaceAll('\n', '⏎');
+  const shown = (typeof value === 'string' ? value : JSON.stringify(value)).replaceAll('\n', '⏎');
   return shown.length > 40 ? `${shown.slice(0, 39)}…` : shown;
 }
 

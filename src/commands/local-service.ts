@@ -4,22 +4,19 @@ import { request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import { type Environment, readVariables } from '../config/read.ts';
 import type { ConfigProblem } from '../config/variable.ts';
-import { type CommandContext, exitCodes, reportProblems } from './context.ts';
 
-/** Where the service of this configuration listens, seen from the same machine. */
-type LocalService =
-  | { readonly origin: string; readonly problems: readonly [] }
-  | { readonly origin: null; readonly problems: readonly ConfigProblem[] };
-
-/** Reads HOST and PORT and nothing else, so that it works where the other variables are not set. */
-export function findLocalService(env: Environment): LocalService {
+/**
+ * Where the service of this configuration listens, seen from the same machine; null when there are problems. Reads HOST
+ * and PORT and nothing else, so that it works where the other variables are not set.
+ */
+export function findLocalService(env: Environment) {
   const { values, problems } = readVariables(env, ['HOST', 'PORT']);
-  if (problems.length > 0) return { origin: null, problems };
-  if (values.PORT === 0) {
-    const message = 'is 0, so the service listens on a port that only its log tells';
-    return { origin: null, problems: [{ name: 'PORT', message }] };
-  }
-  return { origin: localOrigin(values.HOST, values.PORT), problems: [] };
+  const unknownPort: ConfigProblem = {
+    name: 'PORT',
+    message: 'is 0, so the service listens on a port that only its log tells',
+  };
+  const all = problems.length === 0 && values.PORT === 0 ? [unknownPort] : problems;
+  return { origin: all.length > 0 ? null : localOrigin(values.HOST, values.PORT), problems: all };
 }
 
 /** Where a client on this machine reaches a listener on `host`: a wildcard address is listened on, never connected to. */
@@ -72,33 +69,10 @@ export async function sendHttp(url: URL, options: HttpRequest): Promise<HttpResu
     }
     return { type: 'answered', status: response?.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') };
   } catch (error) {
-    if (signal.aborted)
-      return { type: 'failed', code: 'ETIMEDOUT', reason: `no answer within ${timeLimitMs / 1000} s` };
+    const late = `no answer within ${timeLimitMs / 1000} s`;
+    if (signal.aborted) return { type: 'failed', code: 'ETIMEDOUT', reason: late };
     // A name with several addresses fails with an AggregateError whose message is empty.
     const { message, code = null } = error as NodeJS.ErrnoException;
     return { type: 'failed', code, reason: message || code || 'the connection failed' };
   }
-}
-
-const timeLimitMs = 3000;
-
-/**
- * The image's HEALTHCHECK: 0 while the service on HOST and PORT is alive. It asks /livez and not /readyz, because what an
- * orchestrator does to an unhealthy container, a restart, helps neither a full outbox nor one that Azure holds up.
- */
-export async function healthcheck(context: CommandContext): Promise<number> {
-  const service = findLocalService(context.env);
-  if (service.origin === null) {
-    reportProblems(context.stderr, service.problems);
-    return exitCodes.usage;
-  }
-  const url = new URL('/livez', service.origin);
-  const result = await sendHttp(url, { method: 'GET', timeLimitMs });
-  if (result.type === 'answered' && result.status === 200) {
-    context.stdout.write('alive\n');
-    return exitCodes.done;
-  }
-  const what = result.type === 'answered' ? `answered ${result.status}` : result.reason;
-  context.stderr.write(`not alive: GET ${url.href}: ${what}\n`);
-  return exitCodes.failed;
 }

@@ -1,19 +1,20 @@
+import type { Command } from 'commander';
 import { describeConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { systemClock } from '../ground/clock.ts';
-import { createLogger, type Logger } from '../ground/log.ts';
+import { createLogger } from '../ground/log.ts';
 import { ListenError } from '../http/listener.ts';
 import { OutboxStartError } from '../outbox/start-error.ts';
 import { type Service, startService } from '../service.ts';
-import { type CommandContext, exitCodes, onFirstSignal, reportProblems } from './context.ts';
+import { type CommandContext, exitCodes, misconfigured, onFirstSignal } from './context.ts';
+
+export const define = (command: Command) =>
+  command.description('receive webhooks and deliver them, until SIGTERM or SIGINT');
 
 /** Receives and delivers until a signal, or until it cannot go on. */
-export async function serve(context: CommandContext): Promise<number> {
+export async function run(context: CommandContext): Promise<number> {
   const { config, problems, lapsed, settings, warnings } = loadConfig(context.env);
-  if (config === null) {
-    reportProblems(context.stderr, problems);
-    return exitCodes.usage;
-  }
+  if (config === null) throw misconfigured(problems);
   const log = createLogger(config.logLevel, context.stderr);
   for (const { name, message } of lapsed) log.error({ variable: name, problem: message }, 'configuration');
   for (const { name, message } of warnings) log.warn({ variable: name, warning: message }, 'configuration');
@@ -33,7 +34,9 @@ export async function serve(context: CommandContext): Promise<number> {
     const onFatal = () => ending.resolve(exitCodes.failed);
     service = await startService({ config, version: context.version, clock: systemClock, log, onFatal });
   } catch (error) {
-    logStartFailure(log, error);
+    const { code, message } =
+      error instanceof Error ? (error as NodeJS.ErrnoException) : { code: null, message: String(error) };
+    log.fatal({ code, error: message }, 'the service could not start');
     return isConfiguration(error) ? exitCodes.usage : exitCodes.failed;
   }
   const { port, adminPort } = service;
@@ -58,10 +61,4 @@ function isConfiguration(error: unknown): boolean {
   if (!(error instanceof OutboxStartError)) return false;
   const cause = error.cause instanceof Error && 'code' in error.cause ? error.cause.code : null;
   return error.code === 'outbox_no_folder' || cause === 'EACCES' || cause === 'EPERM';
-}
-
-function logStartFailure(log: Logger, error: unknown): void {
-  const { code, message } =
-    error instanceof Error ? (error as NodeJS.ErrnoException) : { code: null, message: String(error) };
-  log.fatal({ code, error: message }, 'the service could not start');
 }

@@ -1,53 +1,43 @@
-import type { BodyTemplate, RenderedTemplate } from '../kinds/body-template.ts';
+import type { Command } from 'commander';
+import type { BodyTemplate } from '../kinds/body-template.ts';
 import { kindNamed, kinds } from '../kinds/registry.ts';
-import { type CommandContext, exitCodes, reportProblems } from './context.ts';
+import { type CommandContext, exitCodes, type JsonOption, misconfigured, printResult } from './context.ts';
 
-interface TemplateOptions {
-  readonly kind?: string;
+export const define = (command: Command) =>
+  command
+    .description('print the body template to paste into Apono (stdout) and what else to enter there (stderr)')
+    .option('--kind <kind>', "which of Apono's webhooks; a wrong name lists them", 'request')
+    .option('--each', 'with {{#each}}, which carries everything if Apono offers it')
+    .option('--json', 'print JSON');
+
+interface TemplateOptions extends JsonOption {
+  readonly kind: string;
   readonly each?: boolean;
-  readonly json?: boolean;
 }
 
 /**
  * Prints the body template alone to stdout, so that it can be piped into a file or the clipboard, and what else to enter
  * in Apono to stderr.
  */
-export function template(context: CommandContext, options: TemplateOptions): number {
-  const kind = kindNamed(options.kind ?? 'request');
-  if (kind === undefined) {
-    reportProblems(context.stderr, [unknownKind()]);
-    return exitCodes.usage;
-  }
+export function run(context: CommandContext, options: TemplateOptions): number {
+  const kind = kindNamed(options.kind);
+  if (kind === undefined) throw misconfigured([unknownKind()]);
   const { bodyTemplate } = kind;
   const rendered = options.each === true ? bodyTemplate.each : bodyTemplate.plain;
   if (rendered === null) {
     const message = `block helpers would carry no more of kind ${kind.name}; leave it out`;
-    reportProblems(context.stderr, [{ name: '--each', message }]);
-    return exitCodes.usage;
+    throw misconfigured([{ name: '--each', message }]);
   }
-  print(context, { bodyTemplate, rendered, json: options.json === true });
+  const notes = [...rendered.notes, ...commonNotes];
+  const template = rendered.text();
+  printResult(context, options, { template, settings: settingsOf(bodyTemplate), notes }, template);
+  const said = `\n${describeSettings(bodyTemplate)}${notes.map((note) => `- ${note}\n`).join('')}`;
+  if (options.json !== true) context.stderr.write(said);
   return exitCodes.done;
 }
 
 export function unknownKind() {
   return { name: '--kind', message: `must be one of ${kinds.map(({ name }) => name).join(', ')}` };
-}
-
-interface Printed {
-  readonly bodyTemplate: BodyTemplate;
-  readonly rendered: RenderedTemplate;
-  readonly json: boolean;
-}
-
-function print(context: CommandContext, { bodyTemplate, rendered, json }: Printed): void {
-  const notes = [...rendered.notes, ...commonNotes];
-  if (json) {
-    const printed = { template: rendered.text(), settings: settingsOf(bodyTemplate), notes };
-    context.stdout.write(`${JSON.stringify(printed, null, 2)}\n`);
-    return;
-  }
-  context.stdout.write(rendered.text());
-  context.stderr.write(`\n${describeSettings(bodyTemplate)}${notes.map((note) => `- ${note}\n`).join('')}`);
 }
 
 /** What to enter in Apono beside the body, in the words of its form. */
@@ -72,18 +62,18 @@ const commonNotes = [
 ];
 
 function describeSettings(bodyTemplate: BodyTemplate): string {
-  const settings = settingsOf(bodyTemplate);
-  const { triggers } = settings;
-  const lines = [
-    ['Type', settings.type],
-    ['Method', settings.method],
-    ['URL', settings.url],
-    ['Header', `Authorization: ${settings.headers.Authorization}`],
-    ...(triggers.length > 0 ? [['Triggers', `${triggers.join(', ')} (all ${triggers.length})`]] : []),
-    ['Filters', 'none'],
-    ['Timeout', `${settings.timeout_seconds} seconds`],
-    ['Response validator', '$.data.status = accepted'],
-    ['Body template', 'the text on standard output, whole'],
-  ];
-  return `Enter in Apono:\n${lines.map(([name = '', value = '']) => `  ${`${name}:`.padEnd(20)}${value}\n`).join('')}\n`;
+  const { type, method, url, headers, triggers, timeout_seconds: timeout } = settingsOf(bodyTemplate);
+  const lines = {
+    Type: type,
+    Method: method,
+    URL: url,
+    Header: `Authorization: ${headers.Authorization}`,
+    ...(triggers.length > 0 && { Triggers: `${triggers.join(', ')} (all ${triggers.length})` }),
+    Filters: 'none',
+    Timeout: `${timeout} seconds`,
+    'Response validator': '$.data.status = accepted',
+    'Body template': 'the text on standard output, whole',
+  };
+  const text = Object.entries(lines).map(([name, value]) => `  ${`${name}:`.padEnd(20)}${value}\n`);
+  return `Enter in Apono:\n${text.join('')}\n`;
 }

@@ -1,3 +1,5 @@
+import { InvalidArgumentError } from 'commander';
+import type { RowRange } from '../ground/event.ts';
 import type { CommandContext, TextOutput } from './context.ts';
 
 /**
@@ -6,8 +8,8 @@ import type { CommandContext, TextOutput } from './context.ts';
  */
 export function printable(text: string): string {
   return text.replaceAll(/[^\P{C}\n\t]|[\u2028\u2029]/gu, (character) => {
-    const codes = [...Array(character.length).keys()].map((index) => character.charCodeAt(index));
-    return codes.map((code) => `\\u${code.toString(16).padStart(4, '0')}`).join('');
+    const units = character.split('').map((unit) => unit.charCodeAt(0).toString(16));
+    return units.map((code) => `\\u${code.padStart(4, '0')}`).join('');
   });
 }
 
@@ -16,19 +18,8 @@ export function printable(text: string): string {
  * All of it goes through `printable`. In JSON that changes no value, since `\\u009b` in a string is the character itself.
  */
 export function withPrintableOutput(context: CommandContext): CommandContext {
-  return { ...context, stdout: printableOutput(context.stdout), stderr: printableOutput(context.stderr) };
-}
-
-function printableOutput(output: TextOutput): TextOutput {
-  return {
-    write: (text) => output.write(printable(text)),
-    get isTTY() {
-      return output.isTTY === true;
-    },
-    get columns() {
-      return output.columns ?? 80;
-    },
-  };
+  const escaping = (output: TextOutput): TextOutput => ({ write: (text) => output.write(printable(text)) });
+  return { ...context, stdout: escaping(context.stdout), stderr: escaping(context.stderr) };
 }
 
 /** To the second, UTC. */
@@ -38,6 +29,18 @@ export function timeText(timeMs: number): string {
 
 export function plural(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
+/** `0-2, 5`: as people count, both ends included. */
+export function rangesText(ranges: readonly RowRange[]): string {
+  return ranges.map(([from, to]) => (to - from === 1 ? String(from) : `${from}-${to - 1}`)).join(', ');
+}
+
+/** The number that an option names. */
+export function wholeNumber(text: string): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (value < 1) throw new InvalidArgumentError('It must be a whole number of at least 1.');
+  return value;
 }
 
 /** Combining marks, joiners and variation selectors take no room of their own. */
@@ -53,10 +56,7 @@ function widthOf(character: string): number {
 
 /** How many columns of a terminal a text without control characters takes. */
 export function displayWidth(text: string): number {
-  if (/^[\x20-\x7e]*$/.test(text)) return text.length;
-  let width = 0;
-  for (const character of text) width += widthOf(character);
-  return width;
+  return [...text].reduce((width, character) => width + widthOf(character), 0);
 }
 
 /** The text, or as much of its beginning as fits with an ellipsis behind it. */
@@ -103,13 +103,7 @@ function pieces(text: string, width: number): string[] {
 export function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [head, ...rows];
   const widths = head.map((_, column) => Math.max(...lines.map((line) => displayWidth(line[column] ?? ''))));
-  return lines
-    .map((line) =>
-      line
-        .map((cell, column) => cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - displayWidth(cell))))
-        .join('  ')
-        .trimEnd(),
-    )
-    .map((line) => `${line}\n`)
-    .join('');
+  const padded = (cell: string, column: number): string =>
+    cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - displayWidth(cell)));
+  return lines.map((line) => `${line.map(padded).join('  ').trimEnd()}\n`).join('');
 }

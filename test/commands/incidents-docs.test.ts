@@ -4,8 +4,8 @@ import process from 'node:process';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { runCli } from '../../src/commands/cli.ts';
-import { type Column, detailColumns, formerColumns, furtherColumns } from '../../src/sentinel/incidents/columns.ts';
 import { severities, statuses } from '../../src/sentinel/incidents/filter.ts';
+import { type Column, detailColumns, formerColumns, furtherColumns } from '../../src/sentinel/incidents/formats.ts';
 
 const fileOf = (name: string): string => fileURLToPath(new URL(`../../docs/${name}`, import.meta.url));
 const page = fileOf('incidents.md');

@@ -12,8 +12,7 @@ import {
 import process from 'node:process';
 import { describe, test } from 'node:test';
 import type { JsonObject } from '../../src/ground/json.ts';
-import { columnsWith } from '../../src/sentinel/incidents/columns.ts';
-import { guardCell } from '../../src/sentinel/incidents/formats.ts';
+import { columnsWith, guardCell } from '../../src/sentinel/incidents/formats.ts';
 import { readIncident } from '../../src/sentinel/incidents/incident.ts';
 import { readCsv } from '../sentinel/csv-reader.ts';
 import type { Emulator } from '../support/azure/emulator.ts';

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { list } from '../../src/commands/incidents/list.ts';
-import { openStreamOutput } from '../../src/commands/incidents/output.ts';
-import { Progress } from '../../src/commands/incidents/progress.ts';
+import { run as list } from '../../src/commands/incidents/list.ts';
+import { createProgress, openStreamOutput } from '../../src/commands/incidents/output.ts';
 import { cutToWidth, displayWidth, renderTable, wrap } from '../../src/commands/text.ts';
 import { createFormat } from '../../src/sentinel/incidents/formats.ts';
 import { setUpIncidents } from './incidents-fixture.ts';
@@ -79,7 +78,7 @@ describe('on a terminal', () => {
 
   test('progress is one line that is gone at the end, and silent where that is asked for', () => {
     const output = terminal(40);
-    const progress = new Progress(output, clock, { quiet: false });
+    const progress = createProgress(output, clock, { quiet: false });
     progress.update(1_000, '2026-01-01T00:00:00.1234567Z');
     progress.retry({ reason: 'Azure answered 429\u001b[2J, and so on and on and on', delayMs: 1_500 });
     progress.end();
@@ -89,7 +88,7 @@ describe('on a terminal', () => {
     assert.match(output.texts[1] ?? '', /waiting 2 s: Azure answered 429\\u001b/);
     assert.equal(output.texts.at(-1), '\r\u001b[K');
     const quiet = terminal();
-    const silent = new Progress(quiet, clock, { quiet: true });
+    const silent = createProgress(quiet, clock, { quiet: true });
     silent.update(1, null);
     silent.end();
     assert.deepEqual(quiet.texts, []);
@@ -98,7 +97,7 @@ describe('on a terminal', () => {
   test('progress elsewhere is a line every ten seconds, whatever the clock does', () => {
     const texts: string[] = [];
     let now = 1_000_000;
-    const progress = new Progress(
+    const progress = createProgress(
       { write: (text) => texts.push(text) },
       { ...clock, now: () => now },
       { quiet: false },

@@ -7,10 +7,9 @@ import { readSignIn } from '../../config/load.ts';
 import { readVariables } from '../../config/read.ts';
 import type { ConfigProblem } from '../../config/variable.ts';
 import { systemClock } from '../../ground/clock.ts';
-import { type CommandContext, exitCodes, reportProblems, reportWarnings } from '../context.ts';
-import { printable } from '../text.ts';
+import { type CommandContext, CommandError, exitCodes, misconfigured, reportWarnings } from '../context.ts';
 import { tokensFor } from '../tokens.ts';
-import { longWaitMs, waitingText } from './progress.ts';
+import { longWaitMs, waitingText } from './output.ts';
 
 /** Only what these commands use: they work where the service's other variables are not set. */
 const names = [
@@ -33,32 +32,34 @@ interface ConnectOptions {
   readonly onRetry?: (retry: Retry) => void;
 }
 
-/** Runs `use` with Azure. What goes wrong is told on stderr: exit code 2 for variables, else 1. */
+/** Runs `use` with Azure. Rejects with a CommandError for wrong variables, and for what Azure refuses. */
 export async function withIncidents(
   context: CommandContext,
   { signal, maxAttempts = 4, onRetry }: ConnectOptions,
   use: (connected: Connected) => Promise<number>,
 ): Promise<number> {
-  const settings = readSettings(context);
-  if (settings === null) return exitCodes.usage;
-  const { scope, workspaceId } = settings;
-  const tokens = tokensFor(settings, scope, context.stderr);
+  const { stderr } = context;
+  const { scope, workspaceId, ...settings } = readSettings(context);
+  const tokens = tokensFor(settings, scope, stderr);
   const ending = new AbortController();
+  const reportWait = (retry: Retry): void => {
+    if (retry.delayMs >= longWaitMs) stderr.write(`${waitingText(retry)}\n`);
+  };
   const incidents = new Incidents({
     ...settings,
+    workspaceId,
     tokens,
     clock: systemClock,
     random: Math.random,
     maxAttempts,
     signal: signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal]),
-    onRetry: onRetry ?? ((retry) => reportWait(context, retry)),
+    onRetry: onRetry ?? reportWait,
   });
   try {
     return await use({ incidents, workspaceId });
   } catch (error) {
     if (!(error instanceof ArmError)) throw error;
-    reportArmError(context, error);
-    return exitCodes.failed;
+    throw new CommandError(exitCodes.failed, armErrorText(error));
   } finally {
     // After a failure of one question others may still run.
     ending.abort();
@@ -66,12 +67,8 @@ export async function withIncidents(
   }
 }
 
-function reportWait({ stderr }: CommandContext, retry: Retry): void {
-  if (retry.delayMs >= longWaitMs) stderr.write(`${waitingText(retry)}\n`);
-}
-
-export function reportArmError({ stderr }: CommandContext, { code, message, fix }: ArmError): void {
-  stderr.write(printable(`${code}: ${message}\n${fix === '' ? '' : `Fix: ${fix}\n`}`));
+export function armErrorText({ code, message, fix }: ArmError): string {
+  return `${code}: ${message}${fix === '' ? '' : `\nFix: ${fix}`}`;
 }
 
 function readSettings({ env, stderr }: CommandContext) {
@@ -83,14 +80,11 @@ function readSettings({ env, stderr }: CommandContext) {
   const hasWorkspace = workspaceId !== null || reading.problems.some(({ name }) => name === noWorkspace.name);
   const problems = [
     ...reading.problems,
+    ...signIn.problems,
     ...(hasWorkspace ? [] : [noWorkspace]),
     ...(cloudName === 'china' ? [noSentinelInChina] : []),
-    ...signIn.problems,
   ];
-  if (problems.length > 0 || workspaceId === null || credential === null) {
-    reportProblems(stderr, problems);
-    return null;
-  }
+  if (problems.length > 0 || workspaceId === null || credential === null) throw misconfigured(problems);
   reportWarnings(stderr, [...signIn.lapsed, ...signIn.warnings]);
   return { scope: resourceManagerScope(cloud), credential, workspaceId, origin, proxy, logLevel };
 }

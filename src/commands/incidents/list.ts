@@ -1,48 +1,42 @@
+import type { Command } from 'commander';
 import { type Incidents, maxPageSize } from '../../azure/incidents.ts';
 import { systemClock } from '../../ground/clock.ts';
 import { textOf } from '../../ground/json.ts';
 import { safeJson } from '../../sentinel/incidents/formats.ts';
-import { type Incident, numberOf, property } from '../../sentinel/incidents/incident.ts';
-import { timeText } from '../../sentinel/incidents/lines.ts';
-import { type CommandContext, exitCodes, wrongUsage } from '../context.ts';
-import { cutToWidth, displayWidth, printable, renderTable } from '../text.ts';
+import { type Incident, numberOf, property, timeText } from '../../sentinel/incidents/incident.ts';
+import { type CommandContext, exitCodes, type JsonOption } from '../context.ts';
+import { cutToWidth, displayWidth, printable, renderTable, wholeNumber } from '../text.ts';
 import { withIncidents } from './connect.ts';
-import { isNarrowedHere, readSelection, type SelectionOptions, wantedBy } from './selection.ts';
+import { defineSelection, isNarrowedHere, readSelection, type SelectionOptions, wantedBy } from './selection.ts';
 
-export interface ListOptions extends SelectionOptions {
+export const define = (command: Command) =>
+  defineSelection(command)
+    .description('list incidents, newest first')
+    .option('--limit <number>', 'at most so many', wholeNumber, 50)
+    .option('--json', "print JSON: Resource Manager's own objects");
+
+interface ListOptions extends SelectionOptions, JsonOption {
   readonly limit: number;
-  readonly json?: boolean;
 }
 
-export async function list(context: CommandContext, options: ListOptions): Promise<number> {
-  const { problem, filter } = readSelection(options, systemClock.now());
-  if (problem !== null) return wrongUsage(context, problem);
+export async function run(context: CommandContext, options: ListOptions): Promise<number> {
+  const { stdout, stderr } = context;
+  const filter = readSelection(options, systemClock.now());
   return withIncidents(context, {}, async ({ incidents }) => {
-    const wanted = await wantedBy(context, incidents, options);
-    if (wanted === null) return exitCodes.failed;
-    const { found, more } = await collect(incidents, filter, wanted, options);
-    if (options.json === true) {
-      const resources = found.map(({ resource }) => resource);
-      context.stdout.write(`${safeJson({ incidents: resources, more }, 2)}\n`);
-    } else {
-      context.stdout.write(renderIncidents(found, context.stdout.columns));
-    }
-    if (found.length === 0) context.stderr.write('No incident matches.\n');
-    if (more)
-      context.stderr.write(
-        `There are more than ${found.length}: see them with a larger --limit, or \`incidents export\`.\n`,
-      );
+    const { found, more } = await collect(incidents, filter, options);
+    const resources = found.map(({ resource }) => resource);
+    if (options.json === true) stdout.write(`${safeJson({ incidents: resources, more }, 2)}\n`);
+    else stdout.write(renderIncidents(found, stdout.columns));
+    if (found.length === 0) stderr.write('No incident matches.\n');
+    const further = 'see them with a larger --limit, or `incidents export`';
+    if (more) stderr.write(`There are more than ${found.length}: ${further}.\n`);
     return exitCodes.done;
   });
 }
 
-async function collect(
-  incidents: Incidents,
-  filter: string | null,
-  wanted: (incident: Incident) => boolean,
-  options: ListOptions,
-): Promise<{ readonly found: readonly Incident[]; readonly more: boolean }> {
+async function collect(incidents: Incidents, filter: string | null, options: ListOptions) {
   const { limit } = options;
+  const wanted = await wantedBy(incidents, options);
   const found: Incident[] = [];
   // One more than is asked for, to know whether there are more. Where many may be passed over, pages are full ones.
   const pageSize = isNarrowedHere(options) ? maxPageSize : Math.min(maxPageSize, limit + 1);
@@ -64,9 +58,10 @@ function renderIncidents(found: readonly Incident[], width: number | undefined):
   const widest = (column: number): number => Math.max(...[head, ...rows].map((row) => displayWidth(row[column] ?? '')));
   const others = head.reduce((sum, _, column) => (column === titleColumn ? sum : sum + widest(column) + 2), 0);
   const room = Math.max(minTitleWidth, width - others);
+  const cut = (cell: string, column: number): string => (column === titleColumn ? cutToWidth(cell, room) : cell);
   return renderTable(
     head,
-    rows.map((row) => row.map((cell, column) => (column === titleColumn ? cutToWidth(cell, room) : cell))),
+    rows.map((row) => row.map(cut)),
   );
 }
 

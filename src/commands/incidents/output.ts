@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
-import { open, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { open, realpath, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Writable } from 'node:stream';
-import { type ExportState, ExportStateError, readState, writeState } from '../../sentinel/incidents/state.ts';
-import type { TextOutput } from '../context.ts';
-import { printable } from '../text.ts';
+import type { Retry } from '../../azure/arm-client.ts';
+import type { Clock } from '../../ground/clock.ts';
+import { timeText } from '../../sentinel/incidents/incident.ts';
+import { CommandError, exitCodes, type TextOutput } from '../context.ts';
+import { plural, printable } from '../text.ts';
 
 /** Where an export goes. Every method rejects with an OutputError. */
 export interface ExportOutput {
@@ -16,14 +18,13 @@ export interface ExportOutput {
   abandon(): Promise<string | null>;
 }
 
-export class OutputError extends Error {
-  override readonly name = 'OutputError';
-  readonly code: 'output_failed' | 'output_closed';
+export class OutputError extends CommandError {
+  /** The reader of stdout went away, which is its right. */
+  readonly isClosed: boolean;
 
-  /** `output_closed`: the reader of stdout went away, which is its right. */
-  constructor(code: OutputError['code'], message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
+  constructor(code: 'output_failed' | 'output_closed', message: string) {
+    super(exitCodes.failed, `${code}: ${message}`);
+    this.isClosed = code === 'output_closed';
   }
 }
 
@@ -65,21 +66,12 @@ export async function openFileOutput(file: string): Promise<ExportOutput> {
   };
 }
 
-function temporaryOf(target: string): string {
+export function temporaryOf(target: string): string {
   return `${target}.${randomBytes(4).toString('hex')}.tmp`;
 }
 
-/** Runs it, and rejects with an OutputError that names the place. */
-async function named<T>(where: string, run: () => Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (error) {
-    throw asOutputError(error, where);
-  }
-}
-
 /** A rename is only sure to be there after a power cut when its folder is synced. Windows cannot, and need not. */
-async function syncFolder(file: string): Promise<void> {
+export async function syncFolder(file: string): Promise<void> {
   if (process.platform === 'win32') return;
   const folder = await open(path.dirname(file), 'r');
   await folder.sync().finally(() => folder.close());
@@ -89,66 +81,81 @@ async function syncFolder(file: string): Promise<void> {
 export function openStreamOutput(stdout: TextOutput): ExportOutput {
   const isTerminal = stdout.isTTY === true;
   return {
-    write(text) {
+    async write(text) {
       // In a terminal a title could hold what steers it; in a file or a pipe every byte counts.
       const shown = isTerminal ? printable(text.replaceAll('\r\n', '\n')) : text;
-      if (shown === '') return Promise.resolve();
-      return stdout instanceof Writable ? writeTo(stdout, shown) : Promise.resolve(void stdout.write(shown));
+      if (shown === '') return;
+      if (stdout instanceof Writable) await named('stdout', () => writeTo(stdout, shown));
+      else stdout.write(shown);
     },
-    commit: () => Promise.resolve(),
-    abandon: () => Promise.resolve(null),
+    commit: async () => undefined,
+    abandon: async () => null,
   };
 }
 
 function writeTo(stream: Writable, text: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    stream.write(text, (error) => {
-      if (error === null || error === undefined) resolve();
-      else reject(asOutputError(error, 'stdout'));
-    });
+    stream.write(text, (error) => (error ? reject(error) : resolve()));
   });
 }
 
-const closed = new Set(['EPIPE', 'ERR_STREAM_DESTROYED', 'ECONNRESET']);
+const closed = ['EPIPE', 'ERR_STREAM_DESTROYED', 'ECONNRESET'];
 
-function asOutputError(error: unknown, where: string): OutputError {
-  if (error instanceof OutputError) return error;
-  const code = error instanceof Error && 'code' in error ? String(error.code) : null;
-  if (code !== null && closed.has(code)) return new OutputError('output_closed', `the reader of ${where} went away`);
-  const message = error instanceof Error ? error.message : String(error);
-  return new OutputError('output_failed', `${where} could not be written: ${message}`, { cause: error });
-}
-
-export async function loadState(
-  file: string,
-  expected: { readonly workspaceId: string; readonly selection: string },
-): Promise<ExportState | null> {
+/** Runs it, and rejects with an OutputError that names the place. */
+async function named<T>(where: string, run: () => Promise<T>): Promise<T> {
   try {
-    return readState(await readFile(file, 'utf8'), expected);
+    return await run();
   } catch (error) {
-    if (isMissing(error)) return null;
-    if (error instanceof ExportStateError) throw new ExportStateError(`${file} ${error.message}`);
-    throw new ExportStateError(`${file} cannot be read: ${messageOf(error)}`, { cause: error });
+    if (error instanceof OutputError) throw error;
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    if (closed.includes(code)) throw new OutputError('output_closed', `the reader of ${where} went away`);
+    throw new OutputError('output_failed', `${where} could not be written: ${message}`);
   }
 }
 
-/** Whole or not at all. Rejects with an ExportStateError. */
-export async function saveState(file: string, state: ExportState): Promise<void> {
-  const temporary = temporaryOf(path.resolve(file));
-  try {
-    await writeFile(temporary, writeState(state), { flag: 'wx', mode: 0o600, flush: true });
-    await rename(temporary, file);
-    await syncFolder(file);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
-    throw new ExportStateError(`${file} cannot be written: ${messageOf(error)}`, { cause: error });
+/** Between lines where no terminal shows one that changes. */
+const pauseMs = 10_000;
+
+/** Above this, the user is told why we are waiting. */
+export const longWaitMs = 5_000;
+
+export function waitingText({ reason, delayMs }: Retry): string {
+  return `waiting ${Math.ceil(delayMs / 1000)} s: ${printable(reason)}`;
+}
+
+export type Progress = ReturnType<typeof createProgress>;
+
+/** How far an export is: one changing line on a terminal, else a line every ten seconds. Has no timers. */
+export function createProgress(output: TextOutput, clock: Clock, { quiet }: { readonly quiet: boolean }) {
+  let shownAt = clock.now();
+  let hasLine = false;
+
+  function show(text: string, isUrgent: boolean): void {
+    if (quiet) return;
+    if (output.isTTY === true) {
+      output.write(`\r${text.slice(0, Math.max(20, (output.columns ?? 80) - 1))}\u001b[K`);
+      hasLine = true;
+      return;
+    }
+    const now = clock.now();
+    const waitedMs = now - shownAt;
+    // Negative when the clock was set back.
+    if (!isUrgent && waitedMs >= 0 && waitedMs < pauseMs) return;
+    shownAt = now;
+    output.write(`${text}\n`);
   }
-}
 
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return {
+    update(count: number, createdAt: string | null): void {
+      show(`${plural(count, 'incident')}, up to the one created ${timeText(createdAt)}`, false);
+    },
+    retry(retry: Retry): void {
+      show(waitingText(retry), retry.delayMs >= longWaitMs);
+    },
+    /** Ends the line of a terminal, so that what follows begins its own. */
+    end(): void {
+      if (hasLine) output.write('\r\u001b[K');
+      hasLine = false;
+    },
+  };
 }

@@ -1,47 +1,56 @@
+import type { Command } from 'commander';
 import { ArmError } from '../../azure/arm-error.ts';
 import type { Incidents } from '../../azure/incidents.ts';
-import { textsOf } from '../../ground/json.ts';
+import { type JsonObject, objectsOf, textOf, textsOf } from '../../ground/json.ts';
 import { incidentFilter } from '../../sentinel/incidents/filter.ts';
 import { safeJson, withDetails } from '../../sentinel/incidents/formats.ts';
 import {
+  alertLine,
+  commentAuthor,
+  commentText,
   type DetailedIncident,
   detailNames,
+  entityLine,
   type Incident,
   type IncidentDetails,
+  numberOf,
   property,
 } from '../../sentinel/incidents/incident.ts';
-import { type CommandContext, exitCodes, wrongUsage } from '../context.ts';
-import { printable } from '../text.ts';
-import { allInOrder, reportArmError, withIncidents } from './connect.ts';
-import { renderIncident } from './render.ts';
+import { type CommandContext, CommandError, exitCodes, type JsonOption, wrongUsage } from '../context.ts';
+import { printable, wrap } from '../text.ts';
+import { allInOrder, armErrorText, withIncidents } from './connect.ts';
+
+export const define = (command: Command) =>
+  command
+    .argument('<id>')
+    .description('show one incident, by its number or its GUID, with comments, alerts and entities')
+    .option('--json', "print JSON: Resource Manager's own object, with comments, alerts and entities as members");
 
 const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 /** Nobody reads more names than this. */
 const maxRuleNames = 10;
 
 /** One incident with all that belongs to it. `id`: its number, its GUID, or a resource id that ends with it. */
-export async function show(context: CommandContext, id: string, options: { readonly json?: boolean }): Promise<number> {
+export async function run(context: CommandContext, id: string, { json }: JsonOption): Promise<number> {
   const name = id.split('/').at(-1) ?? '';
   const number = /^#?(\d{1,15})$/.exec(id)?.[1];
   if (number === undefined && !guid.test(name)) {
-    return wrongUsage(context, `${printable(JSON.stringify(id))} is neither the number of an incident nor its GUID`);
+    throw wrongUsage(`${printable(JSON.stringify(id))} is neither the number of an incident nor its GUID`);
   }
   return withIncidents(context, {}, async ({ incidents, workspaceId }) => {
     const found = number === undefined ? await incidents.get(name) : await byNumber(incidents, Number(number));
     if (found === null) {
-      context.stderr.write(
-        `incident_not_found: There is no incident ${printable(id)} in the workspace ${workspaceId}.\n`,
-      );
-      return exitCodes.failed;
+      const message = `incident_not_found: There is no incident ${printable(id)} in the workspace ${workspaceId}.`;
+      throw new CommandError(exitCodes.failed, message);
     }
     const { detailed, refusals } = await withReadableDetails(incidents, found);
     const text =
-      options.json === true
+      json === true
         ? `${safeJson(withDetails(detailed), 2)}\n`
         : renderIncident(detailed, await ruleNames(incidents, detailed), context.stdout.columns ?? 100);
     context.stdout.write(text);
-    for (const refusal of refusals) reportArmError(context, refusal);
-    return refusals.length === 0 ? exitCodes.done : exitCodes.failed;
+    if (refusals.length === 0) return exitCodes.done;
+    throw new CommandError(exitCodes.failed, refusals.map(armErrorText).join('\n'));
   });
 }
 
@@ -84,4 +93,95 @@ async function ruleNames(incidents: Incidents, { resource }: DetailedIncident): 
     ids.map(async (id) => [id, await incidents.ruleName(id.split('/').at(-1) ?? '')] as const),
   );
   return new Map(found.flatMap(([id, name]) => (name === null ? [] : [[id, name] as const])));
+}
+
+const labelWidth = 16;
+const minWidth = 40;
+
+/** An incident to be read on a terminal of that width. */
+function renderIncident(incident: DetailedIncident, names: ReadonlyMap<string, string>, width: number): string {
+  const room = Math.max(minWidth, width);
+  const { resource, details } = incident;
+  const number = numberOf(property(resource, 'incidentNumber')) ?? '-';
+  const title = textOf(property(resource, 'title')) ?? '(no title)';
+  const description = textOf(property(resource, 'description'));
+  const link = textOf(property(resource, 'incidentUrl'));
+  const lines = [
+    ...wrapped(`Incident ${number}: ${title}`, room, ''),
+    '',
+    ...fieldsOf(incident, names).flatMap(([label, value]) =>
+      value === null ? [] : wrapped(value, room, `${label}:`.padEnd(labelWidth)),
+    ),
+    // Not wrapped, since a broken link cannot be followed.
+    ...(link === null ? [] : [`${'Link:'.padEnd(labelWidth)}${readable(link).replaceAll(/\s+/g, ' ')}`]),
+    ...(description === null ? [] : ['', 'Description', ...wrapped(description, room, '  ')]),
+    ...section('Alerts', details.alerts, (alert) => wrapped(alertLine(alert), room, '  - ')),
+    ...section('Entities', details.entities, (entity) => wrapped(entityLine(entity), room, '  - ')),
+    ...section('Comments', details.comments, (comment) => {
+      const time = readableTime(textOf(property(comment, 'createdTimeUtc'))) ?? '-';
+      return [`  ${readable(`${time}, ${commentAuthor(comment)}`)}`, ...wrapped(commentText(comment), room, '    ')];
+    }),
+  ];
+  return lines.map((line) => `${line.trimEnd()}\n`).join('');
+}
+
+/** Lines of at most that width; the first has `start` before it, the others as many blanks. */
+function wrapped(text: string, width: number, start: string): string[] {
+  const lines = wrap(readable(text), width - start.length);
+  return lines.map((line, index) => `${index === 0 ? start : ' '.repeat(start.length)}${line}`);
+}
+
+function section(
+  heading: string,
+  items: readonly JsonObject[] | null | undefined,
+  linesOf: (item: JsonObject) => readonly string[],
+): string[] {
+  if (items === null || items === undefined || items.length === 0) return [];
+  return ['', `${heading} (${items.length})`, ...items.flatMap(linesOf)];
+}
+
+type Field = readonly [label: string, value: string | null];
+
+function fieldsOf({ name, resource }: DetailedIncident, ruleNames: ReadonlyMap<string, string>): readonly Field[] {
+  const text = (...path: readonly string[]): string | null => textOf(property(resource, ...path));
+  const time = (member: string): string | null => readableTime(text(member));
+  const list = (...path: readonly string[]): string | null => textsOf(property(resource, ...path)).join(', ') || null;
+  const rules = textsOf(property(resource, 'relatedAnalyticRuleIds')).map(
+    (id) => ruleNames.get(id) ?? id.split('/').at(-1) ?? id,
+  );
+  const labels = objectsOf(property(resource, 'labels')).map((label) => textOf(label['labelName']) ?? '');
+  return [
+    ['Severity', text('severity')],
+    ['Status', joined([text('status'), text('classification'), text('classificationReason')], ', ')],
+    ['Closing comment', text('classificationComment')],
+    ['Owner', ownerOf(resource)],
+    ['Created', time('createdTimeUtc')],
+    ['Modified', time('lastModifiedTimeUtc')],
+    ['Activity', joined([time('firstActivityTimeUtc'), time('lastActivityTimeUtc')], ' to ')],
+    ['Labels', labels.join(', ') || null],
+    ['Tactics', joined([list('additionalData', 'tactics'), list('additionalData', 'techniques')], '; ')],
+    ['Rules', rules.join(', ') || null],
+    ['Provider', joined([text('providerName'), text('additionalData', 'providerIncidentUrl')], ' ')],
+    ['Name', name],
+  ];
+}
+
+function ownerOf(resource: JsonObject): string | null {
+  const text = (member: string): string | null => textOf(property(resource, 'owner', member));
+  const address = text('userPrincipalName') ?? text('email');
+  const name = text('assignedTo');
+  return name !== null && address !== null ? `${name} (${address})` : (name ?? address ?? text('objectId') ?? 'nobody');
+}
+
+function joined(parts: readonly (string | null)[], separator: string): string | null {
+  return parts.filter((part) => part !== null).join(separator) || null;
+}
+
+function readable(text: string): string {
+  return printable(text.replaceAll(/\r\n?/g, '\n'));
+}
+
+/** `2026-11-01 10:00:00 UTC`; another text stays as it is. */
+function readableTime(time: string | null): string | null {
+  return time?.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z$/, '$1 $2 UTC') ?? null;
 }

@@ -1,19 +1,21 @@
-import { BackupError, backUp } from '../../outbox/sqlite/backup.ts';
-import { type CommandContext, exitCodes } from '../context.ts';
-import { withDataDir } from './connect.ts';
+import type { Command } from 'commander';
+import { backUp } from '../../outbox/sqlite/backup.ts';
+import { type CommandContext, CommandError, exitCodes, type JsonOption, printResult } from '../context.ts';
+import { requireDatabase, withValues } from './connect.ts';
 
-/** Copies the SQLite outbox to a file, whether a service runs or not. */
-export function backup(context: CommandContext, file: string, { json }: { readonly json?: boolean }): Promise<number> {
-  const { stdout, stderr } = context;
-  return withDataDir(context, async (dataDir) => {
-    try {
-      const bytes = backUp(dataDir, file);
-      stdout.write(json === true ? `${JSON.stringify({ file, bytes }, null, 2)}\n` : `${bytes} bytes in ${file}\n`);
-      return exitCodes.done;
-    } catch (error) {
-      if (!(error instanceof BackupError)) throw error;
-      stderr.write(`${error.code}: ${error.message}\n`);
-      return exitCodes.failed;
-    }
+export const define = (command: Command) =>
+  command
+    .argument('<file>')
+    .description('copy the SQLite outbox to a new file, also while the service runs')
+    .option('--json', 'print JSON');
+
+export function run(context: CommandContext, file: string, options: JsonOption): Promise<number> {
+  return withValues(context, ({ OUTBOX_URL: url, DATA_DIR: dataDir }) => {
+    const inPostgres = 'backup: the outbox is in PostgreSQL (OUTBOX_URL). Back it up with pg_dump';
+    if (url !== null) throw new CommandError(exitCodes.usage, inPostgres);
+    requireDatabase(dataDir);
+    const bytes = backUp(dataDir, file);
+    printResult(context, options, { file, bytes }, `${bytes} bytes in ${file}\n`);
+    return exitCodes.done;
   });
 }

@@ -1,23 +1,29 @@
 import { existsSync } from 'node:fs';
+import { databaseScope } from '../../config/clouds.ts';
+import { credentialNames } from '../../config/credential.ts';
+import { readSignIn } from '../../config/load.ts';
 import { readVariables } from '../../config/read.ts';
 import type { Values } from '../../config/variables.ts';
 import { systemClock } from '../../ground/clock.ts';
 import { createLogger } from '../../ground/log.ts';
 import { kinds } from '../../kinds/registry.ts';
+import { MoveError } from '../../outbox/move.ts';
 import { type OpenedStore, openStore } from '../../outbox/open-store.ts';
 import type { OutboxOperator } from '../../outbox/operator.ts';
 import { createOperator } from '../../outbox/operator-local.ts';
 import { OutboxUnavailableError } from '../../outbox/port.ts';
 import { createReceiver } from '../../outbox/receive.ts';
 import { RecordIdError } from '../../outbox/record-id.ts';
+import { BackupError } from '../../outbox/sqlite/backup.ts';
 import { databaseFile } from '../../outbox/sqlite/files.ts';
 import { isOutboxLocked, storeId } from '../../outbox/sqlite/lock.ts';
 import { lockFolder } from '../../outbox/sqlite/open.ts';
+import { SalvageError } from '../../outbox/sqlite/salvage.ts';
 import { OutboxStartError } from '../../outbox/start-error.ts';
-import { type CommandContext, exitCodes, reportProblems, type TextOutput } from '../context.ts';
+import { type CommandContext, CommandError, exitCodes, misconfigured, type TextOutput } from '../context.ts';
 import { localOrigin } from '../local-service.ts';
-import { AdminApiError, createAdminClient } from './admin-client.ts';
-import { signInTo } from './database-token.ts';
+import { tokensFor } from '../tokens.ts';
+import { createAdminClient } from './admin-client.ts';
 
 /** Only what these commands use: they work where the service's Azure variables are not set. */
 const names = [
@@ -42,106 +48,94 @@ export interface Connected {
   readonly through: 'server' | 'database' | 'shared';
 }
 
-/** There is nothing to open. Its message says what to do. */
-class NoOutboxError extends Error {
-  override readonly name = 'NoOutboxError';
-  readonly code = 'outbox_missing';
-}
+/** What these are thrown for, the command says in one line: code and message. */
+const expected = [OutboxStartError, OutboxUnavailableError, RecordIdError, BackupError, SalvageError, MoveError];
 
 /**
  * Runs `use` on the outbox: through the admin API while a service has it open, else on the database, with its lock held
- * until `use` is done; never on both. An outbox in PostgreSQL is always used directly. What goes wrong is told on stderr: exit code 2 for variables, else 1.
+ * until `use` is done; never on both. An outbox in PostgreSQL is always used directly.
  */
-export function withOperator(context: CommandContext, use: (connected: Connected) => Promise<number>): Promise<number> {
+export function withOperator<T>(context: CommandContext, use: (connected: Connected) => Promise<T>): Promise<T> {
   return withValues(context, async (values) => {
     const log = errorsTo(context.stderr);
-    const operatorOf = ({ store }: OpenedStore) => {
-      const understanding = { kinds, streams: streamsOf(values), escaping: values.APONO_TEMPLATE_ESCAPING, log };
-      const { readAgain } = createReceiver(store, understanding);
-      return createOperator({ outbox: { ...store, readAgain }, log, holds: () => [] });
-    };
-    if (values.OUTBOX_URL !== null) {
-      return withPostgres(context, values, (opened) => use({ operator: operatorOf(opened), through: 'shared' }));
-    }
-    if (isOutboxLocked(values.DATA_DIR)) {
-      return use({ operator: await connectToServer(values), through: 'server' });
-    }
-    return withDatabase(context.stderr, values, (opened) => use({ operator: operatorOf(opened), through: 'database' }));
+    const useOn =
+      (through: Connected['through']) =>
+      ({ store }: OpenedStore) => {
+        const streams = Object.fromEntries(kinds.map(({ name, streamVariable }) => [name, values[streamVariable]]));
+        const understanding = { kinds, streams, escaping: values.APONO_TEMPLATE_ESCAPING, log };
+        const { readAgain } = createReceiver(store, understanding);
+        return use({ operator: createOperator({ outbox: { ...store, readAgain }, log, holds: () => [] }), through });
+      };
+    if (values.OUTBOX_URL !== null) return withPostgres(context, values, useOn('shared'));
+    if (!isOutboxLocked(values.DATA_DIR)) return withSqlite(context, values, useOn('database'));
+    return use({ operator: await connectToServer(values), through: 'server' });
   });
 }
 
-/** For what only the SQLite database itself can do: no service may run. The database is made if there is none. */
-export function withOwnDatabase(
-  context: CommandContext,
-  use: (opened: OpenedStore) => Promise<number>,
-): Promise<number> {
-  return withValues(context, async (values) => {
-    if (values.OUTBOX_URL !== null) {
-      context.stderr.write(
-        'salvage: is for damaged files of SQLite, and OUTBOX_URL is set. Unset it to salvage into the outbox of DATA_DIR, ' +
-          'from where `outbox migrate` takes it on.\n',
-      );
-      return exitCodes.usage;
-    }
-    return withDatabase(context.stderr, values, use, { create: true });
-  });
-}
-
-/** For what reads the files of the SQLite outbox beside the service that may run on them. */
-export function withDataDir(context: CommandContext, use: (dataDir: string) => Promise<number>): Promise<number> {
-  return withValues(context, async ({ OUTBOX_URL: url, DATA_DIR: dataDir }) => {
-    if (url !== null) {
-      context.stderr.write('backup: the outbox is in PostgreSQL (OUTBOX_URL). Back it up with pg_dump\n');
-      return exitCodes.usage;
-    }
-    requireDatabase(dataDir);
-    return use(dataDir);
-  });
-}
-
-/** Both outboxes, for what is moved from one to the other: PostgreSQL's, and SQLite's with its lock held. */
-export function withBoth(
-  context: CommandContext,
-  { create }: { readonly create: boolean },
-  use: (both: { readonly sqlite: OpenedStore; readonly postgres: OpenedStore }) => Promise<number>,
-): Promise<number> {
-  return withValues(context, async (values) => {
-    if (values.OUTBOX_URL === null) {
-      reportProblems(context.stderr, [{ name: 'OUTBOX_URL', message: 'is not set: it names the PostgreSQL database' }]);
-      return exitCodes.usage;
-    }
-    return withPostgres(context, values, (postgres) =>
-      withDatabase(context.stderr, values, (sqlite) => use({ sqlite, postgres }), { create }),
-    );
-  });
-}
-
-/** With a token of the credential if the database is to be signed in to with one. */
-async function withPostgres(
-  { env, stderr }: CommandContext,
-  values: OutboxValues,
-  use: (opened: OpenedStore) => Promise<number>,
-): Promise<number> {
-  const signIn = values.OUTBOX_URL?.entra === true ? await signInTo(env, stderr) : null;
-  if (signIn === 'misconfigured') return exitCodes.usage;
-  const noToken = () => Promise.reject(new Error('no token is needed'));
+/** Runs `use` with the variables of these commands. Rejects with a CommandError for what can be expected. */
+export async function withValues<T>(
+  { env }: CommandContext,
+  use: (values: OutboxValues) => T | Promise<T>,
+): Promise<T> {
+  const { values, problems } = readVariables(env, names);
+  if (problems.length > 0) throw misconfigured(problems);
   try {
-    return await withStore(stderr, values, values.OUTBOX_URL, signIn?.token ?? noToken, use);
-  } finally {
-    signIn?.close();
+    return await use(values);
+  } catch (error) {
+    const known = expected.find((kind) => error instanceof kind);
+    if (known === undefined) throw error;
+    const { code, message } = error as InstanceType<typeof known>;
+    throw new CommandError(exitCodes.failed, `${code}: ${message}`);
   }
 }
 
-async function withStore(
-  stderr: TextOutput,
+/** With a token of the service's credential if the database is to be signed in to with one. */
+export async function withPostgres<T>(
+  { env, stderr }: CommandContext,
+  values: OutboxValues,
+  use: (opened: OpenedStore) => Promise<T>,
+): Promise<T> {
+  if (values.OUTBOX_URL?.entra !== true) return withStore(values, values.OUTBOX_URL, { stderr }, use);
+  const reading = readVariables(env, ['AZURE_CLOUD', ...credentialNames]);
+  const { cloud, credential, proxy, problems } = readSignIn(env, reading, []);
+  if (reading.problems.length + problems.length > 0 || credential === null) {
+    throw misconfigured([...reading.problems, ...problems]);
+  }
+  const tokens = tokensFor({ credential, proxy, logLevel: 'silent' }, databaseScope(cloud), stderr);
+  try {
+    const token = async () => (await tokens.getToken()).token;
+    return await withStore(values, values.OUTBOX_URL, { stderr, token }, use);
+  } finally {
+    tokens.close();
+  }
+}
+
+/** With the lock held, so that no service runs. `create`: the database is made if there is none. */
+export async function withSqlite<T>(
+  { stderr }: CommandContext,
+  values: OutboxValues,
+  use: (opened: OpenedStore) => Promise<T>,
+  { create } = { create: false },
+): Promise<T> {
+  const { DATA_DIR: dataDir } = values;
+  if (!create) requireDatabase(dataDir);
+  const lock = lockForCommand(dataDir, stderr);
+  try {
+    return await withStore(values, null, { stderr }, use);
+  } finally {
+    lock.release();
+  }
+}
+
+async function withStore<T>(
   { DATA_DIR: dataDir, OUTBOX_MAX_BYTES: maxBytes }: OutboxValues,
   database: OutboxValues['OUTBOX_URL'],
-  databaseToken: () => Promise<string>,
-  use: (opened: OpenedStore) => Promise<number>,
-): Promise<number> {
+  { stderr, token }: { readonly stderr: TextOutput; readonly token?: () => Promise<string> },
+  use: (opened: OpenedStore) => Promise<T>,
+): Promise<T> {
   const opened = await openStore({
     outbox: { dataDir, maxBytes, database },
-    databaseToken,
+    databaseToken: token ?? (() => Promise.reject(new Error('no token is needed'))),
     clock: systemClock,
     log: errorsTo(stderr),
     onEvent: () => undefined,
@@ -153,66 +147,27 @@ async function withStore(
   }
 }
 
-async function withValues(context: CommandContext, use: (values: OutboxValues) => Promise<number>): Promise<number> {
-  const { values, problems } = readVariables(context.env, names);
-  if (problems.length > 0) {
-    reportProblems(context.stderr, problems);
-    return exitCodes.usage;
-  }
-  try {
-    return await use(values);
-  } catch (error) {
-    if (!isExpected(error)) throw error;
-    context.stderr.write(`${error.code}: ${error.message}\n`);
-    return exitCodes.failed;
-  }
-}
-
-function isExpected(error: unknown): error is Error & { readonly code: string } {
-  const expected = [AdminApiError, NoOutboxError, OutboxStartError, OutboxUnavailableError, RecordIdError];
-  return expected.some((known) => error instanceof known);
-}
-
 async function connectToServer(values: OutboxValues): Promise<OutboxOperator> {
   const { ADMIN_HOST: host, ADMIN_PORT: port, ADMIN_TOKEN: token, DATA_DIR: dataDir } = values;
   if (port === 0) {
     const message =
-      'A process has the outbox open, and ADMIN_PORT is 0: set ADMIN_PORT to the admin_port that the "ready" line of ' +
-      'the service names.';
-    throw new AdminApiError('admin_unreachable', message);
+      'admin_unreachable: A process has the outbox open, and ADMIN_PORT is 0: set ADMIN_PORT to the admin_port that the ' +
+      '"ready" line of the service names.';
+    throw new CommandError(exitCodes.failed, message);
   }
   const origin = localOrigin(host, port);
-  const client = createAdminClient({ origin, token });
-  const served = await client.storeId();
-  if (served !== storeId(dataDir)) {
-    const message =
-      `The service at ${origin} has another outbox open than that of DATA_DIR (${dataDir}). Give this command the ` +
-      'ADMIN_PORT of the service that you mean, or its DATA_DIR.';
-    throw new AdminApiError('admin_other_outbox', message);
-  }
-  return client;
+  const client = createAdminClient(origin, token);
+  if ((await client.storeId()) === storeId(dataDir)) return client;
+  const message =
+    `admin_other_outbox: The service at ${origin} has another outbox open than that of DATA_DIR (${dataDir}). Give this ` +
+    'command the ADMIN_PORT of the service that you mean, or its DATA_DIR.';
+  throw new CommandError(exitCodes.failed, message);
 }
 
-async function withDatabase(
-  stderr: TextOutput,
-  values: OutboxValues,
-  use: (opened: OpenedStore) => Promise<number>,
-  { create } = { create: false },
-): Promise<number> {
-  const { DATA_DIR: dataDir } = values;
-  if (!create) requireDatabase(dataDir);
-  const lock = lockForCommand(dataDir, stderr);
-  try {
-    const noToken = () => Promise.reject(new Error('no token is needed'));
-    return await withStore(stderr, values, null, noToken, use);
-  } finally {
-    lock.release();
-  }
-}
-
-function requireDatabase(dataDir: string): void {
+export function requireDatabase(dataDir: string): void {
   if (existsSync(databaseFile(dataDir))) return;
-  throw new NoOutboxError(`There is no outbox in ${dataDir}. Set DATA_DIR to the folder that the service uses.`);
+  const message = `There is no outbox in ${dataDir}. Set DATA_DIR to the folder that the service uses.`;
+  throw new CommandError(exitCodes.failed, `outbox_missing: ${message}`);
 }
 
 /** The advice of a service that does not start, a DATA_DIR of its own, would be the wrong one here. */
@@ -230,8 +185,4 @@ function lockForCommand(dataDir: string, stderr: TextOutput) {
 
 function errorsTo(stderr: TextOutput) {
   return createLogger('error', { write: (line) => void stderr.write(line) });
-}
-
-function streamsOf(values: OutboxValues): Readonly<Record<string, string | null>> {
-  return Object.fromEntries(kinds.map(({ name, streamVariable }) => [name, values[streamVariable]]));
 }

@@ -1,64 +1,61 @@
-import type { OperatorState, OutboxOperator, RecordJson } from '../../outbox/operator.ts';
-import { type CommandContext, exitCodes } from '../context.ts';
-import { printable, renderTable, timeText } from '../text.ts';
+import { type Command, Option } from 'commander';
+import { type OperatorState, type OutboxOperator, operatorStates, type RecordJson } from '../../outbox/operator.ts';
+import { type CommandContext, exitCodes, type JsonOption, printResult } from '../context.ts';
+import { printable, renderTable, timeText, wholeNumber } from '../text.ts';
 import { withOperator } from './connect.ts';
-import { pagesOf } from './pages.ts';
+import { pagesOf } from './selection.ts';
 
-export interface ListOptions {
+export const define = (command: Command) =>
+  command
+    .description('list records, oldest first')
+    .addOption(new Option('--state <state>', 'only those of this state').choices(operatorStates))
+    .option('--kind <kind>', 'only events of this kind')
+    .option('--limit <number>', 'at most so many', wholeNumber, 100)
+    .option('--all', 'all of them')
+    .option('--json', 'print JSON');
+
+interface ListOptions extends JsonOption {
   readonly state?: OperatorState;
   readonly kind?: string;
   readonly limit: number;
   readonly all?: boolean;
-  readonly json?: boolean;
 }
 
-interface Listed {
-  readonly state: OperatorState;
-  readonly record: RecordJson;
-}
+type Listed = RecordJson & { readonly state: OperatorState };
 
 const PAGE_SIZE = 1_000;
 /** What needs a person comes first. */
 const everyState: readonly OperatorState[] = ['dead', 'quarantined', 'held', 'waiting'];
 
 /** Lists records, oldest first of each state; an event with rows of both kinds is dead and waiting, and shown as both. */
-export function list(context: CommandContext, options: ListOptions): Promise<number> {
+export function run(context: CommandContext, options: ListOptions): Promise<number> {
   return withOperator(context, async ({ operator }) => {
-    const { listed, more } = await collect(context, operator, options);
-    if (options.json === true) {
-      const records = listed.map(({ state, record }) => ({ state, ...record }));
-      context.stdout.write(`${JSON.stringify({ records, more }, null, 2)}\n`);
-    } else {
-      context.stdout.write(renderTable(head, listed.map(cells)));
-    }
-    if (more) context.stderr.write(`There are more than ${listed.length}: see them with --all or a larger --limit.\n`);
+    const { records, more } = await collect(context, operator, options);
+    printResult(context, options, { records, more }, renderTable(head, records.map(cells)));
+    if (more) context.stderr.write(`There are more than ${records.length}: see them with --all or a larger --limit.\n`);
     return exitCodes.done;
   });
 }
 
 const head = ['ID', 'STATE', 'KIND', 'RECEIVED', 'ROWS', 'PENDING', 'DEAD', 'CODE'];
 
-function cells({ state, record }: Listed): string[] {
-  const { id, kind, received_at: receivedAt, rows, pending_rows: pendingRows, dead_rows: deadRows, code } = record;
-  const numbers = [rows, pendingRows, deadRows].map(String);
-  return [id, state, kind ?? '-', timeText(Date.parse(receivedAt)), ...numbers, code ?? '-'].map(printable);
+function cells(record: Listed): string[] {
+  const { id, state, kind, rows, pending_rows: pending, dead_rows: dead, code } = record;
+  const received = timeText(Date.parse(record.received_at));
+  return [id, state, kind ?? '-', received, String(rows), String(pending), String(dead), code ?? '-'].map(printable);
 }
 
 /** One more than is asked for, to know whether there are more. */
-async function collect(
-  { stderr }: CommandContext,
-  operator: OutboxOperator,
-  options: ListOptions,
-): Promise<{ readonly listed: readonly Listed[]; readonly more: boolean }> {
+async function collect({ stderr }: CommandContext, operator: OutboxOperator, options: ListOptions) {
   const limit = options.all === true ? Number.POSITIVE_INFINITY : options.limit;
   const listed: Listed[] = [];
   for (const state of options.state === undefined ? everyState : [options.state]) {
     const selection = { state, ...(options.kind !== undefined && { kind: options.kind }) };
     for await (const records of pagesOf(operator, selection, Math.min(PAGE_SIZE, limit + 1))) {
-      listed.push(...records.map((record) => ({ state, record })));
-      if (listed.length > limit) return { listed: listed.slice(0, limit), more: true };
+      listed.push(...records.map((record) => ({ state, ...record })));
+      if (listed.length > limit) return { records: listed.slice(0, limit), more: true };
       if (records.length === PAGE_SIZE) stderr.write(`${listed.length} records …\n`);
     }
   }
-  return { listed, more: false };
+  return { records: listed, more: false };
 }

@@ -1,44 +1,49 @@
+import { type Command, Option } from 'commander';
 import { systemClock } from '../../ground/clock.ts';
-import { copyRecords, type MoveCounts, MoveError } from '../../outbox/move.ts';
-import { type CommandContext, exitCodes } from '../context.ts';
+import { copyRecords, type MoveCounts } from '../../outbox/move.ts';
+import type { OpenedStore } from '../../outbox/open-store.ts';
+import { type CommandContext, exitCodes, type JsonOption, misconfigured, printResult } from '../context.ts';
 import { renderTable } from '../text.ts';
-import { withBoth } from './connect.ts';
+import { withPostgres, withSqlite, withValues } from './connect.ts';
 
-export interface MigrateOptions {
+export const define = (command: Command) =>
+  command
+    .description('move everything between DATA_DIR and OUTBOX_URL; no service may run on the one that is left')
+    .addOption(new Option('--to <engine>', 'where to').choices(['postgres', 'sqlite']).makeOptionMandatory())
+    .option('--json', 'print JSON');
+
+interface MigrateOptions extends JsonOption {
   readonly to: 'postgres' | 'sqlite';
-  readonly json?: boolean;
 }
 
 /**
  * Moves what waits, what is dead or quarantined, and what was delivered within DEDUP_DAYS, from the outbox of DATA_DIR to
  * that of OUTBOX_URL or back. The source is kept under another name, so that no service delivers from it again.
  */
-export function migrate(context: CommandContext, { to, json }: MigrateOptions): Promise<number> {
-  return withBoth(context, { create: to === 'sqlite' }, async ({ sqlite, postgres }) => {
-    const [source, target] = to === 'postgres' ? [sqlite, postgres] : [postgres, sqlite];
-    try {
-      const onProgress = ({ moved, known }: MoveCounts): void =>
-        void context.stderr.write(`${moved + known} records …\n`);
+export function run(context: CommandContext, options: MigrateOptions): Promise<number> {
+  const { stderr } = context;
+  const toPostgres = options.to === 'postgres';
+  return withValues(context, async (values) => {
+    const unset = { name: 'OUTBOX_URL', message: 'is not set: it names the PostgreSQL database' };
+    if (values.OUTBOX_URL === null) throw misconfigured([unset]);
+    const onProgress = ({ moved, known }: MoveCounts): void => void stderr.write(`${moved + known} records …\n`);
+    const move = async (source: OpenedStore, target: OpenedStore): Promise<MoveCounts> => {
       const counts = await copyRecords(source.engine.records(), target.store, onProgress);
       const kept = await source.engine.setAside(systemClock.now());
-      context.stderr.write(`All of it is there. What it was moved from is kept as ${kept}; delete it when you want.\n`);
-      context.stdout.write(json === true ? `${JSON.stringify(counts, null, 2)}\n` : render(counts));
-      return exitCodes.done;
-    } catch (error) {
-      if (!(error instanceof MoveError)) throw error;
-      context.stderr.write(`${error.code}: ${error.message}\n`);
-      return exitCodes.failed;
-    }
+      stderr.write(`All of it is there. What it was moved from is kept as ${kept}; delete it when you want.\n`);
+      return counts;
+    };
+    const counts = await withPostgres(context, values, (postgres) =>
+      withSqlite(context, values, (sqlite) => (toPostgres ? move(sqlite, postgres) : move(postgres, sqlite)), {
+        create: !toPostgres,
+      }),
+    );
+    const rows = [
+      ['moved', String(counts.moved)],
+      ['known there already', String(counts.known)],
+      ['delivered, remembered there', String(counts.identities)],
+    ];
+    printResult(context, options, counts, renderTable(['RECORDS', 'COUNT'], rows));
+    return exitCodes.done;
   });
-}
-
-function render({ moved, known, identities }: MoveCounts): string {
-  return renderTable(
-    ['RECORDS', 'COUNT'],
-    [
-      ['moved', String(moved)],
-      ['known there already', String(known)],
-      ['delivered, remembered there', String(identities)],
-    ],
-  );
 }

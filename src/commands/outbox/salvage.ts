@@ -1,41 +1,37 @@
+import type { Command } from 'commander';
 import { systemClock } from '../../ground/clock.ts';
-import { type SalvageCounts, SalvageError, salvage as salvageFile } from '../../outbox/sqlite/salvage.ts';
-import { type CommandContext, exitCodes } from '../context.ts';
+import { type SalvageCounts, salvage } from '../../outbox/sqlite/salvage.ts';
+import { type CommandContext, CommandError, exitCodes, type JsonOption, printResult } from '../context.ts';
 import { renderTable } from '../text.ts';
-import { withOwnDatabase } from './connect.ts';
+import { withSqlite, withValues } from './connect.ts';
+
+export const define = (command: Command) =>
+  command
+    .argument('<file>')
+    .description('bring back what can be read of a damaged database; no service may run')
+    .option('--json', 'print JSON');
+
+const inPostgres =
+  'salvage: is for damaged files of SQLite, and OUTBOX_URL is set. Unset it to salvage into the outbox of DATA_DIR, ' +
+  'from where `outbox migrate` takes it on.';
 
 /** Brings back what can be read of a database that was set aside as damaged. */
-export async function salvage(
-  context: CommandContext,
-  file: string,
-  options: { readonly json?: boolean },
-): Promise<number> {
-  return withOwnDatabase(context, async ({ store }) => {
-    try {
-      const counts = await salvageFile(file, store, { nowMs: systemClock.now(), onProgress: progress(context) });
-      if (options.json === true) context.stdout.write(`${JSON.stringify(counts, null, 2)}\n`);
-      else context.stdout.write(render(counts));
-      return exitCodes.done;
-    } catch (error) {
-      if (!(error instanceof SalvageError)) throw error;
-      context.stderr.write(`${error.code}: ${error.message}\n`);
-      return exitCodes.failed;
-    }
+export function run(context: CommandContext, file: string, options: JsonOption): Promise<number> {
+  return withValues(context, async (values) => {
+    if (values.OUTBOX_URL !== null) throw new CommandError(exitCodes.usage, inPostgres);
+    const onProgress = ({ recovered, duplicate }: SalvageCounts): void =>
+      void context.stderr.write(`${recovered + duplicate} records …\n`);
+    const nowMs = systemClock.now();
+    const counts = await withSqlite(context, values, ({ store }) => salvage(file, store, { nowMs, onProgress }), {
+      create: true,
+    });
+    const rows = [
+      ['recovered', String(counts.recovered)],
+      ['known already', String(counts.duplicate)],
+      ['unreadable', String(counts.unreadable)],
+      ['delivered, remembered again', String(counts.identities)],
+    ];
+    printResult(context, options, counts, renderTable(['RECORDS', 'COUNT'], rows));
+    return exitCodes.done;
   });
-}
-
-function progress({ stderr }: CommandContext): (counts: SalvageCounts) => void {
-  return ({ recovered, duplicate }) => void stderr.write(`${recovered + duplicate} records …\n`);
-}
-
-function render({ recovered, duplicate, unreadable, identities }: SalvageCounts): string {
-  return renderTable(
-    ['RECORDS', 'COUNT'],
-    [
-      ['recovered', String(recovered)],
-      ['known already', String(duplicate)],
-      ['unreadable', String(unreadable)],
-      ['delivered, remembered again', String(identities)],
-    ],
-  );
 }

@@ -1,65 +1,58 @@
+import type { Command } from 'commander';
 import type { DeadLetterJson, DetailJson } from '../../outbox/operator.ts';
-import { type CommandContext, exitCodes } from '../context.ts';
-import { printable, renderTable, timeText } from '../text.ts';
+import { type CommandContext, CommandError, exitCodes, type JsonOption, printResult } from '../context.ts';
+import { printable, rangesText, renderTable, timeText } from '../text.ts';
 import { withOperator } from './connect.ts';
-import { rangesText } from './text.ts';
 
-export interface ShowOptions {
+export const define = (command: Command) =>
+  command
+    .argument('<id>')
+    .description('show one record and its dead letters')
+    .option('--body', 'and its body')
+    .option('--json', 'print JSON');
+
+interface ShowOptions extends JsonOption {
   /** The body may hold what a requester typed: only for who asks for it. */
   readonly body?: boolean;
-  readonly json?: boolean;
 }
 
 /** One record: what is known of it, its dead letters, and with `body` the body. */
-export function show(context: CommandContext, id: string, options: ShowOptions): Promise<number> {
+export function run(context: CommandContext, id: string, options: ShowOptions): Promise<number> {
   return withOperator(context, async ({ operator }) => {
     const record = await operator.show(id);
     if (record === null) {
-      context.stderr.write(
-        `No record has the id ${printable(id)} now: it was delivered or purged, or it never existed.\n`,
-      );
-      return exitCodes.failed;
+      const message = `No record has the id ${printable(id)} now: it was delivered or purged, or it never existed.`;
+      throw new CommandError(exitCodes.failed, message);
     }
-    context.stdout.write(options.json === true ? renderJson(record, options) : render(record, options));
+    const { body, body_base64: base64, ...others } = record;
+    const text = body ?? Buffer.from(base64, 'base64').toString();
+    const shownBody = options.body === true ? `\n${printable(text)}\n` : '';
+    printResult(context, options, options.body === true ? record : others, `${render(record)}${shownBody}`);
     return exitCodes.done;
   });
 }
 
-function renderJson(record: DetailJson, options: ShowOptions): string {
-  const members = Object.entries(record).filter(
-    ([name]) => options.body === true || (name !== 'body' && name !== 'body_base64'),
-  );
-  return `${JSON.stringify(Object.fromEntries(members), null, 2)}\n`;
-}
-
-function render(record: DetailJson, options: ShowOptions): string {
-  const { dead_letters: letters } = record;
-  const deadLetters = letters.length === 0 ? '' : `\n${renderTable(head, letters.map(cells))}`;
-  const text = record.body ?? Buffer.from(record.body_base64, 'base64').toString();
-  const body = options.body === true ? `\n${printable(text)}\n` : '';
-  return `${fields(record)}${deadLetters}${body}`;
-}
-
-function fields(record: DetailJson): string {
+function render(record: DetailJson): string {
   const isEvent = record.type === 'event';
-  const lines: (readonly [string, string | number | null])[] = [
-    ['id', record.id],
-    ['type', record.type],
-    ['kind', record.kind],
-    ['received', timeText(Date.parse(record.received_at))],
-    ['feed', record.feed],
-    ['body bytes', record.body_bytes],
-    ['rows', isEvent ? record.rows : null],
-    ['rows pending', isEvent ? rangesText(record.pending) || 'none' : null],
-    ['rows dead', isEvent ? record.dead_rows : null],
+  const fields: Readonly<Record<string, string | number | null>> = {
+    id: record.id,
+    type: record.type,
+    kind: record.kind,
+    received: timeText(Date.parse(record.received_at)),
+    feed: record.feed,
+    'body bytes': record.body_bytes,
+    rows: isEvent ? record.rows : null,
+    'rows pending': isEvent ? rangesText(record.pending) || 'none' : null,
+    'rows dead': isEvent ? record.dead_rows : null,
     // Each dead letter has its own, in the table.
-    ['code', isEvent ? null : record.code],
-    ['reason', isEvent ? null : record.reason],
-  ];
-  return lines
+    code: isEvent ? null : record.code,
+    reason: isEvent ? null : record.reason,
+  };
+  const lines = Object.entries(fields)
     .filter(([, value]) => value !== null)
-    .map(([name, value]) => `${`${name}:`.padEnd(14)}${printable(String(value)).replaceAll(/\s+/g, ' ')}\n`)
-    .join('');
+    .map(([name, value]) => `${`${name}:`.padEnd(14)}${printable(String(value)).replaceAll(/\s+/g, ' ')}\n`);
+  const { dead_letters: letters } = record;
+  return `${lines.join('')}${letters.length === 0 ? '' : `\n${renderTable(head, letters.map(cells))}`}`;
 }
 
 const head = ['DEAD ROWS', 'BURIED', 'CODE', 'REASON'];

@@ -37,3 +37,77 @@ export function numberOf(value: JsonValue | undefined): number | string | null {
   if (typeof value === 'number') return value;
   return isRawNumber(value) ? value.rawJSON : null;
 }
+
+/** A comment as one line of text, like an alert and an entity below. */
+export function commentLine(comment: JsonObject): string {
+  return `${timeText(textOf(property(comment, 'createdTimeUtc')))} ${commentAuthor(comment)}: ${oneLine(commentText(comment))}`;
+}
+
+export function commentAuthor(comment: JsonObject): string {
+  const author = (member: string) => textOf(property(comment, 'author', member));
+  return author('name') ?? author('userPrincipalName') ?? author('email') ?? author('objectId') ?? '(unknown)';
+}
+
+/** The portal writes comments as HTML. */
+export function commentText(comment: JsonObject): string {
+  return plainText(textOf(property(comment, 'message')) ?? '');
+}
+
+export function alertLine(alert: JsonObject): string {
+  const time = textOf(property(alert, 'timeGenerated')) ?? textOf(property(alert, 'startTimeUtc'));
+  const name = textOf(property(alert, 'alertDisplayName')) ?? textOf(property(alert, 'friendlyName')) ?? '(no name)';
+  const product = textOf(property(alert, 'productName'));
+  const severity = textOf(property(alert, 'severity')) ?? '-';
+  return `${timeText(time)} ${severity} ${oneLine(name)}${product === null ? '' : ` (${product})`}`;
+}
+
+/** Members that name an entity, the best first, since not every kind has a friendlyName. */
+const naming = ['friendlyName', 'address', 'url', 'domainName', 'hostName', 'accountName', 'appName', 'fileName'];
+
+export function entityLine(entity: JsonObject): string {
+  const kind = textOf(entity['kind']) ?? 'Entity';
+  const name = naming.map((member) => textOf(property(entity, member))).find((found) => found !== null);
+  const account = kind === 'Account' ? accountOf(entity) : null;
+  return `${kind}: ${oneLine(account ?? name ?? textOf(entity['name']) ?? '(no name)')}`;
+}
+
+/** `zoe@example.com`, whose name and suffix Sentinel keeps apart. */
+function accountOf(entity: JsonObject): string | null {
+  const name = textOf(property(entity, 'accountName'));
+  const suffix = textOf(property(entity, 'upnSuffix'));
+  return name === null || suffix === null || name.includes('@') ? null : `${name}@${suffix}`;
+}
+
+/** Removes the up to seven decimals of Azure's times, which nobody reads. Other texts stay as they are. */
+export function timeText(time: string | null): string {
+  return time === null ? '-' : time.replace(/^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z$/, '$1Z');
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/\s+/g, ' ').trim();
+}
+
+const named: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: ' ' };
+
+/**
+ * HTML as text: line breaks where blocks end, no tags, entities decoded once. Text without HTML stays as it is, so that
+ * "a < b" in a comment that was written through the API is not taken for a tag.
+ */
+function plainText(message: string): string {
+  if (!/<\/?(?:p|div|br|span|a|b|i|u|ul|ol|li|strong|em|h[1-6]|table|tr|td|code|pre)\b[^<>]*>/i.test(message))
+    return message;
+  return message
+    .replaceAll(/<br\b[^<>]*>|<\/(?:p|div|li|tr|h[1-6]|pre)\s*>/gi, '\n')
+    .replaceAll(/<li\b[^<>]*>/gi, '- ')
+    .replaceAll(/<\/?[a-z][^<>]*>/gi, '')
+    .replaceAll(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]+));/gi, decode)
+    .replaceAll(/[ \t]+\n/g, '\n')
+    .replaceAll(/\n{3,}/g, '\n\n')
+    .trim();
+}
+
+function decode(whole: string, decimal?: string, hex?: string, name?: string): string {
+  if (name !== undefined) return named[name.toLowerCase()] ?? whole;
+  const code = decimal === undefined ? Number.parseInt(hex ?? '', 16) : Number(decimal);
+  return code > 0 && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) ? String.fromCodePoint(code) : whole;
+}

@@ -1,18 +1,20 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { aponoRuleNames, isMadeBy } from '../../src/sentinel/incidents/filter.ts';
-import type { Incident } from '../../src/sentinel/incidents/incident.ts';
 import {
-  ChangeTracker,
   changedSince,
   type ExportState,
-  ExportStateError,
+  loadState,
   overlapMs,
   readState,
   selectionKey,
+  trackChanges,
   writeState,
-} from '../../src/sentinel/incidents/state.ts';
+} from '../../src/commands/incidents/state.ts';
+import type { Incident } from '../../src/sentinel/incidents/incident.ts';
 import { parseFilter } from '../support/azure/odata.ts';
 
 const workspace = { workspaceId: '/subscriptions/X', selection: 'abc' };
@@ -24,22 +26,32 @@ function incident(name: string, modifiedMs: number, revision = 0): Incident {
 
 describe('the state of an incremental export', () => {
   test('is read as it was written, without regard to the case of the workspace', () => {
-    const tracker = new ChangeTracker(null, Date.parse('2026-11-22T12:00:00Z'));
+    const tracker = trackChanges(null, Date.parse('2026-11-22T12:00:00Z'));
     assert.equal(tracker.isNew(incident('a', Date.parse('2026-11-22T11:59:00Z'))), true);
-    const state = tracker.next('/SUBSCRIPTIONS/x', 'abc');
-    const read = readState(writeState(state), workspace);
+    const state = tracker.next({ workspaceId: '/SUBSCRIPTIONS/x', selection: 'abc' });
+    const read = readState(writeState(state));
     assert.deepEqual(read, state);
     assert.equal(changedSince(read), 'properties/lastModifiedTimeUtc ge 2026-11-22T11:50:00.000Z');
     assert.equal(changedSince(null), null);
   });
 
-  test('that is none, or of another workspace or selection, is refused rather than overlooked', () => {
-    const good = writeState(new ChangeTracker(null, 0).next('/subscriptions/x', 'abc'));
+  test('that is none, or of another workspace or selection, is refused rather than overlooked', async (t) => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'apono-sentinel-state-'));
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    const file = path.join(folder, 'state.json');
+    assert.equal(await loadState(file, workspace), null, 'the first export');
+    const good = writeState(trackChanges(null, 0).next(workspace));
     for (const text of ['', '[]', 'null', '{}', good.replace('"version": 1', '"version": 2'), good.slice(0, 40)]) {
-      assert.throws(() => readState(text, workspace), ExportStateError);
+      writeFileSync(file, text);
+      await assert.rejects(
+        loadState(file, workspace),
+        /^CommandError: incremental_state_unusable: .* is not the state/,
+      );
     }
-    assert.throws(() => readState(good, { ...workspace, workspaceId: '/other' }), /another workspace/);
-    assert.throws(() => readState(good, { ...workspace, selection: 'other' }), /other filters/);
+    writeFileSync(file, good);
+    assert.equal((await loadState(file, workspace))?.selection, 'abc');
+    await assert.rejects(loadState(file, { ...workspace, workspaceId: '/other' }), /another workspace/);
+    await assert.rejects(loadState(file, { ...workspace, selection: 'other' }), /other filters/);
     assert.notEqual(selectionKey({ status: ['New'] }), selectionKey({ status: ['Closed'] }));
   });
 
@@ -58,7 +70,7 @@ describe('the state of an incremental export', () => {
           let free = 0;
           for (const { start, length } of [...runs.toSorted((x, y) => x.start - y.start), { start: 200, length: 0 }]) {
             const begin = Math.max(free, start);
-            const tracker = new ChangeTracker(state, begin * 60_000);
+            const tracker = trackChanges(state, begin * 60_000);
             const filter = parseFilter(
               changedSince(state) ?? "contains(properties/title,'') or not (properties/title eq 'x')",
             );
@@ -69,7 +81,7 @@ describe('the state of an incremental export', () => {
               const found = last === -1 ? null : incident(name, (sorted[last]?.at ?? 0) * 60_000, last);
               if (found !== null && filter(found.resource) && tracker.isNew(found)) seen.push(`${name}${last}`);
             }
-            state = readState(writeState(tracker.next('/subscriptions/x', 'abc')), workspace);
+            state = readState(writeState(tracker.next(workspace)));
             free = begin + length;
           }
           assert.equal(new Set(seen).size, seen.length, 'a change was exported twice');
@@ -85,59 +97,8 @@ describe('the state of an incremental export', () => {
 
   test('holds only what changed lately, however many incidents there are', () => {
     const start = Date.parse('2026-11-22T12:00:00Z');
-    const tracker = new ChangeTracker(null, start);
+    const tracker = trackChanges(null, start);
     for (let index = 0; index < 1_000; index += 1) tracker.isNew(incident(`i${index}`, start - index * 60_000));
-    assert.equal(tracker.next('/w', 's').exported.size, overlapMs / 60_000 + 1);
-  });
-});
-
-describe('rules that read what comes from Apono', () => {
-  const rule = (name: string, query: unknown) => ({ name, kind: 'Scheduled', properties: { query: query as string } });
-  const names = (...queries: readonly unknown[]): string[] => [
-    ...aponoRuleNames(queries.map((query, index) => rule(`R${index}`, query))),
-  ];
-
-  test('are known by our tables, functions, streams and parsers in their query', () => {
-    const queries = [
-      'AponoAccessEvents() | where not(is_test)',
-      'let x = 1; AponoAccessRequests_CL | take 1',
-      'union isfuzzy=true AponoProxyHeartbeat_CL, (datatable(a:string)[])',
-      'DCRLogErrors | where InputStreamId has "Custom-AponoAuditLogs_CL"',
-      'vimAuditEventApono(starttime=ago(1d))',
-      'ASimAuditEventApono(false)',
-      "workspace('x').AponoAccessEvents()",
-      'DCRLogErrors | where InputStreamId contains "apono"',
-    ];
-    assert.deepEqual(
-      names(...queries),
-      queries.map((_, index) => `r${index}`),
-    );
-  });
-
-  test('are not known by the word Apono alone, a comment, or another name that holds it', () => {
-    const queries = [
-      'SigninLogs | where AppDisplayName == "Apono"',
-      'SigninLogs // AponoAccessEvents() was here',
-      'DCRLogErrors | where InputStreamId has "Other"',
-      'MyAponoThing_CL | take 1',
-      'aponoaccessevents()',
-      '',
-      null,
-      7,
-    ];
-    assert.deepEqual(names(...queries), []);
-    assert.deepEqual(names('let url = "https://x"; AponoAccessEvents() // "'), ['r0']);
-  });
-
-  test('make an incident ours, in any spelling of their id', () => {
-    const ours = aponoRuleNames([rule('ABC-1', 'AponoAccessEvents()')]);
-    const made = (...ids: readonly string[]): Incident => ({
-      name: 'x',
-      resource: { properties: { relatedAnalyticRuleIds: ids } },
-    });
-    assert.equal(isMadeBy(made('/x/AlertRules/other', '/subscriptions/y/alertrules/abc-1'), ours), true);
-    assert.equal(isMadeBy(made('/x/alertRules/abc-2'), ours), false);
-    assert.equal(isMadeBy(made(), ours), false);
-    assert.equal(isMadeBy({ name: 'x', resource: {} }, ours), false);
+    assert.equal(tracker.next({ workspaceId: '/w', selection: 's' }).exported.size, overlapMs / 60_000 + 1);
   });
 });

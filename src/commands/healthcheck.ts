@@ -1,0 +1,24 @@
+import type { Command } from 'commander';
+import { type CommandContext, CommandError, exitCodes, misconfigured } from './context.ts';
+import { findLocalService, sendHttp } from './local-service.ts';
+
+const timeLimitMs = 3000;
+
+export const define = (command: Command) => command.description('ask the service on HOST and PORT whether it is alive');
+
+/**
+ * The image's HEALTHCHECK: 0 while the service on HOST and PORT is alive. It asks /livez and not /readyz, because what an
+ * orchestrator does to an unhealthy container, a restart, helps neither a full outbox nor one that Azure holds up.
+ */
+export async function run({ env, stdout }: CommandContext): Promise<number> {
+  const { origin, problems } = findLocalService(env);
+  if (origin === null) throw misconfigured(problems);
+  const url = new URL('/livez', origin);
+  const result = await sendHttp(url, { method: 'GET', timeLimitMs });
+  if (result.type === 'answered' && result.status === 200) {
+    stdout.write('alive\n');
+    return exitCodes.done;
+  }
+  const what = result.type === 'answered' ? `answered ${result.status}` : result.reason;
+  throw new CommandError(exitCodes.failed, `not alive: GET ${url.href}: ${what}`);
+}
