@@ -5,7 +5,6 @@ import { databaseScope, ingestionScope } from './config/clouds.ts';
 import type { Config } from './config/config.ts';
 import { createCredentialEnd } from './config/credential.ts';
 import { createDelivery, type Delivery } from './delivery/delivery.ts';
-import type { Ingestion } from './delivery/ingestion.ts';
 import { logDelivery } from './delivery/log.ts';
 import type { Clock } from './ground/clock.ts';
 import type { Logger } from './ground/log.ts';
@@ -15,7 +14,7 @@ import { credentialProblems, troubleProblems } from './http/health-problems.ts';
 import type { Listener } from './http/listener.ts';
 import { createServer } from './http/server.ts';
 import { kinds } from './kinds/registry.ts';
-import { createMetrics, type Metrics } from './metrics/metrics.ts';
+import { createMetrics } from './metrics/metrics.ts';
 import { diskSpace } from './metrics/scrape.ts';
 import { type OpenedOutbox, openOutbox } from './outbox/open.ts';
 import { createOperator } from './outbox/operator-local.ts';
@@ -49,9 +48,13 @@ export interface Service {
  * Rejects with an OutboxStartError, or with Node's error where it cannot listen.
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const { config, clock, log } = options;
-  const metrics = createMetrics({ version: options.version, clock, kinds, streams: config.ingestion.streams });
+  const { config, version, clock, log } = options;
+  const { endpoint, ruleId, streams } = config.ingestion;
+  // What was opened is closed in the reverse order, at the end of the service or when the start fails.
+  await using opening = new AsyncDisposableStack();
+  const metrics = createMetrics({ version, clock, kinds, streams });
   const databaseTokens = createTokens(config, { scope: databaseScope(config.cloud), clock, log });
+  opening.defer(() => databaseTokens.close());
   // Nothing is sent before delivery has started, and it looks for everything then.
   let notify: Delivery['notify'] = () => undefined;
   const outbox = await openOutbox({
@@ -64,23 +67,32 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       metrics.onStore(event);
       if (event.type === 'waiting') notify(event.kind, event.bytes);
     },
-  }).catch((error: unknown) => {
-    databaseTokens.close();
-    throw error;
   });
+  opening.defer(() => outbox.close());
   const scope = ingestionScope(config.cloud);
   const tokens = createTokens(config, { scope, clock, log, onEvent: metrics.onTokenEvent });
-  const { endpoint, ruleId } = config.ingestion;
-  const ingestion = createIngestion({
-    endpoint,
-    ruleId,
-    cloud: config.cloud,
-    tokens,
-    proxy: config.proxy,
+  opening.defer(() => tokens.close());
+  const { cloud, proxy, credential } = config;
+  const ingestion = createIngestion({ endpoint, ruleId, cloud, tokens, proxy, clock });
+  const delivery = createDelivery({
+    kinds,
+    streams,
+    outbox,
+    ingestion,
+    explain(result, { name, streamVariable, defaultStream }, code) {
+      const stream = streams[name] ?? defaultStream;
+      return explainUpload(result, { stream, streamVariable, ruleId, endpoint, credential }, code);
+    },
     clock,
+    random: Math.random,
+    onEvent(event) {
+      logDelivery(log, event);
+      metrics.onDelivery(event);
+    },
+    flushIntervalMs: config.flushIntervalMs,
+    pace: outbox.pace,
   });
-  const delivery = createServiceDelivery(options, { outbox, ingestion, metrics });
-  const credentialEndsAt = createCredentialEnd(config.credential);
+  const credentialEndsAt = createCredentialEnd(credential);
   const heartbeat = createHeartbeat({
     ...options,
     outbox,
@@ -100,7 +112,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const server = createServer({
     ...config.webhook,
     webhook: config.webhook,
-    version: options.version,
+    version,
     clock,
     log,
     kinds: kinds.map(({ name }) => name),
@@ -121,23 +133,19 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     onRequest: metrics.onRequest,
     limits: { keepAliveTimeoutMs: config.webhook.keepAliveMs },
   });
-  const adminServer = createServiceAdmin(options, { outbox, delivery, metrics });
-  let port: number;
-  let adminPort: number | null;
-  try {
-    // The webhook port last: who can reach it gets a 2xx.
-    adminPort = await startAdmin(adminServer, config, log);
-    ({ port } = await server.start());
-  } catch (error) {
-    await adminServer.stop(0);
-    await outbox.close();
-    databaseTokens.close();
-    throw error;
-  }
+  const operator = createOperator({ outbox, log, holds: delivery.holds });
+  const { expose, onRequest } = metrics;
+  const { storeId } = outbox;
+  const adminServer = createAdminServer({ admin: config.admin, operator, storeId, expose, onRequest, clock, log });
+  opening.defer(() => adminServer.stop(0));
+  // The webhook port last: who can reach it gets a 2xx.
+  const adminPort = await startAdmin(adminServer, config, log);
+  const { port } = await server.start();
   delivery.start();
   notify = delivery.notify;
   heartbeat?.start();
   isStarted = true;
+  const opened = opening.move();
   return {
     port,
     adminPort,
@@ -152,9 +160,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         heartbeat?.stop(),
       ]);
       cancelAbort();
-      await outbox.close();
-      tokens.close();
-      databaseTokens.close();
+      await opened.disposeAsync();
     },
   };
 }
@@ -176,43 +182,6 @@ async function startAdmin(admin: Listener, config: Config, log: Logger): Promise
     );
     return null;
   }
-}
-
-function createServiceDelivery(
-  { config, clock, log }: ServiceOptions,
-  parts: { outbox: OpenedOutbox; ingestion: Ingestion; metrics: Metrics },
-): Delivery {
-  const { outbox, ingestion, metrics } = parts;
-  const { endpoint, ruleId, streams } = config.ingestion;
-  return createDelivery({
-    kinds,
-    streams,
-    outbox,
-    ingestion,
-    explain(result, kind, code) {
-      const { streamVariable } = kind;
-      const stream = streams[kind.name] ?? kind.defaultStream;
-      return explainUpload(result, { stream, streamVariable, ruleId, endpoint, credential: config.credential }, code);
-    },
-    clock,
-    random: Math.random,
-    onEvent(event) {
-      logDelivery(log, event);
-      metrics.onDelivery(event);
-    },
-    flushIntervalMs: config.flushIntervalMs,
-    pace: outbox.pace,
-  });
-}
-
-function createServiceAdmin(
-  { config, clock, log }: ServiceOptions,
-  parts: { outbox: OpenedOutbox; delivery: Delivery; metrics: Metrics },
-): Listener {
-  const { outbox, delivery } = parts;
-  const { expose, onRequest } = parts.metrics;
-  const operator = createOperator({ outbox, log, holds: delivery.holds });
-  return createAdminServer({ admin: config.admin, operator, storeId: outbox.storeId, expose, onRequest, clock, log });
 }
 
 /** Rejects for an outbox that is not on this machine: its disk is its server's. */
