@@ -10,17 +10,16 @@ import type { CommandContext } from './commands/context.ts';
 // the image have the option --disable-sigusr1; this is for a process that is started in any other way.
 process.on('SIGUSR1', () => {});
 
-// Under load V8 lets the heap's young generation grow to over 100 MB, and never gives them back: an outage of an hour
-// would show as memory for weeks (test/faults/outage.test.ts). `npm start` and the image bound it by this option, which
-// Node takes at its start only. Without it the young generation stays as small as it begins, for all threads: V8 reads
-// this flag at each growth. Collecting it so often takes about a quarter more of the processor.
+// Under load V8 lets the heap's young generation grow to over 100 MB and never gives them back (test/faults/outage.test.ts).
+// `npm start` and the image bound it by --max-semi-space-size, which Node takes at its start only. Without that option the
+// young generation is kept as small as it begins, for all threads, which takes about a quarter more of the processor.
 const nodeOptions = [...process.execArgv, process.env['NODE_OPTIONS'] ?? ''];
 if (!nodeOptions.some((option) => option.includes('--max-semi-space-size'))) {
   setFlagsFromString('--semi-space-growth-factor=1');
 }
 
-// What survives in so small a young generation is a megabyte: V8's four helpers cost more than they spare, and where
-// there are two processors, or a container has one, the main thread waits for them.
+// So little survives in it that V8's four helpers cost more than they spare; on one or two processors the main thread
+// waits for them.
 setFlagsFromString('--no-parallel-scavenge');
 
 // Before anything large is loaded; a folder that cannot be written only means a slower start. The variable tells the store
@@ -79,9 +78,8 @@ try {
 } catch (error) {
   if (error instanceof Error && 'syscall' in error && error.syscall === 'uv_cwd') {
     // Libraries ask for the working folder when they are loaded.
-    context.stderr.write(
-      'The working folder of this process was deleted, and a relative DATA_DIR with it: start it in a folder that exists.\n',
-    );
+    const problem = 'The working folder of this process was deleted, and a relative DATA_DIR with it';
+    context.stderr.write(`${problem}: start it in a folder that exists.\n`);
     process.exitCode = 2;
   } else {
     // A defect, or something that no command expected. The stack says where, and holds no request.
@@ -91,11 +89,8 @@ try {
 }
 
 if (endsAtOnce) {
-  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  // Each resolves when all that was written before has been handed over, or cannot be.
+  const streams = [process.stdout, process.stderr];
+  await Promise.all(streams.map((stream) => new Promise((resolve) => void stream.write('', resolve))));
   process.exit();
-}
-
-/** Resolves when all that was written before has been handed over, or cannot be. */
-function flushed(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => void stream.write('', () => resolve()));
 }

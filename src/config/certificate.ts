@@ -26,15 +26,11 @@ const maxCertificateBytes = 1_048_576;
 
 const convert = 'convert it with `openssl pkcs12 -in <file.pfx> -out <file.pem> -nodes`';
 
-/** What is wrong with the file or its password; the message continues "names <file>, which …" for a file. */
-class CertificateError extends Error {
-  readonly about: 'file' | 'password';
+/** What is wrong with the file. The message continues "names <file>, which …". */
+class CertificateError extends Error {}
 
-  constructor(problem: string, about: 'file' | 'password' = 'file') {
-    super(problem);
-    this.about = about;
-  }
-}
+/** What is wrong with the password. The message continues its variable's name. */
+class PasswordError extends Error {}
 
 /**
  * Reads and checks the file of a certificate. Called again at each sign-in, since it is renewed while the service runs.
@@ -45,9 +41,9 @@ export function readCertificate(path: string, password: string | null): Certific
     if (statSync(path).size > maxCertificateBytes) throw new CertificateError('is larger than 1 MiB');
     return { ok: true, certificate: parseCertificate(readFileSync(path), password) };
   } catch (error) {
-    const { about, message } =
-      error instanceof CertificateError ? error : { about: 'file' as const, message: cannotBeRead(error) };
-    return { ok: false, about, problem: about === 'file' ? fileProblem(path, message) : message };
+    if (error instanceof PasswordError) return { ok: false, about: 'password', problem: error.message };
+    const problem = error instanceof CertificateError ? error.message : cannotBeRead(error);
+    return { ok: false, about: 'file', problem: fileProblem(path, problem) };
   }
 }
 
@@ -70,11 +66,8 @@ function parseCertificate(bytes: Uint8Array, password: string | null): ClientCer
     (block) => new X509Certificate(block),
     new CertificateError('holds a certificate that cannot be read; export it again as PEM (Base64)'),
   );
-  if (certificates.length === 0) {
-    throw new CertificateError(
-      'holds no certificate, and needs both: the certificate that Entra knows and its private key',
-    );
-  }
+  const needs = 'needs both: the certificate that Entra knows and its private key';
+  if (certificates.length === 0) throw new CertificateError(`holds no certificate, and ${needs}`);
   const keyTexts = texts(/PRIVATE KEY$/);
   if (keyTexts.length === 0) {
     throw new CertificateError(`holds no private key; append it to the certificate, or ${convert}`);
@@ -97,7 +90,7 @@ const idlePassword = 'has an unencrypted private key, so AZURE_CLIENT_CERTIFICAT
 const otherOrder =
   'does not begin with the certificate of its private key; that certificate is taken, the others are its issuers';
 
-function readAll<T>(texts: readonly string[], read: (text: string) => T, otherwise: CertificateError): T[] {
+function readAll<T>(texts: readonly string[], read: (text: string) => T, otherwise: Error): T[] {
   try {
     return texts.map(read);
   } catch {
@@ -112,7 +105,7 @@ function readKeys(texts: readonly string[], isEncrypted: boolean, password: stri
     );
   }
   const otherwise = isEncrypted
-    ? new CertificateError('does not open the private key of AZURE_CLIENT_CERTIFICATE_PATH', 'password')
+    ? new PasswordError('does not open the private key of AZURE_CLIENT_CERTIFICATE_PATH')
     : new CertificateError('has a private key that cannot be read; export it again as PEM (PKCS 8)');
   return readAll(texts, (key) => createPrivateKey({ key, format: 'pem', passphrase: password ?? '' }), otherwise);
 }
@@ -131,9 +124,8 @@ function pairOf(certificates: readonly X509Certificate[], keys: readonly KeyObje
   }
   const type = pair.key.asymmetricKeyType;
   if (type === 'rsa') return pair;
-  throw new CertificateError(
-    `has a key of type ${type?.toUpperCase()}, with which no sign-in is possible; make a certificate with an RSA key of 2048 bits`,
-  );
+  const problem = `has a key of type ${type?.toUpperCase()}, with which no sign-in is possible`;
+  throw new CertificateError(`${problem}; make a certificate with an RSA key of 2048 bits`);
 }
 
 /** Each followed by its issuer, as far as the file has them. What belongs to no link is left out. */

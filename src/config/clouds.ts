@@ -41,15 +41,7 @@ export const clouds: Readonly<Record<CloudSettings['name'], CloudSettings>> = {
   },
 };
 
-export function ingestionScope({ ingestionAudience }: CloudSettings): string {
-  return `${ingestionAudience}/.default`;
-}
-
+export const ingestionScope = (cloud: CloudSettings) => `${cloud.ingestionAudience}/.default`;
 /** The cloud's, also when AZURE_RESOURCE_MANAGER_ENDPOINT names another host. */
-export function resourceManagerScope({ resourceManager }: CloudSettings): string {
-  return `${resourceManager}/.default`;
-}
-
-export function databaseScope({ databaseAudience }: CloudSettings): string {
-  return `${databaseAudience}/.default`;
-}
+export const resourceManagerScope = (cloud: CloudSettings) => `${cloud.resourceManager}/.default`;
+export const databaseScope = (cloud: CloudSettings) => `${cloud.databaseAudience}/.default`;

@@ -2,7 +2,7 @@ import { kinds } from '../kinds/registry.ts';
 import { clouds } from './clouds.ts';
 import { createCredentialEnd } from './credential.ts';
 import { describeProxy, type ProxyConfig } from './proxy.ts';
-import { isSet, type Reading, type Setting } from './read.ts';
+import type { Reading, Setting } from './read.ts';
 import type { VariableName } from './variables.ts';
 
 interface Application {
@@ -53,14 +53,14 @@ interface SignsIn {
   readonly proxy: ProxyConfig | null;
 }
 
-export function assemble({ values, settings }: Reading<VariableName>, { credential, proxy }: SignsIn) {
+export function assemble({ values, given }: Reading<VariableName>, { credential, proxy }: SignsIn) {
   const { APONO_WEBHOOK_SECRET: secret, LOGS_INGESTION_ENDPOINT: endpoint, DATA_COLLECTION_RULE_ID: ruleId } = values;
   if (secret === null || endpoint === null || ruleId === null || credential === null) {
     throw new Error('A required value is missing although no problem was found');
   }
   const cloud = clouds[values.AZURE_CLOUD];
   const stream = values.LOGS_INGESTION_STREAM_HEARTBEAT;
-  const isDefaultStream = !isSet(settings, 'LOGS_INGESTION_STREAM_HEARTBEAT');
+  const isDefaultStream = !given.has('LOGS_INGESTION_STREAM_HEARTBEAT');
   const intervalMs = values.HEARTBEAT_INTERVAL_MINUTES * 60_000;
   return deepFreeze({
     webhook: {
@@ -81,7 +81,7 @@ export function assemble({ values, settings }: Reading<VariableName>, { credenti
     admin: {
       host: values.ADMIN_HOST,
       port: values.ADMIN_PORT,
-      isDefaultPort: !isSet(settings, 'ADMIN_PORT'),
+      isDefaultPort: !given.has('ADMIN_PORT'),
       token: values.ADMIN_TOKEN,
       /** Allows reading /metrics and nothing else. */
       metricsToken: values.METRICS_TOKEN,
@@ -94,7 +94,7 @@ export function assemble({ values, settings }: Reading<VariableName>, { credenti
       /** By name of the webhook kind; null: `off`, events of that kind are quarantined. */
       streams: Object.fromEntries(kinds.map(({ name, streamVariable }) => [name, values[streamVariable]])),
       /** Names of the kinds whose stream variable was set, not defaulted. */
-      explicitStreams: kinds.filter((kind) => isSet(settings, kind.streamVariable)).map(({ name }) => name),
+      explicitStreams: kinds.filter((kind) => given.has(kind.streamVariable)).map(({ name }) => name),
     },
     /** Null: LOGS_INGESTION_STREAM_HEARTBEAT is `off`. An interval of 0: no heartbeat is sent. */
     heartbeat: stream === null ? null : { stream, isDefaultStream, intervalMs },
@@ -123,24 +123,13 @@ function deepFreeze<T>(value: T): DeepReadonly<T> {
   return value;
 }
 
-export interface DescribedSetting {
-  readonly name: string;
-  /** What is in effect; a secret shows its length only; empty when nothing is set. */
-  readonly value: string;
-  /** `environment`, `file <path>`, `default`, `not set`, or `derived` from other variables. */
-  readonly from: string;
-}
-
 /** The configuration for people: every variable, then what follows from them. Never holds a secret. */
-export function describeConfig(config: Config, settings: readonly Setting[]): DescribedSetting[] {
-  const derived = (name: string, value: string): DescribedSetting => ({ name, value, from: 'derived' });
+export function describeConfig(config: Config, settings: readonly Setting[]): Setting[] {
+  const derived = (name: string, value: string): Setting => ({ name, value, from: 'derived' });
   const { credential } = config;
   const endsAt = createCredentialEnd(credential)();
   return [
-    ...settings.map(({ name, shown, source, path }) => {
-      const from = source === 'file' ? `file ${path}` : source === 'unset' ? 'not set' : source;
-      return { name, value: shown ?? '', from };
-    }),
+    ...settings,
     derived('credential', describeCredential(credential)),
     ...(credential.type === 'managed' ? [] : [derived('authority', credential.authorityHost)]),
     ...(endsAt === null ? [] : [derived('credential ends', new Date(endsAt).toISOString())]),

@@ -5,7 +5,7 @@ import { chooseCredential, type credentialNames, doubtManagedIdentity } from './
 import { outboxFileProblem, outboxWarnings } from './outbox-url.ts';
 import { checkIngestionHost, guid, isLoopbackHost } from './parse.ts';
 import { type ProxyConfig, readOutgoing } from './proxy.ts';
-import { type Environment, findUnknownNames, isSet, type Reading, readVariables, type Setting } from './read.ts';
+import { type Environment, findUnknownNames, type Reading, readVariables, type Setting } from './read.ts';
 import { isQuoted } from './secret-text.ts';
 import type { ConfigProblem } from './variable.ts';
 import { type Values, type VariableName, variableNames, variables } from './variables.ts';
@@ -147,7 +147,7 @@ function doubtful(values: Values): ConfigProblem[] {
 const STREAM = 'LOGS_INGESTION_STREAM_HEARTBEAT';
 const INTERVAL = 'HEARTBEAT_INTERVAL_MINUTES';
 
-function doubtfulHeartbeat({ values, settings }: Reading<VariableName>): ConfigProblem[] {
+function doubtfulHeartbeat({ values, given }: Reading<VariableName>): ConfigProblem[] {
   const { [STREAM]: stream, [INTERVAL]: minutes } = values;
   if (stream === null) {
     const message = `has no effect: ${STREAM} is off, so no heartbeat is sent`;
@@ -155,7 +155,7 @@ function doubtfulHeartbeat({ values, settings }: Reading<VariableName>): ConfigP
   }
   if (minutes === 0) {
     const message = `has no effect: ${INTERVAL} is 0, so no heartbeat is sent`;
-    const isMeant = isSet(settings, STREAM) && stream !== variables[STREAM].default;
+    const isMeant = given.has(STREAM) && stream !== variables[STREAM].default;
     return isMeant ? [{ name: STREAM, message }] : [];
   }
   const shared = kinds.find(({ streamVariable }) => values[streamVariable] === stream)?.streamVariable;

@@ -4,31 +4,27 @@ import { type Values, type VariableName, variableNames, variables } from './vari
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Where a value came from, for the redacted print. */
+/** What is in effect, for people. Never holds a secret. */
 export interface Setting {
-  readonly name: VariableName;
-  /** As it was written, for a secret only its length; the default's text when it is unset; null when there is none. */
-  readonly shown: string | null;
-  readonly source: 'environment' | 'file' | 'default' | 'unset';
-  readonly path: string | null;
-}
-
-/** Whether somebody gave it a value. */
-export function isSet(settings: readonly Setting[], name: string): boolean {
-  const source = settings.find((setting) => setting.name === name)?.source;
-  return source === 'environment' || source === 'file';
+  readonly name: string;
+  /** As it was written, or the default; of a secret only its length; empty when nothing is set. */
+  readonly value: string;
+  /** `environment`, `file <path>`, `default`, `not set`, or `derived` from other variables. */
+  readonly from: string;
 }
 
 export interface Reading<N extends VariableName> {
   /** A variable with a problem has its default's value here, or null. */
   readonly values: Pick<Values, N>;
   readonly settings: readonly Setting[];
+  /** The names to which somebody gave a value. */
+  readonly given: ReadonlySet<string>;
   readonly problems: readonly ConfigProblem[];
 }
 
 interface Raw {
   readonly text: string | null;
-  readonly source: 'environment' | 'file' | 'unset';
+  /** Of the file that NAME_FILE names. */
   readonly path: string | null;
   readonly problem: string | null;
 }
@@ -41,17 +37,20 @@ export function readVariables<const N extends VariableName>(env: Environment, na
   const secrets = names.flatMap((name) => (variables[name].secret ? (raws.get(name)?.text ?? []) : []));
   const values: Record<string, unknown> = {};
   const settings: Setting[] = [];
+  const given = new Set<string>();
   const problems: ConfigProblem[] = [];
-  for (const [name, { text, source, path, problem }] of raws) {
+  for (const [name, { text, path, problem }] of raws) {
     const variable: Variable<unknown> = variables[name];
     const parsed = text === null ? null : variable.parse(text);
     values[name] = parsed?.ok ? parsed.value : defaultValue(name, variable);
-    settings.push({
-      name,
-      shown: variable.secret && text !== null ? lengthOf(text) : (text ?? variable.default),
-      source: source === 'unset' && variable.default !== null ? 'default' : source,
-      path,
-    });
+    if (text === null) {
+      settings.push({ name, value: variable.default ?? '', from: variable.default === null ? 'not set' : 'default' });
+    } else {
+      const length = `${text.length} ${text.length === 1 ? 'character' : 'characters'}`;
+      const from = path === null ? 'environment' : `file ${path}`;
+      settings.push({ name, value: variable.secret ? `set (${length})` : text, from });
+      given.add(name);
+    }
     if (problem !== null) problems.push({ name, message: problem });
     else if (parsed?.ok === false) {
       problems.push({ name, message: `${shown(text ?? '', variable, secrets)} ${parsed.problem}` });
@@ -61,32 +60,28 @@ export function readVariables<const N extends VariableName>(env: Environment, na
     }
   }
   // Each name has its own parser's value, which is what Values says; a loop cannot show that to the compiler.
-  return { values: values as Pick<Values, N>, settings, problems };
+  return { values: values as Pick<Values, N>, settings, given, problems };
 }
 
 function readRaw(env: Environment, name: VariableName): Raw {
   const direct = env[name] || null;
   const path = (variables[name].fromFile && env[`${name}_FILE`]) || null;
-  if (path === null) return { text: direct, source: direct === null ? 'unset' : 'environment', path, problem: null };
-  const wrong = (problem: string): Raw => ({ text: null, source: 'unset', path, problem });
+  if (path === null) return { text: direct, path, problem: null };
+  const wrong = (problem: string): Raw => ({ text: null, path, problem });
   if (direct !== null) return wrong(`is set twice, as ${name} and as ${name}_FILE; keep one`);
   const named = `${name}_FILE names ${shownPath(path)}, which`;
   const tilde = tildeProblem(path);
   if (tilde !== null) return wrong(`${named} ${tilde}`);
   try {
-    const text = readValueFile(path) || null;
-    return { text, source: text === null ? 'unset' : 'file', path, problem: null };
+    if (statSync(path).size > maxFileBytes) throw new RangeError('too large');
+    // Without the line break that editors and `echo` put at the end, and the byte order mark of some on Windows.
+    const text = readFileSync(path, 'utf8')
+      .replace(/^\uFEFF/, '')
+      .replace(/[\r\n]+$/, '');
+    return { text: text || null, path, problem: null };
   } catch (error) {
     return wrong(`${named} ${cannotBeRead(error, 'larger than 64 KiB')}; it must be a file that this user may read`);
   }
-}
-
-/** Without the line break that editors and `echo` put at the end, and the byte order mark of some on Windows. */
-function readValueFile(path: string): string {
-  if (statSync(path).size > maxFileBytes) throw new RangeError('too large');
-  return readFileSync(path, 'utf8')
-    .replace(/^\uFEFF/, '')
-    .replace(/[\r\n]+$/, '');
 }
 
 /** Somebody who mistakes NAME_FILE for NAME puts the secret itself there: what does not look like a path is not shown. */
@@ -101,10 +96,6 @@ function shown(text: string, variable: Variable<unknown>, secrets: readonly stri
   if (variable.secret || secrets.some((secret) => secret.length > 3 && text.includes(secret))) return 'the value';
   const withoutLogin = text.replace(/\/\/[^/]*@/, '//…@');
   return JSON.stringify(withoutLogin.length > 100 ? `${withoutLogin.slice(0, 100)}…` : withoutLogin);
-}
-
-function lengthOf(secret: string): string {
-  return `set (${secret.length} ${secret.length === 1 ? 'character' : 'characters'})`;
 }
 
 function defaultValue(name: string, variable: Variable<unknown>): unknown {
