@@ -1,4 +1,38 @@
-import { isJsonObject, type JsonObject } from '../ground/json.ts';
+import { createHash, hash } from 'node:crypto';
+import { isJsonArray, isJsonObject, isRawNumber, type JsonObject, type JsonValue } from '../ground/json.ts';
+import { normalDecimal } from './exact-json.ts';
+
+/**
+ * The identity of an event: `v1` and the SHA-256, in hex, of its kind and of the canonical JSON of what was decoded,
+ * unknown fields included. It does not depend on the mapper, because a new column must not make an old event a new one.
+ * test/apono/identity.test.ts holds golden values; if one changes, upgraded services take duplicates for new events.
+ */
+export function eventId(kind: string, value: JsonValue): string {
+  return `v1${hash('sha256', `${kind}\n${canonicalJson(value)}`)}`;
+}
+
+/** The identity of a body that could not be understood, of its bytes and of what its path and its header said. */
+export function quarantineId(bytes: Uint8Array, kind: string | null, charset: string | null = null): string {
+  const digest = createHash('sha256').update(bytes);
+  // No body in quarantine ends with a zero byte and a kind, so the ids of bodies without a kind stay what they were.
+  if (kind !== null) digest.update(`\0${kind}`);
+  if (charset !== null) digest.update(`\0charset=${charset}`);
+  return `q1${digest.digest('hex')}`;
+}
+
+/**
+ * JSON with sorted keys, no blanks and one spelling for each number, so that two texts of the same value are the same.
+ * Like RFC 8785, but numbers keep all their digits.
+ */
+export function canonicalJson(value: JsonValue): string {
+  if (typeof value === 'number') return normalDecimal(String(value));
+  if (isRawNumber(value)) return normalDecimal(value.rawJSON);
+  if (isJsonArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (!isJsonObject(value)) return JSON.stringify(value);
+  // `sort` compares UTF-16 code units, as RFC 8785 does.
+  const members = Object.keys(value).sort();
+  return `{${members.map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`).join(',')}}`;
+}
 
 /**
  * Whether an object is a row of Apono's own Sentinel recipe (or of one that an admin extended): it has the table's
@@ -15,16 +49,12 @@ export const eventActions = [...KNOWN, 'Other'] as const;
 /** What happened to a request, however Apono spells it. An event type that nobody knows is `Other`, and accepted too. */
 export type EventAction = (typeof eventActions)[number];
 
-const BY_SPELLING = new Map<string, EventAction>(
-  KNOWN.flatMap((action) =>
-    ['', 'request', 'accessrequest', 'access'].map((prefix) => [prefix + action.toLowerCase(), action]),
-  ),
-);
-
 /**
  * `AccessRequestCreated` (in Apono's sample), `RequestCreated` (in its list of triggers) and `Created` (in older pages)
  * mean the same. Case, blanks, hyphens, underscores and dots do not count.
  */
 export function eventAction(eventType: string): EventAction {
-  return BY_SPELLING.get(eventType.toLowerCase().replace(/[\s._-]/g, '')) ?? 'Other';
+  const spelling = eventType.toLowerCase().replace(/[\s._-]/g, '');
+  const word = spelling.replace(/^(?:access)?(?:request)?/, '');
+  return KNOWN.find((action) => action.toLowerCase() === word) ?? 'Other';
 }

@@ -1,4 +1,5 @@
-import { escapeInvalid, isEscape } from './template-text.ts';
+import { escapeInvalid } from './escaping.ts';
+import { endOfString } from './exact-json.ts';
 
 /**
  * Says where a text ceases to be JSON, which fault that is and what to do about it, for the person who wrote the body
@@ -57,8 +58,9 @@ function firstFault(text: string, hasEscapes: boolean): Stop {
     const takesName: boolean = expected === 'name' || expected === 'name_or_end';
     let end = at + 1;
     if (char === '"' && (takesValue || takesName)) {
-      end = endOfLooseString(text, at, hasEscapes);
-      if (end === -1) return stop(true);
+      // Without escapes a string ends at the next quote.
+      end = (hasEscapes ? endOfString(text, at) : text.indexOf('"', at + 1) + 1) ?? 0;
+      if (end === 0) return stop(true);
       expected = takesName ? 'colon' : afterValue();
     } else if ((char === '{' || char === '[') && takesValue) {
       inside.push(char);
@@ -88,15 +90,6 @@ function isClosing(char: string, opened: '{' | '[' | undefined, expected: Expect
 function endOf(pattern: RegExp, text: string, at: number): number {
   pattern.lastIndex = at;
   return pattern.test(text) ? pattern.lastIndex : at;
-}
-
-/** The index after the closing quote, -1 if there is none. */
-function endOfLooseString(text: string, quote: number, hasEscapes: boolean): number {
-  for (let at = quote + 1; at < text.length; at++) {
-    if (text[at] === '"') return at + 1;
-    if (hasEscapes && text[at] === '\\' && isEscape(text, at)) at++;
-  }
-  return -1;
 }
 
 /** What each fault looks like where the text ceases to be JSON, and what to say about it. The first match counts. */

@@ -1,11 +1,8 @@
 import { isJsonObject, type JsonValue } from '../ground/json.ts';
-import { decodeText } from './charset.ts';
-import { duplicateKey } from './duplicate-key.ts';
-import { decodeEntitiesDeep, looksEscaped } from './entities.ts';
+import { decodeEntitiesDeep, escapeInvalid, looksEscaped, type Reading, readingOf, readLiterally } from './escaping.ts';
 import { isRecipeRow } from './event.ts';
-import { exactFrom, hasMoreValuesThan, isNestedDeeperThan } from './exact-json.ts';
+import { duplicateKey, measure, parseExact } from './exact-json.ts';
 import { explainFault } from './json-fault.ts';
-import { escapeInvalid, type Reading, readingOf, readLiterally } from './template-text.ts';
 
 /** APONO_TEMPLATE_ESCAPING: how Apono's template engine escapes what it fills in. */
 export type TemplateEscaping = 'auto' | 'html' | 'json' | 'html-json' | 'none';
@@ -32,6 +29,19 @@ type ReadBody =
   /** A template-made object has two members of the same name. `path`: JSON Pointer of the second. */
   | { readonly outcome: 'duplicate_key'; readonly path: string };
 
+/** For text that is not JSON: the template engine left raw what JSON does not allow, so it did not escape for JSON. */
+const AS_TYPED: Reading = { backslashes: 'literal', decode: true };
+const AS_IT_IS: Reading = { backslashes: 'json', decode: false };
+
+const readingBySetting: Readonly<Record<Exclude<TemplateEscaping, 'auto'>, Reading>> = {
+  html: AS_TYPED,
+  json: AS_IT_IS,
+  'html-json': { backslashes: 'json', decode: true },
+  none: { backslashes: 'literal', decode: false },
+};
+
+const QUOTED_TIME = /"event_time"\s*:\s*"/;
+
 /**
  * Reads a webhook's body. Straight JSON comes out as `JSON.parse` makes it and is never altered, unless `escaping` was
  * set by hand. A template made a body whose event_time is a string, which is a recipe row, or which is not JSON until
@@ -43,90 +53,108 @@ export function readBody(bytes: Uint8Array, escaping: TemplateEscaping, charset:
   if ('fault' in decoded) return { outcome: 'not_json', detail: decoded.fault };
   const { text } = decoded;
   const strict = parse(text);
-  switch (strict.outcome) {
-    case 'too_many_values':
-      return strict;
-    case 'not_json':
-      return readAs(escaping === 'auto' ? AS_TYPED : readingBySetting[escaping], { text, strict, form: 'template' });
-    case 'parsed': {
-      const form = isTemplateMade(strict.plain) ? 'template' : 'json';
-      if (escaping !== 'auto') return readAs(readingBySetting[escaping], { text, strict, form });
-      if (form === 'json') return finish(strict, { form, decode: false, looksEscaped: looksEscaped(text) });
-      return readAs(readingOf(text), { text, strict, form });
-    }
-  }
+  if (strict.outcome === 'too_many_values') return strict;
+  const isJson = strict.outcome === 'parsed';
+  const form = isJson && !isTemplateMade(strict.plain) ? 'json' : 'template';
+  const automatic = () => (form === 'json' ? AS_IT_IS : isJson ? readingOf(text) : AS_TYPED);
+  const reading = escaping === 'auto' ? automatic() : readingBySetting[escaping];
+  const parsed = reading.backslashes === 'json' ? strict : parseLiterally(text, strict);
+  if (parsed.outcome === 'too_many_values') return parsed;
+  if (parsed.outcome === 'not_json') return { outcome: 'not_json', detail: explainFault(text) };
+  // This comes before anything that recurses into the value.
+  if (parsed.measured.depth > MAX_DEPTH) return { outcome: 'too_deep' };
+  // Without escaping, text that somebody typed could end its string and repeat members of the template, and a number in
+  // place of the template's event_time would make the body look like straight JSON.
+  const duplicate = form === 'template' || QUOTED_TIME.test(parsed.text) ? duplicateKey(parsed.text) : null;
+  if (duplicate !== null) return { outcome: 'duplicate_key', path: duplicate };
+  const decode = reading.decode ? decodeEntitiesDeep : (value: JsonValue) => value;
+  const plain = decode(parsed.plain);
+  const value = parsed.measured.isExact ? plain : decode(parseExact(parsed.text, parsed.measured));
+  return {
+    outcome: 'read',
+    value,
+    plain,
+    form,
+    looksEscaped: form === 'json' && escaping === 'auto' && looksEscaped(text),
+  };
 }
 
-/** For text that is not JSON: the template engine left raw what JSON does not allow, so it did not escape for JSON. */
-const AS_TYPED: Reading = { backslashes: 'literal', decode: true };
-
-const readingBySetting: Readonly<Record<Exclude<TemplateEscaping, 'auto'>, Reading>> = {
-  html: AS_TYPED,
-  json: { backslashes: 'json', decode: false },
-  'html-json': { backslashes: 'json', decode: true },
-  none: { backslashes: 'literal', decode: false },
-};
-
 type Parsed =
-  | { readonly outcome: 'parsed'; readonly plain: unknown; readonly text: string }
+  | {
+      readonly outcome: 'parsed';
+      readonly plain: JsonValue;
+      readonly text: string;
+      readonly measured: ReturnType<typeof measure>;
+    }
   | { readonly outcome: 'not_json' }
   | { readonly outcome: 'too_many_values' };
 
-interface Given {
-  readonly text: string;
-  /** The text as it stands. */
-  readonly strict: Parsed;
-  readonly form: 'json' | 'template';
-}
-
-/** The template's own text may contain JSON escapes; then only those that JSON does not know are literal. */
-function readAs({ backslashes, decode }: Reading, { text, strict, form }: Given): ReadBody {
-  let parsed = backslashes === 'json' ? strict : parse(readLiterally(text));
-  if (parsed.outcome === 'not_json' && backslashes === 'literal') {
-    parsed = strict.outcome === 'parsed' ? strict : parse(escapeInvalid(text));
-  }
-  switch (parsed.outcome) {
-    case 'parsed':
-      return finish(parsed, { form, decode, looksEscaped: false });
-    case 'not_json':
-      return { outcome: 'not_json', detail: explainFault(text) };
-    case 'too_many_values':
-      return parsed;
-  }
-}
-
-const QUOTED_TIME = /"event_time"\s*:\s*"/;
-
-interface Finishing {
-  readonly form: 'json' | 'template';
-  readonly decode: boolean;
-  readonly looksEscaped: boolean;
-}
-
-function finish({ plain, text }: Parsed & { outcome: 'parsed' }, { form, decode, looksEscaped }: Finishing): ReadBody {
-  // This comes before anything that recurses into the value.
-  if (isNestedDeeperThan(text, MAX_DEPTH)) return { outcome: 'too_deep' };
-  // Without escaping, text that somebody typed could end its string and repeat members of the template, and a number in
-  // place of the template's event_time would make the body look like straight JSON.
-  const duplicate = form === 'template' || QUOTED_TIME.test(text) ? duplicateKey(text) : null;
-  if (duplicate !== null) return { outcome: 'duplicate_key', path: duplicate };
-  const exact = exactFrom(plain, text);
-  if (!decode) return { outcome: 'read', value: exact, plain, form, looksEscaped };
-  const value = decodeEntitiesDeep(exact);
-  const decodedPlain = exact === plain ? value : decodeEntitiesDeep(plain as JsonValue);
-  return { outcome: 'read', value, plain: decodedPlain, form, looksEscaped };
-}
-
 function parse(text: string): Parsed {
-  if (hasMoreValuesThan(text, MAX_VALUES)) return { outcome: 'too_many_values' };
+  const measured = measure(text);
+  if (measured.values > MAX_VALUES) return { outcome: 'too_many_values' };
   try {
-    return { outcome: 'parsed', plain: JSON.parse(text), text };
+    return { outcome: 'parsed', plain: JSON.parse(text) as JsonValue, text, measured };
   } catch {
     return { outcome: 'not_json' };
   }
 }
 
-function isTemplateMade(plain: unknown): boolean {
-  const events = Array.isArray(plain) ? plain : [plain];
+/** The template's own text may contain JSON escapes; then only those that JSON does not know are literal. */
+function parseLiterally(text: string, strict: Parsed): Parsed {
+  const parsed = parse(readLiterally(text));
+  if (parsed.outcome !== 'not_json') return parsed;
+  return strict.outcome === 'parsed' ? strict : parse(escapeInvalid(text));
+}
+
+function isTemplateMade(plain: JsonValue): boolean {
+  const events: readonly JsonValue[] = Array.isArray(plain) ? plain : [plain];
   return events.some((event) => isJsonObject(event) && (typeof event['event_time'] === 'string' || isRecipeRow(event)));
+}
+
+/**
+ * Decodes a body with the charset that its Content-Type names (null: none). A byte order mark overrides that charset,
+ * and so do bytes that are UTF-8 where the header says Latin-1 or ASCII, which many clients send whatever the body is.
+ * Every decoder is `fatal`, because replacement characters would alter what was typed.
+ */
+function decodeText(bytes: Uint8Array, charset: string | null): { readonly text: string } | { readonly fault: string } {
+  const named = charset === null ? 'utf-8' : encodingOf(charset);
+  const utf16 = utf16Of(bytes) ?? (named?.startsWith('utf-16') ? named : null);
+  const isMistrusted = named === null || named === 'utf-8' || named === 'windows-1252';
+  const encodings = utf16 !== null ? [utf16] : [...(isMistrusted ? ['utf-8'] : []), ...(named === null ? [] : [named])];
+  for (const encoding of encodings) {
+    try {
+      // This strips a byte order mark.
+      return { text: new TextDecoder(encoding, { fatal: true }).decode(bytes) };
+    } catch {
+      // The next one may be right.
+    }
+  }
+  const wanted = utf16 ?? named;
+  if (wanted !== null && wanted !== 'utf-8') return { fault: `the body is not ${wanted.toUpperCase()}` };
+  const unknown = ', and its Content-Type names a charset that is not known here';
+  return { fault: `the body is not UTF-8 at ${placeOfFault(bytes)}${named === null ? unknown : ''}` };
+}
+
+/** Decided by the byte order mark, or the zero byte next to a first character that JSON allows. */
+function utf16Of([first, second]: Uint8Array): 'utf-16le' | 'utf-16be' | null {
+  if (first === 0xff && second === 0xfe) return 'utf-16le';
+  if (first === 0xfe && second === 0xff) return 'utf-16be';
+  if (first === 0 && second !== undefined && second !== 0) return 'utf-16be';
+  return first !== undefined && first !== 0 && second === 0 ? 'utf-16le' : null;
+}
+
+/** The name of an encoding in the Encoding standard, null for one that it does not know. */
+function encodingOf(charset: string): string | null {
+  try {
+    return new TextDecoder(charset).encoding;
+  } catch {
+    return null;
+  }
+}
+
+/** The place of the first bytes that are not UTF-8. */
+function placeOfFault(bytes: Uint8Array): string {
+  const before = new TextDecoder().decode(bytes).split('\uFFFD', 1)[0] ?? '';
+  const lines = before.split('\n');
+  return `line ${lines.length} column ${(lines.at(-1)?.length ?? 0) + 1}`;
 }

@@ -90,27 +90,15 @@ function scaledDecimal(text: string, scale: number): bigint | null {
 function parseIso(text: string): Instant | null {
   const match = ISO_8601.exec(text);
   if (match === null) return null;
-  const [
-    ,
-    year,
-    month,
-    day,
-    hour,
-    minute,
-    second = '0',
-    fraction = '',
-    ,
-    sign,
-    offsetHours = '0',
-    offsetMinutes = '0',
-  ] = match;
+  const [, year, month, day, hour, minute, second = '0', fraction = '', , sign, offHours = '0', offMinutes = '0'] =
+    match;
   if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 60) return null;
-  if (Number(offsetHours) > 23 || Number(offsetMinutes) > 59) return null;
+  if (Number(offHours) > 23 || Number(offMinutes) > 59) return null;
   const date = new Date(0);
   date.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
   // Date rolls 31 February over to March; such a date is a mistake, not a time.
   if (date.getUTCMonth() !== Number(month) - 1 || date.getUTCDate() !== Number(day)) return null;
-  const offset = (sign === '-' ? -1 : 1) * (Number(offsetHours) * 60 + Number(offsetMinutes));
+  const offset = (sign === '-' ? -1 : 1) * (Number(offHours) * 60 + Number(offMinutes));
   const seconds = date.getTime() / 1000 + (Number(hour) * 60 + Number(minute) - offset) * 60 + Number(second);
   return BigInt(seconds) * MICROS_PER_SECOND + BigInt(fraction.slice(0, 6).padEnd(6, '0'));
 }

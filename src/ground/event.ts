@@ -24,7 +24,7 @@ export interface EventRows {
 
 export interface EventEntry {
   readonly type: 'event';
-  /** The identity: the same id is the same event. See apono/identity.ts. */
+  /** The identity: the same id is the same event. See apono/event.ts. */
   readonly eventId: string;
   /** Name of the webhook kind, which decides the stream. */
   readonly kind: string;

@@ -1,6 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type EventAction, isRecipeRow } from '../apono/event.ts';
-import { eventId } from '../apono/identity.ts';
+import { type EventAction, eventId, isRecipeRow } from '../apono/event.ts';
 import { MAX_DEPTH, MAX_VALUES, readBody, type TemplateEscaping } from '../apono/read.ts';
 import type { EventEntry, EventMeta } from '../ground/event.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';

@@ -1,7 +1,7 @@
 import eventSchema from '../../schemas/apono/audit-event.schema.json' with { type: 'json' };
 import requestSchema from '../../schemas/apono/request-event.schema.json' with { type: 'json' };
 import table from '../../schemas/tables/AponoAuditLogs_CL.json' with { type: 'json' };
-import { canonicalJson } from '../apono/identity.ts';
+import { canonicalJson } from '../apono/event.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
 import { type BodyTemplate, EACH_NOTE, fields, Raw, render, type Tree } from './body-template.ts';

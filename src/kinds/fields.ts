@@ -1,5 +1,5 @@
-import { decodeEntities } from '../apono/entities.ts';
-import { hasMoreValuesThan, isNestedDeeperThan, parseExact } from '../apono/exact-json.ts';
+import { decodeEntities } from '../apono/escaping.ts';
+import { measure, parseExact } from '../apono/exact-json.ts';
 import { MAX_DEPTH, MAX_VALUES } from '../apono/read.ts';
 import { numberText } from '../apono/time.ts';
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
@@ -46,9 +46,10 @@ export function parseEmbedded(text: string): JsonObject | readonly JsonValue[] |
 }
 
 function parse(text: string): JsonObject | readonly JsonValue[] | null {
-  if (hasMoreValuesThan(text, MAX_VALUES) || isNestedDeeperThan(text, MAX_DEPTH)) return null;
+  const measured = measure(text);
+  if (measured.values > MAX_VALUES || measured.depth > MAX_DEPTH) return null;
   try {
-    const parsed = parseExact(text);
+    const parsed = parseExact(text, measured);
     return isJsonObject(parsed) || isJsonArray(parsed) ? parsed : null;
   } catch {
     return null;

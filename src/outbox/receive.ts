@@ -1,4 +1,4 @@
-import { quarantineId } from '../apono/identity.ts';
+import { quarantineId } from '../apono/event.ts';
 import type { EventEntry } from '../ground/event.ts';
 import {
   type ReceivedBody,

@@ -14,7 +14,7 @@ export class RecordIdError extends Error {
   }
 }
 
-/** As apono/identity.ts makes them. */
+/** As apono/event.ts makes them. */
 const wholeIdPattern = /^[vq]1[0-9a-f]{64}$/;
 
 /**

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { quarantineId } from '../../src/apono/identity.ts';
+import { quarantineId } from '../../src/apono/event.ts';
 import { assertProblem, send } from '../http/edge.ts';
 import { event, quarantined, rowsOf, settlement } from '../outbox/samples.ts';
 import { type Admin, startAdmin } from './fixture.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { canonicalJson, eventId, quarantineId } from '../../src/apono/event.ts';
 import { normalDecimal, parseExact } from '../../src/apono/exact-json.ts';
-import { canonicalJson, eventId, quarantineId } from '../../src/apono/identity.ts';
 
 // These values are stored in every outbox. If one changes, an upgraded service takes duplicates for new events.
 const GOLDEN = [

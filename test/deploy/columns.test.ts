@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { tableColumnType } from '../../deploy/generate/infrastructure/tables.ts';
-import { eventId } from '../../src/apono/identity.ts';
+import { eventId } from '../../src/apono/event.ts';
 import { compareRule } from '../../src/azure/compare-columns.ts';
 import { readDataCollectionRule, readLogTable } from '../../src/azure/resource-manager.ts';
 import { systemClock } from '../../src/ground/clock.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { quarantineId } from '../../src/apono/identity.ts';
+import { quarantineId } from '../../src/apono/event.ts';
 import { createLogger } from '../../src/ground/log.ts';
 import { understand } from '../../src/intake/understand.ts';
 import { kinds } from '../../src/kinds/registry.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import Handlebars from 'handlebars';
-import { eventId } from '../../src/apono/identity.ts';
+import { eventId } from '../../src/apono/event.ts';
 import type { JsonObject } from '../../src/ground/json.ts';
 import { understand } from '../../src/intake/understand.ts';
 import type { WebhookKind } from '../../src/kinds/kind.ts';

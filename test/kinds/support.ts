@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import Handlebars from 'handlebars';
-import { isRecipeRow } from '../../src/apono/event.ts';
-import { eventId } from '../../src/apono/identity.ts';
+import { eventId, isRecipeRow } from '../../src/apono/event.ts';
 import { readBody } from '../../src/apono/read.ts';
 import { isJsonObject, type JsonObject } from '../../src/ground/json.ts';
 import type { DecodedEvent, WebhookKind } from '../../src/kinds/kind.ts';

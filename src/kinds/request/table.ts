@@ -1,6 +1,6 @@
+import { hash } from 'node:crypto';
 import table from '../../../schemas/tables/AponoAccessRequests_CL.json' with { type: 'json' };
-import type { EventAction } from '../../apono/event.ts';
-import { canonicalHash } from '../../apono/identity.ts';
+import { canonicalJson, type EventAction } from '../../apono/event.ts';
 import type { TableSchema } from '../../sentinel/table.ts';
 import { TEST_ID_PREFIX } from '../event-columns.ts';
 import { rowMapper } from '../rows.ts';
@@ -25,7 +25,7 @@ interface EventKeyParts {
  */
 export function requestEventKey(parts: EventKeyParts): string {
   const step = parts.action === 'Other' ? `Other ${parts.eventType}` : parts.action;
-  return `v1${canonicalHash(['request', parts.requestId ?? `event ${parts.eventId}`, step, parts.eventTime])}`;
+  return `v1${hash('sha256', canonicalJson(['request', parts.requestId ?? `event ${parts.eventId}`, step, parts.eventTime]))}`;
 }
 
 interface RequestIds {

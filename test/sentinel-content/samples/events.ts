@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { isRecipeRow } from '../../../src/apono/event.ts';
-import { eventId } from '../../../src/apono/identity.ts';
+import { eventId, isRecipeRow } from '../../../src/apono/event.ts';
 import { readBody } from '../../../src/apono/read.ts';
 import type { EventMeta } from '../../../src/ground/event.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../../src/ground/json.ts';

@@ -1,0 +1,108 @@
+import { isJsonArray, isJsonObject, type JsonValue } from '../ground/json.ts';
+
+/** How the strings of a body are read. `decode`: the template engine made the entities, so they are decoded. */
+export interface Reading {
+  /** `literal`: each backslash is what somebody typed. */
+  readonly backslashes: 'literal' | 'json';
+  readonly decode: boolean;
+}
+
+/** What JSON escaping leaves. The other escapes (`\n`, `\b`) also occur in a path such as CORP\bob. */
+const JSON_EVIDENCE = /\\(?:["\\/]|u[0-9a-fA-F]{4})/;
+/** In text that is valid JSON. */
+const ESCAPE = /\\(?:u[0-9a-fA-F]{4}|.)/g;
+
+/** How to read a template-made body that is valid JSON as it stands, judged by its text in linear time (ADR 3). */
+export function readingOf(text: string): Reading {
+  const decode = hasEntity(text);
+  if (!JSON_EVIDENCE.test(text)) return { backslashes: 'literal', decode };
+  // An ampersand that a JSON writer escaped may be the beginning of an entity.
+  if (!decode) return { backslashes: 'json', decode: text.includes('\\u0026') };
+  return { backslashes: isWrittenByJsonWriter(text) ? 'json' : 'literal', decode };
+}
+
+/**
+ * Whether a JSON writer made a body with both entities and JSON escapes, rather than a template engine that passed on
+ * backslashes which somebody typed. A writer never escapes letters, digits and spaces, it writes a character the same
+ * way everywhere, and where `\\` is its only escape it leaves no line breaks between the members.
+ */
+function isWrittenByJsonWriter(text: string): boolean {
+  const escapes = new Set<string>();
+  for (const [found] of text.matchAll(ESCAPE)) escapes.add(found);
+  const telling = [...escapes].filter((found) => /^\\[u/]/.test(found));
+  const escaped = new Set(telling.map((found) => JSON.parse(`"${found}"`) as string));
+  if ([...escaped].some((char) => /[A-Za-z0-9 ]/.test(char))) return false;
+  if (escaped.size === 0) return escapes.has('\\"') || !/[\r\n]/.test(text.trim());
+  // Without the escapes every quote begins or ends a string.
+  const strings = text
+    .replace(ESCAPE, '')
+    .split('"')
+    .filter((_, index) => index % 2 === 1);
+  for (const char of strings.join('')) if (escaped.has(char)) return false;
+  return true;
+}
+
+/**
+ * Reads every backslash and control character inside of strings as typed. Strings end at the next quote, whatever comes
+ * before it, because with HTML escaping no value contains a quote. Takes linear time.
+ */
+export function readLiterally(text: string): string {
+  return text
+    .split('"')
+    .map((part, index) => (index % 2 === 1 ? part.replace(CONTROL_OR_BACKSLASH, jsonEscape) : part))
+    .join('"');
+}
+
+/**
+ * Reads only those backslashes and control characters inside of strings as typed that JSON does not allow, for a
+ * template whose own text contains `\"`. Takes linear time.
+ */
+export function escapeInvalid(text: string): string {
+  let isInString = false;
+  return text.replace(QUOTE_ESCAPE_OR_INVALID, (found) => {
+    if (found === '"') isInString = !isInString;
+    return isInString && found !== '"' && found.length === 1 ? jsonEscape(found) : found;
+  });
+}
+
+// biome-ignore-start lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const CONTROL_OR_BACKSLASH = /[\\\u0000-\u001f]/g;
+const QUOTE_ESCAPE_OR_INVALID = /"|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|[\\\u0000-\u001f]/g;
+// biome-ignore-end lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+
+function jsonEscape(char: string): string {
+  return char === '\\' ? '\\\\' : `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/**
+ * What Handlebars' escaping makes of & < > " ' ` = (handlebars.js utils.js, handlebars.java
+ * EscapingStrategy.HTML_ENTITY), named, decimal or hexadecimal. Handlebars makes no other entities, so they are text.
+ */
+const ENTITY = /&(?:(amp|lt|gt|quot|apos)|#0{0,8}(34|38|39|60|61|62|96)|#[xX]0{0,8}(22|26|27|3[cCdDeE]|60));/g;
+const NAMED: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
+
+export function hasEntity(text: string): boolean {
+  return text.search(ENTITY) !== -1;
+}
+
+/** Whether the JSON text contains entities, including those whose ampersand a JSON writer escaped. */
+export function looksEscaped(json: string): boolean {
+  return hasEntity(json.replaceAll('\\u0026', '&'));
+}
+
+/** Decodes each entity once: `&amp;lt;` becomes `&lt;`, since that is what was typed. */
+export function decodeEntities(text: string): string {
+  return text.replace(ENTITY, (_match, name?: string, decimal?: string, hex?: string) => {
+    if (name !== undefined) return NAMED[name] ?? '';
+    return String.fromCharCode(decimal !== undefined ? Number(decimal) : Number.parseInt(hex ?? '', 16));
+  });
+}
+
+/** Decodes the entities in all string values. Keys are left alone: the template has them, and nobody typed them. */
+export function decodeEntitiesDeep(value: JsonValue): JsonValue {
+  if (typeof value === 'string') return decodeEntities(value);
+  if (isJsonArray(value)) return value.map(decodeEntitiesDeep);
+  if (!isJsonObject(value)) return value;
+  // fromEntries defines properties, so that a key `__proto__` stays a key.
+  return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, decodeEntitiesDeep(child ?? null)]));
+}
