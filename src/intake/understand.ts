@@ -6,7 +6,8 @@ import { isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts
 import type { Problem, WebhookKind } from '../kinds/kind.ts';
 import { dataElsewhere, whyNoEvent } from '../kinds/no-event.ts';
 import { recognize } from '../kinds/recognize.ts';
-import { MAX_MAPPED_BYTES, type MappedRows } from '../kinds/rows.ts';
+import { MAX_MAPPED_BYTES, type MappedRows, mapRows } from '../kinds/rows.ts';
+import { validate } from '../kinds/validator.ts';
 import type { QuarantineCode } from './quarantine-codes.ts';
 
 /** A body may hold a hundred thousand events: behind so much work on them, other requests get their turn. */
@@ -131,7 +132,7 @@ function understandEvent(
   const { kind } = recognized;
   const elsewhere = meta.bodyForm === 'template' ? dataElsewhere(value, kind.dataFields) : null;
   if (elsewhere !== null) return refuse('duplicate_keys', [elsewhere]);
-  const problems = kind.validate(plain);
+  const problems = validate(kind, plain);
   if (problems.length > 0) return refuse('schema_mismatch', problems);
   if (options.streams[kind.name] == null) {
     return refuse('stream_off', [{ path: '', message: `is a ${kind.name} event, and ${kind.streamVariable} is off` }]);
@@ -144,7 +145,7 @@ function mapEvent(value: JsonObject, kind: WebhookKind, meta: EventMeta, { log }
   const id = eventId(kind.name, value);
   let mapped: MappedRows | null;
   try {
-    mapped = kind.mapRows({ eventId: id, value, meta });
+    mapped = mapRows(kind, { eventId: id, value, meta });
   } catch (error) {
     // A defect of ours must not lose the event: the body stays in quarantine until a version that can map it.
     const name = error instanceof Error ? error.name : 'unknown';

@@ -1,18 +1,11 @@
-import eventSchema from '../../schemas/apono/anomaly-event.schema.json' with { type: 'json' };
-import requestSchema from '../../schemas/apono/request-event.schema.json' with { type: 'json' };
+import schema from '../../schemas/apono/anomaly-event.schema.json' with { type: 'json' };
 import table from '../../schemas/tables/AponoAnomalies_CL.json' with { type: 'json' };
-import { isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
+import type { JsonObject } from '../ground/json.ts';
+import { isJsonObject } from '../ground/json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
-import { type BodyTemplate, fields, render } from './body-template.ts';
-import { eventColumns, isTemplate, missingMembers, TEST_ID_PREFIX } from './event-columns.ts';
-import { EventField, InvalidFields } from './event-field.ts';
-import { objectAt, withoutBlanks } from './fields.ts';
-import type { DecodedEvent, Recognition, WebhookKind } from './kind.ts';
-import { type MappedRows, rowMapper } from './rows.ts';
-import { compileSchema } from './validator.ts';
-
-const anomalyTable = table as TableSchema;
-const writeRows = rowMapper(anomalyTable);
+import { type BodyTemplate, eventTemplate, fields } from './body-template.ts';
+import { EventField, objectAt } from './field.ts';
+import { type EventColumns, type EventToMap, TEST_ID_PREFIX, type WebhookKind } from './kind.ts';
 
 /** The fields of `data` that the body template asks for. Texts that somebody typed come first (ADR 3). */
 const TYPED_TEXTS = ['justification', 'title', 'message', 'description'];
@@ -23,30 +16,58 @@ const REQUEST_PARTS = {
   access_flow: ['id', 'name'],
 };
 
+const bodyTemplate: BodyTemplate = {
+  webhook: 'Anomaly webhook, HTTP',
+  path: '/apono/webhook/anomaly',
+  triggers: [],
+  plain: {
+    text: () =>
+      eventTemplate({
+        ...fields('data', [...TYPED_TEXTS, ...TEXTS]),
+        ...Object.fromEntries(
+          Object.entries(REQUEST_PARTS).map(([name, parts]) => [name, fields(`data.${name}`, parts)]),
+        ),
+      }),
+    notes: [
+      'Apono documents no payload of anomalies: this template asks for what such an event may have. Open "View request ' +
+        'anomaly event\'s payload schema" in the form, and add the fields of that schema under "data": the whole event is ' +
+        'kept in raw_event, whatever it holds.',
+    ],
+  },
+  each: null,
+};
+
 /** The anomaly webhook. Apono documents no payload, so the row has the whole event next to the known fields. */
 export const anomalyKind = {
   name: 'anomaly',
   description: 'anomalies',
-  table: anomalyTable,
+  table: table as TableSchema,
   streamVariable: 'LOGS_INGESTION_STREAM_ANOMALY',
-  defaultStream: `Custom-${anomalyTable.name}`,
+  defaultStream: `Custom-${table.name}`,
+  schema,
   dataFields: [...TEXTS, ...Object.keys(REQUEST_PARTS), ...TYPED_TEXTS],
-  recognize,
-  validate: compileSchema(eventSchema, [requestSchema]),
-  mapRows,
-  bodyTemplate: bodyTemplate(),
-  createTestEvent,
+  // Its event_type alone, since an anomaly may carry a whole request. On its own path it accepts all.
+  signs: [
+    { evidence: 'own_fields', onItsPath: true },
+    { evidence: 'own_type', type: /anomaly/i },
+  ],
+  whatIsMissing: () => 'its event_type does not contain "anomaly"',
+  columns,
+  bodyTemplate,
+  createTestEvent: (nowMs, random) => ({
+    event_type: 'AnomalyDetected',
+    event_time: nowMs / 1000,
+    data: {
+      id: `${TEST_ID_PREFIX}${random}`,
+      type: 'test',
+      severity: 'Low',
+      title: 'Sent by the send-test command of apono-sentinel to see whether events arrive.',
+      request: { id: `${TEST_ID_PREFIX}${random}`, friendly_id: `TEST-${random.slice(0, 6).toUpperCase()}` },
+      requester: { id: 'apono-sentinel-test', name: 'Apono Sentinel test', email: 'apono-sentinel-test@example.com' },
+      access_flow: { id: 'apono-sentinel-test', name: 'Apono Sentinel test' },
+    },
+  }),
 } satisfies WebhookKind;
-
-/** Judges by the event_type alone, since an anomaly may carry a whole request. On its own path it accepts all. */
-function recognize(value: JsonObject, onItsPath: boolean): Recognition {
-  const members = missingMembers(value);
-  if (members !== null) return { missing: members };
-  if (onItsPath) return { evidence: 'own_fields' };
-  const type = value['event_type'];
-  if (typeof type === 'string' && /anomaly/i.test(type)) return { evidence: 'own_type' };
-  return { missing: 'its event_type does not contain "anomaly"' };
-}
 
 /** Columns, and the places in `data` where their values may be, best first. */
 const PLACES: Readonly<Record<string, readonly string[]>> = {
@@ -62,50 +83,30 @@ const PLACES: Readonly<Record<string, readonly string[]>> = {
   access_flow_name: ['access_flow_name', ...inRequest('access_flow.name')],
 };
 
-const REQUEST_ID_PLACES = ['request_id', 'access_request_id', 'request.id', 'access_request.id'];
-const ANOMALY_ID_PLACES = ['anomaly_id', 'anomaly.id'];
-
 function inRequest(path: string): string[] {
   return ['', 'request.', 'access_request.'].map((prefix) => prefix + path);
 }
 
-function mapRows(event: DecodedEvent): MappedRows | null {
-  const template = isTemplate(event.meta);
-  // A template prints all of its members, and a blank one must not make an anomaly look like a request.
-  const data = template ? withoutBlanks(event.value['data']) : event.value['data'];
-  const invalid = new InvalidFields();
-  const reading = { isTemplate: template, invalid };
-  EventField.root(event.value, reading).at('event_time').time();
-  const found = new Map([['', EventField.root(objectAt(data), reading)]]);
-  const first = (places: readonly string[]) => firstText(places.map((place) => fieldAt(place, found)));
-  const ids = idsOf(data, first);
-  return writeRows({
-    eventId: event.eventId,
+function columns(event: EventToMap): EventColumns {
+  const data: JsonObject = objectAt(event.data);
+  const found = new Map([['', new EventField(data, event)]]);
+  const first = (...places: readonly string[]) => firstText(places.map((place) => fieldAt(place, found)));
+  const requestId = first('request_id', 'access_request_id', 'request.id', 'access_request.id');
+  // `data.id` is the id of the request in an event that looks like a request's, otherwise that of the anomaly.
+  const looksLikeRequest =
+    requestId === null && ['friendly_id', 'access_groups'].some((name) => (data[name] ?? null) !== null);
+  const id = first('id');
+  const ids = {
+    anomaly_id: first('anomaly_id', 'anomaly.id') ?? (looksLikeRequest ? null : id),
+    request_id: requestId ?? (looksLikeRequest ? id : null),
+  };
+  return {
     shared: {
-      ...eventColumns(event),
-      ...Object.fromEntries(Object.entries(PLACES).map(([column, places]) => [column, first(places)])),
+      ...Object.fromEntries(Object.entries(PLACES).map(([column, places]) => [column, first(...places)])),
       ...ids,
       raw_event: event.value,
-      is_test: [ids.anomaly_id, ids.request_id].some((id) => id?.startsWith(TEST_ID_PREFIX)),
+      is_test: Object.values(ids).some((text) => text?.startsWith(TEST_ID_PREFIX)),
     },
-    units: [null],
-    unitColumns: () => ({}),
-    invalid,
-    incomplete: [],
-  });
-}
-
-/** `data.id` is the id of the request in an event that looks like a request's, otherwise that of the anomaly. */
-function idsOf(data: JsonValue | undefined, first: (places: readonly string[]) => string | null) {
-  const requestId = first(REQUEST_ID_PLACES);
-  const looksLikeRequest =
-    requestId === null &&
-    isJsonObject(data) &&
-    ['friendly_id', 'access_groups'].some((name) => (data[name] ?? null) !== null);
-  const id = first(['id']);
-  return {
-    anomaly_id: first(ANOMALY_ID_PLACES) ?? (looksLikeRequest ? null : id),
-    request_id: requestId ?? (looksLikeRequest ? id : null),
   };
 }
 
@@ -127,47 +128,4 @@ function fieldAt(path: string, found: Map<string, EventField>): EventField {
   const field = fieldAt(path.slice(0, Math.max(end, 0)), found).at(path.slice(end + 1));
   found.set(path, field);
   return field;
-}
-
-function bodyTemplate(): BodyTemplate {
-  const tree = {
-    data: {
-      ...fields('data', [...TYPED_TEXTS, ...TEXTS]),
-      ...Object.fromEntries(
-        Object.entries(REQUEST_PARTS).map(([name, parts]) => [name, fields(`data.${name}`, parts)] as const),
-      ),
-    },
-    event_type: '{{event_type}}',
-    event_time: '{{event_time}}',
-  };
-  return {
-    webhook: 'Anomaly webhook, HTTP',
-    path: '/apono/webhook/anomaly',
-    triggers: [],
-    plain: {
-      text: () => `${render(tree, '')}\n`,
-      notes: [
-        'Apono documents no payload of anomalies: this template asks for what such an event may have. Open "View request ' +
-          'anomaly event\'s payload schema" in the form, and add the fields of that schema under "data": the whole event is ' +
-          'kept in raw_event, whatever it holds.',
-      ],
-    },
-    each: null,
-  };
-}
-
-function createTestEvent(nowMs: number, random: string): JsonObject {
-  return {
-    event_type: 'AnomalyDetected',
-    event_time: nowMs / 1000,
-    data: {
-      id: `${TEST_ID_PREFIX}${random}`,
-      type: 'test',
-      severity: 'Low',
-      title: 'Sent by the send-test command of apono-sentinel to see whether events arrive.',
-      request: { id: `${TEST_ID_PREFIX}${random}`, friendly_id: `TEST-${random.slice(0, 6).toUpperCase()}` },
-      requester: { id: 'apono-sentinel-test', name: 'Apono Sentinel test', email: 'apono-sentinel-test@example.com' },
-      access_flow: { id: 'apono-sentinel-test', name: 'Apono Sentinel test' },
-    },
-  };
 }

@@ -1,13 +1,17 @@
 import { isRecipeRow } from '../apono/event.ts';
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
-import { objectAt } from './fields.ts';
-import type { evidences, Problem, WebhookKind } from './kind.ts';
+import { objectAt } from './field.ts';
+import { evidences, type Problem, type WebhookKind } from './kind.ts';
 
 /** Fields of Apono's own Sentinel recipe that only a request has. */
 const RESOURCE_FIELDS = ['resource_id', 'resource_name', 'permission'];
 
 /** The kind that an event is of, judged by its fields that are not blank; null if these do not say. */
-export type ByContent = { readonly kind: WebhookKind; readonly evidence: (typeof evidences)[number] } | null;
+export type ByContent = {
+  readonly kind: WebhookKind;
+  /** A place in `evidences`. */
+  readonly strength: number;
+} | null;
 
 /**
  * The event without the blank members of `data`, which a template leaves where it has nothing to print. The same object
@@ -73,8 +77,8 @@ function isFilled(data: JsonObject, names: readonly string[]): boolean {
 }
 
 /** Whether the event_type says which kind an event is of, and the event has an id or its template has none. */
-function isSparse({ evidence }: NonNullable<ByContent>, data: JsonObject): boolean {
-  return evidence !== 'possible_type' && (!Object.hasOwn(data, 'id') || !isBlank(data['id']));
+function isSparse({ strength }: NonNullable<ByContent>, data: JsonObject): boolean {
+  return strength > evidences.indexOf('possible_type') && (!Object.hasOwn(data, 'id') || !isBlank(data['id']));
 }
 
 function isBlankRecipe(row: JsonObject): boolean {

@@ -29,7 +29,7 @@ export const EACH_NOTE =
 export type Tree = string | Raw | readonly Tree[] | { readonly [key: string]: Tree };
 
 /** Text of the template that is not a JSON value. */
-export class Raw {
+class Raw {
   readonly text: string;
   constructor(text: string) {
     this.text = text;
@@ -41,9 +41,8 @@ export function fields(path: string, names: readonly string[]): Record<string, s
   return Object.fromEntries(names.map((name) => [name, `{{${path}.${name}}}`]));
 }
 
-/** 0, 1, … below `count`. */
-export function indices(count: number): number[] {
-  return Array.from({ length: count }, (_, index) => index);
+export function repeat<Element>(count: number, element: (index: number) => Element): Element[] {
+  return Array.from({ length: count }, (_, index) => element(index));
 }
 
 /** A list made by `{{#each}}`. */
@@ -51,8 +50,18 @@ export function each(path: string, element: Tree): Raw {
   return new Raw(`[\n{{#each ${path}}}\n${render(element, '')}{{#unless @last}},{{/unless}}\n{{/each}}\n]`);
 }
 
+/** The text of a template for an event with this `data`. What somebody typed must come first in it (ADR 3). */
+export function eventTemplate(data: Tree): string {
+  return `${render({ data, event_type: '{{event_type}}', event_time: '{{event_time}}' }, '')}\n`;
+}
+
+/** The members of an object whose names are not known; those that are objects again print as "[object Object]". */
+export function eachMember(path: string): Raw {
+  return new Raw(`{ {{#each ${path}}}"{{@key}}": "{{this}}"{{#unless @last}}, {{/unless}}{{/each}} }`);
+}
+
 /** Like JSON.stringify with an indent of 2, small objects on one line. Spaces keep braces of JSON and Handlebars apart. */
-export function render(tree: Tree, indent: string): string {
+function render(tree: Tree, indent: string): string {
   if (tree instanceof Raw) return tree.text.replaceAll('\n', `\n${indent}`);
   if (typeof tree === 'string') return `"${tree}"`;
   const isList = isTreeList(tree);

@@ -1,21 +1,16 @@
-import eventSchema from '../../schemas/apono/integration-event.schema.json' with { type: 'json' };
-import requestSchema from '../../schemas/apono/request-event.schema.json' with { type: 'json' };
+import schema from '../../schemas/apono/integration-event.schema.json' with { type: 'json' };
 import table from '../../schemas/tables/AponoIntegrationStatus_CL.json' with { type: 'json' };
 import { isJsonArray, isJsonObject, type JsonObject } from '../ground/json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
-import { type BodyTemplate, EACH_NOTE, each, fields, indices, render, type Tree } from './body-template.ts';
-import { eventColumns, isTemplate, missingMembers, TEST_ID_PREFIX } from './event-columns.ts';
-import { EventField, InvalidFields } from './event-field.ts';
-import { objectAt, parseEmbedded, textAt, withoutBlanks } from './fields.ts';
-import type { DecodedEvent, Recognition, WebhookKind } from './kind.ts';
-import { MAX_ROWS_PER_EVENT, type MappedRows, rowMapper } from './rows.ts';
-import { compileSchema } from './validator.ts';
-
-const integrationTable = table as TableSchema;
-const writeRows = rowMapper(integrationTable);
+import { type BodyTemplate, EACH_NOTE, each, eventTemplate, fields, repeat } from './body-template.ts';
+import { EventField, objectAt, parseEmbedded, textAt } from './field.ts';
+import { type EventColumns, type EventToMap, type Sign, TEST_ID_PREFIX, type WebhookKind } from './kind.ts';
+import { MAX_ROWS_PER_EVENT } from './rows.ts';
 
 /** States of an integration in Apono's public API. */
 const STATES = ['initializing', 'refreshing', 'active', 'error', 'warning', 'disabled'];
+
+const OWN_FIELDS = ['id', 'name', 'type', 'status'];
 
 /** Fields of requests, audit events and anomalies. */
 const FOREIGN_FIELDS = [
@@ -23,77 +18,106 @@ const FOREIGN_FIELDS = [
   ...['action', 'actor_id', 'target_id', 'severity', 'anomaly', 'anomaly_type'],
 ];
 
+/**
+ * Its fields are words that any feed may use, so an event must have all of them, or the list of issues, which no other
+ * feed has. It must not have a field of another feed either, unless its path names this kind.
+ */
+const withIssues: Sign = { evidence: 'fields', has: [['issues'], OWN_FIELDS] };
+const withAll: Sign = { evidence: 'fields', has: OWN_FIELDS.map((name) => [name]) };
+const signs: readonly Sign[] = [
+  { ...withIssues, lacks: FOREIGN_FIELDS },
+  { ...withAll, lacks: FOREIGN_FIELDS, says: { status: STATES } },
+  { ...withIssues, onItsPath: true },
+  { ...withAll, onItsPath: true },
+];
+
 /** How many issues the template without helpers carries. */
 const CARRIED_ISSUES = 5;
+
+const issueFields = (index: number) => fields(`data.issues.[${index}]`, ['status', 'message']);
+/** Text that somebody typed stands first (ADR 3). */
+const ownFields = fields('data', ['name', 'id', 'type', 'status']);
+
+const bodyTemplate: BodyTemplate = {
+  webhook: 'Integration webhook, HTTP',
+  path: '/apono/webhook/integration',
+  triggers: [],
+  plain: {
+    text: () =>
+      eventTemplate({
+        ...ownFields,
+        issues: repeat(CARRIED_ISSUES, issueFields),
+        issues_beyond: Object.values(issueFields(CARRIED_ISSUES)).join(''),
+      }),
+    notes: [
+      `This template needs no helpers. It carries ${CARRIED_ISSUES} issues; of an integration with more the rows say ` +
+        'issue_count in truncated_fields. (Apono’s own template asks for {{data.issues.status}}, which is empty, since ' +
+        'issues is a list.)',
+      'Do not filter by status: that an integration is Active again ends the alarm.',
+    ],
+  },
+  each: {
+    text: () => eventTemplate({ ...ownFields, issues: each('data.issues', fields('this', ['status', 'message'])) }),
+    notes: ['This template carries all issues.', EACH_NOTE],
+  },
+};
 
 /** The integration webhook: an integration fails or recovers. One row for each issue. */
 export const integrationKind = {
   name: 'integration',
   description: 'integration status events',
-  table: integrationTable,
+  table: table as TableSchema,
   streamVariable: 'LOGS_INGESTION_STREAM_INTEGRATION',
-  defaultStream: `Custom-${integrationTable.name}`,
-  dataFields: ['id', 'name', 'type', 'status', 'issues', 'issues_beyond'],
-  recognize,
-  validate: compileSchema(eventSchema, [requestSchema]),
-  mapRows,
-  bodyTemplate: bodyTemplate(),
-  createTestEvent,
+  defaultStream: `Custom-${table.name}`,
+  schema,
+  dataFields: [...OWN_FIELDS, 'issues', 'issues_beyond'],
+  signs,
+  whatIsMissing(value, onItsPath) {
+    const data = objectAt(value['data']);
+    const foreign = onItsPath ? undefined : FOREIGN_FIELDS.find((name) => Object.hasOwn(data, name));
+    if (foreign !== undefined) return `it has data.${foreign}, which no integration has`;
+    const lacks = OWN_FIELDS.filter((name) => !Object.hasOwn(data, name));
+    return lacks.length > 0 ? `it has no data.${lacks.join(', data.')}` : 'it has no data.issues';
+  },
+  columns,
+  bodyTemplate,
+  createTestEvent: (nowMs, random) => ({
+    event_type: 'IntegrationStatusChanged',
+    event_time: nowMs / 1000,
+    data: {
+      id: `${TEST_ID_PREFIX}${random}`,
+      name: 'Apono Sentinel test',
+      type: 'test',
+      status: 'Warning',
+      issues: [{ status: 'Warning', message: 'Sent by the send-test command to see whether events arrive.' }],
+    },
+  }),
 } satisfies WebhookKind;
 
-/**
- * Its fields are words that any feed may use, so an event must have all of them, or the list of issues, which no other
- * feed has. It must not have a field of another feed either, unless its path names this kind.
- */
-function recognize(value: JsonObject, onItsPath: boolean): Recognition {
-  const members = missingMembers(value);
-  if (members !== null) return { missing: members };
-  const data = objectAt(value['data']);
-  const foreign = onItsPath ? undefined : FOREIGN_FIELDS.find((name) => Object.hasOwn(data, name));
-  if (foreign !== undefined) return { missing: `it has data.${foreign}, which no integration has` };
-  const lacks = ['id', 'name', 'type', 'status'].filter((name) => !Object.hasOwn(data, name));
-  if (Object.hasOwn(data, 'issues') && lacks.length < 4) return { evidence: 'fields' };
-  const status = textAt(data['status'], true)?.toLowerCase() ?? '';
-  if (lacks.length === 0 && (onItsPath || STATES.includes(status))) return { evidence: 'fields' };
-  return { missing: lacks.length > 0 ? `it has no data.${lacks.join(', data.')}` : 'it has no data.issues' };
-}
-
-function mapRows(event: DecodedEvent): MappedRows | null {
-  const template = isTemplate(event.meta);
-  const given = objectAt(event.value['data']);
-  const invalid = new InvalidFields();
-  const data = EventField.root(template ? objectAt(withoutBlanks(given)) : given, { isTemplate: template, invalid });
+function columns(event: EventToMap): EventColumns {
+  const data = new EventField(objectAt(event.data), event);
   const text = (name: string) => data.at(name).text();
   const id = text('id');
-  const { issues, issueCount } = issuesOf(data.at('issues'));
-  const isMore = (text('issues_beyond') ?? '') !== '' || issueCount > issues.length;
-  return writeRows({
-    eventId: event.eventId,
+  const field = data.at('issues');
+  // A single issue, or the text that a template made of several, counts as one issue.
+  const issues = field.elements() ?? ((field.value ?? '') === '' ? [] : [field]);
+  const isMore = (text('issues_beyond') ?? '') !== '' || issues.length > MAX_ROWS_PER_EVENT;
+  const isKnown = isCountKnown(objectAt(event.value['data']), issues.length);
+  return {
     shared: {
-      ...eventColumns(event),
       integration_id: id,
       integration_name: text('name'),
       integration_type: text('type'),
       integration_status: text('status'),
-      issue_count: isCountKnown(given, issueCount) ? issueCount : null,
+      issue_count: isKnown ? issues.length : null,
       is_test: id?.startsWith(TEST_ID_PREFIX) ?? false,
     },
-    units: issues.length > 0 ? issues : [null],
-    unitColumns: (issue, index, ofIssue) => ({ issue_index: index, ...issueColumns(issue?.within(ofIssue) ?? null) }),
-    invalid,
+    rows:
+      issues.length > 0
+        ? issues.map((issue, index) => (invalid) => ({ issue_index: index, ...issueColumns(issue.within(invalid)) }))
+        : [() => ({ issue_index: 0, issue_status: null, issue_message: null })],
     incomplete: isMore ? ['issue_count'] : [],
-  });
-}
-
-/** The elements of a list. A single issue, or the text that a template made of several, counts as one issue. */
-function issuesOf(field: EventField) {
-  const issues: EventField[] = [];
-  let issueCount = 0;
-  for (const issue of field.elements() ?? ((field.value ?? '') === '' ? [] : [field])) {
-    issueCount++;
-    if (issues.length < MAX_ROWS_PER_EVENT) issues.push(issue);
-  }
-  return { issues, issueCount };
+  };
 }
 
 /**
@@ -109,11 +133,10 @@ function isCountKnown(given: JsonObject, issueCount: number): boolean {
 }
 
 /** An issue in a form that Apono does not document becomes text. */
-function issueColumns(place: EventField | null) {
-  const issue = place?.parsed ?? null;
-  if (place === null || issue === null) return { issue_status: null, issue_message: null };
+function issueColumns(place: EventField) {
+  const issue = place.parsed;
+  const { value = null } = place;
   if (!isJsonObject(issue)) {
-    const { value = null } = place;
     if (typeof value !== 'string') place.refuse();
     return { issue_status: null, issue_message: textAt(value, true) ?? JSON.stringify(value) };
   }
@@ -121,51 +144,4 @@ function issueColumns(place: EventField | null) {
   const message = place.at('message').text();
   const saysMore = Object.keys(issue).some((name) => name !== 'status' && issue[name] !== null);
   return { issue_status: status, issue_message: message ?? (saysMore ? JSON.stringify(issue) : null) };
-}
-
-function bodyTemplate(): BodyTemplate {
-  const issue = (index: number): string => `data.issues.[${index}]`;
-  const body = (issues: Tree, beyond: Record<string, string>): string => {
-    const tree = {
-      // The name, which somebody typed, stands first, for the reason that the template of requests gives.
-      data: { ...fields('data', ['name', 'id', 'type', 'status']), issues, ...beyond },
-      event_type: '{{event_type}}',
-      event_time: '{{event_time}}',
-    };
-    return `${render(tree, '')}\n`;
-  };
-  const carried = indices(CARRIED_ISSUES).map((index) => fields(issue(index), ['status', 'message']));
-  const probe = `{{${issue(CARRIED_ISSUES)}.status}}{{${issue(CARRIED_ISSUES)}.message}}`;
-  return {
-    webhook: 'Integration webhook, HTTP',
-    path: '/apono/webhook/integration',
-    triggers: [],
-    plain: {
-      text: () => body(carried, { issues_beyond: probe }),
-      notes: [
-        `This template needs no helpers. It carries ${CARRIED_ISSUES} issues; of an integration with more the rows say ` +
-          'issue_count in truncated_fields. (Apono’s own template asks for {{data.issues.status}}, which is empty, since ' +
-          'issues is a list.)',
-        'Do not filter by status: that an integration is Active again ends the alarm.',
-      ],
-    },
-    each: {
-      text: () => body(each('data.issues', fields('this', ['status', 'message'])), {}),
-      notes: ['This template carries all issues.', EACH_NOTE],
-    },
-  };
-}
-
-function createTestEvent(nowMs: number, random: string): JsonObject {
-  return {
-    event_type: 'IntegrationStatusChanged',
-    event_time: nowMs / 1000,
-    data: {
-      id: `${TEST_ID_PREFIX}${random}`,
-      name: 'Apono Sentinel test',
-      type: 'test',
-      status: 'Warning',
-      issues: [{ status: 'Warning', message: 'Sent by the send-test command to see whether events arrive.' }],
-    },
-  };
 }

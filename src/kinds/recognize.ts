@@ -1,8 +1,8 @@
 import { isRecipeRow } from '../apono/event.ts';
 import type { JsonObject } from '../ground/json.ts';
 import { type ByContent, blankTemplate, likelyTemplate, saysSomething, withoutBlankFields } from './blank-template.ts';
-import { objectAt } from './fields.ts';
-import { evidences, type Problem, type Recognition, type WebhookKind } from './kind.ts';
+import { objectAt, textAt } from './field.ts';
+import { evidences, type Problem, type Sign, type WebhookKind } from './kind.ts';
 
 type Recognized =
   | { readonly kind: WebhookKind }
@@ -21,13 +21,13 @@ export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixe
   const hasBlanks = filled !== value || isRecipeRow(value);
   const blank = hasBlanks ? blankTemplate(value, kinds, byContent(filled, kinds)) : null;
   if (blank !== null) return { code: 'blank_template', problems: [blank] };
-  const candidates = kinds.map((kind) => {
+  const { best } = strongest(kinds, (kind) => {
+    const onItsPath = kind.name === fixed;
+    const strength = strengthOf(kind, filled, onItsPath);
     // The names of blank fields are evidence only next to fields that are not blank.
-    const says = [filled, ...(filled !== value && saysSomething(value, kind) ? [value] : [])];
-    return { kind, strength: Math.max(...says.map((said) => strengthOf(kind.recognize(said, kind.name === fixed)))) };
+    if (filled === value || !saysSomething(value, kind)) return strength;
+    return Math.max(strength, strengthOf(kind, value, onItsPath));
   });
-  const strongest = Math.max(...candidates.map(({ strength }) => strength));
-  const best = candidates.filter(({ strength }) => strength === strongest && strength >= 0).map(({ kind }) => kind);
   const [first, second] = best;
   const likely = first === undefined ? likelyTemplate(value, kinds) : null;
   if (likely !== null) return { code: 'blank_template', problems: [likely] };
@@ -41,17 +41,54 @@ export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixe
 
 /** The kind with the strongest evidence in the fields that are not blank, whatever the path says. */
 function byContent(filled: JsonObject, kinds: readonly WebhookKind[]): ByContent {
-  const candidates = kinds.flatMap((kind) => {
-    const recognition = kind.recognize(filled, false);
-    return 'missing' in recognition ? [] : [{ kind, evidence: recognition.evidence }];
-  });
-  const strongest = Math.max(...candidates.map(strengthOf));
-  const best = candidates.filter((candidate) => strengthOf(candidate) === strongest);
-  return best.length === 1 ? (best[0] ?? null) : null;
+  const { best, strength } = strongest(kinds, (kind) => strengthOf(kind, filled, false));
+  const [kind, second] = best;
+  return kind === undefined || second !== undefined ? null : { kind, strength };
 }
 
-function strengthOf(recognition: Recognition): number {
-  return 'missing' in recognition ? -1 : evidences.indexOf(recognition.evidence);
+/** The kinds with the strongest evidence; empty if none has any. */
+function strongest(kinds: readonly WebhookKind[], strength: (kind: WebhookKind) => number) {
+  const strengths = kinds.map(strength);
+  const most = Math.max(...strengths);
+  return { best: kinds.filter((_, index) => most >= 0 && strengths[index] === most), strength: most };
+}
+
+/** Of the kind's strongest sign, as its place in `evidences`; -1 without any. */
+function strengthOf(kind: WebhookKind, value: JsonObject, onItsPath: boolean): number {
+  if (isRecipeRow(value)) return kind.recipeRowSchema === undefined ? -1 : evidences.indexOf('own_fields');
+  if (missingMembers(value) !== null) return -1;
+  const signs = kind.signs.filter((sign) => shows(sign, value, { kind, onItsPath }));
+  return Math.max(-1, ...signs.map(({ evidence }) => evidences.indexOf(evidence)));
+}
+
+function shows(sign: Sign, value: JsonObject, { kind, onItsPath }: { kind: WebhookKind; onItsPath: boolean }): boolean {
+  const type = typeof value['event_type'] === 'string' ? value['event_type'] : '';
+  const data = objectAt(value['data']);
+  const has = (name: string) => Object.hasOwn(data, name);
+  const { only } = sign;
+  return (
+    (sign.onItsPath === undefined || onItsPath) &&
+    (sign.type === undefined || sign.type.test(type)) &&
+    (sign.hasAction === undefined || (kind.actionOf?.(type) ?? 'Other') !== 'Other') &&
+    (sign.has ?? []).every((names) => names.some(has)) &&
+    !(sign.lacks ?? []).some(has) &&
+    (only === undefined || (data === value['data'] && Object.keys(data).every((name) => only.includes(name)))) &&
+    Object.entries(sign.says ?? {}).every(([name, texts]) =>
+      texts.includes(textAt(data[name], true)?.toLowerCase() ?? ''),
+    )
+  );
+}
+
+/** The members that every event but a recipe row must have and this one lacks, in words; null if it has them. */
+function missingMembers(value: JsonObject): string | null {
+  const missing = ['event_type', 'event_time', 'data'].filter((name) => !Object.hasOwn(value, name));
+  return missing.length > 0 ? `it has no ${missing.join(', ')}` : null;
+}
+
+/** What speaks against a kind; empty if something speaks for it. */
+function whyNot(kind: WebhookKind, value: JsonObject, onItsPath: boolean): string[] {
+  if (strengthOf(kind, value, onItsPath) >= 0) return [];
+  return [missingMembers(value) ?? kind.whatIsMissing(value, onItsPath)];
 }
 
 function mismatch(
@@ -60,21 +97,17 @@ function mismatch(
   { fixed, better }: { fixed: string; better: WebhookKind | undefined },
 ): Recognized {
   const wanted = kinds.find(({ name }) => name === fixed);
-  const own = wanted?.recognize(value, true) ?? { missing: 'there is no such kind' };
+  const own = wanted === undefined ? ['there is no such kind'] : whyNot(wanted, value, true);
   const elsewhere =
     better === undefined ? [] : [`it is one of kind ${better.name}, which belongs to ${pathOf(better)}`];
-  const reasons = ['missing' in own ? [own.missing] : [], elsewhere].flat();
-  const problems = [{ path: '', message: `is no event of kind ${fixed}: ${reasons.join('; ')}` }];
-  return { code: 'kind_mismatch', problems: [...notAFeed(value), ...problems] };
+  const message = `is no event of kind ${fixed}: ${[...own, ...elsewhere].join('; ')}`;
+  return { code: 'kind_mismatch', problems: [...notAFeed(value), { path: '', message }] };
 }
 
 function whyNone(value: JsonObject, kinds: readonly WebhookKind[]): Problem[] {
-  const reasons = kinds.flatMap((kind) => {
-    const recognition = kind.recognize(value, false);
-    return 'missing' in recognition
-      ? [{ path: '', message: `is no event of kind ${kind.name}: ${recognition.missing}` }]
-      : [];
-  });
+  const reasons = kinds.flatMap((kind) =>
+    whyNot(kind, value, false).map((why) => ({ path: '', message: `is no event of kind ${kind.name}: ${why}` })),
+  );
   return [...notAFeed(value), ...reasons];
 }
 

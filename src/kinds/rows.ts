@@ -1,7 +1,8 @@
-import type { EventRows } from '../ground/event.ts';
-import { asText, columnFitter, joinParts, type Row, type RowPart, type RowText } from '../sentinel/row.ts';
-import type { TableSchema } from '../sentinel/table.ts';
-import { InvalidFields } from './event-field.ts';
+import { formatMs } from '../apono/time.ts';
+import { type EventRows, joinRow } from '../ground/event.ts';
+import { columnFitter, type Row, type RowPart } from '../sentinel/row.ts';
+import { EventField, InvalidFields, withoutBlanks } from './field.ts';
+import type { DecodedEvent, WebhookKind } from './kind.ts';
 
 /** An event makes at most so many rows: those of its first units. */
 export const MAX_ROWS_PER_EVENT = 10_000;
@@ -20,81 +21,69 @@ export interface MappedRows extends EventRows {
   readonly hasInvalidFields: boolean;
 }
 
-export interface MapOptions<Unit> {
-  readonly eventId: string;
-  /** Columns that are the same in every row of the event. */
-  readonly shared: Row;
-  /** What one row each is made from; at least one. */
-  readonly units: readonly Unit[];
-  /** `invalid` takes what could not be read of this unit. */
-  readonly unitColumns: (unit: Unit, index: number, invalid: InvalidFields) => Row;
-  /** What could not be read of the event, its units left out. */
-  readonly invalid: InvalidFields;
-  /** Names of columns that the body itself shows to be cut short. */
-  readonly incomplete: readonly string[];
-}
-
-/** Null: the rows have more bytes than one event may have. */
-export type MapRows = <Unit>(options: MapOptions<Unit>) => MappedRows | null;
-
-interface OwnPart {
-  readonly part: RowPart;
-  readonly invalid: InvalidFields;
-}
-
 /**
- * Makes the function that writes the rows of one event in this table: the shared columns are cut and written once, each
- * row's own beside them. It adds `row_id`, `invalid_fields` and `truncated_fields`.
+ * The rows of a valid event; null if they have more bytes than one event may have. The columns that its rows share are
+ * cut and written once, each row's own beside them.
  */
-export function rowMapper(table: TableSchema): MapRows {
+export function mapRows({ table, columns }: WebhookKind, event: DecodedEvent): MappedRows | null {
+  const { eventId, value, meta } = event;
+  const isTemplate = meta.bodyForm !== 'json';
+  const invalid = new InvalidFields();
+  const top = new EventField(value, { isTemplate, invalid });
+  const eventType = top.at('event_type').text() ?? '';
+  const eventTime = top.at(meta.bodyForm === 'recipe' ? 'TimeGenerated' : 'event_time').time();
+  const data = isTemplate ? withoutBlanks(value['data']) : value['data'];
+  const receivedAt = formatMs(meta.receivedAt);
+  const mapped = columns({ ...event, data, isTemplate, invalid, eventType, eventTime });
   const fit = columnFitter(table);
-  const emptyTail = tail(fit, new InvalidFields(), []);
-
-  return ({ eventId, shared: sharedColumns, units, unitColumns, invalid: ofEvent, incomplete }) => {
-    const shared = fit(sharedColumns);
-    const parts: OwnPart[] = [];
-    let storedBytes = shared.bytes;
-    for (const [index, unit] of units.slice(0, MAX_ROWS_PER_EVENT).entries()) {
-      const invalid = new InvalidFields();
-      const part = fit({ ...unitColumns(unit, index, invalid), row_id: `${eventId}-${index}` });
-      storedBytes += part.bytes;
-      if (storedBytes > MAX_STORED_BYTES) return null;
-      parts.push({ part, invalid });
-    }
-    const truncated = [...incomplete, ...shared.truncated];
-    // Nearly always the last two columns are the same in every row as well.
-    if (parts.every(({ part, invalid }) => invalid.isEmpty && part.truncated.length === 0)) {
-      const own = parts.map(({ part }) => part);
-      return measured(joinParts(shared, tail(fit, ofEvent, truncated)), own, !ofEvent.isEmpty);
-    }
-    const own: RowText[] = [];
-    for (const { part, invalid } of parts) {
-      invalid.addAll(ofEvent);
-      const isPlain = invalid.isEmpty && truncated.length === 0 && part.truncated.length === 0;
-      const last = isPlain ? emptyTail : tail(fit, invalid, [...truncated, ...part.truncated]);
-      storedBytes += last.bytes;
-      if (storedBytes > MAX_STORED_BYTES) return null;
-      own.push(joinParts(part, last));
-    }
-    return measured(
-      shared,
-      own,
-      parts.some(({ invalid }) => !invalid.isEmpty),
-    );
-  };
+  const shared = fit({
+    TimeGenerated: eventTime ?? receivedAt,
+    event_type: eventType,
+    event_time: eventTime,
+    event_id: eventId,
+    body_form: meta.bodyForm,
+    feed: meta.feed,
+    received_at: receivedAt,
+    ...mapped.shared,
+  });
+  let storedBytes = Buffer.byteLength(shared.json);
+  const parts: { readonly part: RowPart; readonly ofRow: InvalidFields }[] = [];
+  for (const [index, ownColumns] of (mapped.rows ?? [() => ({})]).slice(0, MAX_ROWS_PER_EVENT).entries()) {
+    const ofRow = new InvalidFields();
+    const part = fit({ ...ownColumns(ofRow), row_id: `${eventId}-${index}` });
+    storedBytes += Buffer.byteLength(part.json);
+    if (storedBytes > MAX_STORED_BYTES) return null;
+    parts.push({ part, ofRow });
+  }
+  const truncated = [...(mapped.incomplete ?? []), ...shared.truncated];
+  // Nearly always the last two columns are the same in every row as well.
+  if (parts.every(({ part, ofRow }) => ofRow.isEmpty && part.truncated.length === 0)) {
+    const own = parts.map(({ part }) => part.json);
+    return measured(joinRow(shared.json, lastColumns(fit, invalid, truncated)), own, !invalid.isEmpty);
+  }
+  const own: string[] = [];
+  for (const { part, ofRow } of parts) {
+    ofRow.addAll(invalid);
+    const last = lastColumns(fit, ofRow, [...truncated, ...part.truncated]);
+    storedBytes += Buffer.byteLength(last);
+    if (storedBytes > MAX_STORED_BYTES) return null;
+    own.push(joinRow(part.json, last));
+  }
+  const hasInvalidFields = parts.some(({ ofRow }) => !ofRow.isEmpty);
+  return measured(shared.json, own, hasInvalidFields);
 }
 
-/** The last two columns of a row. */
-function tail(fit: (values: Row) => RowPart, invalid: InvalidFields, truncated: readonly string[]): RowText {
+/** The columns invalid_fields and truncated_fields as JSON. */
+function lastColumns(fit: (values: Row) => RowPart, invalid: InvalidFields, truncated: readonly string[]): string {
   const fields = fit({ invalid_fields: invalid.toColumn() });
   const isCut = invalid.isCut || fields.truncated.length > 0;
   const names = isCut ? [...truncated, 'invalid_fields'] : truncated;
-  return joinParts(fields, asText({ truncated_fields: names.length === 0 ? null : names }));
+  return joinRow(fields.json, JSON.stringify({ truncated_fields: names.length === 0 ? null : names }));
 }
 
-function measured(shared: RowText, own: readonly RowText[], hasInvalidFields: boolean): MappedRows | null {
+function measured(shared: string, own: readonly string[], hasInvalidFields: boolean): MappedRows | null {
   // The brace that ends the one and the brace that begins the other become one comma.
-  const bytes = own.reduce((sum, part) => sum + shared.bytes + part.bytes - 1, 0);
-  if (bytes > MAX_MAPPED_BYTES) return null;
-  return { shared: shared.json, own: own.map(({ json }) => json), bytes, hasInvalidFields };
+  const sharedBytes = Buffer.byteLength(shared) - 1;
+  const bytes = own.reduce((sum, part) => sum + sharedBytes + Buffer.byteLength(part), 0);
+  return bytes > MAX_MAPPED_BYTES ? null : { shared, own, bytes, hasInvalidFields };
 }

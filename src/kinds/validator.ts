@@ -1,40 +1,39 @@
 import { createRequire } from 'node:module';
-import type { Ajv2020, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
+import type { Ajv2020, ErrorObject } from 'ajv/dist/2020.js';
+import requestSchema from '../../schemas/apono/request-event.schema.json' with { type: 'json' };
+import { isRecipeRow } from '../apono/event.ts';
 import { parseInstant } from '../apono/time.ts';
-import type { Problem } from './kind.ts';
+import { isJsonObject, type JsonObject } from '../ground/json.ts';
+import type { Problem, WebhookKind } from './kind.ts';
 
 /** The most problems in one answer, which Apono shows to a person. */
 const MAX_PROBLEMS = 20;
 
-type Validate = (plain: unknown) => readonly Problem[];
+let loaded: Ajv2020 | null = null;
 
 /**
- * Validates by one schema of schemas/apono/; `others` are those that it refers to. It is compiled on first use, because
- * all of them take a good part of a second and `healthcheck`, which runs every half minute, needs none. A misspelt
- * keyword throws then.
+ * What the schema of a kind says of an event; empty when it is valid. `plain` is as `JSON.parse` makes it. A schema is
+ * compiled when it is first needed, because all of them take a good part of a second and `healthcheck`, which runs every
+ * half minute, needs none. A misspelt keyword throws then.
  */
-export function compileSchema(schema: object, others: readonly object[] = []): Validate {
-  let validate: ValidateFunction | null = null;
-  return (plain) => {
-    validate ??= compile(schema, others);
-    return validate(plain) ? [] : problemsOf(validate.errors ?? []);
-  };
-}
-
-function compile(schema: object, others: readonly object[]): ValidateFunction {
-  // `strictTypes` is off for fields that are described but not checked, which have properties or items without a type.
-  // `allErrors` is safe: a schema checks a few members, so even the largest body has few errors.
-  const ajv = createAjv({ strict: true, strictTypes: false, allErrors: true, verbose: true });
-  ajv.addFormat('apono-time', { type: 'string', validate: (text: string) => parseInstant(text) !== null });
-  ajv.addFormat('apono-epoch', { type: 'number', validate: (epoch: number) => parseInstant(epoch) !== null });
-  for (const other of others) ajv.addSchema(other);
-  return ajv.compile(schema);
+export function validate({ schema, recipeRowSchema }: WebhookKind, plain: unknown): readonly Problem[] {
+  loaded ??= createAjv();
+  const event = plain as JsonObject;
+  // ajv keeps what it has compiled.
+  const fits = loaded.compile(isJsonObject(event) && isRecipeRow(event) ? (recipeRowSchema ?? schema) : schema);
+  return fits(plain) ? [] : problemsOf(fits.errors ?? []);
 }
 
 /** ajv is loaded here, on first use, for the same reason. */
-function createAjv(options: ConstructorParameters<typeof Ajv2020>[0]): Ajv2020 {
-  const ajv = createRequire(import.meta.url)('ajv/dist/2020.js') as { readonly Ajv2020: typeof Ajv2020 };
-  return new ajv.Ajv2020(options);
+function createAjv(): Ajv2020 {
+  const { Ajv2020 } = createRequire(import.meta.url)('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js');
+  // `strictTypes` is off for fields that are described but not checked, which have properties or items without a type.
+  // `allErrors` is safe: a schema checks a few members, so even the largest body has few errors.
+  const ajv = new Ajv2020({ strict: true, strictTypes: false, allErrors: true, verbose: true });
+  ajv.addFormat('apono-time', { type: 'string', validate: (text: string) => parseInstant(text) !== null });
+  ajv.addFormat('apono-epoch', { type: 'number', validate: (epoch: number) => parseInstant(epoch) !== null });
+  // The others refer to its types.
+  return ajv.addSchema(requestSchema);
 }
 
 /** One problem for each place, in words for the person who wrote the body template. Never quotes the value. */

@@ -3,17 +3,19 @@ import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../g
 /** Azure cuts longer values in the middle of a character or of JSON text (Logs Ingestion limits: 64 KB a field). */
 export const MAX_FIELD_BYTES = 65_536;
 
+interface Fitted<Value extends JsonValue> {
+  readonly value: Value;
+  readonly truncated: boolean;
+}
+
 /** Cuts to 64 KB of UTF-8 between two characters. Lone surrogates, which no encoding can carry, become U+FFFD. */
-export function fitText(text: string): { readonly value: string; readonly truncated: boolean } {
+export function fitText(text: string): Fitted<string> {
   const value = text.toWellFormed();
   // No UTF-16 unit takes more than three bytes, so most texts need not be measured.
   if (value.length * 3 <= MAX_FIELD_BYTES || Buffer.byteLength(value) <= MAX_FIELD_BYTES)
     return { value, truncated: false };
-  const bytes = Buffer.from(value);
-  let end = MAX_FIELD_BYTES;
-  // Bytes of the form 10xxxxxx continue a character.
-  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
-  return { value: bytes.toString('utf8', 0, end), truncated: true };
+  const { read } = new TextEncoder().encodeInto(value, new Uint8Array(MAX_FIELD_BYTES));
+  return { value: value.slice(0, read), truncated: true };
 }
 
 /**
@@ -21,12 +23,11 @@ export function fitText(text: string): { readonly value: string; readonly trunca
  * members that do not fit, of which the first object or list is cut inside, two levels deep. Where nothing fits, or the
  * value is neither list nor object, it is null, since `[]` would say "there are none".
  */
-export function fitDynamic(given: JsonValue): { readonly value: JsonValue; readonly truncated: boolean } {
-  if (given === null) return { value: null, truncated: false };
+export function fitDynamic(given: JsonValue): Fitted<JsonValue> {
   const text = JSON.stringify(given);
-  const clean = LONE_SURROGATE.test(text) ? wellFormed : (value: JsonValue) => value;
-  if (Buffer.byteLength(text) <= MAX_FIELD_BYTES) return { value: clean(given), truncated: false };
-  return { value: cut(given, { clean, maxBytes: MAX_FIELD_BYTES, levels: OPENED_LEVELS }), truncated: true };
+  const value = LONE_SURROGATE.test(text) ? wellFormed(given) : given;
+  if (Buffer.byteLength(text) <= MAX_FIELD_BYTES) return { value, truncated: false };
+  return { value: cut(value, MAX_FIELD_BYTES, OPENED_LEVELS), truncated: true };
 }
 
 /** Bytes of UTF-8 that the value takes as JSON. */
@@ -48,32 +49,22 @@ function wellFormed(value: JsonValue): JsonValue {
 
 /** How many levels of objects are cut inside. Each level measures the value once more. */
 const OPENED_LEVELS = 3;
-/** `"":0` and a comma. */
-const SMALLEST_MEMBER_BYTES = 5;
 
-interface Cut {
-  readonly clean: (value: JsonValue) => JsonValue;
-  readonly maxBytes: number;
-  /** How many levels of objects may still be cut inside, this one included. */
-  readonly levels: number;
+/** `levels`: how many levels of objects may still be cut inside, this one included. */
+function cut(given: JsonValue, maxBytes: number, levels: number): JsonValue {
+  if (isJsonArray(given)) return cutList(given, maxBytes);
+  return isJsonObject(given) && levels > 0 ? cutObject(given, maxBytes, levels) : null;
 }
 
-function cut(given: JsonValue, options: Cut): JsonValue {
-  if (isJsonArray(given)) return cutList(given, options);
-  return isJsonObject(given) && options.levels > 0 ? cutObject(given, options) : null;
-}
-
-/** The first elements that fit. The others are not looked at: a body may have hundreds of thousands. */
-function cutList(elements: readonly JsonValue[], { clean, maxBytes }: Cut): JsonValue {
-  const kept: JsonValue[] = [];
+/** The first elements that fit. */
+function cutList(elements: readonly JsonValue[], maxBytes: number): JsonValue {
   // Two brackets, and a comma after each element but the last.
   let room = maxBytes - 2 + 1;
-  for (const element of elements) {
-    const cleaned = clean(element);
-    room -= jsonBytes(cleaned) + 1;
-    if (room < 0) break;
-    kept.push(cleaned);
-  }
+  const end = elements.findIndex((element) => {
+    room -= jsonBytes(element) + 1;
+    return room < 0;
+  });
+  const kept = end === -1 ? elements : elements.slice(0, end);
   return kept.length > 0 ? kept : null;
 }
 
@@ -81,17 +72,11 @@ function cutList(elements: readonly JsonValue[], { clean, maxBytes }: Cut): Json
  * Keeps every member that fits into the room that the members before it leave, since their order means nothing; then
  * what fits of the first object or list that did not fit as a whole.
  */
-function cutObject(given: JsonObject, { clean, maxBytes, levels }: Cut): JsonValue {
+function cutObject(given: JsonObject, maxBytes: number, levels: number): JsonValue {
   const kept: [string, JsonValue][] = [];
   let room = maxBytes - 2 + 1;
   let large: [string, JsonValue] | null = null;
-  for (const name of Object.keys(given)) {
-    if (room < SMALLEST_MEMBER_BYTES) break;
-    const member = given[name] ?? null;
-    // This skips most members that do not fit without measuring them.
-    if (typeof member === 'string' && name.length + member.length + SMALLEST_MEMBER_BYTES > room) continue;
-    const key = name.toWellFormed();
-    const value = clean(member);
+  for (const [key, value = null] of Object.entries(given)) {
     const bytes = jsonBytes(key) + 1 + jsonBytes(value) + 1;
     if (bytes <= room) {
       kept.push([key, value]);
@@ -102,7 +87,7 @@ function cutObject(given: JsonObject, { clean, maxBytes, levels }: Cut): JsonVal
   }
   if (large !== null) {
     const [key, value] = large;
-    const part = cut(value, { clean, maxBytes: room - jsonBytes(key) - 2, levels: levels - 1 });
+    const part = cut(value, room - jsonBytes(key) - 2, levels - 1);
     if (part !== null) kept.push([key, part]);
   }
   return kept.length > 0 ? Object.fromEntries(kept) : null;

@@ -87,8 +87,7 @@ test('a hold of one stream leaves the others going, and their rows never share a
   const other: WebhookKind = {
     ...requestKind,
     name: 'other',
-    recognize: (value) =>
-      value['event_type'] === 'OtherEvent' ? { evidence: 'own_fields' } : { missing: 'it is no other event' },
+    signs: [{ evidence: 'own_fields', type: /^OtherEvent$/ }],
   };
   const f = await startDelivery(t, {
     kinds: [requestKind, other],
@@ -116,9 +115,9 @@ test('a hold of one stream leaves the others going, and their rows never share a
 test('an event whose rows cannot be made is kept in quarantine, and those of others are sent', async (t) => {
   const broken: WebhookKind = {
     ...requestKind,
-    mapRows(event) {
+    columns(event) {
       if (JSON.stringify(event.value).includes('"break-me"')) throw new TypeError('defect');
-      return requestKind.mapRows(event);
+      return requestKind.columns(event);
     },
   };
   const f = await startDelivery(t, { kinds: [broken] });
@@ -135,14 +134,21 @@ test('an event whose rows cannot be made is kept in quarantine, and those of oth
 });
 
 test('a row that no call can hold is a dead letter, the rest of its event is delivered', async (t) => {
+  const fillers = Array.from({ length: 20 }, (_, index) => `filler_${index}`);
+  const large = Object.fromEntries(fillers.map((name) => [name, 'x'.repeat(65_536)]));
+  const { table } = requestKind;
   const huge: WebhookKind = {
     ...requestKind,
-    mapRows(event) {
-      const mapped = requestKind.mapRows(event);
-      assert.ok(mapped !== null);
-      const { own, ...shared } = mapped;
-      const large = `{"filler":"${'x'.repeat(2_000_000)}",`;
-      return { ...shared, own: own.map((each, index) => (index === 1 ? `${large}${each.slice(1)}` : each)) };
+    table: {
+      ...table,
+      columns: [...table.columns, ...fillers.map((name) => ({ name, type: 'string' as const, description: name }))],
+    },
+    columns(event) {
+      const { rows = [], ...columns } = requestKind.columns(event);
+      return {
+        ...columns,
+        rows: rows.map((row, index) => (invalid) => ({ ...row(invalid), ...(index === 1 ? large : null) })),
+      };
     },
   };
   const f = await startDelivery(t, { kinds: [huge] });

@@ -6,7 +6,7 @@
 import { chmodSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
-import { requestTable } from '../../src/kinds/request/table.ts';
+import { requestKind } from '../../src/kinds/request/kind.ts';
 import { startEmulator } from '../support/azure/emulator.ts';
 
 const stream = 'Custom-AponoAccessRequests_CL';
@@ -16,7 +16,7 @@ const emulator = await startEmulator({
   host: '0.0.0.0',
   port: 443,
   hostNames: [name],
-  streams: { [stream]: requestTable.columns },
+  streams: { [stream]: requestKind.table.columns },
 });
 
 function write(file: string, text: string): void {

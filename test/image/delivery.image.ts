@@ -3,7 +3,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { requestTable } from '../../src/kinds/request/table.ts';
+import { requestKind } from '../../src/kinds/request/kind.ts';
 import { type Emulator, startEmulator } from '../support/azure/emulator.ts';
 import { freePort } from '../support/free-port.ts';
 import { buildImage, createVolume, docker, dockerRun, hardened, image, removeAll, run, waitUntil } from './docker.ts';
@@ -40,7 +40,7 @@ describe('the service in its image', () => {
   beforeEach(async () => {
     await removeAll();
     await emulator?.stop();
-    emulator = await startEmulator({ streams: { [stream]: requestTable.columns } });
+    emulator = await startEmulator({ streams: { [stream]: requestKind.table.columns } });
     // Readable for uid 1000, as secrets have to be.
     await writeFile(join(folder, 'ca.pem'), emulator.caPem, { mode: 0o644 });
     await writeFile(join(folder, 'webhook-secret'), `${secret}\n`, { mode: 0o644 });

@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JsonObject } from '../../src/ground/json.ts';
-import { eventColumns, missingMembers } from '../../src/kinds/event-columns.ts';
-import { InvalidFields } from '../../src/kinds/event-field.ts';
-import { objectAt, textAt } from '../../src/kinds/fields.ts';
+import { EventField, objectAt } from '../../src/kinds/field.ts';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
 import { kinds } from '../../src/kinds/registry.ts';
-import { rowMapper } from '../../src/kinds/rows.ts';
-import { compileSchema } from '../../src/kinds/validator.ts';
 import type { TableSchema } from '../../src/sentinel/table.ts';
 import { advanceUntil, startDelivery } from '../delivery/harness.ts';
 import { bearer, send, withEdge } from '../http/edge.ts';
@@ -32,7 +28,6 @@ const table: TableSchema = {
     ...names.map((name) => ({ name, type: 'string' as const, description: name })),
   ],
 };
-const mapRows = rowMapper(table);
 
 /** A feed that Apono does not have, as CONTRIBUTING.md says that one is to be written: all of it is this object. */
 const sessionKind: WebhookKind = {
@@ -42,26 +37,19 @@ const sessionKind: WebhookKind = {
   streamVariable: 'LOGS_INGESTION_STREAM_SESSION',
   defaultStream: `Custom-${table.name}`,
   dataFields: ['id', 'commands'],
-  recognize(value) {
-    const members = missingMembers(value);
-    if (members !== null) return { missing: members };
-    if (Object.hasOwn(objectAt(value['data']), 'commands')) return { evidence: 'own_fields' };
-    return { missing: 'it has no data.commands' };
-  },
-  validate: compileSchema({
+  schema: {
     type: 'object',
     properties: { data: { type: 'object', properties: { commands: { type: 'array', items: { type: 'string' } } } } },
-  }),
-  mapRows(event) {
-    const data = objectAt(event.value['data']);
-    return mapRows({
-      eventId: event.eventId,
-      shared: { ...eventColumns(event), session_id: textAt(data['id'], false), is_test: false },
-      units: data['commands'] as readonly string[],
-      unitColumns: (command) => ({ command }),
-      invalid: new InvalidFields(),
-      incomplete: [],
-    });
+  },
+  signs: [{ evidence: 'own_fields', has: [['commands']] }],
+  whatIsMissing: () => 'it has no data.commands',
+  columns(event) {
+    const data = new EventField(objectAt(event.data), event);
+    const commands = data.at('commands').elements() ?? [];
+    return {
+      shared: { session_id: data.at('id').text(), is_test: false },
+      rows: commands.map((command) => (invalid) => ({ command: command.within(invalid).text() })),
+    };
   },
   bodyTemplate: {
     webhook: 'Session webhook',

@@ -4,6 +4,7 @@ import Handlebars from 'handlebars';
 import { readBody } from '../../src/apono/read.ts';
 import { requestKind } from '../../src/kinds/request/kind.ts';
 import { eachTemplate, unrolledTemplate } from '../../src/kinds/request/template.ts';
+import { validate } from '../../src/kinds/validator.ts';
 import { mapToRows } from '../support/mapped-rows.ts';
 
 interface Unit {
@@ -81,7 +82,7 @@ function renderAndParse(template: string, event: object): Rendered {
 function rowCountOf(body: string): number {
   const read = readBody(Buffer.from(body), 'auto');
   assert.ok(read.outcome === 'read' && read.form === 'template');
-  assert.deepEqual(requestKind.validate(read.plain), []);
+  assert.deepEqual(validate(requestKind, read.plain), []);
   assert.ok(typeof read.value === 'object' && read.value !== null && !Array.isArray(read.value));
   const meta = { receivedAt: 0, bodyForm: 'template', feed: null } as const;
   return mapToRows(requestKind, { eventId: 'v1-x', value: read.value as never, meta }).length;

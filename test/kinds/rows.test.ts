@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
 import { kinds } from '../../src/kinds/registry.ts';
+import { mapRows } from '../../src/kinds/rows.ts';
 import type { Row } from '../../src/sentinel/row.ts';
 import { mapToRows, textsOf } from '../support/mapped-rows.ts';
 import { anomalyBodies } from './anomaly-bodies.ts';
@@ -110,7 +111,7 @@ for (const kind of kinds) {
     it('are measured exactly, and nothing is in the shared part and the own part at once', () => {
       for (const text of Object.values(bodies)) {
         const event = decode(kind, text);
-        const mapped = kind.mapRows(event);
+        const mapped = mapRows(kind, event);
         assert.ok(mapped !== null);
         assert.equal(
           mapped.bytes,

@@ -6,6 +6,7 @@ import { isJsonObject, type JsonObject } from '../../src/ground/json.ts';
 import type { DecodedEvent, WebhookKind } from '../../src/kinds/kind.ts';
 import { recognize } from '../../src/kinds/recognize.ts';
 import { kinds } from '../../src/kinds/registry.ts';
+import { validate } from '../../src/kinds/validator.ts';
 import type { Row } from '../../src/sentinel/row.ts';
 import { mapToRows } from '../support/mapped-rows.ts';
 
@@ -21,7 +22,7 @@ export function decode(kind: WebhookKind, text: string, feed: string | null = nu
   const recognized = recognize(value, kinds, onItsPath ? kind.name : null);
   assert.ok('kind' in recognized, JSON.stringify(recognized));
   assert.equal(recognized.kind.name, kind.name);
-  assert.deepEqual(kind.validate(plain), []);
+  assert.deepEqual(validate(kind, plain), []);
   const bodyForm = isRecipeRow(value) ? 'recipe' : body.form;
   return { eventId: eventId(kind.name, value), value, meta: { receivedAt: RECEIVED_AT, bodyForm, feed } };
 }

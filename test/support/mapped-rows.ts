@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { parseExact } from '../../src/apono/exact-json.ts';
 import { type EventRows, joinRow } from '../../src/ground/event.ts';
 import type { DecodedEvent, WebhookKind } from '../../src/kinds/kind.ts';
+import { mapRows } from '../../src/kinds/rows.ts';
 import type { Row } from '../../src/sentinel/row.ts';
 
 /** The JSON of the rows as they are sent. */
@@ -11,7 +12,7 @@ export function textsOf({ shared, own }: EventRows): string[] {
 
 /** The rows that are sent for an event, decoded again; numbers keep their digits. */
 export function mapToRows(kind: WebhookKind, event: DecodedEvent): Row[] {
-  const mapped = kind.mapRows(event);
+  const mapped = mapRows(kind, event);
   assert.ok(mapped !== null);
   return textsOf(mapped).map((json) => parseExact(json) as Row);
 }

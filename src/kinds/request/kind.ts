@@ -1,32 +1,18 @@
 import rowSchema from '../../../schemas/apono/recipe-row.schema.json' with { type: 'json' };
-import eventSchema from '../../../schemas/apono/request-event.schema.json' with { type: 'json' };
-import { eventAction, isRecipeRow } from '../../apono/event.ts';
-import { isJsonObject, type JsonObject, type JsonValue } from '../../ground/json.ts';
-import { missingMembers, TEST_ID_PREFIX } from '../event-columns.ts';
-import { objectAt } from '../fields.ts';
-import type { Recognition, WebhookKind } from '../kind.ts';
-import { compileSchema } from '../validator.ts';
-import { mapRequest } from './rows.ts';
-import { requestTable } from './table.ts';
+import schema from '../../../schemas/apono/request-event.schema.json' with { type: 'json' };
+import table from '../../../schemas/tables/AponoAccessRequests_CL.json' with { type: 'json' };
+import { eventAction } from '../../apono/event.ts';
+import type { JsonObject } from '../../ground/json.ts';
+import type { TableSchema } from '../../sentinel/table.ts';
+import { type Sign, TEST_ID_PREFIX, type WebhookKind } from '../kind.ts';
+import { recipeColumns } from './recipe.ts';
+import { requestColumns } from './rows.ts';
 import { requestTemplate } from './template.ts';
-
-const validateEvent = compileSchema(eventSchema);
-const validateRecipeRow = compileSchema(rowSchema, [eventSchema]);
 
 /** Fields of `data` that only a request has (facts: payload references). */
 const REQUEST_FIELDS = [
-  'friendly_id',
-  'requester',
-  'grantee',
-  'justification',
-  'creation_date',
-  'revocation_date',
-  'access_flow',
-  'access_bundle',
-  'access_duration_in_seconds',
-  'access_groups',
-  'approvals_logical_relation',
-  'approvals',
+  ...['friendly_id', 'requester', 'grantee', 'justification', 'creation_date', 'revocation_date', 'access_flow'],
+  ...['access_bundle', 'access_duration_in_seconds', 'access_groups', 'approvals_logical_relation', 'approvals'],
 ];
 
 /** Fields of other feeds. In an event that has none of the fields above they weaken what its event_type says. */
@@ -35,71 +21,57 @@ const FOREIGN_FIELDS = [
   ...['action', 'actor_id', 'actor_name', 'actor_type', 'target_id', 'target_type', 'target_name'],
 ];
 
+const signs: readonly Sign[] = [
+  // An anomaly may carry a whole request, but not the event_type of one.
+  { evidence: 'own_fields', hasAction: true, has: [['requester', 'access_groups']] },
+  { evidence: 'own_type', hasAction: true, type: /request/i, has: [REQUEST_FIELDS] },
+  { evidence: 'own_type', hasAction: true, type: /request/i, lacks: FOREIGN_FIELDS },
+  { evidence: 'fields', hasAction: true, type: /request/i },
+  { evidence: 'fields', has: [REQUEST_FIELDS] },
+  { evidence: 'possible_type', hasAction: true, lacks: FOREIGN_FIELDS },
+  { evidence: 'possible_type', type: /request/i, lacks: FOREIGN_FIELDS },
+  // A request needs only the three members of an event, so one of an unknown type with nothing else is accepted too.
+  { evidence: 'possible_type', only: ['id'] },
+];
+
 /** The request webhook: steps of access requests, and the rows of Apono's own Sentinel recipe. */
 export const requestKind = {
   name: 'request',
   description: 'request events',
-  table: requestTable,
+  table: table as TableSchema,
   streamVariable: 'LOGS_INGESTION_STREAM',
-  defaultStream: `Custom-${requestTable.name}`,
+  defaultStream: `Custom-${table.name}`,
+  schema,
+  recipeRowSchema: rowSchema,
   dataFields: ['id', ...REQUEST_FIELDS, 'custom_fields', 'units_beyond', 'approvals_beyond'],
-  recognize,
-  validate: (plain) => (isPlainRecipeRow(plain) ? validateRecipeRow(plain) : validateEvent(plain)),
-  mapRows: mapRequest,
+  signs,
+  whatIsMissing({ event_type: type }) {
+    const isOther = typeof type !== 'string' || eventAction(type) === 'Other';
+    const unknown = isOther ? 'its event_type is none of a request, and ' : '';
+    return `${unknown}it has no data.requester, data.access_groups or the like`;
+  },
+  columns: (event) => (event.meta.bodyForm === 'recipe' ? recipeColumns(event) : requestColumns(event)),
   actionOf: eventAction,
   bodyTemplate: requestTemplate,
   createTestEvent,
 } satisfies WebhookKind;
 
-function recognize(value: JsonObject): Recognition {
-  if (isRecipeRow(value)) return { evidence: 'own_fields' };
-  const members = missingMembers(value);
-  if (members !== null) return { missing: members };
-  const type = typeof value['event_type'] === 'string' ? value['event_type'] : '';
-  const namesRequest = /request/i.test(type);
-  const isKnown = eventAction(type) !== 'Other';
-  const data = objectAt(value['data']);
-  const has = (name: string) => Object.hasOwn(data, name);
-  // An anomaly may carry a whole request, but not the event_type of one.
-  if (isKnown && (has('requester') || has('access_groups'))) return { evidence: 'own_fields' };
-  const hasFields = REQUEST_FIELDS.some(has);
-  const isForeign = !hasFields && FOREIGN_FIELDS.some(has);
-  if (isKnown && namesRequest && !isForeign) return { evidence: 'own_type' };
-  if (hasFields || (isKnown && namesRequest)) return { evidence: 'fields' };
-  if (((namesRequest || isKnown) && !isForeign) || hasNothingElse(value['data'])) return { evidence: 'possible_type' };
-  return {
-    missing: `${isKnown ? '' : 'its event_type is none of a request, and '}it has no data.requester, data.access_groups or the like`,
-  };
-}
-
-/** A request needs only the three members of an event, so one of an unknown type with nothing else is accepted too. */
-function hasNothingElse(data: JsonValue | undefined): boolean {
-  return isJsonObject(data) && Object.keys(data).every((name) => name === 'id');
-}
-
-function isPlainRecipeRow(plain: unknown): boolean {
-  return isJsonObject(plain as JsonObject) && isRecipeRow(plain as JsonObject);
-}
-
-/**
- * An event as Apono sends it, of a request that does not exist. The id starts with `apono-sentinel-test-`, which is how
- * its rows get `is_test`. `random`: letters and digits that tell this event from other tests.
- */
+/** Of a request that does not exist. */
 function createTestEvent(nowMs: number, random: string): JsonObject {
   const resourceType = { id: 'apono-sentinel-test', name: 'Test', display_path: 'Test' };
-  const person = { id: 'apono-sentinel-test', name: 'Apono Sentinel test' };
+  const named = { id: 'apono-sentinel-test', name: 'Apono Sentinel test' };
   return {
     event_type: 'AccessRequestCreated',
     event_time: nowMs / 1000,
     data: {
       id: `${TEST_ID_PREFIX}${random}`,
       friendly_id: `TEST-${random.slice(0, 6).toUpperCase()}`,
-      requester: { ...person, email: 'apono-sentinel-test@example.com' },
-      grantee: { ...person, source_id: 'apono-sentinel-test@example.com', type: 'user' },
+      requester: { ...named, email: 'apono-sentinel-test@example.com' },
+      grantee: { ...named, source_id: 'apono-sentinel-test@example.com', type: 'user' },
       justification: 'Sent by the send-test command of apono-sentinel to see whether events arrive.',
       creation_date: nowMs / 1000,
       revocation_date: null,
-      access_flow: { id: 'apono-sentinel-test', name: 'Apono Sentinel test' },
+      access_flow: named,
       access_bundle: null,
       access_duration_in_seconds: 3600,
       access_groups: [

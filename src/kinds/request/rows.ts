@@ -1,98 +1,61 @@
-import { eventAction, isRecipeRow } from '../../apono/event.ts';
+import { hash } from 'node:crypto';
+import { canonicalJson, eventAction } from '../../apono/event.ts';
 import { isJsonArray, isJsonObject, type JsonValue } from '../../ground/json.ts';
 import type { Row } from '../../sentinel/row.ts';
-import { eventColumns, isTemplate as isTemplateMade } from '../event-columns.ts';
-import { EventField, InvalidFields } from '../event-field.ts';
-import { objectAt, parseEmbedded, withoutBlanks } from '../fields.ts';
-import type { DecodedEvent } from '../kind.ts';
-import { MAX_ROWS_PER_EVENT, type MappedRows } from '../rows.ts';
-import { mapRecipeRow } from './recipe.ts';
-import { isTestRequest, requestEventKey, writeRequestRows } from './table.ts';
+import { EventField, InvalidFields, objectAt, parseEmbedded } from '../field.ts';
+import { type EventColumns, type EventToMap, TEST_ID_PREFIX } from '../kind.ts';
+import { MAX_ROWS_PER_EVENT } from '../rows.ts';
 
-/** The rows of a request event: one for each access unit in every group, one if there is none. */
-export function mapRequest(event: DecodedEvent): MappedRows | null {
-  return isRecipeRow(event.value) ? mapRecipeRow(event) : mapEvent(event);
-}
-
-function mapEvent(event: DecodedEvent): MappedRows | null {
-  const isTemplate = isTemplateMade(event.meta);
-  const invalid = new InvalidFields();
-  // A template renders what is missing as "", and all of its slots; with the blanks gone it is like straight JSON.
-  const given = isTemplate ? withoutBlanks(event.value['data']) : event.value['data'];
-  const data = EventField.root(objectAt(given), { isTemplate, invalid });
-  const { units, unitCount, onlyGroup } = accessGroups(data, invalid);
+/** One row for each access unit in every group, one if there is none. */
+export function requestColumns(event: EventToMap): EventColumns {
+  const data = new EventField(objectAt(event.data), event);
+  const groups = (data.at('access_groups').list(['integration', 'resource_types', 'access_units']) ?? []).map(
+    readGroup,
+  );
+  for (const { units, invalid } of groups) if (units.length === 0) event.invalid.addAll(invalid);
+  const units = groups.flatMap((group) => group.units.map((unit) => ({ group, unit })));
+  const unitRows = units.map(({ group, unit }, index) => (invalid: InvalidFields) => ({
+    ...unitColumns(group, unit, invalid),
+    access_unit_index: index,
+  }));
+  const noUnit = { ...NO_UNIT, ...(groups.length === 1 ? groups[0]?.columns : null), access_unit_index: 0 };
   const shared = sharedColumns(event, data);
-  return writeRequestRows({
-    eventId: event.eventId,
+  return {
     shared: {
       ...shared,
-      access_unit_count: unitCount,
-      units_truncated: shared.units_truncated || unitCount > units.length,
+      access_unit_count: units.length,
+      units_truncated: shared.units_truncated || units.length > MAX_ROWS_PER_EVENT,
     },
-    units: units.length > 0 ? units : [null],
-    unitColumns: (unit, index, ofUnit) => ({
-      ...(unit === null ? withoutUnit(onlyGroup) : unitColumns(unit, ofUnit)),
-      access_unit_index: index,
-    }),
-    invalid,
+    rows: units.length === 0 ? [() => noUnit] : unitRows,
     incomplete: (data.at('approvals_beyond').text() ?? '') === '' ? [] : ['approvals'],
-  });
+  };
 }
 
 /** What the units of one group have in common. */
 interface Group {
   readonly integration: Row;
-  /** Null: it names none or several. */
-  readonly onlyType: Row | null;
+  /** What the group says of where access is asked for. */
+  readonly columns: Row;
+  readonly units: readonly EventField[];
   /** What could not be read of the group, its units left out. */
   readonly invalid: InvalidFields;
 }
 
-interface AccessUnit {
-  readonly group: Group;
-  readonly place: EventField;
-}
-
-/** The units that become rows, how many there are, and the group if there is one alone. */
-function accessGroups(data: EventField, invalid: InvalidFields) {
-  const units: AccessUnit[] = [];
-  let unitCount = 0;
-  let groupCount = 0;
-  let lastGroup: Group | null = null;
-  for (const element of data.at('access_groups').list(['integration', 'resource_types', 'access_units']) ?? []) {
-    const place = element.within(new InvalidFields());
-    lastGroup = readGroup(place);
-    groupCount++;
-    const countBefore = unitCount;
-    for (const unit of place.at('access_units').list(['resource', 'permission']) ?? []) {
-      unitCount++;
-      if (units.length < MAX_ROWS_PER_EVENT) units.push({ group: lastGroup, place: unit });
-    }
-    if (unitCount === countBefore) invalid.addAll(lastGroup.invalid);
-  }
-  return { units, unitCount, onlyGroup: groupCount === 1 ? lastGroup : null };
-}
-
-function readGroup(place: EventField): Group {
-  const integration = place.at('integration');
-  let typeCount = 0;
-  let type: Row | null = null;
-  for (const element of place.at('resource_types').list(['id', 'name', 'display_path']) ?? []) {
-    type = typeColumns(element);
-    typeCount++;
-  }
-  return {
-    integration: {
-      integration_id: integration.at('id').text(),
-      integration_type: integration.at('type').text(),
-      integration_name: integration.at('name').text(),
-    },
-    onlyType: typeCount === 1 ? type : null,
-    invalid: place.invalid,
+function readGroup(element: EventField): Group {
+  const invalid = new InvalidFields();
+  const place = element.within(invalid);
+  const field = place.at('integration');
+  const types = (place.at('resource_types').list(['id', 'name', 'display_path']) ?? []).map(typeColumns);
+  const integration = {
+    integration_id: field.at('id').text(),
+    integration_type: field.at('type').text(),
+    integration_name: field.at('name').text(),
   };
+  const columns = { ...integration, ...(types.length === 1 ? types[0] : null) };
+  return { integration, columns, units: place.at('access_units').list(['resource', 'permission']) ?? [], invalid };
 }
 
-function unitColumns({ group, place }: AccessUnit, invalid: InvalidFields): Row {
+function unitColumns(group: Group, place: EventField, invalid: InvalidFields): Row {
   const unit = place.within(invalid);
   const resource = unit.at('resource');
   const permission = unit.at('permission');
@@ -115,46 +78,35 @@ function typeColumns(type: EventField): Row {
   return { resource_type_id: type.at('id').text(), resource_type_name: type.at('name').text() };
 }
 
-const NO_TYPE: Row = { resource_type_id: null, resource_type_name: null };
+const NO_UNIT: Row = {
+  integration_id: null,
+  integration_type: null,
+  integration_name: null,
+  resource_id: null,
+  resource_name: null,
+  permission: null,
+  resource_path: null,
+  resource_type_id: null,
+  resource_type_name: null,
+  permission_id: null,
+};
 
-/** What an event without any unit still says of where access was asked for, if it names one group only. */
-function withoutUnit(only: Group | null): Row {
-  return {
-    integration_id: null,
-    integration_type: null,
-    integration_name: null,
-    ...only?.integration,
-    resource_id: null,
-    resource_name: null,
-    permission: null,
-    resource_path: null,
-    ...(only?.onlyType ?? NO_TYPE),
-    permission_id: null,
-  };
-}
-
-function sharedColumns(event: DecodedEvent, data: EventField) {
+function sharedColumns(event: EventToMap, data: EventField) {
   const requester = data.at('requester');
   const grantee = data.at('grantee');
   const flow = data.at('access_flow');
   const bundle = data.at('access_bundle');
-  const columns = eventColumns(event);
-  const { event_type: eventType, event_time: eventTime } = columns;
-  const action = eventAction(eventType);
-  const requestId = data.at('id').text();
-  const friendlyId = data.at('friendly_id').text();
-  const requesterId = requester.at('id').text();
-  const requesterEmail = requester.at('email').text();
+  const ids = {
+    request_id: data.at('id').text(),
+    request_friendly_id: data.at('friendly_id').text(),
+    requester_id: requester.at('id').text(),
+    requester_email: requester.at('email').text(),
+  };
   return {
-    ...columns,
-    requester_id: requesterId,
+    ...ids,
+    ...stepColumns(event, ids),
     requester_name: requester.at('name').text(),
-    requester_email: requesterEmail,
     justification: data.at('justification').text(),
-    event_key: requestEventKey({ requestId, eventType, action, eventTime, eventId: event.eventId }),
-    event_action: action,
-    request_id: requestId,
-    request_friendly_id: friendlyId,
     grantee_id: grantee.at('id').text(),
     grantee_source_id: grantee.at('source_id').text(),
     grantee_name: grantee.at('name').text(),
@@ -170,7 +122,36 @@ function sharedColumns(event: DecodedEvent, data: EventField) {
     approvals_logical_relation: data.at('approvals_logical_relation').text(),
     ...approvalColumns(data.at('approvals')),
     custom_fields: customFields(data.at('custom_fields').value),
-    is_test: isTestRequest({ requestId, friendlyId, requesterId, requesterEmail }),
+  };
+}
+
+interface RequestIds {
+  readonly request_id: string | null;
+  readonly request_friendly_id: string | null;
+  readonly requester_id: string | null;
+  readonly requester_email: string | null;
+}
+
+/**
+ * event_key is the same for every body that reports the same step of the same request, so that a query can fold
+ * overlapping webhooks, or a template and a raw body. A body that does not name its request has a key of its own, and
+ * event types that nobody knows differ by their names.
+ *
+ * is_test says whether the event comes from `send-test`, or is the sample of Apono's documentation, which Apono's Test
+ * button sends as far as is known. Two ids must match the sample, because the rules leave test events out and a real
+ * request AR-123 has to stay in.
+ */
+export function stepColumns({ eventType, eventTime, eventId }: EventToMap, ids: RequestIds) {
+  const action = eventAction(eventType);
+  const step = action === 'Other' ? `Other ${eventType}` : action;
+  const key = canonicalJson(['request', ids.request_id ?? `event ${eventId}`, step, eventTime]);
+  const isSample =
+    (ids.request_id === '123' && ids.request_friendly_id === 'AR-123') ||
+    (ids.requester_id === 'user-1' && ids.requester_email === 'user@example.com');
+  return {
+    event_key: `v1${hash('sha256', key)}`,
+    event_action: action,
+    is_test: isSample || (ids.request_id?.startsWith(TEST_ID_PREFIX) ?? false),
   };
 }
 
@@ -178,11 +159,7 @@ function sharedColumns(event: DecodedEvent, data: EventField) {
 function approvalColumns(field: EventField) {
   const list = field.list(['name', 'type', 'status', 'approver']);
   if (list === null) return { approvals: null, approver_emails: null };
-  const emails = new Set<string>();
-  for (const approval of list) {
-    const email = approverEmail(approval);
-    if (email !== null) emails.add(email);
-  }
+  const emails = new Set(list.map(approverEmail).filter((email) => email !== null));
   const { parsed } = field;
   return { approvals: isJsonArray(parsed) ? parsed : [parsed], approver_emails: [...emails] };
 }

@@ -1,4 +1,13 @@
-import { type BodyTemplate, EACH_NOTE, each, fields, indices, Raw, render, type Tree } from '../body-template.ts';
+import {
+  type BodyTemplate,
+  EACH_NOTE,
+  each,
+  eachMember,
+  eventTemplate,
+  fields,
+  repeat,
+  type Tree,
+} from '../body-template.ts';
 
 /**
  * The body template to paste into Apono's request webhook. Apono renders it with Handlebars, but documents nowhere that
@@ -6,36 +15,29 @@ import { type BodyTemplate, EACH_NOTE, each, fields, indices, Raw, render, type 
  * probe that shows whether there are others.
  */
 
-interface CarriedCounts {
-  readonly groups: number;
-  readonly unitsPerGroup: number;
-  readonly approvals: number;
-}
-
 /** What the default template carries; its probes mark an event that has more. */
-const carried: CarriedCounts = { groups: 2, unitsPerGroup: 5, approvals: 5 };
+const carried = { groups: 2, unitsPerGroup: 5, approvals: 5 };
 
 /** Without helpers, for whatever Apono allows. It lacks `data.custom_fields`, whose keys are not known. */
 export function unrolledTemplate(): string {
   const { groups, unitsPerGroup, approvals } = carried;
   const group = (index: number): string => `data.access_groups.[${index}]`;
-  const unit = (path: string, index: number): string => `${path}.access_units.[${index}]`;
+  const unit = (index: number, position: number): string => `${group(index)}.access_units.[${position}]`;
   // Several names, since any of these fields may be missing in an element that is there.
   const probe = (path: string, names: readonly string[]): string => names.map((name) => `{{${path}.${name}}}`).join('');
   const unitNames = ['resource.id', 'resource.name', 'permission.id'];
-  const unitProbes = indices(groups).map((index) => probe(unit(group(index), unitsPerGroup), unitNames));
+  const unitProbes = repeat(groups, (index) => probe(unit(index, unitsPerGroup), unitNames));
   const groupProbe = probe(group(groups), ['integration.id', 'integration.name', 'access_units.[0].resource.id']);
-  const body = eventTree({
-    access_groups: indices(groups).map((index) => ({
+  return template({
+    access_groups: repeat(groups, (index) => ({
       integration: fields(`${group(index)}.integration`, ['id', 'type', 'name']),
-      access_units: indices(unitsPerGroup).map((position) => unitTree(`${unit(group(index), position)}.`)),
+      access_units: repeat(unitsPerGroup, (position) => unitTree(unit(index, position))),
     })),
     approvals_logical_relation: '{{data.approvals_logical_relation}}',
-    approvals: indices(approvals).map((index) => approvalTree(`data.approvals.[${index}].`)),
+    approvals: repeat(approvals, (index) => approvalTree(`data.approvals.[${index}]`)),
     units_beyond: [...unitProbes, groupProbe].join(''),
     approvals_beyond: probe(`data.approvals.[${approvals}]`, ['name', 'type', 'status']),
   });
-  return `${render(body, '')}\n`;
 }
 
 /**
@@ -43,70 +45,52 @@ export function unrolledTemplate(): string {
  * everywhere, since handlebars.java looks for a plain name in the surrounding objects too.
  */
 export function eachTemplate(): string {
-  const body = eventTree({
+  return template({
     access_groups: each('data.access_groups', {
       integration: fields('this.integration', ['id', 'type', 'name']),
       resource_types: each('this.resource_types', fields('this', ['id', 'name', 'display_path'])),
-      access_units: each('this.access_units', unitTree('this.')),
+      access_units: each('this.access_units', unitTree('this')),
     }),
     approvals_logical_relation: '{{data.approvals_logical_relation}}',
-    approvals: each('data.approvals', approvalTree('this.')),
-    custom_fields: new Raw(
-      '{ {{#each data.custom_fields}}"{{@key}}": "{{this}}"{{#unless @last}}, {{/unless}}{{/each}} }',
-    ),
+    approvals: each('data.approvals', approvalTree('this')),
+    custom_fields: eachMember('data.custom_fields'),
   });
-  return `${render(body, '')}\n`;
 }
 
 /**
  * What a requester typed comes first, the type and the time last. If it is not escaped and adds members of its own, the
  * template repeats them after it, and a body that has a name twice is refused (ADR 3).
  */
-function eventTree(lists: { readonly [key: string]: Tree }): Tree {
-  return {
-    data: {
-      ...fields('data', ['justification', 'id', 'friendly_id']),
-      requester: fields('data.requester', ['id', 'name', 'email']),
-      grantee: fields('data.grantee', ['id', 'source_id', 'name', 'type']),
-      ...fields('data', ['creation_date', 'revocation_date', 'access_duration_in_seconds']),
-      access_flow: fields('data.access_flow', ['id', 'name']),
-      access_bundle: fields('data.access_bundle', ['id', 'name']),
-      ...lists,
-    },
-    event_type: '{{event_type}}',
-    event_time: '{{event_time}}',
-  };
+function template(lists: { readonly [key: string]: Tree }): string {
+  return eventTemplate({
+    ...fields('data', ['justification', 'id', 'friendly_id']),
+    requester: fields('data.requester', ['id', 'name', 'email']),
+    grantee: fields('data.grantee', ['id', 'source_id', 'name', 'type']),
+    ...fields('data', ['creation_date', 'revocation_date', 'access_duration_in_seconds']),
+    access_flow: fields('data.access_flow', ['id', 'name']),
+    access_bundle: fields('data.access_bundle', ['id', 'name']),
+    ...lists,
+  });
 }
 
-/** `prefix` is the path of the unit with its dot. */
-function unitTree(prefix: string): Tree {
+function unitTree(path: string): Tree {
   return {
     resource: {
-      ...fields(`${prefix}resource`, ['id', 'name', 'path']),
-      type: fields(`${prefix}resource.type`, ['id', 'name', 'display_path']),
+      ...fields(`${path}.resource`, ['id', 'name', 'path']),
+      type: fields(`${path}.resource.type`, ['id', 'name', 'display_path']),
     },
-    permission: fields(`${prefix}permission`, ['id', 'name']),
+    permission: fields(`${path}.permission`, ['id', 'name']),
   };
 }
 
-function approvalTree(prefix: string): Tree {
-  return {
-    ...fields(prefix.slice(0, -1), ['name', 'type', 'status']),
-    approver: fields(`${prefix}approver`, ['id', 'name', 'email']),
-  };
+function approvalTree(path: string): Tree {
+  return { ...fields(path, ['name', 'type', 'status']), approver: fields(`${path}.approver`, ['id', 'name', 'email']) };
 }
 
 export const requestTemplate: BodyTemplate = {
   webhook: 'Request webhook, HTTP',
   path: '/apono/webhook',
-  triggers: [
-    'RequestCreated',
-    'RequestApproved',
-    'RequestRejected',
-    'RequestGranted',
-    'RequestExpired',
-    'RequestFailed',
-  ],
+  triggers: ['Created', 'Approved', 'Rejected', 'Granted', 'Expired', 'Failed'].map((step) => `Request${step}`),
   plain: {
     text: unrolledTemplate,
     notes: [
