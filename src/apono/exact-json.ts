@@ -95,7 +95,7 @@ function forEachToken(text: string, visit: (char: string, start: number, end: nu
     const start = at;
     const char = text.charAt(at);
     if (char === '"') at = endOfString(text, at) ?? text.length;
-    else if (isNumberStart(char)) at = endOfNumber(text, at);
+    else if (isNumberStart(char)) while (/[\d.eE+-]/.test(text.charAt(at))) at++;
     else at++;
     visit(char, start, at);
   }
@@ -115,14 +115,6 @@ export function endOfString(text: string, quote: number): number | null {
 
 function isNumberStart(char: string): boolean {
   return char === '-' || (char >= '0' && char <= '9');
-}
-
-const NUMBER = /[\d.eE+-]+/y;
-
-function endOfNumber(text: string, start: number): number {
-  NUMBER.lastIndex = start;
-  NUMBER.test(text);
-  return NUMBER.lastIndex;
 }
 
 /**

@@ -92,6 +92,9 @@ function endOf(pattern: RegExp, text: string, at: number): number {
   return pattern.test(text) ? pattern.lastIndex : at;
 }
 
+const QUOTE_IT = 'Put the placeholder in quotes';
+const NAME_FIELDS = 'Name the fields of the object, each in quotes';
+
 /** What each fault looks like where the text ceases to be JSON, and what to say about it. The first match counts. */
 const FAULTS: readonly (readonly [RegExp, string])[] = [
   [/^\{?\{\{/, 'a placeholder {{…}} was not filled in. Enter the template as the body template of a webhook in Apono'],
@@ -102,18 +105,12 @@ const FAULTS: readonly (readonly [RegExp, string])[] = [
   [/^(?:```|~~~)/, 'there is a code fence of Markdown. Leave out the lines that begin with ```'],
   [/^(?:\/\/|\/\*|#)/, 'there is a comment, which JSON does not have'],
   [/^'/, 'there is a single quote. JSON has double quotes'],
-  [
-    /^object \w+\]/,
-    'there is [object Object], which a template prints for an object. Name the fields of the object, each in quotes',
-  ],
-  [/^\w+=/, 'there is name=value, as Java prints an object. Name the fields of the object, each in quotes'],
-  [/^undefined\b/, 'undefined is no value of JSON. Put the placeholder in quotes'],
-  [/^(?:NaN|[-+]?Infinity)\b/, 'NaN and Infinity are no values of JSON. Put the placeholder in quotes'],
-  [
-    /^(?:None|nil|NULL|Null)\b/,
-    'this word for nothing is no value of JSON, which has null. Put the placeholder in quotes',
-  ],
-  [/^(?:True|False|TRUE|FALSE)\b/, 'JSON writes true and false in lower case. Put the placeholder in quotes'],
+  [/^object \w+\]/, `there is [object Object], which a template prints for an object. ${NAME_FIELDS}`],
+  [/^\w+=/, `there is name=value, as Java prints an object. ${NAME_FIELDS}`],
+  [/^undefined\b/, `undefined is no value of JSON. ${QUOTE_IT}`],
+  [/^(?:NaN|[-+]?Infinity)\b/, `NaN and Infinity are no values of JSON. ${QUOTE_IT}`],
+  [/^(?:None|nil|NULL|Null)\b/, `this word for nothing is no value of JSON, which has null. ${QUOTE_IT}`],
+  [/^(?:True|False|TRUE|FALSE)\b/, `JSON writes true and false in lower case. ${QUOTE_IT}`],
 ];
 
 function faultAt(text: string, { at, expected, previous, isInString }: Stop): string {
@@ -135,10 +132,8 @@ function faultAt(text: string, { at, expected, previous, isInString }: Stop): st
   if (expected === 'colon') return 'a colon is missing after a name';
   if (expected === 'name' || expected === 'name_or_end') return 'a name of a member is not in quotes';
   if (expected === 'comma_or_end') return faultAfterValue(char, previous);
-  if (/[-+.\d]/.test(char)) return 'there is a number in a form that JSON does not have. Put the placeholder in quotes';
-  return /[\p{L}_$]/u.test(char)
-    ? 'text is not in quotes. Put the placeholder in quotes'
-    : 'this character cannot stand here';
+  if (/[-+.\d]/.test(char)) return `there is a number in a form that JSON does not have. ${QUOTE_IT}`;
+  return /[\p{L}_$]/u.test(char) ? `text is not in quotes. ${QUOTE_IT}` : 'this character cannot stand here';
 }
 
 function faultAfterValue(char: string, previous: string): string {

@@ -53,14 +53,14 @@ export function readBody(bytes: Uint8Array, escaping: TemplateEscaping, charset:
   if ('fault' in decoded) return { outcome: 'not_json', detail: decoded.fault };
   const { text } = decoded;
   const strict = parse(text);
-  if (strict.outcome === 'too_many_values') return strict;
-  const isJson = strict.outcome === 'parsed';
+  if (strict === 'too_many_values') return { outcome: strict };
+  const isJson = strict !== 'not_json';
   const form = isJson && !isTemplateMade(strict.plain) ? 'json' : 'template';
   const automatic = () => (form === 'json' ? AS_IT_IS : isJson ? readingOf(text) : AS_TYPED);
   const reading = escaping === 'auto' ? automatic() : readingBySetting[escaping];
   const parsed = reading.backslashes === 'json' ? strict : parseLiterally(text, strict);
-  if (parsed.outcome === 'too_many_values') return parsed;
-  if (parsed.outcome === 'not_json') return { outcome: 'not_json', detail: explainFault(text) };
+  if (parsed === 'too_many_values') return { outcome: parsed };
+  if (parsed === 'not_json') return { outcome: parsed, detail: explainFault(text) };
   // This comes before anything that recurses into the value.
   if (parsed.measured.depth > MAX_DEPTH) return { outcome: 'too_deep' };
   // Without escaping, text that somebody typed could end its string and repeat members of the template, and a number in
@@ -79,31 +79,27 @@ export function readBody(bytes: Uint8Array, escaping: TemplateEscaping, charset:
   };
 }
 
+/** What was parsed, or why it was not. */
 type Parsed =
-  | {
-      readonly outcome: 'parsed';
-      readonly plain: JsonValue;
-      readonly text: string;
-      readonly measured: ReturnType<typeof measure>;
-    }
-  | { readonly outcome: 'not_json' }
-  | { readonly outcome: 'too_many_values' };
+  | { readonly plain: JsonValue; readonly text: string; readonly measured: ReturnType<typeof measure> }
+  | 'not_json'
+  | 'too_many_values';
 
 function parse(text: string): Parsed {
   const measured = measure(text);
-  if (measured.values > MAX_VALUES) return { outcome: 'too_many_values' };
+  if (measured.values > MAX_VALUES) return 'too_many_values';
   try {
-    return { outcome: 'parsed', plain: JSON.parse(text) as JsonValue, text, measured };
+    return { plain: JSON.parse(text) as JsonValue, text, measured };
   } catch {
-    return { outcome: 'not_json' };
+    return 'not_json';
   }
 }
 
 /** The template's own text may contain JSON escapes; then only those that JSON does not know are literal. */
 function parseLiterally(text: string, strict: Parsed): Parsed {
   const parsed = parse(readLiterally(text));
-  if (parsed.outcome !== 'not_json') return parsed;
-  return strict.outcome === 'parsed' ? strict : parse(escapeInvalid(text));
+  if (parsed !== 'not_json') return parsed;
+  return strict === 'not_json' ? parse(escapeInvalid(text)) : strict;
 }
 
 function isTemplateMade(plain: JsonValue): boolean {

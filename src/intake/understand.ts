@@ -2,9 +2,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type EventAction, eventId, isRecipeRow } from '../apono/event.ts';
 import { MAX_DEPTH, MAX_VALUES, readBody, type TemplateEscaping } from '../apono/read.ts';
 import type { EventEntry, EventMeta } from '../ground/event.ts';
-import { isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 import type { Problem, WebhookKind } from '../kinds/kind.ts';
-import { dataElsewhere, whyNoEvent } from '../kinds/no-event.ts';
+import { hasDataElsewhere, whyNoEvent } from '../kinds/no-event.ts';
 import { recognize } from '../kinds/recognize.ts';
 import { MAX_MAPPED_BYTES, type MappedRows, mapRows } from '../kinds/rows.ts';
 import { validate } from '../kinds/validator.ts';
@@ -60,8 +60,9 @@ export type Understood =
   | { readonly refusal: Refusal };
 
 /**
- * What a body says: read → repair → kind → schema → identity. Changes nothing, so that a replay can ask it again.
- * `receivedAt`: when the body came, milliseconds since the epoch.
+ * What a body says: read → repair → kind → schema → identity → rows. All of its events or none: the first one that is
+ * refused refuses the whole. Changes nothing, so that a replay can ask it again. `receivedAt`: when the body came,
+ * milliseconds since the epoch.
  */
 export async function understand(
   body: ReceivedBody,
@@ -73,75 +74,72 @@ export async function understand(
     case 'not_json':
       return { refusal: { type: 'not_json', code: 'body_not_json', detail: read.detail, errors: [] } };
     case 'too_many_values':
-      return refuse('too_many_values', [{ path: '', message: `holds more than ${MAX_VALUES} values` }]);
+      return refuse('too_many_values', `holds more than ${MAX_VALUES} values`);
     case 'too_deep':
-      return refuse('nested_too_deep', [{ path: '', message: `is nested deeper than ${MAX_DEPTH} levels` }]);
+      return refuse('nested_too_deep', `is nested deeper than ${MAX_DEPTH} levels`);
     case 'duplicate_key':
-      return refuse('duplicate_keys', [{ path: read.path, message: DUPLICATE_KEY }]);
-    case 'read': {
-      const understood = await understandEvents(
-        { value: read.value, plain: read.plain, kind: body.kind },
-        { receivedAt, bodyForm: read.form, feed: body.feed },
-        options,
-      );
-      return 'events' in understood && read.looksEscaped ? { ...understood, looksEscaped: true } : understood;
-    }
+      return refuse('duplicate_keys', DUPLICATE_KEY, read.path);
   }
+  const { value, plain } = read;
+  const context = { kind: body.kind, meta: { receivedAt, bodyForm: read.form, feed: body.feed }, options };
+  const looksEscaped = read.looksEscaped ? ({ looksEscaped: true } as const) : {};
+  if (!isJsonArray(value)) {
+    const understood = understandEvent(value, plain, context);
+    return 'refusal' in understood ? understood : { events: [understood], ...looksEscaped };
+  }
+  if (value.length === 0) return refuse('no_event', 'is an empty list');
+  const plainEvents = plain as readonly unknown[];
+  const events: UnderstoodEvent[] = [];
+  let turnEndsAt = performance.now() + MAX_TURN_MS;
+  for (const [index, element] of value.entries()) {
+    const understood = understandEvent(element, plainEvents[index], context);
+    if ('refusal' in understood) {
+      const { code, errors } = understood.refusal;
+      return refuseAll(
+        code,
+        errors.map(({ path, message }) => ({ path: `/${index}${path}`, message })),
+      );
+    }
+    events.push(understood);
+    if (performance.now() < turnEndsAt) continue;
+    await nextTurn();
+    turnEndsAt = performance.now() + MAX_TURN_MS;
+  }
+  return { events, ...looksEscaped };
 }
 
 const DUPLICATE_KEY =
   'has a name that stands twice in its object: the template has it twice, or text that somebody typed was not escaped ' +
   'and changed the body';
 
-/** What was read, exact and as `JSON.parse` makes it, and the kind that the path of the URL named. */
-interface Given {
-  readonly value: JsonValue;
-  readonly plain: unknown;
+interface Context {
+  /** The kind that the path of the URL named. */
   readonly kind: string | null;
+  readonly meta: EventMeta;
+  readonly options: UnderstandOptions;
 }
 
-/** All events of the body or none: the first one that is refused refuses the whole. */
-async function understandEvents(given: Given, meta: EventMeta, options: UnderstandOptions): Promise<Understood> {
-  const { value, plain, kind } = given;
-  if (!Array.isArray(value)) return understandEvent(given, meta, options);
-  if (value.length === 0) return refuse('no_event', [{ path: '', message: 'is an empty list' }]);
-  const plainEvents = plain as readonly unknown[];
-  const events: UnderstoodEvent[] = [];
-  let turnEndsAt = performance.now() + MAX_TURN_MS;
-  for (const [index, element] of value.entries()) {
-    const understood = understandEvent({ value: element, plain: plainEvents[index], kind }, meta, options);
-    if ('refusal' in understood) return { refusal: withPrefix(understood.refusal, `/${index}`) };
-    for (const event of understood.events) events.push(event);
-    if (performance.now() < turnEndsAt) continue;
-    await nextTurn();
-    turnEndsAt = performance.now() + MAX_TURN_MS;
-  }
-  return { events };
-}
+type Understanding = UnderstoodEvent | { readonly refusal: Refusal };
 
-function understandEvent(
-  { value, plain, kind: fixed }: Given,
-  meta: EventMeta,
-  options: UnderstandOptions,
-): Understood {
+function understandEvent(value: JsonValue, plain: unknown, { kind: fixed, meta, options }: Context): Understanding {
   const noEvent = whyNoEvent(value);
-  if (noEvent !== null) return refuse(noEvent.code, [noEvent.problem]);
-  if (!isJsonObject(value)) return refuse('schema_mismatch', [{ path: '', message: 'must be an event object' }]);
+  if (noEvent !== null) return refuseAll(noEvent.code, [noEvent.problem]);
+  if (!isJsonObject(value)) return refuse('schema_mismatch', 'must be an event object');
   const recognized = recognize(value, options.kinds, fixed);
-  if (!('kind' in recognized)) return refuse(recognized.code, recognized.problems);
+  if (!('kind' in recognized)) return refuseAll(recognized.code, recognized.problems);
   const { kind } = recognized;
-  const elsewhere = meta.bodyForm === 'template' ? dataElsewhere(value, kind.dataFields) : null;
-  if (elsewhere !== null) return refuse('duplicate_keys', [elsewhere]);
+  if (meta.bodyForm === 'template' && hasDataElsewhere(value, kind.dataFields))
+    return refuse('duplicate_keys', DATA_ELSEWHERE);
   const problems = validate(kind, plain);
-  if (problems.length > 0) return refuse('schema_mismatch', problems);
-  if (options.streams[kind.name] == null) {
-    return refuse('stream_off', [{ path: '', message: `is a ${kind.name} event, and ${kind.streamVariable} is off` }]);
-  }
-  const bodyForm = isRecipeRow(value) ? 'recipe' : meta.bodyForm;
-  return mapEvent(value, kind, { ...meta, bodyForm }, options);
+  if (problems.length > 0) return refuseAll('schema_mismatch', problems);
+  if (options.streams[kind.name] == null)
+    return refuse('stream_off', `is a ${kind.name} event, and ${kind.streamVariable} is off`);
+  return mapEvent(value, kind, { ...meta, bodyForm: isRecipeRow(value) ? 'recipe' : meta.bodyForm }, options);
 }
 
-function mapEvent(value: JsonObject, kind: WebhookKind, meta: EventMeta, { log }: UnderstandOptions): Understood {
+const DATA_ELSEWHERE = 'holds the fields of data in another member too: text that was not escaped changed it';
+
+function mapEvent(value: JsonObject, kind: WebhookKind, meta: EventMeta, { log }: UnderstandOptions): Understanding {
   const id = eventId(kind.name, value);
   let mapped: MappedRows | null;
   try {
@@ -150,32 +148,25 @@ function mapEvent(value: JsonObject, kind: WebhookKind, meta: EventMeta, { log }
     // A defect of ours must not lose the event: the body stays in quarantine until a version that can map it.
     const name = error instanceof Error ? error.name : 'unknown';
     log.error({ event_id: id, kind: kind.name, error: name }, 'mapping failed');
-    const message = 'could not be mapped to rows; this is a defect of the service';
-    return refuse('mapping_failed', [{ path: '', message }]);
+    return refuse('mapping_failed', 'could not be mapped to rows; this is a defect of the service');
   }
-  if (mapped === null) {
-    return refuse('too_many_bytes', [{ path: '', message: `makes rows of over ${MAX_MAPPED_BYTES} bytes` }]);
-  }
+  if (mapped === null) return refuse('too_many_bytes', `makes rows of over ${MAX_MAPPED_BYTES} bytes`);
   const { shared, own, bytes, hasInvalidFields } = mapped;
   const { receivedAt, feed } = meta;
   const rows = { shared, own };
   const entry = { type: 'event', eventId: id, kind: kind.name, receivedAt, feed, rows, mappedBytes: bytes } as const;
-  return { events: [{ entry, action: actionOf(value, kind), hasInvalidFields }] };
-}
-
-function actionOf(value: JsonObject, kind: WebhookKind): EventAction {
   const type = value['event_type'];
-  return typeof type === 'string' ? (kind.actionOf?.(type) ?? 'Other') : 'Other';
+  const action = typeof type === 'string' ? (kind.actionOf?.(type) ?? 'Other') : 'Other';
+  return { entry, action, hasInvalidFields };
 }
 
-function refuse(code: QuarantineCode, errors: readonly Problem[]): { readonly refusal: Refusal } {
-  const first = errors[0];
+function refuse(code: QuarantineCode, message: string, path = ''): { readonly refusal: Refusal } {
+  return refuseAll(code, [{ path, message }]);
+}
+
+function refuseAll(code: QuarantineCode, errors: readonly Problem[]): { readonly refusal: Refusal } {
+  const [first] = errors;
   const where = first?.path ? `${first.path} ` : 'the body ';
   const detail = `${where}${first?.message ?? ''}${errors.length > 1 ? `, and ${errors.length - 1} more` : ''}`;
   return { refusal: { type: 'not_understood', code, detail, errors } };
-}
-
-function withPrefix(refusal: Refusal, prefix: string): Refusal {
-  const errors = refusal.errors.map(({ path, message }) => ({ path: prefix + path, message }));
-  return errors.length > 0 ? { ...refuse(refusal.code, errors).refusal, type: refusal.type } : refusal;
 }

@@ -1,41 +1,10 @@
 import schema from '../../schemas/apono/anomaly-event.schema.json' with { type: 'json' };
 import table from '../../schemas/tables/AponoAnomalies_CL.json' with { type: 'json' };
-import type { JsonObject } from '../ground/json.ts';
 import { isJsonObject } from '../ground/json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
-import { type BodyTemplate, eventTemplate, fields } from './body-template.ts';
+import { templateFile } from './body-template.ts';
 import { EventField, objectAt } from './field.ts';
 import { type EventColumns, type EventToMap, TEST_ID_PREFIX, type WebhookKind } from './kind.ts';
-
-/** The fields of `data` that the body template asks for. Texts that somebody typed come first (ADR 3). */
-const TYPED_TEXTS = ['justification', 'title', 'message', 'description'];
-const TEXTS = ['id', 'type', 'severity', 'status', 'request_id', 'friendly_id'];
-const REQUEST_PARTS = {
-  request: ['id', 'friendly_id'],
-  requester: ['id', 'name', 'email'],
-  access_flow: ['id', 'name'],
-};
-
-const bodyTemplate: BodyTemplate = {
-  webhook: 'Anomaly webhook, HTTP',
-  path: '/apono/webhook/anomaly',
-  triggers: [],
-  plain: {
-    text: () =>
-      eventTemplate({
-        ...fields('data', [...TYPED_TEXTS, ...TEXTS]),
-        ...Object.fromEntries(
-          Object.entries(REQUEST_PARTS).map(([name, parts]) => [name, fields(`data.${name}`, parts)]),
-        ),
-      }),
-    notes: [
-      'Apono documents no payload of anomalies: this template asks for what such an event may have. Open "View request ' +
-        'anomaly event\'s payload schema" in the form, and add the fields of that schema under "data": the whole event is ' +
-        'kept in raw_event, whatever it holds.',
-    ],
-  },
-  each: null,
-};
 
 /** The anomaly webhook. Apono documents no payload, so the row has the whole event next to the known fields. */
 export const anomalyKind = {
@@ -45,7 +14,10 @@ export const anomalyKind = {
   streamVariable: 'LOGS_INGESTION_STREAM_ANOMALY',
   defaultStream: `Custom-${table.name}`,
   schema,
-  dataFields: [...TEXTS, ...Object.keys(REQUEST_PARTS), ...TYPED_TEXTS],
+  dataFields: [
+    ...['id', 'type', 'severity', 'status', 'request_id', 'friendly_id', 'request', 'requester', 'access_flow'],
+    ...['justification', 'title', 'message', 'description'],
+  ],
   // Its event_type alone, since an anomaly may carry a whole request. On its own path it accepts all.
   signs: [
     { evidence: 'own_fields', onItsPath: true },
@@ -53,7 +25,20 @@ export const anomalyKind = {
   ],
   whatIsMissing: () => 'its event_type does not contain "anomaly"',
   columns,
-  bodyTemplate,
+  bodyTemplate: {
+    webhook: 'Anomaly webhook, HTTP',
+    path: '/apono/webhook/anomaly',
+    triggers: [],
+    plain: {
+      text: templateFile('anomaly'),
+      notes: [
+        'Apono documents no payload of anomalies: this template asks for what such an event may have. Open "View request ' +
+          'anomaly event\'s payload schema" in the form, and add the fields of that schema under "data": the whole event is ' +
+          'kept in raw_event, whatever it holds.',
+      ],
+    },
+    each: null,
+  },
   createTestEvent: (nowMs, random) => ({
     event_type: 'AnomalyDetected',
     event_time: nowMs / 1000,
@@ -88,9 +73,10 @@ function inRequest(path: string): string[] {
 }
 
 function columns(event: EventToMap): EventColumns {
-  const data: JsonObject = objectAt(event.data);
-  const found = new Map([['', new EventField(data, event)]]);
-  const first = (...places: readonly string[]) => firstText(places.map((place) => fieldAt(place, found)));
+  const data = objectAt(event.data);
+  const top = new EventField(data, event);
+  const fieldAt = (place: string) => place.split('.').reduce((field, name) => field.at(name), top);
+  const first = (...places: readonly string[]) => firstText(places.map(fieldAt));
   const requestId = first('request_id', 'access_request_id', 'request.id', 'access_request.id');
   // `data.id` is the id of the request in an event that looks like a request's, otherwise that of the anomaly.
   const looksLikeRequest =
@@ -118,14 +104,4 @@ function firstText(fields: readonly EventField[]): string | null {
     return (isNamed ? field.at('name') : field).text();
   });
   return texts.find((text) => text !== null) ?? null;
-}
-
-/** `found` keeps each field, since one that holds JSON text is parsed once. The root has the empty path. */
-function fieldAt(path: string, found: Map<string, EventField>): EventField {
-  const known = found.get(path);
-  if (known !== undefined) return known;
-  const end = path.lastIndexOf('.');
-  const field = fieldAt(path.slice(0, Math.max(end, 0)), found).at(path.slice(end + 1));
-  found.set(path, field);
-  return field;
 }

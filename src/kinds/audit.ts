@@ -3,7 +3,7 @@ import table from '../../schemas/tables/AponoAuditLogs_CL.json' with { type: 'js
 import { canonicalJson } from '../apono/event.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
-import { type BodyTemplate, EACH_NOTE, eachMember, eventTemplate, fields, type Tree } from './body-template.ts';
+import { EACH_NOTE, templateFile } from './body-template.ts';
 import { EventField, objectAt, parseEmbedded } from './field.ts';
 import { type EventColumns, type EventToMap, TEST_ID_PREFIX, type WebhookKind } from './kind.ts';
 
@@ -12,35 +12,6 @@ const OBJECTS = ['metadata', 'current_target_object', 'previous_target_object'] 
 
 const ACTOR = ['actor_id', 'actor_name', 'actor_type'];
 const TARGET = ['target_id', 'target_type', 'target_name', 'current_target_object', 'previous_target_object'];
-
-const bodyTemplate: BodyTemplate = {
-  webhook: 'Audit Log webhook, HTTP',
-  path: '/apono/webhook/audit',
-  triggers: [],
-  plain: {
-    text: () => template((path) => `{{${path}}}`),
-    notes: [
-      'This template needs no helpers. Where Apono prints metadata and the target objects as JSON, they arrive as JSON; ' +
-        'where it prints "[object Object]", the columns metadata_text, current_target_object_text and ' +
-        'previous_target_object_text say so, and what changed is not known.',
-    ],
-  },
-  each: {
-    text: () => template(eachMember),
-    notes: [
-      'This template carries the fields of metadata and of the target objects whose values are text or numbers; values ' +
-        'that are objects again print as "[object Object]", and then changed_fields stays empty.',
-      EACH_NOTE,
-    ],
-  },
-};
-
-function template(object: (path: string) => Tree): string {
-  return eventTemplate({
-    ...fields('data', ['target_name', 'actor_name', 'timestamp', ...TEXTS]),
-    ...Object.fromEntries(OBJECTS.map((name) => [name, object(`data.${name}`)])),
-  });
-}
 
 /** The audit log webhook: somebody changed something in Apono. One row. */
 export const auditKind = {
@@ -62,7 +33,27 @@ export const auditKind = {
       ? 'it has no data.actor_id and no data.target_type'
       : 'it has no data.action',
   columns,
-  bodyTemplate,
+  bodyTemplate: {
+    webhook: 'Audit Log webhook, HTTP',
+    path: '/apono/webhook/audit',
+    triggers: [],
+    plain: {
+      text: templateFile('audit'),
+      notes: [
+        'This template needs no helpers. Where Apono prints metadata and the target objects as JSON, they arrive as JSON; ' +
+          'where it prints "[object Object]", the columns metadata_text, current_target_object_text and ' +
+          'previous_target_object_text say so, and what changed is not known.',
+      ],
+    },
+    each: {
+      text: templateFile('audit-each'),
+      notes: [
+        'This template carries the fields of metadata and of the target objects whose values are text or numbers; values ' +
+          'that are objects again print as "[object Object]", and then changed_fields stays empty.',
+        EACH_NOTE,
+      ],
+    },
+  },
   createTestEvent: (nowMs, random) => ({
     event_type: 'AuditLogTest',
     event_time: nowMs / 1000,
@@ -113,13 +104,13 @@ interface ReadObject {
 }
 
 function readObject(given: JsonValue | undefined, isTemplate: boolean): ReadObject {
-  if (typeof given === 'string') {
-    const value = parseEmbedded(given);
-    return { value, text: value !== null || given === '' || given === 'null' ? null : given };
+  if (typeof given !== 'string') {
+    // `{{#each}}` over nothing leaves an empty object.
+    const isBlank = isTemplate && isJsonObject(given) && Object.keys(given).length === 0;
+    return { value: isBlank ? null : (given ?? null), text: null };
   }
-  // `{{#each}}` over nothing leaves an empty object.
-  if (isTemplate && isJsonObject(given) && Object.keys(given).length === 0) return { value: null, text: null };
-  return { value: given ?? null, text: null };
+  const value = parseEmbedded(given);
+  return { value, text: value !== null || given === '' || given === 'null' ? null : given };
 }
 
 /** The sorted names of the top-level fields that differ. Null unless both are objects that arrived complete. */

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+
 /** What to enter in Apono for one of its webhooks, in the words of its forms. */
 export interface BodyTemplate {
   readonly webhook: string;
@@ -23,59 +25,15 @@ export const EACH_NOTE =
   'still shows {{#each}}, or Apono refuses it, use the default template.';
 
 /**
- * JSON whose values are Handlebars expressions. Every value is in quotes, numbers and times too, because a placeholder
- * without quotes leaves no JSON where there is nothing to print.
+ * The texts are in schemas/templates/. In each of them
+ * - every value is in quotes, numbers and times too, because a placeholder without quotes leaves no JSON where there is
+ *   nothing to print,
+ * - what somebody typed comes first in `data`, and the type and the time last. If it is not escaped and adds members of
+ *   its own, the template repeats them after it, and a body that has a name twice is refused (ADR 3),
+ * - block helpers are only in a file with `-each` in its name, since Apono documents nowhere that they may be used; there
+ *   `this.` is everywhere, since handlebars.java looks for a plain name in the surrounding objects too,
+ * - spaces keep braces of JSON and of Handlebars apart.
  */
-export type Tree = string | Raw | readonly Tree[] | { readonly [key: string]: Tree };
-
-/** Text of the template that is not a JSON value. */
-class Raw {
-  readonly text: string;
-  constructor(text: string) {
-    this.text = text;
-  }
-}
-
-/** `{ name: '{{path.name}}' }` for each of the names. */
-export function fields(path: string, names: readonly string[]): Record<string, string> {
-  return Object.fromEntries(names.map((name) => [name, `{{${path}.${name}}}`]));
-}
-
-export function repeat<Element>(count: number, element: (index: number) => Element): Element[] {
-  return Array.from({ length: count }, (_, index) => element(index));
-}
-
-/** A list made by `{{#each}}`. */
-export function each(path: string, element: Tree): Raw {
-  return new Raw(`[\n{{#each ${path}}}\n${render(element, '')}{{#unless @last}},{{/unless}}\n{{/each}}\n]`);
-}
-
-/** The text of a template for an event with this `data`. What somebody typed must come first in it (ADR 3). */
-export function eventTemplate(data: Tree): string {
-  return `${render({ data, event_type: '{{event_type}}', event_time: '{{event_time}}' }, '')}\n`;
-}
-
-/** The members of an object whose names are not known; those that are objects again print as "[object Object]". */
-export function eachMember(path: string): Raw {
-  return new Raw(`{ {{#each ${path}}}"{{@key}}": "{{this}}"{{#unless @last}}, {{/unless}}{{/each}} }`);
-}
-
-/** Like JSON.stringify with an indent of 2, small objects on one line. Spaces keep braces of JSON and Handlebars apart. */
-function render(tree: Tree, indent: string): string {
-  if (tree instanceof Raw) return tree.text.replaceAll('\n', `\n${indent}`);
-  if (typeof tree === 'string') return `"${tree}"`;
-  const isList = isTreeList(tree);
-  const inner = `${indent}  `;
-  const entries = isList
-    ? tree.map((element) => render(element, inner))
-    : Object.entries(tree).map(([key, value]) => `"${key}": ${render(value, inner)}`);
-  const [open, close] = isList ? ['[', ']'] : ['{', '}'];
-  const line = `${open} ${entries.join(', ')} ${close}`;
-  const flat = !isList && entries.length <= 4 && Object.values(tree).every((value) => typeof value === 'string');
-  if (flat && indent !== '') return line;
-  return `${open}\n${entries.map((entry) => `${inner}${entry}`).join(',\n')}\n${indent}${close}`;
-}
-
-function isTreeList(tree: Exclude<Tree, string | Raw>): tree is readonly Tree[] {
-  return Array.isArray(tree);
+export function templateFile(name: string): () => string {
+  return () => readFileSync(new URL(`../../schemas/templates/${name}.handlebars`, import.meta.url), 'utf8');
 }

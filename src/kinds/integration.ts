@@ -2,7 +2,7 @@ import schema from '../../schemas/apono/integration-event.schema.json' with { ty
 import table from '../../schemas/tables/AponoIntegrationStatus_CL.json' with { type: 'json' };
 import { isJsonArray, isJsonObject, type JsonObject } from '../ground/json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
-import { type BodyTemplate, EACH_NOTE, each, eventTemplate, fields, repeat } from './body-template.ts';
+import { EACH_NOTE, templateFile } from './body-template.ts';
 import { EventField, objectAt, parseEmbedded, textAt } from './field.ts';
 import { type EventColumns, type EventToMap, type Sign, TEST_ID_PREFIX, type WebhookKind } from './kind.ts';
 import { MAX_ROWS_PER_EVENT } from './rows.ts';
@@ -31,37 +31,6 @@ const signs: readonly Sign[] = [
   { ...withAll, onItsPath: true },
 ];
 
-/** How many issues the template without helpers carries. */
-const CARRIED_ISSUES = 5;
-
-const issueFields = (index: number) => fields(`data.issues.[${index}]`, ['status', 'message']);
-/** Text that somebody typed stands first (ADR 3). */
-const ownFields = fields('data', ['name', 'id', 'type', 'status']);
-
-const bodyTemplate: BodyTemplate = {
-  webhook: 'Integration webhook, HTTP',
-  path: '/apono/webhook/integration',
-  triggers: [],
-  plain: {
-    text: () =>
-      eventTemplate({
-        ...ownFields,
-        issues: repeat(CARRIED_ISSUES, issueFields),
-        issues_beyond: Object.values(issueFields(CARRIED_ISSUES)).join(''),
-      }),
-    notes: [
-      `This template needs no helpers. It carries ${CARRIED_ISSUES} issues; of an integration with more the rows say ` +
-        'issue_count in truncated_fields. (Apono’s own template asks for {{data.issues.status}}, which is empty, since ' +
-        'issues is a list.)',
-      'Do not filter by status: that an integration is Active again ends the alarm.',
-    ],
-  },
-  each: {
-    text: () => eventTemplate({ ...ownFields, issues: each('data.issues', fields('this', ['status', 'message'])) }),
-    notes: ['This template carries all issues.', EACH_NOTE],
-  },
-};
-
 /** The integration webhook: an integration fails or recovers. One row for each issue. */
 export const integrationKind = {
   name: 'integration',
@@ -80,7 +49,23 @@ export const integrationKind = {
     return lacks.length > 0 ? `it has no data.${lacks.join(', data.')}` : 'it has no data.issues';
   },
   columns,
-  bodyTemplate,
+  bodyTemplate: {
+    webhook: 'Integration webhook, HTTP',
+    path: '/apono/webhook/integration',
+    triggers: [],
+    plain: {
+      text: templateFile('integration'),
+      notes: [
+        'This template needs no helpers. It carries 5 issues; of an integration with more the rows say issue_count in ' +
+          'truncated_fields. (Apono’s own template asks for {{data.issues.status}}, which is empty, since issues is a list.)',
+        'Do not filter by status: that an integration is Active again ends the alarm.',
+      ],
+    },
+    each: {
+      text: templateFile('integration-each'),
+      notes: ['This template carries all issues.', EACH_NOTE],
+    },
+  },
   createTestEvent: (nowMs, random) => ({
     event_type: 'IntegrationStatusChanged',
     event_time: nowMs / 1000,
@@ -115,7 +100,7 @@ function columns(event: EventToMap): EventColumns {
     rows:
       issues.length > 0
         ? issues.map((issue, index) => (invalid) => ({ issue_index: index, ...issueColumns(issue.within(invalid)) }))
-        : [() => ({ issue_index: 0, issue_status: null, issue_message: null })],
+        : [() => ({ issue_index: 0 })],
     incomplete: isMore ? ['issue_count'] : [],
   };
 }

@@ -58,9 +58,12 @@ export interface EventToMap extends DecodedEvent {
 }
 
 export interface EventColumns {
-  /** Columns that are the same in every row, beside those that all tables share. */
+  /** Columns that are the same in every row, beside those that all tables share. A column that nothing gives is null. */
   readonly shared: Row;
-  /** The own columns of each row; `invalid` takes what could not be read of them. Missing: one row has none. */
+  /**
+   * The own columns of each row, the same ones in all; `invalid` takes what could not be read of them. Missing: one row
+   * that has none.
+   */
   readonly rows?: readonly ((invalid: InvalidFields) => Row)[];
   /** Names of columns that the body itself shows to be cut short. */
   readonly incomplete?: readonly string[];

@@ -1,4 +1,4 @@
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue, valueAt } from '../ground/json.ts';
 import type { Problem } from './kind.ts';
 
 /** Limits of the search for an event inside of another value: levels, and values looked at. */
@@ -13,8 +13,8 @@ interface NoEvent {
 
 export function whyNoEvent(value: JsonValue): NoEvent | null {
   if (isJsonObject(value)) {
-    const left = placeholderLeft(value);
-    if (left !== null) return { code: 'placeholders_left', problem: left };
+    const path = placeholderLeft(value);
+    if (path !== undefined) return { code: 'placeholders_left', problem: { path, message: PLACEHOLDER } };
     if (isEvent(value)) return null;
   }
   const wrapped = eventInside(value);
@@ -25,34 +25,26 @@ function isEvent(value: JsonObject): boolean {
   return Object.hasOwn(value, 'event_type') || Object.hasOwn(value, 'TimeGenerated');
 }
 
+const PLACEHOLDER =
+  'is a placeholder {{…}} that was not filled in: what sends this is not a webhook of Apono with a body template';
+
 /** Looks only at members that Apono fills: a requester may type `{{x}}`, and such an event must be accepted. */
-function placeholderLeft(value: JsonObject): Problem | null {
-  const data = isJsonObject(value['data']) ? value['data'] : {};
-  const places: readonly (readonly [string, JsonValue | undefined])[] = [
-    ...['event_type', 'event_time', 'TimeGenerated'].map((name) => [`/${name}`, value[name]] as const),
-    ['/data/id', data['id']],
-  ];
-  const left = places.find(([, text]) => typeof text === 'string' && /\{\{[^{}]*\}\}/.test(text));
-  if (left === undefined) return null;
-  const message =
-    'is a placeholder {{…}} that was not filled in: what sends this is not a webhook of Apono with a body template';
-  return { path: left[0], message };
+function placeholderLeft(value: JsonObject): string | undefined {
+  return ['/event_type', '/event_time', '/TimeGenerated', '/data/id'].find((path) => {
+    const text = valueAt(value, ...path.slice(1).split('/'));
+    return typeof text === 'string' && /\{\{[^{}]*\}\}/.test(text);
+  });
 }
 
 /**
- * In a template-made event: the problem of another member that has fields of `data`. Text that was not escaped can
- * close `data` with fields of its own, and open such a member for those that the template has after it.
+ * Whether another member of a template-made event has fields of `data`. Text that was not escaped can close `data` with
+ * fields of its own, and open such a member for those that the template has after it.
  */
-export function dataElsewhere(value: JsonObject, dataFields: readonly string[]): Problem | null {
-  for (const [name, member] of Object.entries(value)) {
-    if (name === 'data' || !isJsonObject(member)) continue;
-    if (dataFields.filter((field) => Object.hasOwn(member, field)).length < 2) continue;
-    return {
-      path: '',
-      message: 'holds the fields of data in another member too: text that was not escaped changed it',
-    };
-  }
-  return null;
+export function hasDataElsewhere(value: JsonObject, dataFields: readonly string[]): boolean {
+  return Object.entries(value).some(
+    ([name, member]) =>
+      name !== 'data' && isJsonObject(member) && dataFields.filter((field) => Object.hasOwn(member, field)).length >= 2,
+  );
 }
 
 /** Relays, and the templates that Apono shows for other tools, put the event into a member, as an object or as text. */

@@ -1,6 +1,7 @@
 import { formatMs } from '../apono/time.ts';
 import { type EventRows, joinRow } from '../ground/event.ts';
 import { columnFitter, type Row, type RowPart } from '../sentinel/row.ts';
+import type { TableSchema } from '../sentinel/table.ts';
 import { EventField, InvalidFields, withoutBlanks } from './field.ts';
 import type { DecodedEvent, WebhookKind } from './kind.ts';
 
@@ -35,8 +36,13 @@ export function mapRows({ table, columns }: WebhookKind, event: DecodedEvent): M
   const data = isTemplate ? withoutBlanks(value['data']) : value['data'];
   const receivedAt = formatMs(meta.receivedAt);
   const mapped = columns({ ...event, data, isTemplate, invalid, eventType, eventTime });
+  const rows = (mapped.rows ?? [() => ({})]).slice(0, MAX_ROWS_PER_EVENT).map((ownColumns, index) => {
+    const ofRow = new InvalidFields();
+    return { columns: { ...ownColumns(ofRow), row_id: `${eventId}-${index}` }, ofRow };
+  });
   const fit = columnFitter(table);
   const shared = fit({
+    ...nullColumns(table, [...Object.keys(rows[0]?.columns ?? {}), 'invalid_fields', 'truncated_fields']),
     TimeGenerated: eventTime ?? receivedAt,
     event_type: eventType,
     event_time: eventTime,
@@ -48,9 +54,8 @@ export function mapRows({ table, columns }: WebhookKind, event: DecodedEvent): M
   });
   let storedBytes = Buffer.byteLength(shared.json);
   const parts: { readonly part: RowPart; readonly ofRow: InvalidFields }[] = [];
-  for (const [index, ownColumns] of (mapped.rows ?? [() => ({})]).slice(0, MAX_ROWS_PER_EVENT).entries()) {
-    const ofRow = new InvalidFields();
-    const part = fit({ ...ownColumns(ofRow), row_id: `${eventId}-${index}` });
+  for (const { columns: own, ofRow } of rows) {
+    const part = fit(own);
     storedBytes += Buffer.byteLength(part.json);
     if (storedBytes > MAX_STORED_BYTES) return null;
     parts.push({ part, ofRow });
@@ -71,6 +76,12 @@ export function mapRows({ table, columns }: WebhookKind, event: DecodedEvent): M
   }
   const hasInvalidFields = parts.some(({ ofRow }) => !ofRow.isEmpty);
   return measured(shared.json, own, hasInvalidFields);
+}
+
+/** Every row carries every column of its table. */
+function nullColumns({ columns }: TableSchema, others: readonly string[]): Row {
+  const names = columns.map(({ name }) => name).filter((name) => !others.includes(name));
+  return Object.fromEntries(names.map((name) => [name, null]));
 }
 
 /** The columns invalid_fields and truncated_fields as JSON. */

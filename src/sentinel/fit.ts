@@ -3,7 +3,7 @@ import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../g
 /** Azure cuts longer values in the middle of a character or of JSON text (Logs Ingestion limits: 64 KB a field). */
 export const MAX_FIELD_BYTES = 65_536;
 
-interface Fitted<Value extends JsonValue> {
+export interface Fitted<Value extends JsonValue> {
   readonly value: Value;
   readonly truncated: boolean;
 }

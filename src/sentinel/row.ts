@@ -1,5 +1,5 @@
 import type { JsonValue } from '../ground/json.ts';
-import { fitDynamic, fitText } from './fit.ts';
+import { type Fitted, fitDynamic, fitText } from './fit.ts';
 import type { ColumnType, TableSchema } from './table.ts';
 
 /** Values of columns of one table, by their names. */
@@ -33,7 +33,7 @@ export function columnFitter(table: TableSchema): (values: Row) => RowPart {
   };
 }
 
-function fit(value: JsonValue, type: ColumnType): { readonly value: JsonValue; readonly truncated: boolean } {
+function fit(value: JsonValue, type: ColumnType): Fitted<JsonValue> {
   if (type === 'dynamic') return fitDynamic(value);
   return typeof value === 'string' ? fitText(value) : { value, truncated: false };
 }

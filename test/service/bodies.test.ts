@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import Handlebars from 'handlebars';
 import { requestKind } from '../../src/kinds/request/kind.ts';
-import { eachTemplate } from '../../src/kinds/request/template.ts';
 import { run } from '../commands/support.ts';
 import { requestInside } from '../kinds/anomaly-bodies.ts';
 import { auditData } from '../kinds/audit-bodies.ts';
@@ -62,7 +61,7 @@ test('what a relay, a charset or an engine without escaping made of a body is re
   });
 
   await t.test('text that was not escaped changes no row', async () => {
-    for (const bodyTemplate of [requestKind.bodyTemplate.plain.text(), eachTemplate()]) {
+    for (const bodyTemplate of [requestKind.bodyTemplate.plain.text(), requestKind.bodyTemplate.each.text()]) {
       const unescaped = Handlebars.compile(bodyTemplate, { noEscape: true });
       for (const justification of [
         'ok"}, "event_type": "AccessRequestRejected", "x": {"y": "',

@@ -4,10 +4,9 @@ import table from '../../../schemas/tables/AponoAccessRequests_CL.json' with { t
 import { eventAction } from '../../apono/event.ts';
 import type { JsonObject } from '../../ground/json.ts';
 import type { TableSchema } from '../../sentinel/table.ts';
+import { EACH_NOTE, templateFile } from '../body-template.ts';
 import { type Sign, TEST_ID_PREFIX, type WebhookKind } from '../kind.ts';
-import { recipeColumns } from './recipe.ts';
 import { requestColumns } from './rows.ts';
-import { requestTemplate } from './template.ts';
 
 /** Fields of `data` that only a request has (facts: payload references). */
 const REQUEST_FIELDS = [
@@ -50,9 +49,24 @@ export const requestKind = {
     const unknown = isOther ? 'its event_type is none of a request, and ' : '';
     return `${unknown}it has no data.requester, data.access_groups or the like`;
   },
-  columns: (event) => (event.meta.bodyForm === 'recipe' ? recipeColumns(event) : requestColumns(event)),
+  columns: requestColumns,
   actionOf: eventAction,
-  bodyTemplate: requestTemplate,
+  bodyTemplate: {
+    webhook: 'Request webhook, HTTP',
+    path: '/apono/webhook',
+    triggers: ['Created', 'Approved', 'Rejected', 'Granted', 'Expired', 'Failed'].map((step) => `Request${step}`),
+    // It carries one more element of each list as a probe: units_beyond and approvals_beyond show whether there are others.
+    plain: {
+      text: templateFile('request'),
+      notes: [
+        'This template needs no helpers. It carries 2 access groups with 5 access units each and 5 approvals; of a larger ' +
+          'request the rows say units_truncated = true.',
+        'It leaves data.custom_fields out: without helpers Handlebars prints an object as "[object Object]". ' +
+          '`template --each` carries them.',
+      ],
+    },
+    each: { text: templateFile('request-each'), notes: ['This template carries everything.', EACH_NOTE] },
+  },
   createTestEvent,
 } satisfies WebhookKind;
 

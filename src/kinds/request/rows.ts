@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import table from '../../../schemas/tables/AponoAccessRequests_CL.json' with { type: 'json' };
 import { canonicalJson, eventAction } from '../../apono/event.ts';
 import { isJsonArray, isJsonObject, type JsonValue } from '../../ground/json.ts';
 import type { Row } from '../../sentinel/row.ts';
@@ -8,6 +9,7 @@ import { MAX_ROWS_PER_EVENT } from '../rows.ts';
 
 /** One row for each access unit in every group, one if there is none. */
 export function requestColumns(event: EventToMap): EventColumns {
+  if (event.meta.bodyForm === 'recipe') return recipeColumns(event);
   const data = new EventField(objectAt(event.data), event);
   const groups = (data.at('access_groups').list(['integration', 'resource_types', 'access_units']) ?? []).map(
     readGroup,
@@ -18,7 +20,7 @@ export function requestColumns(event: EventToMap): EventColumns {
     ...unitColumns(group, unit, invalid),
     access_unit_index: index,
   }));
-  const noUnit = { ...NO_UNIT, ...(groups.length === 1 ? groups[0]?.columns : null), access_unit_index: 0 };
+  const noUnit = { ...(groups.length === 1 ? groups[0]?.columns : null), access_unit_index: 0 };
   const shared = sharedColumns(event, data);
   return {
     shared: {
@@ -78,19 +80,6 @@ function typeColumns(type: EventField): Row {
   return { resource_type_id: type.at('id').text(), resource_type_name: type.at('name').text() };
 }
 
-const NO_UNIT: Row = {
-  integration_id: null,
-  integration_type: null,
-  integration_name: null,
-  resource_id: null,
-  resource_name: null,
-  permission: null,
-  resource_path: null,
-  resource_type_id: null,
-  resource_type_name: null,
-  permission_id: null,
-};
-
 function sharedColumns(event: EventToMap, data: EventField) {
   const requester = data.at('requester');
   const grantee = data.at('grantee');
@@ -141,7 +130,7 @@ interface RequestIds {
  * button sends as far as is known. Two ids must match the sample, because the rules leave test events out and a real
  * request AR-123 has to stay in.
  */
-export function stepColumns({ eventType, eventTime, eventId }: EventToMap, ids: RequestIds) {
+function stepColumns({ eventType, eventTime, eventId }: EventToMap, ids: RequestIds) {
   const action = eventAction(eventType);
   const step = action === 'Other' ? `Other ${eventType}` : action;
   const key = canonicalJson(['request', ids.request_id ?? `event ${eventId}`, step, eventTime]);
@@ -180,4 +169,37 @@ function customFields(value: JsonValue | undefined): JsonValue {
   if (typeof value !== 'string') return value;
   const parsed = parseEmbedded(value);
   return parsed !== null && isJsonObject(parsed) ? parsed : value;
+}
+
+/** Columns that only this service can fill, whatever an extended recipe puts under their names. */
+const OURS = ['event_type', 'event_time', 'event_id', 'row_id', 'event_key', 'event_action', 'body_form', 'feed'];
+const TEXT_COLUMNS = table.columns.filter(({ name, type }) => type === 'string' && !OURS.includes(name));
+
+/**
+ * A row of Apono's own recipe passes through with its time corrected, and keeps the table's text columns that an admin
+ * added to the recipe. Its resource_id contains the name of the resource type, so it fills resource_type_name too.
+ */
+function recipeColumns(event: EventToMap): EventColumns {
+  const row = new EventField(event.value, event);
+  const texts = Object.fromEntries(TEXT_COLUMNS.map(({ name }) => [name, row.at(name).text()]));
+  const text = (name: string) => texts[name] ?? null;
+  const ids = {
+    request_id: text('request_id'),
+    request_friendly_id: text('request_friendly_id'),
+    requester_id: text('requester_id'),
+    requester_email: text('requester_email'),
+  };
+  const namesUnit = [text('resource_id'), text('resource_name'), text('permission')].some((value) => value !== null);
+  return {
+    shared: {
+      ...texts,
+      ...stepColumns(event, ids),
+      resource_type_name: text('resource_type_name') ?? text('resource_id'),
+      request_created_at: row.at('request_created_at').time(),
+      revocation_at: row.at('revocation_at').time(),
+      units_truncated: false,
+      access_unit_index: 0,
+      access_unit_count: namesUnit ? 1 : 0,
+    },
+  };
 }
