@@ -80,32 +80,30 @@ export async function understand(
     case 'duplicate_key':
       return refuse('duplicate_keys', DUPLICATE_KEY, read.path);
   }
-  const { value, plain } = read;
   const context = { kind: body.kind, meta: { receivedAt, bodyForm: read.form, feed: body.feed }, options };
-  const looksEscaped = read.looksEscaped ? ({ looksEscaped: true } as const) : {};
-  if (!isJsonArray(value)) {
-    const understood = understandEvent(value, plain, context);
-    return 'refusal' in understood ? understood : { events: [understood], ...looksEscaped };
-  }
-  if (value.length === 0) return refuse('no_event', 'is an empty list');
-  const plainEvents = plain as readonly unknown[];
+  const isList = isJsonArray(read.value);
+  const values = isJsonArray(read.value) ? read.value : [read.value];
+  const plainValues = isList ? (read.plain as readonly unknown[]) : [read.plain];
+  if (values.length === 0) return refuse('no_event', 'is an empty list');
   const events: UnderstoodEvent[] = [];
   let turnEndsAt = performance.now() + MAX_TURN_MS;
-  for (const [index, element] of value.entries()) {
-    const understood = understandEvent(element, plainEvents[index], context);
-    if ('refusal' in understood) {
-      const { code, errors } = understood.refusal;
-      return refuseAll(
-        code,
-        errors.map(({ path, message }) => ({ path: `/${index}${path}`, message })),
-      );
-    }
+  for (const [index, value] of values.entries()) {
+    const understood = understandEvent(value, plainValues[index], context);
+    if ('refusal' in understood) return isList ? { refusal: at(index, understood.refusal) } : understood;
     events.push(understood);
     if (performance.now() < turnEndsAt) continue;
     await nextTurn();
     turnEndsAt = performance.now() + MAX_TURN_MS;
   }
-  return { events, ...looksEscaped };
+  return { events, ...(read.looksEscaped && { looksEscaped: true }) };
+}
+
+/** The refusal of an element of a list, as that of the list. */
+function at(index: number, { code, errors }: Refusal): Refusal {
+  return refuseAll(
+    code,
+    errors.map(({ path, message }) => ({ path: `/${index}${path}`, message })),
+  ).refusal;
 }
 
 const DUPLICATE_KEY =

@@ -52,30 +52,39 @@ export function mapRows({ table, columns }: WebhookKind, event: DecodedEvent): M
     received_at: receivedAt,
     ...mapped.shared,
   });
-  let storedBytes = Buffer.byteLength(shared.json);
-  const parts: { readonly part: RowPart; readonly ofRow: InvalidFields }[] = [];
-  for (const { columns: own, ofRow } of rows) {
-    const part = fit(own);
+  const truncated = [...(mapped.incomplete ?? []), ...shared.truncated];
+  return writeRows(fit, shared.json, rows, { invalid, truncated });
+}
+
+interface OwnRow {
+  readonly columns: Row;
+  readonly ofRow: InvalidFields;
+}
+
+/** Adds the last two columns. Nearly always these are the same in every row, and so they are shared as well. */
+function writeRows(fit: Fit, shared: string, rows: readonly OwnRow[], { invalid, truncated }: Lost): MappedRows | null {
+  let storedBytes = Buffer.byteLength(shared);
+  const parts: (RowPart & Pick<OwnRow, 'ofRow'>)[] = [];
+  for (const { columns, ofRow } of rows) {
+    const part = fit(columns);
     storedBytes += Buffer.byteLength(part.json);
     if (storedBytes > MAX_STORED_BYTES) return null;
-    parts.push({ part, ofRow });
+    parts.push({ ...part, ofRow });
   }
-  const truncated = [...(mapped.incomplete ?? []), ...shared.truncated];
-  // Nearly always the last two columns are the same in every row as well.
-  if (parts.every(({ part, ofRow }) => ofRow.isEmpty && part.truncated.length === 0)) {
-    const own = parts.map(({ part }) => part.json);
-    return measured(joinRow(shared.json, lastColumns(fit, invalid, truncated)), own, !invalid.isEmpty);
+  if (parts.every((part) => part.ofRow.isEmpty && part.truncated.length === 0)) {
+    const own = parts.map(({ json }) => json);
+    return measured(joinRow(shared, lastColumns(fit, { invalid, truncated })), own, !invalid.isEmpty);
   }
   const own: string[] = [];
-  for (const { part, ofRow } of parts) {
+  for (const { json, truncated: ofPart, ofRow } of parts) {
     ofRow.addAll(invalid);
-    const last = lastColumns(fit, ofRow, [...truncated, ...part.truncated]);
+    const last = lastColumns(fit, { invalid: ofRow, truncated: [...truncated, ...ofPart] });
     storedBytes += Buffer.byteLength(last);
     if (storedBytes > MAX_STORED_BYTES) return null;
-    own.push(joinRow(part.json, last));
+    own.push(joinRow(json, last));
   }
   const hasInvalidFields = parts.some(({ ofRow }) => !ofRow.isEmpty);
-  return measured(shared.json, own, hasInvalidFields);
+  return measured(shared, own, hasInvalidFields);
 }
 
 /** Every row carries every column of its table. */
@@ -84,8 +93,16 @@ function nullColumns({ columns }: TableSchema, others: readonly string[]): Row {
   return Object.fromEntries(names.map((name) => [name, null]));
 }
 
-/** The columns invalid_fields and truncated_fields as JSON. */
-function lastColumns(fit: (values: Row) => RowPart, invalid: InvalidFields, truncated: readonly string[]): string {
+type Fit = ReturnType<typeof columnFitter>;
+
+/** What the columns invalid_fields and truncated_fields say. */
+interface Lost {
+  readonly invalid: InvalidFields;
+  readonly truncated: readonly string[];
+}
+
+/** These two columns as JSON. */
+function lastColumns(fit: Fit, { invalid, truncated }: Lost): string {
   const fields = fit({ invalid_fields: invalid.toColumn() });
   const isCut = invalid.isCut || fields.truncated.length > 0;
   const names = isCut ? [...truncated, 'invalid_fields'] : truncated;
