@@ -5,7 +5,7 @@ import { databaseScope, ingestionScope } from './config/clouds.ts';
 import type { Config } from './config/config.ts';
 import { createCredentialEnd } from './config/credential.ts';
 import { createDelivery, type Delivery } from './delivery/delivery.ts';
-import { logDelivery } from './delivery/log.ts';
+import { logDelivery } from './delivery/event.ts';
 import type { Clock } from './ground/clock.ts';
 import type { Logger } from './ground/log.ts';
 import { createHeartbeat } from './heartbeat/heartbeat.ts';

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { renderVariablesTable } from '../deploy/generate/variables.ts';
 import { runCli } from '../src/commands/cli.ts';
 import { variableNames } from '../src/config/variables.ts';
-import { holdCodes } from '../src/delivery/hold-code.ts';
+import { holdCodes } from '../src/delivery/outcome.ts';
 import { complaints } from '../src/http/complaints.ts';
 import { type HealthCodeInfo, healthCodes } from '../src/http/health-problems.ts';
 import { adminCodes, problemCodes } from '../src/http/problem-codes.ts';

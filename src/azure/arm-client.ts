@@ -1,29 +1,33 @@
 import {
   createPipelineFromOptions,
   createPipelineRequest,
-  type HttpClient,
-  type Pipeline,
   type PipelineResponse,
   redirectPolicyName,
 } from '@azure/core-rest-pipeline';
 import { parseExact } from '../apono/exact-json.ts';
 import type { ProxyConfig } from '../config/proxy.ts';
 import { parseRetryAfter, retryDelayMs } from '../delivery/backoff.ts';
-import type { Clock } from '../ground/clock.ts';
+import { type Clock, EndedError, Waiter } from '../ground/clock.ts';
 import { isJsonObject, type JsonObject } from '../ground/json.ts';
 import { cleanMessage, describeNetworkError, errorDetailOf } from './answer.ts';
 import { type ArmContext, ArmError, errorOfAnswer, errorOfSilence, errorOfToken } from './arm-error.ts';
-import { type AuthorizeOptions, authorizePolicy } from './authorize.ts';
-import { createHttpClient, sdkOptions } from './http-client.ts';
-import { AbortedError, pause } from './time-limit.ts';
+import { authorizePolicy, createHttpClient, sdkOptions } from './http-client.ts';
 import type { TokenCache } from './token-cache.ts';
 import { TokenError } from './token-error.ts';
 
-export interface ArmClientOptions extends ArmContext {
+interface ArmSenderOptions {
   /** For the scope `resourceManagerScope(cloud)`. Not closed here. */
   readonly tokens: TokenCache;
   readonly proxy: ProxyConfig | null;
   readonly clock: Clock;
+  /** How long one exchange may take. */
+  readonly limitMs: number;
+  readonly maxBodyBytes: number;
+  /** For the SDK's own policy, which waits for as long as a Retry-After says. */
+  readonly maxRetries: number;
+}
+
+export interface ArmClientOptions extends ArmContext, Pick<ArmSenderOptions, 'tokens' | 'proxy' | 'clock'> {
   readonly random: () => number;
   /** How often one question is sent at most; 10 takes about a quarter of an hour. */
   readonly maxAttempts: number;
@@ -52,79 +56,64 @@ export interface Answer {
   readonly answeredAtMs: number;
 }
 
-/** `passing`: sending the question again can help. */
-interface Failure {
-  readonly error: ArmError;
-  readonly retryAfterMs: number | null;
-  readonly passing: boolean;
-}
-
-const timeLimitMs = 60_000;
+const answerFix = 'Look for a proxy or a sign-in page between here and Azure, and at AZURE_RESOURCE_MANAGER_ENDPOINT.';
 
 /** Questions to Azure Resource Manager, asked again while that can help. */
 export class ArmClient {
   readonly #options: ArmClientOptions;
-  readonly #pipeline: Pipeline;
-  readonly #transport: HttpClient;
+  readonly #send: ReturnType<typeof createArmSender>;
+  readonly #waiter: Waiter;
 
   constructor(options: ArmClientOptions) {
     this.#options = options;
-    this.#pipeline = createArmPipeline({ ...options, timeLimitMs }, 0);
-    this.#transport = createHttpClient(67_108_864, options.proxy);
+    this.#send = createArmSender({ ...options, limitMs: 60_000, maxBodyBytes: 67_108_864, maxRetries: 0 });
+    this.#waiter = new Waiter(options.clock, options.signal);
   }
 
   /** The answer with 200. Rejects with an ArmError for any other, a 404 among them. */
   async ask(question: Question): Promise<Answer> {
-    const { clock, random, maxAttempts, signal, onRetry } = this.#options;
+    const { random, maxAttempts, signal, onRetry } = this.#options;
     for (let failures = 0; ; failures += 1) {
       if (signal?.aborted === true) throw aborted();
-      const attempt = await this.#attempt(question);
-      if ('json' in attempt) return attempt;
-      if (!attempt.passing || failures + 1 >= maxAttempts) throw attempt.error;
-      const delayMs = retryDelayMs(failures, attempt.retryAfterMs, random);
-      onRetry({ reason: attempt.error.message, delayMs });
-      await pause(clock, delayMs, signal);
+      try {
+        return await this.#attempt(question);
+      } catch (error) {
+        if (!(error instanceof ArmError && error.isPassing) || failures + 1 >= maxAttempts) throw error;
+        const delayMs = retryDelayMs(failures, error.retryAfterMs, random);
+        onRetry({ reason: error.message, delayMs });
+        await this.#waiter.until(delayMs);
+      }
     }
   }
 
-  async #attempt(question: Question): Promise<Answer | Failure> {
-    const context = this.#options;
-    const { method, url } = question;
-    const request = createPipelineRequest({ url, method, ...asItIs(url) });
-    request.headers.set('Accept', 'application/json');
-    if (method === 'POST') request.headers.set('Content-Length', '0');
-    if (context.signal !== undefined) request.abortSignal = context.signal;
-    try {
-      const response = await this.#pipeline.sendRequest(this.#transport, request);
-      return response.status === 200 ? this.#read(response, question) : this.#failure(response, question);
-    } catch (error) {
-      if (error instanceof ArmError) return failed(error, false);
-      if (context.signal?.aborted === true || error instanceof AbortedError) return failed(aborted(), false);
-      if (error instanceof TokenError) return failed(errorOfToken(error, context), error.code === 'token_unreachable');
-      return failed(errorOfSilence(cleanMessage(describeNetworkError(error)), context), true);
+  async #attempt(question: Question): Promise<Answer> {
+    const { clock, origin, signal } = this.#options;
+    const response = await this.#send(question, signal).catch((error: unknown) => {
+      throw this.#errorOf(error);
+    });
+    const { status, headers, request, bodyAsText } = response;
+    if (status !== 200) {
+      const { what } = question;
+      const retryAfterMs = parseRetryAfter(headers.get('Retry-After') ?? null, clock.now());
+      const refused = { ...errorDetailOf(response), status, what, clientRequestId: request.requestId, retryAfterMs };
+      throw errorOfAnswer(refused, this.#options);
     }
-  }
-
-  #failure(response: PipelineResponse, { what }: Question): Failure {
-    const { status, headers, request } = response;
-    const answer = { ...errorDetailOf(response), status, what, clientRequestId: request.requestId };
-    const passing = status === 408 || status === 429 || status >= 500;
-    const retryAfterMs = parseRetryAfter(headers.get('Retry-After') ?? null, this.#options.clock.now());
-    return failed(errorOfAnswer(answer, this.#options), passing, retryAfterMs);
-  }
-
-  #read({ bodyAsText, headers }: PipelineResponse, { what }: Question): Answer {
     const json = parseObject(bodyAsText ?? '');
     if (json === null) {
-      const message = `What ${new URL(this.#options.origin).host} answered is not ${what}.`;
+      const message = `What ${new URL(origin).host} answered is not ${question.what}.`;
       throw new ArmError('answer_unreadable', message, answerFix);
     }
     const date = Date.parse(headers.get('Date') ?? '');
-    return { json, answeredAtMs: Number.isNaN(date) ? this.#options.clock.now() : date };
+    return { json, answeredAtMs: Number.isNaN(date) ? clock.now() : date };
+  }
+
+  #errorOf(error: unknown): ArmError {
+    const isAborted = error instanceof EndedError && error.code === 'aborted';
+    if (isAborted || this.#options.signal?.aborted === true) return aborted();
+    if (error instanceof TokenError) return errorOfToken(error, this.#options);
+    return errorOfSilence(cleanMessage(describeNetworkError(error)), this.#options);
   }
 }
-
-const answerFix = 'Look for a proxy or a sign-in page between here and Azure, and at AZURE_RESOURCE_MANAGER_ENDPOINT.';
 
 function parseObject(text: string): JsonObject | null {
   try {
@@ -135,12 +124,25 @@ function parseObject(text: string): JsonObject | null {
   }
 }
 
-function failed(error: ArmError, passing: boolean, retryAfterMs: number | null = null): Failure {
-  return { error, passing, retryAfterMs };
-}
-
 function aborted(): ArmError {
   return new ArmError('aborted', 'It was stopped.');
+}
+
+/** Sends one question through the SDK's pipeline (TLS, decompression, request id) with tokens of our cache. */
+export function createArmSender(options: ArmSenderOptions) {
+  const retryOptions = { maxRetries: options.maxRetries, retryDelayInMs: 500, maxRetryDelayInMs: 2_000 };
+  const pipeline = createPipelineFromOptions({ ...sdkOptions, retryOptions });
+  // A redirect would take the token to another host.
+  pipeline.removePolicy({ name: redirectPolicyName });
+  pipeline.addPolicy(authorizePolicy(options.tokens), { phase: 'Sign' });
+  const transport = createHttpClient(options);
+  return ({ method, url }: Pick<Question, 'method' | 'url'>, signal?: AbortSignal): Promise<PipelineResponse> => {
+    const abortSignal = signal === undefined ? {} : { abortSignal: signal };
+    const request = createPipelineRequest({ url, method, ...asItIs(url), ...abortSignal });
+    request.headers.set('Accept', 'application/json');
+    if (method === 'POST') request.headers.set('Content-Length', '0');
+    return pipeline.sendRequest(transport, request);
+  };
 }
 
 /**
@@ -150,20 +152,6 @@ function aborted(): ArmError {
 function asItIs(url: string): { requestOverrides?: Record<string, unknown> } {
   const path = /^https:\/\/[^/?#\\]+(\/[\x21\x22\x24-\x5b\x5d-\x7e]*)$/i.exec(url)?.[1];
   return path === undefined ? {} : { requestOverrides: { path } };
-}
-
-/**
- * The SDK's pipeline (TLS, decompression, request id) with tokens of our cache, for Azure Resource Manager. `maxRetries`
- * is for the SDK's own policy, which waits for as long as a Retry-After says. What is sent goes through a client of
- * `createHttpClient`, which decides about the proxy.
- */
-export function createArmPipeline(authorize: AuthorizeOptions, maxRetries: number): Pipeline {
-  const retryOptions = { maxRetries, retryDelayInMs: 500, maxRetryDelayInMs: 2_000 };
-  const pipeline = createPipelineFromOptions({ ...sdkOptions, retryOptions });
-  // A redirect would take the token to another host.
-  pipeline.removePolicy({ name: redirectPolicyName });
-  pipeline.addPolicy(authorizePolicy(authorize), { phase: 'Sign' });
-  return pipeline;
 }
 
 /** The path of a resource id, each segment encoded, so that an id cannot become another host or query. */

@@ -35,12 +35,19 @@ export class ArmError extends Error {
   readonly fix: string;
   /** The status of Azure's answer; null when none came. */
   readonly status: number | null;
+  readonly retryAfterMs: number | null;
 
-  constructor(code: ArmErrorCode, message: string, fix = '', status: number | null = null) {
+  constructor(code: ArmErrorCode, message: string, fix = '', answer: Partial<RefusedAnswer> = {}) {
     super(message);
     this.code = code;
     this.fix = fix;
-    this.status = status;
+    this.status = answer.status ?? null;
+    this.retryAfterMs = answer.retryAfterMs ?? null;
+  }
+
+  /** Whether sending the question again can help. */
+  get isPassing(): boolean {
+    return this.code === 'azure_unavailable' || this.code === 'token_unreachable';
   }
 }
 
@@ -57,6 +64,7 @@ interface RefusedAnswer extends ErrorDetail {
   readonly clientRequestId: string;
   /** What was asked, for the message: `the incidents`. */
   readonly what: string;
+  readonly retryAfterMs: number | null;
 }
 
 /** An answer that is no success, after all tries that make sense. */
@@ -66,7 +74,7 @@ export function errorOfAnswer(answer: RefusedAnswer, context: ArmContext): ArmEr
   const said = [code, message].filter((part) => part !== null && part !== '').join(': ');
   const reason = `Azure answered ${status}${said === '' ? '' : ` (${said})`} when asked for ${what}, request ${clientRequestId}.`;
   const [errorCode, fix] = judge({ code, message, status }, context);
-  return new ArmError(errorCode, reason, fix, status);
+  return new ArmError(errorCode, reason, fix, answer);
 }
 
 type Judgement = readonly [code: ArmErrorCode, fix: string];

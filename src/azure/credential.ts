@@ -13,14 +13,11 @@ import type { ProxyConfig } from '../config/proxy.ts';
 import { systemClock } from '../ground/clock.ts';
 import { describeNetworkError } from './answer.ts';
 import { createHttpClient, proxyOf, sdkOptions } from './http-client.ts';
-import { runWithin } from './time-limit.ts';
 import { TokenCache, type TokenCacheOptions } from './token-cache.ts';
 import { TokenError, type TokenExchange, tokenErrorOf } from './token-error.ts';
 
-/** The largest answer that is read. */
-const maxBodyBytes = 1_048_576;
 /** A little below the token cache's own limit, so that the reason is what the network said and not "no token". */
-const exchangeLimitMs = 9_500;
+const limits = { maxBodyBytes: 1_048_576, limitMs: 9_500, clock: systemClock };
 
 /** The tokens for one scope, of the credential that the configuration names. */
 export function createTokens(
@@ -39,7 +36,7 @@ export function createTokens(
 export function createCredential(config: CredentialConfig, proxy: ProxyConfig | null = null): TokenCredential {
   const secrets = secretsOf(config);
   const managed = config.type === 'managed';
-  const transport = createHttpClient(maxBodyBytes, managed ? null : proxy);
+  const transport = createHttpClient({ ...limits, proxy: managed ? null : proxy });
   let credential: TokenCredential | null = null;
   return {
     async getToken(scopes, options) {
@@ -116,22 +113,27 @@ interface Attempt {
  * identity credential for all that follow in the process: so there is one client, and this tells whom it works for.
  */
 const attempts = new AsyncLocalStorage<Attempt>();
-const direct = createHttpClient(maxBodyBytes, null);
+const direct = createHttpClient({ ...limits, proxy: null });
 
-/** An HTTP client with a time limit (the SDK's has none) that notes how its last exchange ended. */
+/** An HTTP client that notes how its last exchange ended. */
 const watchedClient: HttpClient = {
   async sendRequest(request) {
     const attempt = attempts.getStore();
     const host = new URL(request.url).host;
-    const signal = AbortSignal.any([request.abortSignal, attempt?.signal].filter((one) => one instanceof AbortSignal));
+    const signals = [request.abortSignal, attempt?.signal].filter((one) => one instanceof AbortSignal);
     try {
-      const response = await runWithin({ clock: systemClock, limitMs: exchangeLimitMs, signal }, (ending) => {
-        request.abortSignal = ending;
-        return (attempt?.transport ?? direct).sendRequest(request);
-      });
+      const { transport } = attempt ?? { transport: direct };
+      const response = await transport.sendRequest({ ...request, abortSignal: AbortSignal.any(signals) });
       const { status, headers, bodyAsText } = response;
       const challenge = headers.get('WWW-Authenticate') ?? null;
-      note(attempt, { type: 'answered', host, status, body: bodyAsText ?? '', challenge, proxy: proxyOf(request) });
+      note(attempt, {
+        type: 'answered',
+        host,
+        status,
+        body: bodyAsText ?? '',
+        challenge,
+        proxy: proxyOf(response.request),
+      });
       return response;
     } catch (error) {
       note(attempt, { type: 'unanswered', host, message: describeNetworkError(error) });

@@ -1,6 +1,5 @@
 import type { CredentialConfig } from '../config/config.ts';
-import type { HoldCode } from '../delivery/hold-code.ts';
-import type { UploadResult } from '../delivery/ingestion.ts';
+import type { HoldCode, UploadResult } from '../delivery/outcome.ts';
 import { type Explanation, explainNetwork, tunnelFix } from './answer.ts';
 import { explainTokenFailure } from './token-fixes.ts';
 

@@ -12,6 +12,8 @@ import {
 } from '@azure/core-rest-pipeline';
 import manifest from '../../package.json' with { type: 'json' };
 import { type ProxyConfig, usesProxy } from '../config/proxy.ts';
+import { type Clock, runWithin } from '../ground/clock.ts';
+import type { TokenCache } from './token-cache.ts';
 
 /** A proxy answered CONNECT with something else than a tunnel, so that nothing reached the host. */
 export class TunnelRefusedError extends Error {
@@ -43,6 +45,14 @@ export const sdkOptions = {
   userAgentOptions: { userAgentPrefix: `apono-sentinel/${manifest.version}` },
 };
 
+export interface HttpClientOptions {
+  readonly maxBodyBytes: number;
+  readonly proxy: ProxyConfig | null;
+  readonly clock: Clock;
+  /** How long one exchange may take until its answer is whole; the SDK's client has no limit. */
+  readonly limitMs: number;
+}
+
 /**
  * The SDK's HTTP client, except that the status of an answer decides and its body cannot change that. The SDK's own
  * fails on a body that it cannot decompress: a 204 with `Content-Encoding: gzip` and no body looks like a broken
@@ -55,32 +65,38 @@ export const sdkOptions = {
  * The proxy is that of the configuration, and what NO_PROXY names is asked without it. This is decided last, so that what
  * the SDK made of the environment does not count.
  */
-export function createHttpClient(maxBodyBytes: number, proxy: ProxyConfig | null): HttpClient {
+export function createHttpClient(options: HttpClientOptions): HttpClient {
+  const { clock, limitMs, maxBodyBytes, proxy } = options;
   const client = createDefaultHttpClient();
   const policy = proxy === null ? null : policyOf(proxy);
   const send: HttpClient['sendRequest'] = (request) => {
-    delete request.agent;
     if (policy === null || !usesProxy(proxy, new URL(request.url))) return client.sendRequest(request);
     return policy.sendRequest(request, (proxied) => client.sendRequest(proxied));
   };
   return {
-    async sendRequest(request) {
+    sendRequest({ agent: _, ...request }) {
+      const signal = request.abortSignal instanceof AbortSignal ? request.abortSignal : undefined;
       // The SDK decompresses only when it asked for that. The answers to uploads are small enough without.
       request.headers.set('Accept-Encoding', 'identity');
-      request.streamResponseStatusCodes = new Set([Number.POSITIVE_INFINITY]);
-      const response = await send(request);
-      const stream = response.readableStreamBody;
-      const { bytes, isCut } = await read(stream, maxBodyBytes);
-      const encoding = response.headers.get('Content-Encoding') ?? '';
-      const bodyAsText = isCut ? '' : await decode(bytes, encoding, maxBodyBytes);
-      const { status, headers } = response;
-      if (isTunnelRefused(request, stream)) throw new TunnelRefusedError(status, proxyOf(request), bodyAsText);
-      if (isCut && status < 400) {
-        throw new RestError('the answer stopped half way', { code: 'ECONNRESET', request });
-      }
-      return { status, headers, request, bodyAsText };
+      const streamResponseStatusCodes = new Set([Number.POSITIVE_INFINITY]);
+      return runWithin({ clock, limitMs, signal }, async (abortSignal) => {
+        const sent: PipelineRequest = { ...request, abortSignal, streamResponseStatusCodes };
+        return readAnswer(await send(sent), sent, maxBodyBytes);
+      });
     },
   };
+}
+
+async function readAnswer(
+  { status, headers, readableStreamBody: stream }: PipelineResponse,
+  request: PipelineRequest,
+  maxBodyBytes: number,
+): Promise<PipelineResponse> {
+  const { bytes, isCut } = await read(stream, maxBodyBytes);
+  const bodyAsText = isCut ? '' : await decode(bytes, headers.get('Content-Encoding') ?? '', maxBodyBytes);
+  if (isTunnelRefused(request, stream)) throw new TunnelRefusedError(status, proxyOf(request), bodyAsText);
+  if (isCut && status < 400) throw new RestError('the answer stopped half way', { code: 'ECONNRESET', request });
+  return { status, headers, request, bodyAsText };
 }
 
 /** The SDK's own, for its agent. It takes user and password as parts of a URL, and decodes them when it sends them. */
@@ -142,4 +158,80 @@ function isTunnelRefused({ url }: PipelineRequest, stream: Stream): boolean {
 export function proxyOf({ agent }: PipelineRequest): string | null {
   const proxy = agent !== undefined && 'proxy' in agent ? agent.proxy : null;
   return proxy instanceof URL ? proxy.host : null;
+}
+
+export const authorizePolicyName = 'tokenCacheAuthorizationPolicy';
+
+/**
+ * Sends with a token of the cache. After a 401 it tries once more with a token from a fresh credential, and that answer
+ * counts. It replaces the SDK's bearerTokenAuthenticationPolicy, which keeps a token of its own and asks for another one
+ * only upon a claims challenge. Rejects with a TokenError when no token could be had.
+ */
+export function authorizePolicy(tokens: TokenCache): PipelinePolicy {
+  return {
+    name: authorizePolicyName,
+    async sendRequest(request, next) {
+      if (!request.url.startsWith('https://')) throw new TypeError('A token is only ever sent over https.');
+      const { abortSignal } = request;
+      const send = (token: string) => {
+        request.headers.set('Authorization', `Bearer ${token}`);
+        return next(request);
+      };
+      const first = await tokens.getToken(undefined, { abortSignal });
+      const response = await send(first.token);
+      if (response.status !== 401) return response;
+      const claims = claimsOf(response.headers.get('WWW-Authenticate') ?? '');
+      const fresh = await tokens.refresh({ rejected: first.token, claims, abortSignal });
+      return send(fresh.token);
+    },
+  };
+}
+
+/**
+ * The decoded claims of a continuous access evaluation challenge, e.g.
+ * `Bearer error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOi…"`; undefined when there is none that is JSON.
+ * The header may hold several challenges (Node joins several headers with commas), in any order, of any schemes. Not every
+ * service names the error insufficient_claims: azure-core's own tests have `invalid_token` too.
+ * https://learn.microsoft.com/entra/identity-platform/claims-challenge
+ */
+function claimsOf(header: string): string | undefined {
+  return challengesOf(header)
+    .filter(({ scheme }) => scheme === 'bearer')
+    .map(({ parameters }) => decodedClaims(parameters.get('claims') ?? ''))
+    .find((claims) => claims !== undefined);
+}
+
+interface Challenge {
+  /** In lower case, as the names of the parameters: both are case-insensitive. */
+  readonly scheme: string;
+  readonly parameters: Map<string, string>;
+}
+
+/** RFC 9110 11.6.1: `scheme name=value, name="value"`, and the next scheme after a comma. */
+const word = /([\w!#$%&'*+.^`|~-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]+)))?/g;
+
+function challengesOf(header: string): readonly Challenge[] {
+  const challenges: Challenge[] = [];
+  // Only a parameter after it makes a word a scheme: an unquoted error_description consists of words as well.
+  const parameterFollows = /\s+[\w!#$%&'*+.^`|~-]+\s*=/y;
+  for (const match of header.matchAll(word)) {
+    const [text, name = '', quoted, bare] = match;
+    const value = quoted?.replace(/\\(.)/g, '$1') ?? bare;
+    parameterFollows.lastIndex = match.index + text.length;
+    if (value !== undefined) challenges.at(-1)?.parameters.set(name.toLowerCase(), value);
+    else if (parameterFollows.test(header)) challenges.push({ scheme: name.toLowerCase(), parameters: new Map() });
+  }
+  return challenges;
+}
+
+/** Base64 with or without padding, and base64url: Node's decoder takes all of them. */
+function decodedClaims(encoded: string): string | undefined {
+  if (!/^[\w+/=-]+$/.test(encoded)) return undefined;
+  const claims = Buffer.from(encoded, 'base64').toString('utf8');
+  try {
+    const value: unknown = JSON.parse(claims);
+    return typeof value === 'object' && value !== null ? claims : undefined;
+  } catch {
+    return undefined;
+  }
 }

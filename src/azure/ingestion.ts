@@ -9,12 +9,17 @@ import {
 import { LogsIngestionClient } from '@azure/monitor-ingestion';
 import type { CloudSettings } from '../config/clouds.ts';
 import type { ProxyConfig } from '../config/proxy.ts';
-import type { Ingestion, UploadResult } from '../delivery/ingestion.ts';
-import { type Clock, systemClock } from '../ground/clock.ts';
+import type { Ingestion, UploadResult } from '../delivery/outcome.ts';
+import { type Clock, EndedError, systemClock } from '../ground/clock.ts';
 import { answererOf, cleanMessage, describeNetworkError, errorDetailOf, textOfBody, tunnelStatusIn } from './answer.ts';
-import { authorizePolicy, authorizePolicyName } from './authorize.ts';
-import { createHttpClient, proxyOf, sdkOptions, TunnelRefusedError } from './http-client.ts';
-import { AbortedError, TimeLimitError } from './time-limit.ts';
+import {
+  authorizePolicy,
+  authorizePolicyName,
+  createHttpClient,
+  proxyOf,
+  sdkOptions,
+  TunnelRefusedError,
+} from './http-client.ts';
 import type { TokenCache } from './token-cache.ts';
 import { TokenError } from './token-error.ts';
 
@@ -41,14 +46,14 @@ export interface IngestionOptions {
  * list.
  */
 export function createIngestion(options: IngestionOptions): Ingestion {
-  const { endpoint, ruleId, proxy = null } = options;
+  const { endpoint, ruleId, proxy = null, clock = systemClock, timeLimitMs: limitMs = defaultTimeLimitMs } = options;
   if (!endpoint.startsWith('https://')) throw new TypeError(`The endpoint must be https, is ${endpoint}`);
   const pipeline = createPipeline(options);
   // Azure's errors have some hundred bytes; a proxy's page may be of any size.
-  const httpClient = createHttpClient(65_536, proxy);
+  const httpClient = createHttpClient({ maxBodyBytes: 65_536, proxy, clock, limitMs });
   const base = `${endpoint.replace(/\/+$/, '')}/dataCollectionRules/${encodeURIComponent(ruleId)}/streams/`;
   return {
-    async upload(stream, rows, { signal } = {}) {
+    async upload(stream, rows, signal) {
       const request = createPipelineRequest({
         url: `${base}${encodeURIComponent(stream)}`,
         method: 'POST',
@@ -72,18 +77,12 @@ export function createIngestion(options: IngestionOptions): Ingestion {
   };
 }
 
-function createPipeline({
-  endpoint,
-  cloud,
-  tokens,
-  clock = systemClock,
-  timeLimitMs = defaultTimeLimitMs,
-}: IngestionOptions): Pipeline {
+function createPipeline({ endpoint, cloud, tokens }: IngestionOptions): Pipeline {
   const { pipeline } = new LogsIngestionClient(endpoint, tokens, { audience: cloud.ingestionAudience, ...sdkOptions });
   pipeline.removePolicy({ name: bearerTokenAuthenticationPolicyName });
   // A redirect would take the token to another host. A 3xx is an answer like any other here.
   pipeline.removePolicy({ name: redirectPolicyName });
-  pipeline.addPolicy(authorizePolicy({ tokens, clock, timeLimitMs }));
+  pipeline.addPolicy(authorizePolicy(tokens));
   // The SDK compresses after its bearer policy, so that its second try would send the body compressed twice.
   const [gzip] = pipeline.removePolicy({ name: gzipPolicyName });
   if (gzip === undefined) throw new Error('This version of @azure/monitor-ingestion has no GzippingPolicy to move.');
@@ -117,8 +116,8 @@ function failureOf(error: unknown, token: string, clientRequestId: string): Uplo
     const blocked = error.isForeign || tunnelStatusIn(reason) !== null;
     return { type: 'no_token', refused: error.code === 'token_refused', blocked, aadsts, reason, message };
   }
-  if (error instanceof AbortedError || error instanceof TimeLimitError) {
-    const reason = error instanceof AbortedError ? 'aborted' : 'timeout';
+  if (error instanceof EndedError) {
+    const reason = error.code === 'aborted' ? 'aborted' : 'timeout';
     return { type: 'unanswered', reason, message: error.message, clientRequestId };
   }
   const message = cleanMessage(describeNetworkError(error), [token]);

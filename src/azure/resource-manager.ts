@@ -1,17 +1,15 @@
-import { createPipelineRequest, type PipelineResponse } from '@azure/core-rest-pipeline';
+import type { PipelineResponse } from '@azure/core-rest-pipeline';
 import type { ProxyConfig } from '../config/proxy.ts';
 import type { Clock } from '../ground/clock.ts';
 import { isJsonObject, type JsonValue, objectsOf, textOf, textsOf, valueAt } from '../ground/json.ts';
 import { cleanMessage, describeNetworkError, errorDetailOf } from './answer.ts';
-import { armPath, createArmPipeline } from './arm-client.ts';
+import { armPath, createArmSender } from './arm-client.ts';
 import { judgeProvider } from './arm-error.ts';
-import { createHttpClient } from './http-client.ts';
 import type { TokenCache } from './token-cache.ts';
 import { inFull, TokenError } from './token-error.ts';
 
 const ruleApiVersion = '2023-03-11';
 const tableApiVersion = '2025-07-01';
-const timeLimitMs = 15_000;
 
 export interface NamedType {
   readonly name: string;
@@ -82,15 +80,12 @@ type Read<T> = (value: JsonValue) => T | null;
 
 export function createResourceManager({ origin, tokens, proxy, clock }: ResourceManagerOptions): ResourceManager {
   if (!origin.startsWith('https://')) throw new TypeError(`Resource Manager must be https, is ${origin}`);
-  const pipeline = createArmPipeline({ tokens, clock, timeLimitMs }, 2);
-  const httpClient = createHttpClient(16_777_216, proxy);
+  const send = createArmSender({ tokens, proxy, clock, limitMs: 15_000, maxBodyBytes: 16_777_216, maxRetries: 2 });
 
   async function get<T>(path: string, apiVersion: string, read: Read<T>): Promise<Lookup<T>> {
     const url = new URL(`${path}?api-version=${apiVersion}`, origin);
-    const request = createPipelineRequest({ url: url.href, method: 'GET' });
-    request.headers.set('Accept', 'application/json');
     try {
-      return lookupOf(await pipeline.sendRequest(httpClient, request), url, read);
+      return lookupOf(await send({ method: 'GET', url: url.href }), url, read);
     } catch (error) {
       if (!(error instanceof TokenError)) {
         return { type: 'unreachable', message: cleanMessage(`${url.host}: ${describeNetworkError(error)}`) };

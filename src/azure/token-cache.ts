@@ -1,8 +1,7 @@
 import type { AccessToken, GetTokenOptions, TokenCredential } from '@azure/core-auth';
 import NodeCache from 'node-cache';
-import type { Clock } from '../ground/clock.ts';
+import { type Clock, EndedError, runWithin, untilAborted } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
-import { AbortedError, runWithin, TimeLimitError } from './time-limit.ts';
 import { TokenError, tokenErrorOfMessage } from './token-error.ts';
 
 /** A token with less than this left is not given out, since the request must still reach Azure. */
@@ -28,6 +27,9 @@ export interface TokenCacheOptions {
   readonly attemptLimitMs?: number;
   readonly onEvent?: (event: TokenEvent) => void;
 }
+
+/** What a caller asks for beside the scope. `claims`: decoded, of a continuous access evaluation challenge. */
+type Wanted = { readonly [Name in 'claims' | 'abortSignal']?: GetTokenOptions[Name] | undefined };
 
 interface Flight {
   readonly claims: string | undefined;
@@ -60,27 +62,25 @@ export class TokenCache implements TokenCredential {
     return this.#store.get<AccessToken>(this.#options.scope)?.expiresOnTimestamp ?? null;
   }
 
-  /** A token with at least 5 s left. Rejects with a TokenError. */
-  async getToken(scopes: string | string[] = this.#options.scope, options: GetTokenOptions = {}): Promise<AccessToken> {
+  /** A token with at least 5 s left. Rejects with a TokenError, or with an EndedError when it is aborted. */
+  async getToken(scopes: string | string[] = this.#options.scope, options: Wanted = {}): Promise<AccessToken> {
     const asked = [scopes].flat().join(' ');
     const { scope } = this.#options;
     if (asked !== scope) throw new TypeError(`This cache serves the scope ${scope}, asked for was ${asked}`);
-    if (options.claims !== undefined) return this.#fetch(false, options.claims);
-    const token = this.#usable();
-    if (token === null) return this.#fetch(false);
+    const token = options.claims === undefined ? this.#usable() : null;
+    if (token === null) return this.#fetch(false, options);
     if (this.#clock.now() >= this.#refreshAt) this.#refreshInBackground();
     return token;
   }
 
   /**
    * A token from a fresh credential in place of `rejected`, which was answered with 401, unless another one is here
-   * already. `claims`: decoded, of a continuous access evaluation challenge. Rejects with a TokenError and keeps the old
-   * token.
+   * already. Rejects as `getToken` and keeps the old token.
    */
-  async refresh({ rejected, claims }: { rejected: string; claims?: string | undefined }): Promise<AccessToken> {
+  async refresh({ rejected, ...options }: Wanted & { readonly rejected: string }): Promise<AccessToken> {
     const token = this.#usable();
     if (token !== null && token.token !== rejected) return token;
-    return this.#fetch(false, claims);
+    return this.#fetch(false, options);
   }
 
   /** Ends timers and the attempt that runs. Nothing is refreshed in the background any more. */
@@ -102,16 +102,19 @@ export class TokenCache implements TokenCredential {
 
   #refreshInBackground(): void {
     // A failure was reported where it happened, and nobody waits here.
-    this.#fetch(true).catch(() => {});
+    this.#fetch(true, {}).catch(() => {});
   }
 
-  async #fetch(background: boolean, claims?: string): Promise<AccessToken> {
-    // A token with claims serves those who asked for none, but not the other way round.
-    while (this.#flight !== null && claims !== undefined && this.#flight.claims !== claims) {
-      await this.#flight.token.catch(() => {});
-    }
-    this.#flight ??= { claims, token: this.#fly(background, claims) };
-    return this.#flight.token;
+  #fetch(background: boolean, { claims, abortSignal }: Wanted): Promise<AccessToken> {
+    // The attempt goes on when one caller gives up, since others may wait for the same token.
+    return untilAborted(abortSignal instanceof AbortSignal ? abortSignal : undefined, async () => {
+      // A token with claims serves those who asked for none, but not the other way round.
+      while (this.#flight !== null && claims !== undefined && this.#flight.claims !== claims) {
+        await this.#flight.token.catch(() => {});
+      }
+      this.#flight ??= { claims, token: this.#fly(background, claims) };
+      return this.#flight.token;
+    });
   }
 
   async #fly(background: boolean, claims: string | undefined): Promise<AccessToken> {
@@ -137,7 +140,7 @@ export class TokenCache implements TokenCredential {
       const request = { abortSignal, enableCae: true, ...(claims === undefined ? {} : { claims }) };
       return createCredential().getToken(scope, request);
     }).catch((error: unknown) => {
-      if (!(error instanceof TimeLimitError || error instanceof AbortedError)) throw error;
+      if (!(error instanceof EndedError)) throw error;
       throw new TokenError('token_unreachable', `No token for ${scope}: ${error.message}`);
     });
     if (token === null) throw new TokenError('token_refused', `The credential gave no token for ${scope}.`);

@@ -1,5 +1,5 @@
 import type { CredentialConfig } from '../config/config.ts';
-import type { UploadResult } from '../delivery/ingestion.ts';
+import type { UploadResult } from '../delivery/outcome.ts';
 import { type Explanation, explainNetwork, tunnelFix, tunnelStatusIn } from './answer.ts';
 import { inFull, type TokenError } from './token-error.ts';
 

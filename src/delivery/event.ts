@@ -1,6 +1,6 @@
-import type { HoldCode } from './hold-code.ts';
-import type { UploadResult } from './ingestion.ts';
-import type { Outcome } from './outcome.ts';
+import type { Clock } from '../ground/clock.ts';
+import type { Logger } from '../ground/log.ts';
+import type { HoldCode, Outcome, UploadResult } from './outcome.ts';
 
 /** What a person needs to know about a hold. `reason` and `fix` hold nothing of Azure's words but its code. */
 export interface HoldExplanation {
@@ -62,3 +62,101 @@ export type DeliveryEvent =
 
 /** Must neither throw nor wait: delivery calls it between two steps of its work. */
 export type OnDeliveryEvent = (event: DeliveryEvent) => void;
+
+const HOLD_REMINDER_MS = 60_000;
+
+/** The hold of one stream, while there is one. Reports when it begins, once a minute while it lasts, and when it ends. */
+export class StreamHold {
+  current: Hold | null = null;
+  readonly #of: Pick<Hold, 'kind' | 'stream'>;
+  readonly #clock: Clock;
+  readonly #onEvent: OnDeliveryEvent;
+  #cancelReminder = () => {};
+
+  constructor(of: Pick<Hold, 'kind' | 'stream'>, clock: Clock, onEvent: OnDeliveryEvent) {
+    this.#of = of;
+    this.#clock = clock;
+    this.#onEvent = onEvent;
+  }
+
+  /** Begins it, or goes on with it for a reason that may be another one. */
+  keep(why: Omit<Hold, 'kind' | 'stream' | 'since'>): void {
+    const before = this.current;
+    this.current = { ...this.#of, since: before?.since ?? this.#clock.now(), ...why };
+    if (before !== null) return;
+    this.#onEvent({ type: 'held', hold: this.current });
+    this.#remind();
+  }
+
+  #remind(): void {
+    this.#cancelReminder = this.#clock.setTimer(HOLD_REMINDER_MS, () => {
+      if (this.current !== null) this.#onEvent({ type: 'still_held', hold: this.current });
+      this.#remind();
+    });
+  }
+
+  end(): void {
+    const ended = this.current;
+    this.current = null;
+    this.close();
+    if (ended !== null) this.#onEvent({ type: 'hold_ended', hold: ended });
+  }
+
+  close(): void {
+    this.#cancelReminder();
+  }
+}
+
+/** Writes ids, counts and codes to the log, and nothing that a row contains. */
+export function logDelivery(log: Logger, event: DeliveryEvent): void {
+  switch (event.type) {
+    case 'uploaded': {
+      const { stream, rows, bytes, outcome, durationMs, result, duringHold } = event;
+      // While a stream is on hold, the line of `still_held` says once a minute what every failed probe would say.
+      const level = outcome === 'delivered' ? 'info' : duringHold ? 'debug' : 'warn';
+      const fields = { stream, rows, bytes, outcome, duration_ms: Math.round(durationMs), ...resultFields(result) };
+      log[level](fields, 'upload');
+      break;
+    }
+    case 'delivered':
+      break; // The line of the upload covers it.
+    case 'retry_scheduled': {
+      const { stream, failures, delayMs } = event;
+      log.warn({ stream, failures, delay_ms: Math.round(delayMs) }, 'delivery will be tried again');
+      break;
+    }
+    case 'held':
+    case 'still_held': {
+      const { kind, stream, since, code, reason, fix, clientRequestId: client_request_id } = event.hold;
+      const fields = { kind, stream, since: new Date(since).toISOString(), code, reason, fix, client_request_id };
+      log.error(fields, event.type === 'held' ? 'delivery on hold' : 'delivery still on hold');
+      break;
+    }
+    case 'hold_ended':
+      log.info({ kind: event.hold.kind, stream: event.hold.stream }, 'delivery resumed');
+      break;
+    case 'buried': {
+      const { eventId, stream, rows, code } = event;
+      log.error({ event_id: eventId, stream, rows, code }, 'rows became dead letters');
+      break;
+    }
+    case 'outbox_failed': {
+      const { stream, operation, message } = event;
+      log.error({ stream, operation, error: message }, 'outbox failed');
+      break;
+    }
+    case 'defect':
+      log.error({ stream: event.stream, error: event.message }, 'defect in delivery');
+      break;
+    default:
+      event satisfies never;
+  }
+}
+
+/** Leaves out the messages of Azure and Entra, which may quote a row, and keeps what names hosts and codes. */
+function resultFields(result: UploadResult) {
+  if (result.type === 'no_token') return { failure: 'no_token', error: result.reason, aadsts: result.aadsts };
+  const { clientRequestId: client_request_id } = result;
+  if (result.type === 'unanswered') return { failure: result.reason, error: result.message, client_request_id };
+  return { status: result.status, by: result.by, azure_code: result.code, client_request_id };
+}

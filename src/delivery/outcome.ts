@@ -1,6 +1,82 @@
 import { parseRetryAfter } from './backoff.ts';
-import type { HoldCode } from './hold-code.ts';
-import type { UploadResult } from './ingestion.ts';
+
+/** What came of one request to the Logs Ingestion API. Retries are delivery's, not the client's. */
+export type UploadResult =
+  /** An HTTP answer came. */
+  | {
+      readonly type: 'answered';
+      readonly status: number;
+      /**
+       * Who answered, as far as it can be told. `unmarked`: nothing in it says that it is Azure's. `page`: a page of
+       * HTML, whoever wrote it. `proxy`: the proxy answered CONNECT, so that nothing reached Azure.
+       */
+      readonly by: 'azure' | 'unmarked' | 'page' | 'proxy';
+      /** `host:port` of the proxy on the way, without user and password; null: none is known. */
+      readonly proxy: string | null;
+      /** From Azure's error body or header. It looks like a code, so it may be logged. */
+      readonly code: string | null;
+      /** Azure's own words, which may quote a row: for the admin port and the terminal alone. */
+      readonly message: string | null;
+      /** The Retry-After header as it came. */
+      readonly retryAfter: string | null;
+      readonly clientRequestId: string;
+    }
+  /** No whole answer came: connection, DNS or TLS failure, or the time limit. */
+  | {
+      readonly type: 'unanswered';
+      readonly reason: 'network' | 'timeout' | 'aborted';
+      readonly message: string;
+      readonly clientRequestId: string;
+    }
+  /** No token, so nothing was sent. */
+  | {
+      readonly type: 'no_token';
+      /** The sign-in was judged and refused (AADSTS…): only a person can change that. */
+      readonly refused: boolean;
+      /** Something in between refused the connection to the sign-in or answered in its place, so that nobody was asked. */
+      readonly blocked: boolean;
+      /** `AADSTS7000222` and the like, where the answer names one. */
+      readonly aadsts: string | null;
+      /** What happened: hosts, statuses and codes, so it may be logged. */
+      readonly reason: string;
+      /** The words of Entra or of the identity endpoint: for the admin port and the terminal alone. */
+      readonly message: string | null;
+    };
+
+/** The way to Azure, as delivery and `check --live` know it. */
+export interface Ingestion {
+  /**
+   * Sends a JSON array of rows as one request. `[]` proves token, role, rule and stream, and nothing of it is kept.
+   * Throws for nothing that Azure or the network does. `signal` ends the request: `unanswered`, reason `aborted`.
+   */
+  upload(stream: string, rows: string, signal?: AbortSignal): Promise<UploadResult>;
+}
+
+export type Answer = Extract<UploadResult, { type: 'answered' }>;
+
+/** Why a stream waits for a person: stable names, in /healthz, in the metric apono_sentinel_hold and in docs/errors.md. */
+export const holdCodes = [
+  /** Something between this service and Azure answered, or Azure did in a form that means nothing here. */
+  'not_azure',
+  /** The rule does not declare the stream, or it refuses an empty list too. */
+  'stream_refused',
+  /** The stream takes an empty list and no row. */
+  'rows_refused',
+  /** 403. */
+  'role_missing',
+  /** 404. */
+  'rule_not_found',
+  /** 401 with a token that was just fetched. */
+  'token_rejected',
+  /** The sign-in was refused. */
+  'token_refused',
+  /** Another answer of Azure's that trying again does not change. */
+  'azure_refused',
+  /** Events of a kind wait whose stream is `off`. */
+  'stream_off',
+] as const;
+
+export type HoldCode = (typeof holdCodes)[number];
 
 /** What an answer of Azure means for the rows of the call: DESIGN.md, "What an answer of Azure means". */
 export type Outcome =
@@ -27,8 +103,6 @@ export function outcomeOf(result: UploadResult, nowMs: number): Outcome {
   }
 }
 
-type Answer = UploadResult & { type: 'answered' };
-
 function outcomeOfAnswer(answer: Answer, nowMs: number): Outcome {
   const { status, by } = answer;
   // Whatever a proxy answers to CONNECT, 204 among it, no row has reached Azure.
@@ -46,24 +120,19 @@ function outcomeOfAnswer(answer: Answer, nowMs: number): Outcome {
   return outcomeOfRefusal(answer);
 }
 
+const holdsByStatus: Readonly<Record<number, HoldCode>> = {
+  401: 'token_rejected',
+  403: 'role_missing',
+  404: 'rule_not_found',
+};
+
 /** Azure's own 4xx. */
 function outcomeOfRefusal(answer: Answer): Outcome {
   const { status, code, message } = answer;
-  switch (status) {
-    case 400:
-      if (code === 'InvalidStream') return { type: 'hold', code: 'stream_refused' };
-      return { type: 'refused', code: code ?? 'bad_request', message: message ?? 'Azure gave no reason' };
-    case 401:
-      return { type: 'hold', code: 'token_rejected' };
-    case 403:
-      return { type: 'hold', code: 'role_missing' };
-    case 404:
-      return { type: 'hold', code: 'rule_not_found' };
-    case 413:
-      return { type: 'split', isRowAtFault: !isSlowUplink(answer) };
-    default:
-      return { type: 'hold', code: 'azure_refused' };
-  }
+  if (status === 413) return { type: 'split', isRowAtFault: !isSlowUplink(answer) };
+  if (status !== 400) return { type: 'hold', code: holdsByStatus[status] ?? 'azure_refused' };
+  if (code === 'InvalidStream') return { type: 'hold', code: 'stream_refused' };
+  return { type: 'refused', code: code ?? 'bad_request', message: message ?? 'Azure gave no reason' };
 }
 
 /** Azure answers 413 also when the body did not arrive in time: `TimeoutExpired`, "ReadyBody_ClientConnectionAbort". */

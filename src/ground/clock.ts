@@ -14,6 +14,119 @@ export const systemClock: Clock = {
   },
 };
 
+/** What a run was ended by: its time was up, or its signal was aborted. */
+export class EndedError extends Error {
+  override readonly name = 'EndedError';
+  readonly code: 'time_limit' | 'aborted';
+
+  constructor(code: EndedError['code'], message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** Rejects with an EndedError as soon as the signal is aborted, whatever `run` does then. */
+export async function untilAborted<T>(signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
+  if (signal === undefined) return run();
+  if (signal.aborted) throw new EndedError('aborted', 'Aborted before it began.');
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(new EndedError('aborted', 'Aborted.'));
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([run(), aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+export interface Limits {
+  readonly clock: Clock;
+  readonly limitMs: number;
+  /** Ends the run early. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Runs `run` for at most `limitMs`, then rejects with an EndedError. The signal that `run` gets is aborted then, but
+ * nothing waits for it to obey: MSAL never answers when its endpoint hangs, and the SDK's HTTP client does not end the
+ * reading of a compressed body that stops half way.
+ */
+export async function runWithin<T>(
+  { clock, limitMs, signal }: Limits,
+  run: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const ending = new AbortController();
+  const abort = () => ending.abort();
+  const limit = Promise.withResolvers<never>();
+  const cancelTimer = clock.setTimer(limitMs, () => {
+    limit.reject(new EndedError('time_limit', `No answer within ${limitMs / 1000} s.`));
+    abort();
+  });
+  try {
+    return await untilAborted(signal, () => {
+      // After the listener of untilAborted, so that its error comes before whatever `run` makes of the abort.
+      signal?.addEventListener('abort', abort, { once: true });
+      return Promise.race([run(ending.signal), limit.promise]);
+    });
+  } finally {
+    cancelTimer();
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
+/**
+ * Reads for many callers: one read at a time, for which each caller waits at most `limitMs`. Null: the read failed or
+ * timed out. While a read hangs no other one is started, so that reads do not pile up.
+ */
+export function createBoundedRead<T>(read: () => Promise<T>, limits: Limits): () => Promise<T | null> {
+  let underWay: Promise<T> | null = null;
+  const begin = () =>
+    read().finally(() => {
+      underWay = null;
+    });
+  return () => {
+    underWay ??= begin();
+    const reading = underWay;
+    return runWithin(limits, () => reading).catch(() => null);
+  };
+}
+
+/** Waits with timers of its own, for a loop that must be able to end at once: when its signal is aborted. */
+export class Waiter {
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal | undefined;
+  readonly #looks = new Set<() => void>();
+
+  constructor(clock: Clock, signal: AbortSignal | undefined) {
+    this.#clock = clock;
+    this.#signal = signal;
+    signal?.addEventListener('abort', () => this.look(), { once: true });
+  }
+
+  /** Resolves after `delayMs`, as soon as `condition` holds (looked at now and at each `look`), or when aborted. */
+  until(delayMs: number, condition: () => boolean = () => false): Promise<void> {
+    const isOver = () => this.#signal?.aborted === true || condition();
+    if (isOver()) return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const done = () => {
+      cancel();
+      this.#looks.delete(look);
+      resolve();
+    };
+    const look = () => {
+      if (isOver()) done();
+    };
+    const cancel = this.#clock.setTimer(delayMs, done);
+    this.#looks.add(look);
+    return promise;
+  }
+
+  /** Something may have changed. */
+  look(): void {
+    for (const look of [...this.#looks]) look();
+  }
+}
+
 /**
  * `2027-01-31`, which means its beginning, or an ISO 8601 time, in milliseconds since the epoch; UTC where it names no
  * zone. Null for anything else.

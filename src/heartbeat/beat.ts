@@ -1,7 +1,5 @@
 import type { HoldExplanation } from '../delivery/event.ts';
-import type { HoldCode } from '../delivery/hold-code.ts';
-import type { Ingestion, UploadResult } from '../delivery/ingestion.ts';
-import { outcomeOf } from '../delivery/outcome.ts';
+import { type HoldCode, type Ingestion, outcomeOf, type UploadResult } from '../delivery/outcome.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { Row } from '../sentinel/row.ts';
 
@@ -36,7 +34,7 @@ export interface BeatOptions {
 export async function beat(options: BeatOptions, signal: AbortSignal): Promise<HeartbeatFailure | null> {
   try {
     const rows = JSON.stringify([await options.makeRow()]);
-    const result = await options.ingestion.upload(options.stream, rows, { signal });
+    const result = await options.ingestion.upload(options.stream, rows, signal);
     return failureOf(result, options);
   } catch (error) {
     return defect(error);

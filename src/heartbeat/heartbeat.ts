@@ -2,9 +2,8 @@ import { hostname } from 'node:os';
 import { explainUpload } from '../azure/fixes.ts';
 import type { Config } from '../config/config.ts';
 import { retryDelayMs } from '../delivery/backoff.ts';
-import type { Ingestion } from '../delivery/ingestion.ts';
-import { createWaiter } from '../delivery/waiter.ts';
-import type { Clock } from '../ground/clock.ts';
+import type { Ingestion } from '../delivery/outcome.ts';
+import { type Clock, Waiter } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
 import type { Outbox } from '../outbox/port.ts';
 import { type BeatOptions, beat, type FailingHeartbeat, type HeartbeatFailure, type HeartbeatOutcome } from './beat.ts';
@@ -54,8 +53,8 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat | null {
   const { stream, intervalMs } = config.heartbeat;
   const beatOptions = beatOptionsOf(options, stream);
   const logged = logHeartbeat(options.log, clock, stream);
-  const waiter = createWaiter(clock);
   const stopping = new AbortController();
+  const waiter = new Waiter(clock, stopping.signal);
   let failures = 0;
   let lastSentAt: number | null = null;
   let failing: FailingHeartbeat | null = null;
@@ -67,7 +66,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat | null {
       const failure = await beat(beatOptions, stopping.signal);
       if (stopping.signal.aborted) return;
       const dueMs = untilNextMs(startedAt, clock.now(), intervalMs);
-      await waiter.until(failure === null ? succeed(dueMs) : fail(failure, dueMs), () => false);
+      await waiter.until(failure === null ? succeed(dueMs) : fail(failure, dueMs));
     }
   }
 
@@ -95,7 +94,6 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat | null {
     status: () => ({ stream, lastSentAt, failing }),
     async stop() {
       stopping.abort();
-      waiter.close();
       await loop;
     },
   };

@@ -1,6 +1,5 @@
 import table from '../../schemas/tables/AponoProxyHeartbeat_CL.json' with { type: 'json' };
-import { createBoundedRead } from '../ground/bounded-read.ts';
-import type { Clock } from '../ground/clock.ts';
+import { type Clock, createBoundedRead } from '../ground/clock.ts';
 import type { OutboxStats } from '../outbox/port.ts';
 import { oldestAgeMs, summary } from '../outbox/summary.ts';
 import type { Row } from '../sentinel/row.ts';

@@ -1,6 +1,5 @@
 import type { Hold } from '../delivery/event.ts';
-import { createBoundedRead } from '../ground/bounded-read.ts';
-import type { Clock } from '../ground/clock.ts';
+import { type Clock, createBoundedRead } from '../ground/clock.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
 import type { OutboxStats } from '../outbox/port.ts';
 import { oldestAgeMs, summary } from '../outbox/summary.ts';

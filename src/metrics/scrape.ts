@@ -1,8 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import type { Hold } from '../delivery/event.ts';
-import { holdCodes } from '../delivery/hold-code.ts';
-import { createBoundedRead } from '../ground/bounded-read.ts';
-import type { Clock } from '../ground/clock.ts';
+import { holdCodes } from '../delivery/outcome.ts';
+import { type Clock, createBoundedRead } from '../ground/clock.ts';
 import type { OutboxStats } from '../outbox/port.ts';
 import { oldestAgeMs, summary } from '../outbox/summary.ts';
 import type { Instruments } from './instruments.ts';

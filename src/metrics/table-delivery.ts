@@ -1,4 +1,4 @@
-import { holdCodes } from '../delivery/hold-code.ts';
+import { holdCodes } from '../delivery/outcome.ts';
 import type { MetricSpecs } from './instruments.ts';
 
 /** The codes of dead letters, as in docs/errors.md. */

@@ -1,4 +1,4 @@
-import { type EventRows, joinRow, type RowRange } from '../ground/event.ts';
+import type { EventRows, RowRange } from '../ground/event.ts';
 import type { ClaimedRows } from './engine.ts';
 import { type Claimed, type ClaimedCall, MAX_CALL_BYTES } from './port.ts';
 
@@ -123,4 +123,9 @@ class CallBuilder {
   finish(): ClaimedCall {
     return { text: `[${this.#rows.join(',')}]`, bytes: this.#bytes, starts: this.#starts, parts: this.#parts };
   }
+}
+
+/** The JSON of one row. */
+export function joinRow(shared: string, own: string): string {
+  return `${shared.slice(0, -1)},${own.slice(1)}`;
 }

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { explainUpload, type UploadContext } from '../../src/azure/fixes.ts';
 import type { CredentialConfig } from '../../src/config/config.ts';
-import type { UploadResult } from '../../src/delivery/ingestion.ts';
-import { outcomeOf } from '../../src/delivery/outcome.ts';
+import { outcomeOf, type UploadResult } from '../../src/delivery/outcome.ts';
 
 const identity = {
   tenantId: '11111111-1111-4111-8111-111111111111',

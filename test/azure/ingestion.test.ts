@@ -8,7 +8,7 @@ import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:
 import { LogsIngestionClient } from '@azure/monitor-ingestion';
 import { generate } from 'selfsigned';
 import { readProxy } from '../../src/config/proxy.ts';
-import type { UploadResult } from '../../src/delivery/ingestion.ts';
+import type { UploadResult } from '../../src/delivery/outcome.ts';
 import type { Row } from '../../src/sentinel/row.ts';
 import type { Emulator } from '../support/azure/emulator.ts';
 import type { FaultAnswer } from '../support/azure/faults.ts';
@@ -342,12 +342,12 @@ test('an abort ends the upload while it waits for the token, and while it is on 
   const { ingestion } = testIngestion(t, emulator);
   const assertAborted = (result: UploadResult) =>
     assert.ok(result.type === 'unanswered' && result.reason === 'aborted', JSON.stringify(result));
-  assertAborted(await ingestion.upload(stream, oneRow, { signal: AbortSignal.abort() }));
+  assertAborted(await ingestion.upload(stream, oneRow, AbortSignal.abort()));
   assert.equal(emulator.requests.length, 0);
 
   const early = new AbortController();
   emulator.plan({ target: 'token', answer: { type: 'hang' } });
-  const waiting = ingestion.upload(stream, oneRow, { signal: early.signal });
+  const waiting = ingestion.upload(stream, oneRow, early.signal);
   await emulator.waitFor((azure) => countOf(azure, 'token') === 1);
   early.abort();
   assertAborted(await waiting);
@@ -355,7 +355,7 @@ test('an abort ends the upload while it waits for the token, and while it is on 
   const other = testIngestion(t, emulator).ingestion;
   const late = new AbortController();
   emulator.plan({ target: 'ingest', answer: { type: 'hang' } });
-  const sending = other.upload(stream, oneRow, { signal: late.signal });
+  const sending = other.upload(stream, oneRow, late.signal);
   await emulator.waitFor((azure) => countOf(azure, 'ingest') === 1);
   late.abort();
   assertAborted(await sending);

@@ -5,7 +5,7 @@ import { TokenCache, type TokenEvent } from '../../src/azure/token-cache.ts';
 import { clouds, ingestionScope } from '../../src/config/clouds.ts';
 import type { CredentialConfig } from '../../src/config/config.ts';
 import type { ProxyConfig } from '../../src/config/proxy.ts';
-import type { Ingestion } from '../../src/delivery/ingestion.ts';
+import type { Ingestion } from '../../src/delivery/outcome.ts';
 import { type Clock, systemClock } from '../../src/ground/clock.ts';
 import { createLogger, type Logger } from '../../src/ground/log.ts';
 import type { Emulator } from '../support/azure/emulator.ts';

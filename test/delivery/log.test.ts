@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { UploadEvent } from '../../src/delivery/event.ts';
-import type { UploadResult } from '../../src/delivery/ingestion.ts';
-import { logDelivery } from '../../src/delivery/log.ts';
+import { logDelivery, type UploadEvent } from '../../src/delivery/event.ts';
+import type { UploadResult } from '../../src/delivery/outcome.ts';
 import { createLogger } from '../../src/ground/log.ts';
 
 /** The line of one call. */

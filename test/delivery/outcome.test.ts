@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type HoldCode, holdCodes } from '../../src/delivery/hold-code.ts';
-import type { UploadResult } from '../../src/delivery/ingestion.ts';
-import { outcomeOf } from '../../src/delivery/outcome.ts';
+import { type HoldCode, holdCodes, outcomeOf, type UploadResult } from '../../src/delivery/outcome.ts';
 
 type Answered = Extract<UploadResult, { type: 'answered' }>;
 

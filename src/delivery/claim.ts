@@ -1,0 +1,209 @@
+import type { Waiter } from '../ground/clock.ts';
+import type { RowRange } from '../ground/event.ts';
+import type { Claimed, ClaimedEvent, Queue, Settlement, SettlementOutcome } from '../outbox/port.ts';
+import { countRows } from '../outbox/ranges.ts';
+import { retryDelayMs } from './backoff.ts';
+import type { Contrast } from './contrast.ts';
+import type { OnDeliveryEvent } from './event.ts';
+
+/** The outbox is on this machine or near it: it may be asked more often than Azure. */
+const MAX_PAUSE_MS = 5_000;
+
+/** Where a row of a call comes from. */
+export interface RowSource {
+  readonly event: ClaimedEvent;
+  readonly index: number;
+}
+
+/** What goes into one request. */
+export interface Call {
+  /** A JSON array of rows. */
+  readonly text: string;
+  /** Of `text` in UTF-8. */
+  readonly bytes: number;
+  /** Whose rows they are, in their order. */
+  readonly sources: readonly RowSource[];
+  /** Where each row begins in `text`, see ClaimedCall. */
+  readonly starts: readonly number[];
+}
+
+export function callsOf({ calls, events }: Claimed): Call[] {
+  return calls.map(({ text, bytes, starts, parts }) => ({
+    text,
+    bytes,
+    starts,
+    sources: parts.flatMap(({ event: place, range: [from, to] }) => {
+      const event = events[place];
+      if (event === undefined) throw new RangeError(`A call names event ${place} of ${events.length}`);
+      return Array.from({ length: to - from }, (_, offset) => ({ event, index: from + offset }));
+    }),
+  }));
+}
+
+/** The call's rows in two halves of their own. Only for calls with at least two rows. */
+export function halve(call: Call): readonly [Call, Call] {
+  const middle = Math.ceil(call.sources.length / 2);
+  return [pick(call, (index) => index < middle), pick(call, (index) => index >= middle)];
+}
+
+/** A call of those rows whose place in `call` is chosen. */
+export function pick({ text, sources, starts }: Call, isChosen: (index: number) => boolean): Call {
+  const rows: string[] = [];
+  const chosen: { readonly source: RowSource; readonly start: number }[] = [];
+  let next = 1;
+  for (const [index, source] of sources.entries()) {
+    if (!isChosen(index)) continue;
+    const row = text.slice(starts[index], (starts[index + 1] ?? text.length) - 1);
+    chosen.push({ source, start: next });
+    rows.push(row);
+    next += row.length + 1;
+  }
+  const array = `[${rows.join(',')}]`;
+  return {
+    text: array,
+    bytes: Buffer.byteLength(array),
+    sources: chosen.map(({ source }) => source),
+    starts: chosen.map(({ start }) => start),
+  };
+}
+
+/** The rows of a call by event, as ranges. */
+export function rangesByEvent(sources: readonly RowSource[]): Map<ClaimedEvent, RowRange[]> {
+  const byEvent = new Map<ClaimedEvent, RowRange[]>();
+  for (const { event, index } of sources) {
+    const ranges = byEvent.get(event) ?? [];
+    const last = ranges.at(-1);
+    if (last?.[1] === index) ranges[ranges.length - 1] = [last[0], index + 1];
+    else ranges.push([index, index + 1]);
+    byEvent.set(event, ranges);
+  }
+  return byEvent;
+}
+
+/** What became of some rows of an event; unless it is said, nothing. */
+export function settlementOf({ eventId, token }: ClaimedEvent, what: Partial<Settlement>): Settlement {
+  return { eventId, token, delivered: [], dead: [], release: false, ...what };
+}
+
+interface StreamClaimOptions {
+  readonly kind: string;
+  readonly stream: string;
+  readonly outbox: Queue;
+  readonly onEvent: OnDeliveryEvent;
+  readonly random: () => number;
+  readonly waiter: Waiter;
+  readonly stopping: AbortSignal;
+}
+
+/** What a round has to send. */
+export interface Taken {
+  readonly calls: readonly Call[];
+  /** There may be more to claim. */
+  readonly mayBeMore: boolean;
+}
+
+const NOTHING: Claimed = { events: [], calls: [], mayBeMore: false };
+
+/** What one round of a stream has claimed of the outbox. */
+export class StreamClaim {
+  readonly #options: StreamClaimOptions;
+  #claimed: readonly ClaimedEvent[] = [];
+  /** How many claimed rows of each event are not settled yet. */
+  readonly #unsettled = new Map<string, number>();
+  #isLost = false;
+  /** Consecutive claims that failed. */
+  #failures = 0;
+
+  constructor(options: StreamClaimOptions) {
+    this.#options = options;
+  }
+
+  /** Something of it is another's now (fenced), or was purged: it is not known what else is. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** Claims for a new round. Null: the outbox could not be asked, and a pause is over. */
+  take(maxCalls: number): Promise<Taken | null> {
+    const { outbox, kind } = this.#options;
+    return this.#begin(() => outbox.claim({ kind, maxCalls }));
+  }
+
+  /**
+   * As `take`, but one row alone, the one that is worth a try when Azure refused all that it was sent: a row of an event
+   * that was not refused yet, otherwise the row that was not tried for the longest time.
+   */
+  takeRow(contrast: Contrast): Promise<Taken | null> {
+    const { outbox, kind } = this.#options;
+    return this.#begin(async () => {
+      const fresh = await outbox.claim({ kind, maxCalls: 1, oneRow: { except: contrast.doubted() } });
+      if (fresh.events.length > 0) return fresh;
+      for (const { eventId, fromRows } of contrast.toRetry()) {
+        for (const fromRow of fromRows) {
+          const again = await outbox.claim({ kind, maxCalls: 1, oneRow: { eventId, fromRow } });
+          if (again.events.length > 0) return again;
+        }
+        // It was purged or delivered.
+        contrast.forget(eventId);
+      }
+      return NOTHING;
+    });
+  }
+
+  /** For a new round, whether the last one was settled or ended by a defect. */
+  async #begin(claim: () => Promise<Claimed>): Promise<Taken | null> {
+    await this.release();
+    this.#isLost = false;
+    try {
+      const found = await claim();
+      this.#failures = 0;
+      this.#claimed = found.events;
+      for (const { eventId, ranges } of found.events) this.#unsettled.set(eventId, countRows(ranges));
+      return { calls: callsOf(found), mayBeMore: found.mayBeMore };
+    } catch (error) {
+      await this.#failed('claim', error, this.#failures++);
+      return null;
+    }
+  }
+
+  /** Records what became of rows; returns once that is durable. */
+  async settle(settlements: readonly Settlement[]): Promise<void> {
+    const outcomes = await this.#settleForSure(settlements);
+    if (outcomes.includes('stale')) this.#isLost = true;
+    for (const { eventId, delivered, dead } of settlements) {
+      const settled = dead.reduce((sum, { rows }) => sum + countRows(rows), countRows(delivered));
+      const left = (this.#unsettled.get(eventId) ?? 0) - settled;
+      if (left > 0) this.#unsettled.set(eventId, left);
+      else this.#unsettled.delete(eventId);
+    }
+  }
+
+  /** What was not settled can be claimed again. */
+  async release(): Promise<void> {
+    // A claim whose rows are all settled has ended.
+    const left = this.#claimed.filter(({ eventId }) => this.#unsettled.has(eventId));
+    this.#claimed = [];
+    this.#unsettled.clear();
+    if (left.length > 0) await this.#settleForSure(left.map((event) => settlementOf(event, { release: true })));
+  }
+
+  /** What Azure took must not be sent again: keep retrying the settlement until the outbox has committed it. */
+  async #settleForSure(settlements: readonly Settlement[]): Promise<readonly SettlementOutcome[]> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await this.#options.outbox.settle(settlements);
+      } catch (error) {
+        // There is no time left while the service stops: these rows are sent once more after the next start.
+        const isLast = this.#options.stopping.aborted;
+        await this.#failed('settle', error, tries);
+        if (isLast) return [];
+      }
+    }
+  }
+
+  async #failed(operation: 'claim' | 'settle', error: unknown, failuresBefore: number): Promise<void> {
+    const { stream, onEvent, random, waiter } = this.#options;
+    onEvent({ type: 'outbox_failed', stream, operation, message: error instanceof Error ? error.message : 'unknown' });
+    await waiter.until(Math.min(retryDelayMs(failuresBefore, null, random), MAX_PAUSE_MS));
+  }
+}
