@@ -1,6 +1,6 @@
 import { TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
-import { brotliDecompress, gunzip, inflate, inflateRaw } from 'node:zlib';
+import { brotliDecompress, inflateRaw, unzip } from 'node:zlib';
 import {
   createDefaultHttpClient,
   type HttpClient,
@@ -128,24 +128,21 @@ async function read(stream: Stream, maxBytes: number): Promise<{ readonly bytes:
   }
 }
 
-const decoders: Readonly<Record<string, (bytes: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>>> = {
-  gzip: promisify(gunzip),
-  'x-gzip': promisify(gunzip),
-  br: promisify(brotliDecompress),
-  // RFC 9110 8.4.1.2: some servers send raw deflate under this name.
-  deflate: (bytes, options) =>
-    promisify(inflate)(bytes, options).catch(() => promisify(inflateRaw)(bytes, options)) as Promise<Buffer>,
-};
+/** Of gzip and of deflate with its header, which `unzip` tells apart. Some servers send raw deflate: RFC 9110 8.4.1.2. */
+const unzipAny = (bytes: Buffer, options: { maxOutputLength: number }): Promise<Buffer> =>
+  promisify(unzip)(bytes, options).catch(() => promisify(inflateRaw)(bytes, options) as Promise<Buffer>);
+const decoders = new Map([
+  ['gzip', unzipAny],
+  ['x-gzip', unzipAny],
+  ['deflate', unzipAny],
+  ['br', promisify(brotliDecompress) as typeof unzipAny],
+]);
 
 async function decode(bytes: Buffer, encoding: string, maxOutputLength: number): Promise<string> {
   const name = encoding.trim().toLowerCase();
-  if (bytes.length === 0) return '';
   if (name === '' || name === 'identity') return bytes.toString('utf8');
-  try {
-    return (await decoders[name]?.(bytes, { maxOutputLength }))?.toString('utf8') ?? '';
-  } catch {
-    return '';
-  }
+  const decoded = decoders.get(name)?.(bytes, { maxOutputLength });
+  return (await decoded?.catch(() => undefined))?.toString('utf8') ?? '';
 }
 
 /** What answers an https request without TLS is not the host: the agent hands on what the proxy said to CONNECT. */
@@ -187,41 +184,31 @@ export function authorizePolicy(tokens: TokenCache): PipelinePolicy {
   };
 }
 
-/**
- * The decoded claims of a continuous access evaluation challenge, e.g.
- * `Bearer error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOi…"`; undefined when there is none that is JSON.
- * The header may hold several challenges (Node joins several headers with commas), in any order, of any schemes. Not every
- * service names the error insufficient_claims: azure-core's own tests have `invalid_token` too.
- * https://learn.microsoft.com/entra/identity-platform/claims-challenge
- */
-function claimsOf(header: string): string | undefined {
-  return challengesOf(header)
-    .filter(({ scheme }) => scheme === 'bearer')
-    .map(({ parameters }) => decodedClaims(parameters.get('claims') ?? ''))
-    .find((claims) => claims !== undefined);
-}
-
-interface Challenge {
-  /** In lower case, as the names of the parameters: both are case-insensitive. */
-  readonly scheme: string;
-  readonly parameters: Map<string, string>;
-}
-
 /** RFC 9110 11.6.1: `scheme name=value, name="value"`, and the next scheme after a comma. */
 const word = /([\w!#$%&'*+.^`|~-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]+)))?/g;
 
-function challengesOf(header: string): readonly Challenge[] {
-  const challenges: Challenge[] = [];
-  // Only a parameter after it makes a word a scheme: an unquoted error_description consists of words as well.
-  const parameterFollows = /\s+[\w!#$%&'*+.^`|~-]+\s*=/y;
+/**
+ * The decoded claims of a continuous access evaluation challenge, e.g.
+ * `Bearer error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOi…"`; undefined when there is none that is JSON.
+ * The header may hold several challenges (Node joins several headers with commas), in any order, of any schemes; schemes
+ * and names are case-insensitive. Not every service names the error insufficient_claims: azure-core's own tests have
+ * `invalid_token` too. https://learn.microsoft.com/entra/identity-platform/claims-challenge
+ */
+function claimsOf(header: string): string | undefined {
+  let scheme = '';
   for (const match of header.matchAll(word)) {
     const [text, name = '', quoted, bare] = match;
     const value = quoted?.replace(/\\(.)/g, '$1') ?? bare;
-    parameterFollows.lastIndex = match.index + text.length;
-    if (value !== undefined) challenges.at(-1)?.parameters.set(name.toLowerCase(), value);
-    else if (parameterFollows.test(header)) challenges.push({ scheme: name.toLowerCase(), parameters: new Map() });
+    if (value === undefined) {
+      // Only a parameter after it makes a word a scheme: an unquoted error_description consists of words as well.
+      const isScheme = /^\s+[\w!#$%&'*+.^`|~-]+\s*=/.test(header.slice(match.index + text.length));
+      if (isScheme) scheme = name.toLowerCase();
+    } else if (scheme === 'bearer' && name.toLowerCase() === 'claims') {
+      const claims = decodedClaims(value);
+      if (claims !== undefined) return claims;
+    }
   }
-  return challenges;
+  return undefined;
 }
 
 /** Base64 with or without padding, and base64url: Node's decoder takes all of them. */

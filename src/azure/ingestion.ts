@@ -23,9 +23,6 @@ import {
 import type { TokenCache } from './token-cache.ts';
 import { TokenError } from './token-error.ts';
 
-const defaultTimeLimitMs = 30_000;
-const gzipPolicyName = 'GzippingPolicy';
-
 export interface IngestionOptions {
   /** https origin of the data collection rule or endpoint. */
   readonly endpoint: string;
@@ -46,33 +43,28 @@ export interface IngestionOptions {
  * list.
  */
 export function createIngestion(options: IngestionOptions): Ingestion {
-  const { endpoint, ruleId, proxy = null, clock = systemClock, timeLimitMs: limitMs = defaultTimeLimitMs } = options;
+  const { endpoint, ruleId, proxy = null, clock = systemClock, timeLimitMs: limitMs = 30_000 } = options;
   if (!endpoint.startsWith('https://')) throw new TypeError(`The endpoint must be https, is ${endpoint}`);
   const pipeline = createPipeline(options);
   // Azure's errors have some hundred bytes; a proxy's page may be of any size.
   const httpClient = createHttpClient({ maxBodyBytes: 65_536, proxy, clock, limitMs });
   const base = `${endpoint.replace(/\/+$/, '')}/dataCollectionRules/${encodeURIComponent(ruleId)}/streams/`;
+  const json = { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip', Accept: 'application/json' };
   return {
     async upload(stream, rows, signal) {
       const request = createPipelineRequest({
         url: `${base}${encodeURIComponent(stream)}`,
         method: 'POST',
         body: rows,
-        headers: createHttpHeaders({
-          'Content-Type': 'application/json',
-          'Content-Encoding': 'gzip',
-          Accept: 'application/json',
-        }),
+        headers: createHttpHeaders(json),
         ...(signal !== undefined && { abortSignal: signal }),
       });
       // The token must not come back in a message.
       const token = () => request.headers.get('Authorization')?.slice('Bearer '.length) ?? '';
-      try {
-        const response = await pipeline.sendRequest(httpClient, request);
-        return { ...answeredBy(response, token()), clientRequestId: request.requestId };
-      } catch (error) {
-        return failureOf(error, token(), request.requestId);
-      }
+      return pipeline.sendRequest(httpClient, request).then(
+        (response) => answeredBy(response, token()),
+        (error: unknown) => failureOf(error, token(), request.requestId),
+      );
     },
   };
 }
@@ -84,15 +76,13 @@ function createPipeline({ endpoint, cloud, tokens }: IngestionOptions): Pipeline
   pipeline.removePolicy({ name: redirectPolicyName });
   pipeline.addPolicy(authorizePolicy(tokens));
   // The SDK compresses after its bearer policy, so that its second try would send the body compressed twice.
-  const [gzip] = pipeline.removePolicy({ name: gzipPolicyName });
+  const [gzip] = pipeline.removePolicy({ name: 'GzippingPolicy' });
   if (gzip === undefined) throw new Error('This version of @azure/monitor-ingestion has no GzippingPolicy to move.');
   pipeline.addPolicy(gzip, { beforePolicies: [authorizePolicyName] });
   return pipeline;
 }
 
-type Answered = Extract<UploadResult, { type: 'answered' }>;
-
-function answeredBy(response: PipelineResponse, token: string): Omit<Answered, 'clientRequestId'> {
+function answeredBy(response: PipelineResponse, token: string): UploadResult {
   const { status, headers, request } = response;
   return {
     type: 'answered',
@@ -101,20 +91,21 @@ function answeredBy(response: PipelineResponse, token: string): Omit<Answered, '
     proxy: proxyOf(request),
     ...(status === 204 ? { code: null, message: null } : errorDetailOf(response, [token])),
     retryAfter: headers.get('Retry-After') ?? null,
+    clientRequestId: request.requestId,
   };
 }
 
 function failureOf(error: unknown, token: string, clientRequestId: string): UploadResult {
+  if (error instanceof TokenError) {
+    const { aadsts, message: reason, said: message } = error;
+    const blocked = error.isForeign || tunnelStatusIn(reason) !== null;
+    return { type: 'no_token', refused: error.code === 'token_refused', blocked, aadsts, reason, message };
+  }
   if (error instanceof TunnelRefusedError) {
     const { status, proxy } = error;
     const text = textOfBody(error.page);
     const message = text === null ? null : cleanMessage(text, [token]);
     return { type: 'answered', status, by: 'proxy', proxy, code: null, message, retryAfter: null, clientRequestId };
-  }
-  if (error instanceof TokenError) {
-    const { aadsts, message: reason, said: message } = error;
-    const blocked = error.isForeign || tunnelStatusIn(reason) !== null;
-    return { type: 'no_token', refused: error.code === 'token_refused', blocked, aadsts, reason, message };
   }
   if (error instanceof EndedError) {
     const reason = error.code === 'aborted' ? 'aborted' : 'timeout';
