@@ -38,7 +38,7 @@ export function answererOf({ status, headers, bodyAsText }: PipelineResponse): '
   return isMarked ? 'azure' : 'unmarked';
 }
 
-function errorObjectOf(body: string): JsonObject | null {
+export function errorObjectOf(body: string): JsonObject | null {
   try {
     const value: JsonValue = JSON.parse(body);
     const error = isJsonObject(value) ? value['error'] : null;
@@ -49,7 +49,7 @@ function errorObjectOf(body: string): JsonObject | null {
 }
 
 /** A text of another form may be anything, a row among them. */
-function codeOrNull(value: unknown): string | null {
+export function codeOrNull(value: unknown): string | null {
   return typeof value === 'string' && /^[A-Za-z0-9_.]{1,64}$/.test(value) ? value : null;
 }
 

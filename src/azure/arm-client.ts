@@ -9,11 +9,12 @@ import type { ProxyConfig } from '../config/proxy.ts';
 import { parseRetryAfter, retryDelayMs } from '../delivery/backoff.ts';
 import { type Clock, EndedError, Waiter } from '../ground/clock.ts';
 import { isJsonObject, type JsonObject } from '../ground/json.ts';
-import { cleanMessage, describeNetworkError, errorDetailOf } from './answer.ts';
-import { type ArmContext, ArmError, errorOfAnswer, errorOfSilence, errorOfToken } from './arm-error.ts';
+import { cleanMessage, describeNetworkError, errorDetailOf, explainNetwork } from './answer.ts';
+import { type ArmContext, ArmError, errorOfAnswer } from './arm-error.ts';
 import { authorizePolicy, createHttpClient, sdkOptions } from './http-client.ts';
 import type { TokenCache } from './token-cache.ts';
 import { TokenError } from './token-error.ts';
+import { explainTokenError } from './token-fixes.ts';
 
 interface ArmSenderOptions {
   /** For the scope `resourceManagerScope(cloud)`. Not closed here. */
@@ -110,8 +111,14 @@ export class ArmClient {
   #errorOf(error: unknown): ArmError {
     const isAborted = error instanceof EndedError && error.code === 'aborted';
     if (isAborted || this.#options.signal?.aborted === true) return aborted();
-    if (error instanceof TokenError) return errorOfToken(error, this.#options);
-    return errorOfSilence(cleanMessage(describeNetworkError(error)), this.#options);
+    if (error instanceof TokenError) {
+      const { reason, fix } = explainTokenError(error, this.#options.credential);
+      return new ArmError(error.code, reason, fix);
+    }
+    const { host } = new URL(this.#options.origin);
+    const message = cleanMessage(describeNetworkError(error));
+    const fix = explainNetwork(message, host, 'AZURE_RESOURCE_MANAGER_ENDPOINT or AZURE_CLOUD');
+    return new ArmError('azure_unavailable', `No answer from ${host}: ${message}`, fix);
   }
 }
 

@@ -1,8 +1,8 @@
 import type { CredentialConfig } from '../config/config.ts';
-import { type ErrorDetail, explainNetwork } from './answer.ts';
+import { isPassing } from '../delivery/backoff.ts';
+import { textOf } from '../ground/json.ts';
+import { type ErrorDetail, errorObjectOf } from './answer.ts';
 import { assigneeOf, rejectedTokenFix } from './fixes.ts';
-import type { TokenError } from './token-error.ts';
-import { explainTokenError } from './token-fixes.ts';
 
 type ArmErrorCode =
   /** 404 of the workspace itself, its resource group or its subscription. */
@@ -67,10 +67,11 @@ interface RefusedAnswer extends ErrorDetail {
   readonly retryAfterMs: number | null;
 }
 
-/** An answer that is no success, after all tries that make sense. */
+/** An answer that is no success. */
 export function errorOfAnswer(answer: RefusedAnswer, context: ArmContext): ArmError {
   const { status, code, what, clientRequestId } = answer;
-  const message = unwrapped(answer.message);
+  // Sentinel's own service puts an error as JSON into the message of another one.
+  const message = textOf(errorObjectOf(answer.message ?? '')?.['message']) ?? answer.message;
   const said = [code, message].filter((part) => part !== null && part !== '').join(': ');
   const reason = `Azure answered ${status}${said === '' ? '' : ` (${said})`} when asked for ${what}, request ${clientRequestId}.`;
   const [errorCode, fix] = judge({ code, message, status }, context);
@@ -81,14 +82,14 @@ type Judgement = readonly [code: ArmErrorCode, fix: string];
 
 function judge(answer: ErrorDetail & { readonly status: number }, context: ArmContext): Judgement {
   const { status } = answer;
-  const { workspaceId, origin } = context;
+  const { workspaceId, origin, credential } = context;
   const refusal = judgeProvider(answer, { resourceId: `${workspaceId}/providers/Microsoft.SecurityInsights`, origin });
   if (refusal !== null) return refusal;
   if (status === 400) return judgeBadRequest(answer, context);
-  if (status === 401) return ['token_rejected', rejectedTokenFix(context.credential, 'workspace (public or usgov)')];
+  if (status === 401) return ['token_rejected', rejectedTokenFix(credential, 'workspace (public or usgov)')];
   if (status === 403) return ['role_missing', roleFix(answer, context)];
   if (status === 404) return ['workspace_not_found', workspaceFix(context)];
-  if (status === 429 || status === 408 || status >= 500) {
+  if (isPassing(status)) {
     return [
       'azure_unavailable',
       'Try again later. If it goes on, look at Azure Service Health, and at what else reads from this subscription.',
@@ -138,29 +139,20 @@ function judgeBadRequest({ message, code }: ErrorDetail, context: ArmContext): J
   const said = `${code} ${message}`;
   // "Workspace 'x' is not onboarded to Microsoft Sentinel. Please onboard through the portal …"
   if (/not onboarded to (Microsoft|Azure) Sentinel/i.test(said)) {
+    const workspace = context.workspaceId.split('/').at(-1);
     return [
       'sentinel_not_enabled',
-      `Add Microsoft Sentinel to the workspace ${context.workspaceId.split('/').at(-1)} (portal: Microsoft Sentinel, Create), or set SENTINEL_WORKSPACE_ID to the workspace that has it.`,
+      `Add Microsoft Sentinel to the workspace ${workspace} (portal: Microsoft Sentinel, Create), or set SENTINEL_WORKSPACE_ID to the workspace that has it.`,
     ];
   }
-  if (/InvalidSubscriptionId|InvalidResourceGroup|InvalidResourceName/i.test(said))
+  if (/InvalidSubscriptionId|InvalidResourceGroup|InvalidResourceName/i.test(said)) {
     return ['workspace_not_found', workspaceFix(context)];
+  }
   return [
     'query_refused',
     "Compare --filter with the API: texts in single quotes, those inside doubled (properties/severity eq 'High'), times bare " +
       '(2026-11-01T00:00:00Z). If it came in the middle of an export, run it again.',
   ];
-}
-
-/** Sentinel's own service puts an error as JSON into the message of another one. */
-function unwrapped(message: string | null): string | null {
-  if (message === null || !message.startsWith('{')) return message;
-  try {
-    const { error } = Object(JSON.parse(message)) as { error?: { message?: unknown } };
-    return typeof error?.message === 'string' ? error.message : message;
-  } catch {
-    return message;
-  }
 }
 
 function roleFix({ message }: ErrorDetail, { credential, workspaceId }: ArmContext): string {
@@ -185,16 +177,4 @@ function workspaceFix({ workspaceId, origin }: ArmContext): string {
 
 function originHint(origin: string): string {
   return `Resource Manager is ${origin}: AZURE_CLOUD decides it, unless AZURE_RESOURCE_MANAGER_ENDPOINT is set.`;
-}
-
-export function errorOfToken(error: TokenError, { credential }: ArmContext): ArmError {
-  const { reason, fix } = explainTokenError(error, credential);
-  return new ArmError(error.code, reason, fix);
-}
-
-/** No answer came, through all tries. `message` as `describeNetworkError` writes it. */
-export function errorOfSilence(message: string, { origin }: ArmContext): ArmError {
-  const host = new URL(origin).host;
-  const fix = explainNetwork(message, host, 'AZURE_RESOURCE_MANAGER_ENDPOINT or AZURE_CLOUD');
-  return new ArmError('azure_unavailable', `No answer from ${host}: ${message}`, fix);
 }

@@ -30,24 +30,19 @@ export function createTokens(
 /**
  * The credential that the configuration names. It rejects with a TokenError and nothing else; also what is wrong with
  * the values themselves (an unreadable certificate) comes up in `getToken`, not here. MSAL keeps its tokens in the
- * instance: only a new one is sure to ask Entra. (Those of a managed identity are kept per process.)
- * The endpoint of a managed identity is on this machine or its host, so it is never asked through `proxy`.
+ * instance, so each `getToken` makes a new one, which is sure to ask Entra. (Those of a managed identity are kept per
+ * process.) The endpoint of a managed identity is on this machine or its host, so it is never asked through `proxy`.
  */
 export function createCredential(config: CredentialConfig, proxy: ProxyConfig | null = null): TokenCredential {
   const secrets = secretsOf(config);
   const managed = config.type === 'managed';
   const transport = createHttpClient({ ...limits, proxy: managed ? null : proxy });
-  let credential: TokenCredential | null = null;
   return {
     async getToken(scopes, options) {
       const signal = options?.abortSignal instanceof AbortSignal ? options.abortSignal : undefined;
       const attempt: Attempt = { signal, transport, last: null };
       try {
-        const sdkCredential = credential ?? createSdkCredential(config);
-        credential = sdkCredential;
-        const token = await attempts.run(attempt, () => sdkCredential.getToken(scopes, options));
-        if (token === null) throw new TokenError('token_refused', 'The credential gave no token.');
-        return token;
+        return await attempts.run(attempt, () => createSdkCredential(config).getToken(scopes, options));
       } catch (error) {
         throw tokenErrorOf({ error, exchange: attempt.last, secrets, managed });
       }
@@ -118,30 +113,19 @@ const direct = createHttpClient({ ...limits, proxy: null });
 /** An HTTP client that notes how its last exchange ended. */
 const watchedClient: HttpClient = {
   async sendRequest(request) {
-    const attempt = attempts.getStore();
-    const host = new URL(request.url).host;
-    const signals = [request.abortSignal, attempt?.signal].filter((one) => one instanceof AbortSignal);
+    const attempt = attempts.getStore() ?? { signal: undefined, transport: direct, last: null };
+    const { host } = new URL(request.url);
+    const signals = [request.abortSignal, attempt.signal].filter((one) => one instanceof AbortSignal);
     try {
-      const { transport } = attempt ?? { transport: direct };
-      const response = await transport.sendRequest({ ...request, abortSignal: AbortSignal.any(signals) });
+      const response = await attempt.transport.sendRequest({ ...request, abortSignal: AbortSignal.any(signals) });
       const { status, headers, bodyAsText } = response;
       const challenge = headers.get('WWW-Authenticate') ?? null;
-      note(attempt, {
-        type: 'answered',
-        host,
-        status,
-        body: bodyAsText ?? '',
-        challenge,
-        proxy: proxyOf(response.request),
-      });
+      const proxy = proxyOf(response.request);
+      attempt.last = { type: 'answered', host, status, body: bodyAsText ?? '', challenge, proxy };
       return response;
     } catch (error) {
-      note(attempt, { type: 'unanswered', host, message: describeNetworkError(error) });
+      attempt.last = { type: 'unanswered', host, message: describeNetworkError(error) };
       throw error;
     }
   },
 };
-
-function note(attempt: Attempt | undefined, exchange: TokenExchange): void {
-  if (attempt !== undefined) attempt.last = exchange;
-}

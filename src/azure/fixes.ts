@@ -1,35 +1,34 @@
 import type { CredentialConfig } from '../config/config.ts';
-import type { HoldCode, UploadResult } from '../delivery/outcome.ts';
+import type { Answer, HoldCode, UploadResult } from '../delivery/outcome.ts';
 import { type Explanation, explainNetwork, tunnelFix } from './answer.ts';
 import { explainTokenFailure } from './token-fixes.ts';
 
 export interface UploadContext {
   readonly stream: string;
-  /** The variable that names the stream, e.g. LOGS_INGESTION_STREAM_AUDIT; default LOGS_INGESTION_STREAM. */
-  readonly streamVariable?: string;
+  /** The variable that names the stream, e.g. LOGS_INGESTION_STREAM_AUDIT. */
+  readonly streamVariable: string;
   readonly ruleId: string;
   readonly endpoint: string;
   readonly credential: CredentialConfig;
 }
-
-type Answered = Extract<UploadResult, { type: 'answered' }>;
 
 /**
  * Says what came of an upload and what to do about it, for `check --live`, `/healthz` and the log. `code`: of the hold
  * that it led to; null: none. Azure's own words are in `message` alone, since they may quote a row.
  */
 export function explainUpload(result: UploadResult, context: UploadContext, code: HoldCode | null): Explanation {
-  switch (result.type) {
-    case 'answered':
-      return explainAnswer(result, context, code);
-    case 'unanswered':
-      return { ...explainSilence(result, context), message: null };
-    case 'no_token':
-      return explainTokenFailure(result, context.credential);
-  }
+  if (result.type === 'no_token') return explainTokenFailure(result, context.credential);
+  if (result.type === 'answered') return explainAnswer(result, context, code);
+  const { host } = new URL(context.endpoint);
+  const fixes = {
+    aborted: '',
+    timeout: `Look for what holds traffic to ${host} back: a firewall that drops silently, a proxy, private link.`,
+    network: explainNetwork(result.message, host, 'LOGS_INGESTION_ENDPOINT'),
+  };
+  return { reason: `No answer from ${host}: ${result.message}`, fix: fixes[result.reason], message: null };
 }
 
-function explainAnswer(result: Answered, context: UploadContext, code: HoldCode | null): Explanation {
+function explainAnswer(result: Answer, context: UploadContext, code: HoldCode | null): Explanation {
   const { status, message } = result;
   const said = `${status}${result.code === null ? '' : ` (${result.code})`}`;
   const where = `for stream ${context.stream}, request ${result.clientRequestId}.`;
@@ -38,41 +37,37 @@ function explainAnswer(result: Answered, context: UploadContext, code: HoldCode 
   }
   if (code === 'rows_refused') {
     const reason = `Azure takes an empty list but none of the rows: it answered ${said} ${where}`;
-    return { reason, fix: rowsFix(context), message };
+    const fix =
+      `${badRequestFix(context)} One row at a time is tried, and everything waits until Azure takes one. Rows that it still ` +
+      'refuses then become dead letters. `outbox stats` shows what Azure said.';
+    return { reason, fix, message };
   }
   return { reason: `Azure answered ${said} ${where}`, fix: fixForStatus(result, context), message };
 }
 
-function whoAnswered({ by, proxy, status }: Answered, said: string): string {
-  if (by === 'proxy')
+function whoAnswered({ by, proxy, status }: Answer, said: string): string {
+  if (by === 'proxy') {
     return `The proxy${proxy === null ? '' : ` ${proxy}`} answered ${said} to CONNECT, so nothing reached Azure,`;
+  }
   const via = proxy === null ? '' : ` (the proxy ${proxy}, or what is after it)`;
-  if (by === 'azure' && status < 400)
-    return `Azure or something before it${via} answered ${said} and not the 204 that confirms rows,`;
-  return `Something between this service and Azure${via} answered ${said} in place of Azure`;
+  return by === 'azure' && status < 400
+    ? `Azure or something before it${via} answered ${said} and not the 204 that confirms rows,`
+    : `Something between this service and Azure${via} answered ${said} in place of Azure`;
 }
 
-function fixBetween({ by, proxy, status }: Answered, context: UploadContext): string {
-  const { host } = new URL(context.endpoint);
+function fixBetween({ by, proxy, status }: Answer, context: UploadContext): string {
   if (by === 'proxy' || status === 407) return tunnelFix(status);
   const first =
     proxy === null
       ? 'No proxy is set in HTTPS_PROXY, so look for a firewall, a gateway or a sign-in page that inspects the traffic.'
       : `HTTPS_PROXY names the proxy ${proxy}: look into its log, and into that of a firewall after it.`;
   return (
-    `${first} It must let HTTPS to ${host} through unchanged; or name the host in NO_PROXY. ` +
+    `${first} It must let HTTPS to ${new URL(context.endpoint).host} through unchanged; or name the host in NO_PROXY. ` +
     `Redirects are not followed, since they would carry the token elsewhere. ${endpointHint(context)}`
   );
 }
 
-function rowsFix(context: UploadContext): string {
-  return (
-    `${badRequestFix(context)} One row at a time is tried, and everything waits until Azure takes one. Rows that it still ` +
-    'refuses then become dead letters. `outbox stats` shows what Azure said.'
-  );
-}
-
-function fixForStatus({ status, code }: Answered, context: UploadContext): string {
+function fixForStatus({ status, code }: Answer, context: UploadContext): string {
   switch (status) {
     case 204:
       return '';
@@ -83,27 +78,30 @@ function fixForStatus({ status, code }: Answered, context: UploadContext): strin
     case 403:
       return roleFix(context);
     case 404:
-      return ruleFix(context);
+      return (
+        `No rule ${context.ruleId} is known there. DATA_COLLECTION_RULE_ID is the immutableId of the rule (portal: JSON view; or ` +
+        `\`az monitor data-collection rule show --query immutableId\`), not its name. ${endpointHint(context)}`
+      );
     case 408:
     case 429:
       return 'Nothing, it is tried again. If it goes on, compare the limits of the rule (2 GB and 12,000 requests a minute) with its metrics.';
     case 413:
       return 'Nothing, the rows are sent in smaller parts.';
     default:
-      if (status >= 500)
-        return 'Nothing, it is tried again. If it goes on, look at Azure Service Health for the region of the rule.';
-      return `Azure does not document this answer. ${endpointHint(context)}`;
+      return status >= 500
+        ? 'Nothing, it is tried again. If it goes on, look at Azure Service Health for the region of the rule.'
+        : `Azure does not document this answer. ${endpointHint(context)}`;
   }
 }
 
-function streamFix({ stream, streamVariable = 'LOGS_INGESTION_STREAM', ruleId }: UploadContext): string {
+function streamFix({ stream, streamVariable, ruleId }: UploadContext): string {
   return (
     `The data collection rule ${ruleId} declares no stream ${stream}. Set ${streamVariable} to a name under streamDeclarations ` +
     '(portal: the rule, JSON view; or `az monitor data-collection rule show`), or add the stream and its data flow to the rule.'
   );
 }
 
-function badRequestFix({ stream, streamVariable = 'LOGS_INGESTION_STREAM' }: UploadContext): string {
+function badRequestFix({ stream, streamVariable }: UploadContext): string {
   return (
     `Compare the stream ${stream} (${streamVariable}) with the rule, and set DATA_COLLECTION_RULE_RESOURCE_ID so that ` +
     '`check --live` compares the columns. The table DCRLogErrors shows the request by its id, if the rule has a diagnostic setting.'
@@ -139,32 +137,9 @@ export function assigneeOf(credential: CredentialConfig): { readonly who: string
   return { who, assignee: clientId ?? '<object id of the identity>' };
 }
 
-function ruleFix(context: UploadContext): string {
-  return (
-    `No rule ${context.ruleId} is known there. DATA_COLLECTION_RULE_ID is the immutableId of the rule (portal: JSON view; or ` +
-    `\`az monitor data-collection rule show --query immutableId\`), not its name. ${endpointHint(context)}`
-  );
-}
-
 function endpointHint({ endpoint }: UploadContext): string {
   return (
     `LOGS_INGESTION_ENDPOINT (now ${endpoint}) is endpoints.logsIngestion of the rule (kind Direct), or the logs ingestion URI ` +
     'of its data collection endpoint, in the same region.'
   );
-}
-
-function explainSilence(result: Extract<UploadResult, { type: 'unanswered' }>, context: UploadContext) {
-  const host = new URL(context.endpoint).host;
-  const reason = `No answer from ${host}: ${result.message}`;
-  switch (result.reason) {
-    case 'aborted':
-      return { reason, fix: '' };
-    case 'timeout':
-      return {
-        reason,
-        fix: `Look for what holds traffic to ${host} back: a firewall that drops silently, a proxy, private link.`,
-      };
-    case 'network':
-      return { reason, fix: explainNetwork(result.message, host, 'LOGS_INGESTION_ENDPOINT') };
-  }
 }

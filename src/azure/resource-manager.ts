@@ -56,7 +56,7 @@ export type Lookup<T> =
       /** What to do about a refusal that no role changes; null for any other. */
       readonly fix: string | null;
     }
-  | { readonly type: 'no_token'; readonly refused: boolean; readonly aadsts: string | null; readonly message: string }
+  /** No token, or no answer. */
   | { readonly type: 'unreachable'; readonly message: string };
 
 interface ResourceManagerOptions {
@@ -68,17 +68,12 @@ interface ResourceManagerOptions {
   readonly clock: Clock;
 }
 
-/** Reading of Azure's own configuration. No method throws for anything Azure or the network does. */
-export interface ResourceManager {
-  /** `resourceId`: `/subscriptions/…/providers/Microsoft.Insights/dataCollectionRules/…`. Needs `Monitoring Reader` on it. */
-  getDataCollectionRule(resourceId: string): Promise<Lookup<DataCollectionRule>>;
-  /** Needs `Log Analytics Reader` on the workspace. */
-  getTable(workspaceResourceId: string, tableName: string): Promise<Lookup<LogTable>>;
-}
+export type ResourceManager = ReturnType<typeof createResourceManager>;
 
 type Read<T> = (value: JsonValue) => T | null;
 
-export function createResourceManager({ origin, tokens, proxy, clock }: ResourceManagerOptions): ResourceManager {
+/** Reading of Azure's own configuration. No method throws for anything Azure or the network does. */
+export function createResourceManager({ origin, tokens, proxy, clock }: ResourceManagerOptions) {
   if (!origin.startsWith('https://')) throw new TypeError(`Resource Manager must be https, is ${origin}`);
   const send = createArmSender({ tokens, proxy, clock, limitMs: 15_000, maxBodyBytes: 16_777_216, maxRetries: 2 });
 
@@ -87,17 +82,16 @@ export function createResourceManager({ origin, tokens, proxy, clock }: Resource
     try {
       return lookupOf(await send({ method: 'GET', url: url.href }), url, read);
     } catch (error) {
-      if (!(error instanceof TokenError)) {
-        return { type: 'unreachable', message: cleanMessage(`${url.host}: ${describeNetworkError(error)}`) };
-      }
-      const { aadsts } = error;
-      return { type: 'no_token', refused: error.code === 'token_refused', aadsts, message: inFull(error) };
+      const message = () => cleanMessage(`${url.host}: ${describeNetworkError(error)}`);
+      return { type: 'unreachable', message: error instanceof TokenError ? inFull(error) : message() };
     }
   }
 
   return {
-    getDataCollectionRule: (resourceId) => get(armPath(resourceId), ruleApiVersion, readDataCollectionRule),
-    getTable: (workspaceResourceId, tableName) =>
+    /** `resourceId`: `/subscriptions/…/providers/Microsoft.Insights/dataCollectionRules/…`. Needs `Monitoring Reader` on it. */
+    getDataCollectionRule: (resourceId: string) => get(armPath(resourceId), ruleApiVersion, readDataCollectionRule),
+    /** Needs `Log Analytics Reader` on the workspace. */
+    getTable: (workspaceResourceId: string, tableName: string) =>
       get(`${armPath(workspaceResourceId)}/tables/${encodeURIComponent(tableName)}`, tableApiVersion, readLogTable),
   };
 }

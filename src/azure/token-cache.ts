@@ -6,7 +6,7 @@ import { TokenError, tokenErrorOfMessage } from './token-error.ts';
 
 /** A token with less than this left is not given out, since the request must still reach Azure. */
 export const tokenMarginMs = 5_000;
-const defaultAttemptLimitMs = 10_000;
+const attemptLimitMs = 10_000;
 const firstPaceMs = 5_000;
 const longestPaceMs = 60_000;
 /** What a timer of Node's can hold; a longer delay would fire at once. */
@@ -23,8 +23,6 @@ export interface TokenCacheOptions {
   readonly scope: string;
   readonly clock: Clock;
   readonly log: Logger;
-  /** How long one attempt may take; default 10,000. */
-  readonly attemptLimitMs?: number;
   readonly onEvent?: (event: TokenEvent) => void;
 }
 
@@ -134,12 +132,12 @@ export class TokenCache implements TokenCredential {
   }
 
   async #attempt(claims: string | undefined): Promise<AccessToken> {
-    const { createCredential, scope, attemptLimitMs = defaultAttemptLimitMs } = this.#options;
+    const { createCredential, scope } = this.#options;
     const limits = { clock: this.#clock, limitMs: attemptLimitMs, signal: this.#closing.signal };
-    const token = await runWithin(limits, async (abortSignal) => {
-      const request = { abortSignal, enableCae: true, ...(claims === undefined ? {} : { claims }) };
-      return createCredential().getToken(scope, request);
-    }).catch((error: unknown) => {
+    const asked = { enableCae: true, ...(claims === undefined ? {} : { claims }) };
+    const token = await runWithin(limits, async (abortSignal) =>
+      createCredential().getToken(scope, { ...asked, abortSignal }),
+    ).catch((error: unknown) => {
       if (!(error instanceof EndedError)) throw error;
       throw new TokenError('token_unreachable', `No token for ${scope}: ${error.message}`);
     });
@@ -181,20 +179,19 @@ export class TokenCache implements TokenCredential {
   }
 
   #report(event: TokenEvent): void {
-    this.#options.onEvent?.(event);
+    const { log, onEvent } = this.#options;
+    onEvent?.(event);
     if (event.type === 'obtained') {
-      if (this.#loggedFailure !== null)
-        this.#options.log.info({ expires_at: event.expiresAt }, 'token refreshed again');
+      if (this.#loggedFailure !== null) log.info({ expires_at: event.expiresAt }, 'token refreshed again');
       this.#loggedFailure = null;
       return;
     }
+    const { code, aadsts, message: reason } = event.error;
     // A caller that waits gets the error. A background failure is logged once, and again when it changes.
-    const failure = `${event.error.code} ${event.error.aadsts}`;
+    const failure = `${code} ${aadsts}`;
     if (!event.background || failure === this.#loggedFailure || this.#closing.signal.aborted) return;
     this.#loggedFailure = failure;
-    this.#options.log.warn(
-      { code: event.error.code, aadsts: event.error.aadsts, reason: event.error.message, expires_at: this.expiresAt },
-      'token refresh failed, the old token is used until it expires',
-    );
+    const fields = { code, aadsts, reason, expires_at: this.expiresAt };
+    log.warn(fields, 'token refresh failed, the old token is used until it expires');
   }
 }

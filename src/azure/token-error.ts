@@ -1,4 +1,5 @@
-import { cleanMessage, textOfBody } from './answer.ts';
+import { isPassing } from '../delivery/backoff.ts';
+import { cleanMessage, codeOrNull, textOfBody } from './answer.ts';
 
 /** The last exchange of a credential with its endpoint, as seen on the wire. */
 export type TokenExchange =
@@ -74,7 +75,7 @@ export function tokenErrorOf({ error, exchange, secrets, managed }: TokenFailure
   if (exchange.type === 'unanswered') {
     return new TokenError('token_unreachable', cleanMessage(`${exchange.host}: ${exchange.message}`, secrets));
   }
-  return (managed ? errorOfIdentity(exchange, text) : null) ?? errorOfAnswer(exchange, { secrets, managed });
+  return (managed ? errorOfIdentity(exchange, text) : null) ?? errorOfAnswer(exchange, secrets, managed);
 }
 
 /** For credentials that are not ours: only Entra's own number makes it a refusal. */
@@ -107,40 +108,28 @@ function errorOfIdentity({ host, status, body, challenge }: Answered, text: stri
 
 function errorOfAnswer(
   { host, status, body, proxy }: Answered,
-  { secrets, managed }: Pick<TokenFailure, 'secrets' | 'managed'>,
+  secrets: readonly string[],
+  managed: boolean,
 ): TokenError {
   const answer = readRefusal(body);
   const aadsts = answer === null ? null : aadstsIn(answer.text);
-  const codes = answer === null ? '' : [answer.code, aadsts].filter((code) => code !== null && isCode(code)).join(' ');
-  const via = proxy === null ? '' : ` through the proxy ${proxy}`;
-  const message = `${host} answered HTTP ${status}${answer === null ? ' without a token' : ` ${codes}`.trimEnd()}${via}`;
+  const codes = answer === null ? ['without a token'] : [codeOrNull(String(answer.code ?? '')), aadsts];
+  const via = proxy === null ? null : `through the proxy ${proxy}`;
+  const message = [`${host} answered HTTP ${status}`, ...codes, via].filter((part) => part !== null).join(' ');
   const page = /^\s*[[{]/.test(body) ? null : textOfBody(body);
   const said = answer?.text ?? page;
   const isEntras = answer?.isOauth === true;
-  const code = isJudgement(status) && (managed || isEntras) ? 'token_refused' : 'token_unreachable';
-  return new TokenError(code, message, {
+  // 404 and 410 come from a managed identity endpoint that starts or is upgraded, 407 from a proxy.
+  const isJudgement = status >= 400 && !isPassing(status) && ![404, 407, 410].includes(status);
+  return new TokenError(isJudgement && (managed || isEntras) ? 'token_refused' : 'token_unreachable', message, {
     aadsts,
     said: said === null ? null : cleanMessage(said, secrets),
     isForeign: !managed && !isEntras && !isPassing(status),
   });
 }
 
-/** Anything else may be a sentence, and is not logged. */
-function isCode(text: string): boolean {
-  return /^[A-Za-z0-9_.]{1,64}$/.test(text);
-}
-
-/** 404 and 410 come from a managed identity endpoint that starts or is upgraded, 407 from a proxy. */
-function isJudgement(status: number): boolean {
-  return status >= 400 && !isPassing(status) && ![404, 407, 410].includes(status);
-}
-
-function isPassing(status: number): boolean {
-  return status === 408 || status === 429 || status >= 500;
-}
-
 interface Refusal {
-  readonly code: string;
+  readonly code: unknown;
   readonly text: string;
   /** The form that Entra has, which no proxy imitates. */
   readonly isOauth: boolean;
@@ -163,22 +152,11 @@ function readRefusal(body: string): Refusal | null {
   const { error, error_description: description } = value;
   if (typeof error === 'string') {
     // Trace ID, Correlation ID and Timestamp differ each time: an operator reads past them, a log cannot be compared.
-    return { code: error, text: textOf(description).replace(/\s*Trace ID:.*$/s, ''), isOauth: true };
+    const text = typeof description === 'string' ? description.replace(/\s*Trace ID:.*$/s, '') : '';
+    return { code: error, text, isOauth: true };
   }
-  const { code, message } = lowerNames(typeof error === 'object' && error !== null ? error : value);
-  if (typeof message !== 'string') return null;
-  // A code that repeats the status is left out, since the message has the status.
-  return { code: textOf(code), text: message, isOauth: false };
-}
-
-function lowerNames(value: object): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(
-    Object.entries(value).map(([name, one]) => [`${name[0]?.toLowerCase() ?? ''}${name.slice(1)}`, one]),
-  );
-}
-
-function textOf(value: unknown): string {
-  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+  const { code, Code = code, message, Message = message } = Object(error ?? value);
+  return typeof Message === 'string' ? { code: Code, text: Message, isOauth: false } : null;
 }
 
 function aadstsIn(text: string): string | null {

@@ -1,4 +1,5 @@
 import type { CredentialConfig } from '../config/config.ts';
+import { isPassing } from '../delivery/backoff.ts';
 import type { UploadResult } from '../delivery/outcome.ts';
 import { type Explanation, explainNetwork, tunnelFix, tunnelStatusIn } from './answer.ts';
 import { inFull, type TokenError } from './token-error.ts';
@@ -51,86 +52,71 @@ const fixes: Readonly<Record<string, string>> = {
 
 /** For a command, whose terminal may show what Entra said as a part of the reason. */
 export function explainTokenError(error: TokenError, credential: CredentialConfig): Explanation {
-  const { code, aadsts, said } = error;
-  const failure = { refused: code === 'token_refused', aadsts, reason: inFull(error), message: said };
-  return explainTokenFailure(failure, credential);
+  const { code, aadsts, said: message } = error;
+  return explainTokenFailure({ refused: code === 'token_refused', aadsts, reason: inFull(error), message }, credential);
 }
 
 export function explainTokenFailure(failure: NoToken, credential: CredentialConfig): Explanation {
-  const { refused, message } = failure;
+  const { refused, reason, message } = failure;
   const what = refused ? 'The sign-in to Azure was refused' : 'No token could be fetched';
-  const reason = `${what}: ${failure.reason}`;
-  const status = tunnelStatusIn(failure.reason);
-  if (status !== null) return { reason, fix: tunnelFix(status), message };
-  if (!refused) return { reason, fix: unreachableFix(failure.reason, credential), message };
-  return { reason, fix: refusalFix(failure, credential), message };
+  const tunnelStatus = tunnelStatusIn(reason);
+  const fix = () => (refused ? refusalFix(failure, credential) : unreachableFix(reason, credential));
+  return { reason: `${what}: ${reason}`, fix: tunnelStatus === null ? fix() : tunnelFix(tunnelStatus), message };
 }
 
 function refusalFix({ aadsts, reason, message }: NoToken, credential: CredentialConfig): string {
+  if (aadsts === null) {
+    return credential.type === 'managed' && reason.startsWith('Azure Arc at ') ? arc : variablesOf(credential);
+  }
   // Entra uses this number for two faults, and its text says which.
   if (aadsts === 'AADSTS700027' && /\bexpired\b/i.test(message ?? '')) return certificateExpired;
-  const known = aadsts === null ? undefined : fixes[aadsts];
-  if (known !== undefined) return known;
-  if (aadsts !== null) {
-    const code = aadsts.slice('AADSTS'.length);
-    return `Look up ${aadsts} at https://login.microsoftonline.com/error?code=${code}. ${variablesOf(credential)}`;
-  }
-  return credential.type === 'managed' && reason.startsWith('Azure Arc at ') ? arc : variablesOf(credential);
+  const code = aadsts.slice('AADSTS'.length);
+  const lookUp = `Look up ${aadsts} at https://login.microsoftonline.com/error?code=${code}.`;
+  return fixes[aadsts] ?? `${lookUp} ${variablesOf(credential)}`;
 }
 
 function unreachableFix(reason: string, credential: CredentialConfig): string {
   const status = Number(/^\S+ answered HTTP (\d+)/.exec(reason)?.[1] ?? 0);
-  if (credential.type === 'managed') return identityFix(reason, status);
-  if (status === 408 || status === 429 || status >= 500) {
+  if (credential.type === 'managed') {
+    return status === 0 ? silentIdentityFix(reason) : (identityFixes[status] ?? identityFault);
+  }
+  if (isPassing(status)) {
     return 'Nothing, it is tried again. If it goes on, look at the status of Microsoft Entra ID, and at the proxy if there is one.';
   }
   const { host } = new URL(credential.authorityHost);
   if (status === 407) return tunnelFix(status);
-  if (status !== 0) {
-    return (
-      `This is no answer of Entra's: a proxy or firewall between gave it. Let HTTPS to ${host} through, and look at HTTPS_PROXY, ` +
-      'NO_PROXY and AZURE_AUTHORITY_HOST.'
-    );
-  }
-  return explainNetwork(reason, host, 'AZURE_AUTHORITY_HOST or AZURE_CLOUD');
+  if (status === 0) return explainNetwork(reason, host, 'AZURE_AUTHORITY_HOST or AZURE_CLOUD');
+  return (
+    `This is no answer of Entra's: a proxy or firewall between gave it. Let HTTPS to ${host} through, and look at HTTPS_PROXY, ` +
+    'NO_PROXY and AZURE_AUTHORITY_HOST.'
+  );
 }
 
 /** https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#retry-guidance */
-function identityFix(reason: string, status: number): string {
-  switch (status) {
-    case 0:
-      return silentIdentityFix(reason);
-    case 404:
-      return (
-        'Nothing, it is tried again: the identity endpoint is being updated. If it goes on, restart this machine or app, and look ' +
-        'at whether its managed identity is turned on.'
-      );
-    case 410:
-      return 'Nothing, it is tried again: the identity endpoint is being upgraded, which takes up to 70 seconds.';
-    case 429:
-      return (
-        'Nothing, it is tried again: the identity endpoint was asked too often. If it goes on, look for another program on this ' +
-        'machine that asks without pause.'
-      );
-    default:
-      return 'Nothing, it is tried again. If it goes on, restart this machine or app, and look at Azure Service Health for its region.';
-  }
-}
+const identityFixes: Readonly<Record<number, string>> = {
+  404:
+    'Nothing, it is tried again: the identity endpoint is being updated. If it goes on, restart this machine or app, and look ' +
+    'at whether its managed identity is turned on.',
+  410: 'Nothing, it is tried again: the identity endpoint is being upgraded, which takes up to 70 seconds.',
+  429:
+    'Nothing, it is tried again: the identity endpoint was asked too often. If it goes on, look for another program on this ' +
+    'machine that asks without pause.',
+};
+const identityFault =
+  'Nothing, it is tried again. If it goes on, restart this machine or app, and look at Azure Service Health for its region.';
 
 /** Nobody answered at all. Only the metadata service has an address that says nothing of where this runs. */
 function silentIdentityFix(reason: string): string {
-  if (/^[^\s/]+:40342: /.test(reason)) {
-    return `The agent of Azure Arc does not answer. ${arc}`;
-  }
-  if (!/^(169\.254\.169\.254: |No token for )/.test(reason)) {
+  if (/^[^\s/]+:40342: /.test(reason)) return `The agent of Azure Arc does not answer. ${arc}`;
+  if (/^(169\.254\.169\.254: |No token for )/.test(reason)) {
     return (
-      'The identity endpoint that the environment names (IDENTITY_ENDPOINT, MSI_ENDPOINT) does not answer. Turn the managed identity ' +
-      'of this app on and restart it; outside Azure unset these variables.'
+      'The managed identity endpoint does not answer. Outside Azure there is none: set AZURE_TENANT_ID, AZURE_CLIENT_ID and ' +
+      'AZURE_CLIENT_SECRET. In Azure, turn the identity on, and let 169.254.169.254 through the firewall of this machine.'
     );
   }
   return (
-    'The managed identity endpoint does not answer. Outside Azure there is none: set AZURE_TENANT_ID, AZURE_CLIENT_ID and ' +
-    'AZURE_CLIENT_SECRET. In Azure, turn the identity on, and let 169.254.169.254 through the firewall of this machine.'
+    'The identity endpoint that the environment names (IDENTITY_ENDPOINT, MSI_ENDPOINT) does not answer. Turn the managed identity ' +
+    'of this app on and restart it; outside Azure unset these variables.'
   );
 }
 

@@ -177,7 +177,6 @@ function notRead(lookup: Exclude<Lookup<unknown>, { type: 'found' }>, what: stri
         lookup.fix ?? `Give the identity the role ${role}.`,
       );
     }
-    case 'no_token':
     case 'unreachable': {
       const way =
         'the sign-in to Azure Resource Manager and HTTPS to it (AZURE_RESOURCE_MANAGER_ENDPOINT, AZURE_CLOUD)';

@@ -15,6 +15,11 @@ export function retryDelayMs(failures: number, retryAfterMs: number | null, rand
   return Math.max(ownMs, Math.min(retryAfterMs ?? 0, MAX_RETRY_AFTER_MS));
 }
 
+/** Statuses of a request that can be answered otherwise later, without anybody changing anything. */
+export function isPassing(status: number): boolean {
+  return status === 408 || status === 429 || status >= 500;
+}
+
 /** A Retry-After header (RFC 9110 10.2.3: seconds or a date) in milliseconds from now; null when it says nothing usable. */
 export function parseRetryAfter(header: string | null, nowMs: number): number | null {
   const text = header?.trim() ?? '';

@@ -1,4 +1,4 @@
-import { parseRetryAfter } from './backoff.ts';
+import { isPassing, parseRetryAfter } from './backoff.ts';
 
 /** What came of one request to the Logs Ingestion API. Retries are delivery's, not the client's. */
 export type UploadResult =
@@ -112,9 +112,7 @@ function outcomeOfAnswer(answer: Answer, nowMs: number): Outcome {
   // answers like this for days, and only a hold tells somebody. It ends with the first 204, as any hold does.
   if (by === 'page') return { type: 'hold', code: 'not_azure' };
   // These come without Azure's marks too, from the load balancers in front of it.
-  if (status === 408 || status === 429 || status >= 500) {
-    return { type: 'retry', retryAfterMs: parseRetryAfter(answer.retryAfter, nowMs) };
-  }
+  if (isPassing(status)) return { type: 'retry', retryAfterMs: parseRetryAfter(answer.retryAfter, nowMs) };
   // An unmarked 400 or 413 is about a proxy's rules, not about a row.
   if (by === 'unmarked' || status < 400) return { type: 'hold', code: 'not_azure' };
   return outcomeOfRefusal(answer);

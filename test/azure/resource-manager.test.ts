@@ -70,8 +70,7 @@ test('a wrong secret, silence, and an answer of something else each have their r
   const wrong = await manager(t, emulator, {
     credential: secretCredential(emulator, 'wrong-1b2c'),
   }).getDataCollectionRule(emulator.ruleResourceId);
-  assert.ok(wrong.type === 'no_token' && wrong.refused, JSON.stringify(wrong));
-  assert.equal(wrong.aadsts, 'AADSTS7000215');
+  assert.ok(wrong.type === 'unreachable' && wrong.message.includes('AADSTS7000215'), JSON.stringify(wrong));
   const clock = manualClock(Date.now());
   const arm = manager(t, emulator, { clock });
   emulator.plan({ target: 'rule', answer: { type: 'hang' } });
