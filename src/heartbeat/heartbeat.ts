@@ -2,16 +2,42 @@ import { hostname } from 'node:os';
 import { explainUpload } from '../azure/fixes.ts';
 import type { Config } from '../config/config.ts';
 import { retryDelayMs } from '../delivery/backoff.ts';
-import type { Ingestion } from '../delivery/outcome.ts';
+import { type Ingestion, outcomeOf, type UploadResult } from '../delivery/outcome.ts';
 import { type Clock, Waiter } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
 import type { Outbox } from '../outbox/port.ts';
-import { type BeatOptions, beat, type FailingHeartbeat, type HeartbeatFailure, type HeartbeatOutcome } from './beat.ts';
-import { logHeartbeat } from './log.ts';
 import { createHeartbeatRow, heartbeatStreamVariable, type Totals } from './row.ts';
 
 /** A row this share of the interval before the next one is due stands for that one too. */
 const TOLERANCE = 0.1;
+const REMINDER_MS = 60_000;
+
+/** `retry`: the failure passes. `hold`: a person has to change something. */
+export type HeartbeatOutcome = 'delivered' | 'retry' | 'hold';
+
+interface Failure {
+  readonly outcome: Exclude<HeartbeatOutcome, 'delivered'>;
+  /** The pause that Azure asked for. */
+  readonly retryAfterMs: number | null;
+  readonly reason: string;
+  /** What a person has to do. */
+  readonly fix: string;
+  /** x-ms-client-request-id, which Azure's DCRLogErrors shows; null where nothing was sent. */
+  readonly clientRequestId: string | null;
+}
+
+/** The last failure of a series, and when the series began (milliseconds since the epoch). */
+export interface FailingHeartbeat extends Failure {
+  readonly since: number;
+}
+
+/** What /healthz says about the heartbeat. */
+export interface HeartbeatStatus {
+  readonly stream: string;
+  /** When Azure last took a row, milliseconds since the epoch; null: not since the start. */
+  readonly lastSentAt: number | null;
+  readonly failing: FailingHeartbeat | null;
+}
 
 interface HeartbeatOptions {
   readonly config: Pick<Config, 'heartbeat' | 'ingestion' | 'credential'>;
@@ -26,32 +52,24 @@ interface HeartbeatOptions {
   readonly credentialEndsAt: () => number | null;
 }
 
-/** What /healthz says about the heartbeat. */
-export interface HeartbeatStatus {
-  readonly stream: string;
-  /** When Azure last took a row, milliseconds since the epoch; null: not since the start. */
-  readonly lastSentAt: number | null;
-  readonly failing: FailingHeartbeat | null;
-}
-
-interface Heartbeat {
-  start(): void;
-  status(): HeartbeatStatus;
-  /** Aborts an upload that is under way. Sends no last row, which would delay the stop and say nothing new. */
-  stop(): Promise<void>;
-}
-
 /**
  * Sends a row about this service at once and then at each interval, one at a time, until `stop`. The rows bypass the
  * outbox: a sign of life that is late says nothing, and it must get through when the outbox is full. So each try has a
  * fresh row, and a row that could not be sent is forgotten. The row's `started_at` is the time of this call. Null: the
  * configuration wants no heartbeat.
  */
-export function createHeartbeat(options: HeartbeatOptions): Heartbeat | null {
-  const { config, clock, onHeartbeat } = options;
+export function createHeartbeat(options: HeartbeatOptions) {
+  const { config, clock, outbox, ingestion, onHeartbeat } = options;
   if (config.heartbeat === null || config.heartbeat.intervalMs === 0) return null;
   const { stream, intervalMs } = config.heartbeat;
-  const beatOptions = beatOptionsOf(options, stream);
+  const { endpoint, ruleId } = config.ingestion;
+  const context = { stream, streamVariable: heartbeatStreamVariable, ruleId, endpoint, credential: config.credential };
+  const makeRow = createHeartbeatRow({
+    ...options,
+    instance: hostname(),
+    startedAt: clock.now(),
+    stats: () => outbox.stats(),
+  });
   const logged = logHeartbeat(options.log, clock, stream);
   const stopping = new AbortController();
   const waiter = new Waiter(clock, stopping.signal);
@@ -63,11 +81,38 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat | null {
   async function run(): Promise<void> {
     const startedAt = clock.now();
     while (!stopping.signal.aborted) {
-      const failure = await beat(beatOptions, stopping.signal);
+      const failure = await beat();
+      // What an abort made of it counts for nothing.
       if (stopping.signal.aborted) return;
       const dueMs = untilNextMs(startedAt, clock.now(), intervalMs);
       await waiter.until(failure === null ? succeed(dueMs) : fail(failure, dueMs));
     }
+  }
+
+  /** Sends one fresh row. Null: Azure took it. */
+  async function beat(): Promise<Failure | null> {
+    try {
+      return failureOf(await ingestion.upload(stream, JSON.stringify([await makeRow()]), stopping.signal));
+    } catch (error) {
+      // Neither port throws because of Azure, the network or the outbox.
+      const what = error instanceof Error ? `${error.name}: ${error.message}` : 'unknown';
+      const reason = `A defect of this service: ${what}`;
+      const fix = 'Please report it. It is tried again.';
+      return { outcome: 'hold', retryAfterMs: null, reason, fix, clientRequestId: null };
+    }
+  }
+
+  function failureOf(result: UploadResult): Failure | null {
+    const outcome = outcomeOf(result, clock.now());
+    if (outcome.type === 'delivered') return null;
+    // Azure's message, which may quote the row, is left out, since a failure is shown in /healthz and in the log.
+    const { reason, fix } = explainUpload(result, context, outcome.type === 'hold' ? outcome.code : null);
+    const clientRequestId = result.type === 'no_token' ? null : result.clientRequestId;
+    if (outcome.type === 'retry') {
+      return { outcome: 'retry', retryAfterMs: outcome.retryAfterMs, reason, fix, clientRequestId };
+    }
+    // A call with this one row cannot be split, and another one would be refused the same way.
+    return { outcome: 'hold', retryAfterMs: null, reason, fix, clientRequestId };
   }
 
   function succeed(dueMs: number): number {
@@ -79,7 +124,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat | null {
     return dueMs;
   }
 
-  function fail(failure: HeartbeatFailure, dueMs: number): number {
+  function fail(failure: Failure, dueMs: number): number {
     failing = { ...failure, since: failing?.since ?? clock.now() };
     onHeartbeat(failure.outcome);
     logged.failed(failing);
@@ -88,35 +133,15 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat | null {
   }
 
   return {
-    start() {
+    start(): void {
       loop = run();
     },
-    status: () => ({ stream, lastSentAt, failing }),
-    async stop() {
+    status: (): HeartbeatStatus => ({ stream, lastSentAt, failing }),
+    /** Aborts an upload that is under way. Sends no last row, which would delay the stop and say nothing new. */
+    async stop(): Promise<void> {
       stopping.abort();
       await loop;
     },
-  };
-}
-
-function beatOptionsOf(options: HeartbeatOptions, stream: string): BeatOptions {
-  const { config, version, clock, outbox, ingestion, totals, credentialEndsAt } = options;
-  const { endpoint, ruleId } = config.ingestion;
-  const context = { stream, streamVariable: heartbeatStreamVariable, ruleId, endpoint, credential: config.credential };
-  return {
-    stream,
-    ingestion,
-    makeRow: createHeartbeatRow({
-      instance: hostname(),
-      version,
-      startedAt: clock.now(),
-      totals,
-      stats: () => outbox.stats(),
-      credentialEndsAt,
-      clock,
-    }),
-    explain: (result, code) => explainUpload(result, context, code),
-    clock,
   };
 }
 
@@ -130,17 +155,47 @@ export function untilNextMs(startedAtMs: number, nowMs: number, intervalMs: numb
   return (Math.floor(elapsed / intervalMs + TOLERANCE) + 1) * intervalMs - elapsed;
 }
 
-interface FailedTry {
-  /** Failures in a row before this one. */
+/**
+ * The next try comes at delivery's pace, with the next row (due in `untilNextMs`) at the latest, but not before Azure
+ * wants to be asked. `failures` in a row before this one.
+ */
+export function untilRetryMs(failed: {
   readonly failures: number;
   readonly retryAfterMs: number | null;
-  /** When the next row is due anyway. */
   readonly untilNextMs: number;
   readonly random: () => number;
+}): number {
+  const delayMs = retryDelayMs(failed.failures, failed.retryAfterMs, failed.random);
+  return failed.retryAfterMs === null ? Math.min(delayMs, failed.untilNextMs) : delayMs;
 }
 
-/** The next try comes at delivery's pace, with the next row at the latest, but not before Azure wants to be asked. */
-export function untilRetryMs({ failures, retryAfterMs, untilNextMs: dueMs, random }: FailedTry): number {
-  const delayMs = retryDelayMs(failures, retryAfterMs, random);
-  return retryAfterMs === null ? Math.min(delayMs, dueMs) : delayMs;
+/**
+ * Logs when the heartbeat begins to fail, when a person comes to be needed, then at most once a minute, and when the
+ * heartbeat works again. All other lines are at level `debug`.
+ */
+export function logHeartbeat(log: Logger, clock: Clock, stream: string) {
+  let told: { readonly outcome: HeartbeatOutcome; readonly at: number } | null = null;
+
+  function isNews({ outcome }: FailingHeartbeat): boolean {
+    if (told === null || (told.outcome === 'retry' && outcome === 'hold')) return true;
+    // In either direction, since the clock may jump.
+    return Math.abs(clock.now() - told.at) >= REMINDER_MS;
+  }
+
+  return {
+    /** `failing` is what this success ended. */
+    sent(failing: FailingHeartbeat | null): void {
+      if (failing === null) log.debug({ stream }, 'heartbeat sent');
+      else log.info({ stream, failed_since: new Date(failing.since).toISOString() }, 'heartbeat sent again');
+      told = null;
+    },
+    failed(failing: FailingHeartbeat): void {
+      const { outcome, reason, fix, clientRequestId: client_request_id } = failing;
+      const since = new Date(failing.since).toISOString();
+      const news = isNews(failing);
+      const level = !news ? 'debug' : outcome === 'hold' ? 'error' : 'warn';
+      log[level]({ stream, outcome, since, reason, fix, client_request_id }, 'heartbeat failed');
+      if (news) told = { outcome, at: clock.now() };
+    },
+  };
 }

@@ -50,6 +50,8 @@ export function createHeartbeatRow(sources: HeartbeatSources): () => Promise<Row
     const { accepted, duplicate, unauthorized, delivered } = await totals();
     const now = clock.now();
     const endsAt = sources.credentialEndsAt();
+    // Events on hold count as waiting.
+    const undelivered = stats && summary(stats, []).undelivered;
     return {
       TimeGenerated: new Date(now).toISOString(),
       instance,
@@ -61,15 +63,9 @@ export function createHeartbeatRow(sources: HeartbeatSources): () => Promise<Row
       dead: stats?.dead.count ?? null,
       unauthorized,
       delivered,
-      ...waitingColumns(stats, now),
+      waiting: undelivered?.count ?? null,
+      oldest_waiting_seconds: undelivered && Math.floor(oldestAgeMs(undelivered, now) / 1000),
       credential_expires_at: endsAt === null ? null : new Date(endsAt).toISOString(),
     };
   };
-}
-
-/** Events on hold count as waiting. */
-function waitingColumns(stats: OutboxStats | null, nowMs: number): Row {
-  if (stats === null) return { waiting: null, oldest_waiting_seconds: null };
-  const { undelivered } = summary(stats, []);
-  return { waiting: undelivered.count, oldest_waiting_seconds: Math.floor(oldestAgeMs(undelivered, nowMs) / 1000) };
 }

@@ -2,7 +2,7 @@ import type { Counter, LabelValues } from 'prom-client';
 import type { TokenEvent } from '../azure/token-cache.ts';
 import type { DeliveryEvent, UploadEvent } from '../delivery/event.ts';
 import type { Clock } from '../ground/clock.ts';
-import type { HeartbeatOutcome } from '../heartbeat/beat.ts';
+import type { HeartbeatOutcome } from '../heartbeat/heartbeat.ts';
 import type { Totals } from '../heartbeat/row.ts';
 import type { RequestRecord } from '../http/exchange.ts';
 import type { WebhookKind } from '../kinds/kind.ts';

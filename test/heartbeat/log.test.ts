@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createLogger } from '../../src/ground/log.ts';
-import type { FailingHeartbeat } from '../../src/heartbeat/beat.ts';
-import { logHeartbeat } from '../../src/heartbeat/log.ts';
+import { type FailingHeartbeat, logHeartbeat } from '../../src/heartbeat/heartbeat.ts';
 import { manualClock } from '../support/manual-clock.ts';
 
 function create() {
