@@ -6,26 +6,18 @@ import { ingest, readPayload } from './ingestion.ts';
 import { type Exchange, startServer } from './server.ts';
 import { type AzureState, type DeclaredColumn, initialState } from './state.ts';
 
-/** A local Azure over HTTPS: Entra's token endpoint and Logs Ingestion, with one client and one data collection rule. */
-export interface Emulator {
-  /** The variables that point the service at the emulator. */
-  readonly environment: Readonly<Record<string, string>>;
-  /** The CA certificate that the service must trust, for a file that NODE_EXTRA_CA_CERTS names. */
-  readonly caPem: string;
-  /** What Azure has stored, in order of arrival. */
-  rows(stream: string): readonly Row[];
-  /** Resolves when so many rows are stored in all. Rejects if that takes longer than `limitMs`. */
-  waitForRows(count: number, limitMs?: number): Promise<void>;
-  /** Ends every connection at once; resolves when the port is free. */
-  stop(): Promise<void>;
-}
+export type Emulator = Awaited<ReturnType<typeof startEmulator>>;
 
-/** The rule has these streams, by name (`Custom-…`), and the client may send to it. */
-export async function startEmulator(streams: Readonly<Record<string, readonly DeclaredColumn[]>>): Promise<Emulator> {
+/**
+ * A local Azure over HTTPS: Entra's token endpoint and Logs Ingestion, with one client and one data collection rule. The
+ * rule has these streams, by name (`Custom-…`), and the client may send to it.
+ */
+export async function startEmulator(streams: Readonly<Record<string, readonly DeclaredColumn[]>>) {
   const state = initialState(streams);
   const { origin, caPem, stop } = await startServer({ handle: (exchange) => handle(state, exchange) });
   const stored = (): number => state.rows.values().reduce((sum, rows) => sum + rows.length, 0);
   return {
+    /** The variables that point the service at the emulator. */
     environment: {
       LOGS_INGESTION_ENDPOINT: origin,
       DATA_COLLECTION_RULE_ID: state.ruleId,
@@ -34,9 +26,12 @@ export async function startEmulator(streams: Readonly<Record<string, readonly De
       AZURE_CLIENT_SECRET: state.clientSecret,
       AZURE_AUTHORITY_HOST: origin,
     },
+    /** The CA certificate that the service must trust, for a file that NODE_EXTRA_CA_CERTS names. */
     caPem,
-    rows: (stream) => state.rows.get(stream) ?? [],
-    async waitForRows(count, limitMs) {
+    /** What Azure has stored, in order of arrival. */
+    rows: (stream: string): readonly Row[] => state.rows.get(stream) ?? [],
+    /** Resolves when so many rows are stored in all. Rejects if that takes longer than `limitMs`. */
+    async waitForRows(count: number, limitMs?: number): Promise<void> {
       const signal = limitMs === undefined ? undefined : AbortSignal.timeout(limitMs);
       while (stored() < count) {
         await once(state.arrivals, 'rows', { signal }).catch((cause: unknown) => {
@@ -44,6 +39,7 @@ export async function startEmulator(streams: Readonly<Record<string, readonly De
         });
       }
     },
+    /** Ends every connection at once; resolves when the port is free. */
     stop,
   };
 }

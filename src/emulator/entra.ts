@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { type Call, jsonReply, type Reply } from './call.ts';
-import type { AzureState } from './state.ts';
-import { isFor, issueToken } from './tokens.ts';
+import type { AzureState, IssuedToken } from './state.ts';
 
 /** Entra's refusal: an OAuth error, and the AADSTS number that says what is wrong. */
 export interface Refusal {
@@ -44,16 +43,9 @@ export function token(state: AzureState, call: Call): Reply {
   if (refusal !== null) return refuse(state, call, refusal);
   // Entra says 3599 of 3600: a client that rounds must not think that the token lives longer than it does.
   const expiresIn = Math.max(1, state.tokenLifetimeSeconds - 1);
-  return jsonReply(
-    200,
-    {
-      token_type: 'Bearer',
-      expires_in: expiresIn,
-      ext_expires_in: expiresIn,
-      access_token: issueToken(state, resourceOf(scope)).token,
-    },
-    { 'cache-control': 'no-store, no-cache', pragma: 'no-cache' },
-  );
+  const access_token = issueToken(state, resourceOf(scope)).token;
+  const body = { token_type: 'Bearer', expires_in: expiresIn, ext_expires_in: expiresIn, access_token };
+  return jsonReply(200, body, { 'cache-control': 'no-store, no-cache', pragma: 'no-cache' });
 }
 
 export function formOf({ body }: Call): URLSearchParams {
@@ -89,13 +81,15 @@ function refuseClient(state: AzureState, form: URLSearchParams): Refusal | null 
 function refuseSecret(state: AzureState, form: URLSearchParams): Refusal | null {
   const secret = form.get('client_secret');
   if (secret === state.clientSecret) return null;
-  if (secret === null) {
-    const message =
-      "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type.";
-    return invalidClient(7000216, message);
-  }
-  const message = `Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '${state.clientId}'.`;
-  return invalidClient(7000215, message);
+  return secret === null
+    ? invalidClient(
+        7000216,
+        "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type.",
+      )
+    : invalidClient(
+        7000215,
+        `Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '${state.clientId}'.`,
+      );
 }
 
 export function invalidClient(number: number, message: string): Refusal {
@@ -131,4 +125,77 @@ export function refuse({ clock }: AzureState, call: Call, { status, error, numbe
     error_uri: `${call.origin}/error?code=${number}`,
   };
   return jsonReply(status, body, { 'cache-control': 'no-store, no-cache' });
+}
+
+export type Service = 'ingestion' | 'resource_manager' | 'database';
+
+/** Token audiences of the public, US government and China clouds. */
+const audiences: Readonly<Record<Service, readonly string[]>> = {
+  ingestion: ['https://monitor.azure.com', 'https://monitor.azure.us', 'https://monitor.azure.cn'],
+  resource_manager: [
+    'https://management.azure.com',
+    'https://management.core.windows.net',
+    'https://management.usgovcloudapi.net',
+    'https://management.chinacloudapi.cn',
+  ],
+  database: [
+    'https://ossrdbms-aad.database.windows.net',
+    'https://ossrdbms-aad.database.usgovcloudapi.net',
+    'https://ossrdbms-aad.database.chinacloudapi.cn',
+  ],
+};
+
+/** Whether a token of this audience is for that service; without a service, whether it is for any that exists. */
+export function isFor(audience: string, service?: Service): boolean {
+  // Some of Microsoft's samples ask for `https://monitor.azure.com//.default`, which leaves a slash at the end.
+  const bare = audience.replace(/\/+$/, '').toLowerCase();
+  const known = service === undefined ? Object.values(audiences).flat() : audiences[service];
+  return known.includes(bare);
+}
+
+/** Issues a token that looks like Entra's JWTs, and is accepted only because it is remembered here. */
+export function issueToken(state: AzureState, audience: string): IssuedToken {
+  const issuedOn = Math.ceil(state.clock.now() / 1000);
+  const expiresOn = issuedOn + state.tokenLifetimeSeconds;
+  const claims = {
+    aud: audience,
+    iss: `https://sts.windows.net/${state.tenantId}/`,
+    iat: issuedOn,
+    nbf: issuedOn,
+    exp: expiresOn,
+    appid: state.clientId,
+    idtyp: 'app',
+    tid: state.tenantId,
+    uti: randomUUID(),
+    ver: '1.0',
+  };
+  // The signature is random: only this emulator checks the token, and no other service would accept it.
+  const signature = randomBytes(64).toString('base64url');
+  const token = `${encode({ typ: 'JWT', alg: 'RS256', kid: 'emulator' })}.${encode(claims)}.${signature}`;
+  const issued = { token, audience, expiresAt: expiresOn * 1000 };
+  state.tokens.set(token, issued);
+  return issued;
+}
+
+function encode(part: object): string {
+  return Buffer.from(JSON.stringify(part)).toString('base64url');
+}
+
+/** What an Authorization header is worth for a service now. `token` is null when the emulator never issued it. */
+export interface PresentedToken {
+  readonly state: 'missing' | 'unknown' | 'expired' | 'wrong_audience' | 'valid';
+  readonly token: IssuedToken | null;
+}
+
+export function presentedToken(
+  { tokens, clock }: AzureState,
+  authorization: string | undefined,
+  service: Service,
+): PresentedToken {
+  const text = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
+  if (text === undefined) return { state: 'missing', token: null };
+  const token = tokens.get(text);
+  if (token === undefined) return { state: 'unknown', token: null };
+  if (clock.now() >= token.expiresAt) return { state: 'expired', token };
+  return { state: isFor(token.audience, service) ? 'valid' : 'wrong_audience', token };
 }

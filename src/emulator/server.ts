@@ -23,18 +23,11 @@ export interface ServerOptions {
   readonly handle: (exchange: Exchange) => Promise<void>;
 }
 
-export interface RunningServer {
-  /** `https://localhost:PORT` */
-  readonly origin: string;
-  readonly port: number;
-  /** The CA certificate that clients have to trust. */
-  readonly caPem: string;
-  /** Ends every connection at once, hanging ones too; resolves when the port is free. May be called again. */
-  stop(): Promise<void>;
-}
-
-/** Rejects when the address cannot be listened on. */
-export async function startServer({ host, port, hostNames = [], handle }: ServerOptions): Promise<RunningServer> {
+/**
+ * Rejects when the address cannot be listened on. Gives the origin (`https://localhost:PORT`), the port, and the CA
+ * certificate that clients have to trust.
+ */
+export async function startServer({ host, port, hostNames = [], handle }: ServerOptions) {
   const names = new Set(['localhost', '127.0.0.1', '::1', ...hostNames]);
   const { keyPem, certPem, caPem } = await makeCertificate([...names]);
   const connections = new Map<string, Socket>();
@@ -62,6 +55,7 @@ export async function startServer({ host, port, hostNames = [], handle }: Server
     const name = hostHeader?.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
     return name !== undefined && names.has(name) ? `https://${hostHeader}` : origin;
   }
+  /** Ends every connection at once, hanging ones too; resolves when the port is free. May be called again. */
   function stop(): Promise<void> {
     server.close();
     for (const socket of connections.values()) socket.destroy();

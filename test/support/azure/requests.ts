@@ -1,5 +1,5 @@
 import type { CallHead } from '../../../src/emulator/call.ts';
-import type { PresentedToken, Service } from '../../../src/emulator/tokens.ts';
+import type { PresentedToken, Service } from '../../../src/emulator/entra.ts';
 
 /** What a request asked for. Those from `rule` to `alert_rule` are Azure Resource Manager's. */
 export type RequestKind =

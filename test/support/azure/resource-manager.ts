@@ -1,6 +1,6 @@
 import { azureError, type Call, jsonReply, type Reply } from '../../../src/emulator/call.ts';
+import { presentedToken } from '../../../src/emulator/entra.ts';
 import { type DeclaredColumn, ruleResourceId } from '../../../src/emulator/state.ts';
-import { presentedToken } from '../../../src/emulator/tokens.ts';
 import { type FakeAzure, tableOf, workspaceResourceId } from './state.ts';
 
 export type Action =

@@ -1,7 +1,14 @@
 import { constants, verify, X509Certificate } from 'node:crypto';
 import { type Call, jsonReply, type Reply } from '../../../src/emulator/call.ts';
-import { token as entraToken, formOf, invalidClient, type Refusal, refuse } from '../../../src/emulator/entra.ts';
-import { isFor, issueToken } from '../../../src/emulator/tokens.ts';
+import {
+  token as entraToken,
+  formOf,
+  invalidClient,
+  isFor,
+  issueToken,
+  type Refusal,
+  refuse,
+} from '../../../src/emulator/entra.ts';
 import type { FakeAzure } from './state.ts';
 
 const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
