@@ -132,20 +132,12 @@ function warning(code: string, message: string): ColumnProblem {
   return { severity: 'warning', code, message };
 }
 
-/** What a transformation of a data collection rule does to given columns, as far as that can be told without running it. */
-interface TransformEffect {
-  readonly dropped: readonly string[];
-  readonly replaced: readonly string[];
-  readonly filters: boolean;
-  /** Statements that are not understood here; what they do is unknown. */
-  readonly unknown: readonly string[];
-}
-
 /**
- * Reads `source | project-away a, b | extend c = …`. A transformation works row by row, so the statements that matter
- * are few (https://learn.microsoft.com/azure/azure-monitor/data-collection/data-collection-transformations-kql).
+ * What a transformation such as `source | project-away a, b | extend c = …` does to given columns, as far as that can be
+ * told without running it; `unknown` are the statements that are not understood here. It works row by row, so those that
+ * matter are few (https://learn.microsoft.com/azure/azure-monitor/data-collection/data-collection-transformations-kql).
  */
-export function effectOfTransform(transformKql: string | null, columns: readonly string[]): TransformEffect {
+export function effectOfTransform(transformKql: string | null, columns: readonly string[]) {
   const kept = new Set(columns);
   const replaced = new Set<string>();
   const unknown: string[] = [];

@@ -17,31 +17,11 @@ export interface NamedType {
   readonly type: string;
 }
 
-export interface DataFlow {
-  readonly streams: readonly string[];
-  /** Names of destinations. */
-  readonly destinations: readonly string[];
-  readonly transformKql: string | null;
-  /** `Custom-<table>` or a built-in stream. */
-  readonly outputStream: string | null;
-}
-
 /** What counts here of a resource of the type Microsoft.Insights/dataCollectionRules. */
-export interface DataCollectionRule {
-  /** `dcr-…`, what DATA_COLLECTION_RULE_ID must be. */
-  readonly immutableId: string | null;
-  readonly streamDeclarations: Readonly<Record<string, readonly NamedType[]>>;
-  readonly dataFlows: readonly DataFlow[];
-  /** ARM ids of Log Analytics workspaces by the name of the destination. */
-  readonly workspaces: Readonly<Record<string, string>>;
-}
-
+export type DataCollectionRule = NonNullable<ReturnType<typeof readDataCollectionRule>>;
+export type DataFlow = DataCollectionRule['dataFlows'][number];
 /** What counts here of a resource of the type Microsoft.OperationalInsights/workspaces/tables. */
-export interface LogTable {
-  readonly name: string;
-  /** Custom columns and Azure's own. */
-  readonly columns: readonly NamedType[];
-}
+export type LogTable = NonNullable<ReturnType<typeof readLogTable>>;
 
 export type Lookup<T> =
   | { readonly type: 'found'; readonly value: T }
@@ -119,25 +99,27 @@ function parse<T>(body: string, read: Read<T>): T | null {
 }
 
 /** Null when the value is no such resource. */
-export function readDataCollectionRule(rule: JsonValue): DataCollectionRule | null {
+export function readDataCollectionRule(rule: JsonValue) {
   const properties = valueAt(rule, 'properties');
   if (!isJsonObject(properties)) return null;
   const declarations = valueAt(properties, 'streamDeclarations');
+  const streams = Object.entries(isJsonObject(declarations) ? declarations : {});
   const workspaces = objectsOf(valueAt(properties, 'destinations', 'logAnalytics'));
   return {
+    /** `dcr-…`, what DATA_COLLECTION_RULE_ID must be. */
     immutableId: textOf(properties['immutableId']),
     streamDeclarations: Object.fromEntries(
-      Object.entries(isJsonObject(declarations) ? declarations : {}).map(([stream, declaration = null]) => [
-        stream,
-        columnsOf(valueAt(declaration, 'columns')),
-      ]),
+      streams.map(([stream, declaration = null]) => [stream, columnsOf(valueAt(declaration, 'columns'))]),
     ),
     dataFlows: objectsOf(properties['dataFlows']).map((flow) => ({
       streams: textsOf(flow['streams']),
+      /** Names of destinations. */
       destinations: textsOf(flow['destinations']),
       transformKql: textOf(flow['transformKql']),
+      /** `Custom-<table>` or a built-in stream. */
       outputStream: textOf(flow['outputStream']),
     })),
+    /** ARM ids of Log Analytics workspaces by the name of the destination. */
     workspaces: Object.fromEntries(
       workspaces.map(({ name, workspaceResourceId }) => [textOf(name) ?? '', textOf(workspaceResourceId) ?? '']),
     ),
@@ -145,14 +127,16 @@ export function readDataCollectionRule(rule: JsonValue): DataCollectionRule | nu
 }
 
 /** Null when the value is no such resource. */
-export function readLogTable(table: JsonValue): LogTable | null {
+export function readLogTable(table: JsonValue) {
   const schema = valueAt(table, 'properties', 'schema');
   const name = textOf(valueAt(table, 'name')) ?? textOf(valueAt(schema, 'name'));
   if (!isJsonObject(schema) || name === null) return null;
-  return { name, columns: [...columnsOf(schema['columns']), ...columnsOf(schema['standardColumns'])] };
+  // Custom ones and Azure's own.
+  const columns: readonly NamedType[] = ['columns', 'standardColumns'].flatMap((list) => columnsOf(schema[list]));
+  return { name, columns };
 }
 
-function columnsOf(value: JsonValue | undefined): NamedType[] {
+function columnsOf(value: JsonValue | undefined): readonly NamedType[] {
   return objectsOf(value).flatMap((column) => {
     const name = textOf(column['name']);
     const type = textOf(column['type']);

@@ -48,22 +48,19 @@ export function halve(call: Call): readonly [Call, Call] {
 
 /** A call of those rows whose place in `call` is chosen. */
 export function pick({ text, sources, starts }: Call, isChosen: (index: number) => boolean): Call {
-  const rows: string[] = [];
-  const chosen: { readonly source: RowSource; readonly start: number }[] = [];
-  let next = 1;
-  for (const [index, source] of sources.entries()) {
-    if (!isChosen(index)) continue;
-    const row = text.slice(starts[index], (starts[index + 1] ?? text.length) - 1);
-    chosen.push({ source, start: next });
-    rows.push(row);
-    next += row.length + 1;
-  }
+  const places = [...sources.keys()].filter(isChosen);
+  const rows = places.map((place) => text.slice(starts[place], (starts[place + 1] ?? text.length) - 1));
   const array = `[${rows.join(',')}]`;
+  let next = 1;
   return {
     text: array,
     bytes: Buffer.byteLength(array),
-    sources: chosen.map(({ source }) => source),
-    starts: chosen.map(({ start }) => start),
+    sources: places.flatMap((place) => sources[place] ?? []),
+    starts: rows.map(({ length }) => {
+      const start = next;
+      next += length + 1;
+      return start;
+    }),
   };
 }
 

@@ -6,7 +6,7 @@ import { retryDelayMs } from './backoff.ts';
 import { type Call, StreamClaim } from './claim.ts';
 import { Contrast } from './contrast.ts';
 import { Courier, type Setback } from './courier.ts';
-import { type Hold, type HoldExplanation, type OnDeliveryEvent, StreamHold } from './event.ts';
+import { type Hold, type HoldExplanation, type OnDeliveryEvent, StreamHold, whyOff } from './event.ts';
 import type { HoldCode, Ingestion, UploadResult } from './outcome.ts';
 
 /** Calls under way at once while there is a backlog. */
@@ -48,7 +48,7 @@ export function createDelivery(options: DeliveryOptions) {
       for (const [name, pump] of pumps) if (kind === null || kind === name) pump.notify(bytes);
     },
     /** Streams that wait for a person, in the order of the registry. */
-    holds: (): readonly Hold[] => [...pumps.values()].flatMap(({ hold }) => hold ?? []),
+    holds: (): readonly Hold[] => [...pumps.values()].flatMap(({ hold }) => hold.current ?? []),
     /** When Azure last took rows of each kind, milliseconds since the epoch; null: not since the start, or it is off. */
     lastDelivery: (): Readonly<Record<string, number | null>> =>
       Object.fromEntries([...pumps].map(([name, { lastDeliveryAt }]) => [name, lastDeliveryAt])),
@@ -65,6 +65,7 @@ export function createDelivery(options: DeliveryOptions) {
  */
 class StreamPump {
   lastDeliveryAt: number | null = null;
+  readonly hold: StreamHold;
   readonly #options: DeliveryOptions;
   readonly #kind: WebhookKind;
   /** `off` where the kind has none. */
@@ -76,7 +77,6 @@ class StreamPump {
   readonly #contrast = new Contrast();
   readonly #claim: StreamClaim;
   readonly #courier: Courier;
-  readonly #hold: StreamHold;
   #waitingBytes = 0;
   #failures = 0;
   #loop: Promise<void> = Promise.resolve();
@@ -88,7 +88,7 @@ class StreamPump {
     this.#isOff = stream === null;
     this.#stream = stream ?? 'off';
     this.#waiter = new Waiter(options.clock, this.#stopping.signal);
-    this.#hold = new StreamHold({ kind: kind.name, stream: this.#stream }, options.clock, options.onEvent);
+    this.hold = new StreamHold({ kind: kind.name, stream: this.#stream }, options.clock, options.onEvent);
     const common = { ...options, stream: this.#stream, waiter: this.#waiter, stopping: this.#stopping.signal };
     this.#claim = new StreamClaim({ ...common, kind: kind.name });
     this.#courier = new Courier({
@@ -99,13 +99,9 @@ class StreamPump {
         options.onEvent(event);
       },
       settle: (settlements) => this.#claim.settle(settlements),
-      isHeld: () => this.hold !== null,
+      isHeld: () => this.hold.current !== null,
       signal: this.#aborting.signal,
     });
-  }
-
-  get hold(): Hold | null {
-    return this.#hold.current;
   }
 
   start(): void {
@@ -119,7 +115,7 @@ class StreamPump {
 
   async stop(signal: AbortSignal): Promise<void> {
     this.#stopping.abort();
-    this.#hold.close();
+    this.hold.close();
     const abort = () => this.#aborting.abort();
     if (signal.aborted) abort();
     else signal.addEventListener('abort', abort, { once: true });
@@ -128,12 +124,20 @@ class StreamPump {
   }
 
   async #run(): Promise<void> {
+    const { onEvent, random } = this.#options;
     // Whatever waited over a restart goes at once.
     let more = true;
     while (!this.#stopping.signal.aborted) {
       if (!more) await this.#waitForWork();
       if (this.#stopping.signal.aborted) return;
-      more = await this.#roundSafely();
+      try {
+        more = this.#isOff ? await this.#lookAtOff() : await this.#round();
+      } catch (error) {
+        const message = error instanceof Error ? `${error.name}: ${error.message}` : 'unknown';
+        onEvent({ type: 'defect', stream: this.#stream, message });
+        await this.#pause(retryDelayMs(this.#failures, null, random));
+        more = true;
+      }
     }
   }
 
@@ -141,20 +145,9 @@ class StreamPump {
   async #waitForWork(): Promise<void> {
     const isIdle = this.#waitingBytes === 0;
     if (isIdle)
-      await this.#waiter.until(this.hold === null ? IDLE_LOOK_MS : HELD_LOOK_MS, () => this.#waitingBytes > 0);
+      await this.#waiter.until(this.hold.current === null ? IDLE_LOOK_MS : HELD_LOOK_MS, () => this.#waitingBytes > 0);
     if (this.#isOff || this.#waitingBytes === 0) return;
     await this.#waiter.until(this.#options.flushIntervalMs, () => this.#waitingBytes >= MAX_CALL_BYTES);
-  }
-
-  async #roundSafely(): Promise<boolean> {
-    try {
-      return this.#isOff ? await this.#lookAtOff() : await this.#round();
-    } catch (error) {
-      const message = error instanceof Error ? `${error.name}: ${error.message}` : 'unknown';
-      this.#options.onEvent({ type: 'defect', stream: this.#stream, message });
-      await this.#pause(retryDelayMs(this.#failures, null, this.#options.random));
-      return true;
-    }
   }
 
   /**
@@ -163,23 +156,15 @@ class StreamPump {
    */
   async #lookAtOff(): Promise<false> {
     this.#waitingBytes = 0;
-    const { name, streamVariable } = this.#kind;
     // An outbox that does not answer says so itself; what was known still stands.
     const stats = await this.#options.outbox.stats().catch(() => null);
     if (stats === null || this.#stopping.signal.aborted) return false;
-    const count = stats.waiting[name]?.count ?? 0;
-    const waiting = count === 1 ? `1 event of the kind ${name} waits` : `${count} events of the kind ${name} wait`;
-    if (count === 0) this.#recover();
-    else
-      this.#hold.keep({
-        code: 'stream_off',
-        reason: `${streamVariable} is off, and ${waiting} in the outbox, which nothing sends.`,
-        fix:
-          `Set ${streamVariable} to a stream of the data collection rule and restart the service; or delete these events: ` +
-          `\`outbox purge --all --state held --kind ${name}\`.`,
-        message: null,
-        clientRequestId: null,
-      });
+    const count = stats.waiting[this.#kind.name]?.count ?? 0;
+    if (count === 0) {
+      this.#recover();
+      return false;
+    }
+    this.hold.keep(whyOff(this.#kind, count));
     return false;
   }
 
@@ -188,11 +173,14 @@ class StreamPump {
     const { pace = ownPace, random } = this.#options;
     const stream = this.#stream;
     const first = await pace.turn(stream);
-    if (first.restMs > 0) return this.#rest(first.restMs);
+    if (first.restMs > 0) {
+      await this.#waiter.until(first.restMs);
+      return true;
+    }
     const parallel = this.#failures > 0 || first.alone ? 1 : MAX_PARALLEL_CALLS;
     this.#waitingBytes = 0;
     // Azure takes an empty list and no row: one row at a time finds out when it takes them again, or which are at fault.
-    const isProbe = this.hold?.code === 'rows_refused';
+    const isProbe = this.hold.current?.code === 'rows_refused';
     const taken = await (isProbe ? this.#claim.takeRow(this.#contrast) : this.#claim.take(parallel));
     const isNothing = taken === null || taken.calls.length === 0;
     if (first.alone && isNothing) await pace.rest(stream, 0, true); // another may try
@@ -206,7 +194,8 @@ class StreamPump {
     const { restMs, alone } = first.alone ? first : await pace.turn(stream);
     if (restMs > 0) {
       await this.#claim.release();
-      return this.#rest(restMs);
+      await this.#waiter.until(restMs);
+      return true;
     }
     const setback = await this.#send(taken.calls, parallel);
     const delayMs = setback === null ? 0 : retryDelayMs(this.#failures, retryAfterOf(setback), random);
@@ -222,11 +211,6 @@ class StreamPump {
     }
     this.#fail(setback);
     await this.#pause(delayMs);
-    return true;
-  }
-
-  async #rest(restMs: number): Promise<true> {
-    await this.#waiter.until(restMs);
     return true;
   }
 
@@ -255,18 +239,18 @@ class StreamPump {
     if (outcome.type !== 'hold') return;
     const clientRequestId = result.type === 'no_token' ? null : result.clientRequestId;
     const explanation = this.#options.explain(result, this.#kind, outcome.code);
-    this.#hold.keep({ code: outcome.code, ...explanation, clientRequestId });
+    this.hold.keep({ code: outcome.code, ...explanation, clientRequestId });
   }
 
   #recover(): void {
     this.#failures = 0;
-    this.#hold.end();
+    this.hold.end();
   }
 
   async #pause(delayMs: number): Promise<void> {
     const stream = this.#stream;
     const failures = ++this.#failures;
-    if (this.hold === null) this.#options.onEvent({ type: 'retry_scheduled', stream, failures, delayMs });
+    if (this.hold.current === null) this.#options.onEvent({ type: 'retry_scheduled', stream, failures, delayMs });
     await this.#waiter.until(delayMs);
   }
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
+import type { WebhookKind } from '../kinds/kind.ts';
 import type { HoldCode, Outcome, UploadResult } from './outcome.ts';
 
 /** What a person needs to know about a hold. `reason` and `fix` hold nothing of Azure's words but its code. */
@@ -21,6 +22,8 @@ export interface Hold extends HoldExplanation {
   /** x-ms-client-request-id of the request that was refused: Azure's DCRLogErrors shows it. Null where none was sent. */
   readonly clientRequestId: string | null;
 }
+
+type HoldReason = Omit<Hold, 'kind' | 'stream' | 'since'>;
 
 /** One call to Logs Ingestion and what became of it. */
 export interface UploadEvent {
@@ -80,7 +83,7 @@ export class StreamHold {
   }
 
   /** Begins it, or goes on with it for a reason that may be another one. */
-  keep(why: Omit<Hold, 'kind' | 'stream' | 'since'>): void {
+  keep(why: HoldReason): void {
     const before = this.current;
     this.current = { ...this.#of, since: before?.since ?? this.#clock.now(), ...why };
     if (before !== null) return;
@@ -105,6 +108,16 @@ export class StreamHold {
   close(): void {
     this.#cancelReminder();
   }
+}
+
+/** Why a kind whose stream is off is held while events of it wait. */
+export function whyOff({ name, streamVariable }: WebhookKind, count: number): HoldReason {
+  const waiting = count === 1 ? `1 event of the kind ${name} waits` : `${count} events of the kind ${name} wait`;
+  const reason = `${streamVariable} is off, and ${waiting} in the outbox, which nothing sends.`;
+  const fix =
+    `Set ${streamVariable} to a stream of the data collection rule and restart the service; or delete these events: ` +
+    `\`outbox purge --all --state held --kind ${name}\`.`;
+  return { code: 'stream_off', reason, fix, message: null, clientRequestId: null };
 }
 
 /** Writes ids, counts and codes to the log, and nothing that a row contains. */

@@ -4,18 +4,11 @@ import { generate } from 'selfsigned';
 
 const dayMs = 86_400_000;
 
-export interface ServerCertificate {
-  readonly caPem: string;
-  /** Leaf certificate and its key. */
-  readonly certPem: string;
-  readonly keyPem: string;
-}
-
 /**
  * Makes a CA, whose key is dropped at once, and a certificate for `hostNames` signed by it. Both are on P-256, which takes
  * milliseconds where RSA takes seconds.
  */
-export async function makeCertificate(hostNames: readonly string[]): Promise<ServerCertificate> {
+export async function makeCertificate(hostNames: readonly string[]) {
   // A day back, so that a client whose clock is slow accepts it too.
   const validity = { notBeforeDate: new Date(Date.now() - dayMs), notAfterDate: new Date(Date.now() + 90 * dayMs) };
   const common = { keyType: 'ec', curve: 'P-256', algorithm: 'sha256', ...validity } as const;

@@ -14,45 +14,30 @@ export interface IssuedToken {
   readonly expiresAt: number;
 }
 
-/** What the emulated Azure knows. All of it may change while clients run. */
-export interface AzureState {
-  readonly clock: Clock;
-  readonly tenantId: string;
-  readonly clientId: string;
-  clientSecret: string;
-  tokenLifetimeSeconds: number;
-  readonly tokens: Map<string, IssuedToken>;
-  /** Immutable id of the data collection rule. */
-  ruleId: string;
-  /** Whether the client has Monitoring Metrics Publisher on the rule. */
-  publisherRole: boolean;
-  /** The columns that are stored of each stream (`Custom-…`) of the rule. */
-  readonly streams: Map<string, readonly DeclaredColumn[]>;
-  /** What was stored, by stream and in order of arrival. Each arrival makes a new list. */
-  readonly rows: Map<string, readonly Row[]>;
-  /** Emits `rows` after each arrival. */
-  readonly arrivals: EventEmitter;
-}
-
 /** Azure Resource Manager's name of the rule. */
 export const ruleResourceId =
   '/subscriptions/33333333-3333-4333-8333-333333333333/resourceGroups/rg-sentinel/providers/Microsoft.Insights/dataCollectionRules/dcr-apono';
 
-export function initialState(
-  streams: Readonly<Record<string, readonly DeclaredColumn[]>>,
-  clock: Clock = systemClock,
-): AzureState {
+/** What the emulated Azure knows. All of it may change while clients run. */
+export type AzureState = ReturnType<typeof initialState>;
+
+export function initialState(streams: Readonly<Record<string, readonly DeclaredColumn[]>>, clock: Clock = systemClock) {
   return {
     clock,
     tenantId: '11111111-1111-4111-8111-111111111111',
     clientId: '22222222-2222-4222-8222-222222222222',
     clientSecret: randomBytes(30).toString('base64url'),
     tokenLifetimeSeconds: 3600,
-    tokens: new Map(),
+    tokens: new Map<string, IssuedToken>(),
+    /** Immutable id of the data collection rule. */
     ruleId: `dcr-${'0123456789abcdef'.repeat(2)}`,
+    /** Whether the client has Monitoring Metrics Publisher on the rule. */
     publisherRole: true,
+    /** The columns that are stored of each stream (`Custom-…`) of the rule. */
     streams: new Map(Object.entries(streams)),
-    rows: new Map(),
+    /** What was stored, by stream and in order of arrival. Each arrival makes a new list. */
+    rows: new Map<string, readonly Row[]>(),
+    /** Emits `rows` after each arrival. */
     arrivals: new EventEmitter(),
   };
 }

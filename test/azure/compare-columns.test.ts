@@ -39,7 +39,7 @@ function rule(
   return {
     immutableId: 'dcr-1',
     streamDeclarations: { [stream]: declared },
-    dataFlows: flows,
+    dataFlows: [...flows],
     workspaces: { sentinel: workspace },
   };
 }

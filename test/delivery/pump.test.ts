@@ -154,10 +154,8 @@ test('a row that no call can hold is a dead letter, the rest of its event is del
   const f = await startDelivery(t, { kinds: [huge] });
   await f.sendAndFlush(requestEvent('r-1', units(3)));
   await eventually(async () => (await f.waiting()) === 0);
-  assert.deepEqual(
-    f.rows().map((row) => row['access_unit_index']),
-    [0, 2],
-  );
+  // Two calls that are under way at once, in either order.
+  assert.deepEqual(new Set(f.rows().map((row) => row['access_unit_index'])), new Set([0, 2]));
   assert.deepEqual(
     f.buried.map(({ rows, code }) => [rows, code]),
     [[1, 'row_too_large']],
