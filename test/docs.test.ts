@@ -118,7 +118,7 @@ describe('docs/errors.md', () => {
   });
 
   it('has the codes with which an outbox does not start', () => {
-    assert.deepEqual(documentedCodes('Start'), found(sources('src/outbox/start-error.ts'), /^\s*\| '([a-z_]+)'/gm));
+    assert.deepEqual(documentedCodes('Start'), found(sources('src/outbox/engine.ts'), /^\s*\| '([a-z_]+)'/gm));
   });
 
   it('has the codes of failed sign-ins, and the numbers of Entra that are explained', () => {

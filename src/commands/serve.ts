@@ -4,7 +4,7 @@ import { loadConfig } from '../config/load.ts';
 import { systemClock } from '../ground/clock.ts';
 import { createLogger } from '../ground/log.ts';
 import { ListenError } from '../http/listener.ts';
-import { OutboxStartError } from '../outbox/start-error.ts';
+import { OutboxStartError } from '../outbox/engine.ts';
 import { type Service, startService } from '../service.ts';
 import { type CommandContext, exitCodes, misconfigured, onFirstSignal } from './context.ts';
 

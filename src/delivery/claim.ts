@@ -1,7 +1,7 @@
 import type { Waiter } from '../ground/clock.ts';
 import type { RowRange } from '../ground/event.ts';
 import type { Claimed, ClaimedEvent, Queue, Settlement, SettlementOutcome } from '../outbox/port.ts';
-import { countRows } from '../outbox/ranges.ts';
+import { countRows } from '../outbox/rows.ts';
 import { retryDelayMs } from './backoff.ts';
 import type { Contrast } from './contrast.ts';
 import type { OnDeliveryEvent } from './event.ts';

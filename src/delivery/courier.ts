@@ -1,6 +1,6 @@
 import type { Clock } from '../ground/clock.ts';
 import { MAX_CALL_BYTES, type Settlement } from '../outbox/port.ts';
-import { countRows } from '../outbox/ranges.ts';
+import { countRows } from '../outbox/rows.ts';
 import { type Call, halve, pick, rangesByEvent, settlementOf } from './claim.ts';
 import type { Contrast } from './contrast.ts';
 import type { OnDeliveryEvent } from './event.ts';

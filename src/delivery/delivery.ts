@@ -1,7 +1,6 @@
 import { type Clock, Waiter } from '../ground/clock.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
-import { MAX_CALL_BYTES, type Queue } from '../outbox/port.ts';
-import { ownPace, type SharedPace } from '../outbox/shared-pace.ts';
+import { MAX_CALL_BYTES, ownPace, type Queue, type SharedPace } from '../outbox/port.ts';
 import { retryDelayMs } from './backoff.ts';
 import { type Call, StreamClaim } from './claim.ts';
 import { Contrast } from './contrast.ts';

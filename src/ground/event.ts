@@ -56,3 +56,8 @@ export interface QuarantineEntry {
 }
 
 export type OutboxEntry = EventEntry | QuarantineEntry;
+
+/** The JSON of one row. */
+export function joinRow(shared: string, own: string): string {
+  return `${shared.slice(0, -1)},${own.slice(1)}`;
+}

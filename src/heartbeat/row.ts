@@ -1,7 +1,7 @@
 import table from '../../schemas/tables/AponoProxyHeartbeat_CL.json' with { type: 'json' };
 import { type Clock, createBoundedRead } from '../ground/clock.ts';
 import type { OutboxStats } from '../outbox/port.ts';
-import { oldestAgeMs, summary } from '../outbox/summary.ts';
+import { oldestAgeMs, summary } from '../outbox/port.ts';
 import type { Row } from '../sentinel/row.ts';
 import type { TableSchema } from '../sentinel/table.ts';
 

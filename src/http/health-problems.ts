@@ -2,7 +2,7 @@ import { endWarningMs } from '../config/credential.ts';
 import type { ProblemCodeInfo } from '../intake/quarantine-codes.ts';
 import type { StoreTrouble } from '../outbox/open.ts';
 import type { OutboxStats } from '../outbox/port.ts';
-import { oldestAgeMs, summary } from '../outbox/summary.ts';
+import { oldestAgeMs, summary } from '../outbox/port.ts';
 import type { HealthOptions } from './health.ts';
 import { problemCodes } from './problem-codes.ts';
 

@@ -2,7 +2,7 @@ import type { Hold } from '../delivery/event.ts';
 import { type Clock, createBoundedRead } from '../ground/clock.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
 import type { OutboxStats } from '../outbox/port.ts';
-import { oldestAgeMs, summary } from '../outbox/summary.ts';
+import { oldestAgeMs, summary } from '../outbox/port.ts';
 import { type Answer, jsonAnswer } from './answer.ts';
 import type { AppRoute } from './app.ts';
 import type { Arrivals } from './arrivals.ts';

@@ -3,7 +3,7 @@ import type { Hold } from '../delivery/event.ts';
 import { holdCodes } from '../delivery/outcome.ts';
 import { type Clock, createBoundedRead } from '../ground/clock.ts';
 import type { OutboxStats } from '../outbox/port.ts';
-import { oldestAgeMs, summary } from '../outbox/summary.ts';
+import { oldestAgeMs, summary } from '../outbox/port.ts';
 import type { Instruments } from './instruments.ts';
 
 type Holds = readonly Pick<Hold, 'kind' | 'stream' | 'since' | 'code'>[];

@@ -1,8 +1,6 @@
 import type { OutboxEntry, RowRange } from '../ground/event.ts';
-import type { Usage } from './limits.ts';
-import type { OutboxStats, Settlement, SettlementOutcome, StoredEntry } from './port.ts';
+import type { OutboxStats, Settlement, SettlementOutcome, SharedPace, StoredEntry } from './port.ts';
 import type { FoundIds, ListArgs, MovedRecord, Position, RecordDetail, RecordSummary } from './records.ts';
-import type { SharedPace } from './shared-pace.ts';
 
 /**
  * What a database has to do for an outbox. Everything else (group commit, limits, the fault of one call, health, chunks)
@@ -26,7 +24,7 @@ export interface Engine {
    * holder is gone.
    */
   claim(request: ClaimRequest): Promise<readonly ClaimedRows[]>;
-  /** In the order of the settlements; see settling.ts for the rule. A settlement that is wrong rejects with a CallError. */
+  /** In the order of the settlements; `settleRows` in rows.ts is the rule. A settlement that is wrong rejects with a CallError. */
   settle(settlements: readonly Settlement[], now: number): Promise<readonly SettlementOutcome[]>;
   /** Counts, ages and sizes. */
   read(): Promise<EngineState>;
@@ -99,6 +97,12 @@ export interface ClaimedRows {
   readonly bytes: number;
 }
 
+export interface Usage {
+  /** Of the database's pages in use, without the log. */
+  readonly dataBytes: number;
+  readonly logBytes: number;
+}
+
 export interface EngineState extends Pick<OutboxStats, 'waiting' | 'dead' | 'quarantined' | 'bytes'>, Usage {
   /** Why the database takes no puts although it can be read; null if it is not known to refuse them. */
   readonly refuses: string | null;
@@ -130,4 +134,69 @@ export class CallError extends Error {
 /** The database is damaged: it has to be checked and set aside. */
 export class DamageError extends Error {
   override readonly name = 'DamageError';
+}
+
+/** What an ordinary webhook needs: with less than this left the outbox is as good as full. */
+export const HEADROOM_BYTES = 64 * 1024;
+
+/**
+ * A write-ahead log is emptied while nobody reads the database, and stays below this. A longer one cannot be emptied:
+ * then the outbox counts as full before the log takes the whole disk.
+ */
+const MAX_LOG_OVERSHOOT_BYTES = 64 * 1024 * 1024;
+
+/** Why nothing more may be stored with `headroom` bytes to spare; null if there is room. */
+export function fullness({ dataBytes, logBytes }: Usage, maxBytes: number, headroom = 0): string | null {
+  if (dataBytes + headroom > maxBytes) {
+    return `the outbox is full: ${dataBytes} of ${maxBytes} bytes are used (OUTBOX_MAX_BYTES)`;
+  }
+  if (dataBytes + logBytes <= maxBytes + MAX_LOG_OVERSHOOT_BYTES) return null;
+  return (
+    `the outbox is full: its write-ahead log has ${logBytes} bytes and cannot be emptied, ` +
+    'because another program has the database open in a read transaction'
+  );
+}
+
+/** The message says what to do. Nothing is lost: what was not taken away from the source is still there. */
+export class MoveError extends Error {
+  override readonly name = 'MoveError';
+  readonly code: 'migrate_not_stored' | 'migrate_in_use' | 'migrate_unreadable' | 'migrate_not_set_aside';
+
+  constructor(code: MoveError['code'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Why an outbox could not be opened. Each has its place in docs/errors.md. */
+export type OutboxStartCode =
+  /** Another process has it open. */
+  | 'outbox_locked'
+  /** It was written by a later version of this service. */
+  | 'outbox_newer_version'
+  /** It was written by a version before 0.1.0, whose form nothing reads any more. */
+  | 'outbox_older_version'
+  /** The file is a database, but not one of ours. */
+  | 'outbox_foreign_database'
+  /** The path does not name a folder, and no folder can be made there. */
+  | 'outbox_no_folder'
+  /** The folder or its files cannot be read or written by this user. */
+  | 'outbox_permission'
+  | 'outbox_disk_full'
+  | 'outbox_io_error'
+  /** The file system cannot keep what is promised (no write-ahead log, or settings that do not hold). */
+  | 'outbox_unsupported'
+  /** A network file system, on which locks and syncs are not what they are on a disk. */
+  | 'outbox_network_file_system'
+  | 'outbox_cannot_open';
+
+/** The message names the place and says what to do next. Nothing was stored, deleted or renamed. */
+export class OutboxStartError extends Error {
+  override readonly name = 'OutboxStartError';
+  readonly code: OutboxStartCode;
+
+  constructor(code: OutboxStartCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
 }

@@ -1,3 +1,4 @@
+import { MoveError } from './engine.ts';
 import { OutboxUnavailableError } from './port.ts';
 import type { MovedRecord } from './records.ts';
 import type { Store } from './store.ts';
@@ -11,17 +12,6 @@ export interface MoveCounts {
   readonly known: number;
   /** Identities of delivered events that are remembered there now. */
   readonly identities: number;
-}
-
-/** The message says what to do. Nothing is lost: what was not taken away from the source is still there. */
-export class MoveError extends Error {
-  override readonly name = 'MoveError';
-  readonly code: 'migrate_not_stored' | 'migrate_in_use' | 'migrate_unreadable' | 'migrate_not_set_aside';
-
-  constructor(code: MoveError['code'], message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { Engine } from './engine.ts';
-import type { SharedPace } from './shared-pace.ts';
+import type { SharedPace } from './port.ts';
 import { openSqlite } from './sqlite/engine.ts';
 import { createStore, type Store, type StoreEvent } from './store.ts';
 

@@ -1,10 +1,8 @@
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
-import type { ReceivedBody } from '../intake/understand.ts';
-import { type Outbox, type OutboxStats, OutboxUnavailableError, type Received } from './port.ts';
-import type { SharedPace } from './shared-pace.ts';
-import { type OutboxLock, storeId } from './sqlite/lock.ts';
+import { type Outbox, OutboxUnavailableError, ownPace, type Receive, type SharedPace } from './port.ts';
+import { storeId } from './sqlite/lock.ts';
 import { lockFolder } from './sqlite/open.ts';
 import { findDamaged, tellIncompleteSets } from './sqlite/set-aside.ts';
 import type { StoreEvent } from './store.ts';
@@ -53,82 +51,93 @@ const MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024;
 /** What is wrong is logged once in this time. */
 const REMINDER_MS = 60_000;
 
-/** Opens PostgreSQL if OUTBOX_URL is set, else SQLite in DATA_DIR. Rejects with an OutboxStartError. */
-export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
-  const { clock, log, databaseToken, onFatal } = options;
-  const { outbox, ingestion, webhook } = options.config;
-  const { dataDir } = outbox;
-  const isSqlite = outbox.database === null;
-  const lock = isSqlite ? lockFolder(dataDir, log) : null;
-  const tell = reportTrouble(log, clock);
-  let trouble: StoreTrouble | null = null;
-
-  function onEvent(event: StoreEvent): void {
-    if (event.type === 'trouble') {
-      const { operation, reason } = event;
-      trouble = { operation, reason, at: clock.now(), isDamage: false };
-    }
-    // It comes right after the trouble that showed the damage.
-    if (event.type === 'damaged' && trouble !== null) trouble = { ...trouble, isDamage: true };
-    if (event.type === 'trouble' || event.type === 'damaged') tell(event);
-    options.onEvent(event);
-  }
-
-  function onDamagedFile(file: string): void {
-    // From here on `damagedFile` says what is to be done.
-    trouble = null;
-    logDamage(log, file);
-  }
-
-  try {
-    const link = await openLink({
-      settings: { outbox, streams: ingestion.streams, escaping: webhook.escaping },
-      databaseToken,
-      log,
-      onDamagedFile,
-      whyNotAsk: () => (lock === null || lock.isHeld() ? null : LOCK_LOST),
-      onFatal,
-      onEvent,
-    });
-    // Only now: this start may have set aside a log that it found without its database.
-    if (isSqlite) tellIncompleteSets(dataDir, log);
-    return await withLink(link, {
-      clock,
-      folder: isSqlite ? dataDir : null,
-      lock,
-      trouble: () => trouble,
-    });
-  } catch (error) {
-    lock?.release();
-    throw error;
-  }
-}
-
-interface LinkedParts {
-  readonly clock: Clock;
-  readonly folder: string | null;
-  readonly lock: OutboxLock | null;
-  readonly trouble: () => StoreTrouble | null;
-}
-
 /** Removing `outbox.lock` lets a second process in; whichever of the two has the new lock may write. */
 const LOCK_LOST =
   'outbox.lock was removed, and another process has taken the outbox over: stop one of them, then restart';
 
-async function withLink(link: Link, { clock, folder, lock, trouble }: LinkedParts): Promise<OpenedOutbox> {
-  const { ask } = link;
-  let inFlightBytes = 0;
-  let closed: Promise<void> | null = null;
-  // So that there are counts to show, should the thread die before anybody asks.
-  let lastStats: OutboxStats = await ask('stats', []);
+/** Opens PostgreSQL if OUTBOX_URL is set, else SQLite in DATA_DIR. Rejects with an OutboxStartError. */
+export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
+  const { clock, log, databaseToken, onFatal, config } = options;
+  const { outbox } = config;
+  const folder = outbox.database === null ? outbox.dataDir : null;
+  const lock = folder === null ? null : lockFolder(folder, log);
+  const troubles = watchTroubles(log, clock);
 
-  async function receive(body: ReceivedBody): Promise<Received> {
+  async function start() {
+    const opened = await openLink({
+      settings: { outbox, streams: config.ingestion.streams, escaping: config.webhook.escaping },
+      databaseToken,
+      log,
+      onDamagedFile: troubles.onDamagedFile,
+      whyNotAsk: () => (lock === null || lock.isHeld() ? null : LOCK_LOST),
+      onFatal,
+      onEvent(event) {
+        troubles.onEvent(event);
+        options.onEvent(event);
+      },
+    });
+    // Only now: this start may have set aside a log that it found without its database.
+    if (folder !== null) tellIncompleteSets(folder, log);
+    // So that there are counts to show, should the thread die before anybody asks.
+    return { link: opened, firstStats: await opened.ask('stats', []) };
+  }
+
+  const { link, firstStats } = await start().catch((error: unknown) => {
+    lock?.release();
+    throw error;
+  });
+  const { ask } = link;
+  let lastStats = firstStats;
+  return {
+    get damagedFile() {
+      return folder === null ? null : findDamaged(folder);
+    },
+    get trouble() {
+      return troubles.last;
+    },
+    get storeId() {
+      return folder === null ? null : storeId(folder);
+    },
+    folder,
+    receive: createReceive(link, clock),
+    async stats() {
+      try {
+        lastStats = await ask('stats', []);
+        return lastStats;
+      } catch (error) {
+        // While the thread is being restarted, or the database does not answer, the last counts are the best there are.
+        if (link.isGone || !(error instanceof OutboxUnavailableError)) throw error;
+        return { ...lastStats, writable: false, problem: error.message };
+      }
+    },
+    claim: (request) => ask('claim', [request]),
+    settle: (settlements) => ask('settle', [settlements]),
+    list: (request) => ask('list', [request]),
+    show: (id) => ask('show', [id]),
+    find: (idStart) => ask('find', [idStart]),
+    revive: (eventIds) => ask('revive', [eventIds]),
+    readAgain: (id, dryRun) => ask('readAgain', [id, dryRun]),
+    purge: (ids) => ask('purge', [ids]),
+    pace: {
+      turn: (stream) => ask('turn', [stream]).catch(() => ownPace.turn(stream)),
+      rest: (stream, delayMs, wasAlone) => ask('rest', [stream, delayMs, wasAlone]).catch(() => undefined),
+      resume: (stream) => ask('resume', [stream]).catch(() => undefined),
+    },
+    close: () => link.close().finally(() => lock?.release()),
+    killThread: link.kill,
+  };
+}
+
+/** Sends bodies to the store thread, as many at a time as memory is meant for. */
+function createReceive({ ask }: Link, clock: Clock): Receive {
+  let inFlightBytes = 0;
+  return async (body) => {
     // A copy, since a Buffer is often a part of a larger pool, which would be transferred as a whole.
     const bytes = new Uint8Array(body.bytes);
-    // A single body is always taken, whatever its size; otherwise it could never be stored.
-    if (inFlightBytes > 0 && inFlightBytes + bytes.length > MAX_IN_FLIGHT_BYTES) return { outcome: 'unavailable' };
-    inFlightBytes += bytes.length;
     const size = bytes.length;
+    // A single body is always taken, whatever its size; otherwise it could never be stored.
+    if (inFlightBytes > 0 && inFlightBytes + size > MAX_IN_FLIGHT_BYTES) return { outcome: 'unavailable' };
+    inFlightBytes += size;
     try {
       return await ask('receive', [{ ...body, bytes }, clock.now()], [bytes.buffer]);
     } catch (error) {
@@ -137,74 +146,47 @@ async function withLink(link: Link, { clock, folder, lock, trouble }: LinkedPart
     } finally {
       inFlightBytes -= size;
     }
-  }
+  };
+}
 
-  async function stats(): Promise<OutboxStats> {
-    try {
-      lastStats = await ask('stats', []);
-      return lastStats;
-    } catch (error) {
-      // While the thread is being restarted the last counts are still the best there are.
-      if (link.isGone || !(error instanceof OutboxUnavailableError)) throw error;
-      return { ...lastStats, writable: false, problem: error.message };
-    }
+/** What goes wrong in the store: each kind of it is logged at once, and then once a minute as long as it goes on. */
+function watchTroubles(log: Logger, clock: Clock) {
+  const toldAt = new Map<string, number>();
+  let last: StoreTrouble | null = null;
+
+  function isDue(kind: string): boolean {
+    const sinceMs = clock.now() - (toldAt.get(kind) ?? Number.NEGATIVE_INFINITY);
+    if (sinceMs >= 0 && sinceMs < REMINDER_MS) return false;
+    toldAt.set(kind, clock.now());
+    return true;
   }
 
   return {
-    get damagedFile() {
-      return folder === null ? null : findDamaged(folder);
+    get last() {
+      return last;
     },
-    get trouble() {
-      return trouble();
+    onEvent(event: StoreEvent): void {
+      if (event.type === 'trouble') {
+        const { operation, reason } = event;
+        last = { operation, reason, at: clock.now(), isDamage: false };
+        if (!isDue(operation)) return;
+        log.error({ code: 'outbox_trouble', operation, reason }, 'the outbox could not do what it was asked');
+      } else if (event.type === 'damaged') {
+        const { reason } = event;
+        // It comes right after the trouble that showed the damage.
+        if (last !== null) last = { ...last, isDamage: true };
+        if (!isDue(event.type)) return;
+        log.error({ code: 'outbox_page_damaged', reason }, 'the database of the outbox has a damaged page');
+      }
     },
-    get storeId() {
-      return folder === null ? null : storeId(folder);
+    onDamagedFile(damagedFile: string): void {
+      // From here on `damagedFile` says what is to be done.
+      last = null;
+      log.error(
+        { code: 'outbox_damaged', damagedFile },
+        'the database of the outbox was damaged; it was set aside and a fresh one took its place. ' +
+          'Events that were waiting are in the damaged file: keep it',
+      );
     },
-    folder,
-    receive,
-    stats,
-    claim: (request) => ask('claim', [request]),
-    settle: (settlements) => ask('settle', [settlements]),
-    list: (request) => ask('list', [request]),
-    show: (id) => ask('show', [id]),
-    find: (start) => ask('find', [start]),
-    revive: (eventIds) => ask('revive', [eventIds]),
-    readAgain: (id, dryRun) => ask('readAgain', [id, dryRun]),
-    purge: (ids) => ask('purge', [ids]),
-    pace: {
-      turn: (stream) => ask('turn', [stream]).catch(() => ({ restMs: 0, alone: false })),
-      rest: (stream, delayMs, wasAlone) => ask('rest', [stream, delayMs, wasAlone]).catch(() => undefined),
-      resume: (stream) => ask('resume', [stream]).catch(() => undefined),
-    },
-    close() {
-      closed ??= link.close().finally(() => lock?.release());
-      return closed;
-    },
-    killThread: () => link.kill(),
   };
-}
-
-/** Logs each kind of trouble at once, and then once a minute as long as it goes on. */
-function reportTrouble(log: Logger, clock: Clock) {
-  const toldAt = new Map<string, number>();
-  return (event: Extract<StoreEvent, { type: 'trouble' | 'damaged' }>): void => {
-    const key = event.type === 'trouble' ? event.operation : event.type;
-    const sinceMs = clock.now() - (toldAt.get(key) ?? Number.NEGATIVE_INFINITY);
-    if (sinceMs >= 0 && sinceMs < REMINDER_MS) return;
-    toldAt.set(key, clock.now());
-    if (event.type === 'trouble') {
-      const { operation, reason } = event;
-      log.error({ code: 'outbox_trouble', operation, reason }, 'the outbox could not do what it was asked');
-    } else {
-      log.error({ code: 'outbox_page_damaged', reason: event.reason }, 'the database of the outbox has a damaged page');
-    }
-  };
-}
-
-function logDamage(log: Logger, damagedFile: string): void {
-  log.error(
-    { code: 'outbox_damaged', damagedFile },
-    'the database of the outbox was damaged; it was set aside and a fresh one took its place. ' +
-      'Events that were waiting are in the damaged file: keep it',
-  );
 }

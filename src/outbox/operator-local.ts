@@ -5,15 +5,14 @@ import {
   type HeldKind,
   type OperatorListRequest,
   type OutboxOperator,
-  type PurgeResult,
   pageJson,
+  RecordIdError,
   type ReplayResult,
   statsJson,
 } from './operator.ts';
 import { type OutboxStats, OutboxUnavailableError } from './port.ts';
-import { countRows, mergeRanges } from './ranges.ts';
-import { RecordIdError, wholeId } from './record-id.ts';
 import type { OutboxRecords, RecordPage, RecordSummary } from './records.ts';
+import { countRows, mergeRanges } from './rows.ts';
 
 /** Of one call: more would hold the engine, and a request, for too long. */
 export const MAX_IDS_PER_CALL = 1_000;
@@ -24,6 +23,12 @@ const MAX_PAGES_PER_CALL = 20;
 /** What a log line names; the others are counted. */
 const MAX_LOGGED_IDS = 100;
 
+/** An operator may shorten an id to so many characters or more. */
+const MIN_ID_CHARACTERS = 8;
+
+/** As apono/identity.ts makes them. */
+const wholeIdPattern = /^[vq]1[0-9a-f]{64}$/;
+
 export interface OperatorOptions {
   readonly outbox: OutboxRecords & { stats(): Promise<OutboxStats> };
   readonly log: Logger;
@@ -31,8 +36,7 @@ export interface OperatorOptions {
 }
 
 /** The operator's hands on an outbox that this process has open. Rejects with an OutboxUnavailableError. */
-export function createOperator(options: OperatorOptions): OutboxOperator {
-  const { outbox, holds, log } = options;
+export function createOperator({ outbox, holds, log }: OperatorOptions): OutboxOperator {
   return {
     async stats() {
       return statsJson(await outbox.stats(), holds());
@@ -44,83 +48,89 @@ export function createOperator(options: OperatorOptions): OutboxOperator {
       const record = await outbox.show(await wholeId(id, outbox));
       return record === null ? null : detailJson(record);
     },
-    async replay(ids, { dryRun }) {
-      checkIds(ids);
-      const found = new Map<string, { readonly whole: string } | ReplayResult>();
-      for (const id of new Set(ids)) {
-        found.set(id, await orRefused(id, async () => ({ whole: await wholeId(id, outbox) })));
-      }
-      const whole = [...found.values()].flatMap((one) => ('whole' in one ? [one.whole] : []));
-      const results = await replay([...new Set(whole)], dryRun, options);
-      if (!dryRun) logReplay(results, options);
-      return ids.flatMap((id) => {
-        const one = found.get(id);
-        return one !== undefined && 'whole' in one
-          ? (results.find((result) => result.id === one.whole) ?? [])
-          : (one ?? []);
-      });
+    replay(ids, { dryRun }) {
+      const act = async (whole: readonly string[]) => {
+        const results = await replay(whole, dryRun, outbox);
+        if (!dryRun) logReplay(results, log);
+        return results;
+      };
+      return onRecords(ids, outbox, act, replayRefusal);
     },
-    async purge(ids) {
-      checkIds(ids);
-      const found = new Map<string, string | PurgeResult>();
-      for (const id of new Set(ids)) found.set(id, await wholeIdToPurge(id, outbox));
-      const whole = [...new Set([...found.values()].filter((one) => typeof one === 'string'))];
-      const removed = whole.length === 0 ? [] : await outbox.purge(whole);
-      const purged = whole.filter((_, index) => removed[index]);
-      if (purged.length > 0) log.warn({ records: purged.length, ids: purged.slice(0, MAX_LOGGED_IDS) }, 'purged');
-      return ids.map((id) => {
-        const one = found.get(id) ?? id;
-        return typeof one === 'string' ? { id: one, purged: purged.includes(one) } : one;
+    purge(ids) {
+      const act = async (whole: readonly string[]) => {
+        const removed = await outbox.purge(whole);
+        const purged = whole.filter((_, index) => removed[index]);
+        if (purged.length > 0) log.warn({ records: purged.length, ids: purged.slice(0, MAX_LOGGED_IDS) }, 'purged');
+        return whole.map((id) => ({ id, purged: purged.includes(id) }));
+      };
+      return onRecords(ids, outbox, act, (id, error) => {
+        if (!(error instanceof RecordIdError)) throw error;
+        return { id, purged: false, code: error.code, detail: error.message };
       });
     },
   };
 }
 
-async function wholeIdToPurge(id: string, outbox: OutboxRecords): Promise<string | PurgeResult> {
-  try {
-    return await wholeId(id, outbox);
-  } catch (error) {
-    if (!(error instanceof RecordIdError)) throw error;
-    return { id, purged: false, code: error.code, detail: error.message };
-  }
-}
-
-function checkIds(ids: readonly string[]): void {
+/**
+ * Acts on the records that the ids name, on each once however often and however short it is named; the results are in the
+ * order of the ids. `refused` gives the result of an id that names no record, or throws.
+ */
+async function onRecords<Result extends { readonly id: string }>(
+  ids: readonly string[],
+  outbox: OutboxRecords,
+  act: (whole: readonly string[]) => Promise<readonly Result[]>,
+  refused: (id: string, error: unknown) => Result,
+): Promise<readonly Result[]> {
   if (ids.length < 1 || ids.length > MAX_IDS_PER_CALL) {
     throw new RangeError(`1 to ${MAX_IDS_PER_CALL} ids a call, got ${ids.length}`);
   }
+  const named = new Map<string, string | Result>();
+  for (const id of new Set(ids)) {
+    named.set(id, await wholeId(id, outbox).catch((error: unknown) => refused(id, error)));
+  }
+  const whole = [...new Set([...named.values()].filter((one) => typeof one === 'string'))];
+  const results = whole.length === 0 ? [] : await act(whole);
+  return ids.flatMap((id) => {
+    const one = named.get(id) ?? [];
+    return typeof one === 'string' ? (results.find((result) => result.id === one) ?? []) : one;
+  });
+}
+
+/**
+ * The id of the only record whose id begins with `start`; `start` itself if there is no such record. Rejects with a
+ * RecordIdError.
+ */
+async function wholeId(start: string, outbox: OutboxRecords): Promise<string> {
+  if (wholeIdPattern.test(start)) return start;
+  if (start.length < MIN_ID_CHARACTERS) {
+    if ((await outbox.show(start)) !== null) return start;
+    const message = `"${start}" is too short: give the first ${MIN_ID_CHARACTERS} characters of an id or more.`;
+    throw new RecordIdError('id_too_short', message);
+  }
+  const { first, count } = await outbox.find(start);
+  if (count > 1 && first !== start) {
+    const message = `${count} records have an id that begins with "${start}": give more characters of it.`;
+    throw new RecordIdError('id_ambiguous', message);
+  }
+  return first ?? start;
 }
 
 /** Quarantined bodies one by one, each in a transaction of its own; all events in one at the end. */
-async function replay(ids: readonly string[], dryRun: boolean, options: OperatorOptions): Promise<ReplayResult[]> {
-  const events: Revival[] = [];
-  const results = new Map<string, ReplayResult>();
+async function replay(ids: readonly string[], dryRun: boolean, outbox: OutboxRecords): Promise<ReplayResult[]> {
+  const results: ReplayResult[] = [];
+  const dead = new Map<string, readonly RowRange[]>();
   for (const id of ids) {
-    const outcome = await orRefused(id, () => replayOne(id, dryRun, options));
-    if ('kind' in outcome) events.push(outcome);
-    else results.set(id, outcome);
+    try {
+      const record = await outbox.show(id);
+      const letters = record?.deadLetters.flatMap(({ rows }) => rows) ?? [];
+      if (record?.type === 'quarantine') results.push(await readAgain(id, dryRun, outbox));
+      else if (letters.length > 0) dead.set(id, mergeRanges(letters, []));
+      else results.push({ id, outcome: 'nothing_to_replay' });
+    } catch (error) {
+      results.push(replayRefusal(id, error));
+    }
   }
-  for (const result of await revive(events, dryRun, options)) results.set(result.id, result);
-  return ids.flatMap((id) => results.get(id) ?? []);
-}
-
-/** An event with dead rows, and which. */
-interface Revival {
-  readonly id: string;
-  readonly kind: string;
-  readonly ranges: readonly RowRange[];
-}
-
-async function replayOne(id: string, dryRun: boolean, options: OperatorOptions): Promise<ReplayResult | Revival> {
-  const record = await options.outbox.show(id);
-  if (record === null) return { id, outcome: 'nothing_to_replay' };
-  if (record.type === 'quarantine') return readAgain(id, dryRun, options.outbox);
-  const ranges = mergeRanges(
-    record.deadLetters.flatMap(({ rows }) => rows),
-    [],
-  );
-  if (ranges.length === 0 || record.kind === null) return { id, outcome: 'nothing_to_replay' };
-  return { id, kind: record.kind, ranges };
+  return [...results, ...(await revive(dead, dryRun, outbox))];
 }
 
 async function readAgain(id: string, dryRun: boolean, outbox: OutboxRecords): Promise<ReplayResult> {
@@ -130,41 +140,33 @@ async function readAgain(id: string, dryRun: boolean, outbox: OutboxRecords): Pr
   return { id, outcome: 'accepted', events };
 }
 
-/** The answer for the others must not hang on one that failed. */
-async function orRefused<T>(id: string, act: () => Promise<T>): Promise<T | ReplayResult> {
-  try {
-    return await act();
-  } catch (error) {
-    if (error instanceof OutboxUnavailableError) return { id, outcome: 'unavailable' };
-    if (error instanceof RecordIdError) {
-      return { id, outcome: 'nothing_to_replay', code: error.code, detail: error.message };
-    }
-    throw error;
-  }
-}
-
+/** `dead`: the dead rows of each event. */
 async function revive(
-  events: readonly Revival[],
+  dead: ReadonlyMap<string, readonly RowRange[]>,
   dryRun: boolean,
-  { outbox }: OperatorOptions,
+  outbox: OutboxRecords,
 ): Promise<ReplayResult[]> {
-  if (events.length === 0) return [];
-  if (dryRun) return events.map(({ id, ranges }) => ({ id, outcome: 'revived', rows: countRows(ranges), ranges }));
-  let counts: readonly number[];
+  const ids = [...dead.keys()];
+  if (ids.length === 0) return [];
   try {
-    counts = await outbox.revive(events.map(({ id }) => id));
+    const counts = dryRun ? [...dead.values()].map(countRows) : await outbox.revive(ids);
+    return [...dead].map(([id, ranges], index): ReplayResult => {
+      const rows = counts[index] ?? 0;
+      return rows === 0 ? { id, outcome: 'nothing_to_replay' } : { id, outcome: 'revived', rows, ranges };
+    });
   } catch (error) {
-    if (!(error instanceof OutboxUnavailableError)) throw error;
-    return events.map(({ id }) => ({ id, outcome: 'unavailable' }));
+    return ids.map((id) => replayRefusal(id, error));
   }
-  return events.map(({ id, ranges }, index): ReplayResult => {
-    const rows = counts[index] ?? 0;
-    if (rows === 0) return { id, outcome: 'nothing_to_replay' };
-    return { id, outcome: 'revived', rows, ranges };
-  });
 }
 
-function logReplay(results: readonly ReplayResult[], { log }: OperatorOptions): void {
+/** The answer for the others must not depend on one that failed. */
+function replayRefusal(id: string, error: unknown): ReplayResult {
+  if (error instanceof OutboxUnavailableError) return { id, outcome: 'unavailable' };
+  if (!(error instanceof RecordIdError)) throw error;
+  return { id, outcome: 'nothing_to_replay', code: error.code, detail: error.message };
+}
+
+function logReplay(results: readonly ReplayResult[], log: Logger): void {
   const ids = results.filter(({ outcome }) => outcome === 'revived' || outcome === 'accepted').map(({ id }) => id);
   const events = results.flatMap((result) =>
     result.outcome === 'accepted' ? result.events.map((event) => event.event_id) : [],
@@ -192,29 +194,14 @@ async function listRecords(
   if (state !== 'held' && state !== 'waiting') return outbox.list({ state, ...request });
   const held = holds.map(({ kind }) => kind);
   const wanted = (kind: string | null): boolean => (kind !== null && held.includes(kind)) === (state === 'held');
-  if (request.kind === undefined ? state === 'held' && held.length === 0 : !wanted(request.kind)) return noRecords;
-  if (request.kind !== undefined || held.length === 0) return outbox.list({ state: 'waiting', ...request });
-  return filtered(outbox, request, wanted);
-}
-
-const noRecords: RecordPage = { records: [], next: null };
-
-async function filtered(
-  outbox: OutboxRecords,
-  { after, limit }: { after?: string; limit: number },
-  wanted: (kind: string | null) => boolean,
-): Promise<RecordPage> {
+  const isEmpty = request.kind === undefined ? state === 'held' && held.length === 0 : !wanted(request.kind);
   const records: RecordSummary[] = [];
-  let next: string | null = after ?? null;
-  for (let pages = 0; pages < MAX_PAGES_PER_CALL && records.length < limit; pages++) {
-    const page = await outbox.list({
-      state: 'waiting',
-      limit: limit - records.length,
-      ...(next !== null && { after: next }),
-    });
+  let page: RecordPage = { records, next: null };
+  for (let pages = 0; !isEmpty && pages < MAX_PAGES_PER_CALL && records.length < request.limit; pages++) {
+    const after = page.next === null ? {} : { after: page.next };
+    page = await outbox.list({ ...request, ...after, state: 'waiting', limit: request.limit - records.length });
     records.push(...page.records.filter(({ kind }) => wanted(kind)));
-    next = page.next;
-    if (next === null) break;
+    if (page.next === null) break;
   }
-  return { records, next };
+  return { records, next: page.next };
 }

@@ -1,13 +1,11 @@
 import type { RowRange } from '../ground/event.ts';
-import type { OutboxStats, StateCount } from './port.ts';
-import type { RecordIdError } from './record-id.ts';
+import { type OutboxStats, type StateCount, summary } from './port.ts';
 import type { DeadLetter, RecordDetail, RecordPage, RecordState, RecordSummary } from './records.ts';
-import { summary } from './summary.ts';
 
 /**
  * What an operator can do with the outbox. The admin API serves it over HTTP, and the `outbox` commands use either that
- * API, while a server runs, or this directly, on a database that nobody serves. An id may be shortened, see
- * record-id.ts; results name the whole id. All results are JSON as the API answers and `--json` prints it: names in
+ * API, while a server runs, or this directly, on a database that nobody serves. An id may be shortened to
+ * any unique beginning of eight characters or more; results name the whole id. All results are JSON as the API answers and `--json` prints it: names in
  * snake_case, times in UTC.
  */
 export interface OutboxOperator {
@@ -19,6 +17,17 @@ export interface OutboxOperator {
   replay(ids: readonly string[], options: { dryRun: boolean }): Promise<readonly ReplayResult[]>;
   /** Deletes for good; the results are in the order of `ids`. */
   purge(ids: readonly string[]): Promise<readonly PurgeResult[]>;
+}
+
+/** The text is too short to stand for an id, or is the beginning of several. */
+export class RecordIdError extends Error {
+  override readonly name = 'RecordIdError';
+  readonly code: 'id_too_short' | 'id_ambiguous';
+
+  constructor(code: RecordIdError['code'], message: string) {
+    super(message);
+    this.code = code;
+  }
 }
 
 export interface OperatorListRequest {

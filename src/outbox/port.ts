@@ -158,6 +158,46 @@ export interface OutboxStats {
   readonly problem: string | null;
 }
 
+/** What an outbox holds, by the state of its delivery. */
+export interface Summary {
+  /** Of the kinds whose stream is not on hold. */
+  readonly waiting: StateCount;
+  /** Of the kinds whose stream is on hold. */
+  readonly held: StateCount;
+  readonly dead: StateCount;
+  readonly quarantined: StateCount;
+  /** What is not delivered yet: waiting and held together. */
+  readonly undelivered: StateCount;
+}
+
+const NONE: StateCount = { count: 0, oldestReceivedAt: null };
+
+export function summary(
+  { waiting: byKind, dead, quarantined }: OutboxStats,
+  holds: readonly { readonly kind: string }[],
+): Summary {
+  const heldKinds = new Set(holds.map(({ kind }) => kind));
+  let [waiting, held] = [NONE, NONE];
+  for (const [kind, count] of Object.entries(byKind)) {
+    if (heldKinds.has(kind)) held = sum(held, count);
+    else waiting = sum(waiting, count);
+  }
+  return { waiting, held, dead, quarantined, undelivered: sum(waiting, held) };
+}
+
+function sum(a: StateCount, b: StateCount): StateCount {
+  const oldest = Math.min(
+    a.oldestReceivedAt ?? Number.POSITIVE_INFINITY,
+    b.oldestReceivedAt ?? Number.POSITIVE_INFINITY,
+  );
+  return { count: a.count + b.count, oldestReceivedAt: Number.isFinite(oldest) ? oldest : null };
+}
+
+/** How long ago the oldest was received; 0 if there is none. The clock may have been set back since. */
+export function oldestAgeMs({ oldestReceivedAt }: StateCount, nowMs: number): number {
+  return oldestReceivedAt === null ? 0 : Math.max(0, nowMs - oldestReceivedAt);
+}
+
 /** Claiming and settling: what delivery needs. */
 export interface Queue {
   /**
@@ -174,6 +214,33 @@ export interface Queue {
   /** Counts, ages and the condition of the store. Rejects with an OutboxUnavailableError when the store is gone. */
   stats(): Promise<OutboxStats>;
 }
+
+/** Whether a stream may be sent to now, for all that deliver from the same outbox. */
+export interface Turn {
+  /** 0: go on. Otherwise rest for so many milliseconds, then ask again. */
+  readonly restMs: number;
+  /** All others rest until this one has found out whether Azure takes rows again: send one call at a time. */
+  readonly alone: boolean;
+}
+
+/**
+ * Ingestion over its limit, or a stream on hold, is a matter of the whole group: what one replica learns slows all, and
+ * one of them tries again for all. No method rejects: where the others cannot be asked, everybody goes at their own pace.
+ */
+export interface SharedPace {
+  turn(stream: string): Promise<Turn>;
+  /** Azure asked for a pause, or holds the stream. `wasAlone`: this is what the one that tried for all found out. */
+  rest(stream: string, delayMs: number, wasAlone: boolean): Promise<void>;
+  /** Azure takes rows again. */
+  resume(stream: string): Promise<void>;
+}
+
+/** For an outbox used by a single process: there is nobody to coordinate with, and its own backoff is enough. */
+export const ownPace: SharedPace = {
+  turn: async () => ({ restMs: 0, alone: false }),
+  rest: async () => undefined,
+  resume: async () => undefined,
+};
 
 /** What a service has: the store behind its thread. No method throws for a full disk, an I/O error or a dead thread unless it says so. */
 export interface Outbox extends Queue, OutboxRecords {

@@ -141,16 +141,10 @@ export interface OutboxRecords {
   purge(ids: readonly string[]): Promise<readonly boolean[]>;
 }
 
-/** A place in a list: the record behind which the next page begins. */
-export interface Position {
-  /** Milliseconds since the epoch. */
-  readonly receivedAt: number;
-  /** Of the row: tells records of the same millisecond apart. */
-  readonly seq: number;
-}
-
+/** Records of one page. */
+const MAX_PAGE = 1_000;
 /** Before everything that can be stored. */
-export const FIRST_POSITION: Position = { receivedAt: Number.MIN_SAFE_INTEGER, seq: 0 };
+const FIRST_POSITION: Position = { receivedAt: Number.MIN_SAFE_INTEGER, seq: 0 };
 
 /** Opaque to the caller, so that another engine may put into it what it needs. */
 export function encodeCursor({ receivedAt, seq }: Position): string {
@@ -158,10 +152,20 @@ export function encodeCursor({ receivedAt, seq }: Position): string {
 }
 
 /** Throws a RangeError for text that is no cursor of ours. */
-export function decodeCursor(cursor: string): Position {
+function decodeCursor(cursor: string): Position {
   const [, receivedAt, seq] = /^(-?\d{1,16})\.(\d{1,16})$/.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
   const position = { receivedAt: Number(receivedAt), seq: Number(seq) };
   // Base64 has several spellings of one text; only the one that was given out is taken.
   if (encodeCursor(position) !== cursor) throw new RangeError('This is no cursor that a page of this list gave');
   return position;
+}
+
+/** Throws a RangeError for a request that is not valid. */
+export function readListRequest({ state, kind, after, limit }: ListRequest): ListArgs {
+  if (!['waiting', 'dead', 'quarantined'].includes(state))
+    throw new RangeError(`There is no list of the state ${state}`);
+  if (!Number.isSafeInteger(limit) || limit < 1 || limit > MAX_PAGE) {
+    throw new RangeError(`limit must be a whole number from 1 to ${MAX_PAGE}, got ${limit}`);
+  }
+  return { state, kind: kind ?? null, after: after === undefined ? FIRST_POSITION : decodeCursor(after), limit };
 }

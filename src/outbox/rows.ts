@@ -1,12 +1,87 @@
-import type { EventRows, RowRange } from '../ground/event.ts';
+import { type EventRows, joinRow, type RowRange } from '../ground/event.ts';
 import type { ClaimedRows } from './engine.ts';
-import { type Claimed, type ClaimedCall, MAX_CALL_BYTES } from './port.ts';
+import { type Claimed, type ClaimedCall, type DeadRows, MAX_CALL_BYTES, type Settlement } from './port.ts';
 
-/** How the rows of an event are stored, and which of them a claim takes. Both engines keep to it. */
+/**
+ * The rows of an event, for both engines: lists of ranges as sets of rows, how rows are stored, which of them a claim
+ * takes, and what a settlement makes of them. Functions of ranges take sorted, disjoint lists (`rangesProblem` says
+ * whether a list is one) and return one in its shortest form: sorted, disjoint, and no two ranges that touch.
+ */
 
-/** A row's own columns as one text, a line for each row. */
-export function formatOwn({ own }: Pick<EventRows, 'own'>): string {
-  return own.join('\n');
+/** What is kept of a reason, in characters. */
+const MAX_REASON_LENGTH = 4_096;
+
+/** What is wrong with a list of ranges that should be sorted, disjoint, not empty and within `rowCount`; null: nothing. */
+export function rangesProblem(ranges: readonly RowRange[], rowCount: number): string | null {
+  let end = 0;
+  for (const range of ranges) {
+    const [from, to] = range;
+    const shown = `[${from}, ${to}]`;
+    if (range.length !== 2 || !Number.isSafeInteger(from) || !Number.isSafeInteger(to)) {
+      return `${shown} is not a pair of whole numbers`;
+    }
+    if (from < 0 || to > rowCount) return `${shown} is outside of the rows 0 to ${rowCount}`;
+    if (from >= to) return `${shown} is empty`;
+    if (from < end) return `${shown} overlaps the range before it, or the list is not sorted`;
+    end = to;
+  }
+  return null;
+}
+
+/** As text, for engines to store. A list in its shortest form has one text only. */
+export function formatRanges(ranges: readonly RowRange[]): string {
+  return JSON.stringify(ranges);
+}
+
+export function parseRanges(text: string): readonly RowRange[] {
+  return JSON.parse(text) as readonly RowRange[];
+}
+
+export function areSameRanges(a: readonly RowRange[], b: readonly RowRange[]): boolean {
+  return formatRanges(a) === formatRanges(b);
+}
+
+export function countRows(ranges: readonly RowRange[]): number {
+  return ranges.reduce((sum, [from, to]) => sum + to - from, 0);
+}
+
+/** The rows that are in `a` or in `b`. */
+export function mergeRanges(a: readonly RowRange[], b: readonly RowRange[]): RowRange[] {
+  const merged: [number, number][] = [];
+  for (const [from, to] of [...a, ...b].sort((x, y) => x[0] - y[0])) {
+    const last = merged.at(-1);
+    if (last !== undefined && from <= last[1]) last[1] = Math.max(last[1], to);
+    else merged.push([from, to]);
+  }
+  return merged;
+}
+
+/** The rows that are in `a` and not in `b`. */
+export function subtractRanges(a: readonly RowRange[], b: readonly RowRange[]): RowRange[] {
+  const holes = mergeRanges(b, []);
+  const left: RowRange[] = [];
+  let hole = 0;
+  for (const [from, to] of mergeRanges(a, [])) {
+    let start = from;
+    // Both lists are sorted, so a hole that ends before this range is of no concern to the later ones either.
+    while ((holes[hole]?.[1] ?? Number.POSITIVE_INFINITY) <= start) hole++;
+    for (let i = hole; start < to; i++) {
+      const [holeFrom, holeTo] = holes[i] ?? [to, to];
+      if (start < holeFrom) left.push([start, Math.min(holeFrom, to)]);
+      start = Math.max(start, holeTo);
+    }
+  }
+  return left;
+}
+
+/** The rows that are in both. */
+export function intersectRanges(a: readonly RowRange[], b: readonly RowRange[]): RowRange[] {
+  return subtractRanges(a, subtractRanges(a, b));
+}
+
+/** The pending rows at or after a row. */
+export function rangesFrom(ranges: readonly RowRange[], first: number): RowRange[] {
+  return subtractRanges(ranges, [[0, first]]);
 }
 
 /** What is stored of the rows of one event. */
@@ -16,16 +91,18 @@ export interface StoredRows {
   readonly own: string;
 }
 
+/** The columns of each row's own as one text, a line for each row. */
+export function formatOwn({ own }: Pick<EventRows, 'own'>): string {
+  return own.join('\n');
+}
+
 export function parseRows({ shared, own }: StoredRows): EventRows {
   return { shared, own: own.split('\n') };
 }
 
-export interface TakenRows {
-  readonly ranges: readonly RowRange[];
-  /** The JSON of the rows of `ranges`, in order. */
-  readonly rows: readonly string[];
-  /** Of the rows, in UTF-8. */
-  readonly bytes: number;
+/** The JSON array of all rows. */
+export function arrayOf({ shared, own }: EventRows): string {
+  return `[${own.map((each) => joinRow(shared, each)).join(',')}]`;
 }
 
 /**
@@ -36,7 +113,7 @@ export function takeRows(
   stored: StoredRows,
   pending: readonly RowRange[],
   { maxBytes, atLeastOne }: { readonly maxBytes: number; readonly atLeastOne: boolean },
-): TakenRows {
+): Pick<ClaimedRows, 'ranges' | 'rows' | 'bytes'> {
   const { shared, own } = parseRows(stored);
   const ranges: RowRange[] = [];
   const rows: string[] = [];
@@ -58,35 +135,22 @@ export function takeRows(
   return { ranges, rows, bytes };
 }
 
-/** The pending rows at or after a row. */
-export function rangesFrom(ranges: readonly RowRange[], first: number): RowRange[] {
-  return ranges.filter(([, to]) => to > first).map(([from, to]) => [Math.max(from, first), to]);
-}
-
-/** The JSON array of all rows. */
-export function arrayOf({ shared, own }: EventRows): string {
-  return `[${own.map((each) => joinRow(shared, each)).join(',')}]`;
-}
-
 /** Joins claimed rows, in order, into JSON arrays of at most MAX_CALL_BYTES; a row that is larger has a call of its own. */
 export function packCalls(claimed: readonly ClaimedRows[]): Pick<Claimed, 'events' | 'calls'> {
   const calls: ClaimedCall[] = [];
-  let filling = new CallBuilder();
+  let call = new CallBuilder();
   for (const [event, { ranges, rows }] of claimed.entries()) {
-    const texts = rows.values();
-    for (const [from, to] of ranges) {
-      for (let row = from; row < to; row++) {
-        const text = texts.next().value ?? '';
-        const bytes = Buffer.byteLength(text);
-        if (!filling.hasRoom(bytes)) {
-          calls.push(filling.finish());
-          filling = new CallBuilder();
-        }
-        filling.add(text, bytes, event, row);
+    const numbers = ranges.flatMap(([from, to]) => Array.from({ length: to - from }, (_, index) => from + index));
+    for (const [index, text] of rows.entries()) {
+      const bytes = Buffer.byteLength(text);
+      if (!call.hasRoom(bytes)) {
+        calls.push(call.finish());
+        call = new CallBuilder();
       }
+      call.add(text, bytes, event, numbers[index] ?? 0);
     }
   }
-  if (!filling.isEmpty) calls.push(filling.finish());
+  if (!call.isEmpty) calls.push(call.finish());
   return {
     events: claimed.map(({ eventId, token, receivedAt, ranges }) => ({ eventId, token, receivedAt, ranges })),
     calls,
@@ -97,8 +161,8 @@ class CallBuilder {
   readonly #rows: string[] = [];
   readonly #starts: number[] = [];
   readonly #parts: { event: number; range: RowRange }[] = [];
-  /** Both brackets are there from the beginning. */
-  #bytes = 2;
+  /** Each row brings the comma or bracket that follows it; the first bracket is there from the beginning. */
+  #bytes = 1;
   #length = 1;
 
   get isEmpty(): boolean {
@@ -106,14 +170,13 @@ class CallBuilder {
   }
 
   hasRoom(rowBytes: number): boolean {
-    return this.isEmpty || this.#bytes + 1 + rowBytes <= MAX_CALL_BYTES;
+    return this.isEmpty || this.#bytes + rowBytes + 1 <= MAX_CALL_BYTES;
   }
 
   add(row: string, bytes: number, event: number, index: number): void {
-    const separator = this.isEmpty ? 0 : 1;
     this.#starts.push(this.#length);
     this.#rows.push(row);
-    this.#bytes += bytes + separator;
+    this.#bytes += bytes + 1;
     this.#length += row.length + 1;
     const last = this.#parts.at(-1);
     if (last?.event === event && last.range[1] === index) last.range = [last.range[0], index + 1];
@@ -125,7 +188,52 @@ class CallBuilder {
   }
 }
 
-/** The JSON of one row. */
-export function joinRow(shared: string, own: string): string {
-  return `${shared.slice(0, -1)},${own.slice(1)}`;
+/** What a settlement makes of an event's rows. */
+export interface Settled {
+  /** Of the event: what is still to be sent. */
+  readonly pending: readonly RowRange[];
+  /** The rows that are dead now and were pending before, with the reasons cut to what is kept. */
+  readonly buried: readonly DeadRows[];
+  /** Of the claim: what it still holds; none ends it. */
+  readonly held: readonly RowRange[];
+}
+
+/**
+ * The rule of a settlement. `held`: the rows of the claim, since others may have come to wait after it was taken, and are
+ * not its own. A row that is not pending any more keeps the fate it has: naming it again is no error. Throws a RangeError
+ * when the settlement names rows that the event does not have, or gives a row two fates.
+ */
+export function settleRows(
+  settlement: Settlement,
+  event: { readonly rowCount: number; readonly pending: readonly RowRange[] },
+  held: readonly RowRange[],
+): Settled {
+  const named = namedRows(settlement, event.rowCount);
+  let pending = subtractRanges(event.pending, intersectRanges(held, settlement.delivered));
+  const buried: DeadRows[] = [];
+  for (const { rows, code, reason } of settlement.dead) {
+    const dying = intersectRanges(intersectRanges(pending, held), rows);
+    if (dying.length === 0) continue;
+    // toWellFormed: a cut through a surrogate pair would leave half a character, which is no valid text.
+    buried.push({ rows: dying, code, reason: reason.slice(0, MAX_REASON_LENGTH).toWellFormed() });
+    pending = subtractRanges(pending, dying);
+  }
+  return { pending, buried, held: settlement.release ? [] : subtractRanges(held, named) };
+}
+
+function namedRows({ eventId, delivered, dead }: Settlement, rowCount: number): readonly RowRange[] {
+  let named: readonly RowRange[] = [];
+  for (const rows of [delivered, ...dead.map((each) => each.rows)]) {
+    const problem = rangesProblem(rows, rowCount);
+    if (problem !== null) throw new RangeError(`Settlement of event ${eventId}: ${problem}`);
+    if (intersectRanges(named, rows).length > 0) {
+      throw new RangeError(`Settlement of event ${eventId}: a row is named twice`);
+    }
+    named = mergeRanges(named, rows);
+  }
+  return named;
+}
+
+export function countDead(buried: readonly DeadRows[]): number {
+  return buried.reduce((sum, { rows }) => sum + countRows(rows), 0);
 }

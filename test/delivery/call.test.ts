@@ -3,9 +3,10 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { callsOf, halve, pick, rangesByEvent } from '../../src/delivery/claim.ts';
 import type { RowRange } from '../../src/ground/event.ts';
+import { joinRow } from '../../src/ground/event.ts';
 import type { ClaimedRows } from '../../src/outbox/engine.ts';
 import { MAX_CALL_BYTES } from '../../src/outbox/port.ts';
-import { joinRow, packCalls, takeRows } from '../../src/outbox/rows.ts';
+import { packCalls, takeRows } from '../../src/outbox/rows.ts';
 
 /** An event as it is stored, and which of its rows wait. */
 interface Waiting {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { systemClock } from '../../src/ground/clock.ts';
-import { OutboxStartError } from '../../src/outbox/start-error.ts';
+import { OutboxStartError } from '../../src/outbox/engine.ts';
 import { eventually } from '../support/eventually.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres-server.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';

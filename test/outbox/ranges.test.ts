@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { RowRange } from '../../src/ground/event.ts';
-import { countRows, intersectRanges, mergeRanges, rangesProblem, subtractRanges } from '../../src/outbox/ranges.ts';
+import { countRows, intersectRanges, mergeRanges, rangesProblem, subtractRanges } from '../../src/outbox/rows.ts';
 
 const ROWS = 40;
 

@@ -1,6 +1,6 @@
 import type { EventEntry, QuarantineEntry, RowRange } from '../../src/ground/event.ts';
+import { joinRow } from '../../src/ground/event.ts';
 import type { Settlement } from '../../src/outbox/port.ts';
-import { joinRow } from '../../src/outbox/rows.ts';
 
 export interface SampleOptions {
   readonly kind?: string;

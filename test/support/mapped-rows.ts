@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { parseExact } from '../../src/apono/exact-json.ts';
 import type { EventRows } from '../../src/ground/event.ts';
+import { joinRow } from '../../src/ground/event.ts';
 import type { DecodedEvent, WebhookKind } from '../../src/kinds/kind.ts';
 import { mapRows } from '../../src/kinds/rows.ts';
-import { joinRow } from '../../src/outbox/rows.ts';
 import type { Row } from '../../src/sentinel/row.ts';
 
 /** The JSON of the rows as they are sent. */

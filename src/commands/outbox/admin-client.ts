@@ -6,7 +6,7 @@ import type {
   ReplayResult,
   StatsJson,
 } from '../../outbox/operator.ts';
-import { RecordIdError } from '../../outbox/record-id.ts';
+import { RecordIdError } from '../../outbox/operator.ts';
 import { CommandError, exitCodes } from '../context.ts';
 import { sendHttp } from '../local-service.ts';
 

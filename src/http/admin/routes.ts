@@ -1,8 +1,7 @@
 import type { Request } from 'express';
-import { type OperatorListRequest, type OutboxOperator, operatorStates } from '../../outbox/operator.ts';
+import { type OperatorListRequest, type OutboxOperator, operatorStates, RecordIdError } from '../../outbox/operator.ts';
 import { MAX_IDS_PER_CALL } from '../../outbox/operator-local.ts';
 import { OutboxUnavailableError } from '../../outbox/port.ts';
-import { RecordIdError } from '../../outbox/record-id.ts';
 import { jsonAnswer } from '../answer.ts';
 import type { AppRoute } from '../app.ts';
 import { type BodyReader, readBody } from '../body.ts';

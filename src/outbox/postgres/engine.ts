@@ -1,8 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from '../../ground/clock.ts';
-import { type Engine, FullError } from '../engine.ts';
+import { type Engine, FullError, fullness } from '../engine.ts';
 import { sizeOf } from '../group.ts';
-import { fullness } from '../limits.ts';
 import type { StoreLog } from '../open-store.ts';
 import type { StoredEntry } from '../port.ts';
 import type { MovedRecord } from '../records.ts';

@@ -1,6 +1,4 @@
-import { CallError, FullError } from '../engine.ts';
-import { MoveError } from '../move.ts';
-import { type OutboxStartCode, OutboxStartError } from '../start-error.ts';
+import { CallError, FullError, MoveError, type OutboxStartCode, OutboxStartError } from '../engine.ts';
 
 /** The connection is of no use any more, or there never was one. The cause is what pg or Node said. */
 export class LostError extends Error {

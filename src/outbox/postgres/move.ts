@@ -1,6 +1,6 @@
 import { escapeIdentifier } from 'pg';
 import type { EventEntry, QuarantineEntry } from '../../ground/event.ts';
-import { MoveError } from '../move.ts';
+import { MoveError } from '../engine.ts';
 import type { MovedRecord } from '../records.ts';
 import { parseRows, type StoredRows } from '../rows.ts';
 import type { Database, Session } from './database.ts';

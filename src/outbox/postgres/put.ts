@@ -1,9 +1,8 @@
 import type { OutboxEntry } from '../../ground/event.ts';
 import type { Put } from '../engine.ts';
 import type { StoredEntry } from '../port.ts';
-import { countRows, formatRanges } from '../ranges.ts';
 import type { DeadLetter, MovedRecord } from '../records.ts';
-import { formatOwn } from '../rows.ts';
+import { countRows, formatOwn, formatRanges } from '../rows.ts';
 import type { Session } from './database.ts';
 import { AgainError } from './errors.ts';
 

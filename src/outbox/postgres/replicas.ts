@@ -1,7 +1,7 @@
 import { escapeIdentifier } from 'pg';
 import type { Clock } from '../../ground/clock.ts';
 import type { StoreLog } from '../open-store.ts';
-import type { SharedPace, Turn } from '../shared-pace.ts';
+import type { SharedPace, Turn } from '../port.ts';
 import type { Database, Session } from './database.ts';
 import { describe } from './errors.ts';
 

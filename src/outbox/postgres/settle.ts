@@ -1,8 +1,7 @@
 import type { RowRange } from '../../ground/event.ts';
 import type { Settlement, SettlementOutcome } from '../port.ts';
-import { countRows, formatRanges, mergeRanges } from '../ranges.ts';
 import type { DeadLetter } from '../records.ts';
-import { countDead, settleRows } from '../settling.ts';
+import { countDead, countRows, formatRanges, mergeRanges, settleRows } from '../rows.ts';
 import type { Session } from './database.ts';
 import { addLetters, removeQuarantined } from './put.ts';
 

@@ -3,9 +3,17 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { RowRange } from '../../ground/event.ts';
 import type { ClaimedRows, ClaimRequest } from '../engine.ts';
 import type { Settlement, SettlementOutcome } from '../port.ts';
-import { countRows, formatRanges, mergeRanges, parseRanges } from '../ranges.ts';
-import { rangesFrom, type StoredRows, takeRows } from '../rows.ts';
-import { countDead, settleRows } from '../settling.ts';
+import {
+  countDead,
+  countRows,
+  formatRanges,
+  mergeRanges,
+  parseRanges,
+  rangesFrom,
+  type StoredRows,
+  settleRows,
+  takeRows,
+} from '../rows.ts';
 import { type AtOnce, eachRow, getRow } from './sql.ts';
 
 /** A claim of some rows of an event. */

@@ -1,6 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { DamageError, type Engine, FullError } from '../engine.ts';
-import { fullness, HEADROOM_BYTES, type Usage } from '../limits.ts';
+import { DamageError, type Engine, FullError, fullness, HEADROOM_BYTES, type Usage } from '../engine.ts';
 import { createWriteAheadLog } from './checkpoint.ts';
 import { createClaims } from './claims.ts';
 import { openDatabase } from './database.ts';

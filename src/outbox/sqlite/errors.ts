@@ -1,8 +1,7 @@
 import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import process from 'node:process';
-import { CallError, DamageError, FullError } from '../engine.ts';
-import { type OutboxStartCode, OutboxStartError } from '../start-error.ts';
+import { CallError, DamageError, FullError, type OutboxStartCode, OutboxStartError } from '../engine.ts';
 
 /** Primary result codes (https://www.sqlite.org/rescode.html): the low byte of an error's `errcode` in node:sqlite. */
 const RESULTS = {

@@ -1,9 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { RowRange } from '../../ground/event.ts';
-import { MoveError } from '../move.ts';
-import { countRows, mergeRanges, rangesProblem, subtractRanges } from '../ranges.ts';
+import { MoveError } from '../engine.ts';
 import type { DeadLetter, MovedRecord } from '../records.ts';
-import { parseRows } from '../rows.ts';
+import { countRows, mergeRanges, parseRows, rangesProblem, subtractRanges } from '../rows.ts';
 import { createReader, type Reader, type Row } from './damaged.ts';
 
 /** Reads every record of a database, for a move to another outbox or, where pages are damaged, for salvage. */

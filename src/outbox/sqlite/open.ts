@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, mkdtempSync, rmdirSync, statfsSync }
 import { dirname, join, resolve } from 'node:path';
 import process from 'node:process';
 import type { Logger } from '../../ground/log.ts';
-import type { OutboxStartError } from '../start-error.ts';
+import type { OutboxStartError } from '../engine.ts';
 import { startError, toStartError } from './errors.ts';
 import { databaseFile, lockFile, missingFolders, preparePrivateFolder } from './files.ts';
 import { acquireLock, type OutboxLock } from './lock.ts';

@@ -2,9 +2,8 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { OutboxEntry, QuarantineEntry } from '../../ground/event.ts';
 import type { Put } from '../engine.ts';
 import type { StoredEntry } from '../port.ts';
-import { countRows, formatRanges } from '../ranges.ts';
 import type { MovedRecord } from '../records.ts';
-import { formatOwn } from '../rows.ts';
+import { countRows, formatOwn, formatRanges } from '../rows.ts';
 import { getRow } from './sql.ts';
 
 /** Stores puts and records. Both must be done in a transaction. */

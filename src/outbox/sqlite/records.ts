@@ -1,7 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { EngineState } from '../engine.ts';
 import type { StateCount } from '../port.ts';
-import { parseRanges } from '../ranges.ts';
 import {
   type DeadLetter,
   endOfIds,
@@ -10,7 +9,7 @@ import {
   type RecordDetail,
   type RecordSummary,
 } from '../records.ts';
-import { arrayOf, parseRows, type StoredRows } from '../rows.ts';
+import { arrayOf, parseRanges, parseRows, type StoredRows } from '../rows.ts';
 import { type AtOnce, eachRow, getRow } from './sql.ts';
 
 /** What the outbox holds, read only. */

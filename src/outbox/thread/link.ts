@@ -1,9 +1,9 @@
 import { Worker } from 'node:worker_threads';
 import type { Logger } from '../../ground/log.ts';
+import { OutboxStartError } from '../engine.ts';
 import { OutboxUnavailableError } from '../port.ts';
-import { OutboxStartError } from '../start-error.ts';
 import type { StoreEvent } from '../store.ts';
-import type { Answer, FromThread, Operation, Operations, Request, ThreadSettings, ToThread } from './protocol.ts';
+import type { FromThread, Operation, Operations, ThreadSettings, ToThread } from './worker.ts';
 
 export interface LinkOptions {
   readonly settings: Omit<ThreadSettings, 'isSuspect'>;
@@ -12,7 +12,7 @@ export interface LinkOptions {
   readonly onEvent: (event: StoreEvent) => void;
   /** A damaged database was found when the store was opened, and set aside under this name. */
   readonly onDamagedFile: (file: string) => void;
-  /** Asked before each message: why nothing may be asked of the outbox now; null if it may. */
+  /** Asked before each request: why nothing may be asked of the outbox now; null if it may. */
   readonly whyNotAsk: () => string | null;
   /** The thread died a second time, or could not be started again. Called once. */
   readonly onFatal: (error: Error) => void;
@@ -20,8 +20,6 @@ export interface LinkOptions {
 
 /** The main thread's end of the store thread: requests and their answers, and what happens when the thread dies. */
 export interface Link {
-  /** Null while requests are taken, else why they are not. */
-  readonly problem: string | null;
   /** Whether no thread will answer any more. */
   readonly isGone: boolean;
   /**
@@ -39,34 +37,14 @@ export interface Link {
   kill(): Promise<void>;
 }
 
-interface Pending {
-  resolve(value: unknown): void;
-  reject(error: Error): void;
-}
+/** `restarting`: the thread died and the next one is being started. `gone`: it died for good. */
+type State = 'running' | 'restarting' | 'gone' | 'closed';
 
-type State =
-  | 'opening'
-  | 'running'
-  /** The thread died and the next one is being started. */
-  | 'restarting'
-  /** It died for good. */
-  | 'gone'
-  | 'closing'
-  | 'closed';
-
-const WHY_UNAVAILABLE: Record<State, string> = {
-  opening: 'the outbox is being opened',
-  running: 'the outbox did not answer',
+const WHY_UNAVAILABLE: Record<Exclude<State, 'running'>, string> = {
   restarting: 'the outbox is being restarted after its thread died',
   gone: 'the thread of the outbox died',
-  closing: 'the outbox is closing',
   closed: 'the outbox is closed',
 };
-
-const MAX_RESTARTS = 1;
-
-/** So that the thread has something to do while the main thread takes the other requests of a burst. */
-const MAX_REQUESTS_PER_MESSAGE = 8;
 
 /**
  * The thread makes much garbage that dies at once (bodies, rows). Without a bound V8 gives it as large a nursery as a
@@ -77,23 +55,18 @@ const resourceLimits = { maxYoungGenerationSizeMb: 16 };
 /** Starts the thread. Rejects with an OutboxStartError. */
 export async function openLink(options: LinkOptions): Promise<Link> {
   const { log } = options;
-  const pending = new Map<number, Pending>();
-  let outgoing: { readonly request: Request; readonly transfer: readonly ArrayBuffer[] }[] = [];
-  let state: State = 'opening';
-  let worker: Worker | null = null;
+  const pending = new Map<number, PromiseWithResolvers<unknown>>();
+  let state: State = 'running';
+  let worker: Worker;
   let nextId = 1;
-  let restarts = 0;
+  let hasRestarted = false;
   let isSuspect = false;
   let restarting: Promise<void> = Promise.resolve();
   let closed: Promise<void> | null = null;
 
   function start(): Promise<void> {
-    const settings: ThreadSettings = { ...options.settings, isSuspect };
-    const started = new Worker(new URL('./worker.ts', import.meta.url), {
-      workerData: settings,
-      name: 'outbox',
-      resourceLimits,
-    });
+    const workerData: ThreadSettings = { ...options.settings, isSuspect };
+    const started = new Worker(new URL('./worker.ts', import.meta.url), { workerData, name: 'outbox', resourceLimits });
     worker = started;
     return new Promise((resolve, reject) => {
       let isOpen = false;
@@ -106,7 +79,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
         } else if (message.type === 'open_failed') {
           cause = new OutboxStartError(message.code, message.message);
         } else {
-          hear(message, started);
+          hear(message);
         }
       });
       started.on('error', (error) => {
@@ -120,95 +93,77 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     });
   }
 
-  function hear(message: Exclude<FromThread, { type: 'opened' | 'open_failed' }>, from: Worker): void {
+  function hear(message: Exclude<FromThread, { type: 'opened' | 'open_failed' }>): void {
     switch (message.type) {
-      case 'answers':
-        for (const answer of message.answers) settle(answer);
+      case 'done':
+        answered(message.id)?.resolve(message.value);
         return;
-      case 'event':
-        if (message.event.type === 'damaged') isSuspect = true;
-        options.onEvent(message.event);
+      case 'unavailable':
+        answered(message.id)?.reject(new OutboxUnavailableError(message.reason));
+        return;
+      case 'defect':
+        answered(message.id)?.reject(new RangeError(message.message));
         return;
       case 'log':
         log[message.level](message.fields, message.message);
         return;
-      case 'token_wanted': {
-        const tell = (token: string | null, problem: string) =>
-          from.postMessage({ type: 'token', token, problem } satisfies ToThread);
+      case 'token_wanted':
         options.databaseToken().then(
-          (token) => tell(token, ''),
-          (error: unknown) => tell(null, error instanceof Error ? error.message : String(error)),
+          (token) => post({ type: 'token', token, problem: '' }),
+          (error: unknown) =>
+            post({ type: 'token', token: null, problem: error instanceof Error ? error.message : String(error) }),
         );
-      }
+        return;
+      default:
+        if (message.type === 'damaged') isSuspect = true;
+        options.onEvent(message);
     }
   }
 
-  function settle(answer: Answer): void {
-    const asked = pending.get(answer.id);
-    pending.delete(answer.id);
-    if (answer.type === 'done') asked?.resolve(answer.value);
-    else if (answer.type === 'unavailable') asked?.reject(new OutboxUnavailableError(answer.reason));
-    else asked?.reject(new RangeError(answer.message));
+  function answered(id: number): PromiseWithResolvers<unknown> | undefined {
+    const asked = pending.get(id);
+    pending.delete(id);
+    return asked;
   }
 
-  /** What was asked in one turn of the event loop goes in one message, or a few of them. */
-  function post(): void {
-    const batch = outgoing;
-    outgoing = [];
-    if (batch.length === 0) return;
-    const whyNot = options.whyNotAsk();
-    const allowed = whyNot === null ? batch : batch.filter(({ request }) => request.operation === 'close');
-    for (const { request } of batch) {
-      if (whyNot !== null && request.operation !== 'close') {
-        settle({ type: 'unavailable', id: request.id, reason: whyNot });
-      }
-    }
-    const message: ToThread = { type: 'requests', requests: allowed.map(({ request }) => request) };
-    worker?.postMessage(
-      message,
-      allowed.flatMap(({ transfer }) => transfer),
-    );
+  function post(message: ToThread, transfer: readonly ArrayBuffer[] = []): void {
+    worker.postMessage(message, transfer);
   }
 
-  function send(operation: Operation, args: readonly unknown[], transfer: readonly ArrayBuffer[]): Promise<unknown> {
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+  function send(operation: Operation, args: readonly unknown[], transfer?: readonly ArrayBuffer[]): Promise<unknown> {
+    const asked = Promise.withResolvers<unknown>();
     const id = nextId++;
-    pending.set(id, { resolve, reject });
-    if (outgoing.length === 0) setImmediate(post);
-    outgoing.push({ request: { id, operation, args }, transfer });
-    if (outgoing.length >= MAX_REQUESTS_PER_MESSAGE) post();
-    return promise;
+    pending.set(id, asked);
+    post({ type: 'request', id, operation, args }, transfer);
+    return asked.promise;
   }
 
   function onDeath(error: Error): void {
-    worker = null;
     const wasRunning = state === 'running';
-    if (wasRunning) state = restarts >= MAX_RESTARTS ? 'gone' : 'restarting';
+    if (state === 'running') state = hasRestarted ? 'gone' : 'restarting';
     const reason = WHY_UNAVAILABLE[state];
     const unanswered = [...pending.values()];
     pending.clear();
-    outgoing = []; // the next thread must not do what was answered as not done
     for (const { reject } of unanswered) reject(new OutboxUnavailableError(reason, { cause: error }));
     if (!wasRunning) return;
     log.error({ code: 'outbox_worker_died', error: error.message, unanswered: unanswered.length }, reason);
-    if (state === 'gone') giveUp(error);
+    if (hasRestarted) giveUp(error);
     else restarting = restart();
   }
 
   async function restart(): Promise<void> {
-    restarts++;
+    hasRestarted = true;
     try {
       await start();
-      if (state === 'restarting') state = 'running';
+      state = 'running';
       log.warn({ code: 'outbox_worker_restarted' }, 'the thread of the outbox runs again; all claims are free again');
     } catch (error) {
-      worker = null;
-      state = 'gone';
       giveUp(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
   function giveUp(error: Error): void {
+    state = 'gone';
     log.fatal(
       { code: 'outbox_worker_gone', error: error.message },
       'the outbox is gone; what it had committed is on the disk, and the service must be started again',
@@ -217,46 +172,40 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   }
 
   async function close(): Promise<void> {
-    // A thread that is just being started must not be left behind.
+    // A thread that is just being started must not be left running.
     if (state === 'restarting') await restarting;
-    const running = worker;
-    if (state === 'running' && running !== null) {
-      state = 'closing';
-      const ended = new Promise<void>((resolve) => running.once('exit', () => resolve()));
+    if (state === 'running') {
+      state = 'closed';
+      const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
       // It rejects when the thread dies instead; then there is nothing left to close.
-      await send('close', [], []).catch(() => undefined);
+      await send('close', []).catch(() => undefined);
       await ended;
     }
     state = 'closed';
   }
 
   await start();
-  state = 'running';
   return {
-    get problem() {
-      return state === 'running' ? null : WHY_UNAVAILABLE[state];
-    },
     get isGone() {
-      return state === 'gone' || state === 'closing' || state === 'closed';
+      return state === 'gone' || state === 'closed';
     },
     ask<Name extends Operation>(
       operation: Name,
       args: Parameters<Operations[Name]>,
-      transfer: readonly ArrayBuffer[] = [],
+      transfer?: readonly ArrayBuffer[],
     ) {
-      const promise =
-        state === 'running'
-          ? send(operation, args, transfer)
-          : Promise.reject(new OutboxUnavailableError(WHY_UNAVAILABLE[state]));
+      const whyNot = state === 'running' ? options.whyNotAsk() : WHY_UNAVAILABLE[state];
+      const answer =
+        whyNot === null ? send(operation, args, transfer) : Promise.reject(new OutboxUnavailableError(whyNot));
       // The thread answers each request with its operation's result.
-      return promise as ReturnType<Operations[Name]>;
+      return answer as ReturnType<Operations[Name]>;
     },
     close() {
       closed ??= close();
       return closed;
     },
     async kill() {
-      await worker?.terminate();
+      await worker.terminate();
     },
   };
 }

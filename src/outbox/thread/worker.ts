@@ -1,77 +1,123 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import type { Config } from '../../config/config.ts';
 import { systemClock } from '../../ground/clock.ts';
+import type { ReceivedBody } from '../../intake/understand.ts';
 import { kinds } from '../../kinds/registry.ts';
-import { openStore } from '../open-store.ts';
-import { OutboxUnavailableError } from '../port.ts';
+import { type OutboxStartCode, OutboxStartError } from '../engine.ts';
+import { openStore, type StoreLog } from '../open-store.ts';
+import { type Outbox, OutboxUnavailableError, ownPace, type Received, type SharedPace } from '../port.ts';
 import { createReceiver } from '../receive.ts';
 import { keepPruning } from '../retention.ts';
-import { ownPace } from '../shared-pace.ts';
-import { OutboxStartError } from '../start-error.ts';
-import type { Answer, FromThread, LogLine, Operations, Request, ThreadSettings, ToThread } from './protocol.ts';
+import type { StoreEvent } from '../store.ts';
+
+/** What a thread is started with. */
+export interface ThreadSettings {
+  readonly outbox: Config['outbox'];
+  readonly streams: Config['ingestion']['streams'];
+  readonly escaping: Config['webhook']['escaping'];
+  /** The thread before it met a damaged page. */
+  readonly isSuspect: boolean;
+}
+
+/** What the main thread asks. `close` comes last: the thread ends after its answer. */
+export type Operations = Omit<Outbox, 'receive'> &
+  SharedPace & {
+    /** `receivedAt`: when the body came, milliseconds since the epoch. */
+    receive(body: ReceivedBody, receivedAt: number): Promise<Received>;
+  };
+
+export type Operation = keyof Operations;
+
+export type ToThread =
+  | { readonly type: 'request'; readonly id: number; readonly operation: Operation; readonly args: readonly unknown[] }
+  /** The answer to `token_wanted`; null: there is none, and `problem` says why. */
+  | { readonly type: 'token'; readonly token: string | null; readonly problem: string };
+
+export type FromThread =
+  | { readonly type: 'opened'; readonly damagedFile: string | null }
+  /** The thread ends after this. */
+  | { readonly type: 'open_failed'; readonly code: OutboxStartCode; readonly message: string }
+  /** Three answers to a request. */
+  | { readonly type: 'done'; readonly id: number; readonly value: unknown }
+  /** The store could not do it now. */
+  | { readonly type: 'unavailable'; readonly id: number; readonly reason: string }
+  /** The caller's fault: a RangeError there. */
+  | { readonly type: 'defect'; readonly id: number; readonly message: string }
+  | { readonly type: 'log'; readonly level: keyof StoreLog; readonly fields: object; readonly message: string }
+  | { readonly type: 'token_wanted' }
+  | StoreEvent;
 
 /** What was asked before is finished first, but a database that does not answer must not hold up the end of the process. */
 const CLOSE_LIMIT_MS = 500;
 
 /** The thread that reads bodies and has the database, so that neither a large body nor a slow sync holds up the event loop of the service. */
-async function serve(port: MessagePort, settings: ThreadSettings): Promise<void> {
-  const say = (message: FromThread) => port.postMessage(message);
-  const logAt = (level: LogLine['level']) => (fields: object, message: string) =>
+async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }: ThreadSettings): Promise<void> {
+  let operations: Operations | null = null;
+  let wanted: PromiseWithResolvers<string> | null = null;
+  const running = new Set<Promise<void>>();
+
+  const logAt = (level: keyof StoreLog) => (fields: object, message: string) =>
     say({ type: 'log', level, fields, message });
   const log = { debug: logAt('debug'), info: logAt('info'), warn: logAt('warn'), error: logAt('error') };
-  const tokens = createTokens(() => say({ type: 'token_wanted' }));
-  const answers = createAnswers((batch) => say({ type: 'answers', answers: batch }));
-  let operations: Operations | null = null;
-  const running = new Set<Promise<void>>();
-  let isDamaged = false;
+
+  function say(message: FromThread): void {
+    port.postMessage(message);
+    // What was tried in this turn is answered first. The next thread checks the database, and sets it aside if need be.
+    if (message.type === 'damaged') setImmediate(endDamaged);
+  }
 
   // Listens before the database is open, which may need a token.
   port.on('message', (message: ToThread) => {
-    if (message.type === 'token') tokens.receive(message.token, message.problem);
-    else for (const request of message.requests) track(run(request));
+    if (message.type === 'token') hearToken(message);
+    else void track(run(message));
   });
 
-  function track(request: Promise<void>): void {
+  async function track(request: Promise<void>): Promise<void> {
     running.add(request);
-    void request.finally(() => running.delete(request));
+    await request;
+    running.delete(request);
   }
 
-  async function run({ id, operation, args }: Request): Promise<void> {
+  async function run({ id, operation, args }: Extract<ToThread, { type: 'request' }>): Promise<void> {
     try {
       if (operations === null) throw new OutboxUnavailableError('the outbox is being opened');
       const act = operations[operation] as (...given: readonly unknown[]) => Promise<unknown>;
-      answers.add({ type: 'done', id, value: await act(...args) });
+      say({ type: 'done', id, value: await act(...args) });
     } catch (error) {
-      answers.add(toAnswer(id, error));
+      if (error instanceof OutboxUnavailableError) say({ type: 'unavailable', id, reason: error.message });
+      else say({ type: 'defect', id, message: String(error) });
     }
-    if (operation === 'close') answers.afterFlush(() => port.close());
-    else if (isDamaged) endDamaged();
+    if (operation === 'close') port.close();
   }
 
-  /** What was asked before is answered; the next thread checks the database, and sets it aside if need be. */
-  function endDamaged(): void {
-    answers.afterFlush(() => {
-      throw new Error('the database is damaged');
-    });
+  /** The main thread has the credential. */
+  function askToken(): Promise<string> {
+    if (wanted === null) say({ type: 'token_wanted' });
+    wanted ??= Promise.withResolvers();
+    return wanted.promise;
   }
 
-  const { outbox, streams, escaping } = settings;
-  const { store, pace, damagedFile } = await openStore({
+  function hearToken({ token, problem }: Extract<ToThread, { type: 'token' }>): void {
+    if (token === null) wanted?.reject(new Error(problem));
+    else wanted?.resolve(token);
+    wanted = null;
+  }
+
+  const opened = await openStore({
     outbox,
-    databaseToken: tokens.get,
+    databaseToken: askToken,
     clock: systemClock,
     log,
-    isSuspect: settings.isSuspect,
-    onEvent(event) {
-      if (event.type === 'damaged') isDamaged = true;
-      say({ type: 'event', event });
-    },
+    isSuspect,
+    onEvent: say,
   });
+  const { store } = opened;
   const stopPruning = keepPruning({ store, dedupDays: outbox.dedupDays, clock: systemClock });
   operations = {
     ...store,
     ...createReceiver(store, { kinds, streams, escaping, log }),
-    ...(pace ?? ownPace),
+    ...(opened.pace ?? ownPace),
     async close() {
       stopPruning();
       // A body that came before is still on its way through intake to the store.
@@ -79,51 +125,11 @@ async function serve(port: MessagePort, settings: ThreadSettings): Promise<void>
       await store.close();
     },
   };
-  say({ type: 'opened', damagedFile });
+  say({ type: 'opened', damagedFile: opened.damagedFile });
 }
 
-function toAnswer(id: number, error: unknown): Answer {
-  if (error instanceof OutboxUnavailableError) return { type: 'unavailable', id, reason: error.message };
-  return { type: 'defect', id, message: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
-}
-
-/** Answers that are ready in the same turn of the event loop go in one message. */
-function createAnswers(post: (answers: readonly Answer[]) => void) {
-  let waiting: Answer[] = [];
-
-  function flush(): void {
-    const batch = waiting;
-    waiting = [];
-    if (batch.length > 0) post(batch);
-  }
-
-  return {
-    add(answer: Answer): void {
-      // After the promises that are settled now, and before the next commit.
-      if (waiting.length === 0) process.nextTick(flush);
-      waiting.push(answer);
-    },
-    afterFlush: (act: () => void) => void setImmediate(act),
-  };
-}
-
-/** Tokens for PostgreSQL come from the main thread, which has the credential. */
-function createTokens(want: () => void) {
-  let wanted: PromiseWithResolvers<string> | null = null;
-  return {
-    get(): Promise<string> {
-      if (wanted === null) {
-        wanted = Promise.withResolvers<string>();
-        want();
-      }
-      return wanted.promise;
-    },
-    receive(token: string | null, problem: string): void {
-      if (token === null) wanted?.reject(new Error(problem));
-      else wanted?.resolve(token);
-      wanted = null;
-    },
-  };
+function endDamaged(): never {
+  throw new Error('the database is damaged');
 }
 
 if (parentPort !== null) {
