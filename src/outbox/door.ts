@@ -1,18 +1,12 @@
-import type { Clock } from '../ground/clock.ts';
+import { setTimeout as pause } from 'node:timers/promises';
 import { CallError, DamageError, type Engine } from './engine.ts';
 import { isOverLimit } from './group.ts';
 import { OutboxUnavailableError } from './port.ts';
 
-export interface DoorOptions {
-  readonly engine: Engine;
-  readonly clock: Clock;
-  readonly onTrouble: (operation: Operation, reason: string, isDamage: boolean) => void;
-}
-
 /** `commit`: events are stored. `settle`: anything else is written. */
 type Operation = 'commit' | 'settle' | 'read';
 
-/** Closing waits this long for a database that does not answer. The service has two seconds for all of its end. */
+/** The service has two seconds for all of its end. */
 const CLOSE_LIMIT_MS = 500;
 
 /**
@@ -22,14 +16,16 @@ const CLOSE_LIMIT_MS = 500;
 export class Door {
   /** Why the last write failed; null after a commit of events that did not. */
   problem: string | null = null;
-  readonly #options: DoorOptions;
+  readonly #engine: Engine;
+  readonly #onTrouble: (operation: Operation, reason: string, isDamage: boolean) => void;
   readonly #underWay = new Set<Promise<unknown>>();
   /** The failure of one transaction is one trouble, however many calls shared it. */
   readonly #told = new WeakSet<Error>();
   #closed: Promise<void> | null = null;
 
-  constructor(options: DoorOptions) {
-    this.#options = options;
+  constructor(engine: Engine, onTrouble: (operation: Operation, reason: string, isDamage: boolean) => void) {
+    this.#engine = engine;
+    this.#onTrouble = onTrouble;
   }
 
   get isClosed(): boolean {
@@ -60,7 +56,7 @@ export class Door {
     if (operation !== 'read') this.problem = error.message;
     if (this.#told.has(error)) return;
     this.#told.add(error);
-    this.#options.onTrouble(operation, error.message, error instanceof DamageError);
+    this.#onTrouble(operation, error.message, error instanceof DamageError);
   }
 
   /** Lets the engine finish what it was asked, and closes it. Twice does nothing. */
@@ -70,12 +66,12 @@ export class Door {
   }
 
   async #finish(): Promise<void> {
-    const { clock, engine } = this.#options;
-    const limit = Promise.withResolvers<void>();
-    // A database that does not answer must not hold up the end of the process.
-    const cancel = clock.setTimer(CLOSE_LIMIT_MS, limit.resolve);
-    await Promise.race([Promise.allSettled(this.#underWay), limit.promise]);
-    cancel();
-    await engine.close();
+    await finishedOrLate(this.#underWay);
+    await this.#engine.close();
   }
+}
+
+/** Waits until all is done, but a database that does not answer must not hold up the end of the process. */
+export async function finishedOrLate(running: Iterable<Promise<unknown>>): Promise<void> {
+  await Promise.race([Promise.allSettled(running), pause(CLOSE_LIMIT_MS, undefined, { ref: false })]);
 }

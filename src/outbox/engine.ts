@@ -1,6 +1,6 @@
-import type { OutboxEntry, RowRange } from '../ground/event.ts';
-import type { OutboxStats, Settlement, SettlementOutcome, SharedPace, StoredEntry } from './port.ts';
-import type { FoundIds, ListArgs, MovedRecord, Position, RecordDetail, RecordSummary } from './records.ts';
+import type { OutboxEntry } from '../ground/event.ts';
+import type { ClaimedEvent, OutboxStats, Settlement, SettlementOutcome, SharedPace, StoredEntry } from './port.ts';
+import type { FoundIds, ListArgs, MovedRecord, Position, RecordDetail, RecordPage } from './records.ts';
 
 /**
  * What a database has to do for an outbox. Everything else (group commit, limits, the fault of one call, health, chunks)
@@ -19,14 +19,12 @@ export interface Engine {
   commit(puts: readonly Put[]): Promise<readonly (readonly StoredEntry[])[]>;
   /**
    * Takes events of a kind that nobody holds, oldest first (received_at, then order of storing), with as many of their
-   * pending rows as fit into `maxBytes` (see rows.ts), the first event with at least one row whatever its size.
-   * The rows stay claimed under a token that no other claim has, until a settlement releases or completes them or the
-   * holder is gone.
+   * pending rows as fit into `maxBytes` (`takeRows`), the first event with at least one. They stay claimed, under a token
+   * that no other claim has, until a settlement releases or completes them or the holder is gone.
    */
   claim(request: ClaimRequest): Promise<readonly ClaimedRows[]>;
-  /** In the order of the settlements; `settleRows` in rows.ts is the rule. A settlement that is wrong rejects with a CallError. */
+  /** In the order of the settlements, by the rule of `settleRows`. A wrong settlement rejects with a CallError. */
   settle(settlements: readonly Settlement[], now: number): Promise<readonly SettlementOutcome[]>;
-  /** Counts, ages and sizes. */
   read(): Promise<EngineState>;
   /** Writes as much as an ordinary webhook needs, durably, and takes it away again. */
   probe(): Promise<void>;
@@ -43,22 +41,18 @@ export interface Engine {
   find(start: string): Promise<FoundIds>;
   /** Makes the dead rows of these events wait again. How many rows of each; 0 if there are none. */
   revive(eventIds: readonly string[]): Promise<readonly number[]>;
-  /**
-   * Deletes records. The identity of an event stays and counts as delivered at `now`. Claims of it end. Which of the ids
-   * were there.
-   */
+  /** Deletes records: which were there. The identity of an event stays, as if delivered at `now`. Claims of it end. */
   purge(ids: readonly string[], now: number): Promise<readonly boolean[]>;
   /**
-   * All records in batches of a few megabytes: events that wait or are dead, then quarantined bodies, then the identities
-   * of delivered events. Rejects with a MoveError if a service uses the database.
+   * All records in batches of a few megabytes: undelivered events, then quarantined bodies, then identities of delivered
+   * events. Rejects with a MoveError if a service uses the database.
    */
   records(): AsyncIterable<readonly MovedRecord[]>;
   /** Stores records of another outbox: whether each is new here. Rejects with a FullError like `commit`. */
   add(records: readonly MovedRecord[]): Promise<readonly boolean[]>;
   /**
-   * Gives the database as a whole another name, after all of it was copied to another outbox: what is delivered there must
-   * not be delivered from here again. Returns the new name. Nothing can be asked of the engine afterwards. Rejects with a
-   * MoveError if a service uses the database.
+   * Gives the whole database another name after it was copied, since what is delivered from the copy must not be delivered
+   * from here again. Returns the new name. The engine is of no use afterwards. Rejects with a MoveError like `records`.
    */
   setAside(nowMs: number): Promise<string>;
   /** What replicas that share the database tell each other; null for a database that one process has for itself. */
@@ -85,15 +79,10 @@ export interface ClaimRequest {
   readonly only: { readonly eventId: string; readonly fromRow: number } | null;
 }
 
-export interface ClaimedRows {
-  readonly eventId: string;
-  readonly token: number;
-  readonly receivedAt: number;
-  /** The rows that are claimed. Never empty. */
-  readonly ranges: readonly RowRange[];
-  /** Their JSON, in order. */
+export interface ClaimedRows extends ClaimedEvent {
+  /** The JSON of the rows of `ranges`, in order. */
   readonly rows: readonly string[];
-  /** Of the rows, in UTF-8. */
+  /** Of `rows` in UTF-8, with a byte for what separates each from the next. */
   readonly bytes: number;
 }
 
@@ -108,16 +97,11 @@ export interface EngineState extends Pick<OutboxStats, 'waiting' | 'dead' | 'qua
   readonly refuses: string | null;
 }
 
-export interface RecordSlice {
-  readonly records: readonly RecordSummary[];
-  /** Where the next page begins; null after the last one. */
-  readonly next: Position | null;
-}
+export type RecordSlice = RecordPage<Position>;
 
-/** What was to be stored would take the database past OUTBOX_MAX_BYTES, or the disk is full. */
+/** What was to be stored would take the database past OUTBOX_MAX_BYTES (`limit`), or the `disk` is full. */
 export class FullError extends Error {
   override readonly name = 'FullError';
-  /** `limit`: OUTBOX_MAX_BYTES. `disk`: the disk, whose message says so. */
   readonly reached: 'limit' | 'disk';
 
   constructor(reached: FullError['reached'], message: string, options?: ErrorOptions) {
@@ -157,46 +141,38 @@ export function fullness({ dataBytes, logBytes }: Usage, maxBytes: number, headr
   );
 }
 
-/** The message says what to do. Nothing is lost: what was not taken away from the source is still there. */
-export class MoveError extends Error {
-  override readonly name = 'MoveError';
-  readonly code: 'migrate_not_stored' | 'migrate_in_use' | 'migrate_unreadable' | 'migrate_not_set_aside';
+/** An error whose code has its place in docs/errors.md, and whose message says what to do. */
+export class CodedError<Code extends string> extends Error {
+  readonly code: Code;
 
-  constructor(code: MoveError['code'], message: string, options?: ErrorOptions) {
+  constructor(code: Code, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
   }
 }
 
-/** Why an outbox could not be opened. Each has its place in docs/errors.md. */
+type MoveCode = 'migrate_not_stored' | 'migrate_in_use' | 'migrate_unreadable' | 'migrate_not_set_aside';
+
+/** Nothing is lost: what was not taken away from the source is still there. */
+export class MoveError extends CodedError<MoveCode> {
+  override readonly name = 'MoveError';
+}
+
+/** Why an outbox could not be opened; docs/errors.md says what each means. */
 export type OutboxStartCode =
-  /** Another process has it open. */
   | 'outbox_locked'
-  /** It was written by a later version of this service. */
   | 'outbox_newer_version'
-  /** It was written by a version before 0.1.0, whose form nothing reads any more. */
   | 'outbox_older_version'
-  /** The file is a database, but not one of ours. */
   | 'outbox_foreign_database'
-  /** The path does not name a folder, and no folder can be made there. */
   | 'outbox_no_folder'
-  /** The folder or its files cannot be read or written by this user. */
   | 'outbox_permission'
   | 'outbox_disk_full'
   | 'outbox_io_error'
-  /** The file system cannot keep what is promised (no write-ahead log, or settings that do not hold). */
   | 'outbox_unsupported'
-  /** A network file system, on which locks and syncs are not what they are on a disk. */
   | 'outbox_network_file_system'
   | 'outbox_cannot_open';
 
-/** The message names the place and says what to do next. Nothing was stored, deleted or renamed. */
-export class OutboxStartError extends Error {
+/** The message names the place. Nothing was stored, deleted or renamed. */
+export class OutboxStartError extends CodedError<OutboxStartCode> {
   override readonly name = 'OutboxStartError';
-  readonly code: OutboxStartCode;
-
-  constructor(code: OutboxStartCode, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
 }

@@ -3,8 +3,6 @@ import { OutboxUnavailableError } from './port.ts';
 import type { MovedRecord } from './records.ts';
 import type { Store } from './store.ts';
 
-/** Copying what an outbox holds into another one, whichever engines they are. */
-
 export interface MoveCounts {
   /** Events and quarantined bodies that are in the target now and were not before. */
   readonly moved: number;
@@ -21,7 +19,7 @@ export interface MoveCounts {
 export async function copyRecords(
   records: AsyncIterable<readonly MovedRecord[]>,
   target: Pick<Store, 'add'>,
-  onProgress: (counts: MoveCounts) => void = () => undefined,
+  onProgress: (counts: MoveCounts) => void,
 ): Promise<MoveCounts> {
   const counts = { moved: 0, known: 0, identities: 0 };
   for await (const batch of records) {
@@ -37,14 +35,11 @@ export async function copyRecords(
 }
 
 async function store(batch: readonly MovedRecord[], target: Pick<Store, 'add'>): Promise<readonly boolean[]> {
-  let reason = 'the outbox that is moved to is full (OUTBOX_MAX_BYTES)';
   try {
-    const added = await target.add(batch);
-    if (added.outcome === 'stored') return added.isNew;
+    return await target.add(batch);
   } catch (error) {
     if (!(error instanceof OutboxUnavailableError)) throw error;
-    reason = error.message;
+    const advice = 'Nothing was taken away: set right what is wrong, then run it again';
+    throw new MoveError('migrate_not_stored', `Not everything was stored: ${error.message}. ${advice}.`);
   }
-  const advice = 'Nothing was taken away: set right what is wrong, then run it again';
-  throw new MoveError('migrate_not_stored', `Not everything was stored: ${reason}. ${advice}.`);
 }

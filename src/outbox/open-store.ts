@@ -1,7 +1,6 @@
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { Engine } from './engine.ts';
-import type { SharedPace } from './port.ts';
 import { openSqlite } from './sqlite/engine.ts';
 import { createStore, type Store, type StoreEvent } from './store.ts';
 
@@ -22,8 +21,6 @@ export type StoreLog = Readonly<Record<'debug' | 'info' | 'warn' | 'error', (fie
 export interface OpenedStore {
   readonly store: Store;
   readonly engine: Engine;
-  /** For delivery; null: one process has the outbox for itself. */
-  readonly pace: SharedPace | null;
   /** See OpenedSqlite. */
   readonly damagedFile: string | null;
 }
@@ -37,9 +34,8 @@ const PATIENCE_MS = 15_000;
  */
 export async function openStore(options: OpenStoreOptions): Promise<OpenedStore> {
   const { engine, damagedFile } = await openEngine(options);
-  const { clock, onEvent } = options;
-  const store = createStore({ engine, clock, maxBytes: options.outbox.maxBytes, onEvent });
-  return { store, engine, pace: engine.pace, damagedFile };
+  const { clock, onEvent, outbox } = options;
+  return { store: createStore({ engine, clock, maxBytes: outbox.maxBytes, onEvent }), engine, damagedFile };
 }
 
 async function openEngine({ outbox, databaseToken, clock, log, onEvent, isSuspect = false }: OpenStoreOptions) {

@@ -6,7 +6,7 @@ import { storeId } from './sqlite/lock.ts';
 import { lockFolder } from './sqlite/open.ts';
 import { findDamaged, tellIncompleteSets } from './sqlite/set-aside.ts';
 import type { StoreEvent } from './store.ts';
-import { type Link, openLink } from './thread/link.ts';
+import { Link } from './thread/link.ts';
 
 export interface OpenOptions {
   readonly config: Pick<Config, 'outbox' | 'ingestion' | 'webhook'>;
@@ -64,7 +64,7 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
   const troubles = watchTroubles(log, clock);
 
   async function start() {
-    const opened = await openLink({
+    const opened = await Link.open({
       settings: { outbox, streams: config.ingestion.streams, escaping: config.webhook.escaping },
       databaseToken,
       log,
@@ -86,7 +86,7 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
     lock?.release();
     throw error;
   });
-  const { ask } = link;
+  const ask = link.ask.bind(link);
   let lastStats = firstStats;
   return {
     get damagedFile() {
@@ -99,7 +99,7 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
       return folder === null ? null : storeId(folder);
     },
     folder,
-    receive: createReceive(link, clock),
+    receive: createReceive(ask, clock),
     async stats() {
       try {
         lastStats = await ask('stats', []);
@@ -124,12 +124,12 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
       resume: (stream) => ask('resume', [stream]).catch(() => undefined),
     },
     close: () => link.close().finally(() => lock?.release()),
-    killThread: link.kill,
+    killThread: () => link.kill(),
   };
 }
 
 /** Sends bodies to the store thread, as many at a time as memory is meant for. */
-function createReceive({ ask }: Link, clock: Clock): Receive {
+function createReceive(ask: Link['ask'], clock: Clock): Receive {
   let inFlightBytes = 0;
   return async (body) => {
     // A copy, since a Buffer is often a part of a larger pool, which would be transferred as a whole.

@@ -123,7 +123,7 @@ async function replay(ids: readonly string[], dryRun: boolean, outbox: OutboxRec
     try {
       const record = await outbox.show(id);
       const letters = record?.deadLetters.flatMap(({ rows }) => rows) ?? [];
-      if (record?.type === 'quarantine') results.push(await readAgain(id, dryRun, outbox));
+      if (record?.type === 'quarantine') results.push({ id, ...(await outbox.readAgain(id, dryRun)) });
       else if (letters.length > 0) dead.set(id, mergeRanges(letters, []));
       else results.push({ id, outcome: 'nothing_to_replay' });
     } catch (error) {
@@ -131,13 +131,6 @@ async function replay(ids: readonly string[], dryRun: boolean, outbox: OutboxRec
     }
   }
   return [...results, ...(await revive(dead, dryRun, outbox))];
-}
-
-async function readAgain(id: string, dryRun: boolean, outbox: OutboxRecords): Promise<ReplayResult> {
-  const read = await outbox.readAgain(id, dryRun);
-  if (read.outcome !== 'accepted') return { id, ...read };
-  const events = read.events.map(({ eventId, ...event }) => ({ event_id: eventId, ...event }));
-  return { id, outcome: 'accepted', events };
 }
 
 /** `dead`: the dead rows of each event. */
@@ -168,18 +161,14 @@ function replayRefusal(id: string, error: unknown): ReplayResult {
 
 function logReplay(results: readonly ReplayResult[], log: Logger): void {
   const ids = results.filter(({ outcome }) => outcome === 'revived' || outcome === 'accepted').map(({ id }) => id);
-  const events = results.flatMap((result) =>
-    result.outcome === 'accepted' ? result.events.map((event) => event.event_id) : [],
-  );
-  log.info(
-    {
-      records: ids.length,
-      not_replayed: results.length - ids.length,
-      ids: ids.slice(0, MAX_LOGGED_IDS),
-      event_ids: events.slice(0, MAX_LOGGED_IDS),
-    },
-    'replayed',
-  );
+  const events = results.flatMap((result) => (result.outcome === 'accepted' ? result.events : []));
+  const fields = {
+    records: ids.length,
+    not_replayed: results.length - ids.length,
+    ids: ids.slice(0, MAX_LOGGED_IDS),
+    event_ids: events.slice(0, MAX_LOGGED_IDS).map((event) => event.event_id),
+  };
+  log.info(fields, 'replayed');
 }
 
 /**

@@ -1,12 +1,13 @@
 import type { RowRange } from '../ground/event.ts';
+import { CodedError } from './engine.ts';
 import { type OutboxStats, type StateCount, summary } from './port.ts';
-import type { DeadLetter, RecordDetail, RecordPage, RecordState, RecordSummary } from './records.ts';
+import type { DeadLetter, ReadAgain, RecordDetail, RecordPage, RecordSummary } from './records.ts';
 
 /**
  * What an operator can do with the outbox. The admin API serves it over HTTP, and the `outbox` commands use either that
- * API, while a server runs, or this directly, on a database that nobody serves. An id may be shortened to
- * any unique beginning of eight characters or more; results name the whole id. All results are JSON as the API answers and `--json` prints it: names in
- * snake_case, times in UTC.
+ * API, while a server runs, or this directly, on a database that nobody serves. An id may be shortened to any
+ * unique beginning of eight characters or more; results name the whole id. All results are JSON as the API answers and
+ * `--json` prints it: names in snake_case, times in UTC.
  */
 export interface OutboxOperator {
   stats(): Promise<StatsJson>;
@@ -20,14 +21,8 @@ export interface OutboxOperator {
 }
 
 /** The text is too short to stand for an id, or is the beginning of several. */
-export class RecordIdError extends Error {
+export class RecordIdError extends CodedError<'id_too_short' | 'id_ambiguous'> {
   override readonly name = 'RecordIdError';
-  readonly code: 'id_too_short' | 'id_ambiguous';
-
-  constructor(code: RecordIdError['code'], message: string) {
-    super(message);
-    this.code = code;
-  }
 }
 
 export interface OperatorListRequest {
@@ -53,9 +48,9 @@ export interface PurgeResult {
 }
 
 /** `held`: what waits of the kinds whose stream is on hold. Without a server nothing is known to be held. */
-export type OperatorState = RecordState | 'held';
+export const operatorStates = ['waiting', 'held', 'dead', 'quarantined'] as const;
 
-export const operatorStates = ['waiting', 'held', 'dead', 'quarantined'] as const satisfies readonly OperatorState[];
+export type OperatorState = (typeof operatorStates)[number];
 
 export interface HeldKind {
   readonly kind: string;
@@ -70,26 +65,13 @@ export interface HeldKind {
   readonly clientRequestId: string | null;
 }
 
-export type ReplayResult =
+export type ReplayResult = { readonly id: string } & (
+  | Exclude<ReadAgain, { outcome: 'nothing_to_replay' }>
   /** Dead rows wait again (or would). */
-  | { readonly id: string; readonly outcome: 'revived'; readonly rows: number; readonly ranges: readonly RowRange[] }
-  /** A quarantined body is understood now and its events were stored (or would be); duplicates make no rows. */
-  | {
-      readonly id: string;
-      readonly outcome: 'accepted';
-      readonly events: readonly { event_id: string; kind: string; rows: number; duplicate: boolean }[];
-    }
-  /** A quarantined body is still not understood: it stays where it is. */
-  | { readonly id: string; readonly outcome: 'still_refused'; readonly code: string; readonly detail: string }
-  /** No record of this id, or an event without dead rows; or `code` and `detail` say why the id named none. */
-  | {
-      readonly id: string;
-      readonly outcome: 'nothing_to_replay';
-      readonly code?: RecordIdError['code'];
-      readonly detail?: string;
-    }
-  /** The outbox is full or cannot commit: nothing was changed. */
-  | { readonly id: string; readonly outcome: 'unavailable' };
+  | { readonly outcome: 'revived'; readonly rows: number; readonly ranges: readonly RowRange[] }
+  /** An event without dead rows, or `code` and `detail` say why the id named no record. */
+  | { readonly outcome: 'nothing_to_replay'; readonly code?: RecordIdError['code']; readonly detail?: string }
+);
 
 export function statsJson(stats: OutboxStats, holds: readonly HeldKind[]) {
   const { waiting, held, dead, quarantined } = summary(stats, holds);
@@ -98,7 +80,6 @@ export function statsJson(stats: OutboxStats, holds: readonly HeldKind[]) {
     held: countJson(held),
     dead: countJson(dead),
     quarantined: countJson(quarantined),
-    /** What waits or is held, by kind. */
     kinds: Object.fromEntries(Object.entries(stats.waiting).map(([kind, count]) => [kind, countJson(count)])),
     held_kinds: holds.map(({ kind }) => kind),
     holds: holds.map(holdJson),

@@ -17,7 +17,7 @@ export interface StoredEntry {
   /** eventId or quarantineId. */
   readonly id: string;
   readonly duplicate: boolean;
-  /** When the first of its kind was stored, milliseconds since the epoch; this put's time unless it is a duplicate. */
+  /** Milliseconds since the epoch; this put's time unless it is a duplicate. */
   readonly firstStoredAt: number;
 }
 
@@ -35,7 +35,6 @@ export interface AcceptedEvent {
   /** What happened, one of a few fixed words whatever Apono's spelling (apono/event-action.ts). */
   readonly action: string;
   readonly rows: number;
-  /** Whether any of its fields could not be read. */
   readonly hasInvalidFields: boolean;
   readonly duplicate: boolean;
   /** Milliseconds since the epoch. */
@@ -86,10 +85,10 @@ export interface CallRequest {
 /** An event some of whose rows are claimed. */
 export interface ClaimedEvent {
   readonly eventId: string;
-  /** Fencing token of this claim; a settlement with another one is stale and changes nothing. */
+  /** Fences this claim: a settlement with another token is stale and changes nothing. */
   readonly token: number;
   readonly receivedAt: number;
-  /** The claimed rows. Never empty. */
+  /** Never empty. */
   readonly ranges: readonly RowRange[];
 }
 
@@ -146,7 +145,7 @@ export interface OutboxStats {
   /** Events with dead letters. */
   readonly dead: StateCount;
   readonly quarantined: StateCount;
-  /** Of stored rows and bodies, by state. An event with rows of both kinds counts as dead and as waiting. */
+  /** Of stored rows and bodies. An event with rows of both kinds counts as dead and as waiting. */
   readonly bytes: { readonly waiting: number; readonly dead: number; readonly quarantined: number };
   /** What the data takes of the limit, on the disk. A write-ahead log comes on top: it is emptied now and then. */
   readonly usedBytes: number;
@@ -158,26 +157,11 @@ export interface OutboxStats {
   readonly problem: string | null;
 }
 
-/** What an outbox holds, by the state of its delivery. */
-export interface Summary {
-  /** Of the kinds whose stream is not on hold. */
-  readonly waiting: StateCount;
-  /** Of the kinds whose stream is on hold. */
-  readonly held: StateCount;
-  readonly dead: StateCount;
-  readonly quarantined: StateCount;
-  /** What is not delivered yet: waiting and held together. */
-  readonly undelivered: StateCount;
-}
-
-const NONE: StateCount = { count: 0, oldestReceivedAt: null };
-
-export function summary(
-  { waiting: byKind, dead, quarantined }: OutboxStats,
-  holds: readonly { readonly kind: string }[],
-): Summary {
+/** What is not delivered, `held` of the kinds whose stream is on hold and `waiting` of the others, and both together. */
+export function summary({ waiting: byKind, dead, quarantined }: OutboxStats, holds: readonly { kind: string }[]) {
   const heldKinds = new Set(holds.map(({ kind }) => kind));
-  let [waiting, held] = [NONE, NONE];
+  let waiting: StateCount = { count: 0, oldestReceivedAt: null };
+  let held = waiting;
   for (const [kind, count] of Object.entries(byKind)) {
     if (heldKinds.has(kind)) held = sum(held, count);
     else waiting = sum(waiting, count);
@@ -201,9 +185,8 @@ export function oldestAgeMs({ oldestReceivedAt }: StateCount, nowMs: number): nu
 /** Claiming and settling: what delivery needs. */
 export interface Queue {
   /**
-   * Takes rows of one kind that nobody holds, oldest events first. They stay claimed until a settlement releases or
-   * completes them, or until their holder is gone (the process ended; for an engine with replicas, its lease ran out).
-   * Rejects with an OutboxUnavailableError.
+   * Takes rows of one kind that nobody holds, oldest events first, until a settlement releases or completes them or their
+   * holder is gone (its process ended or, with replicas, its lease ran out). Rejects with an OutboxUnavailableError.
    */
   claim(request: CallRequest): Promise<Claimed>;
   /**
@@ -242,10 +225,10 @@ export const ownPace: SharedPace = {
   resume: async () => undefined,
 };
 
-/** What a service has: the store behind its thread. No method throws for a full disk, an I/O error or a dead thread unless it says so. */
+/** What a service has: the store behind its thread. */
 export interface Outbox extends Queue, OutboxRecords {
   readonly receive: Receive;
-  /** Finishes what was asked before, then closes the store. Later bodies are `unavailable`. Closing twice does nothing. */
+  /** Finishes what was asked before, then closes the store. Later bodies are `unavailable`. Twice does nothing. */
   close(): Promise<void>;
 }
 

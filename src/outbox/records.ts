@@ -23,16 +23,13 @@ export interface Position {
 }
 
 /** A ListRequest that was checked, as an engine gets it. */
-export interface ListArgs {
-  readonly state: RecordState;
-  /** Null: of every kind. */
+export interface ListArgs extends Pick<ListRequest, 'state' | 'limit'> {
   readonly kind: string | null;
   readonly after: Position;
-  readonly limit: number;
 }
 
 export interface DeadLetter extends DeadRows {
-  /** When it was buried, milliseconds since the epoch. */
+  /** Milliseconds since the epoch. */
   readonly buriedAt: number;
 }
 
@@ -48,17 +45,17 @@ export interface RecordSummary {
   readonly rowCount: number;
   readonly pendingRows: number;
   readonly deadRows: number;
-  /** Of the stored rows or of the body. */
   readonly bodyBytes: number;
   /** Of the newest dead letter, or of the quarantine; null for an event that only waits. The reason may quote the body. */
   readonly code: string | null;
   readonly reason: string | null;
 }
 
-export interface RecordPage {
+/** An engine says by its position where the next page begins, a store by a cursor. */
+export interface RecordPage<Place = string> {
   readonly records: readonly RecordSummary[];
   /** Null: this was the last page. */
-  readonly next: string | null;
+  readonly next: Place | null;
 }
 
 /** One record whole. */
@@ -89,61 +86,54 @@ export type MovedRecord =
       readonly type: 'event';
       readonly entry: EventEntry;
       readonly storedAt: number;
-      /** The rows that are still to be sent; the others were delivered or are dead. */
       readonly pending: readonly RowRange[];
       readonly deadLetters: readonly DeadLetter[];
     }
   | { readonly type: 'quarantine'; readonly entry: QuarantineEntry; readonly storedAt: number }
   /** An event that was delivered: only its identity was left. */
-  | {
-      readonly type: 'identity';
-      readonly eventId: string;
-      readonly storedAt: number;
-      readonly deliveredAt: number;
-    };
+  | { readonly type: 'identity'; readonly eventId: string; readonly storedAt: number; readonly deliveredAt: number };
 
-/** What became of a quarantined body that was read again with the schemas and code of now. */
+/** What became of a quarantined body that was read again, as the operator is told. */
 export type ReadAgain =
+  /** Its events were stored (or would be); duplicates make no rows. */
   | {
       readonly outcome: 'accepted';
-      readonly events: readonly { eventId: string; kind: string; rows: number; duplicate: boolean }[];
+      readonly events: readonly { event_id: string; kind: string; rows: number; duplicate: boolean }[];
     }
+  /** It is still not understood and stays where it is. */
   | { readonly outcome: 'still_refused'; readonly code: string; readonly detail: string }
   /** No quarantined body has this id, or another replay took it meanwhile. */
   | { readonly outcome: 'nothing_to_replay' }
   /** The outbox is full or cannot commit: nothing was changed. */
   | { readonly outcome: 'unavailable' };
 
-/** The operator's port of an outbox, beside port.ts. Every method rejects with an OutboxUnavailableError if it cannot be done now. */
+/** The operator's port of an outbox. Every method rejects with an OutboxUnavailableError if it cannot be done now. */
 export interface OutboxRecords {
-  /** One page of records of one state, oldest first. Rejects with a RangeError for a request that is not valid. */
+  /** Oldest first. Rejects with a RangeError for a request that is not valid. */
   list(request: ListRequest): Promise<RecordPage>;
-  /** One record, or null when there is none of this id. */
+  /** Null when there is none of this id. */
   show(id: string): Promise<RecordDetail | null>;
   /** Which records have an id that begins with this text. */
   find(start: string): Promise<FoundIds>;
   /**
-   * Makes all dead rows of these events wait again, past deduplication; the event keeps its id, delivered rows stay
-   * delivered. How many rows of each, in the order of `eventIds`: 0 where there is no such event or none is dead.
-   * One durable transaction.
+   * Makes all dead rows of these events wait again, past deduplication, in one durable transaction. How many rows of each:
+   * 0 where there is no such event or none is dead.
    */
   revive(eventIds: readonly string[]): Promise<readonly number[]>;
   /**
-   * Reads a quarantined body with the schemas and the code of now, and the time at which it was received; its events take
-   * its place. With `dryRun` nothing is changed.
+   * Reads a quarantined body with the schemas and code of now and the time at which it was received; its events take its
+   * place. With `dryRun` nothing is changed.
    */
   readAgain(id: string, dryRun: boolean): Promise<ReadAgain>;
   /**
-   * Deletes records for good: the rows, the dead letters and what waits of an event (claimed rows too: their settlement
-   * is then stale), or a quarantined body. The identity of an event stays, so that it is not taken anew. Which of the
-   * ids were there, in their order. One durable transaction.
+   * Deletes records for good in one durable transaction: quarantined bodies, and of events all but the identity, so that
+   * they are not taken anew (claimed rows too: their settlement is then stale). Which of the ids were there.
    */
   purge(ids: readonly string[]): Promise<readonly boolean[]>;
 }
 
 /** Records of one page. */
 const MAX_PAGE = 1_000;
-/** Before everything that can be stored. */
 const FIRST_POSITION: Position = { receivedAt: Number.MIN_SAFE_INTEGER, seq: 0 };
 
 /** Opaque to the caller, so that another engine may put into it what it needs. */

@@ -5,12 +5,6 @@ import type { Store } from './store.ts';
 const DAY_MS = 86_400_000;
 const PRUNE_INTERVAL_MS = 3_600_000;
 
-export interface RetentionOptions {
-  readonly store: Pick<Store, 'prune' | 'recordedUntil'>;
-  readonly dedupDays: number;
-  readonly clock: Clock;
-}
-
 /**
  * Forgets identities when DEDUP_DAYS are over: now, and every hour. An identity that is forgotten too early cannot be
  * taken back: an event that a sender repeats is stored as new. So the clock alone is not believed. Time counts up to the
@@ -18,7 +12,10 @@ export interface RetentionOptions {
  * on a timer, whatever a clock says that is days ahead at the start or jumps later. After a real stop of some days
  * identities are kept that much longer, which does no harm. The returned function ends it.
  */
-export function keepPruning({ store, dedupDays, clock }: RetentionOptions): () => void {
+export function keepPruning(
+  store: Pick<Store, 'prune' | 'recordedUntil'>,
+  { dedupDays, clock }: { readonly dedupDays: number; readonly clock: Clock },
+): () => void {
   let cancel = () => {};
   let stopped = false;
 

@@ -14,15 +14,10 @@ const MAX_REASON_LENGTH = 4_096;
 /** What is wrong with a list of ranges that should be sorted, disjoint, not empty and within `rowCount`; null: nothing. */
 export function rangesProblem(ranges: readonly RowRange[], rowCount: number): string | null {
   let end = 0;
-  for (const range of ranges) {
-    const [from, to] = range;
-    const shown = `[${from}, ${to}]`;
-    if (range.length !== 2 || !Number.isSafeInteger(from) || !Number.isSafeInteger(to)) {
-      return `${shown} is not a pair of whole numbers`;
-    }
-    if (from < 0 || to > rowCount) return `${shown} is outside of the rows 0 to ${rowCount}`;
-    if (from >= to) return `${shown} is empty`;
-    if (from < end) return `${shown} overlaps the range before it, or the list is not sorted`;
+  for (const [from, to] of ranges) {
+    const isSound = Number.isSafeInteger(from) && Number.isSafeInteger(to) && from < to;
+    if (!isSound || from < end || to > rowCount)
+      return `[${from}, ${to}] is no range of the rows ${end} to ${rowCount}`;
     end = to;
   }
   return null;

@@ -2,7 +2,7 @@ import type { Clock } from '../ground/clock.ts';
 import type { OutboxEntry } from '../ground/event.ts';
 import { Door } from './door.ts';
 import { type Engine, FullError, fullness, HEADROOM_BYTES, type Put } from './engine.ts';
-import { isOverLimit, Lane, sizeOf } from './group.ts';
+import { Lane, sizeOf } from './group.ts';
 import {
   MAX_CALL_BYTES,
   OutboxUnavailableError,
@@ -62,12 +62,10 @@ export interface Store extends Queue, Omit<OutboxRecords, 'readAgain'> {
   /** See Engine. Rejects with an OutboxUnavailableError. */
   recordedUntil(): Promise<number | null>;
   /**
-   * Stores records of another outbox, all or none: whether each is new here, in their order. What is known here already
-   * stays as it is. `full`: OUTBOX_MAX_BYTES is reached. Rejects with an OutboxUnavailableError.
+   * Stores records of another outbox, all or none: whether each is new here. What is known here already stays as it is.
+   * Rejects with an OutboxUnavailableError, also when OUTBOX_MAX_BYTES is reached.
    */
-  add(
-    records: readonly MovedRecord[],
-  ): Promise<{ readonly outcome: 'stored'; readonly isNew: readonly boolean[] } | { readonly outcome: 'full' }>;
+  add(records: readonly MovedRecord[]): Promise<readonly boolean[]>;
   close(): Promise<void>;
 }
 
@@ -78,13 +76,9 @@ const PRUNE_CHUNK = 500;
 
 export function createStore(options: StoreOptions): Store {
   const { engine, clock, maxBytes, onEvent } = options;
-  const door = new Door({
-    engine,
-    clock,
-    onTrouble(operation, reason, isDamage) {
-      onEvent({ type: 'trouble', operation, reason });
-      if (isDamage) onEvent({ type: 'damaged', reason });
-    },
+  const door = new Door(engine, (operation, reason, isDamage) => {
+    onEvent({ type: 'trouble', operation, reason });
+    if (isDamage) onEvent({ type: 'damaged', reason });
   });
   const puts = new Lane<Put, readonly StoredEntry[]>(
     (group) => commit(group, options),
@@ -109,7 +103,6 @@ export function createStore(options: StoreOptions): Store {
 
   return {
     async put(entries, { resolves } = {}) {
-      checkEntries(entries);
       if (entries.length === 0 && resolves === undefined) return { outcome: 'stored', entries: [] };
       const call = { entries, now: clock.now(), resolves: resolves ?? null };
       try {
@@ -123,9 +116,6 @@ export function createStore(options: StoreOptions): Store {
     },
 
     async claim({ kind, maxCalls, oneRow }) {
-      if (!Number.isSafeInteger(maxCalls) || maxCalls < 1) {
-        throw new RangeError(`maxCalls must be a whole number of at least 1, got ${maxCalls}`);
-      }
       const maxBytes = oneRow === undefined ? maxCalls * MAX_CALL_BYTES : 0;
       const maxEvents = oneRow === undefined ? MAX_EVENTS_PER_CLAIM : 1;
       const except = oneRow !== undefined && 'except' in oneRow ? oneRow.except : [];
@@ -174,14 +164,9 @@ export function createStore(options: StoreOptions): Store {
     },
 
     async add(records) {
-      try {
-        const isNew = await door.ask('commit', () => engine.add(records));
-        tellWaiting();
-        return { outcome: 'stored', isNew };
-      } catch (error) {
-        if (error instanceof OutboxUnavailableError && isOverLimit(error.cause)) return { outcome: 'full' };
-        throw error;
-      }
+      const isNew = await door.ask('commit', () => engine.add(records));
+      tellWaiting();
+      return isNew;
     },
 
     recordedUntil: () => door.ask('read', () => engine.recordedUntil()),
@@ -219,16 +204,4 @@ function newlyWaiting(puts: readonly Put[], stored: readonly (readonly StoredEnt
     }
   }
   return bytes;
-}
-
-/** Throws a RangeError when an entry could not be stored as it is: a defect of the caller's. */
-function checkEntries(entries: readonly OutboxEntry[]): void {
-  for (const entry of entries) {
-    const id = entry.type === 'event' ? entry.eventId : entry.quarantineId;
-    if (id === '') throw new RangeError('An entry needs an id');
-    if (!Number.isSafeInteger(entry.receivedAt)) {
-      throw new RangeError(`receivedAt of ${id} must be whole milliseconds since the epoch, got ${entry.receivedAt}`);
-    }
-    if (entry.type === 'event' && entry.rows.own.length === 0) throw new RangeError(`Event ${id} has no row`);
-  }
 }

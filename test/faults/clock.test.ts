@@ -260,7 +260,7 @@ async function startRetention(t: TestContext) {
       recordedUntil: () => outbox.recordedUntil(),
       prune: (deliveredBefore: number) => outbox.prune(deliveredBefore).finally(() => pruned++),
     };
-    stop = keepPruning({ store: counted, dedupDays: 7, clock });
+    stop = keepPruning(counted, { dedupDays: 7, clock });
     await eventually(() => pruned > before && clock.timerCount > 0);
   }
 

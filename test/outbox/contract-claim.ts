@@ -107,10 +107,6 @@ export function claimContract(subject: Subject): void {
         mayBeMore: false,
       });
     });
-
-    it('rejects a request that asks for nothing', async () => {
-      await assert.rejects(subject.outbox.claim({ kind: 'request', maxCalls: 0 }), RangeError);
-    });
   });
 
   describe('settle', () => {

@@ -57,8 +57,6 @@ export async function openOutbox(
   });
   assert(engine.pace !== null);
   const store = createStore({ engine, clock, maxBytes, onEvent: () => undefined });
-  // As a service does at its start, so that there are counts to show when the database goes away.
-  await store.stats();
   return { ...store, engine, pace: engine.pace };
 }
 

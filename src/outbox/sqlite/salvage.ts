@@ -66,16 +66,13 @@ export async function salvage(file: string, into: Pick<Store, 'add'>, options: S
 }
 
 async function add(batch: readonly MovedRecord[], into: Pick<Store, 'add'>): Promise<readonly boolean[]> {
-  let reason = 'the outbox is full (OUTBOX_MAX_BYTES)';
   try {
-    const added = await into.add(batch);
-    if (added.outcome === 'stored') return added.isNew;
+    return await into.add(batch);
   } catch (error) {
     if (!(error instanceof OutboxUnavailableError)) throw error;
-    reason = error.message;
+    const advice = 'Make room, then salvage the file again: what is stored already is known';
+    throw new SalvageError('salvage_not_stored', `Not everything was stored: ${error.message}. ${advice}.`);
   }
-  const advice = 'Make room, then salvage the file again: what is stored already is known';
-  throw new SalvageError('salvage_not_stored', `Not everything was stored: ${reason}. ${advice}.`);
 }
 
 /** `done` closes it, and removes a copy that was made to read what stands after a damaged frame of the log. */

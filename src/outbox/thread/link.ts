@@ -18,25 +18,6 @@ export interface LinkOptions {
   readonly onFatal: (error: Error) => void;
 }
 
-/** The main thread's end of the store thread: requests and their answers, and what happens when the thread dies. */
-export interface Link {
-  /** Whether no thread will answer any more. */
-  readonly isGone: boolean;
-  /**
-   * Rejects with an OutboxUnavailableError if there is no thread, it dies, or it could not do it now; with a RangeError
-   * if the request was wrong. Buffers of `transfer` are not usable any more.
-   */
-  ask<Name extends Operation>(
-    operation: Name,
-    args: Parameters<Operations[Name]>,
-    transfer?: readonly ArrayBuffer[],
-  ): ReturnType<Operations[Name]>;
-  /** Lets the thread finish what it was asked, and waits for its end. */
-  close(): Promise<void>;
-  /** Ends the thread as a crash would, wherever it is. For tests. */
-  kill(): Promise<void>;
-}
-
 /** `restarting`: the thread died and the next one is being started. `gone`: it died for good. */
 type State = 'running' | 'restarting' | 'gone' | 'closed';
 
@@ -52,160 +33,186 @@ const WHY_UNAVAILABLE: Record<Exclude<State, 'running'>, string> = {
  */
 const resourceLimits = { maxYoungGenerationSizeMb: 16 };
 
-/** Starts the thread. Rejects with an OutboxStartError. */
-export async function openLink(options: LinkOptions): Promise<Link> {
-  const { log } = options;
-  const pending = new Map<number, PromiseWithResolvers<unknown>>();
-  let state: State = 'running';
-  let worker: Worker;
-  let nextId = 1;
-  let hasRestarted = false;
-  let isSuspect = false;
-  let restarting: Promise<void> = Promise.resolve();
-  let closed: Promise<void> | null = null;
+/** The main thread's end of the store thread: requests and their answers, and what happens when the thread dies. */
+export class Link {
+  readonly #options: LinkOptions;
+  readonly #pending = new Map<number, PromiseWithResolvers<unknown>>();
+  #state: State = 'running';
+  #worker: Worker | null = null;
+  #nextId = 1;
+  #hasRestarted = false;
+  #isSuspect = false;
+  #restarting: Promise<void> = Promise.resolve();
+  #closed: Promise<void> | null = null;
 
-  function start(): Promise<void> {
-    const workerData: ThreadSettings = { ...options.settings, isSuspect };
-    const started = new Worker(new URL('./worker.ts', import.meta.url), { workerData, name: 'outbox', resourceLimits });
-    worker = started;
-    return new Promise((resolve, reject) => {
-      let isOpen = false;
-      let cause: Error | null = null;
-      started.on('message', (message: FromThread) => {
-        if (message.type === 'opened') {
-          isOpen = true;
-          if (message.damagedFile !== null) options.onDamagedFile(message.damagedFile);
-          resolve();
-        } else if (message.type === 'open_failed') {
-          cause = new OutboxStartError(message.code, message.message);
-        } else {
-          hear(message);
-        }
-      });
-      started.on('error', (error) => {
-        cause = error instanceof Error ? error : new Error(String(error));
-      });
-      started.on('exit', (code) => {
-        const error = cause ?? new Error(`The thread of the outbox ended with code ${code}`);
-        if (isOpen) onDeath(error);
-        else reject(error);
-      });
-    });
+  private constructor(options: LinkOptions) {
+    this.#options = options;
   }
 
-  function hear(message: Exclude<FromThread, { type: 'opened' | 'open_failed' }>): void {
+  /** Starts the thread. Rejects with an OutboxStartError. */
+  static async open(options: LinkOptions): Promise<Link> {
+    const link = new Link(options);
+    await link.#start();
+    return link;
+  }
+
+  /** Whether no thread will answer any more. */
+  get isGone(): boolean {
+    return this.#state === 'gone' || this.#state === 'closed';
+  }
+
+  /**
+   * Rejects with an OutboxUnavailableError if there is no thread, it dies, or it could not do it now; with a RangeError
+   * if the request was wrong. Buffers of `transfer` are not usable any more.
+   */
+  ask<Name extends Operation>(
+    operation: Name,
+    args: Parameters<Operations[Name]>,
+    transfer?: readonly ArrayBuffer[],
+  ): ReturnType<Operations[Name]> {
+    const whyNot = this.#state === 'running' ? this.#options.whyNotAsk() : WHY_UNAVAILABLE[this.#state];
+    const answer =
+      whyNot === null ? this.#send(operation, args, transfer) : Promise.reject(new OutboxUnavailableError(whyNot));
+    // The thread answers each request with its operation's result.
+    return answer as ReturnType<Operations[Name]>;
+  }
+
+  /** Lets the thread finish what it was asked, and waits for its end. Twice does nothing. */
+  close(): Promise<void> {
+    this.#closed ??= this.#finish();
+    return this.#closed;
+  }
+
+  /** Ends the thread as a crash would, wherever it is. For tests. */
+  async kill(): Promise<void> {
+    await this.#worker?.terminate();
+  }
+
+  #start(): Promise<void> {
+    const workerData: ThreadSettings = { ...this.#options.settings, isSuspect: this.#isSuspect };
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData, name: 'outbox', resourceLimits });
+    this.#worker = worker;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    let isOpen = false;
+    let cause: Error | null = null;
+    worker.on('message', (message: FromThread) => {
+      if (message.type === 'opened') {
+        isOpen = true;
+        if (message.damagedFile !== null) this.#options.onDamagedFile(message.damagedFile);
+        resolve();
+      } else {
+        this.#hear(message);
+      }
+    });
+    worker.on('error', (error) => {
+      cause = toError(error);
+      // An error comes over with its name and its members, and without its class.
+      if (isStartError(cause)) cause = new OutboxStartError(cause.code, cause.message);
+    });
+    worker.on('exit', (code) => {
+      const error = cause ?? new Error(`The thread of the outbox ended with code ${code}`);
+      if (isOpen) this.#onDeath(error);
+      else reject(error);
+    });
+    return promise;
+  }
+
+  #hear(message: Exclude<FromThread, { type: 'opened' }>): void {
     switch (message.type) {
       case 'done':
-        answered(message.id)?.resolve(message.value);
+        this.#answered(message.id)?.resolve(message.value);
         return;
-      case 'unavailable':
-        answered(message.id)?.reject(new OutboxUnavailableError(message.reason));
+      case 'failed': {
+        const { id, reason, isDefect } = message;
+        this.#answered(id)?.reject(isDefect ? new RangeError(reason) : new OutboxUnavailableError(reason));
         return;
-      case 'defect':
-        answered(message.id)?.reject(new RangeError(message.message));
-        return;
+      }
       case 'log':
-        log[message.level](message.fields, message.message);
+        this.#options.log[message.level](message.fields, message.message);
         return;
       case 'token_wanted':
-        options.databaseToken().then(
-          (token) => post({ type: 'token', token, problem: '' }),
-          (error: unknown) =>
-            post({ type: 'token', token: null, problem: error instanceof Error ? error.message : String(error) }),
+        this.#options.databaseToken().then(
+          (token) => this.#post({ type: 'token', token, problem: '' }),
+          (error: unknown) => this.#post({ type: 'token', token: null, problem: toError(error).message }),
         );
         return;
       default:
-        if (message.type === 'damaged') isSuspect = true;
-        options.onEvent(message);
+        if (message.type === 'damaged') this.#isSuspect = true;
+        this.#options.onEvent(message);
     }
   }
 
-  function answered(id: number): PromiseWithResolvers<unknown> | undefined {
-    const asked = pending.get(id);
-    pending.delete(id);
+  #answered(id: number): PromiseWithResolvers<unknown> | undefined {
+    const asked = this.#pending.get(id);
+    this.#pending.delete(id);
     return asked;
   }
 
-  function post(message: ToThread, transfer: readonly ArrayBuffer[] = []): void {
-    worker.postMessage(message, transfer);
-  }
-
-  function send(operation: Operation, args: readonly unknown[], transfer?: readonly ArrayBuffer[]): Promise<unknown> {
+  #send(operation: Operation, args: readonly unknown[], transfer?: readonly ArrayBuffer[]): Promise<unknown> {
     const asked = Promise.withResolvers<unknown>();
-    const id = nextId++;
-    pending.set(id, asked);
-    post({ type: 'request', id, operation, args }, transfer);
+    const id = this.#nextId++;
+    this.#pending.set(id, asked);
+    this.#post({ type: 'request', id, operation, args }, transfer);
     return asked.promise;
   }
 
-  function onDeath(error: Error): void {
-    const wasRunning = state === 'running';
-    if (state === 'running') state = hasRestarted ? 'gone' : 'restarting';
-    const reason = WHY_UNAVAILABLE[state];
-    const unanswered = [...pending.values()];
-    pending.clear();
-    for (const { reject } of unanswered) reject(new OutboxUnavailableError(reason, { cause: error }));
-    if (!wasRunning) return;
-    log.error({ code: 'outbox_worker_died', error: error.message, unanswered: unanswered.length }, reason);
-    if (hasRestarted) giveUp(error);
-    else restarting = restart();
+  #post(message: ToThread, transfer: readonly ArrayBuffer[] = []): void {
+    this.#worker?.postMessage(message, transfer);
   }
 
-  async function restart(): Promise<void> {
-    hasRestarted = true;
+  #onDeath(error: Error): void {
+    const wasRunning = this.#state === 'running';
+    if (this.#state === 'running') this.#state = this.#hasRestarted ? 'gone' : 'restarting';
+    const reason = WHY_UNAVAILABLE[this.#state];
+    const unanswered = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of unanswered) reject(new OutboxUnavailableError(reason, { cause: error }));
+    if (!wasRunning) return;
+    const fields = { code: 'outbox_worker_died', error: error.message, unanswered: unanswered.length };
+    this.#options.log.error(fields, reason);
+    if (this.#hasRestarted) this.#giveUp(error);
+    else this.#restarting = this.#restart();
+  }
+
+  async #restart(): Promise<void> {
+    this.#hasRestarted = true;
     try {
-      await start();
-      state = 'running';
-      log.warn({ code: 'outbox_worker_restarted' }, 'the thread of the outbox runs again; all claims are free again');
+      await this.#start();
+      this.#state = 'running';
+      const fields = { code: 'outbox_worker_restarted' };
+      this.#options.log.warn(fields, 'the thread of the outbox runs again; all claims are free again');
     } catch (error) {
-      giveUp(error instanceof Error ? error : new Error(String(error)));
+      this.#giveUp(toError(error));
     }
   }
 
-  function giveUp(error: Error): void {
-    state = 'gone';
-    log.fatal(
+  #giveUp(error: Error): void {
+    this.#state = 'gone';
+    this.#options.log.fatal(
       { code: 'outbox_worker_gone', error: error.message },
       'the outbox is gone; what it had committed is on the disk, and the service must be started again',
     );
-    options.onFatal(error);
+    this.#options.onFatal(error);
   }
 
-  async function close(): Promise<void> {
+  async #finish(): Promise<void> {
     // A thread that is just being started must not be left running.
-    if (state === 'restarting') await restarting;
-    if (state === 'running') {
-      state = 'closed';
-      const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+    if (this.#state === 'restarting') await this.#restarting;
+    if (this.#state === 'running') {
+      this.#state = 'closed';
+      const ended = new Promise<void>((resolve) => this.#worker?.once('exit', () => resolve()));
       // It rejects when the thread dies instead; then there is nothing left to close.
-      await send('close', []).catch(() => undefined);
+      await this.#send('close', []).catch(() => undefined);
       await ended;
     }
-    state = 'closed';
+    this.#state = 'closed';
   }
+}
 
-  await start();
-  return {
-    get isGone() {
-      return state === 'gone' || state === 'closed';
-    },
-    ask<Name extends Operation>(
-      operation: Name,
-      args: Parameters<Operations[Name]>,
-      transfer?: readonly ArrayBuffer[],
-    ) {
-      const whyNot = state === 'running' ? options.whyNotAsk() : WHY_UNAVAILABLE[state];
-      const answer =
-        whyNot === null ? send(operation, args, transfer) : Promise.reject(new OutboxUnavailableError(whyNot));
-      // The thread answers each request with its operation's result.
-      return answer as ReturnType<Operations[Name]>;
-    },
-    close() {
-      closed ??= close();
-      return closed;
-    },
-    async kill() {
-      await worker.terminate();
-    },
-  };
+function isStartError(error: Error): error is OutboxStartError {
+  return error.name === 'OutboxStartError';
+}
+
+function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }

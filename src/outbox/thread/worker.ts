@@ -1,10 +1,9 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { Config } from '../../config/config.ts';
 import { systemClock } from '../../ground/clock.ts';
 import type { ReceivedBody } from '../../intake/understand.ts';
 import { kinds } from '../../kinds/registry.ts';
-import { type OutboxStartCode, OutboxStartError } from '../engine.ts';
+import { finishedOrLate } from '../door.ts';
 import { openStore, type StoreLog } from '../open-store.ts';
 import { type Outbox, OutboxUnavailableError, ownPace, type Received, type SharedPace } from '../port.ts';
 import { createReceiver } from '../receive.ts';
@@ -36,22 +35,14 @@ export type ToThread =
 
 export type FromThread =
   | { readonly type: 'opened'; readonly damagedFile: string | null }
-  /** The thread ends after this. */
-  | { readonly type: 'open_failed'; readonly code: OutboxStartCode; readonly message: string }
-  /** Three answers to a request. */
   | { readonly type: 'done'; readonly id: number; readonly value: unknown }
-  /** The store could not do it now. */
-  | { readonly type: 'unavailable'; readonly id: number; readonly reason: string }
-  /** The caller's fault: a RangeError there. */
-  | { readonly type: 'defect'; readonly id: number; readonly message: string }
+  /** `isDefect`: the caller's fault, a RangeError there; otherwise the store could not do it now. */
+  | { readonly type: 'failed'; readonly id: number; readonly reason: string; readonly isDefect: boolean }
   | { readonly type: 'log'; readonly level: keyof StoreLog; readonly fields: object; readonly message: string }
   | { readonly type: 'token_wanted' }
   | StoreEvent;
 
-/** What was asked before is finished first, but a database that does not answer must not hold up the end of the process. */
-const CLOSE_LIMIT_MS = 500;
-
-/** The thread that reads bodies and has the database, so that neither a large body nor a slow sync holds up the event loop of the service. */
+/** Reads bodies and has the database, so that neither a large body nor a slow sync holds up the service's event loop. */
 async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }: ThreadSettings): Promise<void> {
   let operations: Operations | null = null;
   let wanted: PromiseWithResolvers<string> | null = null;
@@ -85,8 +76,8 @@ async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }
       const act = operations[operation] as (...given: readonly unknown[]) => Promise<unknown>;
       say({ type: 'done', id, value: await act(...args) });
     } catch (error) {
-      if (error instanceof OutboxUnavailableError) say({ type: 'unavailable', id, reason: error.message });
-      else say({ type: 'defect', id, message: String(error) });
+      const isDefect = !(error instanceof OutboxUnavailableError);
+      say({ type: 'failed', id, reason: isDefect ? String(error) : error.message, isDefect });
     }
     if (operation === 'close') port.close();
   }
@@ -104,7 +95,7 @@ async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }
     wanted = null;
   }
 
-  const opened = await openStore({
+  const { store, engine, damagedFile } = await openStore({
     outbox,
     databaseToken: askToken,
     clock: systemClock,
@@ -112,32 +103,24 @@ async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }
     isSuspect,
     onEvent: say,
   });
-  const { store } = opened;
-  const stopPruning = keepPruning({ store, dedupDays: outbox.dedupDays, clock: systemClock });
+  const stopPruning = keepPruning(store, { dedupDays: outbox.dedupDays, clock: systemClock });
   operations = {
     ...store,
     ...createReceiver(store, { kinds, streams, escaping, log }),
-    ...(opened.pace ?? ownPace),
+    ...(engine.pace ?? ownPace),
     async close() {
       stopPruning();
       // A body that came before is still on its way through intake to the store.
-      await Promise.race([Promise.all(running), pause(CLOSE_LIMIT_MS, undefined, { ref: false })]);
+      await finishedOrLate(running);
       await store.close();
     },
   };
-  say({ type: 'opened', damagedFile: opened.damagedFile });
+  say({ type: 'opened', damagedFile });
 }
 
 function endDamaged(): never {
   throw new Error('the database is damaged');
 }
 
-if (parentPort !== null) {
-  const port = parentPort;
-  serve(port, workerData as ThreadSettings).catch((error: unknown) => {
-    if (!(error instanceof OutboxStartError)) throw error;
-    const { code, message } = error;
-    port.postMessage({ type: 'open_failed', code, message } satisfies FromThread);
-    port.close();
-  });
-}
+// If it cannot be opened the thread dies of its OutboxStartError, which the main thread gets.
+if (parentPort !== null) void serve(parentPort, workerData as ThreadSettings);
