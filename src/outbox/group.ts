@@ -6,10 +6,8 @@ import { CallError, DamageError, FullError } from './engine.ts';
 const MAX_GROUP_BYTES = 16 * 1024 * 1024;
 const MAX_GROUP_CALLS = 500;
 
-interface Waiting<Call, Value> {
+interface Waiting<Call, Value> extends PromiseWithResolvers<Value> {
   readonly call: Call;
-  readonly resolve: (value: Value) => void;
-  readonly reject: (error: unknown) => void;
 }
 
 /**
@@ -30,10 +28,10 @@ export class Lane<Call, Value> {
 
   /** Rejects with what `run` rejects with. */
   add(call: Call): Promise<Value> {
-    const { promise, resolve, reject } = Promise.withResolvers<Value>();
-    this.#waiting.push({ call, resolve, reject });
+    const waiting = { call, ...Promise.withResolvers<Value>() };
+    this.#waiting.push(waiting);
     if (!this.#isRunning) void this.#drain();
-    return promise;
+    return waiting.promise;
   }
 
   async #drain(): Promise<void> {

@@ -23,7 +23,7 @@ export async function copyRecords(
 ): Promise<MoveCounts> {
   const counts = { moved: 0, known: 0, identities: 0 };
   for await (const batch of records) {
-    const isNew = await store(batch, target);
+    const isNew = await target.add(batch).catch(notStored);
     for (const [index, record] of batch.entries()) {
       if (record.type === 'identity') counts.identities += isNew[index] === true ? 1 : 0;
       else if (isNew[index] === true) counts.moved++;
@@ -34,12 +34,8 @@ export async function copyRecords(
   return counts;
 }
 
-async function store(batch: readonly MovedRecord[], target: Pick<Store, 'add'>): Promise<readonly boolean[]> {
-  try {
-    return await target.add(batch);
-  } catch (error) {
-    if (!(error instanceof OutboxUnavailableError)) throw error;
-    const advice = 'Nothing was taken away: set right what is wrong, then run it again';
-    throw new MoveError('migrate_not_stored', `Not everything was stored: ${error.message}. ${advice}.`);
-  }
+function notStored(error: unknown): never {
+  if (!(error instanceof OutboxUnavailableError)) throw error;
+  const advice = 'Nothing was taken away: set right what is wrong, then run it again';
+  throw new MoveError('migrate_not_stored', `Not everything was stored: ${error.message}. ${advice}.`);
 }

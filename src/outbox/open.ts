@@ -6,17 +6,11 @@ import { storeId } from './sqlite/lock.ts';
 import { lockFolder } from './sqlite/open.ts';
 import { findDamaged, tellIncompleteSets } from './sqlite/set-aside.ts';
 import type { StoreEvent } from './store.ts';
-import { Link } from './thread/link.ts';
+import { Link, type LinkOptions } from './thread/link.ts';
 
-export interface OpenOptions {
+export interface OpenOptions extends Pick<LinkOptions, 'databaseToken' | 'log' | 'onEvent' | 'onFatal'> {
   readonly config: Pick<Config, 'outbox' | 'ingestion' | 'webhook'>;
-  /** Gives a token for the database from Microsoft Entra. */
-  readonly databaseToken: () => Promise<string>;
   readonly clock: Clock;
-  readonly log: Logger;
-  /** The store thread died and cannot be brought back: the process should end, so that its supervisor starts it anew. */
-  readonly onFatal: (error: Error) => void;
-  readonly onEvent: (event: StoreEvent) => void;
 }
 
 /** For /healthz: it holds no data of an event. */
@@ -57,7 +51,7 @@ const LOCK_LOST =
 
 /** Opens PostgreSQL if OUTBOX_URL is set, else SQLite in DATA_DIR. Rejects with an OutboxStartError. */
 export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
-  const { clock, log, databaseToken, onFatal, config } = options;
+  const { clock, log, config } = options;
   const { outbox } = config;
   const folder = outbox.database === null ? outbox.dataDir : null;
   const lock = folder === null ? null : lockFolder(folder, log);
@@ -65,12 +59,10 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
 
   async function start() {
     const opened = await Link.open({
+      ...options,
       settings: { outbox, streams: config.ingestion.streams, escaping: config.webhook.escaping },
-      databaseToken,
-      log,
       onDamagedFile: troubles.onDamagedFile,
       whyNotAsk: () => (lock === null || lock.isHeld() ? null : LOCK_LOST),
-      onFatal,
       onEvent(event) {
         troubles.onEvent(event);
         options.onEvent(event);

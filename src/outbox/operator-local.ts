@@ -10,7 +10,7 @@ import {
   type ReplayResult,
   statsJson,
 } from './operator.ts';
-import { type OutboxStats, OutboxUnavailableError } from './port.ts';
+import { OutboxUnavailableError, type Queue } from './port.ts';
 import type { OutboxRecords, RecordPage, RecordSummary } from './records.ts';
 import { countRows, mergeRanges } from './rows.ts';
 
@@ -30,7 +30,7 @@ const MIN_ID_CHARACTERS = 8;
 const wholeIdPattern = /^[vq]1[0-9a-f]{64}$/;
 
 export interface OperatorOptions {
-  readonly outbox: OutboxRecords & { stats(): Promise<OutboxStats> };
+  readonly outbox: OutboxRecords & Pick<Queue, 'stats'>;
   readonly log: Logger;
   readonly holds: () => readonly HeldKind[];
 }

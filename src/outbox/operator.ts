@@ -39,12 +39,15 @@ export type PageJson = ReturnType<typeof pageJson>;
 export type DeadLetterJson = ReturnType<typeof deadLetterJson>;
 export type DetailJson = ReturnType<typeof detailJson>;
 
-export interface PurgeResult {
-  readonly id: string;
-  /** False: there was no such record, or `code` and `detail` say why the id named none. */
-  readonly purged: boolean;
+/** Why an id named no record, if it was too short or named several. */
+interface Unnamed {
   readonly code?: RecordIdError['code'];
   readonly detail?: string;
+}
+
+export interface PurgeResult extends Unnamed {
+  readonly id: string;
+  readonly purged: boolean;
 }
 
 /** `held`: what waits of the kinds whose stream is on hold. Without a server nothing is known to be held. */
@@ -69,8 +72,8 @@ export type ReplayResult = { readonly id: string } & (
   | Exclude<ReadAgain, { outcome: 'nothing_to_replay' }>
   /** Dead rows wait again (or would). */
   | { readonly outcome: 'revived'; readonly rows: number; readonly ranges: readonly RowRange[] }
-  /** An event without dead rows, or `code` and `detail` say why the id named no record. */
-  | { readonly outcome: 'nothing_to_replay'; readonly code?: RecordIdError['code']; readonly detail?: string }
+  /** No such record, or an event without dead rows. */
+  | ({ readonly outcome: 'nothing_to_replay' } & Unnamed)
 );
 
 export function statsJson(stats: OutboxStats, holds: readonly HeldKind[]) {

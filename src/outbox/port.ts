@@ -14,19 +14,16 @@ import type { OutboxRecords } from './records.ts';
 
 /** One for each entry that was put, in their order. */
 export interface StoredEntry {
-  /** eventId or quarantineId. */
   readonly id: string;
   readonly duplicate: boolean;
   /** Milliseconds since the epoch; this put's time unless it is a duplicate. */
   readonly firstStoredAt: number;
 }
 
+/** `stored`: committed and synced. `full`, `unavailable`: nothing was stored, see Received. */
 export type PutOutcome =
-  /** Committed and synced: answer 200 (or 4xx for a quarantined body). */
   | { readonly outcome: 'stored'; readonly entries: readonly StoredEntry[] }
-  /** The limit OUTBOX_MAX_BYTES or the disk is reached, nothing was stored: answer 503. */
   | { readonly outcome: 'full' }
-  /** The store cannot commit now (I/O error, its thread is gone, closing), nothing was stored: answer 503. */
   | { readonly outcome: 'unavailable'; readonly reason: string };
 
 export interface AcceptedEvent {
@@ -43,14 +40,11 @@ export interface AcceptedEvent {
 
 /** What became of one authentic body; the route has one exhaustive switch over it. */
 export type Received =
-  /** 200. Committed and synced. `batch`: the body was an array of several. */
-  | {
-      readonly outcome: 'accepted';
-      readonly events: readonly AcceptedEvent[];
-      readonly batch: boolean;
-      /** The text of the body looks as if a template had escaped it, and was stored as it came. */
-      readonly looksEscaped: boolean;
-    }
+  /**
+   * 200. Committed and synced. `batch`: the body was an array of several. `looksEscaped`: its text looks as if a template
+   * had escaped it, and was stored as it came.
+   */
+  | { readonly outcome: 'accepted'; events: readonly AcceptedEvent[]; batch: boolean; looksEscaped: boolean }
   /** 400, kept in quarantine. */
   | { readonly outcome: 'not_json'; readonly code: string; readonly detail: string }
   /** 422, kept in quarantine. */
@@ -60,15 +54,12 @@ export type Received =
       readonly detail: string;
       readonly errors: readonly Problem[];
     }
-  /** 503 with Retry-After: OUTBOX_MAX_BYTES or the disk is reached. Nothing was stored. */
+  /** 503 with Retry-After. Nothing was stored: OUTBOX_MAX_BYTES or the disk is reached. */
   | { readonly outcome: 'full' }
-  /** 503 with Retry-After: the outbox cannot commit now. Nothing was stored. */
+  /** 503 with Retry-After. Nothing was stored: the outbox cannot commit now (I/O error, closing, its thread is gone). */
   | { readonly outcome: 'unavailable' };
 
-/**
- * From the bytes of an authentic body to the outbox. Resolves when what it says is durable; rejects only on a defect, which
- * is answered 500.
- */
+/** Takes an authentic body. Resolves when what it says is durable; rejects only on a defect, which is answered 500. */
 export type Receive = (body: ReceivedBody) => Promise<Received>;
 
 /** Azure refuses over 1,048,576 bytes, and the SDK splits at 1,000,000 by a count of its own; this stays below both. */
@@ -96,7 +87,6 @@ export interface ClaimedEvent {
 export interface ClaimedCall {
   /** A JSON array of rows: at most MAX_CALL_BYTES, or a single row that is larger. */
   readonly text: string;
-  /** Of `text` in UTF-8. */
   readonly bytes: number;
   /** Where each row begins in `text`, in UTF-16 units. One character stands between two rows, and one after the last. */
   readonly starts: readonly number[];
@@ -135,14 +125,13 @@ export type SettlementOutcome = 'applied' | 'stale';
 
 export interface StateCount {
   readonly count: number;
-  /** When the oldest of them was received, milliseconds since the epoch; null when there is none. */
+  /** Milliseconds since the epoch; null when there is none. */
   readonly oldestReceivedAt: number | null;
 }
 
 export interface OutboxStats {
   /** Events with rows still to be sent, by kind; kinds without any may be missing. */
   readonly waiting: Readonly<Record<string, StateCount>>;
-  /** Events with dead letters. */
   readonly dead: StateCount;
   readonly quarantined: StateCount;
   /** Of stored rows and bodies. An event with rows of both kinds counts as dead and as waiting. */
@@ -194,7 +183,7 @@ export interface Queue {
    * Rejects with an OutboxUnavailableError when it could not be committed: nothing was recorded, settle again.
    */
   settle(settlements: readonly Settlement[]): Promise<readonly SettlementOutcome[]>;
-  /** Counts, ages and the condition of the store. Rejects with an OutboxUnavailableError when the store is gone. */
+  /** Rejects with an OutboxUnavailableError when the store is gone. */
   stats(): Promise<OutboxStats>;
 }
 

@@ -183,26 +183,17 @@ class CallBuilder {
   }
 }
 
-/** What a settlement makes of an event's rows. */
-export interface Settled {
-  /** Of the event: what is still to be sent. */
-  readonly pending: readonly RowRange[];
-  /** The rows that are dead now and were pending before, with the reasons cut to what is kept. */
-  readonly buried: readonly DeadRows[];
-  /** Of the claim: what it still holds; none ends it. */
-  readonly held: readonly RowRange[];
-}
-
 /**
- * The rule of a settlement. `held`: the rows of the claim, since others may have come to wait after it was taken, and are
- * not its own. A row that is not pending any more keeps the fate it has: naming it again is no error. Throws a RangeError
- * when the settlement names rows that the event does not have, or gives a row two fates.
+ * What a settlement makes of an event's rows: those that are still `pending`, those that were `buried` now, and those that
+ * the claim still holds (none ends it). `held`: the rows of the claim, since others may have come to wait after it was
+ * taken. A row that is not pending any more keeps the fate it has: naming it again is no error. Throws a RangeError when
+ * the settlement names rows that the event does not have, or gives a row two fates.
  */
 export function settleRows(
   settlement: Settlement,
   event: { readonly rowCount: number; readonly pending: readonly RowRange[] },
   held: readonly RowRange[],
-): Settled {
+) {
   const named = namedRows(settlement, event.rowCount);
   let pending = subtractRanges(event.pending, intersectRanges(held, settlement.delivered));
   const buried: DeadRows[] = [];

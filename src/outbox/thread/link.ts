@@ -7,6 +7,7 @@ import type { FromThread, Operation, Operations, ThreadSettings, ToThread } from
 
 export interface LinkOptions {
   readonly settings: Omit<ThreadSettings, 'isSuspect'>;
+  /** Gives a token for the database from Microsoft Entra. */
   readonly databaseToken: () => Promise<string>;
   readonly log: Logger;
   readonly onEvent: (event: StoreEvent) => void;
@@ -14,7 +15,7 @@ export interface LinkOptions {
   readonly onDamagedFile: (file: string) => void;
   /** Asked before each request: why nothing may be asked of the outbox now; null if it may. */
   readonly whyNotAsk: () => string | null;
-  /** The thread died a second time, or could not be started again. Called once. */
+  /** The thread is gone for good: the process should end, so that its supervisor starts it anew. Called once. */
   readonly onFatal: (error: Error) => void;
 }
 

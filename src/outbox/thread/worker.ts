@@ -1,16 +1,15 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { Config } from '../../config/config.ts';
 import { systemClock } from '../../ground/clock.ts';
-import type { ReceivedBody } from '../../intake/understand.ts';
 import { kinds } from '../../kinds/registry.ts';
 import { finishedOrLate } from '../door.ts';
 import { openStore, type StoreLog } from '../open-store.ts';
-import { type Outbox, OutboxUnavailableError, ownPace, type Received, type SharedPace } from '../port.ts';
-import { createReceiver } from '../receive.ts';
+import { type Outbox, OutboxUnavailableError, ownPace, type Queue, type SharedPace } from '../port.ts';
+import { createReceiver, type Receiver } from '../receive.ts';
+import type { OutboxRecords } from '../records.ts';
 import { keepPruning } from '../retention.ts';
 import type { StoreEvent } from '../store.ts';
 
-/** What a thread is started with. */
 export interface ThreadSettings {
   readonly outbox: Config['outbox'];
   readonly streams: Config['ingestion']['streams'];
@@ -20,11 +19,7 @@ export interface ThreadSettings {
 }
 
 /** What the main thread asks. `close` comes last: the thread ends after its answer. */
-export type Operations = Omit<Outbox, 'receive'> &
-  SharedPace & {
-    /** `receivedAt`: when the body came, milliseconds since the epoch. */
-    receive(body: ReceivedBody, receivedAt: number): Promise<Received>;
-  };
+export type Operations = Queue & OutboxRecords & SharedPace & Receiver & Pick<Outbox, 'close'>;
 
 export type Operation = keyof Operations;
 
