@@ -4,7 +4,7 @@ import { isOverLimit } from './group.ts';
 import { OutboxUnavailableError } from './port.ts';
 
 /** `commit`: events are stored. `settle`: anything else is written. */
-type Operation = 'commit' | 'settle' | 'read';
+export type Operation = 'commit' | 'settle' | 'read';
 
 /** The service has two seconds for all of its end. */
 const CLOSE_LIMIT_MS = 500;
@@ -28,13 +28,9 @@ export class Door {
     this.#onTrouble = onTrouble;
   }
 
-  get isClosed(): boolean {
-    return this.#closed !== null;
-  }
-
   /** Rejects with a RangeError if the call is at fault, otherwise with an OutboxUnavailableError. */
   async ask<T>(operation: Operation, act: () => Promise<T>): Promise<T> {
-    if (this.isClosed) throw new OutboxUnavailableError('the outbox is closed');
+    if (this.#closed !== null) throw new OutboxUnavailableError('the outbox is closed');
     const run = act();
     this.#underWay.add(run);
     try {

@@ -159,11 +159,8 @@ export function summary({ waiting: byKind, dead, quarantined }: OutboxStats, hol
 }
 
 function sum(a: StateCount, b: StateCount): StateCount {
-  const oldest = Math.min(
-    a.oldestReceivedAt ?? Number.POSITIVE_INFINITY,
-    b.oldestReceivedAt ?? Number.POSITIVE_INFINITY,
-  );
-  return { count: a.count + b.count, oldestReceivedAt: Number.isFinite(oldest) ? oldest : null };
+  const times = [a, b].flatMap(({ oldestReceivedAt }) => oldestReceivedAt ?? []);
+  return { count: a.count + b.count, oldestReceivedAt: times.length === 0 ? null : Math.min(...times) };
 }
 
 /** How long ago the oldest was received; 0 if there is none. The clock may have been set back since. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../ground/clock.ts';
 import type { OutboxEntry } from '../ground/event.ts';
-import { Door } from './door.ts';
+import { Door, type Operation } from './door.ts';
 import { type Engine, FullError, fullness, HEADROOM_BYTES, type Put } from './engine.ts';
 import { Lane, sizeOf } from './group.ts';
 import {
@@ -29,11 +29,7 @@ export type StoreEvent =
   /** Rows of this kind wait that did not before, about so many bytes; null: of any kind, it is not known which. */
   | { readonly type: 'waiting'; readonly kind: string | null; readonly bytes: number }
   /** The database could not do something, and why. */
-  | {
-      readonly type: 'trouble';
-      readonly operation: 'commit' | 'settle' | 'read' | 'checkpoint';
-      readonly reason: string;
-    }
+  | { readonly type: 'trouble'; readonly operation: Operation | 'checkpoint'; readonly reason: string }
   /** The database is damaged: nothing more should be asked of it. */
   | { readonly type: 'damaged'; readonly reason: string };
 
@@ -141,7 +137,7 @@ export function createStore(options: StoreOptions): Store {
     async prune(deliveredBefore) {
       let forgotten = 0;
       try {
-        for (let chunk = PRUNE_CHUNK; chunk === PRUNE_CHUNK && !door.isClosed; ) {
+        for (let chunk = PRUNE_CHUNK; chunk === PRUNE_CHUNK; ) {
           chunk = await door.ask('settle', () => engine.prune(deliveredBefore, PRUNE_CHUNK));
           forgotten += chunk;
         }

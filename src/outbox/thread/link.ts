@@ -108,7 +108,8 @@ export class Link {
     worker.on('error', (error) => {
       cause = toError(error);
       // An error comes over with its name and its members, and without its class.
-      if (isStartError(cause)) cause = new OutboxStartError(cause.code, cause.message);
+      const { code, name, message } = cause as OutboxStartError;
+      if (name === 'OutboxStartError') cause = new OutboxStartError(code, message);
     });
     worker.on('exit', (code) => {
       const error = cause ?? new Error(`The thread of the outbox ended with code ${code}`);
@@ -208,10 +209,6 @@ export class Link {
     }
     this.#state = 'closed';
   }
-}
-
-function isStartError(error: Error): error is OutboxStartError {
-  return error.name === 'OutboxStartError';
 }
 
 function toError(thrown: unknown): Error {

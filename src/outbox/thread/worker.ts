@@ -50,19 +50,21 @@ async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }
   function say(message: FromThread): void {
     port.postMessage(message);
     // What was tried in this turn is answered first. The next thread checks the database, and sets it aside if need be.
-    if (message.type === 'damaged') setImmediate(endDamaged);
+    if (message.type !== 'damaged') return;
+    setImmediate(() => {
+      throw new Error('the database is damaged');
+    });
   }
 
   // Listens before the database is open, which may need a token.
   port.on('message', (message: ToThread) => {
     if (message.type === 'token') hearToken(message);
-    else void track(run(message));
+    else track(run(message));
   });
 
-  async function track(request: Promise<void>): Promise<void> {
+  function track(request: Promise<void>): void {
     running.add(request);
-    await request;
-    running.delete(request);
+    void request.finally(() => running.delete(request));
   }
 
   async function run({ id, operation, args }: Extract<ToThread, { type: 'request' }>): Promise<void> {
@@ -111,10 +113,6 @@ async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }
     },
   };
   say({ type: 'opened', damagedFile });
-}
-
-function endDamaged(): never {
-  throw new Error('the database is damaged');
 }
 
 // If it cannot be opened the thread dies of its OutboxStartError, which the main thread gets.
