@@ -21,7 +21,7 @@ export class Lane<Call, Value> {
   readonly #waiting: Waiting<Call, Value>[] = [];
   #isRunning = false;
 
-  constructor(run: (calls: readonly Call[]) => Promise<readonly Value[]>, bytesOf: (call: Call) => number) {
+  constructor(run: (calls: readonly Call[]) => Promise<readonly Value[]>, bytesOf: (call: Call) => number = () => 0) {
     this.#run = run;
     this.#bytesOf = bytesOf;
   }

@@ -1,6 +1,8 @@
 import type { EventEntry, QuarantineEntry, RowRange } from '../ground/event.ts';
 import type { DeadRows } from './port.ts';
 
+/** Times are milliseconds since the epoch. */
+
 /** Where a record is. An event with rows of both kinds is listed as dead and as waiting. */
 export type RecordState = 'waiting' | 'dead' | 'quarantined';
 
@@ -14,11 +16,9 @@ export interface ListRequest {
   readonly limit: number;
 }
 
-/** A place in a list: the record after which the next page begins. */
+/** The record after which the next page of a list begins; its number tells those of one millisecond apart. */
 export interface Position {
-  /** Milliseconds since the epoch. */
   readonly receivedAt: number;
-  /** The number of the record, which tells those of one millisecond apart. */
   readonly seq: number;
 }
 
@@ -29,13 +29,11 @@ export interface ListArgs extends Pick<ListRequest, 'state' | 'limit'> {
 }
 
 export interface DeadLetter extends DeadRows {
-  /** Milliseconds since the epoch. */
   readonly buriedAt: number;
 }
 
 /** A record without its rows or body: what a list shows. */
 export interface RecordSummary {
-  /** eventId or quarantineId. */
   readonly id: string;
   /** Of a quarantined body: the kind that its path named; null if it named none. */
   readonly kind: string | null;
@@ -58,7 +56,6 @@ export interface RecordPage<Place = string> {
   readonly next: Place | null;
 }
 
-/** One record whole. */
 export interface RecordDetail extends RecordSummary {
   readonly type: 'event' | 'quarantine';
   /** The JSON array of all rows of the event, or the body as it came. */
@@ -80,7 +77,7 @@ export function endOfIds(start: string): string {
   return `${start}\u{10ffff}`;
 }
 
-/** A record of another database, as far as it came over. Times are milliseconds since the epoch. */
+/** A record of another database, as far as it came over. */
 export type MovedRecord =
   | {
       readonly type: 'event';

@@ -9,7 +9,6 @@ import {
   type PutOutcome,
   type Queue,
   type Settlement,
-  type SettlementOutcome,
   type StoredEntry,
 } from './port.ts';
 import { encodeCursor, type MovedRecord, type OutboxRecords, readListRequest } from './records.ts';
@@ -76,17 +75,14 @@ export function createStore(options: StoreOptions): Store {
     onEvent({ type: 'trouble', operation, reason });
     if (isDamage) onEvent({ type: 'damaged', reason });
   });
-  const puts = new Lane<Put, readonly StoredEntry[]>(
-    (group) => commit(group, options),
+  const puts = new Lane(
+    (group: readonly Put[]) => commit(group, options),
     ({ entries }) => sizeOf(entries),
   );
-  const settles = new Lane<readonly Settlement[], readonly SettlementOutcome[]>(
-    async (calls) => {
-      const outcomes = [...(await engine.settle(calls.flat(), now()))];
-      return calls.map(({ length }) => outcomes.splice(0, length));
-    },
-    () => 0,
-  );
+  const settles = new Lane(async (calls: readonly (readonly Settlement[])[]) => {
+    const outcomes = [...(await engine.settle(calls.flat(), now()))];
+    return calls.map(({ length }) => outcomes.splice(0, length));
+  });
   let latest = clock.now();
 
   /** Never goes back with the clock: an event that seems to be delivered earlier than it was is forgotten too early. */
