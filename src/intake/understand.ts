@@ -88,12 +88,13 @@ export async function understand(
   const events: UnderstoodEvent[] = [];
   let turnEndsAt = performance.now() + MAX_TURN_MS;
   for (const [index, value] of values.entries()) {
+    if (performance.now() >= turnEndsAt) {
+      await nextTurn();
+      turnEndsAt = performance.now() + MAX_TURN_MS;
+    }
     const understood = understandEvent(value, plainValues[index], context);
     if ('refusal' in understood) return isList ? { refusal: at(index, understood.refusal) } : understood;
     events.push(understood);
-    if (performance.now() < turnEndsAt) continue;
-    await nextTurn();
-    turnEndsAt = performance.now() + MAX_TURN_MS;
   }
   return { events, ...(read.looksEscaped && { looksEscaped: true }) };
 }

@@ -24,7 +24,11 @@ export async function otherVersion(t: TestContext): Promise<string> {
   const file = path.join(folder, 'src/kinds/request/rows.ts');
   const source = await readFile(file, 'utf8');
   const changed = replaced(
-    replaced(source, 'units: units.length > 0 ? units : [null],', 'units: [...units, ...units].reverse(),'),
+    replaced(
+      replaced(source, '= groups.flatMap(', '= [...groups, ...groups].flatMap('),
+      '({ group, unit })));',
+      '({ group, unit }))).reverse();',
+    ),
     '    shared: {\n      ...shared,',
     `    shared: {\n      ...shared,\n      access_flow_name: '${OTHER_FLOW}',`,
   );
