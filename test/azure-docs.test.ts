@@ -11,12 +11,12 @@ import { type AzStandIn, startAzStandIn } from './support/az-stand-in.ts';
 import { azCalls, azReference, block, blocks, globalOptions } from './support/documented-commands.ts';
 
 /*
- * The commands of docs/azure.md and docs/azure-setup.md, as far as they run without Azure: a stand-in for `az` notes what
+ * The commands of docs/azure.md, as far as they run without Azure: a stand-in for `az` notes what
  * it is called with and answers what a subscription would. That the real one does what its reference says is not tested.
  */
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const pages = ['docs/azure.md', 'docs/azure-setup.md'] as const;
+const pages = ['docs/azure.md'] as const;
 const read = (file: string): string => readFileSync(path.join(root, file), 'utf8');
 
 interface Template {
@@ -156,61 +156,3 @@ describe('docs/azure.md', () => {
     for (const query of queries) assert.deepEqual(kql.diagnose(query).map(describeDiagnostic), [], query);
   });
 });
-
-describe('docs/azure-setup.md', () => {
-  it('makes the tables of the template', () => {
-    const { status, stderr, calls, bodies } = az.run(block('docs/azure-setup.md', 'sh', 'table.json'), 'nothing', '');
-    assert.equal(status, 0, stderr);
-    const put = calls.filter((call) => call.includes('--method put')).map((call) => /tables\/(\w+)\?/.exec(call)?.[1]);
-    assert.deepEqual(
-      [...put].sort(),
-      ownTables()
-        .map(({ name }) => name)
-        .sort(),
-    );
-    const made = bodies
-      .trim()
-      .split(/(?<=^\})\n/m)
-      .map((body) => JSON.parse(body) as TableBody);
-    for (const { properties } of made) {
-      const own = ownTables().find(({ name }) => name === properties.schema.name);
-      const types = (own?.columns ?? []).map(({ type }) => (type === 'datetime' ? 'dateTime' : type));
-      assert.deepEqual(
-        properties.schema.columns.map(({ type }) => type),
-        types,
-      );
-      assert.equal(properties.plan, 'Analytics');
-    }
-  });
-
-  it('makes a rule with the streams of all tables', () => {
-    const { status, stderr, bodies } = az.run(block('docs/azure-setup.md', 'sh', 'rule.json'), 'nothing', '');
-    assert.equal(status, 0, stderr);
-    const { kind, location, properties } = JSON.parse(bodies) as RuleBody;
-    assert.deepEqual({ kind, location }, { kind: 'Direct', location: 'westeurope' });
-    const streams = ownTables().map(({ name }) => `Custom-${name}`);
-    assert.deepEqual(Object.keys(properties.streamDeclarations), streams);
-    assert.deepEqual(
-      properties.dataFlows.map(({ outputStream }) => outputStream),
-      streams,
-    );
-    assert.equal(properties.destinations.logAnalytics[0]?.workspaceResourceId, '/workspace');
-  });
-});
-
-interface TableBody {
-  readonly properties: {
-    readonly plan: string;
-    readonly schema: { readonly name: string; readonly columns: readonly { readonly type: string }[] };
-  };
-}
-
-interface RuleBody {
-  readonly kind: string;
-  readonly location: string;
-  readonly properties: {
-    readonly streamDeclarations: Readonly<Record<string, unknown>>;
-    readonly dataFlows: readonly { readonly outputStream: string }[];
-    readonly destinations: { readonly logAnalytics: readonly { readonly workspaceResourceId: string }[] };
-  };
-}

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
+import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +12,7 @@ import { type HealthCodeInfo, healthCodes } from '../src/http/health-problems.ts
 import { adminCodes, problemCodes } from '../src/http/problem-codes.ts';
 import { type ProblemCodeInfo, quarantineCodes } from '../src/intake/quarantine-codes.ts';
 import { kinds } from '../src/kinds/registry.ts';
-import { renderMetrics, renderProcessMetrics } from './metrics/document.ts';
+import { renderMetrics } from './metrics/document.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const read = (file: string): string => readFileSync(path.join(root, file), 'utf8');
@@ -21,16 +21,13 @@ const documents = globSync(['*.md', 'docs/**/*.md'], { cwd: root }).map((file) =
 type Codes = Readonly<Record<string, ProblemCodeInfo>>;
 const answered: Codes = { ...problemCodes, ...quarantineCodes };
 
+/** What the text above the table says once of all of them. */
+const KEPT = ' The body is kept in quarantine and can be replayed once the cause is gone.';
+
 /** What is made from the code, by file and name of its `<!-- generated: name -->`. */
 const generated: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  'README.md': { variables: renderVariablesTable() },
-  'docs/apono.md': Object.fromEntries(
-    kinds.map(({ name, bodyTemplate }) => [
-      name === 'request' ? 'template' : `template-${name}`,
-      `\`\`\`handlebars\n${bodyTemplate.plain.text()}\`\`\`\n`,
-    ]),
-  ),
-  'docs/metrics.md': { metrics: renderMetrics(), process: renderProcessMetrics() },
+  'docs/configuration.md': { variables: renderVariablesTable() },
+  'docs/metrics.md': { metrics: renderMetrics() },
   'docs/operations.md': { health: healthTable(healthCodes) },
   'docs/errors.md': {
     answers: codesTable(problemCodes),
@@ -41,7 +38,7 @@ const generated: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 
 function codesTable(codes: Codes): string {
   const rows = Object.entries(codes).map(
-    ([code, { status, meaning, remedy }]) => `| \`${code}\` | ${status} | ${meaning} | ${remedy} |\n`,
+    ([code, { status, meaning, remedy }]) => `| \`${code}\` | ${status} | ${meaning.replace(KEPT, '')} | ${remedy} |\n`,
   );
   return `| code | status | meaning | what to do |\n|---|---|---|---|\n${rows.join('')}`;
 }
@@ -144,11 +141,21 @@ describe('docs/errors.md', () => {
   });
 });
 
-describe('README.md', () => {
+async function outputOf(args: readonly string[]): Promise<string> {
+  let output = '';
+  const stdout = { write: (text: string) => (output += text) };
+  const stderr = { write: () => true };
+  const context = { env: {}, stdout, stderr, version: '0', onSignal: () => () => {}, exitNow: () => {} };
+  assert.equal(await runCli(args, context), 0);
+  return output;
+}
+
+describe('docs/apono.md', () => {
+  const page = read('docs/apono.md');
+
   it('names codes that are answered, with their status', () => {
-    const part = section('README.md', "What an error in Apono's invocation panel means");
-    const rows = [...part.matchAll(/^\| ([\d, ]+) \| (`[^|]*`) \|/gm)];
-    assert.notEqual(rows.length, 0);
+    const rows = [...section('docs/apono.md', 'What each mistake shows').matchAll(/^\| ([\d, ]+) \| (`[^|]*`) \|/gm)];
+    assert.ok(rows.length > 5);
     for (const [, statuses = '', codes = ''] of rows) {
       for (const code of found(codes, /`(\w+)`/g)) {
         assert.ok(statuses.includes(String(answered[code]?.status)), `${code} is not answered with ${statuses}`);
@@ -156,14 +163,50 @@ describe('README.md', () => {
     }
   });
 
+  it('has the URL and the table of the webhook of every kind, and links its templates', () => {
+    for (const { name, bodyTemplate, table } of kinds) {
+      assert.ok(page.includes(`https://<host>${bodyTemplate.path}\``), bodyTemplate.path);
+      assert.ok(page.includes(`\`${table.name}\``), table.name);
+      assert.ok(page.includes(`](templates/${name}.json)`), name);
+      assert.equal(page.includes(`](templates/${name}-each.handlebars)`), bodyTemplate.each !== null, name);
+    }
+  });
+
+  it('names every trigger of the request webhook', () => {
+    for (const trigger of kinds.flatMap(({ bodyTemplate }) => bodyTemplate.triggers)) {
+      assert.ok(page.includes(trigger), trigger);
+    }
+  });
+});
+
+describe('docs/templates', () => {
+  const files = kinds.flatMap(({ name, bodyTemplate: { each } }) => [
+    { file: `${name}.json`, args: ['template', '--kind', name] },
+    ...(each === null ? [] : [{ file: `${name}-each.handlebars`, args: ['template', '--kind', name, '--each'] }]),
+  ]);
+
+  for (const { file, args } of files) {
+    it(`${file} is what \`${args.join(' ')}\` prints (UPDATE_DOCS=1 makes it so)`, async () => {
+      const printed = await outputOf(args);
+      const to = path.join(root, 'docs/templates', file);
+      if (process.env['UPDATE_DOCS'] !== undefined) writeFileSync(to, printed);
+      assert.equal(readFileSync(to, 'utf8'), printed);
+    });
+  }
+
+  it('has no other file', () => {
+    assert.deepEqual(
+      globSync('*', { cwd: path.join(root, 'docs/templates') }).sort(),
+      files.map(({ file }) => file).sort(),
+    );
+  });
+});
+
+describe('docs/operations.md', () => {
   it('has the commands that there are', async () => {
-    let help = '';
-    const stdout = { write: (text: string) => (help += text) };
-    const silent = { write: () => true };
-    const context = { env: {}, stdout, stderr: silent, version: '0', onSignal: () => () => {}, exitNow: () => {} };
-    assert.equal(await runCli(['--help'], context), 0);
+    const help = await outputOf(['--help']);
     const commands = found(help, /^ {2}([a-z][\w-]*)(?: \[[a-z]+\])? {2,}/gm).filter((name) => name !== 'help');
-    assert.deepEqual(found(section('README.md', 'Commands'), /^\| `([\w-]+)[^`]*` \|/gm), commands);
+    assert.deepEqual(found(section('docs/operations.md', 'Commands'), /^\| `([\w-]+)[^`]*` \|/gm), commands);
   });
 });
 
@@ -178,9 +221,9 @@ describe('the Markdown files', () => {
     }
   });
 
-  it('count the columns of the tables rightly, of every kind in README.md', () => {
+  it('count the columns of the tables rightly, of every kind in docs/rows.md', () => {
     const counts = new Map(kinds.map(({ table }) => [table.name, table.columns.length]));
-    for (const file of ['README.md', 'CHANGELOG.md']) {
+    for (const file of ['docs/rows.md', 'CHANGELOG.md']) {
       const text = read(file);
       const named = [...text.matchAll(/`(\w+_CL)`[^`\d]*(\d+) columns/g)].map(([, name, count]) => [
         name,
@@ -193,14 +236,6 @@ describe('the Markdown files', () => {
     }
   });
 
-  it('have a section in docs/apono.md for the webhook of every kind, with its URL and its table', () => {
-    const text = read('docs/apono.md');
-    for (const { bodyTemplate, table } of kinds) {
-      assert.ok(text.includes(`https://<host>${bodyTemplate.path}\``), bodyTemplate.path);
-      assert.match(text, new RegExp(`\\n${table.name}\\n\\| where`));
-    }
-  });
-
   it('name npm scripts that there are', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Readonly<Record<string, string>> };
     for (const file of documents) {
@@ -209,29 +244,4 @@ describe('the Markdown files', () => {
       }
     }
   });
-
-  it('link to files and headings that there are', () => {
-    assert.ok(documents.includes('docs/errors.md'));
-    assert.deepEqual(documents.flatMap(brokenLinks), []);
-  });
 });
-
-function brokenLinks(file: string): string[] {
-  return [...read(file).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)]
-    .filter(([, target = '', anchor]) => {
-      const to = target === '' ? file : path.posix.join(path.posix.dirname(file), decodeURIComponent(target));
-      if (!existsSync(path.join(root, to))) return true;
-      return anchor !== undefined && !anchorsOf(read(to)).includes(anchor);
-    })
-    .map(([link]) => `${file}: ${link}`);
-}
-
-/** As GitHub makes them of headings. */
-function anchorsOf(text: string): string[] {
-  return [...text.matchAll(/^#{1,6} (.+)$/gm)].map(([, heading = '']) =>
-    heading
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
-      .replaceAll(' ', '-'),
-  );
-}

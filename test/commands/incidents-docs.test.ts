@@ -11,10 +11,9 @@ const fileOf = (name: string): string => fileURLToPath(new URL(`../../docs/${nam
 const page = fileOf('incidents.md');
 
 function renderColumns(): string {
-  const row = (column: Column, index: number): string =>
-    `| ${index + 1} | \`${column.name}\` | ${column.description} |\n`;
+  const row = (column: Column): string => `| \`${column.name}\` | ${column.description} |\n`;
   const columns = [...formerColumns, ...furtherColumns, ...Object.values(detailColumns)];
-  return `| | column | holds |\n|---|---|---|\n${columns.map(row).join('')}`;
+  return `| column | holds |\n|---|---|\n${columns.map(row).join('')}`;
 }
 
 async function helpOf(command: string): Promise<string> {

@@ -1,11 +1,4 @@
-import {
-  createInstruments,
-  type LabelSet,
-  METRIC_PREFIX,
-  type MetricSpec,
-  type MetricSpecs,
-  metricTable,
-} from '../../src/metrics/instruments.ts';
+import { type LabelSet, METRIC_PREFIX, type MetricSpec, type MetricSpecs } from '../../src/metrics/instruments.ts';
 import { deliveryMetrics, heartbeatMetrics, serviceMetrics, tokenMetrics } from '../../src/metrics/table-delivery.ts';
 import { outboxMetrics } from '../../src/metrics/table-outbox.ts';
 import { webhookMetrics } from '../../src/metrics/table-webhooks.ts';
@@ -19,6 +12,9 @@ const parts: Readonly<Record<string, MetricSpecs>> = {
   Token: tokenMetrics,
   Service: serviceMetrics,
 };
+
+/** Of a label with more the values stand on another page. */
+const MOST_VALUES = 25;
 
 const dimensionText = {
   kinds: 'each kind of webhook',
@@ -37,9 +33,9 @@ export function renderMetrics(): string {
 function tableOf(specs: MetricSpecs): string {
   const rows = Object.entries(specs).map(
     ([name, spec]) =>
-      `| \`${METRIC_PREFIX}${name}\` | ${spec.type} | ${spec.unit} | ${labelsOf(spec)} | ${spec.help}${buckets(spec)} |\n`,
+      `| \`${METRIC_PREFIX}${name}\` | ${spec.type}, ${spec.unit} | ${labelsOf(spec)} | ${spec.help} |\n`,
   );
-  return `| metric | type | unit | labels | meaning |\n|---|---|---|---|---|\n${rows.join('')}`;
+  return `| metric | type, unit | labels | meaning |\n|---|---|---|---|\n${rows.join('')}`;
 }
 
 /** Each label with the values that it has in any of the label sets. */
@@ -53,21 +49,6 @@ function valuesOf(name: string, sets: readonly LabelSet[]): string {
     const given = set[name] ?? [];
     return typeof given === 'string' ? [dimensionText[given]] : given.map((value) => `\`${value}\``);
   });
-  return [...new Set(values)].join(', ');
-}
-
-function buckets({ buckets: bounds }: MetricSpec): string {
-  return bounds === undefined ? '' : ` Buckets: ${bounds.join(', ')}.`;
-}
-
-/** prom-client's own, as it says them of itself. The ones of open files and of memory by kind are there on Linux only. */
-export function renderProcessMetrics(): string {
-  const { registry } = createInstruments({ kinds: [], streams: [], version: [], node_version: [] });
-  const own = new Set(Object.keys(metricTable).map((name) => METRIC_PREFIX + name));
-  const rows = registry
-    .getMetricsAsArray()
-    .filter(({ name }) => !own.has(name))
-    .map(({ name, help }) => `| \`${name}\` | ${help} |\n`)
-    .sort();
-  return `| metric | meaning |\n|---|---|\n${rows.join('')}`;
+  const all = [...new Set(values)];
+  return all.length > MOST_VALUES ? `the codes of [errors](errors.md)` : all.join(', ');
 }
