@@ -31,6 +31,7 @@ export const nginxMissing = reasonWithout('nginx', '-v');
 
 export const proxyKinds: readonly ProxyKind[] = [
   { name: 'nginx', missing: nginxMissing, cannotWait: false, start: startNginx },
+  { name: 'HAProxy', missing: reasonWithout('haproxy', '-v'), cannotWait: false, start: startHaproxy },
   { name: 'Caddy', missing: reasonWithout('caddy', 'version'), cannotWait: oldCaddy(), start: startCaddy },
 ];
 
@@ -110,6 +111,22 @@ async function runNginx(t: TestContext, file: string, place: (site: string) => s
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   return whenReady(t, nginx, port);
+}
+
+async function startHaproxy(t: TestContext, servicePort: number): Promise<Proxy> {
+  const folder = await temporaryFolder(t);
+  const port = await freePort();
+  const { certPem, keyPem } = await makeCertificate(['localhost']);
+  await writeFile(path.join(folder, 'both.pem'), `${certPem}\n${keyPem}\n`);
+  let file = await deployed('haproxy/haproxy.cfg');
+  file = put(file, /127\.0\.0\.1:8080 /, `127.0.0.1:${servicePort} `);
+  file = put(file, /bind :443 ssl crt \S+/, `bind 127.0.0.1:${port} ssl crt ${folder}/both.pem`);
+  file = put(file, / {4}bind :80\n/, '');
+  await writeFile(path.join(folder, 'haproxy.cfg'), file);
+  const haproxy = spawn('haproxy', ['-db', '-f', path.join(folder, 'haproxy.cfg')], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  return whenReady(t, haproxy, port);
 }
 
 async function startCaddy(t: TestContext, servicePort: number): Promise<Proxy> {
