@@ -97,6 +97,13 @@ function crookedTables(file: string): string[] {
   });
 }
 
+/** A placeholder such as `<name>` outside of code is an element of HTML, and is not seen. */
+function swallowedText(file: string): string[] {
+  return blocksOf(prose(read(file)).lines)
+    .filter(({ text }) => /(?<!\\)<(?!br>|https?:)[a-z]/i.test(withoutCode(text)))
+    .map(({ number, text }) => `${file}:${number}: ${text.slice(0, 80)}`);
+}
+
 function skippedHeadings(file: string): string[] {
   const headings = prose(read(file)).lines.filter(({ text }) => /^#{1,6} /.test(text));
   const levelOf = (line: Line | undefined): number => line?.text.indexOf(' ') ?? 0;
@@ -132,6 +139,7 @@ describe('the Markdown files', () => {
     },
     'have no backtick without its other one': unbalancedBackticks,
     'have as many cells in each row as the table has columns': crookedTables,
+    'have no placeholder that is read as HTML': swallowedText,
     'skip no level of headings': skippedHeadings,
     'link to files and headings that there are': brokenLinks,
     'have one title, at their beginning': (file: string) => {

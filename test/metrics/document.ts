@@ -13,8 +13,8 @@ const parts: Readonly<Record<string, MetricSpecs>> = {
   Service: serviceMetrics,
 };
 
-/** Of a label with more the values stand on another page. */
-const MOST_VALUES = 25;
+/** Of a label with more, only its name: they are codes and statuses, which docs/errors.md explains. */
+const MOST_VALUES = 8;
 
 const dimensionText = {
   kinds: 'each kind of webhook',
@@ -23,25 +23,23 @@ const dimensionText = {
   node_version: 'of Node',
 } as const;
 
-/** The tables of docs/metrics.md, one a part. */
+/** The lists of docs/metrics.md, one a part. */
 export function renderMetrics(): string {
   return Object.entries(parts)
-    .map(([part, specs]) => `\n### ${part}\n\n${tableOf(specs)}`)
+    .map(([part, specs]) => `\n### ${part}\n\n${Object.entries(specs).map(entryOf).join('')}`)
     .join('');
 }
 
-function tableOf(specs: MetricSpecs): string {
-  const rows = Object.entries(specs).map(
-    ([name, spec]) =>
-      `| \`${METRIC_PREFIX}${name}\` | ${spec.type}, ${spec.unit} | ${labelsOf(spec)} | ${spec.help} |\n`,
-  );
-  return `| metric | type, unit | labels | meaning |\n|---|---|---|---|\n${rows.join('')}`;
+function entryOf([name, spec]: [string, MetricSpec]): string {
+  const labels = labelsOf(spec);
+  const kind = `${spec.type}, ${spec.unit}${labels === '' ? '' : `; ${labels}`}`;
+  return `- \`${METRIC_PREFIX}${name}\` (${kind}): ${spec.help}\n`;
 }
 
 /** Each label with the values that it has in any of the label sets. */
 function labelsOf({ labels = [] }: MetricSpec): string {
   const names = Object.keys(labels[0] ?? {});
-  return names.map((name) => `\`${name}\`: ${valuesOf(name, labels)}`).join('<br>');
+  return names.map((name) => `\`${name}\`${valuesOf(name, labels)}`).join('; ');
 }
 
 function valuesOf(name: string, sets: readonly LabelSet[]): string {
@@ -50,5 +48,5 @@ function valuesOf(name: string, sets: readonly LabelSet[]): string {
     return typeof given === 'string' ? [dimensionText[given]] : given.map((value) => `\`${value}\``);
   });
   const all = [...new Set(values)];
-  return all.length > MOST_VALUES ? `the codes of [errors](errors.md)` : all.join(', ');
+  return all.length > MOST_VALUES ? '' : `: ${all.join(', ')}`;
 }
