@@ -10,10 +10,10 @@ import { type Column, detailColumns, formerColumns, furtherColumns } from '../..
 const fileOf = (name: string): string => fileURLToPath(new URL(`../../docs/${name}`, import.meta.url));
 const page = fileOf('incidents.md');
 
+/** Their names say what they hold; the page explains those that do not. */
 function renderColumns(): string {
-  const row = (column: Column): string => `| \`${column.name}\` | ${column.description} |\n`;
-  const columns = [...formerColumns, ...furtherColumns, ...Object.values(detailColumns)];
-  return `| column | holds |\n|---|---|\n${columns.map(row).join('')}`;
+  const columns: readonly Column[] = [...formerColumns, ...furtherColumns, ...Object.values(detailColumns)];
+  return `${columns.map(({ name }) => `\`${name}\``).join(', ')}\n`;
 }
 
 async function helpOf(command: string): Promise<string> {
