@@ -91,7 +91,7 @@ describe('docs/security.md', () => {
   });
 
   it('names requirements of ASVS in the form of its version 5, each once', () => {
-    const ids = page.match(/\bV\d+(?:\.\d+)*/g) ?? [];
+    const ids: readonly string[] = page.match(/\bV\d+(?:\.\d+)*/g) ?? [];
     assert.ok(ids.length > 60);
     for (const id of ids) assert.match(id, /^V\d+\.\d+\.\d+$/);
     assert.deepEqual(
