@@ -28,33 +28,33 @@ const KEPT = ' The body is kept in quarantine and can be replayed once the cause
 const generated: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'docs/configuration.md': { variables: renderVariablesTable() },
   'docs/metrics.md': { metrics: renderMetrics() },
-  'docs/operations.md': { health: healthTable(healthCodes) },
+  'docs/operations.md': { health: healthList(healthCodes) },
   'docs/errors.md': {
-    answers: codesTable(problemCodes),
-    quarantine: codesTable(quarantineCodes),
-    admin: codesTable(adminCodes),
+    answers: codesList(problemCodes),
+    quarantine: codesList(quarantineCodes),
+    admin: codesList(adminCodes),
   },
 };
 
-function codesTable(codes: Codes): string {
-  const rows = Object.entries(codes).map(
-    ([code, { status, meaning, remedy }]) =>
-      `| \`${code}\` | ${status} | ${asText(`${meaning.replace(KEPT, '')}<br>${remedy}`)} |\n`,
-  );
-  return `| code | status | meaning, and what to do |\n|---|---|---|\n${rows.join('')}`;
+function codesList(codes: Codes): string {
+  return Object.entries(codes)
+    .map(
+      ([code, { status, meaning, remedy }]) =>
+        `- \`${code}\` (${status}): ${asText(`${meaning.replace(KEPT, '')} ${remedy}`)}\n`,
+    )
+    .join('');
 }
 
 /** `<secret>` would be an element of HTML, and not be seen. Code is code already. */
 function asText(text: string): string {
-  return text.replaceAll(/`[^`]*`|<(?!br>)(?=\w)/g, (part) => (part === '<' ? '\\<' : part));
+  return text.replaceAll(/`[^`]*`|<(?=\w)/g, (part) => (part === '<' ? '\\<' : part));
 }
 
 /** Without the remedies: /healthz says them itself. */
-function healthTable(codes: Readonly<Record<string, HealthCodeInfo>>): string {
-  const rows = Object.entries(codes).map(
-    ([code, { status, meaning }]) => `| \`${code}\` | ${status} | ${asText(meaning)} |\n`,
-  );
-  return `| code | status | meaning |\n|---|---|---|\n${rows.join('')}`;
+function healthList(codes: Readonly<Record<string, HealthCodeInfo>>): string {
+  return Object.entries(codes)
+    .map(([code, { status, meaning }]) => `- \`${code}\` (${status}): ${asText(meaning)}\n`)
+    .join('');
 }
 
 function withBlock(text: string, name: string, content: string): string {
@@ -86,12 +86,12 @@ function section(file: string, heading: string): string {
   return part;
 }
 
-/** The codes in the first cells of its tables, one or several each. */
+/** The codes that its lists explain, one or several an entry. */
 const documentedCodes = (heading: string): string[] => codesIn(section('docs/errors.md', heading));
 
 function codesIn(text: string): string[] {
-  const cells = [...text.matchAll(/^\| ((?:`\w+`(?:, )?)+) \|/gm)].map(([, cell = '']) => cell);
-  return found(cells.join('\n'), /`(\w+)`/g);
+  const entries = [...text.matchAll(/^- ((?:`\w+`(?:, )?)+)(?: \([^)]*\))?: /gm)].map(([, codes = '']) => codes);
+  return found(entries.join('\n'), /`(\w+)`/g);
 }
 
 describe('what is generated', () => {
@@ -219,7 +219,7 @@ describe('docs/operations.md', () => {
   it('has the commands that there are', async () => {
     const help = await outputOf(['--help']);
     const commands = found(help, /^ {2}([a-z][\w-]*)(?: \[[a-z]+\])? {2,}/gm).filter((name) => name !== 'help');
-    assert.deepEqual(found(section('docs/operations.md', 'Commands'), /^\| `([\w-]+)[^`]*` \|/gm), commands);
+    assert.deepEqual(found(section('docs/operations.md', 'Commands'), /^- `([\w-]+)[^`]*`: /gm), commands);
   });
 });
 

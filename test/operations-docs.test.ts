@@ -43,7 +43,7 @@ describe('docs/operations.md', () => {
   });
 
   it('has every message of the log that has no code, and none that is not logged', () => {
-    const documented = [...section(handbook, '## The log').matchAll(/^\| (`[^|]+`) \|/gm)]
+    const documented = [...section(handbook, '## The log').matchAll(/^- ((?:`[^`]+`(?:, )?)+) \([a-z ,;]+\): /gm)]
       .flatMap(([, cell = '']) => [...cell.matchAll(/`([^`]+)`/g)])
       .map(([, message = '']) => message);
     const logged = logCalls().filter(({ hasCode }) => !hasCode);

@@ -52,11 +52,11 @@ describe('docs/incidents.md', () => {
   test('names codes of failures that docs/errors.md explains', () => {
     const errors = readFileSync(fileOf('errors.md'), 'utf8');
     const section = errors.split(/^## /m).find((part) => part.startsWith('Incidents commands\n')) ?? '';
-    const cells = [...section.matchAll(/^\| (`[^|]*`) \|/gm)].map(([, cell = '']) => cell);
-    const explained = cells.flatMap((cell) => [...cell.matchAll(/`(\w+)`/g)].map(([, code]) => code));
+    const entries = [...section.matchAll(/^- (`[^:]*`): /gm)].map(([, codes = '']) => codes);
+    const explained = entries.flatMap((codes) => [...codes.matchAll(/`(\w+)`/g)].map(([, code]) => code));
     const source = readFileSync(new URL('../../src/azure/arm-error.ts', import.meta.url), 'utf8');
     const codes = [...source.matchAll(/^ {2}\| '([a-z_]+)'/gm)].map(([, code]) => code);
     assert.ok(codes.length > 10);
-    for (const code of codes) assert.ok(explained.includes(code) || errors.includes(`| \`${code}\` |`), code);
+    for (const code of codes) assert.ok(explained.includes(code) || errors.includes(`\n- \`${code}\`: `), code);
   });
 });

@@ -615,7 +615,7 @@ describe('docs/container-apps.md', () => {
 
   it('has shell commands that bash takes', () => {
     const scripts = blocks('docs/container-apps.md', 'sh');
-    assert.ok(scripts.length >= 8, 'the blocks are found');
+    assert.ok(scripts.length >= 6, 'the blocks are found');
     const all = scripts.join('\n').replaceAll(/<[a-zA-Z][^<>\n]*>/g, 'word');
     const { status, stderr } = spawnSync('bash', ['-n', '-c', all], { encoding: 'utf8' });
     assert.equal(status, 0, stderr);

@@ -16,9 +16,10 @@ const parts: Readonly<Record<string, MetricSpecs>> = {
 /** Of a label with more, only its name: they are codes and statuses, which docs/errors.md explains. */
 const MOST_VALUES = 8;
 
+/** What the page says once of all of them is empty. */
 const dimensionText = {
-  kinds: 'each kind of webhook',
-  streams: 'each stream',
+  kinds: '',
+  streams: '',
   version: 'of the service',
   node_version: 'of Node',
 } as const;
@@ -47,6 +48,6 @@ function valuesOf(name: string, sets: readonly LabelSet[]): string {
     const given = set[name] ?? [];
     return typeof given === 'string' ? [dimensionText[given]] : given.map((value) => `\`${value}\``);
   });
-  const all = [...new Set(values)];
-  return all.length > MOST_VALUES ? '' : `: ${all.join(', ')}`;
+  const all = [...new Set(values)].filter((value) => value !== '');
+  return all.length === 0 || all.length > MOST_VALUES ? '' : `: ${all.join(', ')}`;
 }

@@ -309,7 +309,7 @@ describe('delivery', () => {
 
   it('knows the codes of dead letters that docs/errors.md lists', () => {
     const [, section = ''] = readFileSync(errorsFile, 'utf8').split('\n## Dead letters\n');
-    const codes = [...(section.split('\n## ')[0] ?? '').matchAll(/^\| `(\w+)` \|/gm)].map(([, code]) => code);
+    const codes = [...(section.split('\n## ')[0] ?? '').matchAll(/^- `(\w+)`: /gm)].map(([, code]) => code);
     assert.deepEqual([...deadLetterCodes].sort(), codes.sort());
   });
 
