@@ -28,11 +28,11 @@ const KEPT = ' The body is kept in quarantine and can be replayed once the cause
 const generated: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'docs/configuration.md': { variables: renderVariablesTable() },
   'docs/metrics.md': { metrics: renderMetrics() },
-  'docs/operations.md': { health: healthList(healthCodes) },
+  'docs/operations.md': { health: shortList(healthCodes) },
   'docs/errors.md': {
     answers: codesList(problemCodes),
     quarantine: codesList(quarantineCodes),
-    admin: codesList(adminCodes),
+    admin: shortList(adminCodes),
   },
 };
 
@@ -50,8 +50,8 @@ function asText(text: string): string {
   return text.replaceAll(/`[^`]*`|<(?=\w)/g, (part) => (part === '<' ? '\\<' : part));
 }
 
-/** Without the remedies: /healthz says them itself. */
-function healthList(codes: Readonly<Record<string, HealthCodeInfo>>): string {
+/** Without the remedies, which /healthz and the answers of the admin port say themselves. */
+function shortList(codes: Readonly<Record<string, HealthCodeInfo | ProblemCodeInfo>>): string {
   return Object.entries(codes)
     .map(([code, { status, meaning }]) => `- \`${code}\` (${status}): ${asText(meaning)}\n`)
     .join('');

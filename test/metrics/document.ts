@@ -14,7 +14,7 @@ const parts: Readonly<Record<string, MetricSpecs>> = {
 };
 
 /** Of a label with more, only its name: they are codes and statuses, which docs/errors.md explains. */
-const MOST_VALUES = 8;
+const MOST_VALUES = 6;
 
 /** What the page says once of all of them is empty. */
 const dimensionText = {
@@ -33,7 +33,8 @@ export function renderMetrics(): string {
 
 function entryOf([name, spec]: [string, MetricSpec]): string {
   const labels = labelsOf(spec);
-  const kind = `${spec.type}, ${spec.unit}${labels === '' ? '' : `; ${labels}`}`;
+  const unit = spec.unit.replace('seconds since the epoch', 'Unix time');
+  const kind = `${spec.type}, ${unit}${labels === '' ? '' : `; ${labels}`}`;
   return `- \`${METRIC_PREFIX}${name}\` (${kind}): ${spec.help}\n`;
 }
 
