@@ -45,9 +45,9 @@ function codesList(codes: Codes): string {
     .join('');
 }
 
-/** `<secret>` would be an element of HTML, and not be seen. Code is code already. */
+/** `<secret>` would be an element of HTML, and `&quot;` a quote. Code is code already. */
 function asText(text: string): string {
-  return text.replaceAll(/`[^`]*`|<(?=\w)/g, (part) => (part === '<' ? '\\<' : part));
+  return text.replaceAll(/`[^`]*`|<(?=\w)|&(?=\w+;)/g, (part) => (part.length === 1 ? `\\${part}` : part));
 }
 
 /** Without the remedies, which /healthz and the answers of the admin port say themselves. */
