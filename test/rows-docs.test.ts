@@ -62,8 +62,8 @@ function incidentTable(): string {
   });
   const details = Object.entries(rule.customDetails).map(([name, column]) => `${name} ${cell(shownOf(column))}`);
   const lines = [
-    ['title', filled(alertDisplayNameFormat)],
-    ['description', filled(alertDescriptionFormat).trim()],
+    ['title', cell(filled(alertDisplayNameFormat))],
+    ['description', cell(filled(alertDescriptionFormat).trim())],
     ['severity, tactics', `${rule.severity}; ${rule.tactics.join(', ')} (${rule.relevantTechniques.join(', ')})`],
     ['entities', [...new Set(entities)].join('; ')],
     ['custom details', details.join(', ')],
