@@ -180,8 +180,8 @@ describe('docs/apono.md', () => {
     for (const { name, bodyTemplate, table } of kinds) {
       assert.ok(page.includes(`https://<host>${bodyTemplate.path}\``), bodyTemplate.path);
       assert.ok(page.includes(`\`${table.name}\``), table.name);
-      assert.ok(page.includes(`](templates/${name}.json)`), name);
-      assert.equal(page.includes(`](templates/${name}-each.handlebars)`), bodyTemplate.each !== null, name);
+      assert.ok(page.includes(`](../schemas/templates/${name}.handlebars)`), name);
+      assert.equal(page.includes(`](../schemas/templates/${name}-each.handlebars)`), bodyTemplate.each !== null, name);
     }
   });
 
@@ -189,29 +189,6 @@ describe('docs/apono.md', () => {
     for (const trigger of kinds.flatMap(({ bodyTemplate }) => bodyTemplate.triggers)) {
       assert.ok(page.includes(trigger), trigger);
     }
-  });
-});
-
-describe('docs/templates', () => {
-  const files = kinds.flatMap(({ name, bodyTemplate: { each } }) => [
-    { file: `${name}.json`, args: ['template', '--kind', name] },
-    ...(each === null ? [] : [{ file: `${name}-each.handlebars`, args: ['template', '--kind', name, '--each'] }]),
-  ]);
-
-  for (const { file, args } of files) {
-    it(`${file} is what \`${args.join(' ')}\` prints (UPDATE_DOCS=1 makes it so)`, async () => {
-      const printed = await outputOf(args);
-      const to = path.join(root, 'docs/templates', file);
-      if (process.env['UPDATE_DOCS'] !== undefined) writeFileSync(to, printed);
-      assert.equal(readFileSync(to, 'utf8'), printed);
-    });
-  }
-
-  it('has no other file', () => {
-    assert.deepEqual(
-      globSync('*', { cwd: path.join(root, 'docs/templates') }).sort(),
-      files.map(({ file }) => file).sort(),
-    );
   });
 });
 

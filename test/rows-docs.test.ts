@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { kindNamed } from '../src/kinds/registry.ts';
+import { mapRows } from '../src/kinds/rows.ts';
 import { decode } from './kinds/support.ts';
 import { readRules } from './sentinel-content/detections.ts';
 import { createKql, describeDiagnostic } from './sentinel-content/kql.ts';
@@ -22,7 +23,7 @@ const event = decode(request, text);
 // As if it had been received a fifth of a second after it happened.
 const received = { ...event, meta: { ...event.meta, receivedAt: 1_795_860_912_300 } };
 const rows = mapToRows(request, received);
-const mapped = request.mapRows(received);
+const mapped = mapRows(request, received);
 assert.ok(mapped !== null);
 const bytesOfRow = Math.round(
   textsOf(mapped).reduce((sum, json) => sum + Buffer.byteLength(json), 0) / textsOf(mapped).length,
