@@ -135,6 +135,22 @@ function brokenLinks(file: string): string[] {
     .map(({ number, link }) => `${file}:${number}: ${link}`);
 }
 
+/** In CONTRIBUTING.md the files of a kind that somebody might add; and what the bench writes. */
+const NOT_THERE = /[sS]ession|bench\/results\.json/;
+
+/** Paths of this repository, those of code without the leading src/ too. */
+function missingFiles(file: string): string[] {
+  const text = read(file);
+  const paths = [
+    ...text.matchAll(/(?<![\w/.-])((?:src|test|deploy|schemas|bench)\/[\w./-]*\w)(?![\w./-]| (?:Rules|Data|Queries))/g),
+    ...text.matchAll(/`([\w-]+\/[\w./-]+\.ts)`/g),
+  ].map(([, name = '']) => name);
+  return paths
+    .filter((name) => !NOT_THERE.test(name))
+    .filter((name) => ![name, `src/${name}`].some((known) => existsSync(path.join(root, known))))
+    .map((name) => `${file}: ${name}`);
+}
+
 describe('the Markdown files', () => {
   const checks = {
     'end every block of code': (file: string) => {
@@ -146,6 +162,7 @@ describe('the Markdown files', () => {
     'hide no text, as HTML or by an escape': swallowedText,
     'skip no level of headings': skippedHeadings,
     'link to files and headings that there are': brokenLinks,
+    'name files that there are': missingFiles,
     'have one title, at their beginning': (file: string) => {
       const titles = prose(read(file)).lines.filter(({ text }) => text.startsWith('# '));
       return titles.length === 1 && read(file).startsWith('# ') ? [] : [file];
