@@ -1,5 +1,4 @@
-import type { JsonValue } from '../ground/json.ts';
-import { type Fitted, fitDynamic, fitText } from './fit.ts';
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 import type { ColumnType, TableSchema } from './table.ts';
 
 /** Values of columns of one table, by their names. */
@@ -7,7 +6,7 @@ export type Row = Readonly<Record<string, JsonValue>>;
 
 /** Some of a row's columns, cut to what Azure takes. */
 export interface RowPart {
-  /** A JSON object, written out once and from then on text. */
+  /** A JSON object. */
   readonly json: string;
   /** Names of the columns that lost something. */
   readonly truncated: readonly string[];
@@ -36,4 +35,97 @@ export function columnFitter(table: TableSchema): (values: Row) => RowPart {
 function fit(value: JsonValue, type: ColumnType): Fitted<JsonValue> {
   if (type === 'dynamic') return fitDynamic(value);
   return typeof value === 'string' ? fitText(value) : { value, truncated: false };
+}
+
+/** Azure cuts longer values in the middle of a character or of JSON text (Logs Ingestion limits: 64 KB a field). */
+export const MAX_FIELD_BYTES = 65_536;
+
+interface Fitted<Value extends JsonValue> {
+  readonly value: Value;
+  readonly truncated: boolean;
+}
+
+/** Cuts to 64 KB of UTF-8 between two characters. Lone surrogates, which no encoding can carry, become U+FFFD. */
+export function fitText(text: string): Fitted<string> {
+  const value = text.toWellFormed();
+  // No UTF-16 unit takes more than three bytes, so most texts need not be measured.
+  if (value.length * 3 <= MAX_FIELD_BYTES || Buffer.byteLength(value) <= MAX_FIELD_BYTES)
+    return { value, truncated: false };
+  const { read } = new TextEncoder().encodeInto(value, new Uint8Array(MAX_FIELD_BYTES));
+  return { value: value.slice(0, read), truncated: true };
+}
+
+/**
+ * A value for a dynamic column: valid JSON of at most 64 KB. Lists lose whole elements at their end, and objects the
+ * members that do not fit, of which the first object or list is cut inside, two levels deep. Where nothing fits, or the
+ * value is neither list nor object, it is null, since `[]` would say "there are none".
+ */
+export function fitDynamic(given: JsonValue): Fitted<JsonValue> {
+  const text = JSON.stringify(given);
+  const value = LONE_SURROGATE.test(text) ? wellFormed(given) : given;
+  if (Buffer.byteLength(text) <= MAX_FIELD_BYTES) return { value, truncated: false };
+  return { value: cut(value, MAX_FIELD_BYTES, OPENED_LEVELS), truncated: true };
+}
+
+/** Bytes of UTF-8 that the value takes as JSON. */
+export function jsonBytes(value: JsonValue): number {
+  return Buffer.byteLength(JSON.stringify(value));
+}
+
+/** How JSON.stringify escapes a lone surrogate, and nothing else. */
+const LONE_SURROGATE = /\\ud[89a-f][0-9a-f]{2}/;
+
+function wellFormed(value: JsonValue): JsonValue {
+  if (typeof value === 'string') return value.toWellFormed();
+  if (isJsonArray(value)) return value.map(wellFormed);
+  if (!isJsonObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, child]) => [key.toWellFormed(), wellFormed(child ?? null)]),
+  );
+}
+
+/** How many levels of objects are cut inside. Each level measures the value once more. */
+const OPENED_LEVELS = 3;
+
+/** `levels`: how many levels of objects may still be cut inside, this one included. */
+function cut(given: JsonValue, maxBytes: number, levels: number): JsonValue {
+  if (isJsonArray(given)) return cutList(given, maxBytes);
+  return isJsonObject(given) && levels > 0 ? cutObject(given, maxBytes, levels) : null;
+}
+
+/** The first elements that fit. */
+function cutList(elements: readonly JsonValue[], maxBytes: number): JsonValue {
+  // Two brackets, and a comma after each element but the last.
+  let room = maxBytes - 2 + 1;
+  const end = elements.findIndex((element) => {
+    room -= jsonBytes(element) + 1;
+    return room < 0;
+  });
+  const kept = end === -1 ? elements : elements.slice(0, end);
+  return kept.length > 0 ? kept : null;
+}
+
+/**
+ * Keeps every member that fits into the room that the members before it leave, since their order means nothing; then
+ * what fits of the first object or list that did not fit as a whole.
+ */
+function cutObject(given: JsonObject, maxBytes: number, levels: number): JsonValue {
+  const kept: [string, JsonValue][] = [];
+  let room = maxBytes - 2 + 1;
+  let large: [string, JsonValue] | null = null;
+  for (const [key, value = null] of Object.entries(given)) {
+    const bytes = jsonBytes(key) + 1 + jsonBytes(value) + 1;
+    if (bytes <= room) {
+      kept.push([key, value]);
+      room -= bytes;
+    } else if (isJsonArray(value) || isJsonObject(value)) {
+      large ??= [key, value];
+    }
+  }
+  if (large !== null) {
+    const [key, value] = large;
+    const part = cut(value, room - jsonBytes(key) - 2, levels - 1);
+    if (part !== null) kept.push([key, part]);
+  }
+  return kept.length > 0 ? Object.fromEntries(kept) : null;
 }

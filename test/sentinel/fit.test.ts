@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { fitDynamic, fitText, jsonBytes, MAX_FIELD_BYTES } from '../../src/sentinel/fit.ts';
+import { fitDynamic, fitText, jsonBytes, MAX_FIELD_BYTES } from '../../src/sentinel/row.ts';
 
 test('text of exactly 64 KB stays, one character more is cut on a character', () => {
   const full = 'a'.repeat(MAX_FIELD_BYTES);
