@@ -95,15 +95,6 @@ export function textOfBody(body: string): string | null {
   return text === '' ? null : text.slice(0, 300);
 }
 
-export interface Explanation {
-  /** What happened, in one sentence. Holds no secret and nothing of a foreign text but codes, so it may be logged. */
-  readonly reason: string;
-  /** What a person has to do; empty when nothing has to be done. */
-  readonly fix: string;
-  /** What Azure said in its own words: for the admin port and the terminal alone. */
-  readonly message: string | null;
-}
-
 /** What a proxy answered to CONNECT, where a text of `describeNetworkError` comes of a TunnelRefusedError; else null. */
 export function tunnelStatusIn(message: string): number | null {
   const status = /answered (\d{3}) to CONNECT$/.exec(message)?.[1];

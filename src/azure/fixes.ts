@@ -1,6 +1,7 @@
 import type { CredentialConfig } from '../config/config.ts';
+import type { Explanation } from '../delivery/event.ts';
 import type { Answer, HoldCode, UploadResult } from '../delivery/outcome.ts';
-import { type Explanation, explainNetwork, tunnelFix } from './answer.ts';
+import { explainNetwork, tunnelFix } from './answer.ts';
 import { explainTokenFailure } from './token-fixes.ts';
 
 export interface UploadContext {

@@ -1,7 +1,8 @@
 import type { CredentialConfig } from '../config/config.ts';
 import { isPassing } from '../delivery/backoff.ts';
+import type { Explanation } from '../delivery/event.ts';
 import type { UploadResult } from '../delivery/outcome.ts';
-import { type Explanation, explainNetwork, tunnelFix, tunnelStatusIn } from './answer.ts';
+import { explainNetwork, tunnelFix, tunnelStatusIn } from './answer.ts';
 import { inFull, type TokenError } from './token-error.ts';
 
 type NoToken = Pick<Extract<UploadResult, { type: 'no_token' }>, 'refused' | 'aadsts' | 'reason' | 'message'>;

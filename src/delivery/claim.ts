@@ -92,22 +92,16 @@ interface StreamClaimOptions {
   readonly stopping: AbortSignal;
 }
 
-/** What a round has to send. */
-export interface Taken {
-  readonly calls: readonly Call[];
-  /** There may be more to claim. */
-  readonly mayBeMore: boolean;
-}
-
 const NOTHING: Claimed = { events: [], calls: [], mayBeMore: false };
 
 /** What one round of a stream has claimed of the outbox. */
 export class StreamClaim {
+  /** Something of it is another's now (fenced), or was purged: it is not known what else is. */
+  isLost = false;
   readonly #options: StreamClaimOptions;
   #claimed: readonly ClaimedEvent[] = [];
   /** How many claimed rows of each event are not settled yet. */
   readonly #unsettled = new Map<string, number>();
-  #isLost = false;
   /** Consecutive claims that failed. */
   #failures = 0;
 
@@ -115,13 +109,8 @@ export class StreamClaim {
     this.#options = options;
   }
 
-  /** Something of it is another's now (fenced), or was purged: it is not known what else is. */
-  get isLost(): boolean {
-    return this.#isLost;
-  }
-
   /** Claims for a new round. Null: the outbox could not be asked, and a pause is over. */
-  take(maxCalls: number): Promise<Taken | null> {
+  take(maxCalls: number) {
     const { outbox, kind } = this.#options;
     return this.#begin(() => outbox.claim({ kind, maxCalls }));
   }
@@ -130,7 +119,7 @@ export class StreamClaim {
    * As `take`, but one row alone, the one that is worth a try when Azure refused all that it was sent: a row of an event
    * that was not refused yet, otherwise the row that was not tried for the longest time.
    */
-  takeRow(contrast: Contrast): Promise<Taken | null> {
+  takeRow(contrast: Contrast) {
     const { outbox, kind } = this.#options;
     return this.#begin(async () => {
       const fresh = await outbox.claim({ kind, maxCalls: 1, oneRow: { except: contrast.doubted() } });
@@ -148,9 +137,9 @@ export class StreamClaim {
   }
 
   /** For a new round, whether the last one was settled or ended by a defect. */
-  async #begin(claim: () => Promise<Claimed>): Promise<Taken | null> {
+  async #begin(claim: () => Promise<Claimed>) {
     await this.release();
-    this.#isLost = false;
+    this.isLost = false;
     try {
       const found = await claim();
       this.#failures = 0;
@@ -166,7 +155,7 @@ export class StreamClaim {
   /** Records what became of rows; returns once that is durable. */
   async settle(settlements: readonly Settlement[]): Promise<void> {
     const outcomes = await this.#settleForSure(settlements);
-    if (outcomes.includes('stale')) this.#isLost = true;
+    if (outcomes.includes('stale')) this.isLost = true;
     for (const { eventId, delivered, dead } of settlements) {
       const settled = dead.reduce((sum, { rows }) => sum + countRows(rows), countRows(delivered));
       const left = (this.#unsettled.get(eventId) ?? 0) - settled;

@@ -10,7 +10,8 @@ const MAX_DOUBTED_EVENTS = 10_000;
 
 /** Tells a row that is refused for what is in it from a stream that takes no row at all. */
 export class Contrast {
-  #taken = 0;
+  /** How often Azure has taken rows so far. A later, higher number proves that it has taken others since. */
+  taken = 0;
   /** Events whose rows were buried since the last time that Azure took one. */
   readonly #buried = new Set<string>();
   /** By event and row that was refused alone: `taken` at that time. Both maps are in the order of the last try. */
@@ -18,14 +19,9 @@ export class Contrast {
   /** By event whose rows were refused with others: `taken` at that time. */
   readonly #suspects = new Map<string, number>();
 
-  /** How often Azure has taken rows so far. A later, higher number proves that it has taken others since. */
-  get taken(): number {
-    return this.#taken;
-  }
-
   /** Azure took these rows. */
   took(rows: readonly RowSource[]): void {
-    this.#taken++;
+    this.taken++;
     this.#buried.clear();
     if (this.#doubts.size === 0) return;
     for (const { event, index } of rows) {
@@ -51,10 +47,10 @@ export class Contrast {
     const { eventId } = row.event;
     const firstRefusedAt = this.#doubts.get(eventId)?.get(row.index) ?? this.#suspects.get(eventId) ?? refusedAt;
     const mayBury = this.#buried.has(eventId) || this.#buried.size < MAX_BURIED_EVENTS;
-    const isAtFault = this.#taken > firstRefusedAt && mayBury;
+    const isAtFault = this.taken > firstRefusedAt && mayBury;
     if (isAtFault) this.#buried.add(eventId);
     // A replay of what was buried needs no new contrast if Azure refuses it again; otherwise one that is used up counts no more.
-    this.#doubt(row, isAtFault ? firstRefusedAt : this.#taken);
+    this.#doubt(row, isAtFault ? firstRefusedAt : this.taken);
     return isAtFault;
   }
 

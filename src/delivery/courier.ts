@@ -87,16 +87,8 @@ export class Courier {
     const started = performance.now();
     const result = await ingestion.upload(stream, call.text, signal);
     const outcome = outcomeOf(result, clock.now());
-    onEvent({
-      type: 'uploaded',
-      stream,
-      rows: call.sources.length,
-      bytes: call.bytes,
-      outcome: outcome.type,
-      result,
-      durationMs: performance.now() - started,
-      duringHold: isHeld(),
-    });
+    const measured = { rows: call.sources.length, bytes: call.bytes, durationMs: performance.now() - started };
+    onEvent({ type: 'uploaded', stream, ...measured, outcome: outcome.type, result, duringHold: isHeld() });
     return { outcome, result };
   }
 

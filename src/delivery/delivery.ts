@@ -5,7 +5,7 @@ import { retryDelayMs } from './backoff.ts';
 import { type Call, StreamClaim } from './claim.ts';
 import { Contrast } from './contrast.ts';
 import { Courier, type Setback } from './courier.ts';
-import { type Hold, type HoldExplanation, type OnDeliveryEvent, StreamHold, whyOff } from './event.ts';
+import { type Explanation, type Hold, type OnDeliveryEvent, StreamHold, whyOff } from './event.ts';
 import type { HoldCode, Ingestion, UploadResult } from './outcome.ts';
 
 /** Calls under way at once while there is a backlog. */
@@ -22,7 +22,7 @@ export interface DeliveryOptions {
   readonly outbox: Queue;
   readonly ingestion: Ingestion;
   /** What to tell an operator about an answer that holds the stream of the kind. */
-  readonly explain: (result: UploadResult, kind: WebhookKind, code: HoldCode) => HoldExplanation;
+  readonly explain: (result: UploadResult, kind: WebhookKind, code: HoldCode) => Explanation;
   readonly clock: Clock;
   /** Gives [0, 1). */
   readonly random: () => number;
@@ -130,7 +130,8 @@ class StreamPump {
       if (!more) await this.#waitForWork();
       if (this.#stopping.signal.aborted) return;
       try {
-        more = this.#isOff ? await this.#lookAtOff() : await this.#round();
+        more = !this.#isOff && (await this.#round());
+        if (this.#isOff) await this.#lookAtOff();
       } catch (error) {
         const message = error instanceof Error ? `${error.name}: ${error.message}` : 'unknown';
         onEvent({ type: 'defect', stream: this.#stream, message });
@@ -142,9 +143,8 @@ class StreamPump {
 
   /** Until the first new row has waited for company long enough, or there is enough for a call. */
   async #waitForWork(): Promise<void> {
-    const isIdle = this.#waitingBytes === 0;
-    if (isIdle)
-      await this.#waiter.until(this.hold.current === null ? IDLE_LOOK_MS : HELD_LOOK_MS, () => this.#waitingBytes > 0);
+    const lookMs = this.hold.current === null ? IDLE_LOOK_MS : HELD_LOOK_MS;
+    await this.#waiter.until(lookMs, () => this.#waitingBytes > 0);
     if (this.#isOff || this.#waitingBytes === 0) return;
     await this.#waiter.until(this.#options.flushIntervalMs, () => this.#waitingBytes >= MAX_CALL_BYTES);
   }
@@ -153,18 +153,14 @@ class StreamPump {
    * In place of a round where the stream is off. New events of the kind are quarantined, but some may wait from before the
    * variable was changed, or because dead letters were replayed: nothing sends them, so they are a hold.
    */
-  async #lookAtOff(): Promise<false> {
+  async #lookAtOff(): Promise<void> {
     this.#waitingBytes = 0;
     // An outbox that does not answer says so itself; what was known still stands.
     const stats = await this.#options.outbox.stats().catch(() => null);
-    if (stats === null || this.#stopping.signal.aborted) return false;
+    if (stats === null || this.#stopping.signal.aborted) return;
     const count = stats.waiting[this.#kind.name]?.count ?? 0;
-    if (count === 0) {
-      this.#recover();
-      return false;
-    }
-    this.hold.keep(whyOff(this.#kind, count));
-    return false;
+    if (count === 0) this.#recover();
+    else this.hold.keep(whyOff(this.#kind, count));
   }
 
   /** One claim and its calls. Whether there may be more to do at once. */

@@ -3,17 +3,18 @@ import type { Logger } from '../ground/log.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import type { HoldCode, Outcome, UploadResult } from './outcome.ts';
 
-/** What a person needs to know about a hold. `reason` and `fix` hold nothing of Azure's words but its code. */
-export interface HoldExplanation {
+/** What a person needs to know about an answer or a failure. `reason` and `fix` hold no secret, and of foreign text codes alone. */
+export interface Explanation {
+  /** What happened, in one sentence; it may be logged. */
   readonly reason: string;
-  /** What to do. */
+  /** What a person has to do; empty when nothing has to be done. */
   readonly fix: string;
-  /** Azure's own words, which may quote a row: for the admin port alone. Null where it said nothing. */
+  /** Azure's own words, which may quote a row: for the admin port and the terminal alone. Null where it said nothing. */
   readonly message: string | null;
 }
 
 /** Why a stream waits for a person, and since when (ms since the epoch). */
-export interface Hold extends HoldExplanation {
+export interface Hold extends Explanation {
   readonly kind: string;
   /** `off` where the stream of the kind is off. */
   readonly stream: string;

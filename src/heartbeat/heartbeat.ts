@@ -2,11 +2,12 @@ import { hostname } from 'node:os';
 import { explainUpload } from '../azure/fixes.ts';
 import type { Config } from '../config/config.ts';
 import { retryDelayMs } from '../delivery/backoff.ts';
+import type { Hold } from '../delivery/event.ts';
 import { type Ingestion, outcomeOf, type UploadResult } from '../delivery/outcome.ts';
 import { type Clock, Waiter } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
 import type { Outbox } from '../outbox/port.ts';
-import { createHeartbeatRow, heartbeatStreamVariable, type Totals } from './row.ts';
+import { createHeartbeatRow, type HeartbeatSources, heartbeatStreamVariable } from './row.ts';
 
 /** A row this share of the interval before the next one is due stands for that one too. */
 const TOLERANCE = 0.1;
@@ -15,15 +16,10 @@ const REMINDER_MS = 60_000;
 /** `retry`: the failure passes. `hold`: a person has to change something. */
 export type HeartbeatOutcome = 'delivered' | 'retry' | 'hold';
 
-interface Failure {
+interface Failure extends Pick<Hold, 'reason' | 'fix' | 'clientRequestId'> {
   readonly outcome: Exclude<HeartbeatOutcome, 'delivered'>;
   /** The pause that Azure asked for. */
   readonly retryAfterMs: number | null;
-  readonly reason: string;
-  /** What a person has to do. */
-  readonly fix: string;
-  /** x-ms-client-request-id, which Azure's DCRLogErrors shows; null where nothing was sent. */
-  readonly clientRequestId: string | null;
 }
 
 /** The last failure of a series, and when the series began (milliseconds since the epoch). */
@@ -39,17 +35,13 @@ export interface HeartbeatStatus {
   readonly failing: FailingHeartbeat | null;
 }
 
-interface HeartbeatOptions {
+interface HeartbeatOptions extends Pick<HeartbeatSources, 'version' | 'clock' | 'totals' | 'credentialEndsAt'> {
   readonly config: Pick<Config, 'heartbeat' | 'ingestion' | 'credential'>;
-  readonly version: string;
-  readonly clock: Clock;
   readonly log: Logger;
   readonly outbox: Pick<Outbox, 'stats'>;
   readonly ingestion: Ingestion;
-  readonly totals: () => Promise<Totals>;
   /** Counts what became of each try; must neither throw nor wait. */
   readonly onHeartbeat: (outcome: HeartbeatOutcome) => void;
-  readonly credentialEndsAt: () => number | null;
 }
 
 /**
@@ -108,11 +100,10 @@ export function createHeartbeat(options: HeartbeatOptions) {
     // Azure's message, which may quote the row, is left out, since a failure is shown in /healthz and in the log.
     const { reason, fix } = explainUpload(result, context, outcome.type === 'hold' ? outcome.code : null);
     const clientRequestId = result.type === 'no_token' ? null : result.clientRequestId;
-    if (outcome.type === 'retry') {
-      return { outcome: 'retry', retryAfterMs: outcome.retryAfterMs, reason, fix, clientRequestId };
-    }
     // A call with this one row cannot be split, and another one would be refused the same way.
-    return { outcome: 'hold', retryAfterMs: null, reason, fix, clientRequestId };
+    const { type: kind, retryAfterMs } =
+      outcome.type === 'retry' ? outcome : ({ type: 'hold', retryAfterMs: null } as const);
+    return { outcome: kind, retryAfterMs, reason, fix, clientRequestId };
   }
 
   function succeed(dueMs: number): number {

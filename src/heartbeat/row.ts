@@ -1,7 +1,6 @@
 import table from '../../schemas/tables/AponoProxyHeartbeat_CL.json' with { type: 'json' };
 import { type Clock, createBoundedRead } from '../ground/clock.ts';
-import type { OutboxStats } from '../outbox/port.ts';
-import { oldestAgeMs, summary } from '../outbox/port.ts';
+import { type OutboxStats, oldestAgeMs, summary } from '../outbox/port.ts';
 import type { Row } from '../sentinel/row.ts';
 import type { TableSchema } from '../sentinel/table.ts';
 
@@ -25,7 +24,7 @@ export interface Totals {
 /** As long as /readyz, /healthz and a scrape wait for the outbox. */
 const STATS_LIMIT_MS = 2_000;
 
-interface HeartbeatSources {
+export interface HeartbeatSources {
   /** Host name of this instance. */
   readonly instance: string;
   readonly version: string;
