@@ -5,30 +5,30 @@ import {
   redirectPolicyName,
 } from '@azure/core-rest-pipeline';
 import { parseExact } from '../apono/exact-json.ts';
-import type { ProxyConfig } from '../config/proxy.ts';
 import { parseRetryAfter, retryDelayMs } from '../delivery/backoff.ts';
-import { type Clock, EndedError, Waiter } from '../ground/clock.ts';
+import { EndedError, Waiter } from '../ground/clock.ts';
 import { isJsonObject, type JsonObject } from '../ground/json.ts';
 import { cleanMessage, describeNetworkError, errorDetailOf, explainNetwork } from './answer.ts';
 import { type ArmContext, ArmError, errorOfAnswer } from './arm-error.ts';
-import { authorizePolicy, createHttpClient, sdkOptions } from './http-client.ts';
+import { authorizePolicy, createHttpClient, type HttpClientOptions, sdkOptions } from './http-client.ts';
 import type { TokenCache } from './token-cache.ts';
 import { TokenError } from './token-error.ts';
 import { explainTokenError } from './token-fixes.ts';
 
-interface ArmSenderOptions {
+/** The way to Resource Manager. */
+export interface ArmAccess extends Pick<HttpClientOptions, 'proxy' | 'clock'> {
+  /** https origin: that of the cloud, or AZURE_RESOURCE_MANAGER_ENDPOINT. */
+  readonly origin: string;
   /** For the scope `resourceManagerScope(cloud)`. Not closed here. */
   readonly tokens: TokenCache;
-  readonly proxy: ProxyConfig | null;
-  readonly clock: Clock;
-  /** How long one exchange may take. */
-  readonly limitMs: number;
-  readonly maxBodyBytes: number;
+}
+
+interface ArmSenderOptions extends ArmAccess, HttpClientOptions {
   /** For the SDK's own policy, which waits for as long as a Retry-After says. */
   readonly maxRetries: number;
 }
 
-export interface ArmClientOptions extends ArmContext, Pick<ArmSenderOptions, 'tokens' | 'proxy' | 'clock'> {
+export interface ArmClientOptions extends ArmContext, ArmAccess {
   readonly random: () => number;
   /** How often one question is sent at most; 10 takes about a quarter of an hour. */
   readonly maxAttempts: number;
@@ -43,7 +43,7 @@ export interface Retry {
   readonly delayMs: number;
 }
 
-export interface Question {
+interface Question {
   readonly method: 'GET' | 'POST';
   /** Absolute; it is sent as it is, byte for byte. Its origin must have been checked. */
   readonly url: string;
@@ -94,10 +94,9 @@ export class ArmClient {
     });
     const { status, headers, request, bodyAsText } = response;
     if (status !== 200) {
-      const { what } = question;
       const retryAfterMs = parseRetryAfter(headers.get('Retry-After') ?? null, clock.now());
-      const refused = { ...errorDetailOf(response), status, what, clientRequestId: request.requestId, retryAfterMs };
-      throw errorOfAnswer(refused, this.#options);
+      const asked = { what: question.what, clientRequestId: request.requestId };
+      throw errorOfAnswer({ ...errorDetailOf(response), status, retryAfterMs, ...asked }, this.#options);
     }
     const json = parseObject(bodyAsText ?? '');
     if (json === null) {
@@ -122,7 +121,7 @@ export class ArmClient {
   }
 }
 
-function parseObject(text: string): JsonObject | null {
+export function parseObject(text: string): JsonObject | null {
   try {
     const value = parseExact(text);
     return isJsonObject(value) ? value : null;
@@ -137,6 +136,8 @@ function aborted(): ArmError {
 
 /** Sends one question through the SDK's pipeline (TLS, decompression, request id) with tokens of our cache. */
 export function createArmSender(options: ArmSenderOptions) {
+  const { origin } = options;
+  if (!origin.startsWith('https://')) throw new TypeError(`Resource Manager must be https, is ${origin}`);
   const retryOptions = { maxRetries: options.maxRetries, retryDelayInMs: 500, maxRetryDelayInMs: 2_000 };
   const pipeline = createPipelineFromOptions({ ...sdkOptions, retryOptions });
   // A redirect would take the token to another host.
@@ -144,8 +145,7 @@ export function createArmSender(options: ArmSenderOptions) {
   pipeline.addPolicy(authorizePolicy(options.tokens), { phase: 'Sign' });
   const transport = createHttpClient(options);
   return ({ method, url }: Pick<Question, 'method' | 'url'>, signal?: AbortSignal): Promise<PipelineResponse> => {
-    const abortSignal = signal === undefined ? {} : { abortSignal: signal };
-    const request = createPipelineRequest({ url, method, ...asItIs(url), ...abortSignal });
+    const request = createPipelineRequest({ url, method, ...asItIs(url), ...(signal && { abortSignal: signal }) });
     request.headers.set('Accept', 'application/json');
     if (method === 'POST') request.headers.set('Content-Length', '0');
     return pipeline.sendRequest(transport, request);

@@ -83,40 +83,30 @@ type Judgement = readonly [code: ArmErrorCode, fix: string];
 function judge(answer: ErrorDetail & { readonly status: number }, context: ArmContext): Judgement {
   const { status } = answer;
   const { workspaceId, origin, credential } = context;
-  const refusal = judgeProvider(answer, { resourceId: `${workspaceId}/providers/Microsoft.SecurityInsights`, origin });
+  const refusal = judgeProvider(answer, `${workspaceId}/providers/Microsoft.SecurityInsights`, origin);
   if (refusal !== null) return refusal;
   if (status === 400) return judgeBadRequest(answer, context);
   if (status === 401) return ['token_rejected', rejectedTokenFix(credential, 'workspace (public or usgov)')];
   if (status === 403) return ['role_missing', roleFix(answer, context)];
   if (status === 404) return ['workspace_not_found', workspaceFix(context)];
-  if (isPassing(status)) {
-    return [
-      'azure_unavailable',
-      'Try again later. If it goes on, look at Azure Service Health, and at what else reads from this subscription.',
-    ];
-  }
-  const why =
-    status >= 300 && status < 400
-      ? 'Redirects are not followed, since they would carry the token elsewhere.'
-      : 'This is no answer that Azure documents: something between may have given it.';
-  return ['azure_refused', `${why} ${originHint(origin)}`];
+  if (isPassing(status)) return ['azure_unavailable', againFix];
+  const isRedirect = status >= 300 && status < 400;
+  return ['azure_refused', `${isRedirect ? redirectFix : undocumentedFix} ${originHint(origin)}`];
 }
 
-const versionCodes = new Set([
-  'InvalidApiVersionParameter',
-  'InvalidResourceType',
-  'MissingApiVersionParameter',
-  'NoRegisteredProviderFound',
-]);
+const againFix =
+  'Try again later. If it goes on, look at Azure Service Health, and at what else reads from this subscription.';
+const redirectFix = 'Redirects are not followed, since they would carry the token elsewhere.';
+const undocumentedFix = 'This is no answer that Azure documents: something between may have given it.';
+
+const versionCode =
+  /^(InvalidApiVersionParameter|InvalidResourceType|MissingApiVersionParameter|NoRegisteredProviderFound)$/;
 
 /**
  * What Resource Manager refuses before it asks the provider of the resource; null for any other answer. The status is
  * not looked at: the same code is reported with 400, 404 and 409 (AzureTRE#4510, neonKUBE#1670).
  */
-export function judgeProvider(
-  { code, message }: ErrorDetail,
-  { resourceId, origin }: { readonly resourceId: string; readonly origin: string },
-): Judgement | null {
+export function judgeProvider({ code, message }: ErrorDetail, resourceId: string, origin: string): Judgement | null {
   const registration = /not registered to (?:use namespace )?'(Microsoft\.[A-Za-z.]{1,60})'/i.exec(message ?? '');
   if (code === 'MissingSubscriptionRegistration' || registration !== null) {
     const namespace = registration?.[1] ?? resourceId.match(/(?<=\/providers\/)[^/]+/gi)?.at(-1);
@@ -127,7 +117,7 @@ export function judgeProvider(
         '--wait` (portal: the subscription, Resource providers). This takes the role Contributor on the subscription.',
     ];
   }
-  if (code === null || !versionCodes.has(code)) return null;
+  if (code === null || !versionCode.test(code)) return null;
   return [
     'api_version_refused',
     `${new URL(origin).host} does not offer the api-version that this release asks with. ${originHint(origin)} If both are ` +

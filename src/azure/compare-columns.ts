@@ -1,12 +1,8 @@
 import type { TableSchema } from '../sentinel/table.ts';
 import type { DataCollectionRule, DataFlow, LogTable, NamedType } from './resource-manager.ts';
 
-interface ColumnProblem {
-  /** `error`: values are lost. `warning`: they can be, or another table than ours is filled. */
-  readonly severity: 'error' | 'warning';
-  readonly code: string;
-  readonly message: string;
-}
+/** `error`: values are lost. `warning`: they can be, or another table than ours is filled. */
+type ColumnProblem = ReturnType<typeof error | typeof warning>;
 
 interface RuleComparison {
   readonly rule: DataCollectionRule;
@@ -65,19 +61,15 @@ function compareFlow(flow: DataFlow, stream: string, schema: TableSchema): Colum
   const table = tableOf(flow, stream);
   const { dropped, replaced, filters, unknown } = effectOfTransform(flow.transformKql, namesOf(schema));
   const of = `The transformation of ${stream} into ${table}`;
-  const problems: ColumnProblem[] = [];
-  const add = (problem: ColumnProblem): void => void problems.push(problem);
-  if (table !== schema.name) {
-    const message = `${stream} flows into ${table}; rules and workbooks of this service read ${schema.name}.`;
-    add(warning('other_table', message));
-  }
-  if (dropped.length > 0) add(error('transform_drops_columns', `${of} drops ${dropped.join(', ')}.`));
-  if (replaced.length > 0) add(warning('transform_changes_rows', `${of} replaces ${replaced.join(', ')}.`));
-  if (filters) add(warning('transform_changes_rows', `${of} leaves out rows (where).`));
-  if (unknown.length > 0) {
-    add(warning('transform_unchecked', `${of} cannot be checked here: ${unknown.join(' | ').slice(0, 200)}`));
-  }
-  return problems;
+  const elsewhere = `${stream} flows into ${table}; rules and workbooks of this service read ${schema.name}.`;
+  const unchecked = `${of} cannot be checked here: ${unknown.join(' | ').slice(0, 200)}`;
+  return [
+    table !== schema.name && warning('other_table', elsewhere),
+    dropped.length > 0 && error('transform_drops_columns', `${of} drops ${dropped.join(', ')}.`),
+    replaced.length > 0 && warning('transform_changes_rows', `${of} replaces ${replaced.join(', ')}.`),
+    filters && warning('transform_changes_rows', `${of} leaves out rows (where).`),
+    unknown.length > 0 && warning('transform_unchecked', unchecked),
+  ].filter((problem) => problem !== false);
 }
 
 function compareTable(
@@ -124,13 +116,8 @@ function tableOf(flow: DataFlow, stream: string): string {
   return (flow.outputStream ?? stream).replace(/^(Custom|Microsoft)-/, '');
 }
 
-function error(code: string, message: string): ColumnProblem {
-  return { severity: 'error', code, message };
-}
-
-function warning(code: string, message: string): ColumnProblem {
-  return { severity: 'warning', code, message };
-}
+const error = (code: string, message: string) => ({ severity: 'error', code, message }) as const;
+const warning = (code: string, message: string) => ({ severity: 'warning', code, message }) as const;
 
 /**
  * What a transformation such as `source | project-away a, b | extend c = …` does to given columns, as far as that can be

@@ -1,7 +1,7 @@
 import { isJsonObject, type JsonObject, type JsonValue, objectsOf, textOf } from '../ground/json.ts';
 import { allOf } from '../sentinel/incidents/filter.ts';
 import { type DetailName, type Incident, property, readIncident } from '../sentinel/incidents/incident.ts';
-import { type Answer, ArmClient, type ArmClientOptions, armPath, type Question } from './arm-client.ts';
+import { type Answer, ArmClient, type ArmClientOptions, armPath } from './arm-client.ts';
 import { ArmError } from './arm-error.ts';
 
 /** The latest stable one; NRT rules are in preview versions only. */
@@ -34,7 +34,6 @@ export class Incidents {
 
   constructor(options: ArmClientOptions) {
     const { origin, workspaceId } = options;
-    if (!origin.startsWith('https://')) throw new TypeError(`Resource Manager must be https, is ${origin}`);
     this.#origin = origin;
     this.#base = `${origin}${armPath(workspaceId)}/providers/Microsoft.SecurityInsights`;
     this.#client = new ArmClient(options);
@@ -77,16 +76,16 @@ export class Incidents {
     const bound = after === null ? null : `properties/createdTimeUtc ${order === 'asc' ? 'ge' : 'le'} ${after}`;
     const narrowed = allOf([filter, bound]);
     const parts = [
-      `api-version=${apiVersion}`,
+      this.#url('incidents'),
       ...(narrowed === null ? [] : [`$filter=${encodeURIComponent(narrowed)}`]),
       `$orderby=${encodeURIComponent(`properties/createdTimeUtc ${order}`)}`,
       `$top=${pageSize}`,
     ];
-    return `${this.#base}/incidents?${parts.join('&')}`;
+    return parts.join('&');
   }
 
   async get(name: string): Promise<Incident | null> {
-    const json = await this.#getOne(this.#incidentUrl(name), `the incident ${name}`);
+    const json = await this.#getOne(this.#url('incidents', name), `the incident ${name}`);
     return json === null ? null : asIncident(json);
   }
 
@@ -96,7 +95,7 @@ export class Incidents {
    */
   async details(incident: Incident, what: DetailName): Promise<readonly JsonObject[] | null> {
     if (countsNone(incident, what)) return [];
-    const url = `${this.#incidentUrl(incident.name)}/${what}?api-version=${apiVersion}`;
+    const url = this.#url('incidents', incident.name, what);
     const asked = `the ${what} of the incident ${incident.name}`;
     return unlessMissing(async () => {
       if (what === 'comments') return this.#all(url, asked);
@@ -107,22 +106,21 @@ export class Incidents {
 
   /** Name of an analytics rule as the portal shows it; null where there is none, or no longer. */
   async ruleName(name: string): Promise<string | null> {
-    const json = await this.#getOne(`${this.#base}/alertRules/${encodeURIComponent(name)}`, `the rule ${name}`);
+    const json = await this.#getOne(this.#url('alertRules', name), `the rule ${name}`);
     return json === null ? null : textOf(property(json, 'displayName'));
   }
 
   /** The analytics rules of the workspace, but for those of kind NRT. */
   alertRules(): Promise<readonly JsonObject[]> {
-    return this.#all(`${this.#base}/alertRules?api-version=${apiVersion}`, 'the analytics rules');
+    return this.#all(this.#url('alertRules'), 'the analytics rules');
   }
 
-  #incidentUrl(name: string): string {
-    return `${this.#base}/incidents/${encodeURIComponent(name)}`;
+  #url(...segments: readonly string[]): string {
+    return `${this.#base}/${segments.map(encodeURIComponent).join('/')}?api-version=${apiVersion}`;
   }
 
   #getOne(url: string, what: string): Promise<JsonObject | null> {
-    const question: Question = { method: 'GET', url: `${url}?api-version=${apiVersion}`, what };
-    return unlessMissing(async () => (await this.#client.ask(question)).json);
+    return unlessMissing(async () => (await this.#client.ask({ method: 'GET', url, what })).json);
   }
 
   async #all(url: string, what: string): Promise<readonly JsonObject[]> {
@@ -163,21 +161,18 @@ function countsNone({ resource }: Incident, what: DetailName): boolean {
   return counts[what].every((count) => property(resource, 'additionalData', count) === 0);
 }
 
+/** `The Resource 'Microsoft.OperationalInsights/workspaces/x' under resource group 'y' was not found.` and the like. */
+const aboutWorkspace =
+  /SubscriptionNotFound|ResourceGroupNotFound|'Microsoft\.OperationalInsights\/workspaces\/[^'/]+'/i;
+
 async function unlessMissing<T>(ask: () => Promise<T>): Promise<T | null> {
   try {
     return await ask();
   } catch (error) {
     const isMissing = error instanceof ArmError && error.status === 404 && error.code === 'workspace_not_found';
-    if (isMissing && !isAboutWorkspace(error.message)) return null;
+    if (isMissing && !aboutWorkspace.test(error.message)) return null;
     throw error;
   }
-}
-
-/** `The Resource 'Microsoft.OperationalInsights/workspaces/x' under resource group 'y' was not found.` and the like. */
-function isAboutWorkspace(message: string): boolean {
-  return /SubscriptionNotFound|ResourceGroupNotFound|'Microsoft\.OperationalInsights\/workspaces\/[^'/]+'/i.test(
-    message,
-  );
 }
 
 interface Page {

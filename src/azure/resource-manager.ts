@@ -1,11 +1,8 @@
 import type { PipelineResponse } from '@azure/core-rest-pipeline';
-import type { ProxyConfig } from '../config/proxy.ts';
-import type { Clock } from '../ground/clock.ts';
 import { isJsonObject, type JsonValue, objectsOf, textOf, textsOf, valueAt } from '../ground/json.ts';
 import { cleanMessage, describeNetworkError, errorDetailOf } from './answer.ts';
-import { armPath, createArmSender } from './arm-client.ts';
+import { type ArmAccess, armPath, createArmSender, parseObject } from './arm-client.ts';
 import { judgeProvider } from './arm-error.ts';
-import type { TokenCache } from './token-cache.ts';
 import { inFull, TokenError } from './token-error.ts';
 
 const ruleApiVersion = '2023-03-11';
@@ -39,31 +36,22 @@ export type Lookup<T> =
   /** No token, or no answer. */
   | { readonly type: 'unreachable'; readonly message: string };
 
-interface ResourceManagerOptions {
-  /** https origin: that of the cloud, or AZURE_RESOURCE_MANAGER_ENDPOINT. */
-  readonly origin: string;
-  /** For the scope `resourceManagerScope(cloud)`. Not closed here. */
-  readonly tokens: TokenCache;
-  readonly proxy: ProxyConfig | null;
-  readonly clock: Clock;
-}
-
 export type ResourceManager = ReturnType<typeof createResourceManager>;
 
 type Read<T> = (value: JsonValue) => T | null;
 
 /** Reading of Azure's own configuration. No method throws for anything Azure or the network does. */
-export function createResourceManager({ origin, tokens, proxy, clock }: ResourceManagerOptions) {
-  if (!origin.startsWith('https://')) throw new TypeError(`Resource Manager must be https, is ${origin}`);
-  const send = createArmSender({ tokens, proxy, clock, limitMs: 15_000, maxBodyBytes: 16_777_216, maxRetries: 2 });
+export function createResourceManager(access: ArmAccess) {
+  const { origin } = access;
+  const send = createArmSender({ ...access, limitMs: 15_000, maxBodyBytes: 16_777_216, maxRetries: 2 });
 
   async function get<T>(path: string, apiVersion: string, read: Read<T>): Promise<Lookup<T>> {
     const url = new URL(`${path}?api-version=${apiVersion}`, origin);
     try {
       return lookupOf(await send({ method: 'GET', url: url.href }), url, read);
     } catch (error) {
-      const message = () => cleanMessage(`${url.host}: ${describeNetworkError(error)}`);
-      return { type: 'unreachable', message: error instanceof TokenError ? inFull(error) : message() };
+      if (error instanceof TokenError) return { type: 'unreachable', message: inFull(error) };
+      return { type: 'unreachable', message: cleanMessage(`${url.host}: ${describeNetworkError(error)}`) };
     }
   }
 
@@ -79,23 +67,16 @@ export function createResourceManager({ origin, tokens, proxy, clock }: Resource
 function lookupOf<T>(response: PipelineResponse, { host, pathname, origin }: URL, read: Read<T>): Lookup<T> {
   const { status } = response;
   if (status === 200) {
-    const value = parse(response.bodyAsText ?? '', read);
+    const json = parseObject(response.bodyAsText ?? '');
+    const value = json === null ? null : read(json);
     if (value !== null) return { type: 'found', value };
     const message = `${host} answered with something else than the resource`;
     return { type: 'refused', status, code: null, fix: null, message };
   }
   const detail = errorDetailOf(response);
-  const [, fix = null] = judgeProvider(detail, { resourceId: pathname, origin }) ?? [];
+  const [, fix = null] = judgeProvider(detail, pathname, origin) ?? [];
   if (status === 404 && fix === null) return { type: 'not_found', message: detail.message ?? 'not found' };
   return { type: 'refused', status, ...detail, fix };
-}
-
-function parse<T>(body: string, read: Read<T>): T | null {
-  try {
-    return read(JSON.parse(body));
-  } catch {
-    return null;
-  }
 }
 
 /** Null when the value is no such resource. */
