@@ -16,17 +16,11 @@ export function openid(state: AzureState, call: Call): Reply {
   if (refusal !== null) return refuse(state, call, refusal);
   const base = `${call.origin}/${state.tenantId}`;
   return jsonReply(200, {
+    // All that MSAL looks at.
     token_endpoint: `${base}/oauth2/v2.0/token`,
-    token_endpoint_auth_methods_supported: ['client_secret_post', 'private_key_jwt'],
-    jwks_uri: `${base}/discovery/v2.0/keys`,
-    response_modes_supported: ['query', 'fragment', 'form_post'],
-    response_types_supported: ['code', 'id_token', 'token'],
-    scopes_supported: ['openid'],
-    subject_types_supported: ['pairwise'],
-    id_token_signing_alg_values_supported: ['RS256'],
-    issuer: `${base}/v2.0`,
     authorization_endpoint: `${base}/oauth2/v2.0/authorize`,
-    tenant_region_scope: null,
+    jwks_uri: `${base}/discovery/v2.0/keys`,
+    issuer: `${base}/v2.0`,
   });
 }
 
@@ -39,7 +33,7 @@ export function token(state: AzureState, call: Call): Reply {
     refuseGrant(form) ??
     refuseClient(state, form) ??
     refuseSecret(state, form) ??
-    refuseScope(scope);
+    refuseScope(state, scope);
   if (refusal !== null) return refuse(state, call, refusal);
   // Entra says 3599 of 3600: a client that rounds must not think that the token lives longer than it does.
   const expiresIn = Math.max(1, state.tokenLifetimeSeconds - 1);
@@ -96,13 +90,13 @@ export function invalidClient(number: number, message: string): Refusal {
   return { status: 401, error: 'invalid_client', number, message };
 }
 
-function refuseScope(scope: string): Refusal | null {
+function refuseScope({ audiences }: AzureState, scope: string): Refusal | null {
   if (scope === '') return missing('scope');
   if (!scope.endsWith('/.default')) {
     const message = `The provided value for scope ${scope} is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI).`;
     return { status: 400, error: 'invalid_scope', number: 1002012, message };
   }
-  if (isFor(resourceOf(scope))) return null;
+  if (isOneOf(audiences, resourceOf(scope))) return null;
   const message = `The resource principal named ${resourceOf(scope)} was not found in the tenant. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You might have sent your authentication request to the wrong tenant.`;
   return { status: 400, error: 'invalid_resource', number: 500011, message };
 }
@@ -127,30 +121,9 @@ export function refuse({ clock }: AzureState, call: Call, { status, error, numbe
   return jsonReply(status, body, { 'cache-control': 'no-store, no-cache' });
 }
 
-export type Service = 'ingestion' | 'resource_manager' | 'database';
-
-/** Token audiences of the public, US government and China clouds. */
-const audiences: Readonly<Record<Service, readonly string[]>> = {
-  ingestion: ['https://monitor.azure.com', 'https://monitor.azure.us', 'https://monitor.azure.cn'],
-  resource_manager: [
-    'https://management.azure.com',
-    'https://management.core.windows.net',
-    'https://management.usgovcloudapi.net',
-    'https://management.chinacloudapi.cn',
-  ],
-  database: [
-    'https://ossrdbms-aad.database.windows.net',
-    'https://ossrdbms-aad.database.usgovcloudapi.net',
-    'https://ossrdbms-aad.database.chinacloudapi.cn',
-  ],
-};
-
-/** Whether a token of this audience is for that service; without a service, whether it is for any that exists. */
-export function isFor(audience: string, service?: Service): boolean {
-  // Some of Microsoft's samples ask for `https://monitor.azure.com//.default`, which leaves a slash at the end.
-  const bare = audience.replace(/\/+$/, '').toLowerCase();
-  const known = service === undefined ? Object.values(audiences).flat() : audiences[service];
-  return known.includes(bare);
+/** Some of Microsoft's samples ask for `https://monitor.azure.com//.default`, which leaves a slash at the end. */
+export function isOneOf(audiences: readonly string[], audience: string): boolean {
+  return audiences.includes(audience.replace(/\/+$/, '').toLowerCase());
 }
 
 /** Issues a token that looks like Entra's JWTs, and is accepted only because it is remembered here. */
@@ -181,7 +154,7 @@ function encode(part: object): string {
   return Buffer.from(JSON.stringify(part)).toString('base64url');
 }
 
-/** What an Authorization header is worth for a service now. `token` is null when the emulator never issued it. */
+/** What an Authorization header is worth now for a service with these audiences. `token`: null if it was never issued. */
 export interface PresentedToken {
   readonly state: 'missing' | 'unknown' | 'expired' | 'wrong_audience' | 'valid';
   readonly token: IssuedToken | null;
@@ -190,12 +163,12 @@ export interface PresentedToken {
 export function presentedToken(
   { tokens, clock }: AzureState,
   authorization: string | undefined,
-  service: Service,
+  audiences: readonly string[],
 ): PresentedToken {
   const text = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
   if (text === undefined) return { state: 'missing', token: null };
   const token = tokens.get(text);
   if (token === undefined) return { state: 'unknown', token: null };
   if (clock.now() >= token.expiresAt) return { state: 'expired', token };
-  return { state: isFor(token.audience, service) ? 'valid' : 'wrong_audience', token };
+  return { state: isOneOf(audiences, token.audience) ? 'valid' : 'wrong_audience', token };
 }

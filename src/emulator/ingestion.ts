@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 import { parseExact } from '../apono/exact-json.ts';
+import { parseIsoTime } from '../ground/clock.ts';
 import { isJsonArray, isJsonObject, isRawNumber, type JsonValue } from '../ground/json.ts';
 import type { Row } from '../sentinel/row.ts';
 import type { ColumnType } from '../sentinel/table.ts';
 import { azureError, type Call, type CallHead, maxCallBytes, type ReceivedBody, type Reply } from './call.ts';
 import { presentedToken } from './entra.ts';
-import { type AzureState, type DeclaredColumn, ruleResourceId } from './state.ts';
+import { type AzureState, type DeclaredColumn, monitorAudiences, ruleResourceId } from './state.ts';
 
 /** The body of a call, decompressed and parsed as far as possible. `bytes`: its size once decompressed. */
 export type Payload =
@@ -67,7 +68,7 @@ export function serviceHeaders({ clientRequestId: id }: CallHead): Record<string
 }
 
 function refuseToken(state: AzureState, { headers }: Call): Reply | null {
-  const { state: worth, token } = presentedToken(state, headers.authorization, 'ingestion');
+  const { state: worth, token } = presentedToken(state, headers.authorization, monitorAudiences);
   if (worth === 'valid') return null;
   if (worth === 'missing') {
     return azureError(401, 'InvalidToken', 'The request has no bearer token.', { 'www-authenticate': 'Bearer' });
@@ -154,57 +155,30 @@ function storedRow(sent: Row, columns: readonly DeclaredColumn[], receivedAt: nu
 
 /** Azure puts the time of arrival in place of one more than two days old or one day ahead (log-standard-columns). */
 function timeGenerated(sent: JsonValue | undefined, receivedAt: number): JsonValue {
-  const text = coerce(sent, 'datetime');
-  const time = typeof text === 'string' ? instant(text) : Number.NaN;
-  const kept = time >= receivedAt - 2 * dayMs && time <= receivedAt + dayMs;
-  return kept ? text : new Date(receivedAt).toISOString();
+  const time = typeof sent === 'string' ? (parseIsoTime(sent) ?? Number.NaN) : Number.NaN;
+  const isKept = time >= receivedAt - 2 * dayMs && time <= receivedAt + dayMs;
+  return isKept ? coerce(sent, 'datetime') : new Date(receivedAt).toISOString();
 }
 
+const takes: Readonly<Record<ColumnType, (value: JsonValue) => boolean>> = {
+  string: (value) => typeof value === 'string',
+  int: (value) => isWhole(value, 32),
+  long: (value) => isWhole(value, 64),
+  boolean: (value) => typeof value === 'boolean',
+  datetime: (value) => typeof value === 'string' && parseIsoTime(value) !== null,
+  dynamic: () => true,
+};
+
+/** Cuts between two characters. A dynamic value that has been cut is no longer JSON, so that it becomes text. */
 function coerce(value: JsonValue | undefined, type: ColumnType): JsonValue {
-  if (value === undefined || value === null) return null;
-  switch (type) {
-    case 'string':
-      return typeof value === 'string' ? cut(value) : null;
-    case 'int':
-      return isWhole(value, 31n) ? value : null;
-    case 'long':
-      return isWhole(value, 63n) ? value : null;
-    case 'boolean':
-      return typeof value === 'boolean' ? value : null;
-    case 'datetime':
-      return typeof value === 'string' && !Number.isNaN(instant(value)) ? value : null;
-    case 'dynamic':
-      return dynamic(value);
-  }
+  if (value === undefined || value === null || !takes[type](value)) return null;
+  const text = type === 'string' ? String(value) : JSON.stringify(value);
+  if (Buffer.byteLength(text) <= maxFieldBytes) return value;
+  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(maxFieldBytes));
+  return text.slice(0, read);
 }
 
-/** A dynamic value that has been cut is no longer JSON, so that it becomes text. */
-function dynamic(value: JsonValue): JsonValue {
-  const text = JSON.stringify(value);
-  return Buffer.byteLength(text) <= maxFieldBytes ? value : cut(text);
-}
-
-function isWhole(value: JsonValue, bits: bigint): boolean {
-  let whole: bigint;
-  if (typeof value === 'number' && Number.isInteger(value)) whole = BigInt(value);
-  else if (isRawNumber(value) && /^-?\d{1,40}$/.test(value.rawJSON)) whole = BigInt(value.rawJSON);
-  else return false;
-  return whole >= -(2n ** bits) && whole < 2n ** bits;
-}
-
-/** Milliseconds since the epoch, NaN for a text that is not an ISO 8601 time. A time without an offset is UTC. */
-function instant(text: string): number {
-  const parts = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)(Z|[+-]\d{2}:\d{2})?)?$/.exec(text);
-  if (parts === null) return Number.NaN;
-  const [, date, time = '00:00', offset = 'Z'] = parts;
-  return Date.parse(`${date}T${time}${offset}`);
-}
-
-/** Cuts to at most `maxFieldBytes` of UTF-8, between two characters. */
-function cut(text: string): string {
-  const bytes = Buffer.from(text);
-  if (bytes.length <= maxFieldBytes) return text;
-  let end = maxFieldBytes;
-  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
-  return bytes.toString('utf8', 0, end);
+function isWhole(value: JsonValue, bits: number): boolean {
+  const digits = isRawNumber(value) ? value.rawJSON : typeof value === 'number' ? String(value) : '';
+  return /^-?\d{1,40}$/.test(digits) && BigInt.asIntN(bits, BigInt(digits)) === BigInt(digits);
 }

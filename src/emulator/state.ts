@@ -14,6 +14,9 @@ export interface IssuedToken {
   readonly expiresAt: number;
 }
 
+/** Token audiences of Azure Monitor in the public, US government and China clouds. */
+export const monitorAudiences = ['https://monitor.azure.com', 'https://monitor.azure.us', 'https://monitor.azure.cn'];
+
 /** Azure Resource Manager's name of the rule. */
 export const ruleResourceId =
   '/subscriptions/33333333-3333-4333-8333-333333333333/resourceGroups/rg-sentinel/providers/Microsoft.Insights/dataCollectionRules/dcr-apono';
@@ -28,6 +31,8 @@ export function initialState(streams: Readonly<Record<string, readonly DeclaredC
     clientId: '22222222-2222-4222-8222-222222222222',
     clientSecret: randomBytes(30).toString('base64url'),
     tokenLifetimeSeconds: 3600,
+    /** What Entra issues tokens for. */
+    audiences: monitorAudiences,
     tokens: new Map<string, IssuedToken>(),
     /** Immutable id of the data collection rule. */
     ruleId: `dcr-${'0123456789abcdef'.repeat(2)}`,

@@ -1,7 +1,8 @@
+import type { Socket } from 'node:net';
 import { startServer } from '../../../src/emulator/server.ts';
 import { ruleResourceId } from '../../../src/emulator/state.ts';
 import type { Row } from '../../../src/sentinel/row.ts';
-import { handle, type Parts } from './exchange.ts';
+import { handle, type Parts, remoteSocketOf } from './exchange.ts';
 import { FaultPlan, type FaultStep, type FaultTarget } from './faults.ts';
 import type { RecordedRequest } from './requests.ts';
 import { type EmulatorOptions, fakeAzure, workspaceResourceId } from './state.ts';
@@ -63,8 +64,14 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   const state = fakeAzure(options);
   const waiters = new Waiters();
   const plan = new FaultPlan();
-  const parts: Parts = { state, plan, requests: [], changed: () => waiters.notify() };
+  const connections = new Map<string, Socket>();
+  const parts: Parts = { connections, state, plan, requests: [], changed: () => waiters.notify() };
   const server = await startServer({ host, port, hostNames, handle: (exchange) => handle(parts, exchange) });
+  server.server.on('connection', (socket: Socket) => {
+    const key = remoteSocketOf(socket);
+    connections.set(key, socket);
+    socket.once('close', () => connections.get(key) === socket && connections.delete(key));
+  });
   const { tenantId, clientId, ruleId, identityHeader } = state;
   /** A misspelt stream would look like one without rows, and a test of "nothing arrived" could not fail. */
   function rowsOf(stream: string): readonly Row[] {
@@ -96,6 +103,8 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     },
     async stop() {
       waiters.close(new Error('the emulator was stopped'));
+      // Those that are still at their TLS handshake are not known to the HTTP server.
+      for (const socket of connections.values()) socket.destroy();
       await server.stop();
     },
   };

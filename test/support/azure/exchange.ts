@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { type Call, type Reply, readBody, send } from '../../../src/emulator/call.ts';
 import { defect, nothingHere } from '../../../src/emulator/emulator.ts';
 import { formOf, openid, presentedToken } from '../../../src/emulator/entra.ts';
@@ -7,12 +8,14 @@ import { ingest, type Payload, readPayload, serviceHeaders } from '../../../src/
 import type { Exchange } from '../../../src/emulator/server.ts';
 import { type CutPoint, type FaultAnswer, type FaultPlan, labelOf, plannedReply } from './faults.ts';
 import { alertRules, incident, incidentDetail, listIncidents } from './incidents.ts';
-import { type OpenRequest, openRequest, serviceOf } from './requests.ts';
+import { audiencesOf, type OpenRequest, openRequest } from './requests.ts';
 import { rule, table } from './resource-manager.ts';
 import { managedIdentity, token } from './sign-in.ts';
 import type { FakeAzure } from './state.ts';
 
 export interface Parts {
+  /** By `remoteSocketOf`. Node gives a request only its TLS socket, which cannot send a TCP reset. */
+  readonly connections: Map<string, Socket>;
   readonly state: FakeAzure;
   readonly plan: FaultPlan;
   readonly requests: OpenRequest[];
@@ -21,8 +24,9 @@ export interface Parts {
 }
 
 /** Reads a request, answers it or fails as planned, and records it. Never rejects. */
-export async function handle(parts: Parts, { head, req, res, reset }: Exchange): Promise<void> {
+export async function handle(parts: Parts, { head, req, res }: Exchange): Promise<void> {
   const { state, requests, changed } = parts;
+  const reset = (): void => void parts.connections.get(remoteSocketOf(req.socket))?.resetAndDestroy();
   const request = openRequest(requests.length, head, { url: req.url ?? '', at: state.clock.now() });
   requests.push(request);
   // A request of a client that went away stays pending as long as it may still store rows.
@@ -37,9 +41,9 @@ export async function handle(parts: Parts, { head, req, res, reset }: Exchange):
     isClosed = true;
     if (!isAtWork) ended();
   });
-  const service = serviceOf(request.kind);
-  if (service !== null) {
-    request.tokenState = presentedToken(state, head.headers.authorization, service).state;
+  const audiences = audiencesOf(request.kind);
+  if (audiences !== null) {
+    request.tokenState = presentedToken(state, head.headers.authorization, audiences).state;
     request.tokenId = tokenIdIn(head.headers.authorization);
   }
   changed();
@@ -52,6 +56,10 @@ export async function handle(parts: Parts, { head, req, res, reset }: Exchange):
     isAtWork = false;
     if (isClosed) ended();
   }
+}
+
+export function remoteSocketOf(socket: Socket): string {
+  return `${socket.remoteAddress} ${socket.remotePort}`;
 }
 
 interface Work {

@@ -1,5 +1,7 @@
 import type { CallHead } from '../../../src/emulator/call.ts';
-import type { PresentedToken, Service } from '../../../src/emulator/entra.ts';
+import type { PresentedToken } from '../../../src/emulator/entra.ts';
+import { monitorAudiences } from '../../../src/emulator/state.ts';
+import { managementAudiences } from './state.ts';
 
 /** What a request asked for. Those from `rule` to `alert_rule` are Azure Resource Manager's. */
 export type RequestKind =
@@ -99,10 +101,10 @@ export function openRequest(
   };
 }
 
-/** The service that the bearer token of such a request must be for; null when it needs none. */
-export function serviceOf(kind: RequestKind): Service | null {
-  if (kind === 'ingest') return 'ingestion';
-  return ['openid', 'token', 'managed_identity', 'other'].includes(kind) ? null : 'resource_manager';
+/** What the bearer token of such a request must be for; null when it needs none. */
+export function audiencesOf(kind: RequestKind): readonly string[] | null {
+  if (kind === 'ingest') return monitorAudiences;
+  return ['openid', 'token', 'managed_identity', 'other'].includes(kind) ? null : managementAudiences;
 }
 
 function kindOf({ kind, method, segments }: CallHead): RequestKind {

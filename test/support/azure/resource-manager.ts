@@ -1,7 +1,7 @@
 import { azureError, type Call, jsonReply, type Reply } from '../../../src/emulator/call.ts';
 import { presentedToken } from '../../../src/emulator/entra.ts';
 import { type DeclaredColumn, ruleResourceId } from '../../../src/emulator/state.ts';
-import { type FakeAzure, tableOf, workspaceResourceId } from './state.ts';
+import { type FakeAzure, managementAudiences, tableOf, workspaceResourceId } from './state.ts';
 
 export type Action =
   | 'Microsoft.Insights/dataCollectionRules/read'
@@ -133,7 +133,7 @@ function refuseVersion(version: string | null, action: Action): Reply | null {
 }
 
 function refuseToken(state: FakeAzure, { headers }: Call): Reply | null {
-  const presented = presentedToken(state, headers.authorization, 'resource_manager');
+  const presented = presentedToken(state, headers.authorization, managementAudiences);
   const unauthorized = (code: string, message: string): Reply =>
     azureError(401, code, message, {
       'www-authenticate': `Bearer error="invalid_token", error_description="${message}"`,

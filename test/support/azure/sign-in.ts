@@ -4,7 +4,7 @@ import {
   token as entraToken,
   formOf,
   invalidClient,
-  isFor,
+  isOneOf,
   issueToken,
   type Refusal,
   refuse,
@@ -106,7 +106,8 @@ export function managedIdentity(state: FakeAzure, { query, headers }: Call): Rep
   const refused = (status: number, message: string): Reply => jsonReply(status, { statusCode: status, message });
   if (headers['x-identity-header'] !== state.identityHeader) return refused(401, 'The X-IDENTITY-HEADER is wrong.');
   if (query.get('api-version') !== '2019-08-01') return refused(400, 'The api-version must be 2019-08-01.');
-  if (resource === null || !isFor(resource)) return refused(400, `No resource principal named ${resource}.`);
+  if (resource === null || !isOneOf(state.audiences, resource))
+    return refused(400, `No resource principal named ${resource}.`);
   if (clientId !== null && clientId !== state.clientId) return refused(400, `No User Assigned identity ${clientId}.`);
   const issued = issueToken(state, resource);
   return jsonReply(200, {

@@ -36,6 +36,18 @@ export interface FakeAzure extends AzureState {
   readonly sentinel: IncidentBook;
 }
 
+export const managementAudiences = [
+  'https://management.azure.com',
+  'https://management.core.windows.net',
+  'https://management.usgovcloudapi.net',
+  'https://management.chinacloudapi.cn',
+];
+const databaseAudiences = [
+  'https://ossrdbms-aad.database.windows.net',
+  'https://ossrdbms-aad.database.usgovcloudapi.net',
+  'https://ossrdbms-aad.database.chinacloudapi.cn',
+];
+
 export const workspaceResourceId =
   '/subscriptions/33333333-3333-4333-8333-333333333333/resourceGroups/rg-sentinel/providers/Microsoft.OperationalInsights/workspaces/law-sentinel';
 
@@ -45,6 +57,7 @@ export function fakeAzure(options: EmulatorOptions): FakeAzure {
   for (const stream of declared.keys()) core.rows.set(stream, []);
   return {
     ...core,
+    audiences: [...core.audiences, ...managementAudiences, ...databaseAudiences],
     tokenLifetimeSeconds: options.tokenLifetimeSeconds ?? core.tokenLifetimeSeconds,
     secretExpired: false,
     refreshInSeconds: options.refreshInSeconds ?? null,
