@@ -131,18 +131,14 @@ async function read(stream: Stream, maxBytes: number): Promise<{ readonly bytes:
 /** Of gzip and of deflate with its header, which `unzip` tells apart. Some servers send raw deflate: RFC 9110 8.4.1.2. */
 const unzipAny = (bytes: Buffer, options: { maxOutputLength: number }): Promise<Buffer> =>
   promisify(unzip)(bytes, options).catch(() => promisify(inflateRaw)(bytes, options) as Promise<Buffer>);
-const decoders = new Map([
-  ['gzip', unzipAny],
-  ['x-gzip', unzipAny],
-  ['deflate', unzipAny],
-  ['br', promisify(brotliDecompress) as typeof unzipAny],
-]);
+const unbrotli = promisify(brotliDecompress) as typeof unzipAny;
 
 async function decode(bytes: Buffer, encoding: string, maxOutputLength: number): Promise<string> {
   const name = encoding.trim().toLowerCase();
   if (name === '' || name === 'identity') return bytes.toString('utf8');
-  const decoded = decoders.get(name)?.(bytes, { maxOutputLength });
-  return (await decoded?.catch(() => undefined))?.toString('utf8') ?? '';
+  const decoder = name === 'br' ? unbrotli : /^(x-)?gzip$|^deflate$/.test(name) ? unzipAny : null;
+  const decoded = await decoder?.(bytes, { maxOutputLength }).catch(() => null);
+  return decoded?.toString('utf8') ?? '';
 }
 
 /** What answers an https request without TLS is not the host: the agent hands on what the proxy said to CONNECT. */

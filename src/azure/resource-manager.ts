@@ -1,6 +1,6 @@
 import type { PipelineResponse } from '@azure/core-rest-pipeline';
 import { isJsonObject, type JsonValue, objectsOf, textOf, textsOf, valueAt } from '../ground/json.ts';
-import { cleanMessage, describeNetworkError, errorDetailOf } from './answer.ts';
+import { cleanMessage, describeNetworkError, type ErrorDetail, errorDetailOf } from './answer.ts';
 import { type ArmAccess, armPath, createArmSender, parseObject } from './arm-client.ts';
 import { judgeProvider } from './arm-error.ts';
 import { inFull, TokenError } from './token-error.ts';
@@ -25,14 +25,12 @@ export type Lookup<T> =
   /** 404: it does not exist, or its id names another place. */
   | { readonly type: 'not_found'; readonly message: string }
   /** Any other answer, among them 403 without the right to read. */
-  | {
+  | (ErrorDetail & {
       readonly type: 'refused';
       readonly status: number;
-      readonly code: string | null;
-      readonly message: string | null;
       /** What to do about a refusal that no role changes; null for any other. */
       readonly fix: string | null;
-    }
+    })
   /** No token, or no answer. */
   | { readonly type: 'unreachable'; readonly message: string };
 

@@ -77,7 +77,20 @@ export function createHeartbeat(options: HeartbeatOptions) {
       // What an abort made of it counts for nothing.
       if (stopping.signal.aborted) return;
       const dueMs = untilNextMs(startedAt, clock.now(), intervalMs);
-      await waiter.until(failure === null ? succeed(dueMs) : fail(failure, dueMs));
+      onHeartbeat(failure?.outcome ?? 'delivered');
+      if (failure === null) {
+        logged.sent(failing);
+        failures = 0;
+        failing = null;
+        lastSentAt = clock.now();
+        await waiter.until(dueMs);
+      } else {
+        failing = { ...failure, since: failing?.since ?? clock.now() };
+        logged.failed(failing);
+        const { retryAfterMs } = failure;
+        await waiter.until(untilRetryMs({ failures, retryAfterMs, untilNextMs: dueMs, random: Math.random }));
+        failures += 1;
+      }
     }
   }
 
@@ -104,23 +117,6 @@ export function createHeartbeat(options: HeartbeatOptions) {
     const { type: kind, retryAfterMs } =
       outcome.type === 'retry' ? outcome : ({ type: 'hold', retryAfterMs: null } as const);
     return { outcome: kind, retryAfterMs, reason, fix, clientRequestId };
-  }
-
-  function succeed(dueMs: number): number {
-    onHeartbeat('delivered');
-    logged.sent(failing);
-    failures = 0;
-    failing = null;
-    lastSentAt = clock.now();
-    return dueMs;
-  }
-
-  function fail(failure: Failure, dueMs: number): number {
-    failing = { ...failure, since: failing?.since ?? clock.now() };
-    onHeartbeat(failure.outcome);
-    logged.failed(failing);
-    const { retryAfterMs } = failure;
-    return untilRetryMs({ failures: failures++, retryAfterMs, untilNextMs: dueMs, random: Math.random });
   }
 
   return {

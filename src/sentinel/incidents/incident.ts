@@ -7,15 +7,11 @@ export interface Incident {
   readonly resource: JsonObject;
 }
 
-/** What `--with` adds. Null: the incident was deleted between the list and the request for its details. */
-export interface IncidentDetails {
-  readonly comments?: readonly JsonObject[] | null;
-  readonly alerts?: readonly JsonObject[] | null;
-  readonly entities?: readonly JsonObject[] | null;
-}
-
-export type DetailName = keyof IncidentDetails;
-export const detailNames: readonly DetailName[] = ['comments', 'alerts', 'entities'];
+/** What `--with` adds. */
+export const detailNames = ['comments', 'alerts', 'entities'] as const;
+export type DetailName = (typeof detailNames)[number];
+/** Null: the incident was deleted between the list and the request for its details. */
+export type IncidentDetails = { readonly [Name in DetailName]?: readonly JsonObject[] | null };
 
 export interface DetailedIncident extends Incident {
   readonly details: IncidentDetails;
