@@ -40,50 +40,45 @@ interface CourierOptions {
 /** What became of a call that was taken to its end. Null: all of its rows are settled. */
 type Ending = Promise<Setback | null>;
 
-/** Carries calls of one stream to Azure and does with their rows what the answers ask for. */
-export class Courier {
-  readonly #options: CourierOptions;
-
-  constructor(options: CourierOptions) {
-    this.#options = options;
-  }
-
-  /** Takes one call to its end: delivered, split, bisected, or a setback. */
-  async deliver(call: Call): Ending {
+/**
+ * Carries calls of one stream to Azure and does with their rows what the answers ask for. What it gives takes one call to
+ * its end: delivered, split, bisected, or a setback.
+ */
+export function createCourier({ stream, ingestion, contrast, clock, onEvent, settle, isHeld, signal }: CourierOptions) {
+  async function deliver(call: Call): Ending {
     if (call.bytes > MAX_CALL_BYTES) {
-      return this.#bury(call, 'row_too_large', `the row has ${call.bytes - 2} bytes, over ${MAX_CALL_BYTES}`);
+      return bury(call, 'row_too_large', `the row has ${call.bytes - 2} bytes, over ${MAX_CALL_BYTES}`);
     }
-    return this.#send(call, async (refusal) => {
-      const refusedAt = this.#options.contrast.taken;
+    return send(call, async (refusal) => {
+      const refusedAt = contrast.taken;
       // Azure refuses the rows or the stream itself; an empty call tells which, before any row is looked into.
-      const { outcome, result } = await this.#upload(emptyCall);
+      const { outcome, result } = await upload(emptyCall);
       if (outcome.type === 'retry' || outcome.type === 'hold') return { outcome, result };
       if (outcome.type !== 'delivered') return { outcome: { type: 'hold', code: 'stream_refused' }, result };
-      return call.sources.length === 1 ? this.#judge(call, refusal, refusedAt) : this.#investigate(call, refusedAt);
+      return call.sources.length === 1 ? judge(call, refusal, refusedAt) : investigate(call, refusedAt);
     });
   }
 
   /** Sends a call and does what the answer asks for; `onRefused` decides where Azure refuses rows. */
-  async #send(call: Call, onRefused: (refusal: Answered<'refused'>) => Ending): Ending {
-    const { outcome, result } = await this.#upload(call);
+  async function send(call: Call, onRefused: (refusal: Answered<'refused'>) => Ending): Ending {
+    const { outcome, result } = await upload(call);
     switch (outcome.type) {
       case 'delivered':
-        return this.#delivered(call);
+        return delivered(call);
       case 'refused':
         return onRefused({ outcome, result });
       case 'split':
-        if (call.sources.length > 1) return inTurn(halve(call), (half) => this.deliver(half));
+        if (call.sources.length > 1) return inTurn(halve(call), deliver);
         // Nothing is wrong with the row: on a slow uplink it did not arrive in time.
         if (!outcome.isRowAtFault) return { outcome: { type: 'retry', retryAfterMs: null }, result };
-        return this.#bury(call, 'row_too_large', 'Azure refused the row alone as too large (413)');
+        return bury(call, 'row_too_large', 'Azure refused the row alone as too large (413)');
       case 'retry':
       case 'hold':
         return { outcome, result };
     }
   }
 
-  async #upload(call: Call): Promise<Answered<Outcome['type']>> {
-    const { stream, ingestion, clock, signal, onEvent, isHeld } = this.#options;
+  async function upload(call: Call): Promise<Answered<Outcome['type']>> {
     const started = performance.now();
     const result = await ingestion.upload(stream, call.text, signal);
     const outcome = outcomeOf(result, clock.now());
@@ -92,13 +87,12 @@ export class Courier {
     return { outcome, result };
   }
 
-  async #delivered({ sources }: Call): Promise<null> {
-    const { stream, contrast, onEvent, settle } = this.#options;
+  async function delivered({ sources }: Call): Promise<null> {
     contrast.took(sources);
     const settlements: Settlement[] = [];
-    for (const [event, delivered] of rangesByEvent(sources)) {
-      onEvent({ type: 'delivered', stream, receivedAt: event.receivedAt, rows: countRows(delivered) });
-      settlements.push(settlementOf(event, { delivered }));
+    for (const [event, rows] of rangesByEvent(sources)) {
+      onEvent({ type: 'delivered', stream, receivedAt: event.receivedAt, rows: countRows(rows) });
+      settlements.push(settlementOf(event, { delivered: rows }));
     }
     for (let from = 0; from < settlements.length; from += MAX_SETTLEMENTS) {
       await settle(settlements.slice(from, from + MAX_SETTLEMENTS));
@@ -110,8 +104,7 @@ export class Courier {
    * Finds the rows of a refused call that are at fault; the others are delivered on the way. First some single rows are
    * tried: when Azure takes none of them it may be refusing every row, and then none is called bad and all of them wait.
    */
-  async #investigate(call: Call, refusedAt: number): Ending {
-    const { contrast } = this.#options;
+  async function investigate(call: Call, refusedAt: number): Ending {
     const tried = new Set<number>();
     const doubted: Call[] = [];
     let setback: Setback | null = null;
@@ -119,7 +112,7 @@ export class Courier {
       if (contrast.taken > refusedAt) break;
       const sample = pick(call, (each) => each === index);
       tried.add(index);
-      setback = await this.#narrow(sample, refusedAt);
+      setback = await narrow(sample, refusedAt);
       if (setback === null) continue;
       if (setback.refusedAt === undefined) return setback;
       doubted.push(sample);
@@ -131,35 +124,35 @@ export class Courier {
     const rest = pick(call, (index) => !tried.has(index));
     // Without a doubted sample it is the rest that made Azure refuse the call, so it is not sent as a whole again.
     const parts = doubted.length === 0 && rest.sources.length > 1 ? halve(rest) : [rest];
-    return inTurn([...parts, ...doubted], (part) => this.#narrow(part, refusedAt));
+    return inTurn([...parts, ...doubted], (part) => narrow(part, refusedAt));
   }
 
   /** Sends rows that were refused together with others, in ever smaller parts, until each is delivered or buried. */
-  #narrow(call: Call, refusedAt: number): Ending {
-    return this.#send(call, (refusal) => {
-      if (call.sources.length === 1) return this.#judge(call, refusal, refusedAt);
-      return inTurn(halve(call), (half) => this.#narrow(half, refusedAt));
+  function narrow(call: Call, refusedAt: number): Ending {
+    return send(call, (refusal) => {
+      if (call.sources.length === 1) return judge(call, refusal, refusedAt);
+      return inTurn(halve(call), (half) => narrow(half, refusedAt));
     });
   }
 
   /** Decides about a row that was refused in a call of its own. */
-  async #judge(call: Call, { outcome, result }: Answered<'refused'>, refusedAt: number): Ending {
-    const { contrast } = this.#options;
+  async function judge(call: Call, { outcome, result }: Answered<'refused'>, refusedAt: number): Ending {
     const [row] = call.sources;
     if (row !== undefined && contrast.isAtFault(row, refusedAt)) {
-      return this.#bury(call, 'refused_by_azure', `${outcome.code}: ${outcome.message}`);
+      return bury(call, 'refused_by_azure', `${outcome.code}: ${outcome.message}`);
     }
     return { outcome: { type: 'hold', code: 'rows_refused' }, result, refusedAt: contrast.taken };
   }
 
-  async #bury({ sources }: Call, code: string, reason: string): Promise<null> {
-    const { stream, settle, onEvent } = this.#options;
+  async function bury({ sources }: Call, code: string, reason: string): Promise<null> {
     for (const [event, rows] of rangesByEvent(sources)) {
       await settle([settlementOf(event, { dead: [{ rows, code, reason }] })]);
       onEvent({ type: 'buried', eventId: event.eventId, stream, rows: countRows(rows), code });
     }
     return null;
   }
+
+  return deliver;
 }
 
 async function inTurn(calls: readonly Call[], send: (call: Call) => Ending): Ending {

@@ -4,7 +4,7 @@ import { MAX_CALL_BYTES, ownPace, type Queue, type SharedPace } from '../outbox/
 import { retryDelayMs } from './backoff.ts';
 import { type Call, StreamClaim } from './claim.ts';
 import { Contrast } from './contrast.ts';
-import { Courier, type Setback } from './courier.ts';
+import { createCourier, type Setback } from './courier.ts';
 import { type Explanation, type Hold, type OnDeliveryEvent, StreamHold, whyOff } from './event.ts';
 import type { HoldCode, Ingestion, UploadResult } from './outcome.ts';
 
@@ -75,7 +75,7 @@ class StreamPump {
   readonly #waiter: Waiter;
   readonly #contrast = new Contrast();
   readonly #claim: StreamClaim;
-  readonly #courier: Courier;
+  readonly #deliver: ReturnType<typeof createCourier>;
   #waitingBytes = 0;
   #failures = 0;
   #loop: Promise<void> = Promise.resolve();
@@ -90,7 +90,7 @@ class StreamPump {
     this.hold = new StreamHold({ kind: kind.name, stream: this.#stream }, options.clock, options.onEvent);
     const common = { ...options, stream: this.#stream, waiter: this.#waiter, stopping: this.#stopping.signal };
     this.#claim = new StreamClaim({ ...common, kind: kind.name });
-    this.#courier = new Courier({
+    this.#deliver = createCourier({
       ...common,
       contrast: this.#contrast,
       onEvent: (event) => {
@@ -218,7 +218,7 @@ class StreamPump {
       while (setbacks.length === 0 && !this.#claim.isLost && !this.#stopping.signal.aborted) {
         const next = waiting.next();
         if (next.done) return;
-        const setback = await this.#courier.deliver(next.value);
+        const setback = await this.#deliver(next.value);
         if (setback !== null) setbacks.push(setback);
       }
     };

@@ -3,7 +3,7 @@ import type { Logger } from '../ground/log.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import type { HoldCode, Outcome, UploadResult } from './outcome.ts';
 
-/** What a person needs to know about an answer or a failure. `reason` and `fix` hold no secret, and of foreign text codes alone. */
+/** What a person needs to know about an answer. `reason` and `fix` hold no secret, and of foreign text codes alone. */
 export interface Explanation {
   /** What happened, in one sentence; it may be logged. */
   readonly reason: string;
