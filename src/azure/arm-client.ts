@@ -59,68 +59,66 @@ export interface Answer {
 
 const answerFix = 'Look for a proxy or a sign-in page between here and Azure, and at AZURE_RESOURCE_MANAGER_ENDPOINT.';
 
-/** Questions to Azure Resource Manager, asked again while that can help. */
-export class ArmClient {
-  readonly #options: ArmClientOptions;
-  readonly #send: ReturnType<typeof createArmSender>;
-  readonly #waiter: Waiter;
+/**
+ * Makes the function that asks Azure Resource Manager, again while that can help. It gives the answer with 200, and
+ * rejects with an ArmError for any other, a 404 among them.
+ */
+export function createArmClient(options: ArmClientOptions): (question: Question) => Promise<Answer> {
+  const { origin, clock, random, maxAttempts, signal, onRetry } = options;
+  const { host } = new URL(origin);
+  const send = createArmSender({ ...options, limitMs: 60_000, maxBodyBytes: 67_108_864, maxRetries: 0 });
+  const waiter = new Waiter(clock, signal);
 
-  constructor(options: ArmClientOptions) {
-    this.#options = options;
-    this.#send = createArmSender({ ...options, limitMs: 60_000, maxBodyBytes: 67_108_864, maxRetries: 0 });
-    this.#waiter = new Waiter(options.clock, options.signal);
-  }
-
-  /** The answer with 200. Rejects with an ArmError for any other, a 404 among them. */
-  async ask(question: Question): Promise<Answer> {
-    const { random, maxAttempts, signal, onRetry } = this.#options;
-    for (let failures = 0; ; failures += 1) {
-      if (signal?.aborted === true) throw aborted();
-      try {
-        return await this.#attempt(question);
-      } catch (error) {
-        if (!(error instanceof ArmError && error.isPassing) || failures + 1 >= maxAttempts) throw error;
-        const delayMs = retryDelayMs(failures, error.retryAfterMs, random);
-        onRetry({ reason: error.message, delayMs });
-        await this.#waiter.until(delayMs);
-      }
-    }
-  }
-
-  async #attempt(question: Question): Promise<Answer> {
-    const { clock, origin, signal } = this.#options;
-    const response = await this.#send(question, signal).catch((error: unknown) => {
-      throw this.#errorOf(error);
+  async function attempt(question: Question): Promise<Answer> {
+    const response = await send(question, signal).catch((error: unknown) => {
+      throw errorOf(error);
     });
     const { status, headers, request, bodyAsText } = response;
     if (status !== 200) {
       const retryAfterMs = parseRetryAfter(headers.get('Retry-After') ?? null, clock.now());
       const asked = { what: question.what, clientRequestId: request.requestId };
-      throw errorOfAnswer({ ...errorDetailOf(response), status, retryAfterMs, ...asked }, this.#options);
+      throw errorOfAnswer({ ...errorDetailOf(response), status, retryAfterMs, ...asked }, options);
     }
     const json = parseObject(bodyAsText ?? '');
     if (json === null) {
-      const message = `What ${new URL(origin).host} answered is not ${question.what}.`;
-      throw new ArmError('answer_unreadable', message, answerFix);
+      throw new ArmError('answer_unreadable', `What ${host} answered is not ${question.what}.`, answerFix);
     }
     const date = Date.parse(headers.get('Date') ?? '');
     return { json, answeredAtMs: Number.isNaN(date) ? clock.now() : date };
   }
 
-  #errorOf(error: unknown): ArmError {
+  function errorOf(error: unknown): ArmError {
     const isAborted = error instanceof EndedError && error.code === 'aborted';
-    if (isAborted || this.#options.signal?.aborted === true) return aborted();
+    if (isAborted || signal?.aborted === true) return aborted();
     if (error instanceof TokenError) {
-      const { reason, fix } = explainTokenError(error, this.#options.credential);
+      const { reason, fix } = explainTokenError(error, options.credential);
       return new ArmError(error.code, reason, fix);
     }
-    const { host } = new URL(this.#options.origin);
     const message = cleanMessage(describeNetworkError(error));
     const fix = explainNetwork(message, host, 'AZURE_RESOURCE_MANAGER_ENDPOINT or AZURE_CLOUD');
     return new ArmError('azure_unavailable', `No answer from ${host}: ${message}`, fix);
   }
+
+  return async (question) => {
+    for (let failures = 0; ; failures += 1) {
+      if (signal?.aborted === true) throw aborted();
+      try {
+        return await attempt(question);
+      } catch (error) {
+        if (!(error instanceof ArmError && error.isPassing) || failures + 1 >= maxAttempts) throw error;
+        const delayMs = retryDelayMs(failures, error.retryAfterMs, random);
+        onRetry({ reason: error.message, delayMs });
+        await waiter.until(delayMs);
+      }
+    }
+  };
 }
 
+function aborted(): ArmError {
+  return new ArmError('aborted', 'It was stopped.');
+}
+
+/** Null for what is no JSON object. */
 export function parseObject(text: string): JsonObject | null {
   try {
     const value = parseExact(text);
@@ -128,10 +126,6 @@ export function parseObject(text: string): JsonObject | null {
   } catch {
     return null;
   }
-}
-
-function aborted(): ArmError {
-  return new ArmError('aborted', 'It was stopped.');
 }
 
 /** Sends one question through the SDK's pipeline (TLS, decompression, request id) with tokens of our cache. */

@@ -4,26 +4,20 @@ import { textOf } from '../ground/json.ts';
 import { type ErrorDetail, errorObjectOf } from './answer.ts';
 import { assigneeOf, rejectedTokenFix } from './fixes.ts';
 
+/** docs/errors.md says what each means. */
 type ArmErrorCode =
-  /** 404 of the workspace itself, its resource group or its subscription. */
   | 'workspace_not_found'
   | 'sentinel_not_enabled'
-  /** The subscription does not use the resource provider yet: 409 or 400. */
   | 'provider_not_registered'
-  /** This Resource Manager does not know the api-version that was asked with. */
   | 'api_version_refused'
   | 'role_missing'
   | 'query_refused'
-  /** 401 with a token that was just fetched. */
   | 'token_rejected'
   | 'token_refused'
   | 'token_unreachable'
   | 'azure_refused'
-  /** Throttling, faults or silence that went on through all tries. */
   | 'azure_unavailable'
-  /** 200, and something else than what was asked for. */
   | 'answer_unreadable'
-  /** The pages do not end as they should, or lead elsewhere. */
   | 'paging_broken'
   | 'aborted';
 

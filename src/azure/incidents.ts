@@ -1,7 +1,7 @@
 import { isJsonObject, type JsonObject, type JsonValue, objectsOf, textOf } from '../ground/json.ts';
 import { allOf } from '../sentinel/incidents/filter.ts';
 import { type DetailName, type Incident, property, readIncident } from '../sentinel/incidents/incident.ts';
-import { type Answer, ArmClient, type ArmClientOptions, armPath } from './arm-client.ts';
+import { type Answer, type ArmClientOptions, armPath, createArmClient } from './arm-client.ts';
 import { ArmError } from './arm-error.ts';
 
 /** The latest stable one; NRT rules are in preview versions only. */
@@ -27,7 +27,7 @@ export interface IncidentPage {
 
 /** Sentinel's incidents, read. Every method rejects with an ArmError. Needs the role Microsoft Sentinel Reader. */
 export class Incidents {
-  readonly #client: ArmClient;
+  readonly #ask: ReturnType<typeof createArmClient>;
   readonly #origin: string;
   /** `https://management.azure.com/subscriptions/…/providers/Microsoft.SecurityInsights` */
   readonly #base: string;
@@ -36,37 +36,29 @@ export class Incidents {
     const { origin, workspaceId } = options;
     this.#origin = origin;
     this.#base = `${origin}${armPath(workspaceId)}/providers/Microsoft.SecurityInsights`;
-    this.#client = new ArmClient(options);
+    this.#ask = createArmClient(options);
   }
 
   /** All pages, one when it is asked for; at least one. */
   async *pages(query: IncidentQuery): AsyncGenerator<IncidentPage> {
     const names = new Set<string>();
     let barren = 0;
-    for await (const { items, answeredAtMs } of this.#incidentItems(query)) {
-      const incidents = items.map(asIncident).filter(({ name }) => {
-        const isKnown = names.has(name.toLowerCase());
-        names.add(name.toLowerCase());
-        return !isKnown;
-      });
-      barren = incidents.length === 0 ? barren + 1 : 0;
-      if (barren > maxBarrenPages) throw broken(`${barren} pages in a row held no further incident`);
-      yield { incidents, answeredAtMs };
-    }
-  }
-
-  /**
-   * Azure may take `$top` for the size of a page or for the end of the list. After a full page without a link, the rest
-   * is asked for by the time of its last incident: where there is none, this costs one question.
-   */
-  async *#incidentItems(query: IncidentQuery): AsyncGenerator<Page> {
     let after: string | null = null;
     for (;;) {
       let createdAt: string | null = null;
-      for await (const page of this.#walk(this.#listUrl(query, after), 'the incidents')) {
-        createdAt = page.items.length >= query.pageSize ? createdAtOf(page.items.at(-1)) : null;
-        yield page;
+      for await (const { items, answeredAtMs } of this.#walk(this.#listUrl(query, after), 'the incidents')) {
+        createdAt = items.length >= query.pageSize ? createdAtOf(items.at(-1)) : null;
+        const incidents = items.map(asIncident).filter(({ name }) => {
+          const isKnown = names.has(name.toLowerCase());
+          names.add(name.toLowerCase());
+          return !isKnown;
+        });
+        barren = incidents.length === 0 ? barren + 1 : 0;
+        if (barren > maxBarrenPages) throw broken(`${barren} pages in a row held no further incident`);
+        yield { incidents, answeredAtMs };
       }
+      // Azure may take `$top` for the size of a page or for the end of the list. After a full page without a link, the
+      // rest is asked for by the time of its last incident: where there is none, this costs one question.
       if (createdAt === null || createdAt === after) return;
       after = createdAt;
     }
@@ -99,7 +91,7 @@ export class Incidents {
     const asked = `the ${what} of the incident ${incident.name}`;
     return unlessMissing(async () => {
       if (what === 'comments') return this.#all(url, asked);
-      const { json } = await this.#client.ask({ method: 'POST', url, what: asked });
+      const { json } = await this.#ask({ method: 'POST', url, what: asked });
       return objectsOf(json[what === 'alerts' ? 'value' : 'entities']);
     });
   }
@@ -120,7 +112,7 @@ export class Incidents {
   }
 
   #getOne(url: string, what: string): Promise<JsonObject | null> {
-    return unlessMissing(async () => (await this.#client.ask({ method: 'GET', url, what })).json);
+    return unlessMissing(async () => (await this.#ask({ method: 'GET', url, what })).json);
   }
 
   async #all(url: string, what: string): Promise<readonly JsonObject[]> {
@@ -135,7 +127,7 @@ export class Incidents {
     let url: string | null = first;
     while (url !== null) {
       seen.add(url);
-      const page: Page & { next: string | null } = pageOf(await this.#client.ask({ method: 'GET', url, what }), what);
+      const page: Page & { next: string | null } = pageOf(await this.#ask({ method: 'GET', url, what }), what);
       yield page;
       url = page.next;
       if (url !== null && seen.has(url)) throw broken('a page links to one that was read already');

@@ -2,7 +2,7 @@ import type { CredentialConfig } from '../config/config.ts';
 import { isPassing } from '../delivery/backoff.ts';
 import type { Explanation } from '../delivery/event.ts';
 import type { UploadResult } from '../delivery/outcome.ts';
-import { explainNetwork, tunnelFix, tunnelStatusIn } from './answer.ts';
+import { explainNetwork, tunnelFix } from './answer.ts';
 import { inFull, type TokenError } from './token-error.ts';
 
 type NoToken = Pick<Extract<UploadResult, { type: 'no_token' }>, 'refused' | 'aadsts' | 'reason' | 'message'>;
@@ -60,9 +60,8 @@ export function explainTokenError(error: TokenError, credential: CredentialConfi
 export function explainTokenFailure(failure: NoToken, credential: CredentialConfig): Explanation {
   const { refused, reason, message } = failure;
   const what = refused ? 'The sign-in to Azure was refused' : 'No token could be fetched';
-  const tunnelStatus = tunnelStatusIn(reason);
-  const fix = () => (refused ? refusalFix(failure, credential) : unreachableFix(reason, credential));
-  return { reason: `${what}: ${reason}`, fix: tunnelStatus === null ? fix() : tunnelFix(tunnelStatus), message };
+  const fix = refused ? refusalFix(failure, credential) : unreachableFix(reason, credential);
+  return { reason: `${what}: ${reason}`, fix, message };
 }
 
 function refusalFix({ aadsts, reason, message }: NoToken, credential: CredentialConfig): string {
