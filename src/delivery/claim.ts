@@ -1,6 +1,6 @@
 import type { Waiter } from '../ground/clock.ts';
 import type { RowRange } from '../ground/event.ts';
-import type { Claimed, ClaimedEvent, Queue, Settlement, SettlementOutcome } from '../outbox/port.ts';
+import type { Claimed, ClaimedCall, ClaimedEvent, Queue, Settlement, SettlementOutcome } from '../outbox/port.ts';
 import { countRows } from '../outbox/rows.ts';
 import { retryDelayMs } from './backoff.ts';
 import type { Contrast } from './contrast.ts';
@@ -16,15 +16,9 @@ export interface RowSource {
 }
 
 /** What goes into one request. */
-export interface Call {
-  /** A JSON array of rows. */
-  readonly text: string;
-  /** Of `text` in UTF-8. */
-  readonly bytes: number;
+export interface Call extends Omit<ClaimedCall, 'parts'> {
   /** Whose rows they are, in their order. */
   readonly sources: readonly RowSource[];
-  /** Where each row begins in `text`, see ClaimedCall. */
-  readonly starts: readonly number[];
 }
 
 export function callsOf({ calls, events }: Claimed): Call[] {

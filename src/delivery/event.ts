@@ -70,45 +70,37 @@ export type OnDeliveryEvent = (event: DeliveryEvent) => void;
 const HOLD_REMINDER_MS = 60_000;
 
 /** The hold of one stream, while there is one. Reports when it begins, once a minute while it lasts, and when it ends. */
-export class StreamHold {
-  current: Hold | null = null;
-  readonly #of: Pick<Hold, 'kind' | 'stream'>;
-  readonly #clock: Clock;
-  readonly #onEvent: OnDeliveryEvent;
-  #cancelReminder = () => {};
+export function createHold(of: Pick<Hold, 'kind' | 'stream'>, clock: Clock, onEvent: OnDeliveryEvent) {
+  let current: Hold | null = null;
+  let cancelReminder = () => {};
 
-  constructor(of: Pick<Hold, 'kind' | 'stream'>, clock: Clock, onEvent: OnDeliveryEvent) {
-    this.#of = of;
-    this.#clock = clock;
-    this.#onEvent = onEvent;
-  }
-
-  /** Begins it, or goes on with it for a reason that may be another one. */
-  keep(why: HoldReason): void {
-    const before = this.current;
-    this.current = { ...this.#of, since: before?.since ?? this.#clock.now(), ...why };
-    if (before !== null) return;
-    this.#onEvent({ type: 'held', hold: this.current });
-    this.#remind();
-  }
-
-  #remind(): void {
-    this.#cancelReminder = this.#clock.setTimer(HOLD_REMINDER_MS, () => {
-      if (this.current !== null) this.#onEvent({ type: 'still_held', hold: this.current });
-      this.#remind();
+  function remind(): void {
+    cancelReminder = clock.setTimer(HOLD_REMINDER_MS, () => {
+      if (current !== null) onEvent({ type: 'still_held', hold: current });
+      remind();
     });
   }
 
-  end(): void {
-    const ended = this.current;
-    this.current = null;
-    this.close();
-    if (ended !== null) this.#onEvent({ type: 'hold_ended', hold: ended });
-  }
-
-  close(): void {
-    this.#cancelReminder();
-  }
+  return {
+    get current(): Hold | null {
+      return current;
+    },
+    /** Begins it, or goes on with it for a reason that may be another one. */
+    keep(why: HoldReason): void {
+      const before = current;
+      current = { ...of, since: before?.since ?? clock.now(), ...why };
+      if (before !== null) return;
+      onEvent({ type: 'held', hold: current });
+      remind();
+    },
+    end(): void {
+      const ended = current;
+      current = null;
+      cancelReminder();
+      if (ended !== null) onEvent({ type: 'hold_ended', hold: ended });
+    },
+    close: () => cancelReminder(),
+  };
 }
 
 /** Why a kind whose stream is off is held while events of it wait. */
