@@ -12,8 +12,8 @@ export interface Refusal {
 
 /** GET /{tenant}/v2.0/.well-known/openid-configuration */
 export function openid(state: AzureState, call: Call): Reply {
-  const refusal = refuseTenant(state, call);
-  if (refusal !== null) return refuse(state, call, refusal);
+  const refused = refuseTenant(state, call);
+  if (refused !== null) return refuse(state, call, refused);
   const base = `${call.origin}/${state.tenantId}`;
   return jsonReply(200, {
     // All that MSAL looks at.
@@ -27,17 +27,11 @@ export function openid(state: AzureState, call: Call): Reply {
 /** POST /{tenant}/oauth2/v2.0/token with the client credentials grant and a secret. */
 export function token(state: AzureState, call: Call): Reply {
   const form = formOf(call);
-  const scope = form.get('scope') ?? '';
-  const refusal =
-    refuseTenant(state, call) ??
-    refuseGrant(form) ??
-    refuseClient(state, form) ??
-    refuseSecret(state, form) ??
-    refuseScope(state, scope);
-  if (refusal !== null) return refuse(state, call, refusal);
+  const refused = refuseTenant(state, call) ?? refuseForm(state, form);
+  if (refused !== null) return refuse(state, call, refused);
   // Entra says 3599 of 3600: a client that rounds must not think that the token lives longer than it does.
   const expiresIn = Math.max(1, state.tokenLifetimeSeconds - 1);
-  const access_token = issueToken(state, resourceOf(scope)).token;
+  const access_token = issueToken(state, resourceOf(form.get('scope') ?? '')).token;
   const body = { token_type: 'Bearer', expires_in: expiresIn, ext_expires_in: expiresIn, access_token };
   return jsonReply(200, body, { 'cache-control': 'no-store, no-cache', pragma: 'no-cache' });
 }
@@ -49,56 +43,51 @@ export function formOf({ body }: Call): URLSearchParams {
 function refuseTenant({ tenantId }: AzureState, { segments: [tenant = ''] }: Call): Refusal | null {
   if (tenant.toLowerCase() === tenantId) return null;
   const message = `Tenant '${tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud. Check with your subscription administrator, this may happen if there are no active subscriptions for the tenant.`;
-  return { status: 400, error: 'invalid_request', number: 90002, message };
+  return refusal('invalid_request', 90002, message);
 }
 
-function refuseGrant(form: URLSearchParams): Refusal | null {
-  const grant = form.get('grant_type');
-  if (grant === 'client_credentials') return null;
+function refuseForm(
+  { tenantId, clientId, clientSecret, audiences }: AzureState,
+  form: URLSearchParams,
+): Refusal | null {
+  const [grant, secret, scope] = [form.get('grant_type'), form.get('client_secret'), form.get('scope') ?? ''];
   if (grant === null) return missing('grant_type');
-  const message = `The app requested an unsupported grant type '${grant}'.`;
-  return { status: 400, error: 'unsupported_grant_type', number: 70003, message };
+  if (grant !== 'client_credentials') {
+    return refusal('unsupported_grant_type', 70003, `The app requested an unsupported grant type '${grant}'.`);
+  }
+  const client = form.get('client_id') ?? '';
+  if (client.toLowerCase() !== clientId) {
+    const message = `Application with identifier '${client}' was not found in the directory '${tenantId}'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant.`;
+    return refusal('unauthorized_client', 700016, message);
+  }
+  if (secret === null) {
+    const message = `'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type.`;
+    return invalidClient(7000216, message);
+  }
+  if (secret !== clientSecret) {
+    const message = `Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '${clientId}'.`;
+    return invalidClient(7000215, message);
+  }
+  if (scope === '') return missing('scope');
+  if (!scope.endsWith('/.default')) {
+    const message = `The provided value for scope ${scope} is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI).`;
+    return refusal('invalid_scope', 1002012, message);
+  }
+  if (isOneOf(audiences, resourceOf(scope))) return null;
+  const message = `The resource principal named ${resourceOf(scope)} was not found in the tenant. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You might have sent your authentication request to the wrong tenant.`;
+  return refusal('invalid_resource', 500011, message);
 }
 
 function missing(parameter: string): Refusal {
-  const message = `The request body must contain the following parameter: '${parameter}'.`;
-  return { status: 400, error: 'invalid_request', number: 900144, message };
+  return refusal('invalid_request', 900144, `The request body must contain the following parameter: '${parameter}'.`);
 }
 
-function refuseClient(state: AzureState, form: URLSearchParams): Refusal | null {
-  const clientId = form.get('client_id') ?? '';
-  if (clientId.toLowerCase() === state.clientId) return null;
-  const message = `Application with identifier '${clientId}' was not found in the directory '${state.tenantId}'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant.`;
-  return { status: 400, error: 'unauthorized_client', number: 700016, message };
-}
-
-function refuseSecret(state: AzureState, form: URLSearchParams): Refusal | null {
-  const secret = form.get('client_secret');
-  if (secret === state.clientSecret) return null;
-  return secret === null
-    ? invalidClient(
-        7000216,
-        "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type.",
-      )
-    : invalidClient(
-        7000215,
-        `Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '${state.clientId}'.`,
-      );
+function refusal(error: string, number: number, message: string): Refusal {
+  return { status: 400, error, number, message };
 }
 
 export function invalidClient(number: number, message: string): Refusal {
   return { status: 401, error: 'invalid_client', number, message };
-}
-
-function refuseScope({ audiences }: AzureState, scope: string): Refusal | null {
-  if (scope === '') return missing('scope');
-  if (!scope.endsWith('/.default')) {
-    const message = `The provided value for scope ${scope} is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI).`;
-    return { status: 400, error: 'invalid_scope', number: 1002012, message };
-  }
-  if (isOneOf(audiences, resourceOf(scope))) return null;
-  const message = `The resource principal named ${resourceOf(scope)} was not found in the tenant. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You might have sent your authentication request to the wrong tenant.`;
-  return { status: 400, error: 'invalid_resource', number: 500011, message };
 }
 
 function resourceOf(scope: string): string {
