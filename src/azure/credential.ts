@@ -44,7 +44,7 @@ export function createCredential(config: CredentialConfig, proxy: ProxyConfig | 
       try {
         return await attempts.run(attempt, () => createSdkCredential(config).getToken(scopes, options));
       } catch (error) {
-        throw tokenErrorOf({ error, exchange: attempt.last, secrets, managed });
+        throw tokenErrorOf(error, attempt.last, { secrets, managed });
       }
     },
   };

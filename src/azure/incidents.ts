@@ -25,50 +25,23 @@ export interface IncidentPage {
   readonly answeredAtMs: number;
 }
 
+export type Incidents = ReturnType<typeof createIncidents>;
+
 /** Sentinel's incidents, read. Every method rejects with an ArmError. Needs the role Microsoft Sentinel Reader. */
-export class Incidents {
-  readonly #ask: ReturnType<typeof createArmClient>;
-  readonly #origin: string;
-  /** `https://management.azure.com/subscriptions/…/providers/Microsoft.SecurityInsights` */
-  readonly #base: string;
+export function createIncidents(options: ArmClientOptions) {
+  const { origin, workspaceId } = options;
+  const ask = createArmClient(options);
 
-  constructor(options: ArmClientOptions) {
-    const { origin, workspaceId } = options;
-    this.#origin = origin;
-    this.#base = `${origin}${armPath(workspaceId)}/providers/Microsoft.SecurityInsights`;
-    this.#ask = createArmClient(options);
+  function urlOf(...segments: readonly string[]): string {
+    const path = `${armPath(workspaceId)}/providers/Microsoft.SecurityInsights`;
+    return `${origin}${path}/${segments.map(encodeURIComponent).join('/')}?api-version=${apiVersion}`;
   }
 
-  /** All pages, one when it is asked for; at least one. */
-  async *pages(query: IncidentQuery): AsyncGenerator<IncidentPage> {
-    const names = new Set<string>();
-    let barren = 0;
-    let after: string | null = null;
-    for (;;) {
-      let createdAt: string | null = null;
-      for await (const { items, answeredAtMs } of this.#walk(this.#listUrl(query, after), 'the incidents')) {
-        createdAt = items.length >= query.pageSize ? createdAtOf(items.at(-1)) : null;
-        const incidents = items.map(asIncident).filter(({ name }) => {
-          const isKnown = names.has(name.toLowerCase());
-          names.add(name.toLowerCase());
-          return !isKnown;
-        });
-        barren = incidents.length === 0 ? barren + 1 : 0;
-        if (barren > maxBarrenPages) throw broken(`${barren} pages in a row held no further incident`);
-        yield { incidents, answeredAtMs };
-      }
-      // Azure may take `$top` for the size of a page or for the end of the list. After a full page without a link, the
-      // rest is asked for by the time of its last incident: where there is none, this costs one question.
-      if (createdAt === null || createdAt === after) return;
-      after = createdAt;
-    }
-  }
-
-  #listUrl({ filter, order, pageSize }: IncidentQuery, after: string | null): string {
+  function listUrl({ filter, order, pageSize }: IncidentQuery, after: string | null): string {
     const bound = after === null ? null : `properties/createdTimeUtc ${order === 'asc' ? 'ge' : 'le'} ${after}`;
     const narrowed = allOf([filter, bound]);
     const parts = [
-      this.#url('incidents'),
+      urlOf('incidents'),
       ...(narrowed === null ? [] : [`$filter=${encodeURIComponent(narrowed)}`]),
       `$orderby=${encodeURIComponent(`properties/createdTimeUtc ${order}`)}`,
       `$top=${pageSize}`,
@@ -76,70 +49,91 @@ export class Incidents {
     return parts.join('&');
   }
 
-  async get(name: string): Promise<Incident | null> {
-    const json = await this.#getOne(this.#url('incidents', name), `the incident ${name}`);
-    return json === null ? null : asIncident(json);
+  function getOne(url: string, what: string): Promise<JsonObject | null> {
+    return unlessMissing(async () => (await ask({ method: 'GET', url, what })).json);
   }
 
-  /**
-   * Null: there is no such incident any more. Where the incident itself counts none, nothing is asked: Resource Manager
-   * lets a caller have about ten such questions a second.
-   */
-  async details(incident: Incident, what: DetailName): Promise<readonly JsonObject[] | null> {
-    if (countsNone(incident, what)) return [];
-    const url = this.#url('incidents', incident.name, what);
-    const asked = `the ${what} of the incident ${incident.name}`;
-    return unlessMissing(async () => {
-      if (what === 'comments') return this.#all(url, asked);
-      const { json } = await this.#ask({ method: 'POST', url, what: asked });
-      return objectsOf(json[what === 'alerts' ? 'value' : 'entities']);
-    });
-  }
-
-  /** Name of an analytics rule as the portal shows it; null where there is none, or no longer. */
-  async ruleName(name: string): Promise<string | null> {
-    const json = await this.#getOne(this.#url('alertRules', name), `the rule ${name}`);
-    return json === null ? null : textOf(property(json, 'displayName'));
-  }
-
-  /** The analytics rules of the workspace, but for those of kind NRT. */
-  alertRules(): Promise<readonly JsonObject[]> {
-    return this.#all(this.#url('alertRules'), 'the analytics rules');
-  }
-
-  #url(...segments: readonly string[]): string {
-    return `${this.#base}/${segments.map(encodeURIComponent).join('/')}?api-version=${apiVersion}`;
-  }
-
-  #getOne(url: string, what: string): Promise<JsonObject | null> {
-    return unlessMissing(async () => (await this.#ask({ method: 'GET', url, what })).json);
-  }
-
-  async #all(url: string, what: string): Promise<readonly JsonObject[]> {
+  async function all(url: string, what: string): Promise<readonly JsonObject[]> {
     const found: JsonObject[] = [];
-    for await (const { items } of this.#walk(url, what)) found.push(...items.filter(isJsonObject));
+    for await (const { items } of walk(url, what)) found.push(...items.filter(isJsonObject));
     return found;
   }
 
   /** Follows the links, each as it came, and to no other host. */
-  async *#walk(first: string, what: string): AsyncGenerator<Page> {
+  async function* walk(first: string, what: string): AsyncGenerator<Page> {
     const seen = new Set<string>();
     let url: string | null = first;
     while (url !== null) {
       seen.add(url);
-      const page: Page & { next: string | null } = pageOf(await this.#ask({ method: 'GET', url, what }), what);
+      const page: Page & { next: string | null } = pageOf(await ask({ method: 'GET', url, what }), what);
       yield page;
       url = page.next;
       if (url !== null && seen.has(url)) throw broken('a page links to one that was read already');
-      if (url !== null) this.#assertOwn(url);
+      if (url !== null) assertOwn(url);
     }
   }
 
-  #assertOwn(link: string): void {
+  function assertOwn(link: string): void {
     const url = URL.parse(link);
-    if (url?.origin === this.#origin && url.username === '' && url.password === '') return;
+    if (url?.origin === origin && url.username === '' && url.password === '') return;
     throw broken(`a page links to ${url?.origin ?? 'something that is no URL'}, which must not get the token`);
   }
+
+  return {
+    /** All pages, one when it is asked for; at least one. */
+    async *pages(query: IncidentQuery): AsyncGenerator<IncidentPage> {
+      const names = new Set<string>();
+      let barren = 0;
+      let after: string | null = null;
+      for (;;) {
+        let createdAt: string | null = null;
+        for await (const { items, answeredAtMs } of walk(listUrl(query, after), 'the incidents')) {
+          createdAt = items.length >= query.pageSize ? createdAtOf(items.at(-1)) : null;
+          const incidents = items.map(asIncident).filter(({ name }) => {
+            const isKnown = names.has(name.toLowerCase());
+            names.add(name.toLowerCase());
+            return !isKnown;
+          });
+          barren = incidents.length === 0 ? barren + 1 : 0;
+          if (barren > maxBarrenPages) throw broken(`${barren} pages in a row held no further incident`);
+          yield { incidents, answeredAtMs };
+        }
+        // Azure may take `$top` for the size of a page or for the end of the list. After a full page without a link, the
+        // rest is asked for by the time of its last incident: where there is none, this costs one question.
+        if (createdAt === null || createdAt === after) return;
+        after = createdAt;
+      }
+    },
+
+    async get(name: string): Promise<Incident | null> {
+      const json = await getOne(urlOf('incidents', name), `the incident ${name}`);
+      return json === null ? null : asIncident(json);
+    },
+
+    /**
+     * Null: there is no such incident any more. Where the incident itself counts none, nothing is asked: Resource Manager
+     * lets a caller have about ten such questions a second.
+     */
+    async details(incident: Incident, what: DetailName): Promise<readonly JsonObject[] | null> {
+      if (countsNone(incident, what)) return [];
+      const url = urlOf('incidents', incident.name, what);
+      const asked = `the ${what} of the incident ${incident.name}`;
+      return unlessMissing(async () => {
+        if (what === 'comments') return all(url, asked);
+        const { json } = await ask({ method: 'POST', url, what: asked });
+        return objectsOf(json[what === 'alerts' ? 'value' : 'entities']);
+      });
+    },
+
+    /** Name of an analytics rule as the portal shows it; null where there is none, or no longer. */
+    async ruleName(name: string): Promise<string | null> {
+      const json = await getOne(urlOf('alertRules', name), `the rule ${name}`);
+      return json === null ? null : textOf(property(json, 'displayName'));
+    },
+
+    /** The analytics rules of the workspace, but for those of kind NRT. */
+    alertRules: () => all(urlOf('alertRules'), 'the analytics rules'),
+  };
 }
 
 /** Members of `additionalData`. Entities come from alerts and bookmarks. */

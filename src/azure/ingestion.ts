@@ -8,14 +8,14 @@ import {
 } from '@azure/core-rest-pipeline';
 import { LogsIngestionClient } from '@azure/monitor-ingestion';
 import type { CloudSettings } from '../config/clouds.ts';
-import type { ProxyConfig } from '../config/proxy.ts';
 import type { Ingestion, UploadResult } from '../delivery/outcome.ts';
-import { type Clock, EndedError, systemClock } from '../ground/clock.ts';
+import { EndedError, systemClock } from '../ground/clock.ts';
 import { answererOf, cleanMessage, describeNetworkError, errorDetailOf, textOfBody, tunnelStatusIn } from './answer.ts';
 import {
   authorizePolicy,
   authorizePolicyName,
   createHttpClient,
+  type HttpClientOptions,
   proxyOf,
   sdkOptions,
   TunnelRefusedError,
@@ -23,15 +23,13 @@ import {
 import type { TokenCache } from './token-cache.ts';
 import { TokenError } from './token-error.ts';
 
-export interface IngestionOptions {
+export interface IngestionOptions extends Partial<Pick<HttpClientOptions, 'proxy' | 'clock'>> {
   /** https origin of the data collection rule or endpoint. */
   readonly endpoint: string;
   readonly ruleId: string;
   readonly cloud: CloudSettings;
   /** For the scope `ingestionScope(cloud)`. Not closed here. */
   readonly tokens: TokenCache;
-  readonly proxy?: ProxyConfig | null;
-  readonly clock?: Clock;
   /** How long one request may take from the moment the token is there until its answer is whole; default 30,000. */
   readonly timeLimitMs?: number;
 }

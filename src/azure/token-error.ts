@@ -16,16 +16,6 @@ export type TokenExchange =
 
 type Answered = Extract<TokenExchange, { type: 'answered' }>;
 
-interface TokenFailure {
-  readonly error: unknown;
-  /** Null: nothing was sent. */
-  readonly exchange: TokenExchange | null;
-  /** They must not stand in the message. */
-  readonly secrets: readonly string[];
-  /** The endpoint is that of a managed identity: no proxy is between, and whatever it answers is its own. */
-  readonly managed: boolean;
-}
-
 /**
  * No token could be had. `token_refused`: the credential was judged and rejected (by Entra, by the managed identity
  * endpoint, or because its own file cannot be read), so that a person must change something. `token_unreachable`:
@@ -63,9 +53,14 @@ export function inFull({ message, said }: TokenError): string {
 /**
  * Makes a TokenError of whatever a credential threw. MSAL hides what happened (a wrong CA, a 500 and a missing host are
  * all `endpoints_resolution_error`; an answer of 500 with `{}` is `no "expiresOn" property`), therefore what came over
- * the wire decides, and its error only where nothing was sent.
+ * the wire decides, and its error only where nothing was sent (`exchange` is null). `secrets` must not stand in the
+ * message. `managed`: the endpoint is that of a managed identity, so no proxy is between and what it answers is its own.
  */
-export function tokenErrorOf({ error, exchange, secrets, managed }: TokenFailure): TokenError {
+export function tokenErrorOf(
+  error: unknown,
+  exchange: TokenExchange | null,
+  { secrets, managed }: { readonly secrets: readonly string[]; readonly managed: boolean },
+): TokenError {
   if (error instanceof TokenError) return error;
   const text = error instanceof Error ? error.message : String(error);
   if (exchange === null) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import type { Retry } from '../../src/azure/arm-client.ts';
 import { ArmError } from '../../src/azure/arm-error.ts';
-import { type IncidentQuery, Incidents } from '../../src/azure/incidents.ts';
+import { createIncidents, type IncidentQuery, type Incidents } from '../../src/azure/incidents.ts';
 import { clouds, resourceManagerScope } from '../../src/config/clouds.ts';
 import type { CredentialConfig } from '../../src/config/config.ts';
 import { type Clock, systemClock } from '../../src/ground/clock.ts';
@@ -53,7 +53,7 @@ async function setUp(t: TestContext, options: SetupOptions = {}): Promise<Setup>
   const { tokens } = testTokens(t, emulator, { scope: resourceManagerScope(clouds.public), credential });
   const { clock, pauses } = hastyClock(defaultLimitMs);
   const retries: Retry[] = [];
-  const incidents = new Incidents({
+  const incidents = createIncidents({
     origin: emulator.origin,
     workspaceId: `${emulator.workspaceResourceId}${options.workspaceSuffix ?? ''}`,
     credential,

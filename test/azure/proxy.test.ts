@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createCredential } from '../../src/azure/credential.ts';
-import { Incidents } from '../../src/azure/incidents.ts';
+import { createIncidents } from '../../src/azure/incidents.ts';
 import { createIngestion } from '../../src/azure/ingestion.ts';
 import { createResourceManager } from '../../src/azure/resource-manager.ts';
 import { TokenCache } from '../../src/azure/token-cache.ts';
@@ -46,7 +46,7 @@ function azureThrough(t: TestContext, emulator: Emulator, variables: Variables, 
       proxy,
     }),
     resourceManager: createResourceManager({ origin, tokens: managerTokens, proxy, clock: systemClock }),
-    incidents: new Incidents({
+    incidents: createIncidents({
       origin,
       workspaceId,
       credential: secretCredential(emulator),

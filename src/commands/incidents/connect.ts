@@ -1,6 +1,6 @@
 import type { Retry } from '../../azure/arm-client.ts';
 import { ArmError } from '../../azure/arm-error.ts';
-import { Incidents } from '../../azure/incidents.ts';
+import { createIncidents, type Incidents } from '../../azure/incidents.ts';
 import { clouds, resourceManagerScope } from '../../config/clouds.ts';
 import { credentialNames } from '../../config/credential.ts';
 import { readSignIn } from '../../config/load.ts';
@@ -45,7 +45,7 @@ export async function withIncidents(
   const reportWait = (retry: Retry): void => {
     if (retry.delayMs >= longWaitMs) stderr.write(`${waitingText(retry)}\n`);
   };
-  const incidents = new Incidents({
+  const incidents = createIncidents({
     ...settings,
     workspaceId,
     tokens,
