@@ -6,7 +6,7 @@ import {
 } from '@azure/core-rest-pipeline';
 import { parseExact } from '../apono/exact-json.ts';
 import { parseRetryAfter, retryDelayMs } from '../delivery/backoff.ts';
-import { EndedError, Waiter } from '../ground/clock.ts';
+import { createWaiter, EndedError } from '../ground/clock.ts';
 import { isJsonObject, type JsonObject } from '../ground/json.ts';
 import { cleanMessage, describeNetworkError, errorDetailOf, explainNetwork } from './answer.ts';
 import { type ArmContext, ArmError, errorOfAnswer } from './arm-error.ts';
@@ -67,7 +67,7 @@ export function createArmClient(options: ArmClientOptions): (question: Question)
   const { origin, clock, random, maxAttempts, signal, onRetry } = options;
   const { host } = new URL(origin);
   const send = createArmSender({ ...options, limitMs: 60_000, maxBodyBytes: 67_108_864, maxRetries: 0 });
-  const waiter = new Waiter(clock, signal);
+  const waiter = createWaiter(clock, signal);
 
   async function attempt(question: Question): Promise<Answer> {
     const response = await send(question, signal).catch((error: unknown) => {

@@ -89,101 +89,95 @@ interface StreamClaimOptions {
 const NOTHING: Claimed = { events: [], calls: [], mayBeMore: false };
 
 /** What one round of a stream has claimed of the outbox. */
-export class StreamClaim {
-  /** Something of it is another's now (fenced), or was purged: it is not known what else is. */
-  isLost = false;
-  readonly #options: StreamClaimOptions;
-  #claimed: readonly ClaimedEvent[] = [];
+export function createClaim({ kind, stream, outbox, onEvent, random, waiter, stopping }: StreamClaimOptions) {
+  let claimed: readonly ClaimedEvent[] = [];
   /** How many claimed rows of each event are not settled yet. */
-  readonly #unsettled = new Map<string, number>();
+  const unsettled = new Map<string, number>();
+  let isLost = false;
   /** Consecutive claims that failed. */
-  #failures = 0;
-
-  constructor(options: StreamClaimOptions) {
-    this.#options = options;
-  }
-
-  /** Claims for a new round. Null: the outbox could not be asked, and a pause is over. */
-  take(maxCalls: number) {
-    const { outbox, kind } = this.#options;
-    return this.#begin(() => outbox.claim({ kind, maxCalls }));
-  }
-
-  /**
-   * As `take`, but one row alone, the one that is worth a try when Azure refused all that it was sent: a row of an event
-   * that was not refused yet, otherwise the row that was not tried for the longest time.
-   */
-  takeRow(contrast: Contrast) {
-    const { outbox, kind } = this.#options;
-    return this.#begin(async () => {
-      const fresh = await outbox.claim({ kind, maxCalls: 1, oneRow: { except: contrast.doubted() } });
-      if (fresh.events.length > 0) return fresh;
-      for (const { eventId, fromRows } of contrast.toRetry()) {
-        for (const fromRow of fromRows) {
-          const again = await outbox.claim({ kind, maxCalls: 1, oneRow: { eventId, fromRow } });
-          if (again.events.length > 0) return again;
-        }
-        // It was purged or delivered.
-        contrast.forget(eventId);
-      }
-      return NOTHING;
-    });
-  }
+  let failures = 0;
 
   /** For a new round, whether the last one was settled or ended by a defect. */
-  async #begin(claim: () => Promise<Claimed>) {
-    await this.release();
-    this.isLost = false;
+  async function begin(find: () => Promise<Claimed>) {
+    await release();
+    isLost = false;
     try {
-      const found = await claim();
-      this.#failures = 0;
-      this.#claimed = found.events;
-      for (const { eventId, ranges } of found.events) this.#unsettled.set(eventId, countRows(ranges));
+      const found = await find();
+      failures = 0;
+      claimed = found.events;
+      for (const { eventId, ranges } of found.events) unsettled.set(eventId, countRows(ranges));
       return { calls: callsOf(found), mayBeMore: found.mayBeMore };
     } catch (error) {
-      await this.#failed('claim', error, this.#failures++);
+      await failed('claim', error, failures++);
       return null;
     }
   }
 
-  /** Records what became of rows; returns once that is durable. */
-  async settle(settlements: readonly Settlement[]): Promise<void> {
-    const outcomes = await this.#settleForSure(settlements);
-    if (outcomes.includes('stale')) this.isLost = true;
-    for (const { eventId, delivered, dead } of settlements) {
-      const settled = dead.reduce((sum, { rows }) => sum + countRows(rows), countRows(delivered));
-      const left = (this.#unsettled.get(eventId) ?? 0) - settled;
-      if (left > 0) this.#unsettled.set(eventId, left);
-      else this.#unsettled.delete(eventId);
-    }
-  }
-
   /** What was not settled can be claimed again. */
-  async release(): Promise<void> {
+  async function release(): Promise<void> {
     // A claim whose rows are all settled has ended.
-    const left = this.#claimed.filter(({ eventId }) => this.#unsettled.has(eventId));
-    this.#claimed = [];
-    this.#unsettled.clear();
-    if (left.length > 0) await this.#settleForSure(left.map((event) => settlementOf(event, { release: true })));
+    const left = claimed.filter(({ eventId }) => unsettled.has(eventId));
+    claimed = [];
+    unsettled.clear();
+    if (left.length > 0) await settleForSure(left.map((event) => settlementOf(event, { release: true })));
   }
 
   /** What Azure took must not be sent again: keep retrying the settlement until the outbox has committed it. */
-  async #settleForSure(settlements: readonly Settlement[]): Promise<readonly SettlementOutcome[]> {
+  async function settleForSure(settlements: readonly Settlement[]): Promise<readonly SettlementOutcome[]> {
     for (let tries = 0; ; tries++) {
       try {
-        return await this.#options.outbox.settle(settlements);
+        return await outbox.settle(settlements);
       } catch (error) {
         // There is no time left while the service stops: these rows are sent once more after the next start.
-        const isLast = this.#options.stopping.aborted;
-        await this.#failed('settle', error, tries);
+        const isLast = stopping.aborted;
+        await failed('settle', error, tries);
         if (isLast) return [];
       }
     }
   }
 
-  async #failed(operation: 'claim' | 'settle', error: unknown, failuresBefore: number): Promise<void> {
-    const { stream, onEvent, random, waiter } = this.#options;
+  async function failed(operation: 'claim' | 'settle', error: unknown, failuresBefore: number): Promise<void> {
     onEvent({ type: 'outbox_failed', stream, operation, message: error instanceof Error ? error.message : 'unknown' });
     await waiter.until(Math.min(retryDelayMs(failuresBefore, null, random), MAX_PAUSE_MS));
   }
+
+  return {
+    /** Something of it is another's now (fenced), or was purged: it is not known what else is. */
+    isLost: () => isLost,
+    release,
+
+    /** Claims for a new round. Null: the outbox could not be asked, and a pause is over. */
+    take: (maxCalls: number) => begin(() => outbox.claim({ kind, maxCalls })),
+
+    /**
+     * As `take`, but one row alone, the one that is worth a try when Azure refused all that it was sent: a row of an event
+     * that was not refused yet, otherwise the row that was not tried for the longest time.
+     */
+    takeRow: (contrast: Contrast) =>
+      begin(async () => {
+        const fresh = await outbox.claim({ kind, maxCalls: 1, oneRow: { except: contrast.doubted() } });
+        if (fresh.events.length > 0) return fresh;
+        for (const { eventId, fromRows } of contrast.toRetry()) {
+          for (const fromRow of fromRows) {
+            const again = await outbox.claim({ kind, maxCalls: 1, oneRow: { eventId, fromRow } });
+            if (again.events.length > 0) return again;
+          }
+          // It was purged or delivered.
+          contrast.forget(eventId);
+        }
+        return NOTHING;
+      }),
+
+    /** Records what became of rows; returns once that is durable. */
+    async settle(settlements: readonly Settlement[]): Promise<void> {
+      const outcomes = await settleForSure(settlements);
+      if (outcomes.includes('stale')) isLost = true;
+      for (const { eventId, delivered, dead } of settlements) {
+        const settled = dead.reduce((sum, { rows }) => sum + countRows(rows), countRows(delivered));
+        const left = (unsettled.get(eventId) ?? 0) - settled;
+        if (left > 0) unsettled.set(eventId, left);
+        else unsettled.delete(eventId);
+      }
+    },
+  };
 }

@@ -1,8 +1,8 @@
-import { type Clock, Waiter } from '../ground/clock.ts';
+import { type Clock, createWaiter } from '../ground/clock.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import { MAX_CALL_BYTES, ownPace, type Queue, type SharedPace } from '../outbox/port.ts';
 import { retryDelayMs } from './backoff.ts';
-import { type Call, StreamClaim } from './claim.ts';
+import { type Call, createClaim } from './claim.ts';
 import { Contrast } from './contrast.ts';
 import { createCourier, type Setback } from './courier.ts';
 import { createHold, type Explanation, type Hold, type OnDeliveryEvent, whyOff } from './event.ts';
@@ -69,11 +69,11 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
   const stream = chosen ?? 'off';
   const stopping = new AbortController();
   const aborting = new AbortController();
-  const waiter = new Waiter(clock, stopping.signal);
+  const waiter = createWaiter(clock, stopping.signal);
   const hold = createHold({ kind: kind.name, stream }, clock, options.onEvent);
   const contrast = new Contrast();
   const common = { ...options, stream, waiter, stopping: stopping.signal };
-  const claim = new StreamClaim({ ...common, kind: kind.name });
+  const claim = createClaim({ ...common, kind: kind.name });
   const deliver = createCourier({
     ...common,
     contrast,
@@ -81,7 +81,7 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
       if (event.type === 'delivered') lastDeliveryAt = clock.now();
       options.onEvent(event);
     },
-    settle: (settlements) => claim.settle(settlements),
+    settle: claim.settle,
     isHeld: () => hold.current !== null,
     signal: aborting.signal,
   });
@@ -146,8 +146,8 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
     if (taken === null) return true;
     if (isNothing) {
       // What was refused was purged meanwhile.
-      if (isProbe && !claim.isLost) recover();
-      return claim.isLost;
+      if (isProbe && !claim.isLost()) recover();
+      return claim.isLost();
     }
     // Azure may have asked another for a pause since, who gave back what is claimed here.
     const { restMs, alone } = first.alone ? first : await pace.turn(stream);
@@ -166,7 +166,7 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
       if ((alone || failures > 0) && !stopping.signal.aborted) await pace.resume(stream);
       recover();
       // A claim that ended at one of its bounds, or after which nothing new came, may have left some: look again at once.
-      return claim.isLost || waitingBytes === 0 || isProbe || taken.mayBeMore;
+      return claim.isLost() || waitingBytes === 0 || isProbe || taken.mayBeMore;
     }
     const { outcome, result } = setback;
     if (outcome.type === 'hold') {
@@ -183,7 +183,7 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
     const setbacks: Setback[] = [];
     const carry = async (): Promise<void> => {
       // What is not sent is not settled, so it is claimed again.
-      while (setbacks.length === 0 && !claim.isLost && !stopping.signal.aborted) {
+      while (setbacks.length === 0 && !claim.isLost() && !stopping.signal.aborted) {
         const next = waiting.next();
         if (next.done) return;
         const setback = await deliver(next.value);

@@ -80,51 +80,45 @@ export async function runWithin<T>(
  */
 export function createBoundedRead<T>(read: () => Promise<T>, limits: Limits): () => Promise<T | null> {
   let underWay: Promise<T> | null = null;
-  const begin = () =>
-    read().finally(() => {
+  return () => {
+    underWay ??= read().finally(() => {
       underWay = null;
     });
-  return () => {
-    underWay ??= begin();
     const reading = underWay;
     return runWithin(limits, () => reading).catch(() => null);
   };
 }
 
-/** Waits with timers of its own, for a loop that must be able to end at once: when its signal is aborted. */
-export class Waiter {
-  readonly #clock: Clock;
-  readonly #signal: AbortSignal | undefined;
-  readonly #looks = new Set<() => void>();
+export type Waiter = ReturnType<typeof createWaiter>;
 
-  constructor(clock: Clock, signal: AbortSignal | undefined) {
-    this.#clock = clock;
-    this.#signal = signal;
-    signal?.addEventListener('abort', () => this.look(), { once: true });
-  }
-
-  /** Resolves after `delayMs`, as soon as `condition` holds (looked at now and at each `look`), or when aborted. */
-  until(delayMs: number, condition: () => boolean = () => false): Promise<void> {
-    const isOver = () => this.#signal?.aborted === true || condition();
-    if (isOver()) return Promise.resolve();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const done = () => {
-      cancel();
-      this.#looks.delete(look);
-      resolve();
-    };
-    const look = () => {
-      if (isOver()) done();
-    };
-    const cancel = this.#clock.setTimer(delayMs, done);
-    this.#looks.add(look);
-    return promise;
-  }
-
+/** Waits with timers of its own, for a loop that must be able to end at once: when the signal is aborted. */
+export function createWaiter(clock: Clock, signal: AbortSignal | undefined) {
+  const looks = new Set<() => void>();
   /** Something may have changed. */
-  look(): void {
-    for (const look of [...this.#looks]) look();
+  function look(): void {
+    for (const one of [...looks]) one();
   }
+  signal?.addEventListener('abort', look, { once: true });
+  return {
+    look,
+    /** Resolves after `delayMs`, as soon as `condition` holds (looked at now and at each `look`), or when aborted. */
+    until(delayMs: number, condition: () => boolean = () => false): Promise<void> {
+      const isOver = () => signal?.aborted === true || condition();
+      if (isOver()) return Promise.resolve();
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const done = () => {
+        cancel();
+        looks.delete(lookHere);
+        resolve();
+      };
+      const lookHere = () => {
+        if (isOver()) done();
+      };
+      const cancel = clock.setTimer(delayMs, done);
+      looks.add(lookHere);
+      return promise;
+    },
+  };
 }
 
 /**

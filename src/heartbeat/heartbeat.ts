@@ -4,7 +4,7 @@ import type { Config } from '../config/config.ts';
 import { retryDelayMs } from '../delivery/backoff.ts';
 import type { Hold } from '../delivery/event.ts';
 import { type Ingestion, outcomeOf, type UploadResult } from '../delivery/outcome.ts';
-import { type Clock, Waiter } from '../ground/clock.ts';
+import { type Clock, createWaiter } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
 import type { Outbox } from '../outbox/port.ts';
 import { createHeartbeatRow, type HeartbeatSources, heartbeatStreamVariable } from './row.ts';
@@ -64,7 +64,7 @@ export function createHeartbeat(options: HeartbeatOptions) {
   });
   const logged = logHeartbeat(options.log, clock, stream);
   const stopping = new AbortController();
-  const waiter = new Waiter(clock, stopping.signal);
+  const waiter = createWaiter(clock, stopping.signal);
   let failures = 0;
   let lastSentAt: number | null = null;
   let failing: FailingHeartbeat | null = null;
