@@ -145,13 +145,7 @@ export function effectOfTransform(transformKql: string | null, columns: readonly
   return { dropped: columns.filter((name) => !kept.has(name)), replaced: [...replaced], filters, unknown };
 }
 
-/** `from`: the expression, or the name of the column itself when there is none. */
-interface Assignment {
-  readonly to: string;
-  readonly from: string;
-}
-
-function applyProject(items: readonly Assignment[], kept: Set<string>, replaced: Set<string>): void {
+function applyProject(items: readonly ReturnType<typeof assignment>[], kept: Set<string>, replaced: Set<string>): void {
   const named = new Map(items.map(({ to, from }) => [to, from]));
   for (const name of [...kept]) {
     const from = named.get(name);
@@ -160,7 +154,8 @@ function applyProject(items: readonly Assignment[], kept: Set<string>, replaced:
   }
 }
 
-function assignment(item: string): Assignment {
+/** `from`: the expression, or the name of the column itself when there is none. */
+function assignment(item: string) {
   const [, to = item, from = item] = /^([^=\s]+)\s*=(?![=~])\s*([\s\S]+)$/.exec(item) ?? [];
   return { to: bare(to), from: bare(from.trim()) };
 }
