@@ -123,21 +123,15 @@ function errorOfAnswer(
   });
 }
 
-interface Refusal {
-  readonly code: unknown;
-  readonly text: string;
-  /** The form that Entra has, which no proxy imitates. */
-  readonly isOauth: boolean;
-}
-
 /**
  * What an answer without a token says, in any of the forms that Entra and the managed identity endpoints use; null for
  * anything else, such as a proxy's page:
  * `{"error":"invalid_client","error_description":"AADSTS…: … Trace ID: …"}` (Entra, the metadata service),
  * `{"error":{"code":"…","message":"…"}}` (Azure Arc, Cloud Shell) and
  * `{"statusCode":400,"message":"…"}` in either case (App Service, Container Apps).
+ * `isOauth`: it has the form of Entra, which no proxy imitates.
  */
-function readRefusal(body: string): Refusal | null {
+function readRefusal(body: string) {
   let value: Readonly<Record<string, unknown>>;
   try {
     value = Object(JSON.parse(body));

@@ -114,9 +114,9 @@ export function createHeartbeat(options: HeartbeatOptions) {
     const { reason, fix } = explainUpload(result, context, outcome.type === 'hold' ? outcome.code : null);
     const clientRequestId = result.type === 'no_token' ? null : result.clientRequestId;
     // A call with this one row cannot be split, and another one would be refused the same way.
-    const { type: kind, retryAfterMs } =
-      outcome.type === 'retry' ? outcome : ({ type: 'hold', retryAfterMs: null } as const);
-    return { outcome: kind, retryAfterMs, reason, fix, clientRequestId };
+    const again = outcome.type === 'retry' ? outcome.retryAfterMs : null;
+    const kind = outcome.type === 'retry' ? 'retry' : 'hold';
+    return { outcome: kind, retryAfterMs: again, reason, fix, clientRequestId };
   }
 
   return {
