@@ -1,6 +1,5 @@
-import type { OutboxEntry } from '../ground/event.ts';
 import type { ClaimedEvent, OutboxStats, Settlement, SettlementOutcome, SharedPace, StoredEntry } from './port.ts';
-import type { FoundIds, ListArgs, MovedRecord, Position, RecordDetail, RecordPage } from './records.ts';
+import type { FoundIds, ListArgs, Position, RecordDetail, RecordPage, StoredRecord } from './records.ts';
 
 /**
  * What a database has to do for an outbox. Everything else (group commit, limits, the fault of one call, health, chunks)
@@ -11,7 +10,7 @@ import type { FoundIds, ListArgs, MovedRecord, Position, RecordDetail, RecordPag
  */
 export interface Engine {
   /**
-   * Stores the entries of all puts. An entry whose id is known, or came before in the same call, is a duplicate: it
+   * Stores the records of all puts. A record whose id is known, or came before in the same call, is a duplicate: it
    * stores nothing. A put that `resolves` a quarantined body removes it; if that body is not there, the put stores
    * nothing and its list is empty. Rejects with a FullError if anything new was stored and the database is past its
    * limit then; what is only duplicates is never refused.
@@ -47,9 +46,7 @@ export interface Engine {
    * All records in batches of a few megabytes: undelivered events, then quarantined bodies, then identities of delivered
    * events. Rejects with a MoveError if a service uses the database.
    */
-  records(): AsyncIterable<readonly MovedRecord[]>;
-  /** Stores records of another outbox: whether each is new here. Rejects with a FullError like `commit`. */
-  add(records: readonly MovedRecord[]): Promise<readonly boolean[]>;
+  records(): AsyncIterable<readonly StoredRecord[]>;
   /**
    * Gives the whole database another name after it was copied, since what is delivered from the copy must not be delivered
    * from here again. Returns the new name. The engine is of no use afterwards. Rejects with a MoveError like `records`.
@@ -62,9 +59,8 @@ export interface Engine {
 }
 
 export interface Put {
-  readonly entries: readonly OutboxEntry[];
-  readonly now: number;
-  /** The quarantined body whose place the entries take; null for an ordinary put. */
+  readonly records: readonly StoredRecord[];
+  /** The quarantined body whose place the records take; null for an ordinary put. */
   readonly resolves: string | null;
 }
 

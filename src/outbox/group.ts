@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { OutboxEntry } from '../ground/event.ts';
 import { CallError, DamageError, FullError } from './engine.ts';
+import type { StoredRecord } from './records.ts';
 
 /** Bodies and rows of one commit, so that its memory and time stay bounded; a single call may be larger. */
 const MAX_GROUP_BYTES = 16 * 1024 * 1024;
@@ -71,12 +71,13 @@ export function isOverLimit(error: unknown): boolean {
   return error instanceof FullError && error.reached === 'limit';
 }
 
-/** Of the texts and bodies that a commit of these entries writes. Characters count as bytes: nearly all are ASCII. */
-export function sizeOf(entries: readonly OutboxEntry[]): number {
+/** Of the texts and bodies that a commit of these records writes. Characters count as bytes: nearly all are ASCII. */
+export function sizeOf(records: readonly StoredRecord[]): number {
   let size = 0;
-  for (const entry of entries) {
-    if (entry.type === 'quarantine') size += entry.body.length;
-    else size += entry.rows.own.reduce((sum, text) => sum + text.length, entry.rows.shared.length);
+  for (const record of records) {
+    if (record.type === 'quarantine') size += record.body.length;
+    if (record.type !== 'event') continue;
+    size += record.rows.own.reduce((sum, text) => sum + text.length, record.rows.shared.length);
   }
   return size;
 }

@@ -1,6 +1,6 @@
 import { MoveError } from './engine.ts';
 import { OutboxUnavailableError } from './port.ts';
-import type { MovedRecord } from './records.ts';
+import type { StoredRecord } from './records.ts';
 import type { Store } from './store.ts';
 
 export interface MoveCounts {
@@ -17,7 +17,7 @@ export interface MoveCounts {
  * source aside as a whole when this has ended. Rejects with a MoveError, or an OutboxUnavailableError of the source.
  */
 export async function copyRecords(
-  records: AsyncIterable<readonly MovedRecord[]>,
+  records: AsyncIterable<readonly StoredRecord[]>,
   target: Pick<Store, 'add'>,
   onProgress: (counts: MoveCounts) => void,
 ): Promise<MoveCounts> {

@@ -77,18 +77,18 @@ export function endOfIds(start: string): string {
   return `${start}\u{10ffff}`;
 }
 
-/** A record of another database, as far as it came over. */
-export type MovedRecord =
-  | {
-      readonly type: 'event';
-      readonly entry: EventEntry;
-      readonly storedAt: number;
-      readonly pending: readonly RowRange[];
-      readonly deadLetters: readonly DeadLetter[];
-    }
-  | { readonly type: 'quarantine'; readonly entry: QuarantineEntry; readonly storedAt: number }
-  /** An event that was delivered: only its identity was left. */
+/** What an engine stores: an entry that is new, or a record of another database as far as it came over. */
+export type StoredRecord =
+  | EventRecord
+  | (QuarantineEntry & { readonly storedAt: number })
+  /** An event that was delivered: only its identity is left. */
   | { readonly type: 'identity'; readonly eventId: string; readonly storedAt: number; readonly deliveredAt: number };
+
+export interface EventRecord extends EventEntry {
+  readonly storedAt: number;
+  readonly pending: readonly RowRange[];
+  readonly deadLetters: readonly DeadLetter[];
+}
 
 /** What became of a quarantined body that was read again, as the operator is told. */
 export type ReadAgain =

@@ -1,6 +1,7 @@
 import { type EventRows, joinRow, type RowRange } from '../ground/event.ts';
 import type { ClaimedRows } from './engine.ts';
 import { type Claimed, type ClaimedCall, type DeadRows, MAX_CALL_BYTES, type Settlement } from './port.ts';
+import type { StoredRecord } from './records.ts';
 
 /**
  * The rows of an event, for both engines: lists of ranges as sets of rows, how rows are stored, which of them a claim
@@ -30,10 +31,6 @@ export function formatRanges(ranges: readonly RowRange[]): string {
 
 export function parseRanges(text: string): readonly RowRange[] {
   return JSON.parse(text) as readonly RowRange[];
-}
-
-export function areSameRanges(a: readonly RowRange[], b: readonly RowRange[]): boolean {
-  return formatRanges(a) === formatRanges(b);
 }
 
 export function countRows(ranges: readonly RowRange[]): number {
@@ -82,13 +79,26 @@ export function rangesFrom(ranges: readonly RowRange[], first: number): RowRange
 /** What is stored of the rows of one event. */
 export interface StoredRows {
   readonly shared: string;
-  /** See `formatOwn`. */
+  /** The columns of each row's own, a line for each row. */
   readonly own: string;
 }
 
-/** The columns of each row's own as one text, a line for each row. */
-export function formatOwn({ own }: Pick<EventRows, 'own'>): string {
-  return own.join('\n');
+/** What both engines write into `events` and `bodies`; `own` is null for an identity, which has no rows. */
+export function columnsOf(record: Exclude<StoredRecord, { type: 'quarantine' }>) {
+  const none = { kind: '', receivedAt: record.storedAt, deliveredAt: null, feed: null, mappedBytes: 0, rows: null };
+  const { type: _, rows, pending, deadLetters, ...columns } = { ...none, pending: [], deadLetters: [], ...record };
+  const shared = rows?.shared ?? null;
+  const own = rows?.own.join('\n') ?? null;
+  return {
+    ...columns,
+    rowCount: rows?.own.length ?? 0,
+    bodyBytes: Buffer.byteLength(shared ?? '') + Buffer.byteLength(own ?? ''),
+    pending: formatRanges(pending),
+    pendingRows: countRows(pending),
+    deadRows: countDead(deadLetters),
+    shared,
+    own,
+  };
 }
 
 export function parseRows({ shared, own }: StoredRows): EventRows {

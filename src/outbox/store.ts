@@ -11,7 +11,7 @@ import {
   type Settlement,
   type StoredEntry,
 } from './port.ts';
-import { encodeCursor, type MovedRecord, type OutboxRecords, readListRequest } from './records.ts';
+import { encodeCursor, type OutboxRecords, readListRequest, type StoredRecord } from './records.ts';
 import { packCalls } from './rows.ts';
 
 /** What happens in a store, for the log, the metrics and delivery. */
@@ -60,7 +60,7 @@ export interface Store extends Queue, Omit<OutboxRecords, 'readAgain'> {
    * Stores records of another outbox, all or none: whether each is new here. What is known here already stays as it is.
    * Rejects with an OutboxUnavailableError, also when OUTBOX_MAX_BYTES is reached.
    */
-  add(records: readonly MovedRecord[]): Promise<readonly boolean[]>;
+  add(records: readonly StoredRecord[]): Promise<readonly boolean[]>;
   close(): Promise<void>;
 }
 
@@ -77,7 +77,7 @@ export function createStore(options: StoreOptions): Store {
   });
   const puts = new Lane(
     (group: readonly Put[]) => commit(group, options),
-    ({ entries }) => sizeOf(entries),
+    ({ records }) => sizeOf(records),
   );
   const settles = new Lane(async (calls: readonly (readonly Settlement[])[]) => {
     const outcomes = [...(await engine.settle(calls.flat(), now()))];
@@ -96,7 +96,8 @@ export function createStore(options: StoreOptions): Store {
   return {
     async put(entries, { resolves } = {}) {
       if (entries.length === 0 && resolves === undefined) return { outcome: 'stored', entries: [] };
-      const call = { entries, now: clock.now(), resolves: resolves ?? null };
+      const storedAt = clock.now();
+      const call = { records: entries.map((entry) => recordOf(entry, storedAt)), resolves: resolves ?? null };
       try {
         return { outcome: 'stored', entries: await door.ask('commit', () => puts.add(call)) };
       } catch (error) {
@@ -156,9 +157,9 @@ export function createStore(options: StoreOptions): Store {
     },
 
     async add(records) {
-      const isNew = await door.ask('commit', () => engine.add(records));
+      const [stored = []] = await door.ask('commit', () => engine.commit([{ records, resolves: null }]));
       tellWaiting();
-      return isNew;
+      return stored.map(({ duplicate }) => !duplicate);
     },
 
     recordedUntil: () => door.ask('read', () => engine.recordedUntil()),
@@ -169,10 +170,15 @@ export function createStore(options: StoreOptions): Store {
   };
 }
 
+function recordOf(entry: OutboxEntry, storedAt: number): StoredRecord {
+  if (entry.type === 'quarantine') return { ...entry, storedAt };
+  return { ...entry, storedAt, pending: [[0, entry.rows.own.length]], deadLetters: [] };
+}
+
 /** One transaction of puts, and what is told of it. */
 async function commit(puts: readonly Put[], { engine, onEvent }: StoreOptions) {
   const begunAt = performance.now();
-  const events = puts.reduce((sum, { entries }) => sum + entries.length, 0);
+  const events = puts.reduce((sum, { records }) => sum + records.length, 0);
   const tell = (outcome: 'committed' | 'full' | 'failed'): void =>
     onEvent({ type: 'commit', durationMs: performance.now() - begunAt, puts: puts.length, events, outcome });
   try {
@@ -189,10 +195,10 @@ async function commit(puts: readonly Put[], { engine, onEvent }: StoreOptions) {
 /** Bytes of rows that wait now and did not before, by kind. */
 function newlyWaiting(puts: readonly Put[], stored: readonly (readonly StoredEntry[])[]): ReadonlyMap<string, number> {
   const bytes = new Map<string, number>();
-  for (const [index, { entries }] of puts.entries()) {
-    for (const [place, entry] of entries.entries()) {
-      if (entry.type !== 'event' || stored[index]?.[place]?.duplicate !== false) continue;
-      bytes.set(entry.kind, (bytes.get(entry.kind) ?? 0) + entry.mappedBytes);
+  for (const [index, { records }] of puts.entries()) {
+    for (const [place, record] of records.entries()) {
+      if (record.type !== 'event' || stored[index]?.[place]?.duplicate !== false) continue;
+      bytes.set(record.kind, (bytes.get(record.kind) ?? 0) + record.mappedBytes);
     }
   }
   return bytes;

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { RowRange } from '../../src/ground/event.ts';
 import type { ClaimedRows } from '../../src/outbox/engine.ts';
-import type { MovedRecord } from '../../src/outbox/records.ts';
+import type { StoredRecord } from '../../src/outbox/records.ts';
 import { claimAll, claimOne, type TestStore } from './contract.ts';
 import { delivered, event, quarantined, settlement, storedBytes } from './samples.ts';
 import { openSqliteFixture } from './sqlite-fixture.ts';
@@ -175,15 +175,14 @@ const STEPS = {
   prune: (outbox) => outbox.prune(Number.MAX_SAFE_INTEGER),
   add: (outbox, numbers) =>
     outbox.add(
-      numbers.flatMap((n): MovedRecord[] => [
+      numbers.flatMap((n): StoredRecord[] => [
         {
-          type: 'event',
-          entry: event(`e${n}`, { rowCount: 3 }),
+          ...event(`e${n}`, { rowCount: 3 }),
           storedAt: n,
           pending: n % 2 === 0 ? [[1, 2]] : [],
           deadLetters: [{ rows: [[0, 1]], code: 'refused', reason: 'no', buriedAt: n }],
         },
-        { type: 'quarantine', entry: quarantined(`q${n}`, { body: body(n) }), storedAt: n },
+        { ...quarantined(`q${n}`, { body: body(n) }), storedAt: n },
         { type: 'identity', eventId: `d${n}`, storedAt: n, deliveredAt: n },
       ]),
     ),

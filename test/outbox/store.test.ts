@@ -17,7 +17,6 @@ describe('a disk that is full', () => {
       engine: {
         ...engine,
         commit: (puts) => unlessFull(() => engine.commit(puts)),
-        add: (records) => unlessFull(() => engine.add(records)),
         probe: () => unlessFull(() => engine.probe()),
       },
       clock: fixture.clock,

@@ -3,14 +3,13 @@ import type { Clock } from '../../ground/clock.ts';
 import { type Engine, FullError, fullness } from '../engine.ts';
 import { sizeOf } from '../group.ts';
 import type { StoreLog } from '../open-store.ts';
-import type { StoredEntry } from '../port.ts';
-import type { MovedRecord } from '../records.ts';
+import type { StoredRecord } from '../records.ts';
 import { createHolder, randomId } from './claim.ts';
 import { type Database, type Mode, openDatabase, type Session } from './database.ts';
 import { describe, isPassing, toEngineError, toStartError } from './errors.ts';
 import { makeTables, tryRights } from './examine.ts';
 import { readRecords, setAside } from './move.ts';
-import { addRecords, storePuts } from './put.ts';
+import { storePuts } from './put.ts';
 import { findRecords, listRecords, RECORD_BYTES, readState, recordedUntil, showRecord } from './records.ts';
 import { createPace, createWaker } from './replicas.ts';
 import { type DatabaseSettings, DEFAULT_LIMITS, DEFAULT_SCHEMA, type Limits, placeOf } from './settings.ts';
@@ -70,33 +69,21 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
   }
 
   /** Only what is new needs room: a duplicate is answered even when the outbox is full. */
-  async function added(
-    session: Session,
-    records: readonly MovedRecord[],
-    stored: readonly StoredEntry[],
-  ): Promise<void> {
-    const entries = records.flatMap((record, index) =>
-      record.type === 'identity' || stored[index]?.duplicate !== false ? [] : [record.entry],
-    );
-    if (entries.length === 0) return;
-    const dataBytes = await usedAfter(session, sizeOf(entries) + entries.length * RECORD_BYTES);
+  async function tellAdded(session: Session, added: readonly StoredRecord[]): Promise<void> {
+    const records = added.filter(({ type }) => type !== 'identity');
+    if (records.length === 0) return;
+    const dataBytes = await usedAfter(session, sizeOf(records) + records.length * RECORD_BYTES);
     const reason = fullness({ dataBytes, logBytes: 0 }, maxBytes);
     if (reason !== null) throw new FullError('limit', reason);
-    if (entries.some(({ type }) => type === 'event')) await waker.tell(session);
+    if (records.some(({ type }) => type === 'event')) await waker.tell(session);
   }
 
   return {
     commit: (puts) =>
       run('put', async (session) => {
-        const { records, stored } = await storePuts(session, puts);
-        await added(session, records, stored.flat());
+        const { added, stored } = await storePuts(session, puts);
+        await tellAdded(session, added);
         return stored;
-      }),
-    add: (records) =>
-      run('put', async (session) => {
-        const stored = await addRecords(session, records);
-        await added(session, records, stored);
-        return stored.map(({ duplicate }) => !duplicate);
       }),
     claim: (request) => holder.claim(request).catch(rejectAsEngine),
     settle: (settlements, now) => run('write', (session) => settleAll(session, settlements, now)),

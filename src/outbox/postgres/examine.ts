@@ -164,10 +164,11 @@ async function useTables(session: Session): Promise<void> {
   const [number, id] = [randomId(), `probe ${randomId()}`];
   const at = { receivedAt: 0, feed: null, kind: id };
   const rows = { shared: '{}', own: ['{}', '{}'] };
-  const event = { ...at, type: 'event', eventId: id, rows, mappedBytes: 2 } as const;
+  const event = { ...at, type: 'event', eventId: id, rows, mappedBytes: 2, storedAt: 0, deadLetters: [] } as const;
   const why = { charset: null, code: 'probe', reason: '' };
-  const body = { ...at, ...why, type: 'quarantine', quarantineId: id, body: Buffer.of() } as const;
-  await storePuts(session, [{ entries: [event, body], now: 0, resolves: null }]);
+  const body = { ...at, ...why, type: 'quarantine', quarantineId: id, body: Buffer.of(), storedAt: 0 } as const;
+  const records = [{ ...event, pending: [[0, 2]] as const }, body];
+  await storePuts(session, [{ records, resolves: null }]);
   await session.run(RENEW, [number, 1]);
   const only = { eventId: id, fromRow: 0 };
   await claimRows(session, { kind: id, maxEvents: 1, maxBytes: 1_000, except: [], only }, number, 1);

@@ -1,7 +1,6 @@
 import { escapeIdentifier } from 'pg';
-import type { EventEntry, QuarantineEntry } from '../../ground/event.ts';
 import { MoveError } from '../engine.ts';
-import type { MovedRecord } from '../records.ts';
+import type { StoredRecord } from '../records.ts';
 import { parseRows, type StoredRows } from '../rows.ts';
 import type { Database, Session } from './database.ts';
 import { isForbidden } from './errors.ts';
@@ -13,9 +12,8 @@ const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 const MAX_NAME_BYTES = 63;
 
 type Read = <T>(work: (session: Session) => Promise<T>) => Promise<T>;
-type Moved<Type> = Extract<MovedRecord, { type: Type }>;
-type EventRow = Omit<Moved<'event'>, 'type' | 'entry'> & Omit<EventEntry, 'type' | 'rows'> & StoredRows;
-type QuarantineRow = Omit<QuarantineEntry, 'type'> & Pick<Moved<'quarantine'>, 'storedAt'>;
+/** A record without its type, as it is selected. */
+type Row<Type> = Omit<Extract<StoredRecord, { type: Type }>, 'type'>;
 
 /** What follows the record `$1` in the order of `seq`: as many as make a batch, and at least one. */
 const batchOf = (columns: string, from: string, bytes: string): string => `
@@ -43,34 +41,32 @@ const IDENTITIES = batchOf(
 );
 
 /** Everything, in transactions of their own. Rejects with a MoveError while a service delivers from it. */
-export async function* readRecords(read: Read): AsyncGenerator<readonly MovedRecord[]> {
+export async function* readRecords(read: Read): AsyncGenerator<readonly StoredRecord[]> {
   await read(refuseWhileUsed);
-  yield* inBatches(read, EVENTS, ({ storedAt, pending, deadLetters, shared, own, ...entry }: EventRow) => ({
+  yield* inBatches(read, EVENTS, ({ shared, own, ...event }: Omit<Row<'event'>, 'rows'> & StoredRows) => ({
     type: 'event',
-    entry: { type: 'event', ...entry, rows: parseRows({ shared, own }) },
-    storedAt,
-    pending,
-    deadLetters,
+    ...event,
+    rows: parseRows({ shared, own }),
   }));
-  yield* inBatches(read, QUARANTINED, ({ storedAt, body, ...entry }: QuarantineRow) => ({
+  yield* inBatches(read, QUARANTINED, ({ body, ...row }: Row<'quarantine'>) => ({
     type: 'quarantine',
-    entry: { type: 'quarantine', ...entry, body: new Uint8Array(body) },
-    storedAt,
+    ...row,
+    body: new Uint8Array(body),
   }));
-  yield* inBatches(read, IDENTITIES, (row: Omit<Moved<'identity'>, 'type'>) => ({ type: 'identity', ...row }));
+  yield* inBatches(read, IDENTITIES, (row: Row<'identity'>) => ({ type: 'identity', ...row }));
   await read(refuseWhileUsed);
 }
 
-async function* inBatches<Row extends object>(
+async function* inBatches<Found extends object>(
   read: Read,
   sql: string,
-  toRecord: (row: Row) => MovedRecord,
-): AsyncGenerator<readonly MovedRecord[]> {
+  toRecord: (row: Found) => StoredRecord,
+): AsyncGenerator<readonly StoredRecord[]> {
   for (let last = 0; ; ) {
-    const rows = await read((session) => session.query<Row & { readonly seq: number }>(sql, [last]));
+    const rows = await read((session) => session.query<Found & { readonly seq: number }>(sql, [last]));
     const newest = rows.at(-1);
     if (newest === undefined) return;
-    yield rows.map(({ seq: _, ...row }) => toRecord(row as unknown as Row));
+    yield rows.map(({ seq: _, ...row }) => toRecord(row as unknown as Found));
     last = newest.seq;
   }
 }

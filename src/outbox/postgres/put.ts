@@ -1,8 +1,7 @@
-import type { OutboxEntry } from '../../ground/event.ts';
 import type { Put } from '../engine.ts';
 import type { StoredEntry } from '../port.ts';
-import type { DeadLetter, MovedRecord } from '../records.ts';
-import { countRows, formatOwn, formatRanges } from '../rows.ts';
+import type { DeadLetter, StoredRecord } from '../records.ts';
+import { columnsOf, formatRanges } from '../rows.ts';
 import type { Session } from './database.ts';
 import { AgainError } from './errors.ts';
 
@@ -10,13 +9,13 @@ import { AgainError } from './errors.ts';
 const ADD_EVENTS = `
   WITH given AS MATERIALIZED (
     SELECT nextval('event_numbers') AS seq, g.* FROM json_to_recordset($1::json) AS g ("eventId" text, kind text,
-      "storedAt" bigint, "receivedAt" bigint, "deliveredAt" bigint, feed text, rows integer, "mappedBytes" bigint,
-      pending text, "pendingRows" integer, "deadRows" integer, shared text, own text)
+      "storedAt" bigint, "receivedAt" bigint, "deliveredAt" bigint, feed text, "rowCount" integer, "mappedBytes" bigint,
+      "bodyBytes" bigint, pending text, "pendingRows" integer, "deadRows" integer, shared text, own text)
   ), new AS (
     INSERT INTO events (seq, event_id, kind, stored_at, received_at, delivered_at, feed, row_count, mapped_bytes,
       body_bytes, pending, pending_rows, dead_rows)
-    SELECT seq, "eventId", kind, "storedAt", "receivedAt", "deliveredAt", feed, rows, "mappedBytes",
-      coalesce(octet_length(shared) + octet_length(own), 0), pending, "pendingRows", "deadRows"
+    SELECT seq, "eventId", kind, "storedAt", "receivedAt", "deliveredAt", feed, "rowCount",
+      "mappedBytes", "bodyBytes", pending, "pendingRows", "deadRows"
     -- So that two replicas that get the same events wait for each other, and never in a circle.
     FROM given ORDER BY "eventId" COLLATE "C"
     ON CONFLICT (event_id) DO NOTHING RETURNING seq, event_id
@@ -35,44 +34,26 @@ const ADD_QUARANTINED = `
   ON CONFLICT (quarantine_id) DO NOTHING RETURNING 'q' || quarantine_id AS key, seq`;
 
 /** No text of the database holds U+0000; an id, kind or code that does is refused. */
-const toText = (text: string): string => text.replaceAll('\0', '\ufffd').toWellFormed();
+const toText = (text: string | null) => text?.replaceAll('\0', '\ufffd').toWellFormed() ?? null;
 
 /** As ADD_EVENTS or ADD_QUARANTINED takes it. */
-function rowOf(record: MovedRecord): object {
-  const { storedAt } = record;
-  if (record.type === 'identity') {
-    const none = { kind: '', rows: 0, mappedBytes: 0, pending: '[]', pendingRows: 0, deadRows: 0 };
-    return { ...record, receivedAt: storedAt, ...none };
-  }
-  const feed = record.entry.feed === null ? null : toText(record.entry.feed);
+function rowOf(record: StoredRecord): object {
   if (record.type === 'quarantine') {
-    const { entry } = record;
-    const body = Buffer.from(entry.body).toString('base64');
-    return { ...entry, storedAt, feed, reason: toText(entry.reason), body };
+    const { feed, reason, body } = record;
+    return { ...record, feed: toText(feed), reason: toText(reason), body: Buffer.from(body).toString('base64') };
   }
-  const { entry, pending, deadLetters } = record;
-  return {
-    ...entry,
-    storedAt,
-    feed,
-    rows: entry.rows.own.length,
-    pending: formatRanges(pending),
-    pendingRows: countRows(pending),
-    deadRows: deadLetters.reduce((sum, { rows }) => sum + countRows(rows), 0),
-    shared: entry.rows.shared,
-    own: formatOwn(entry.rows),
-  };
+  const columns = columnsOf(record);
+  return { ...columns, feed: toText(columns.feed) };
 }
 
 /** The id after a letter for its table: an event and a quarantined body may have the same id. */
-function keyOf(record: MovedRecord): string {
-  if (record.type === 'quarantine') return `q${record.entry.quarantineId}`;
-  return `e${record.type === 'event' ? record.entry.eventId : record.eventId}`;
+function keyOf(record: StoredRecord): string {
+  return record.type === 'quarantine' ? `q${record.quarantineId}` : `e${record.eventId}`;
 }
 
 /** Must run in a transaction. What became of each; of two with one id the second is a duplicate. */
-export async function addRecords(session: Session, records: readonly MovedRecord[]): Promise<StoredEntry[]> {
-  const first = new Map<string, MovedRecord>();
+async function addRecords(session: Session, records: readonly StoredRecord[]): Promise<StoredEntry[]> {
+  const first = new Map<string, StoredRecord>();
   for (const record of records) if (!first.has(keyOf(record))) first.set(keyOf(record), record);
   const seqs = new Map<string, number>();
   for (const [table, sql] of Object.entries({ e: ADD_EVENTS, q: ADD_QUARANTINED })) {
@@ -110,24 +91,15 @@ export async function addLetters(
   );
 }
 
-/** Must run in a transaction of its own. The records of all puts, and what became of those of each. */
-export async function storePuts(
-  session: Session,
-  puts: readonly Put[],
-): Promise<{ readonly records: readonly MovedRecord[]; readonly stored: StoredEntry[][] }> {
+/** Must run in a transaction of its own. What became of the records of each put, and which of all are new. */
+export async function storePuts(session: Session, puts: readonly Put[]) {
   const toResolve = puts.flatMap(({ resolves }) => resolves ?? []);
   const resolved = await removeQuarantined(session, toResolve);
-  const valid = puts.map(({ entries, now, resolves }) =>
-    resolves === null || resolved.delete(resolves) ? entries.map((entry) => recordOf(entry, now)) : [],
-  );
+  const valid = puts.map(({ records, resolves }) => (resolves === null || resolved.delete(resolves) ? records : []));
   const records = valid.flat();
-  const stored = (await addRecords(session, records)).values();
-  return { records, stored: valid.map((each) => each.flatMap(() => stored.next().value ?? [])) };
-}
-
-function recordOf(entry: OutboxEntry, storedAt: number): MovedRecord {
-  if (entry.type === 'quarantine') return { type: 'quarantine', entry, storedAt };
-  return { type: 'event', entry, storedAt, pending: [[0, entry.rows.own.length]], deadLetters: [] };
+  const entries = await addRecords(session, records);
+  const added = records.filter((_, index) => entries[index]?.duplicate === false);
+  return { added, stored: valid.map(({ length }) => entries.splice(0, length)) };
 }
 
 /** The ids of those that were there. */

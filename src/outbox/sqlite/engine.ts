@@ -37,7 +37,7 @@ function createEngine(db: DatabaseSync, { dataDir, maxBytes, onCheckpointTrouble
   const file = databaseFile(dataDir);
   const log = createWriteAheadLog(db, file, onCheckpointTrouble);
   const claims = createClaims(db, inTransaction);
-  const writer = createWriter(db);
+  const store = createWriter(db);
   const records = createRecords(db);
   const used = db.prepare(
     `SELECT (page_count - freelist_count) * page_size AS bytes
@@ -98,7 +98,7 @@ function createEngine(db: DatabaseSync, { dataDir, maxBytes, onCheckpointTrouble
   return {
     commit: (puts) =>
       commitNow(() => {
-        const stored = puts.map(writer.put);
+        const stored = puts.map(store);
         refuseIfFull(stored.flat().some(({ duplicate }) => !duplicate));
         return stored;
       }),
@@ -133,12 +133,6 @@ function createEngine(db: DatabaseSync, { dataDir, maxBytes, onCheckpointTrouble
         return removed;
       }),
     records: () => readSound(db),
-    add: (given) =>
-      commitNow(() => {
-        const isNew = given.map(writer.add);
-        refuseIfFull(isNew.includes(true));
-        return isNew;
-      }),
     setAside: (nowMs) =>
       doNow(() => {
         close();

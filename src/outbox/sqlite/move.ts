@@ -1,7 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { RowRange } from '../../ground/event.ts';
 import { MoveError } from '../engine.ts';
-import type { DeadLetter, MovedRecord } from '../records.ts';
+import { sizeOf } from '../group.ts';
+import type { DeadLetter, StoredRecord } from '../records.ts';
 import { countRows, mergeRanges, parseRows, rangesProblem, subtractRanges } from '../rows.ts';
 import { createReader, type Reader, type Row } from './damaged.ts';
 
@@ -21,7 +22,7 @@ export interface Losses {
 }
 
 /** All records of a sound database in batches; the caller has it for itself. Rejects with a MoveError if it is damaged. */
-export async function* readSound(db: DatabaseSync): AsyncGenerator<readonly MovedRecord[]> {
+export async function* readSound(db: DatabaseSync): AsyncGenerator<readonly StoredRecord[]> {
   function refuse(): never {
     const message = 'The database in DATA_DIR is damaged: nothing was taken away. Start the service on it once';
     throw new MoveError('migrate_unreadable', `${message}, which sets it aside, and then salvage it.`);
@@ -30,8 +31,8 @@ export async function* readSound(db: DatabaseSync): AsyncGenerator<readonly Move
 }
 
 /** All records that can be read, in batches. */
-export function* readRecords(db: DatabaseSync, losses: Losses): Generator<readonly MovedRecord[]> {
-  let batch: MovedRecord[] = [];
+export function* readRecords(db: DatabaseSync, losses: Losses): Generator<readonly StoredRecord[]> {
+  let batch: StoredRecord[] = [];
   let bytes = 0;
   for (const record of findRecords(createReader(db, losses.onDamage), losses.nowMs)) {
     if (record === null) {
@@ -39,7 +40,7 @@ export function* readRecords(db: DatabaseSync, losses: Losses): Generator<readon
       continue;
     }
     batch.push(record);
-    bytes += sizeOf(record);
+    bytes += sizeOf([record]);
     if (batch.length < MAX_BATCH_RECORDS && bytes < MAX_BATCH_BYTES) continue;
     yield batch;
     batch = [];
@@ -48,15 +49,8 @@ export function* readRecords(db: DatabaseSync, losses: Losses): Generator<readon
   if (batch.length > 0) yield batch;
 }
 
-function sizeOf(record: MovedRecord): number {
-  if (record.type === 'identity') return 0;
-  if (record.type === 'quarantine') return record.entry.body.length;
-  const { shared, own } = record.entry.rows;
-  return own.reduce((sum, text) => sum + text.length, shared.length);
-}
-
 /** Identities last: an event whose own row was read must not be taken for delivered. Null: a record that is lost. */
-function* findRecords(reader: Reader, nowMs: number): Generator<MovedRecord | null> {
+function* findRecords(reader: Reader, nowMs: number): Generator<StoredRecord | null> {
   yield* findEvents(reader, nowMs);
   yield* findQuarantined(reader);
   yield* findIdentities(reader);
@@ -125,7 +119,7 @@ function* seqsIn(reader: Reader, from: string, ...orderedBy: readonly string[]):
   for (const { seq } of reader.fromBothEnds(`SELECT seq FROM ${from}`, ...orderedBy)) yield Number(seq);
 }
 
-function* findEvents(reader: Reader, nowMs: number): Generator<MovedRecord | null> {
+function* findEvents(reader: Reader, nowMs: number): Generator<StoredRecord | null> {
   // The table's own tree, and those that show the rows of pages that are broken in it: indexes, bodies, dead letters.
   const lost = new Set([
     ...seqsIn(reader, 'events WHERE delivered_at IS NULL', 'seq'),
@@ -137,7 +131,7 @@ function* findEvents(reader: Reader, nowMs: number): Generator<MovedRecord | nul
   for (const seq of lost) yield readBodyAlone(reader, seq, nowMs);
 }
 
-function readEvent(reader: Reader, row: Row, nowMs: number): MovedRecord | null {
+function readEvent(reader: Reader, row: Row, nowMs: number): StoredRecord | null {
   if (!hasShape(row, EVENT)) return null;
   const { eventId, kind, receivedAt, storedAt, feed, rowCount, mappedBytes } = row;
   const pending = readRanges(row.pending, rowCount);
@@ -145,8 +139,7 @@ function readEvent(reader: Reader, row: Row, nowMs: number): MovedRecord | null 
   if (pending === null || rows?.own.length !== rowCount) return null;
   const deadLetters = readLetters(reader, row, pending, nowMs);
   if (pending.length === 0 && deadLetters.length === 0) return null;
-  const entry = { type: 'event' as const, eventId, kind, receivedAt, feed, rows, mappedBytes };
-  return { type: 'event', entry, storedAt, pending, deadLetters };
+  return { type: 'event', eventId, kind, receivedAt, storedAt, feed, rows, mappedBytes, pending, deadLetters };
 }
 
 /** Null when its page is broken, or when a page of another file in its middle makes it no JSON. */
@@ -190,7 +183,7 @@ function readLetters(reader: Reader, event: Of<typeof EVENT>, pending: readonly 
  * Rows whose event is lost. What was delivered of them is not known: all are made dead, so that an operator decides
  * whether to send them once more. The rows themselves name their event.
  */
-function readBodyAlone(reader: Reader, seq: number, nowMs: number): MovedRecord | null {
+function readBodyAlone(reader: Reader, seq: number, nowMs: number): StoredRecord | null {
   const body = readBody(reader, seq);
   const eventId = body?.shared?.['event_id'];
   if (body === null || !isId(eventId)) return null;
@@ -201,32 +194,26 @@ function readBodyAlone(reader: Reader, seq: number, nowMs: number): MovedRecord 
   const reason = 'Salvaged from a damaged database without the rest of its record; some of its rows may be delivered';
   return {
     type: 'event',
-    entry: { type: 'event', eventId, kind, receivedAt, feed: null, rows, mappedBytes },
-    storedAt: receivedAt,
+    ...{ eventId, kind, receivedAt, storedAt: receivedAt, feed: null, rows, mappedBytes },
     pending: [],
     deadLetters: [{ rows: [[0, rows.own.length]], code: 'salvaged', reason, buriedAt: nowMs }],
   };
 }
 
-function* findQuarantined(reader: Reader): Generator<MovedRecord | null> {
+function* findQuarantined(reader: Reader): Generator<StoredRecord | null> {
   const lost = new Set([...seqsIn(reader, 'quarantine', 'seq'), ...seqsIn(reader, 'quarantine', 'quarantine_id')]);
   const select = `SELECT quarantine_id AS quarantineId, stored_at AS storedAt, received_at AS receivedAt, feed, kind,
     charset, code, reason, body FROM quarantine WHERE seq = ?`;
   // The bodies are read one by one: a broken page of one of them must not end the walk.
   for (const { seq } of reader.walk('SELECT seq FROM quarantine WHERE', lost)) {
     const [row] = reader.rows(select, Number(seq));
-    if (!hasShape(row, QUARANTINED)) {
-      yield null;
-      continue;
-    }
-    const { storedAt, ...entry } = row;
-    yield { type: 'quarantine', entry: { type: 'quarantine', ...entry }, storedAt };
+    yield hasShape(row, QUARANTINED) ? { type: 'quarantine', ...row } : null;
   }
   for (const _ of lost) yield null;
 }
 
 /** Those of delivered events. Of one whose event is lost nothing is taken over: sent again, it must be accepted. */
-function* findIdentities(reader: Reader): Generator<MovedRecord> {
+function* findIdentities(reader: Reader): Generator<StoredRecord> {
   const select = `SELECT event_id AS eventId, stored_at AS storedAt, delivered_at AS deliveredAt FROM events
     WHERE delivered_at IS NOT NULL`;
   for (const row of reader.fromBothEnds(select, 'delivered_at')) {

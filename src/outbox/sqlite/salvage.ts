@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import { OutboxUnavailableError } from '../port.ts';
-import type { MovedRecord } from '../records.ts';
+import type { StoredRecord } from '../records.ts';
 import type { Store } from '../store.ts';
 import { describe } from './errors.ts';
 import { readRecords } from './move.ts';
@@ -65,7 +65,7 @@ export async function salvage(file: string, into: Pick<Store, 'add'>, options: S
   return counts;
 }
 
-async function add(batch: readonly MovedRecord[], into: Pick<Store, 'add'>): Promise<readonly boolean[]> {
+async function add(batch: readonly StoredRecord[], into: Pick<Store, 'add'>): Promise<readonly boolean[]> {
   try {
     return await into.add(batch);
   } catch (error) {
