@@ -17,7 +17,7 @@ import { type Ingestion, outcomeOf } from '../delivery/outcome.ts';
 import { systemClock } from '../ground/clock.ts';
 import { heartbeatStreamVariable, heartbeatTable } from '../heartbeat/row.ts';
 import { kinds } from '../kinds/registry.ts';
-import { DatabaseStartError } from '../outbox/postgres/errors.ts';
+import { OutboxStartError } from '../outbox/engine.ts';
 import { type Examined, examineDatabase } from '../outbox/postgres/examine.ts';
 import { placeOf, settingsOf } from '../outbox/postgres/settings.ts';
 import type { TableSchema } from '../sentinel/table.ts';
@@ -197,7 +197,7 @@ async function checkDatabase({ outbox, credential }: Config, tokens: TokenCache)
     const message = databaseMessage(await examineDatabase(settingsOf(database, token)));
     return [{ level: 'well', subject, message, fix: '' }];
   } catch (error) {
-    if (error instanceof DatabaseStartError) {
+    if (error instanceof OutboxStartError) {
       return [{ level: 'error', subject, message: error.problem, fix: error.fix }];
     }
     if (!(error instanceof TokenError)) throw error;

@@ -1,5 +1,5 @@
-import type { ClaimedEvent, OutboxStats, Settlement, SettlementOutcome, SharedPace, StoredEntry } from './port.ts';
-import type { FoundIds, ListArgs, Position, RecordDetail, RecordPage, StoredRecord } from './records.ts';
+import type { ClaimedEvent, Settlement, SettlementOutcome, SharedPace, StateCount, StoredEntry } from './port.ts';
+import type { FoundIds, ListArgs, ListedRecord, RecordDetail, RecordState, StoredRecord } from './records.ts';
 
 /**
  * What a database has to do for an outbox. Everything else (group commit, limits, the fault of one call, health, chunks)
@@ -34,7 +34,8 @@ export interface Engine {
    * each pause between two. Null if none is remembered.
    */
   recordedUntil(): Promise<number | null>;
-  list(request: ListArgs): Promise<RecordSlice>;
+  /** At least the first `limit` records after a position, by `receivedAt` and then `seq`. */
+  list(request: ListArgs): Promise<readonly ListedRecord[]>;
   show(id: string): Promise<RecordDetail | null>;
   /** Ids of records (events that wait or are dead, quarantined bodies) that begin with this text. */
   find(start: string): Promise<FoundIds>;
@@ -44,12 +45,12 @@ export interface Engine {
   purge(ids: readonly string[], now: number): Promise<readonly boolean[]>;
   /**
    * All records in batches of a few megabytes: undelivered events, then quarantined bodies, then identities of delivered
-   * events. Rejects with a MoveError if a service uses the database.
+   * events. Rejects with a CopyError if a service uses the database.
    */
   records(): AsyncIterable<readonly StoredRecord[]>;
   /**
    * Gives the whole database another name after it was copied, since what is delivered from the copy must not be delivered
-   * from here again. Returns the new name. The engine is of no use afterwards. Rejects with a MoveError like `records`.
+   * from here again. Returns the new name. The engine is of no use afterwards. Rejects with a CopyError like `records`.
    */
   setAside(nowMs: number): Promise<string>;
   /** What replicas that share the database tell each other; null for a database that one process has for itself. */
@@ -88,12 +89,19 @@ export interface Usage {
   readonly logBytes: number;
 }
 
-export interface EngineState extends Pick<OutboxStats, 'waiting' | 'dead' | 'quarantined' | 'bytes'>, Usage {
+export interface EngineState extends Usage {
+  /** One for each kind or for all; states without any may be missing. */
+  readonly counts: readonly RecordCount[];
   /** Why the database takes no puts although it can be read; null if it is not known to refuse them. */
   readonly refuses: string | null;
 }
 
-export type RecordSlice = RecordPage<Position>;
+export interface RecordCount extends StateCount {
+  readonly state: RecordState;
+  readonly kind: string;
+  /** Of stored rows and bodies. */
+  readonly bytes: number;
+}
 
 /** What was to be stored would take the database past OUTBOX_MAX_BYTES (`limit`), or the `disk` is full. */
 export class FullError extends Error {
@@ -147,11 +155,14 @@ export class CodedError<Code extends string> extends Error {
   }
 }
 
-type MoveCode = 'migrate_not_stored' | 'migrate_in_use' | 'migrate_unreadable' | 'migrate_not_set_aside';
+type CopyCode =
+  | `migrate_${'not_stored' | 'in_use' | 'unreadable' | 'not_set_aside'}`
+  | `salvage_${'not_stored' | 'unreadable'}`
+  | 'backup_failed';
 
-/** Nothing is lost: what was not taken away from the source is still there. */
-export class MoveError extends CodedError<MoveCode> {
-  override readonly name = 'MoveError';
+/** Nothing is lost: the source is still there, and what was copied before is known when it is done again. */
+export class CopyError extends CodedError<CopyCode> {
+  override readonly name = 'CopyError';
 }
 
 /** Why an outbox could not be opened; docs/errors.md says what each means. */
@@ -168,7 +179,15 @@ export type OutboxStartCode =
   | 'outbox_network_file_system'
   | 'outbox_cannot_open';
 
-/** The message names the place. Nothing was stored, deleted or renamed. */
+/** Says what is wrong, where, and what a person has to do; together its message. Nothing was stored, deleted or renamed. */
 export class OutboxStartError extends CodedError<OutboxStartCode> {
   override readonly name = 'OutboxStartError';
+  readonly problem: string;
+  readonly fix: string;
+
+  constructor(code: OutboxStartCode, problem: string, fix: string, options?: ErrorOptions) {
+    super(code, `${problem}. ${fix}`, options);
+    this.problem = problem;
+    this.fix = fix;
+  }
 }

@@ -1,4 +1,4 @@
-import { MoveError } from './engine.ts';
+import { CopyError } from './engine.ts';
 import { OutboxUnavailableError } from './port.ts';
 import type { StoredRecord } from './records.ts';
 import type { Store } from './store.ts';
@@ -14,28 +14,27 @@ export interface MoveCounts {
 
 /**
  * Copies everything. Killed at any moment, it can be run again, and what is in both is known there; the caller sets the
- * source aside as a whole when this has ended. Rejects with a MoveError, or an OutboxUnavailableError of the source.
+ * source aside as a whole when this has ended. Rejects with a CopyError, by default for a migration, or with what the
+ * source rejects with.
  */
 export async function copyRecords(
-  records: AsyncIterable<readonly StoredRecord[]>,
+  records: AsyncIterable<readonly StoredRecord[]> | Iterable<readonly StoredRecord[]>,
   target: Pick<Store, 'add'>,
   onProgress: (counts: MoveCounts) => void,
+  code: CopyError['code'] = 'migrate_not_stored',
+  advice = 'Nothing was taken away: set right what is wrong, then run it again',
 ): Promise<MoveCounts> {
   const counts = { moved: 0, known: 0, identities: 0 };
   for await (const batch of records) {
-    const isNew = await target.add(batch).catch(notStored);
+    const isNew = await target.add(batch).catch((error: unknown) => {
+      if (!(error instanceof OutboxUnavailableError)) throw error;
+      throw new CopyError(code, `Not everything was stored: ${error.message}. ${advice}.`);
+    });
     for (const [index, record] of batch.entries()) {
-      if (record.type === 'identity') counts.identities += isNew[index] === true ? 1 : 0;
-      else if (isNew[index] === true) counts.moved++;
-      else counts.known++;
+      if (record.type === 'identity') counts.identities += Number(isNew[index]);
+      else counts[isNew[index] ? 'moved' : 'known']++;
     }
     onProgress({ ...counts });
   }
   return counts;
-}
-
-function notStored(error: unknown): never {
-  if (!(error instanceof OutboxUnavailableError)) throw error;
-  const advice = 'Nothing was taken away: set right what is wrong, then run it again';
-  throw new MoveError('migrate_not_stored', `Not everything was stored: ${error.message}. ${advice}.`);
 }

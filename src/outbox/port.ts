@@ -149,18 +149,17 @@ export interface OutboxStats {
 /** What is not delivered, `held` of the kinds whose stream is on hold and `waiting` of the others, and both together. */
 export function summary({ waiting: byKind, dead, quarantined }: OutboxStats, holds: readonly { kind: string }[]) {
   const heldKinds = new Set(holds.map(({ kind }) => kind));
-  let waiting: StateCount = { count: 0, oldestReceivedAt: null };
-  let held = waiting;
-  for (const [kind, count] of Object.entries(byKind)) {
-    if (heldKinds.has(kind)) held = sum(held, count);
-    else waiting = sum(waiting, count);
-  }
-  return { waiting, held, dead, quarantined, undelivered: sum(waiting, held) };
+  const of = (isHeld: boolean) =>
+    sumOf(Object.entries(byKind).flatMap(([kind, count]) => (heldKinds.has(kind) === isHeld ? [count] : [])));
+  return { waiting: of(false), held: of(true), dead, quarantined, undelivered: sumOf(Object.values(byKind)) };
 }
 
-function sum(a: StateCount, b: StateCount): StateCount {
-  const times = [a, b].flatMap(({ oldestReceivedAt }) => oldestReceivedAt ?? []);
-  return { count: a.count + b.count, oldestReceivedAt: times.length === 0 ? null : Math.min(...times) };
+export function sumOf(counts: readonly StateCount[]): StateCount {
+  const times = counts.flatMap(({ oldestReceivedAt }) => oldestReceivedAt ?? []);
+  return {
+    count: counts.reduce((sum, { count }) => sum + count, 0),
+    oldestReceivedAt: times.length === 0 ? null : Math.min(...times),
+  };
 }
 
 /** How long ago the oldest was received; 0 if there is none. The clock may have been set back since. */

@@ -49,11 +49,12 @@ export interface RecordSummary {
   readonly reason: string | null;
 }
 
-/** An engine says by its position where the next page begins, a store by a cursor. */
-export interface RecordPage<Place = string> {
+export type ListedRecord = RecordSummary & Position;
+
+export interface RecordPage {
   readonly records: readonly RecordSummary[];
   /** Null: this was the last page. */
-  readonly next: Place | null;
+  readonly next: string | null;
 }
 
 export interface RecordDetail extends RecordSummary {

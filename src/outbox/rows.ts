@@ -106,8 +106,9 @@ export function parseRows({ shared, own }: StoredRows): EventRows {
 }
 
 /** The JSON array of all rows. */
-export function arrayOf({ shared, own }: EventRows): string {
-  return `[${own.map((each) => joinRow(shared, each)).join(',')}]`;
+export function bodyOf(stored: StoredRows): Uint8Array {
+  const { shared, own } = parseRows(stored);
+  return new TextEncoder().encode(`[${own.map((each) => joinRow(shared, each)).join(',')}]`);
 }
 
 /**

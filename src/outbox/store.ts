@@ -1,7 +1,7 @@
 import type { Clock } from '../ground/clock.ts';
 import type { OutboxEntry } from '../ground/event.ts';
 import { Door, type Operation } from './door.ts';
-import { type Engine, FullError, fullness, HEADROOM_BYTES, type Put } from './engine.ts';
+import { type Engine, FullError, fullness, HEADROOM_BYTES, type Put, type RecordCount } from './engine.ts';
 import { Lane, sizeOf } from './group.ts';
 import {
   MAX_CALL_BYTES,
@@ -10,6 +10,7 @@ import {
   type Queue,
   type Settlement,
   type StoredEntry,
+  sumOf,
 } from './port.ts';
 import { encodeCursor, type OutboxRecords, readListRequest, type StoredRecord } from './records.ts';
 import { packCalls } from './rows.ts';
@@ -125,10 +126,11 @@ export function createStore(options: StoreOptions): Store {
     async stats() {
       const state = await door.ask('read', () => engine.read());
       if (door.problem !== null) await door.ask('commit', () => engine.probe()).catch(() => undefined);
-      const { dataBytes, refuses, ...counts } = state;
       const headroom = Math.min(HEADROOM_BYTES, Math.floor(maxBytes / 16));
-      const problem = door.problem ?? refuses ?? fullness(state, maxBytes, headroom);
-      return { ...counts, usedBytes: dataBytes + state.logBytes, maxBytes, writable: problem === null, problem };
+      const problem = door.problem ?? state.refuses ?? fullness(state, maxBytes, headroom);
+      const { counts, dataBytes, logBytes } = state;
+      const usedBytes = dataBytes + logBytes;
+      return { ...statsOf(counts), usedBytes, logBytes, maxBytes, writable: problem === null, problem };
     },
 
     async prune(deliveredBefore) {
@@ -146,8 +148,14 @@ export function createStore(options: StoreOptions): Store {
 
     async list(request) {
       const args = readListRequest(request);
-      const { records, next } = await door.ask('read', () => engine.list(args));
-      return { records, next: next === null ? null : encodeCursor(next) };
+      // One more than was asked for shows whether there is another page.
+      const found = await door.ask('read', () => engine.list({ ...args, limit: args.limit + 1 }));
+      const page = found.slice(0, args.limit);
+      const last = found.length > page.length ? page.at(-1) : undefined;
+      return {
+        records: page.map(({ seq: _, ...record }) => record),
+        next: last === undefined ? null : encodeCursor(last),
+      };
     },
 
     async revive(eventIds) {
@@ -167,6 +175,17 @@ export function createStore(options: StoreOptions): Store {
     find: (start) => door.ask('read', () => engine.find(start)),
     purge: (ids) => door.ask('settle', () => engine.purge(ids, now())),
     close: () => door.close(),
+  };
+}
+
+function statsOf(counts: readonly RecordCount[]) {
+  const of = (state: RecordCount['state']) => counts.filter((count) => count.state === state);
+  const bytesOf = (state: RecordCount['state']) => of(state).reduce((sum, { bytes }) => sum + bytes, 0);
+  return {
+    waiting: Object.fromEntries(of('waiting').map(({ kind, ...count }) => [kind, sumOf([count])])),
+    dead: sumOf(of('dead')),
+    quarantined: sumOf(of('quarantined')),
+    bytes: { waiting: bytesOf('waiting'), dead: bytesOf('dead'), quarantined: bytesOf('quarantined') },
   };
 }
 

@@ -15,7 +15,7 @@ const engine = await openPostgresEngine({
     database: 'postgres',
     user: 'postgres',
     password: async () => password,
-    tls: null,
+    ssl: false,
   },
   schema,
   leaseMs: Number(leaseMs),

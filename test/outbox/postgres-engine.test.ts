@@ -278,7 +278,7 @@ describe('a PostgreSQL outbox', () => {
     );
     await rejects({ database: { ...wrong, host: 'nobody.invalid' } }, 'outbox_cannot_open', /nobody\.invalid/);
     await rejects({ database: { ...settingsOf(server()), database: 'missing' } }, 'outbox_cannot_open', /missing/);
-    await rejects({ database: { ...settingsOf(server()), tls: {} } }, 'outbox_cannot_open', /SSL/);
+    await rejects({ database: { ...settingsOf(server()), ssl: {} } }, 'outbox_cannot_open', /SSL/);
     await query(server(), `UPDATE "${schema}".outbox_version SET version = 1000, works_from = 999`);
     await rejects({ schema }, 'outbox_newer_version', /version is 1000/);
     const foreign = newSchema();

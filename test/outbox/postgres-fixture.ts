@@ -21,7 +21,7 @@ export function settingsOf(server: PostgresServer, port = server.port): Database
     database: 'postgres',
     user: 'postgres',
     password: async () => server.password,
-    tls: null,
+    ssl: false,
   };
 }
 

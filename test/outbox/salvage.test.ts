@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import fc from 'fast-check';
+import { CopyError } from '../../src/outbox/engine.ts';
 import { readSound } from '../../src/outbox/sqlite/move.ts';
-import { SalvageError, salvage } from '../../src/outbox/sqlite/salvage.ts';
+import { salvage } from '../../src/outbox/sqlite/salvage.ts';
 import { claimAll, claimOne } from './contract.ts';
 import { delivered, event, quarantined, receivedAt, rowsOf, settlement } from './samples.ts';
 import { openSqliteFixture, type SqliteFixture, tempFolder } from './sqlite-fixture.ts';
@@ -258,7 +259,7 @@ describe('salvage', { timeout: 300_000 }, () => {
       await fill(40);
       breakPages(leavesOf(tree));
       const db = new DatabaseSync(file(), { readOnly: true });
-      await assert.rejects(Array.fromAsync(readSound(db)), { name: 'MoveError', code: 'migrate_unreadable' });
+      await assert.rejects(Array.fromAsync(readSound(db)), { name: 'CopyError', code: 'migrate_unreadable' });
       db.close();
     });
   }
@@ -269,7 +270,7 @@ describe('salvage', { timeout: 300_000 }, () => {
     const small = await open(700_000);
     const damagedFile = small.damagedFile ?? '';
     await assert.rejects(salvageInto(small, damagedFile), {
-      name: 'SalvageError',
+      name: 'CopyError',
       code: 'salvage_not_stored',
       message: /OUTBOX_MAX_BYTES.*again/,
     });
@@ -291,7 +292,7 @@ describe('salvage', { timeout: 300_000 }, () => {
     db.close();
     for (const path of [notes, other, join(root, 'missing.db'), root]) {
       await assert.rejects(salvageInto(fixture, path), (error) => {
-        assert(error instanceof SalvageError);
+        assert(error instanceof CopyError);
         assert.equal(error.code, 'salvage_unreadable');
         assert(error.message.includes(path));
         return true;

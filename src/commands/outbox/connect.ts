@@ -7,18 +7,16 @@ import type { Values } from '../../config/variables.ts';
 import { systemClock } from '../../ground/clock.ts';
 import { createLogger } from '../../ground/log.ts';
 import { kinds } from '../../kinds/registry.ts';
-import { MoveError, OutboxStartError } from '../../outbox/engine.ts';
+import { CopyError, OutboxStartError } from '../../outbox/engine.ts';
 import { type OpenedStore, openStore } from '../../outbox/open-store.ts';
 import type { OutboxOperator } from '../../outbox/operator.ts';
 import { RecordIdError } from '../../outbox/operator.ts';
 import { createOperator } from '../../outbox/operator-local.ts';
 import { OutboxUnavailableError } from '../../outbox/port.ts';
 import { createReceiver } from '../../outbox/receive.ts';
-import { BackupError } from '../../outbox/sqlite/backup.ts';
 import { databaseFile } from '../../outbox/sqlite/files.ts';
 import { isOutboxLocked, storeId } from '../../outbox/sqlite/lock.ts';
 import { lockFolder } from '../../outbox/sqlite/open.ts';
-import { SalvageError } from '../../outbox/sqlite/salvage.ts';
 import { type CommandContext, CommandError, exitCodes, misconfigured, type TextOutput } from '../context.ts';
 import { localOrigin } from '../local-service.ts';
 import { tokensFor } from '../tokens.ts';
@@ -48,7 +46,7 @@ export interface Connected {
 }
 
 /** What these are thrown for, the command says in one line: code and message. */
-const expected = [OutboxStartError, OutboxUnavailableError, RecordIdError, BackupError, SalvageError, MoveError];
+const expected = [OutboxStartError, OutboxUnavailableError, RecordIdError, CopyError];
 
 /**
  * Runs `use` on the outbox: through the admin API while a service has it open, else on the database, with its lock held
@@ -175,10 +173,9 @@ function lockForCommand(dataDir: string, stderr: TextOutput) {
     return lockFolder(dataDir, errorsTo(stderr));
   } catch (error) {
     if (!(error instanceof OutboxStartError) || error.code !== 'outbox_locked') throw error;
-    const message =
-      'A process has the outbox of DATA_DIR open, and this command needs it to itself. Stop the service, or wait for the ' +
-      'other outbox command; then run this one again.';
-    throw new OutboxStartError('outbox_locked', message, { cause: error });
+    const problem = 'A process has the outbox of DATA_DIR open, and this command needs it to itself';
+    const fix = 'Stop the service, or wait for the other outbox command; then run this one again.';
+    throw new OutboxStartError('outbox_locked', problem, fix, { cause: error });
   }
 }
 

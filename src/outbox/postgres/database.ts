@@ -55,9 +55,6 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
 
   const pool = new Pool({
     ...settings,
-    // A function, even if none is needed, keeps pg from looking for one in files and variables.
-    password: settings.password ?? (async () => ''),
-    ssl: settings.tls ?? false,
     application_name: 'apono-sentinel',
     connectionTimeoutMillis: limits.connectMs,
     keepAlive: true,

@@ -1,4 +1,4 @@
-import { CallError, FullError, MoveError, type OutboxStartCode, OutboxStartError } from '../engine.ts';
+import { CallError, CopyError, FullError, OutboxStartError } from '../engine.ts';
 
 /** The connection is of no use any more, or there never was one. The cause is what pg or Node said. */
 export class LostError extends Error {
@@ -61,26 +61,14 @@ export function describe(error: unknown): string {
 
 /** What an engine rejects with: see engine.ts. */
 export function toEngineError(error: unknown): Error {
-  if ([FullError, CallError, MoveError].some((known) => error instanceof known)) return error as Error;
+  if ([FullError, CallError, CopyError].some((known) => error instanceof known)) return error as Error;
   if (error instanceof RangeError) return new CallError(error.message, { cause: error });
   if (isRefusedValue(error)) return new CallError(describe(error));
   if (isDiskFull(error)) return new FullError('disk', describe(error), { cause: error });
   return new Error(describe(error), { cause: error });
 }
 
-/** Why the database cannot be used, and what a person has to do: together its message. Neither holds a secret. */
-export class DatabaseStartError extends OutboxStartError {
-  readonly problem: string;
-  readonly fix: string;
-
-  constructor(code: OutboxStartCode, problem: string, fix: string, options?: ErrorOptions) {
-    super(code, `${problem}. ${fix}`, options);
-    this.problem = problem;
-    this.fix = fix;
-  }
-}
-
-/** Any error of opening as an OutboxStartError that names `place` and says what to do. */
+/** Any error of opening as an OutboxStartError that names `place` and says what to do. It holds no secret. */
 export function toStartError(error: unknown, place: string): OutboxStartError {
   if (error instanceof OutboxStartError) return error;
   const text = `${sqlState(error)} ${textOf(error)}`;
@@ -89,7 +77,7 @@ export function toStartError(error: unknown, place: string): OutboxStartError {
   const problem = `The outbox at ${place} cannot be opened: ${describe(error)}`;
   const known = FIXES.find(([pattern]) => pattern.test(text));
   const fix = known?.[1] ?? 'Check OUTBOX_URL and the server, then start again; nothing was changed.';
-  return new DatabaseStartError(code, problem, fix, { cause: error });
+  return new OutboxStartError(code, problem, fix, { cause: error });
 }
 
 /** By SQLSTATE, or by what Node, OpenSSL or pg say, whose errors have no common codes. The first that matches counts. */

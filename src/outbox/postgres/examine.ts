@@ -1,7 +1,8 @@
 import { escapeIdentifier } from 'pg';
+import { OutboxStartError } from '../engine.ts';
 import { claimRows, RENEW, randomId } from './claim.ts';
 import { type Database, openDatabase, type Session } from './database.ts';
-import { DatabaseStartError, describe, isDiskFull, isForbidden, isReadOnlyError, toStartError } from './errors.ts';
+import { describe, isDiskFull, isForbidden, isReadOnlyError, toStartError } from './errors.ts';
 import { storePuts } from './put.ts';
 import { isReadOnly } from './records.ts';
 import { OWNER, SCHEMA, SCHEMA_VERSION } from './schema.ts';
@@ -39,11 +40,11 @@ export async function examineDatabase(settings: DatabaseSettings): Promise<Exami
   }
 }
 
-function readOnly(place: string): DatabaseStartError {
+function readOnly(place: string): OutboxStartError {
   const fix =
     'Webhooks would be answered 503. If it is a standby, name the primary in OUTBOX_URL; if it ran out of storage, give it ' +
     'more; else unset default_transaction_read_only of server, database and role.';
-  return new DatabaseStartError('outbox_cannot_open', `The server at ${place} is read-only`, fix);
+  return new OutboxStartError('outbox_cannot_open', `The server at ${place} is read-only`, fix);
 }
 
 /** Makes the tables if there are none. Any number of replicas may do so at once: one makes them, the others wait for it. */
@@ -81,7 +82,7 @@ const FACTS = `
 
 /**
  * Whether the server keeps what the promises rest on, and the version of the tables: 0 if there are none and this user may
- * make them. Throws a DatabaseStartError.
+ * make them. Throws a OutboxStartError.
  */
 async function inspect(
   session: Session,
@@ -98,14 +99,14 @@ async function inspect(
   if (tables.includes('outbox_version')) return { isThere, version: await readVersion(session, schema) };
   if (tables.length > 0) {
     const problem = `The schema ${schema} holds tables of another program`;
-    throw new DatabaseStartError('outbox_foreign_database', problem, 'Name a database of its own in OUTBOX_URL.');
+    throw new OutboxStartError('outbox_foreign_database', problem, 'Name a database of its own in OUTBOX_URL.');
   }
   if (mayMake) return { isThere, version: 0 };
   throw mayNot(`make ${isThere ? 'tables in ' : ''}the schema ${schema}`, place, isThere ? give : make);
 }
 
 function checkServer({ server, encoding, fsync, synced }: Facts, place: string): void {
-  const refuse = (problem: string, fix: string) => new DatabaseStartError('outbox_unsupported', problem, fix);
+  const refuse = (problem: string, fix: string) => new OutboxStartError('outbox_unsupported', problem, fix);
   if (server < OLDEST_SERVER) {
     throw refuse(`The server at ${place} is older than PostgreSQL 13 (${server})`, 'Use a later one.');
   }
@@ -118,7 +119,7 @@ function checkServer({ server, encoding, fsync, synced }: Facts, place: string):
   throw refuse(problem, 'Change that setting of the server, then start again.');
 }
 
-/** Throws a DatabaseStartError for tables that this version cannot use. */
+/** Throws a OutboxStartError for tables that this version cannot use. */
 async function readVersion(session: Session, schema: string): Promise<number> {
   const [row] = await session.query<{ version: number; worksFrom: number }>(
     'SELECT version, works_from AS "worksFrom" FROM outbox_version',
@@ -126,25 +127,25 @@ async function readVersion(session: Session, schema: string): Promise<number> {
   const { version, worksFrom } = row ?? { version: 1, worksFrom: 1 };
   if (worksFrom > SCHEMA_VERSION) {
     const versions = `its version is ${version} and works with ${worksFrom} or later, this service knows ${SCHEMA_VERSION}`;
-    throw new DatabaseStartError(
+    throw new OutboxStartError(
       'outbox_newer_version',
       `The schema ${schema} was made by a later version (${versions})`,
       'Start the version that wrote it, or a later one.',
     );
   }
   if (version >= SCHEMA_VERSION) return version;
-  throw new DatabaseStartError(
+  throw new OutboxStartError(
     'outbox_older_version',
     `The schema ${schema} was written by a version before 0.1.0, whose tables this one cannot read`,
     'Let that version deliver what waits; then give this one a database of its own, or drop that schema.',
   );
 }
 
-function mayNot(what: string, place: string, fix: string): DatabaseStartError {
-  return new DatabaseStartError('outbox_permission', `The user of OUTBOX_URL may not ${what} at ${place}`, fix);
+function mayNot(what: string, place: string, fix: string): OutboxStartError {
+  return new OutboxStartError('outbox_permission', `The user of OUTBOX_URL may not ${what} at ${place}`, fix);
 }
 
-/** Does once what a service does all the time, and rolls it back. Throws a DatabaseStartError for a missing right. */
+/** Does once what a service does all the time, and rolls it back. Throws a OutboxStartError for a missing right. */
 export async function tryRights(database: Database, schema: string, place: string): Promise<void> {
   try {
     await database.transaction('try', useTables);

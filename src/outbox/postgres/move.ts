@@ -1,5 +1,5 @@
 import { escapeIdentifier } from 'pg';
-import { MoveError } from '../engine.ts';
+import { CopyError } from '../engine.ts';
 import type { StoredRecord } from '../records.ts';
 import { parseRows, type StoredRows } from '../rows.ts';
 import type { Database, Session } from './database.ts';
@@ -40,7 +40,7 @@ const IDENTITIES = batchOf(
   '0',
 );
 
-/** Everything, in transactions of their own. Rejects with a MoveError while a service delivers from it. */
+/** Everything, in transactions of their own. Rejects with a CopyError while a service delivers from it. */
 export async function* readRecords(read: Read): AsyncGenerator<readonly StoredRecord[]> {
   await read(refuseWhileUsed);
   yield* inBatches(read, EVENTS, ({ shared, own, ...event }: Omit<Row<'event'>, 'rows'> & StoredRows) => ({
@@ -78,7 +78,7 @@ async function refuseWhileUsed(session: Session): Promise<void> {
   );
   if (found === undefined || found.alive === 0) return;
   const message = `${found.alive} services use the database, or did a minute ago. Nothing was taken away from it`;
-  throw new MoveError('migrate_in_use', `${message}: stop them all, wait for a minute, then run this again.`);
+  throw new CopyError('migrate_in_use', `${message}: stop them all, wait for a minute, then run this again.`);
 }
 
 /** Renames the schema, so that no service delivers again what was copied. `now`: ms since the epoch. Returns the new name. */
@@ -97,6 +97,6 @@ export async function setAside(database: Database, schema: string, now: number):
   } catch (error) {
     if (!isForbidden(error)) throw error;
     const message = `the user of OUTBOX_URL may not rename the schema ${schema}. As an administrator: ${rename};`;
-    throw new MoveError('migrate_not_set_aside', `Everything was copied, but ${message}`, { cause: error });
+    throw new CopyError('migrate_not_set_aside', `Everything was copied, but ${message}`, { cause: error });
   }
 }

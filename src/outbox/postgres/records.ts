@@ -1,10 +1,7 @@
-import type { EngineState, RecordSlice } from '../engine.ts';
-import type { StateCount } from '../port.ts';
-import { endOfIds, type FoundIds, type ListArgs, type RecordDetail, type RecordSummary } from '../records.ts';
-import { arrayOf, parseRows, type StoredRows } from '../rows.ts';
+import type { EngineState, RecordCount } from '../engine.ts';
+import { endOfIds, type FoundIds, type ListArgs, type ListedRecord, type RecordDetail } from '../records.ts';
+import { bodyOf, type StoredRows } from '../rows.ts';
 import type { Session } from './database.ts';
-
-type SummaryRow = RecordSummary & { readonly seq: number };
 
 const EVENT_COLUMNS = `e.seq, e.event_id AS id, e.kind, e.received_at AS "receivedAt", e.feed, e.row_count AS "rowCount",
   e.pending_rows AS "pendingRows", e.dead_rows AS "deadRows", e.body_bytes AS "bodyBytes", newest.code, newest.reason`;
@@ -33,30 +30,22 @@ const LIST = {
     WHERE $1::text IS NULL AND (received_at, seq) > ($2::bigint, $3::bigint) ORDER BY received_at, seq LIMIT $4`,
 } as const;
 
-export async function listRecords(session: Session, { state, kind, after, limit }: ListArgs): Promise<RecordSlice> {
-  const rows = await session.query<SummaryRow>(LIST[state], [kind, after.receivedAt, after.seq, limit + 1]);
-  const page = rows.slice(0, limit);
-  const last = page.at(-1);
-  const isLast = rows.length <= limit || last === undefined;
-  return {
-    records: page.map(({ seq: _, ...summary }) => summary),
-    next: isLast ? null : { receivedAt: last.receivedAt, seq: last.seq },
-  };
+export function listRecords(session: Session, { state, kind, after, limit }: ListArgs): Promise<ListedRecord[]> {
+  return session.query(LIST[state], [kind, after.receivedAt, after.seq, limit]);
 }
 
 /** An event first: should a quarantined body have its id, it is shown once the event is gone. */
 export async function showRecord(session: Session, id: string): Promise<RecordDetail | null> {
-  const [event] = await session.query<SummaryRow & StoredRows & Pick<RecordDetail, 'pending' | 'deadLetters'>>(
+  const [event] = await session.query<ListedRecord & StoredRows & Pick<RecordDetail, 'pending' | 'deadLetters'>>(
     `SELECT ${EVENT_COLUMNS}, e.pending::json, ${DEAD_LETTERS}, b.shared, b.own
      FROM events e JOIN bodies b USING (seq) ${NEWEST_LETTER} WHERE e.event_id = $1 AND e.delivered_at IS NULL`,
     [id],
   );
   if (event !== undefined) {
     const { seq: _, shared, own, ...detail } = event;
-    const body = new TextEncoder().encode(arrayOf(parseRows({ shared, own })));
-    return { ...detail, type: 'event', body, charset: null };
+    return { ...detail, type: 'event', body: bodyOf({ shared, own }), charset: null };
   }
-  const [quarantined] = await session.query<SummaryRow & Pick<RecordDetail, 'body' | 'charset'>>(
+  const [quarantined] = await session.query<ListedRecord & Pick<RecordDetail, 'body' | 'charset'>>(
     `SELECT ${QUARANTINE_COLUMNS}, charset, body FROM quarantine WHERE quarantine_id = $1`,
     [id],
   );
@@ -87,43 +76,30 @@ export async function isReadOnly(session: Session): Promise<boolean> {
 export const RECORD_BYTES = 512;
 const IDENTITY_BYTES = 200;
 
-interface Count {
-  readonly state: 'waiting' | 'dead' | 'quarantined' | 'known';
-  readonly kind: string;
-  readonly n: number;
-  readonly bytes: number;
-  readonly oldest: number | null;
-}
-
-/** Reads two indexes and the quarantine, not one event. The number of identities is the server's own estimate. */
+/** Reads two indexes and the quarantine, not one event. */
 const COUNTS = `
-  SELECT 'waiting' AS state, kind, count(*) AS n, sum(body_bytes)::bigint AS bytes, min(received_at) AS oldest
+  SELECT 'waiting' AS state, kind, count(*), sum(body_bytes)::bigint AS bytes, min(received_at) AS "oldestReceivedAt"
     FROM events WHERE pending_rows > 0 GROUP BY kind
   UNION ALL SELECT 'dead', '', count(*), coalesce(sum(body_bytes), 0)::bigint, min(received_at)
     FROM events WHERE dead_rows > 0
   UNION ALL SELECT 'quarantined', '', count(*), coalesce(sum(octet_length(body)), 0)::bigint, min(received_at)
-    FROM quarantine
-  UNION ALL SELECT 'known', '', greatest(reltuples, 0)::bigint, 0, NULL FROM pg_class WHERE oid = 'events'::regclass`;
+    FROM quarantine`;
+/** The server's own estimate. */
+const IDENTITIES = `SELECT greatest(reltuples, 0)::bigint AS known FROM pg_class WHERE oid = 'events'::regclass`;
 
 /**
  * Counts, ages and sizes, those of the open transaction included. OUTBOX_MAX_BYTES is compared with what is stored plus an
  * allowance for each record, not with the files, which shrink only when the server vacuums.
  */
 export async function readState(session: Session): Promise<EngineState> {
-  const counts = await session.query<Count>(COUNTS);
-  const of = (state: Count['state']): Count[] => counts.filter((count) => count.state === state);
-  const bytesOf = (state: Count['state']): number => of(state).reduce((sum, { bytes }) => sum + bytes, 0);
-  const allowance = (state: Count['state']): number => (state === 'known' ? IDENTITY_BYTES : RECORD_BYTES);
-  const toCount = (count?: Count): StateCount => ({ count: count?.n ?? 0, oldestReceivedAt: count?.oldest ?? null });
-  return {
-    waiting: Object.fromEntries(of('waiting').map((count) => [count.kind, toCount(count)])),
-    dead: toCount(of('dead')[0]),
-    quarantined: toCount(of('quarantined')[0]),
-    bytes: { waiting: bytesOf('waiting'), dead: bytesOf('dead'), quarantined: bytesOf('quarantined') },
-    dataBytes: counts.reduce((sum, { state, n, bytes }) => sum + bytes + n * allowance(state), 0),
-    logBytes: 0,
-    refuses: (await isReadOnly(session)) ? 'the database is read-only: a standby, or set so' : null,
-  };
+  const counts = await session.query<RecordCount>(COUNTS);
+  const [{ known = 0 } = {}] = await session.query<{ known?: number }>(IDENTITIES);
+  const dataBytes = counts.reduce(
+    (sum, { count, bytes }) => sum + bytes + count * RECORD_BYTES,
+    known * IDENTITY_BYTES,
+  );
+  const refuses = (await isReadOnly(session)) ? 'the database is read-only: a standby, or set so' : null;
+  return { counts, dataBytes, logBytes: 0, refuses };
 }
 
 /** See Engine. */

@@ -2,17 +2,14 @@ import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import type { OutboxDatabase } from '../../config/config.ts';
 
-/** Where the database is and how to sign in. Holds secrets: never logged. */
-export interface DatabaseSettings {
-  /** A name, an address, or the folder of a Unix socket. */
-  readonly host: string;
-  readonly port: number;
-  readonly database: string;
-  readonly user: string;
-  /** Asked for each new connection, so that a token in place of a password is always a fresh one; null: none is needed. */
-  readonly password: (() => Promise<string>) | null;
-  /** Null: the connection is not encrypted. */
-  readonly tls: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized'> | null;
+/** Where the database is and how to sign in, as pg takes it. Holds secrets: never logged. */
+export interface DatabaseSettings extends Pick<OutboxDatabase, 'host' | 'port' | 'database' | 'user'> {
+  /**
+   * Asked for each new connection, so that a token in place of a password is always a fresh one. A function, even if none
+   * is needed, keeps pg from looking for one in files and variables.
+   */
+  readonly password: () => Promise<string>;
+  readonly ssl: ConnectionOptions | false;
 }
 
 /** `token` fetches a token for the database from Microsoft Entra; it is called only where OUTBOX_URL asks for one. */
@@ -24,14 +21,8 @@ export function settingsOf(url: OutboxDatabase, token: () => Promise<string>): D
     ...(certificateFile !== null && { cert: readFileSync(certificateFile) }),
     ...(keyFile !== null && { key: readFileSync(keyFile) }),
   };
-  return {
-    host,
-    port,
-    database,
-    user,
-    password: entra ? token : password === null ? null : async () => password,
-    tls: url.tls === 'off' ? null : tls,
-  };
+  const signIn = entra ? token : async () => password ?? '';
+  return { host, port, database, user, password: signIn, ssl: url.tls === 'off' ? false : tls };
 }
 
 /** The schema that holds the tables. */

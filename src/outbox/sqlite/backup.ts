@@ -1,6 +1,7 @@
 import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { CopyError } from '../engine.ts';
 import { BUSY_TIMEOUT_MS } from './checkpoint.ts';
 import { describe } from './errors.ts';
 import { databaseFile, preparePrivateFile, syncPath } from './files.ts';
@@ -9,19 +10,13 @@ import { APPLICATION_ID } from './schema.ts';
 import { pragma } from './sql.ts';
 import { isLogDamaged } from './wal.ts';
 
-/** The message says what to do. Nothing is left of the copy. */
-export class BackupError extends Error {
-  override readonly name = 'BackupError';
-  readonly code = 'backup_failed';
-}
-
 /**
  * Makes a consistent copy of the outbox of a folder, while a service uses it or not, and returns its size in bytes. It
  * holds a read transaction, for which neither writers nor the start of a service wait. The copy gets its name when it is
- * complete and synced. Throws a BackupError.
+ * complete and synced. Throws a CopyError, and leaves nothing of the copy.
  */
 export function backUp(dataDir: string, file: string): number {
-  if (existsSync(file)) throw new BackupError(`${file} exists already: name a file that does not`);
+  if (existsSync(file)) throw new CopyError('backup_failed', `${file} exists already: name a file that does not`);
   const partial = `${resolve(file)}.partial`;
   try {
     rmSync(partial, { force: true });
@@ -34,9 +29,9 @@ export function backUp(dataDir: string, file: string): number {
     return statSync(file).size;
   } catch (error) {
     rmSync(partial, { force: true });
-    if (error instanceof BackupError) throw error;
+    if (error instanceof CopyError) throw error;
     const message = `The backup was not made: ${describe(error)}. Check the path, its permissions, and the room there.`;
-    throw new BackupError(message, { cause: error });
+    throw new CopyError('backup_failed', message, { cause: error });
   }
 }
 
@@ -45,12 +40,12 @@ function copyTo(dataDir: string, partial: string): void {
   // The log of a running service changes while it is read, and SQLite knows what is in it.
   if (!isOutboxLocked(dataDir) && isLogDamaged(source)) {
     const advice = 'Start the service once, which sets it aside, then salvage it';
-    throw new BackupError(`The write-ahead log is damaged. ${advice}`);
+    throw new CopyError('backup_failed', `The write-ahead log is damaged. ${advice}`);
   }
   const db = new DatabaseSync(source, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
   try {
     if (pragma(db, 'application_id') !== APPLICATION_ID) {
-      throw new BackupError(`${source} is not a database of this service. Is DATA_DIR right?`);
+      throw new CopyError('backup_failed', `${source} is not a database of this service. Is DATA_DIR right?`);
     }
     db.prepare('VACUUM INTO ?').run(partial);
   } finally {

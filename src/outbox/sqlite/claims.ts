@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import type { RowRange } from '../../ground/event.ts';
 import type { ClaimedRows, ClaimRequest } from '../engine.ts';
-import type { Settlement, SettlementOutcome } from '../port.ts';
+import type { Settlement } from '../port.ts';
 import {
   countDead,
   countRows,
@@ -16,16 +16,9 @@ import {
 } from '../rows.ts';
 import { type AtOnce, eachRow, getRow } from './sql.ts';
 
-/** A claim of some rows of an event. */
-interface Claim {
-  readonly seq: number;
-  readonly token: number;
-  /** The rows that are not settled yet. */
-  readonly rows: readonly RowRange[];
-}
+type Seq = { readonly seq: number };
 
-interface EventRow {
-  readonly seq: number;
+interface EventRow extends Seq {
   readonly rowCount: number;
   readonly pending: string;
   readonly pendingRows: number;
@@ -65,34 +58,19 @@ export function createClaims(
 
   // Who holds which rows. A claim ends with the process that took it, so that it is kept in memory: it costs no synced
   // write, works when the disk is full, and is free again after a crash without any clean-up. One claim an event.
-  const claims = new Map<string, Claim>();
-  const heldSeqs = new Set<number>();
+  // By `seq`, with the rows that are not settled yet.
+  const claims = new Map<number, { readonly token: number; readonly rows: readonly RowRange[] }>();
   // A random place to count from: that a late settlement of a process that died meets its own number again, given anew
   // for the same event, has a chance of 1 in 2^48. A counter on the disk would need a write at every start.
   let nextToken = randomInt(1, 2 ** 48 - 1);
 
-  /** What is left of the rows of an event's claim; without any it ends. */
-  function keep(eventId: string, rows: readonly RowRange[]): void {
-    const claim = claims.get(eventId);
-    if (claim === undefined) return;
-    if (rows.length > 0) {
-      claims.set(eventId, { ...claim, rows });
-      return;
-    }
-    claims.delete(eventId);
-    heldSeqs.delete(claim.seq);
-  }
-
   function choose({ kind, maxEvents, maxBytes, except, only }: ClaimRequest) {
     const passedOver = new Set(except);
-    const found =
-      only === null
-        ? eachRow<{ seq: number }>(candidates, kind)
-        : eachRow<{ seq: number }>(candidate, kind, only.eventId);
-    const chosen: { readonly seq: number; readonly rows: Omit<ClaimedRows, 'token'> }[] = [];
+    const found = only === null ? eachRow<Seq>(candidates, kind) : eachRow<Seq>(candidate, kind, only.eventId);
+    const chosen: (Seq & { readonly rows: Omit<ClaimedRows, 'token'> })[] = [];
     let bytes = 0;
     for (const { seq } of found) {
-      if (heldSeqs.has(seq)) continue;
+      if (claims.has(seq)) continue;
       const event = getRow<CandidateRow>(read, seq);
       if (event === undefined) throw new Error(`The rows of event ${seq} are missing from the outbox`);
       const { eventId, receivedAt } = event;
@@ -109,11 +87,14 @@ export function createClaims(
     return chosen;
   }
 
-  /** Returns what the claim still holds; null when the event is gone. Throws a RangeError for a wrong settlement. */
-  function settleOne(settlement: Settlement, held: readonly RowRange[], now: number) {
+  /** `progress`: what claims still hold, by `seq`. Throws a RangeError for a wrong settlement. */
+  function settleOne(settlement: Settlement, progress: Map<number, readonly RowRange[]>, now: number) {
     const event = getRow<EventRow>(find, settlement.eventId);
-    if (event === undefined) return null;
+    if (event === undefined) return 'stale';
     const { seq, rowCount } = event;
+    const claim = claims.get(seq);
+    const held = progress.get(seq) ?? claim?.rows ?? [];
+    if (claim?.token !== settlement.token || held.length === 0) return 'stale';
     const settled = settleRows(settlement, { rowCount, pending: parseRanges(event.pending) }, held);
     for (const { rows, code, reason } of settled.buried) bury.run(seq, formatRanges(rows), code, reason, now);
     const left = countRows(settled.pending);
@@ -124,7 +105,8 @@ export function createClaims(
     } else if (left !== event.pendingRows) {
       update.run(formatRanges(settled.pending), left, deadRows, seq);
     }
-    return settled.held;
+    progress.set(seq, settled.held);
+    return 'applied';
   }
 
   function reviveOne(eventId: string): number {
@@ -139,13 +121,14 @@ export function createClaims(
     return pendingRows - event.pendingRows;
   }
 
-  function purgeOne(id: string, now: number): boolean {
+  function purgeOne(id: string, purged: Set<number>, now: number): boolean {
     const event = getRow<EventRow>(find, id);
     if (event === undefined) return removeQuarantined.run(id).changes !== 0;
     // It counts as delivered from now on, so that its identity is forgotten after DEDUP_DAYS like any other.
     finish.run(now, event.seq);
     removeBody.run(event.seq);
     removeLetters.run(event.seq);
+    purged.add(event.seq);
     return true;
   }
 
@@ -154,32 +137,26 @@ export function createClaims(
       // All are read before any is taken: a page that cannot be read must not leave claims that nobody knows of.
       return choose(request).map(({ seq, rows }) => {
         const token = nextToken++;
-        claims.set(rows.eventId, { seq, token, rows: rows.ranges });
-        heldSeqs.add(seq);
+        claims.set(seq, { token, rows: rows.ranges });
         return { ...rows, token };
       });
     },
     settle(settlements, now) {
-      const progress = new Map<string, readonly RowRange[]>();
-      const settleAny = (settlement: Settlement): SettlementOutcome => {
-        const { eventId, token } = settlement;
-        const claim = claims.get(eventId);
-        const held = progress.get(eventId) ?? claim?.rows ?? [];
-        if (claim?.token !== token || held.length === 0) return 'stale';
-        const left = settleOne(settlement, held, now);
-        if (left === null) return 'stale';
-        progress.set(eventId, left);
-        return 'applied';
-      };
-      const outcomes = inTransaction(() => settlements.map(settleAny));
+      const progress = new Map<number, readonly RowRange[]>();
+      const outcomes = inTransaction(() => settlements.map((each) => settleOne(each, progress, now)));
       // Only now: a claim that ended before its rows were recorded would send them again.
-      for (const [eventId, rows] of progress) keep(eventId, rows);
+      for (const [seq, rows] of progress) {
+        const claim = claims.get(seq);
+        if (rows.length === 0) claims.delete(seq);
+        else if (claim !== undefined) claims.set(seq, { ...claim, rows });
+      }
       return outcomes;
     },
     revive: (eventIds) => inTransaction(() => eventIds.map(reviveOne)),
     purge(ids, now) {
-      const removed = inTransaction(() => ids.map((id) => purgeOne(id, now)));
-      for (const id of ids) keep(id, []);
+      const purged = new Set<number>();
+      const removed = inTransaction(() => ids.map((id) => purgeOne(id, purged, now)));
+      for (const seq of purged) claims.delete(seq);
       return removed;
     },
   };

@@ -9,6 +9,7 @@ import { readSound } from './move.ts';
 import { createWriter } from './put.ts';
 import { createRecords } from './records.ts';
 import { setAside } from './set-aside.ts';
+import type { AtOnce, AtOnceName } from './sql.ts';
 
 export interface OpenSqliteOptions {
   readonly dataDir: string;
@@ -32,13 +33,13 @@ export function openSqlite(options: OpenSqliteOptions): OpenedSqlite {
   return { engine: createEngine(db, options), damagedFile };
 }
 
-/** Every method does its work before it returns; a promise only carries the result. */
+/** Every method does its work before it returns; a promise only carries the result (`asPromised`). */
 function createEngine(db: DatabaseSync, { dataDir, maxBytes, onCheckpointTrouble }: OpenSqliteOptions): Engine {
   const file = databaseFile(dataDir);
   const log = createWriteAheadLog(db, file, onCheckpointTrouble);
   const claims = createClaims(db, inTransaction);
   const store = createWriter(db);
-  const records = createRecords(db);
+  const { count, ...records } = createRecords(db);
   const used = db.prepare(
     `SELECT (page_count - freelist_count) * page_size AS bytes
      FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
@@ -79,74 +80,63 @@ function createEngine(db: DatabaseSync, { dataDir, maxBytes, onCheckpointTrouble
     return { dataBytes: Number(used.get()?.['bytes']), logBytes: log.bytes() };
   }
 
-  /** Only what is new needs room: a duplicate is answered even when the outbox is full. */
-  function refuseIfFull(isAnyNew: boolean): void {
-    const reason = isAnyNew ? fullness(usage(), maxBytes) : null;
-    if (reason !== null) throw new FullError('limit', reason);
-  }
-
   function close(): void {
     if (!db.isOpen) return;
     log.empty();
     db.close();
   }
 
-  function commitNow<T>(act: () => T): Promise<T> {
-    return doNow(() => inTransaction(act));
-  }
-
-  return {
+  const methods: AtOnce<AtOnceName> = {
+    ...claims,
+    ...records,
     commit: (puts) =>
-      commitNow(() => {
+      inTransaction(() => {
         const stored = puts.map(store);
-        refuseIfFull(stored.flat().some(({ duplicate }) => !duplicate));
+        // Only what is new needs room: a duplicate is answered even when the outbox is full.
+        const isAnyNew = stored.flat().some(({ duplicate }) => !duplicate);
+        const reason = isAnyNew ? fullness(usage(), maxBytes) : null;
+        if (reason !== null) throw new FullError('limit', reason);
         return stored;
       }),
-    claim: (request) => doNow(() => claims.claim(request)),
-    settle: (settlements, now) => doNow(() => claims.settle(settlements, now)),
-    read: () =>
-      doNow(() => {
-        // While the outbox is full because of the log, health checks may be all that comes.
-        log.tidy();
-        return { ...records.count(), ...usage(), refuses: null };
-      }),
-    probe: () =>
-      doNow(() => {
-        inTransaction(() => fill.run());
-        inTransaction(() => clear.run());
-      }),
-    prune: (deliveredBefore, limit) =>
-      doNow(() => {
-        const forgotten = Number(inTransaction(() => forget.run(deliveredBefore, limit)).changes);
-        if (forgotten < limit) log.empty();
-        return forgotten;
-      }),
-    recordedUntil: () => doNow(records.recordedUntil),
-    list: (request) => doNow(() => records.list(request)),
-    show: (id) => doNow(() => records.show(id)),
-    find: (start) => doNow(() => records.find(start)),
-    revive: (eventIds) => doNow(() => claims.revive(eventIds)),
-    purge: (ids, now) =>
-      doNow(() => {
-        const removed = claims.purge(ids, now);
-        log.empty();
-        return removed;
-      }),
-    records: () => readSound(db),
-    setAside: (nowMs) =>
-      doNow(() => {
-        close();
-        return setAside(file, nowMs, 'moved');
-      }),
-    pace: null,
-    close: () => doNow(close),
+    read() {
+      // While the outbox is full because of the log, health checks may be all that comes.
+      log.tidy();
+      return { counts: count(), ...usage(), refuses: null };
+    },
+    probe() {
+      inTransaction(() => fill.run());
+      inTransaction(() => clear.run());
+    },
+    prune(deliveredBefore, limit) {
+      const forgotten = Number(inTransaction(() => forget.run(deliveredBefore, limit)).changes);
+      if (forgotten < limit) log.empty();
+      return forgotten;
+    },
+    purge(ids, now) {
+      const removed = claims.purge(ids, now);
+      log.empty();
+      return removed;
+    },
+    setAside(nowMs) {
+      close();
+      return setAside(file, nowMs, 'moved');
+    },
+    close,
   };
+  return { ...asPromised(methods), records: () => readSound(db), pace: null };
 }
 
-async function doNow<T>(act: () => T): Promise<T> {
-  try {
-    return act();
-  } catch (error) {
-    throw toEngineError(error);
-  }
+/** The same methods as an engine has them: they answer with a promise, and reject with its errors. */
+function asPromised<Name extends AtOnceName>(methods: AtOnce<Name>): Pick<Engine, Name> {
+  const promised = Object.entries<(...args: never[]) => unknown>(methods).map(([name, act]) => [
+    name,
+    async (...args: never[]) => {
+      try {
+        return act(...args);
+      } catch (error) {
+        throw toEngineError(error);
+      }
+    },
+  ]);
+  return Object.fromEntries(promised) as Pick<Engine, Name>;
 }

@@ -112,11 +112,11 @@ export function toStartError(error: unknown, place: string): OutboxStartError {
   if (error instanceof OutboxStartError) return error;
   const code = startCode(error);
   const owner = code === 'outbox_permission' ? `${describeOwner(place)}. ` : '';
-  const message = `The outbox at ${place} cannot be opened: ${describe(error)}. ${owner}${WHAT_TO_DO[code]}.`;
-  return new OutboxStartError(code, message, { cause: error });
+  const problem = `The outbox at ${place} cannot be opened: ${describe(error)}`;
+  return new OutboxStartError(code, problem, `${owner}${WHAT_TO_DO[code]}.`, { cause: error });
 }
 
 /** Makes the same error for a problem that we found ourselves. */
 export function startError(code: OutboxStartCode, problem: string): OutboxStartError {
-  return new OutboxStartError(code, `${problem}. ${WHAT_TO_DO[code]}.`);
+  return new OutboxStartError(code, problem, `${WHAT_TO_DO[code]}.`);
 }

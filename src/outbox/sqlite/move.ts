@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { RowRange } from '../../ground/event.ts';
-import { MoveError } from '../engine.ts';
+import { CopyError } from '../engine.ts';
 import { sizeOf } from '../group.ts';
 import type { DeadLetter, StoredRecord } from '../records.ts';
 import { countRows, mergeRanges, parseRows, rangesProblem, subtractRanges } from '../rows.ts';
@@ -21,11 +21,11 @@ export interface Losses {
   onDamage(): void;
 }
 
-/** All records of a sound database in batches; the caller has it for itself. Rejects with a MoveError if it is damaged. */
+/** All records of a sound database in batches; the caller has it for itself. Rejects with a CopyError if it is damaged. */
 export async function* readSound(db: DatabaseSync): AsyncGenerator<readonly StoredRecord[]> {
   function refuse(): never {
     const message = 'The database in DATA_DIR is damaged: nothing was taken away. Start the service on it once';
-    throw new MoveError('migrate_unreadable', `${message}, which sets it aside, and then salvage it.`);
+    throw new CopyError('migrate_unreadable', `${message}, which sets it aside, and then salvage it.`);
   }
   yield* readRecords(db, { nowMs: 0, onUnreadable: refuse, onDamage: refuse });
 }

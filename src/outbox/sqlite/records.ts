@@ -1,30 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { EngineState } from '../engine.ts';
-import type { StateCount } from '../port.ts';
-import {
-  type DeadLetter,
-  endOfIds,
-  type FoundIds,
-  type ListArgs,
-  type RecordDetail,
-  type RecordSummary,
-} from '../records.ts';
-import { arrayOf, parseRanges, parseRows, type StoredRows } from '../rows.ts';
+import type { RecordCount } from '../engine.ts';
+import { type DeadLetter, endOfIds, type FoundIds, type ListedRecord, type RecordDetail } from '../records.ts';
+import { bodyOf, parseRanges, type StoredRows } from '../rows.ts';
 import { type AtOnce, eachRow, getRow } from './sql.ts';
-
-/** What the outbox holds, read only. */
-export interface Records extends AtOnce<'recordedUntil' | 'list' | 'show' | 'find'> {
-  count(): Omit<EngineState, 'dataBytes' | 'logBytes' | 'refuses'>;
-}
-
-type SummaryRow = RecordSummary & { readonly seq: number };
-
-interface CountRow {
-  readonly kind: string;
-  readonly count: number;
-  readonly oldest: number | null;
-  readonly bytes: number;
-}
 
 const newestLetter = (column: 'code' | 'reason'): string =>
   `(SELECT ${column} FROM dead_letters WHERE dead_letters.seq = events.seq ORDER BY id DESC LIMIT 1) AS ${column}`;
@@ -44,21 +22,30 @@ export const LIST_SQL = {
   quarantined: pageSql(`SELECT ${QUARANTINE_COLUMNS} FROM quarantine WHERE`),
 } as const;
 
-const countSql = (rows: 'pending_rows' | 'dead_rows'): string =>
-  `SELECT kind, count(*) AS count, min(received_at) AS oldest, sum(body_bytes) AS bytes FROM events
-   WHERE ${rows} > 0 GROUP BY kind`;
-export const COUNT_SQL = { waiting: countSql('pending_rows'), dead: countSql('dead_rows') } as const;
+const countSql = (state: 'waiting' | 'dead', rows: string): string =>
+  `SELECT '${state}' AS state, kind, count(*) AS count, min(received_at) AS oldestReceivedAt, sum(body_bytes) AS bytes
+   FROM events WHERE ${rows} > 0 GROUP BY kind`;
+export const COUNT_SQL = {
+  waiting: countSql('waiting', 'pending_rows'),
+  dead: countSql('dead', 'dead_rows'),
+  quarantined: `SELECT 'quarantined' AS state, '' AS kind, count(*) AS count, min(received_at) AS oldestReceivedAt,
+    total(length(body)) AS bytes FROM quarantine`,
+} as const;
 
-export function createRecords(db: DatabaseSync): Records {
+/** What the outbox holds, read only. */
+export function createRecords(db: DatabaseSync): AtOnce<'recordedUntil' | 'list' | 'show' | 'find'> & {
+  count(): RecordCount[];
+} {
   const lists = {
     waiting: db.prepare(LIST_SQL.waiting),
     dead: db.prepare(LIST_SQL.dead),
     quarantined: db.prepare(LIST_SQL.quarantined),
   };
-  const counts = { waiting: db.prepare(COUNT_SQL.waiting), dead: db.prepare(COUNT_SQL.dead) };
-  const countQuarantined = db.prepare(
-    `SELECT '' AS kind, count(*) AS count, min(received_at) AS oldest, total(length(body)) AS bytes FROM quarantine`,
-  );
+  const counts = {
+    waiting: db.prepare(COUNT_SQL.waiting),
+    dead: db.prepare(COUNT_SQL.dead),
+    quarantined: db.prepare(COUNT_SQL.quarantined),
+  };
   const showEvent = db.prepare(
     `SELECT ${EVENT_COLUMNS}, pending, (SELECT shared FROM bodies WHERE bodies.seq = events.seq) AS shared,
        (SELECT own FROM bodies WHERE bodies.seq = events.seq) AS own
@@ -81,59 +68,38 @@ export function createRecords(db: DatabaseSync): Records {
        UNION SELECT quarantine_id FROM quarantine WHERE quarantine_id >= ?1 AND quarantine_id < ?2)`,
   );
 
-  /** The index goes by kind, of which there are few: a page of all is merged from a page of each. */
-  function read({ state, kind, after }: ListArgs, limit: number): SummaryRow[] {
-    const page = [after.receivedAt, after.seq, limit];
-    if (state === 'quarantined') return kind === null ? [...eachRow<SummaryRow>(lists.quarantined, ...page)] : [];
-    const kinds = kind === null ? [...eachRow<CountRow>(counts[state])].map((count) => count.kind) : [kind];
-    return kinds
-      .flatMap((each) => [...eachRow<SummaryRow>(lists[state], each, ...page)])
-      .sort((a, b) => a.receivedAt - b.receivedAt || a.seq - b.seq);
-  }
-
   function lettersOf(seq: number): DeadLetter[] {
     const letters = eachRow<Omit<DeadLetter, 'rows'> & { readonly rows: string }>(showLetters, seq);
     return [...letters].map((letter) => ({ ...letter, rows: parseRanges(letter.rows) }));
   }
 
   return {
-    count() {
-      const waiting = [...eachRow<CountRow>(counts.waiting)];
-      const dead = [...eachRow<CountRow>(counts.dead)];
-      const quarantined = [...eachRow<CountRow>(countQuarantined)];
-      return {
-        waiting: Object.fromEntries(waiting.map((count) => [count.kind, sumOf([count])])),
-        dead: sumOf(dead),
-        quarantined: sumOf(quarantined),
-        bytes: { waiting: bytesOf(waiting), dead: bytesOf(dead), quarantined: bytesOf(quarantined) },
-      };
-    },
+    count: () => Object.values(counts).flatMap((each) => [...eachRow<RecordCount>(each)]),
     recordedUntil: () => getRow<{ until: number | null }>(recordedUntil)?.until ?? null,
-    list(request) {
-      const rows = read(request, request.limit + 1);
-      const page = rows.slice(0, request.limit);
-      const last = page.at(-1);
-      const isLast = rows.length <= request.limit || last === undefined;
-      return {
-        records: page.map(({ seq: _, ...summary }) => summary),
-        next: isLast ? null : { receivedAt: last.receivedAt, seq: last.seq },
-      };
+    list({ state, kind, after, limit }) {
+      const page = [after.receivedAt, after.seq, limit];
+      if (state === 'quarantined') return kind === null ? [...eachRow<ListedRecord>(lists.quarantined, ...page)] : [];
+      // The index goes by kind, of which there are few: a page of all is merged from a page of each.
+      const kinds = kind === null ? [...eachRow<RecordCount>(counts[state])].map((count) => count.kind) : [kind];
+      return kinds
+        .flatMap((each) => [...eachRow<ListedRecord>(lists[state], each, ...page)])
+        .sort((a, b) => a.receivedAt - b.receivedAt || a.seq - b.seq);
     },
     show(id) {
       // An event first: should a quarantined body have its id, it is shown once the event is gone.
-      const event = getRow<SummaryRow & StoredRows & { readonly pending: string }>(showEvent, id);
+      const event = getRow<ListedRecord & StoredRows & { readonly pending: string }>(showEvent, id);
       if (event !== undefined) {
         const { seq, pending, shared, own, ...summary } = event;
         return {
           ...summary,
           type: 'event',
-          body: new TextEncoder().encode(arrayOf(parseRows({ shared, own }))),
+          body: bodyOf({ shared, own }),
           charset: null,
           pending: parseRanges(pending),
           deadLetters: lettersOf(seq),
         };
       }
-      const body = getRow<SummaryRow & Pick<RecordDetail, 'charset' | 'body'>>(showQuarantined, id);
+      const body = getRow<ListedRecord & Pick<RecordDetail, 'charset' | 'body'>>(showQuarantined, id);
       if (body === undefined) return null;
       const { seq: _, ...quarantined } = body;
       return { ...quarantined, type: 'quarantine', pending: [], deadLetters: [] };
@@ -143,16 +109,4 @@ export function createRecords(db: DatabaseSync): Records {
       return { first, count };
     },
   };
-}
-
-function sumOf(counts: readonly CountRow[]): StateCount {
-  const times = counts.flatMap(({ oldest }) => oldest ?? []);
-  return {
-    count: counts.reduce((sum, { count }) => sum + count, 0),
-    oldestReceivedAt: times.length === 0 ? null : Math.min(...times),
-  };
-}
-
-function bytesOf(counts: readonly CountRow[]): number {
-  return counts.reduce((sum, { bytes }) => sum + bytes, 0);
 }

@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
-import { OutboxUnavailableError } from '../port.ts';
-import type { StoredRecord } from '../records.ts';
+import { CopyError } from '../engine.ts';
+import { copyRecords, type MoveCounts } from '../move.ts';
 import type { Store } from '../store.ts';
 import { describe } from './errors.ts';
 import { readRecords } from './move.ts';
@@ -21,58 +21,34 @@ export interface SalvageCounts {
 }
 
 export interface SalvageOptions {
-  /** Called after each batch, for progress and to tell delivery that there are events. */
+  /** Called after each batch. */
   readonly onProgress?: (counts: SalvageCounts) => void;
   /** Milliseconds since the epoch, for what has lost its own time. */
   readonly nowMs: number;
 }
 
-/** The message says what to do. What was stored before it stays: salvaging again goes on, duplicates being known. */
-export class SalvageError extends Error {
-  override readonly name = 'SalvageError';
-  /** `unreadable`: the file is not there, not ours, or its first page is broken. `not_stored`: the outbox took no more. */
-  readonly code: 'salvage_unreadable' | 'salvage_not_stored';
-
-  constructor(code: SalvageError['code'], message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
-}
-
 /**
  * Reads what can be read of a database that was set aside (`outbox.db.damaged-<time>`) and puts it into the outbox:
  * events with the rows that still wait and their dead letters, quarantined bodies, identities of delivered events. What
- * the outbox knows already stays as it is there. In the end the file, when it has that name, is renamed to
- * `outbox.db.salvaged-<time>`, which ends the alarm. Rejects with a SalvageError.
+ * the outbox knows already stays as it is there, so that it can be done again. In the end the file, when it has that name,
+ * is renamed to `outbox.db.salvaged-<time>`, which ends the alarm. Rejects with a CopyError.
  */
-export async function salvage(file: string, into: Pick<Store, 'add'>, options: SalvageOptions): Promise<SalvageCounts> {
-  const counts = { recovered: 0, duplicate: 0, unreadable: 0, identities: 0 };
+export async function salvage(
+  file: string,
+  into: Pick<Store, 'add'>,
+  { nowMs, onProgress }: SalvageOptions,
+): Promise<SalvageCounts> {
+  let unreadable = 0;
+  const toCounts = ({ moved: recovered, known: duplicate, identities }: MoveCounts) => {
+    return { recovered, duplicate, unreadable, identities };
+  };
   const { db, done } = openDamaged(file);
-  try {
-    const losses = { nowMs: options.nowMs, onUnreadable: () => counts.unreadable++, onDamage: () => undefined };
-    for (const batch of readRecords(db, losses)) {
-      const isNew = await add(batch, into);
-      for (const [index, record] of batch.entries()) {
-        if (record.type === 'identity') counts.identities += Number(isNew[index]);
-        else counts[isNew[index] ? 'recovered' : 'duplicate']++;
-      }
-      options.onProgress?.({ ...counts });
-    }
-  } finally {
-    done();
-  }
+  const records = readRecords(db, { nowMs, onUnreadable: () => unreadable++, onDamage: () => undefined });
+  const tell = (counts: MoveCounts) => onProgress?.(toCounts(counts));
+  const advice = 'Make room, then salvage the file again: what is stored already is known';
+  const counts = await copyRecords(records, into, tell, 'salvage_not_stored', advice).finally(done);
   markSalvaged(file);
-  return counts;
-}
-
-async function add(batch: readonly StoredRecord[], into: Pick<Store, 'add'>): Promise<readonly boolean[]> {
-  try {
-    return await into.add(batch);
-  } catch (error) {
-    if (!(error instanceof OutboxUnavailableError)) throw error;
-    const advice = 'Make room, then salvage the file again: what is stored already is known';
-    throw new SalvageError('salvage_not_stored', `Not everything was stored: ${error.message}. ${advice}.`);
-  }
+  return toCounts(counts);
 }
 
 /** `done` closes it, and removes a copy that was made to read what stands after a damaged frame of the log. */
@@ -91,8 +67,8 @@ function openDamaged(file: string): { readonly db: DatabaseSync; done(): void } 
     done();
     const advice = 'Is the path right? Where even the first page is broken, restore a backup instead';
     const message = `${file} cannot be read as a database: ${describe(error)}. ${advice}.`;
-    throw new SalvageError('salvage_unreadable', message, { cause: error });
+    throw new CopyError('salvage_unreadable', message, { cause: error });
   }
   done();
-  throw new SalvageError('salvage_unreadable', `${file} is not a database of this service. Is the path right?`);
+  throw new CopyError('salvage_unreadable', `${file} is not a database of this service. Is the path right?`);
 }

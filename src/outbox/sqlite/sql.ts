@@ -1,8 +1,10 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import type { Engine } from '../engine.ts';
 
+export type AtOnceName = Exclude<keyof Engine, 'records' | 'pace'>;
+
 /** Methods of an Engine without their promise, since SQLite answers at once. */
-export type AtOnce<Name extends Exclude<keyof Engine, 'pace'>> = {
+export type AtOnce<Name extends AtOnceName> = {
   readonly [Method in Name]: (...args: Parameters<Engine[Method]>) => Awaited<ReturnType<Engine[Method]>>;
 };
 

@@ -108,8 +108,8 @@ export class Link {
     worker.on('error', (error) => {
       cause = toError(error);
       // An error comes over with its name and its members, and without its class.
-      const { code, name, message } = cause as OutboxStartError;
-      if (name === 'OutboxStartError') cause = new OutboxStartError(code, message);
+      const { code, name, problem, fix } = cause as OutboxStartError;
+      if (name === 'OutboxStartError') cause = new OutboxStartError(code, problem, fix);
     });
     worker.on('exit', (code) => {
       const error = cause ?? new Error(`The thread of the outbox ended with code ${code}`);
