@@ -1,5 +1,5 @@
 import type { ClaimedEvent, Settlement, SettlementOutcome, SharedPace, StateCount, StoredEntry } from './port.ts';
-import type { FoundIds, ListArgs, ListedRecord, RecordDetail, RecordState, StoredRecord } from './records.ts';
+import type { ListArgs, ListedRecord, OutboxRecords, RecordState, StoredRecord } from './records.ts';
 
 /**
  * What a database has to do for an outbox. Everything else (group commit, limits, the fault of one call, health, chunks)
@@ -8,7 +8,7 @@ import type { FoundIds, ListArgs, ListedRecord, RecordDetail, RecordState, Store
  * Each method runs in one transaction and either does all that it says, durably, or rejects and has changed nothing:
  * with a FullError, a CallError, a DamageError, or any other error when the database cannot do it now.
  */
-export interface Engine {
+export interface Engine extends Pick<OutboxRecords, 'show' | 'find' | 'revive'> {
   /**
    * Stores the records of all puts. A record whose id is known, or came before in the same call, is a duplicate: it
    * stores nothing. A put that `resolves` a quarantined body removes it; if that body is not there, the put stores
@@ -36,11 +36,6 @@ export interface Engine {
   recordedUntil(): Promise<number | null>;
   /** At least the first `limit` records after a position, by `receivedAt` and then `seq`. */
   list(request: ListArgs): Promise<readonly ListedRecord[]>;
-  show(id: string): Promise<RecordDetail | null>;
-  /** Ids of records (events that wait or are dead, quarantined bodies) that begin with this text. */
-  find(start: string): Promise<FoundIds>;
-  /** Makes the dead rows of these events wait again. How many rows of each; 0 if there are none. */
-  revive(eventIds: readonly string[]): Promise<readonly number[]>;
   /** Deletes records: which were there. The identity of an event stays, as if delivered at `now`. Claims of it end. */
   purge(ids: readonly string[], now: number): Promise<readonly boolean[]>;
   /**

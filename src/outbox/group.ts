@@ -13,57 +13,53 @@ interface Waiting<Call, Value> extends PromiseWithResolvers<Value> {
 /**
  * Calls that share a transaction: one group runs at a time, and all that come meanwhile go together into the next one.
  * `run` does them all or none, and gives one value for each, in their order. One of them may be at fault or touch a
- * damaged page, and a small one may have room when all of them have not: then each is tried alone.
+ * damaged page, and a small one may have room when all of them have not: then each is tried alone. The returned function
+ * adds a call; it rejects with what `run` rejects with.
  */
-export class Lane<Call, Value> {
-  readonly #run: (calls: readonly Call[]) => Promise<readonly Value[]>;
-  readonly #bytesOf: (call: Call) => number;
-  readonly #waiting: Waiting<Call, Value>[] = [];
-  #isRunning = false;
+export function createLane<Call, Value>(
+  run: (calls: readonly Call[]) => Promise<readonly Value[]>,
+  bytesOf: (call: Call) => number = () => 0,
+): (call: Call) => Promise<Value> {
+  const waiting: Waiting<Call, Value>[] = [];
+  let isRunning = false;
 
-  constructor(run: (calls: readonly Call[]) => Promise<readonly Value[]>, bytesOf: (call: Call) => number = () => 0) {
-    this.#run = run;
-    this.#bytesOf = bytesOf;
-  }
-
-  /** Rejects with what `run` rejects with. */
-  add(call: Call): Promise<Value> {
-    const waiting = { call, ...Promise.withResolvers<Value>() };
-    this.#waiting.push(waiting);
-    if (!this.#isRunning) void this.#drain();
-    return waiting.promise;
-  }
-
-  async #drain(): Promise<void> {
-    this.#isRunning = true;
-    while (this.#waiting.length > 0) {
+  async function drain(): Promise<void> {
+    isRunning = true;
+    while (waiting.length > 0) {
       // A SQLite engine blocks the thread while it commits: what arrived meanwhile is only seen in the next turn of the
       // event loop, which also lets the other lane have its share.
       await nextTurn();
-      await this.#runGroup(this.#take());
+      await runGroup(takeGroup());
     }
-    this.#isRunning = false;
+    isRunning = false;
   }
 
-  #take(): Waiting<Call, Value>[] {
+  function takeGroup(): Waiting<Call, Value>[] {
     let bytes = 0;
-    const end = this.#waiting.findIndex(({ call }, index) => {
-      bytes += this.#bytesOf(call);
+    const end = waiting.findIndex(({ call }, index) => {
+      bytes += bytesOf(call);
       return index > 0 && (bytes > MAX_GROUP_BYTES || index >= MAX_GROUP_CALLS);
     });
-    return this.#waiting.splice(0, end === -1 ? this.#waiting.length : end);
+    return waiting.splice(0, end === -1 ? waiting.length : end);
   }
 
-  async #runGroup(group: readonly Waiting<Call, Value>[]): Promise<void> {
+  async function runGroup(group: readonly Waiting<Call, Value>[]): Promise<void> {
     try {
-      const values = await this.#run(group.map(({ call }) => call));
+      const values = await run(group.map(({ call }) => call));
       for (const [index, value] of values.entries()) group[index]?.resolve(value);
     } catch (error) {
       const mayBeOnes = error instanceof CallError || error instanceof DamageError || isOverLimit(error);
-      if (group.length > 1 && mayBeOnes) for (const one of group) await this.#runGroup([one]);
+      if (group.length > 1 && mayBeOnes) for (const one of group) await runGroup([one]);
       else for (const { reject } of group) reject(error);
     }
   }
+
+  return (call) => {
+    const added = { call, ...Promise.withResolvers<Value>() };
+    waiting.push(added);
+    if (!isRunning) void drain();
+    return added.promise;
+  };
 }
 
 /** OUTBOX_MAX_BYTES is reached: nothing is wrong with the database, and less may still fit. */

@@ -118,38 +118,30 @@ async function wholeId(start: string, outbox: OutboxRecords): Promise<string> {
 /** Quarantined bodies one by one, each in a transaction of its own; all events in one at the end. */
 async function replay(ids: readonly string[], dryRun: boolean, outbox: OutboxRecords): Promise<ReplayResult[]> {
   const results: ReplayResult[] = [];
+  /** The dead rows of each event. */
   const dead = new Map<string, readonly RowRange[]>();
-  for (const id of ids) {
-    try {
-      const record = await outbox.show(id);
-      const letters = record?.deadLetters.flatMap(({ rows }) => rows) ?? [];
-      if (record?.type === 'quarantine') results.push({ id, ...(await outbox.readAgain(id, dryRun)) });
-      else if (letters.length > 0) dead.set(id, mergeRanges(letters, []));
-      else results.push({ id, outcome: 'nothing_to_replay' });
-    } catch (error) {
-      results.push(replayRefusal(id, error));
+  const refuse = (refused: readonly string[]) => (error: unknown) =>
+    void results.push(...refused.map((id) => replayRefusal(id, error)));
+
+  async function replayOne(id: string): Promise<void> {
+    const record = await outbox.show(id);
+    const letters = record?.deadLetters.flatMap(({ rows }) => rows) ?? [];
+    if (record?.type === 'quarantine') results.push({ id, ...(await outbox.readAgain(id, dryRun)) });
+    else if (letters.length > 0) dead.set(id, mergeRanges(letters, []));
+    else results.push({ id, outcome: 'nothing_to_replay' });
+  }
+
+  async function reviveAll(): Promise<void> {
+    const counts = dryRun ? [...dead.values()].map(countRows) : await outbox.revive([...dead.keys()]);
+    for (const [index, [id, ranges]] of [...dead].entries()) {
+      const rows = counts[index] ?? 0;
+      results.push(rows === 0 ? { id, outcome: 'nothing_to_replay' } : { id, outcome: 'revived', rows, ranges });
     }
   }
-  return [...results, ...(await revive(dead, dryRun, outbox))];
-}
 
-/** `dead`: the dead rows of each event. */
-async function revive(
-  dead: ReadonlyMap<string, readonly RowRange[]>,
-  dryRun: boolean,
-  outbox: OutboxRecords,
-): Promise<ReplayResult[]> {
-  const ids = [...dead.keys()];
-  if (ids.length === 0) return [];
-  try {
-    const counts = dryRun ? [...dead.values()].map(countRows) : await outbox.revive(ids);
-    return [...dead].map(([id, ranges], index): ReplayResult => {
-      const rows = counts[index] ?? 0;
-      return rows === 0 ? { id, outcome: 'nothing_to_replay' } : { id, outcome: 'revived', rows, ranges };
-    });
-  } catch (error) {
-    return ids.map((id) => replayRefusal(id, error));
-  }
+  for (const id of ids) await replayOne(id).catch(refuse([id]));
+  if (dead.size > 0) await reviveAll().catch(refuse([...dead.keys()]));
+  return results;
 }
 
 /** The answer for the others must not depend on one that failed. */

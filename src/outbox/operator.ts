@@ -1,7 +1,7 @@
 import type { RowRange } from '../ground/event.ts';
 import { CodedError } from './engine.ts';
 import { type OutboxStats, type StateCount, summary } from './port.ts';
-import type { DeadLetter, ReadAgain, RecordDetail, RecordPage, RecordSummary } from './records.ts';
+import type { DeadLetter, ListRequest, ReadAgain, RecordDetail, RecordPage, RecordSummary } from './records.ts';
 
 /**
  * What an operator can do with the outbox. The admin API serves it over HTTP, and the `outbox` commands use either that
@@ -25,11 +25,8 @@ export class RecordIdError extends CodedError<'id_too_short' | 'id_ambiguous'> {
   override readonly name = 'RecordIdError';
 }
 
-export interface OperatorListRequest {
+export interface OperatorListRequest extends Omit<ListRequest, 'state'> {
   readonly state: OperatorState;
-  readonly kind?: string;
-  readonly after?: string;
-  readonly limit: number;
 }
 
 export type StatsJson = ReturnType<typeof statsJson>;

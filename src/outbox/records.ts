@@ -111,7 +111,7 @@ export interface OutboxRecords {
   list(request: ListRequest): Promise<RecordPage>;
   /** Null when there is none of this id. */
   show(id: string): Promise<RecordDetail | null>;
-  /** Which records have an id that begins with this text. */
+  /** Which records (events that wait or are dead, quarantined bodies) have an id that begins with this text. */
   find(start: string): Promise<FoundIds>;
   /**
    * Makes all dead rows of these events wait again, past deduplication, in one durable transaction. How many rows of each:

@@ -1,5 +1,5 @@
 import { type EventRows, joinRow, type RowRange } from '../ground/event.ts';
-import type { ClaimedRows } from './engine.ts';
+import type { ClaimedRows, ClaimRequest } from './engine.ts';
 import { type Claimed, type ClaimedCall, type DeadRows, MAX_CALL_BYTES, type Settlement } from './port.ts';
 import type { StoredRecord } from './records.ts';
 
@@ -71,11 +71,6 @@ export function intersectRanges(a: readonly RowRange[], b: readonly RowRange[]):
   return subtractRanges(a, subtractRanges(a, b));
 }
 
-/** The pending rows at or after a row. */
-export function rangesFrom(ranges: readonly RowRange[], first: number): RowRange[] {
-  return subtractRanges(ranges, [[0, first]]);
-}
-
 /** What is stored of the rows of one event. */
 export interface StoredRows {
   readonly shared: string;
@@ -141,57 +136,68 @@ export function takeRows(
   return { ranges, rows, bytes };
 }
 
+/** What a claim takes of the oldest events: `candidates` in their order, with the rows that are pending. */
+export function takeEvents<Event extends object>(
+  candidates: Iterable<Event & StoredRows & { readonly pending: readonly RowRange[] }>,
+  { maxEvents, maxBytes, only }: Pick<ClaimRequest, 'maxEvents' | 'maxBytes' | 'only'>,
+) {
+  const taken: (Omit<Event, 'pending' | keyof StoredRows> & ReturnType<typeof takeRows>)[] = [];
+  let bytes = 0;
+  for (const { pending, shared, own, ...event } of candidates) {
+    const wanted = subtractRanges(pending, [[0, only?.fromRow ?? 0]]);
+    const limits = { maxBytes: maxBytes - bytes, atLeastOne: taken.length === 0 };
+    const rows = takeRows({ shared, own }, wanted, limits);
+    if (rows.rows.length === 0) break;
+    bytes += rows.bytes;
+    taken.push({ ...event, ...rows });
+    // What is left of an event is older than the events after it.
+    const isPart = countRows(rows.ranges) < countRows(wanted);
+    if (isPart || taken.length >= maxEvents || bytes >= maxBytes) break;
+  }
+  return taken;
+}
+
 /** Joins claimed rows, in order, into JSON arrays of at most MAX_CALL_BYTES; a row that is larger has a call of its own. */
 export function packCalls(claimed: readonly ClaimedRows[]): Pick<Claimed, 'events' | 'calls'> {
   const calls: ClaimedCall[] = [];
-  let call = new CallBuilder();
+  let call = createCall();
   for (const [event, { ranges, rows }] of claimed.entries()) {
     const numbers = ranges.flatMap(([from, to]) => Array.from({ length: to - from }, (_, index) => from + index));
-    for (const [index, text] of rows.entries()) {
-      const bytes = Buffer.byteLength(text);
-      if (!call.hasRoom(bytes)) {
-        calls.push(call.finish());
-        call = new CallBuilder();
-      }
-      call.add(text, bytes, event, numbers[index] ?? 0);
+    for (const [index, row] of rows.entries()) {
+      const number = numbers[index] ?? 0;
+      if (call.add(row, event, number)) continue;
+      calls.push(call.finish());
+      call = createCall();
+      call.add(row, event, number);
     }
   }
-  if (!call.isEmpty) calls.push(call.finish());
-  return {
-    events: claimed.map(({ eventId, token, receivedAt, ranges }) => ({ eventId, token, receivedAt, ranges })),
-    calls,
-  };
+  const events = claimed.map(({ eventId, token, receivedAt, ranges }) => ({ eventId, token, receivedAt, ranges }));
+  return { events, calls: claimed.length === 0 ? calls : [...calls, call.finish()] };
 }
 
-class CallBuilder {
-  readonly #rows: string[] = [];
-  readonly #starts: number[] = [];
-  readonly #parts: { event: number; range: RowRange }[] = [];
-  /** Each row brings the comma or bracket that follows it; the first bracket is there from the beginning. */
-  #bytes = 1;
-  #length = 1;
-
-  get isEmpty(): boolean {
-    return this.#rows.length === 0;
-  }
-
-  hasRoom(rowBytes: number): boolean {
-    return this.isEmpty || this.#bytes + rowBytes + 1 <= MAX_CALL_BYTES;
-  }
-
-  add(row: string, bytes: number, event: number, index: number): void {
-    this.#starts.push(this.#length);
-    this.#rows.push(row);
-    this.#bytes += bytes + 1;
-    this.#length += row.length + 1;
-    const last = this.#parts.at(-1);
-    if (last?.event === event && last.range[1] === index) last.range = [last.range[0], index + 1];
-    else this.#parts.push({ event, range: [index, index + 1] });
-  }
-
-  finish(): ClaimedCall {
-    return { text: `[${this.#rows.join(',')}]`, bytes: this.#bytes, starts: this.#starts, parts: this.#parts };
-  }
+function createCall() {
+  const rows: string[] = [];
+  const starts: number[] = [];
+  const parts: { event: number; range: RowRange }[] = [];
+  // Each row brings the comma or bracket that follows it; the first bracket is there from the beginning.
+  let bytes = 1;
+  let length = 1;
+  return {
+    /** False: it has no room for the row. */
+    add(row: string, event: number, number: number): boolean {
+      const size = Buffer.byteLength(row) + 1;
+      if (rows.length > 0 && bytes + size > MAX_CALL_BYTES) return false;
+      starts.push(length);
+      rows.push(row);
+      bytes += size;
+      length += row.length + 1;
+      const last = parts.at(-1);
+      if (last?.event === event && last.range[1] === number) last.range = [last.range[0], number + 1];
+      else parts.push({ event, range: [number, number + 1] });
+      return true;
+    },
+    finish: (): ClaimedCall => ({ text: `[${rows.join(',')}]`, bytes, starts, parts }),
+  };
 }
 
 /**

@@ -1,8 +1,8 @@
 import type { Clock } from '../ground/clock.ts';
 import type { OutboxEntry } from '../ground/event.ts';
-import { Door, type Operation } from './door.ts';
+import { createDoor, type Operation } from './door.ts';
 import { type Engine, FullError, fullness, HEADROOM_BYTES, type Put, type RecordCount } from './engine.ts';
-import { Lane, sizeOf } from './group.ts';
+import { createLane, sizeOf } from './group.ts';
 import {
   MAX_CALL_BYTES,
   OutboxUnavailableError,
@@ -45,7 +45,7 @@ export interface StoreOptions {
  * The outbox on an open database, in the thread that has it. What port.ts and records.ts say of their methods is true
  * here; a request that is wrong rejects with a RangeError.
  */
-export interface Store extends Queue, Omit<OutboxRecords, 'readAgain'> {
+export interface Store extends Queue, Omit<OutboxRecords, 'readAgain'>, Pick<Engine, 'recordedUntil'> {
   /**
    * Stores all entries or none, in one durable transaction that many calls may share. An entry whose id is known is a
    * duplicate: it stores nothing and counts as success. The same id twice in one call: the second is a duplicate of the
@@ -55,8 +55,6 @@ export interface Store extends Queue, Omit<OutboxRecords, 'readAgain'> {
   put(entries: readonly OutboxEntry[], options?: { readonly resolves?: string }): Promise<PutOutcome>;
   /** Forgets the identities of events that were delivered before a time (ms since the epoch). Returns how many. */
   prune(deliveredBefore: number): Promise<number>;
-  /** See Engine. Rejects with an OutboxUnavailableError. */
-  recordedUntil(): Promise<number | null>;
   /**
    * Stores records of another outbox, all or none: whether each is new here. What is known here already stays as it is.
    * Rejects with an OutboxUnavailableError, also when OUTBOX_MAX_BYTES is reached.
@@ -72,15 +70,15 @@ const PRUNE_CHUNK = 500;
 
 export function createStore(options: StoreOptions): Store {
   const { engine, clock, maxBytes, onEvent } = options;
-  const door = new Door(engine, (operation, reason, isDamage) => {
+  const door = createDoor(engine, (operation, reason, isDamage) => {
     onEvent({ type: 'trouble', operation, reason });
     if (isDamage) onEvent({ type: 'damaged', reason });
   });
-  const puts = new Lane(
+  const addPut = createLane(
     (group: readonly Put[]) => commit(group, options),
     ({ records }) => sizeOf(records),
   );
-  const settles = new Lane(async (calls: readonly (readonly Settlement[])[]) => {
+  const addSettlements = createLane(async (calls: readonly (readonly Settlement[])[]) => {
     const outcomes = [...(await engine.settle(calls.flat(), now()))];
     return calls.map(({ length }) => outcomes.splice(0, length));
   });
@@ -100,7 +98,7 @@ export function createStore(options: StoreOptions): Store {
       const storedAt = clock.now();
       const call = { records: entries.map((entry) => recordOf(entry, storedAt)), resolves: resolves ?? null };
       try {
-        return { outcome: 'stored', entries: await door.ask('commit', () => puts.add(call)) };
+        return { outcome: 'stored', entries: await door.ask('commit', () => addPut(call)) };
       } catch (error) {
         if (!(error instanceof OutboxUnavailableError)) throw error;
         return error.cause instanceof FullError
@@ -120,7 +118,7 @@ export function createStore(options: StoreOptions): Store {
     },
 
     async settle(settlements) {
-      return settlements.length === 0 ? [] : door.ask('settle', () => settles.add(settlements));
+      return settlements.length === 0 ? [] : door.ask('settle', () => addSettlements(settlements));
     },
 
     async stats() {

@@ -1,9 +1,10 @@
 import { randomInt } from 'node:crypto';
 import type { Clock } from '../../ground/clock.ts';
 import type { RowRange } from '../../ground/event.ts';
+import { within } from '../door.ts';
 import type { ClaimedRows, ClaimRequest } from '../engine.ts';
-import { formatRanges, rangesFrom, type StoredRows, takeRows } from '../rows.ts';
-import { type Database, type Session, within } from './database.ts';
+import { formatRanges, type StoredRows, takeEvents } from '../rows.ts';
+import type { Database, Session } from './database.ts';
 import { AgainError } from './errors.ts';
 import type { Waker } from './replicas.ts';
 
@@ -121,22 +122,15 @@ export function createHolder({ database, id, leaseMs, clock, waker }: HolderOpti
 /** Must run in a transaction. The tokens count on from `firstToken`. */
 export async function claimRows(
   session: Session,
-  { kind, maxEvents, maxBytes, except, only }: ClaimRequest,
+  request: ClaimRequest,
   holder: number,
   firstToken: number,
 ): Promise<ClaimedRows[]> {
+  const { kind, maxEvents, maxBytes, except, only } = request;
   const limitBytes = Math.min(maxBytes, Number.MAX_SAFE_INTEGER);
   const params = [kind, maxEvents, except, only?.eventId ?? null, limitBytes];
-  const claimed: (ClaimedRows & { readonly seq: number })[] = [];
-  let bytes = 0;
-  for (const { pending, shared, own, ...event } of await session.query<Candidate>(CANDIDATES, params)) {
-    const wanted = rangesFrom(pending, only?.fromRow ?? 0);
-    const fitting = { maxBytes: maxBytes - bytes, atLeastOne: claimed.length === 0 };
-    const rows = takeRows({ shared, own }, wanted, fitting);
-    if (rows.rows.length === 0) break;
-    bytes += rows.bytes;
-    claimed.push({ ...event, token: firstToken + claimed.length, ...rows });
-  }
+  const taken = takeEvents(await session.query<Candidate>(CANDIDATES, params), request);
+  const claimed = taken.map((event, index) => ({ ...event, token: firstToken + index }));
   if (claimed.length === 0) return [];
   // Looks again who holds them: a claim that was committed while the statement above ran is in the rows that it locked, but
   // a replica that made its first one is not yet among those that it knew to be alive.

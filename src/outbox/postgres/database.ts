@@ -1,5 +1,6 @@
 import { Socket } from 'node:net';
 import { escapeIdentifier, escapeLiteral, Pool, type PoolClient, types } from 'pg';
+import { within } from '../door.ts';
 import { describe, isConnectionGone, isReadOnlyError, isWorthAnotherTry, LostError, sqlState } from './errors.ts';
 import { type DatabaseSettings, type Limits, placeOf } from './settings.ts';
 
@@ -189,14 +190,6 @@ function isUsable(error: unknown): boolean {
 function lostUnlessSaid(error: unknown): unknown {
   if (error instanceof LostError || sqlState(error) !== null) return error;
   return new LostError(describe(error), { cause: error });
-}
-
-/** Waits for the end of `work`, whatever it is, and not longer than this. */
-export async function within(work: Promise<unknown>, limitMs: number): Promise<void> {
-  const limit = Promise.withResolvers<void>();
-  const timer = setTimeout(limit.resolve, limitMs);
-  await Promise.race([work.catch(() => undefined), limit.promise]);
-  clearTimeout(timer);
 }
 
 /**

@@ -9,10 +9,9 @@ import {
   formatRanges,
   mergeRanges,
   parseRanges,
-  rangesFrom,
   type StoredRows,
   settleRows,
-  takeRows,
+  takeEvents,
 } from '../rows.ts';
 import { type AtOnce, eachRow, getRow } from './sql.ts';
 
@@ -64,27 +63,16 @@ export function createClaims(
   // for the same event, has a chance of 1 in 2^48. A counter on the disk would need a write at every start.
   let nextToken = randomInt(1, 2 ** 48 - 1);
 
-  function choose({ kind, maxEvents, maxBytes, except, only }: ClaimRequest) {
+  /** Those that nobody holds, the oldest first. */
+  function* candidatesOf({ kind, except, only }: ClaimRequest) {
     const passedOver = new Set(except);
     const found = only === null ? eachRow<Seq>(candidates, kind) : eachRow<Seq>(candidate, kind, only.eventId);
-    const chosen: (Seq & { readonly rows: Omit<ClaimedRows, 'token'> })[] = [];
-    let bytes = 0;
     for (const { seq } of found) {
       if (claims.has(seq)) continue;
       const event = getRow<CandidateRow>(read, seq);
       if (event === undefined) throw new Error(`The rows of event ${seq} are missing from the outbox`);
-      const { eventId, receivedAt } = event;
-      if (passedOver.has(eventId)) continue;
-      const pending = rangesFrom(parseRanges(event.pending), only?.fromRow ?? 0);
-      const taken = takeRows(event, pending, { maxBytes: maxBytes - bytes, atLeastOne: chosen.length === 0 });
-      if (taken.rows.length === 0) break;
-      bytes += taken.bytes;
-      chosen.push({ seq, rows: { eventId, receivedAt, ...taken } });
-      // What is left of an event is older than the events after it.
-      const isPart = countRows(taken.ranges) < countRows(pending);
-      if (isPart || chosen.length >= maxEvents || bytes >= maxBytes) break;
+      if (!passedOver.has(event.eventId)) yield { ...event, seq, pending: parseRanges(event.pending) };
     }
-    return chosen;
   }
 
   /** `progress`: what claims still hold, by `seq`. Throws a RangeError for a wrong settlement. */
@@ -135,7 +123,7 @@ export function createClaims(
   return {
     claim(request) {
       // All are read before any is taken: a page that cannot be read must not leave claims that nobody knows of.
-      return choose(request).map(({ seq, rows }) => {
+      return takeEvents(candidatesOf(request), request).map(({ seq, ...rows }) => {
         const token = nextToken++;
         claims.set(seq, { token, rows: rows.ranges });
         return { ...rows, token };

@@ -2,7 +2,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { Config } from '../../config/config.ts';
 import { systemClock } from '../../ground/clock.ts';
 import { kinds } from '../../kinds/registry.ts';
-import { finishedOrLate } from '../door.ts';
+import { CLOSE_LIMIT_MS, within } from '../door.ts';
 import { openStore, type StoreLog } from '../open-store.ts';
 import { type Outbox, OutboxUnavailableError, ownPace, type Queue, type SharedPace } from '../port.ts';
 import { createReceiver, type Receiver } from '../receive.ts';
@@ -108,7 +108,7 @@ async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }
     async close() {
       stopPruning();
       // A body that came before is still on its way through intake to the store.
-      await finishedOrLate(running);
+      await within(Promise.allSettled(running), CLOSE_LIMIT_MS);
       await store.close();
     },
   };
