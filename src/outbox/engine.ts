@@ -48,8 +48,8 @@ export interface Engine extends Pick<OutboxRecords, 'show' | 'find' | 'revive'> 
    * from here again. Returns the new name. The engine is of no use afterwards. Rejects with a CopyError like `records`.
    */
   setAside(nowMs: number): Promise<string>;
-  /** What replicas that share the database tell each other; null for a database that one process has for itself. */
-  readonly pace: SharedPace | null;
+  /** What replicas that share the database tell each other. */
+  readonly pace: SharedPace;
   /** Gives claims back where others could take them, and closes the database. */
   close(): Promise<void>;
 }

@@ -1,8 +1,7 @@
-import type { Config } from '../config/config.ts';
+import type { Config, OutboxDatabase } from '../config/config.ts';
 import type { Clock } from '../ground/clock.ts';
-import type { Engine } from './engine.ts';
 import { openSqlite } from './sqlite/engine.ts';
-import { createStore, type Store, type StoreEvent } from './store.ts';
+import { createStore, type StoreEvent } from './store.ts';
 
 export interface OpenStoreOptions {
   readonly outbox: Pick<Config['outbox'], 'database' | 'dataDir' | 'maxBytes'>;
@@ -18,40 +17,36 @@ export interface OpenStoreOptions {
 /** Where an engine logs: in the store thread, that is the main thread's log. */
 export type StoreLog = Readonly<Record<'debug' | 'info' | 'warn' | 'error', (fields: object, message: string) => void>>;
 
-export interface OpenedStore {
-  readonly store: Store;
-  readonly engine: Engine;
-  /** See OpenedSqlite. */
-  readonly damagedFile: string | null;
-}
+export type OpenedStore = Awaited<ReturnType<typeof openStore>>;
 
 /** A database that is started together with the service, or hands over to its standby, is there soon. */
 const PATIENCE_MS = 15_000;
 
 /**
  * Opens PostgreSQL if OUTBOX_URL is set, else SQLite in DATA_DIR, whose folder the caller has locked. Rejects with an
- * OutboxStartError.
+ * OutboxStartError. `damagedFile`: where the former database is, if it was damaged and a fresh one took its place.
  */
-export async function openStore(options: OpenStoreOptions): Promise<OpenedStore> {
-  const { engine, damagedFile } = await openEngine(options);
+export async function openStore(options: OpenStoreOptions) {
   const { clock, onEvent, outbox } = options;
-  return { store: createStore({ engine, clock, maxBytes: outbox.maxBytes, onEvent }), engine, damagedFile };
+  const opened = outbox.database === null ? openSqliteOf(options) : await openPostgresOf(options, outbox.database);
+  const store = createStore({ engine: opened.engine, clock, maxBytes: outbox.maxBytes, onEvent });
+  return { store, ...opened };
 }
 
-async function openEngine({ outbox, databaseToken, clock, log, onEvent, isSuspect = false }: OpenStoreOptions) {
-  const { database, dataDir, maxBytes } = outbox;
-  if (database === null) {
-    const onCheckpointTrouble = (reason: string) => onEvent({ type: 'trouble', operation: 'checkpoint', reason });
-    return openSqlite({ dataDir, maxBytes, nowMs: clock.now(), isSuspect, onCheckpointTrouble });
-  }
+function openSqliteOf({ outbox: { dataDir, maxBytes }, clock, onEvent, isSuspect = false }: OpenStoreOptions) {
+  const onCheckpointTrouble = (reason: string) => onEvent({ type: 'trouble', operation: 'checkpoint', reason });
+  return openSqlite({ dataDir, maxBytes, nowMs: clock.now(), isSuspect, onCheckpointTrouble });
+}
+
+async function openPostgresOf({ outbox, databaseToken, clock, log, onEvent }: OpenStoreOptions, url: OutboxDatabase) {
   // Loaded where it is needed: most installations have one replica and no server.
   const [{ openPostgresEngine }, { settingsOf }] = await Promise.all([
     import('./postgres/engine.ts'),
     import('./postgres/settings.ts'),
   ]);
   const engine = await openPostgresEngine({
-    database: settingsOf(database, databaseToken),
-    maxBytes,
+    database: settingsOf(url, databaseToken),
+    maxBytes: outbox.maxBytes,
     clock,
     log,
     onWake: () => onEvent({ type: 'waiting', kind: null, bytes: 1 }),

@@ -6,7 +6,7 @@ import { storeId } from './sqlite/lock.ts';
 import { lockFolder } from './sqlite/open.ts';
 import { findDamaged, tellIncompleteSets } from './sqlite/set-aside.ts';
 import type { StoreEvent } from './store.ts';
-import { Link, type LinkOptions } from './thread/link.ts';
+import { type Link, type LinkOptions, openLink } from './thread/link.ts';
 
 export interface OpenOptions extends Pick<LinkOptions, 'databaseToken' | 'log' | 'onEvent' | 'onFatal'> {
   readonly config: Pick<Config, 'outbox' | 'ingestion' | 'webhook'>;
@@ -58,7 +58,7 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
   const troubles = watchTroubles(log, clock);
 
   async function start() {
-    const opened = await Link.open({
+    const opened = await openLink({
       ...options,
       settings: { outbox, streams: config.ingestion.streams, escaping: config.webhook.escaping },
       onDamagedFile: troubles.onDamagedFile,
@@ -78,7 +78,7 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
     lock?.release();
     throw error;
   });
-  const ask = link.ask.bind(link);
+  const { ask } = link;
   let lastStats = firstStats;
   return {
     get damagedFile() {
@@ -98,7 +98,7 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
         return lastStats;
       } catch (error) {
         // While the thread is being restarted, or the database does not answer, the last counts are the best there are.
-        if (link.isGone || !(error instanceof OutboxUnavailableError)) throw error;
+        if (link.isGone() || !(error instanceof OutboxUnavailableError)) throw error;
         return { ...lastStats, writable: false, problem: error.message };
       }
     },
@@ -116,7 +116,7 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
       resume: (stream) => ask('resume', [stream]).catch(() => undefined),
     },
     close: () => link.close().finally(() => lock?.release()),
-    killThread: () => link.kill(),
+    killThread: link.kill,
   };
 }
 

@@ -55,7 +55,6 @@ export async function openOutbox(
     onWake: () => undefined,
     ...rest,
   });
-  assert(engine.pace !== null);
   const store = createStore({ engine, clock, maxBytes, onEvent: () => undefined });
   return { ...store, engine, pace: engine.pace };
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLogger } from '../../src/ground/log.ts';
-import { type OpenedSqlite, openSqlite } from '../../src/outbox/sqlite/engine.ts';
+import { openSqlite } from '../../src/outbox/sqlite/engine.ts';
 import type { OutboxLock } from '../../src/outbox/sqlite/lock.ts';
 import { lockFolder } from '../../src/outbox/sqlite/open.ts';
 import { findDamaged } from '../../src/outbox/sqlite/set-aside.ts';
@@ -51,7 +51,7 @@ export async function openSqliteFixture(options: SqliteFixtureOptions = {}): Pro
     return { ...store, engine, close: () => store.close().finally(() => lock.release()) };
   }
 
-  function openEngine(lock: OutboxLock): OpenedSqlite {
+  function openEngine(lock: OutboxLock) {
     try {
       return openSqlite({
         dataDir,

@@ -1,10 +1,10 @@
 import { randomInt } from 'node:crypto';
-import type { Clock } from '../../ground/clock.ts';
 import type { RowRange } from '../../ground/event.ts';
 import { within } from '../door.ts';
 import type { ClaimedRows, ClaimRequest } from '../engine.ts';
 import { formatRanges, type StoredRows, takeEvents } from '../rows.ts';
 import type { Database, Session } from './database.ts';
+import type { PostgresEngineOptions } from './engine.ts';
 import { AgainError } from './errors.ts';
 import type { Waker } from './replicas.ts';
 
@@ -51,13 +51,10 @@ const GIVE_BACK = `
   UPDATE events SET holder = NULL, token = NULL, claimed = NULL
   WHERE pending_rows > 0 AND holder = $1 AND token >= $2 AND token < $3`;
 
-export interface HolderOptions {
+interface HolderOptions extends Required<Pick<PostgresEngineOptions, 'leaseMs' | 'clock'>> {
   readonly database: Database;
   /** Of this process among the replicas. */
   readonly id: number;
-  /** How long claims hold after the last sign of life, by the database's clock. */
-  readonly leaseMs: number;
-  readonly clock: Clock;
   readonly waker: Waker;
 }
 

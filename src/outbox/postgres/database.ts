@@ -25,17 +25,7 @@ const MODES = {
 } as const;
 export type Mode = keyof typeof MODES;
 
-export interface Database {
-  /**
-   * Runs `work` in a transaction; what it returns is returned once that is committed and, unless it only read, synced.
-   * Deadlocks are tried again, so that `work` may run more than once. Rejects with what went wrong: see errors.ts.
-   */
-  transaction<T>(mode: Mode, work: (session: Session) => Promise<T>): Promise<T>;
-  /** A connection for whatever needs no transaction. It must be released, for good with `true`. */
-  connect(): Promise<PoolClient>;
-  /** Ends all connections; those over which nothing comes any more are cut. */
-  close(): Promise<void>;
-}
+export type Database = ReturnType<typeof openDatabase>;
 
 const KEEP_ALIVE_MS = 10_000;
 const IDLE_CONNECTION_MS = 30_000;
@@ -48,7 +38,7 @@ const AWAY_LIMIT_MS = 1_000;
 /** bigint: all of ours are counts, sizes, times and tokens below 2^53. */
 const INT8 = 20;
 
-export function openDatabase(settings: DatabaseSettings, schema: string, limits: Limits): Database {
+export function openDatabase(settings: DatabaseSettings, schema: string, limits: Limits) {
   const silence = new LostError(`nothing comes from ${placeOf(settings)}`);
   const sockets = new Set<Socket>();
   let away: string | null = null;
@@ -98,6 +88,7 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
     }
   }
 
+  /** For whatever needs no transaction, too. The connection must be released, for good with `true`. */
   async function connect(): Promise<PoolClient> {
     try {
       return await pool.connect();
@@ -156,7 +147,11 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
   }
 
   return {
-    async transaction(mode, work) {
+    /**
+     * Runs `work` in a transaction; what it returns is returned once that is committed and, unless it only read, synced.
+     * Deadlocks are tried again, so that `work` may run more than once. Rejects with what went wrong: see errors.ts.
+     */
+    async transaction<T>(mode: Mode, work: (session: Session) => Promise<T>): Promise<T> {
       await refuseWhileAway();
       for (let tries = 1; ; tries++) {
         try {
@@ -168,7 +163,8 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
       }
     },
     connect,
-    async close() {
+    /** Ends all connections; those over which nothing comes any more are cut. */
+    async close(): Promise<void> {
       await within(pool.end(), CLOSE_LIMIT_MS);
       for (const socket of sockets) socket.destroy();
     },

@@ -11,19 +11,13 @@ import { prune, purge, settleAll } from './settle.ts';
 
 const OLDEST_SERVER = 130_000;
 
-/** The schema as it was found, one that this service can use. */
-export interface Examined {
-  /** 0: there is none yet, and this user may make it. */
-  readonly version: number;
-  /** Of this service. */
-  readonly known: number;
-}
+export type Examined = Awaited<ReturnType<typeof examineDatabase>>;
 
 /**
- * Looks, as a start would, whether the database can be used: what it does there is rolled back. Rejects with an
- * OutboxStartError.
+ * Looks, as a start would, whether the database can be used: what it does there is rolled back. The `version` of its
+ * schema is 0 if there is none and this user may make it; `known` is that of this service. Rejects with an OutboxStartError.
  */
-export async function examineDatabase(settings: DatabaseSettings): Promise<Examined> {
+export async function examineDatabase(settings: DatabaseSettings) {
   const database = openDatabase(settings, DEFAULT_SCHEMA, DEFAULT_LIMITS);
   const place = placeOf(settings);
   try {
@@ -84,11 +78,7 @@ const FACTS = `
  * Whether the server keeps what the promises rest on, and the version of the tables: 0 if there are none and this user may
  * make them. Throws a OutboxStartError.
  */
-async function inspect(
-  session: Session,
-  schema: string,
-  place: string,
-): Promise<{ readonly isThere: boolean; readonly version: number }> {
+async function inspect(session: Session, schema: string, place: string) {
   const [facts] = await session.query<Facts>(FACTS, [schema]);
   if (facts === undefined) throw new Error('the server says nothing of its settings');
   checkServer(facts, place);

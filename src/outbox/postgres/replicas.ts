@@ -1,8 +1,7 @@
 import { escapeIdentifier } from 'pg';
-import type { Clock } from '../../ground/clock.ts';
-import type { StoreLog } from '../open-store.ts';
 import type { SharedPace, Turn } from '../port.ts';
 import type { Database, Session } from './database.ts';
+import type { PostgresEngineOptions } from './engine.ts';
 import { describe } from './errors.ts';
 
 /** What replicas on one database tell each other: that something waits, and that Azure asks for a pause. */
@@ -16,15 +15,11 @@ const TELL_INTERVAL_MS = 1_000;
 const WAKE_INTERVAL_MS = 100;
 const LISTEN_AGAIN_MS = 1_000;
 
-export interface WakerOptions {
+interface WakerOptions extends Pick<PostgresEngineOptions, 'onWake' | 'clock' | 'log'> {
   readonly database: Database;
   readonly channel: string;
   /** Of this process, so that it does not wake itself. */
   readonly self: number;
-  /** Another process stored something. */
-  readonly onWake: () => void;
-  readonly clock: Clock;
-  readonly log: StoreLog;
 }
 
 export type Waker = ReturnType<typeof createWaker>;

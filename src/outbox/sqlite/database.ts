@@ -4,7 +4,7 @@ import { DamageError } from '../engine.ts';
 import { BUSY_TIMEOUT_MS } from './checkpoint.ts';
 import { isDamage, startError, toStartError } from './errors.ts';
 import { databaseFile, preparePrivateFile } from './files.ts';
-import { APPLICATION_ID, createSchema, SCHEMA_VERSION } from './schema.ts';
+import { APPLICATION_ID, SCHEMA, SCHEMA_VERSION } from './schema.ts';
 import { finishSettingAside, setAside } from './set-aside.ts';
 import { pragma } from './sql.ts';
 import { isLogDamaged } from './wal.ts';
@@ -40,7 +40,7 @@ function openFile(file: string, isSuspect: boolean): DatabaseSync {
   const db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
   try {
     configure(db, file);
-    if (version === 0) createSchema(db);
+    if (version === 0) db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`);
     return db;
   } catch (error) {
     db.close();
@@ -88,29 +88,29 @@ function inspect(file: string, isSuspect: boolean): number {
   }
 }
 
-/** The value of each PRAGMA, and what it reads back as. */
-const SETTINGS: readonly (readonly [name: string, value: string | number, reads: string | number])[] = [
-  ['journal_mode', 'wal', 'wal'],
-  // Every commit is synced before it returns. NORMAL would sync only at checkpoints.
-  ['synchronous', 'FULL', 2],
+/** Of each PRAGMA, as it reads back. */
+const SETTINGS: Readonly<Record<string, string | number>> = {
+  journal_mode: 'wal',
+  // FULL: every commit is synced before it returns. NORMAL would sync only at checkpoints.
+  synchronous: 2,
   // Deleted bodies are overwritten with zeros, not only unlinked.
-  ['secure_delete', 1, 1],
-  // Otherwise savepoints spill to a temporary file, which would hold bodies and may not be writable in a container.
-  ['temp_store', 'MEMORY', 2],
+  secure_delete: 1,
+  // MEMORY: otherwise savepoints spill to a temporary file, which would hold bodies and may not be writable in a container.
+  temp_store: 2,
   // KiB. Identities are spread at random over their tree; this keeps its inner pages at hand.
-  ['cache_size', -8192, -8192],
+  cache_size: -8192,
   // Pages: SQLite folds the log in at 4 MiB. After a group of puts that made it longer (up to 16 MiB of bodies, group.ts)
-  // it is cut back to 16 MiB. What it has counts towards the limit of the outbox (limits.ts).
-  ['wal_autocheckpoint', 1000, 1000],
-  ['journal_size_limit', 16 * 1024 * 1024, 16 * 1024 * 1024],
-];
+  // it is cut back to 16 MiB. What it has counts towards the limit of the outbox (engine.ts).
+  wal_autocheckpoint: 1000,
+  journal_size_limit: 16 * 1024 * 1024,
+};
 
 /** Applies the settings and reads each one back, because SQLite does not report a setting that it did not take. */
 function configure(db: DatabaseSync, file: string): void {
-  for (const [name, value, reads] of SETTINGS) {
+  for (const [name, value] of Object.entries(SETTINGS)) {
     db.exec(`PRAGMA ${name} = ${value}`);
     const found = pragma(db, name);
-    if (found !== reads) {
+    if (found !== value) {
       throw startError('outbox_unsupported', `${file}: ${name} = ${value} does not hold, it reads ${String(found)}`);
     }
   }

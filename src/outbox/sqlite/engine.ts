@@ -1,5 +1,5 @@
-import type { DatabaseSync } from 'node:sqlite';
 import { DamageError, type Engine, FullError, fullness, HEADROOM_BYTES, type Usage } from '../engine.ts';
+import { ownPace } from '../port.ts';
 import { createWriteAheadLog } from './checkpoint.ts';
 import { createClaims } from './claims.ts';
 import { openDatabase } from './database.ts';
@@ -21,20 +21,12 @@ export interface OpenSqliteOptions {
   readonly onCheckpointTrouble: (reason: string) => void;
 }
 
-export interface OpenedSqlite {
-  readonly engine: Engine;
-  /** Where the former database is, if it was damaged and a fresh one took its place. */
-  readonly damagedFile: string | null;
-}
-
-/** Opens the engine on the database of a folder that this process has locked. Throws an OutboxStartError. */
-export function openSqlite(options: OpenSqliteOptions): OpenedSqlite {
-  const { db, damagedFile } = openDatabase(options.dataDir, options.nowMs, options.isSuspect);
-  return { engine: createEngine(db, options), damagedFile };
-}
-
-/** Every method does its work before it returns; a promise only carries the result (`asPromised`). */
-function createEngine(db: DatabaseSync, { dataDir, maxBytes, onCheckpointTrouble }: OpenSqliteOptions): Engine {
+/**
+ * Opens the engine on the database of a folder that this process has locked. Every method does its work before it returns;
+ * a promise only carries the result (`asPromised`). Throws an OutboxStartError.
+ */
+export function openSqlite({ dataDir, maxBytes, nowMs, isSuspect, onCheckpointTrouble }: OpenSqliteOptions) {
+  const { db, damagedFile } = openDatabase(dataDir, nowMs, isSuspect);
   const file = databaseFile(dataDir);
   const log = createWriteAheadLog(db, file, onCheckpointTrouble);
   const claims = createClaims(db, inTransaction);
@@ -123,7 +115,8 @@ function createEngine(db: DatabaseSync, { dataDir, maxBytes, onCheckpointTrouble
     },
     close,
   };
-  return { ...asPromised(methods), records: () => readSound(db), pace: null };
+  const engine: Engine = { ...asPromised(methods), records: () => readSound(db), pace: ownPace };
+  return { engine, damagedFile };
 }
 
 /** The same methods as an engine has them: they answer with a promise, and reject with its errors. */

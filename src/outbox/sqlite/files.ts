@@ -98,6 +98,12 @@ export function preparePrivateFile(file: string): void {
   }
 }
 
+/** Device and inode; null: nothing has this name. */
+export function identify(path: string): string | null {
+  const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stats === undefined ? null : `${stats.dev}-${stats.ino}`;
+}
+
 /** Waits until a folder's names, or a file's bytes, are on the disk. Not for a file that is in use (see above). */
 export function syncPath(path: string): void {
   syncAndClose(openSync(path, 'r'));

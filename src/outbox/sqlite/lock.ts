@@ -1,7 +1,7 @@
-import { existsSync, type FSWatcher, statSync, watch } from 'node:fs';
+import { existsSync, type FSWatcher, watch } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { isBusy, startError, toStartError } from './errors.ts';
-import { lockFile, preparePrivateFile } from './files.ts';
+import { identify, lockFile, preparePrivateFile } from './files.ts';
 
 /**
  * Who has the outbox of a folder: one exclusive transaction on a file of its own, held as long as the outbox is open.
@@ -75,12 +75,6 @@ function take(dataDir: string, patienceMs: number): Holder {
     if (isBusy(error)) throw startError('outbox_locked', `The outbox in ${dataDir} is in use by another process`);
     throw toStartError(error, file);
   }
-}
-
-/** Device and inode; null: nothing has this name. */
-function identify(path: string): string | null {
-  const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return stats === undefined ? null : `${stats.dev}-${stats.ino}`;
 }
 
 /** Null where the system has no watch to give: then the next request finds that the file is gone. */

@@ -1,13 +1,11 @@
-import type { DatabaseSync } from 'node:sqlite';
-
 /** "APON": tells a database of ours from any other (https://www.sqlite.org/pragma.html#pragma_application_id). */
 export const APPLICATION_ID = 0x41504f4e;
 
 /** `user_version`. Databases with a lower number than this were written before 0.1.0, and nothing reads them any more. */
 export const SCHEMA_VERSION = 6;
 
-/** Claims are not here: the process that took them keeps them in memory (claims.ts). */
-const SCHEMA = `
+/** Makes the tables. Claims are not here: the process that took them keeps them in memory (claims.ts). */
+export const SCHEMA = `
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${SCHEMA_VERSION};
 
@@ -69,8 +67,3 @@ const SCHEMA = `
   -- Empty, except while it is tried whether the store takes writes again.
   CREATE TABLE write_probe (id INTEGER NOT NULL PRIMARY KEY, filler BLOB NOT NULL) STRICT;
 `;
-
-/** Makes the tables of an empty database, in one transaction. */
-export function createSchema(db: DatabaseSync): void {
-  db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`);
-}

@@ -1,7 +1,7 @@
 import { existsSync, linkSync, readdirSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Logger } from '../../ground/log.ts';
-import { COMPANIONS, databaseFile, syncPath } from './files.ts';
+import { COMPANIONS, databaseFile, identify, syncPath } from './files.ts';
 import { MENDED } from './wal.ts';
 
 /**
@@ -147,6 +147,6 @@ function namesIn(folder: string): string[] {
 }
 
 function isSameFile(some: string, other: string): boolean {
-  const [a, b] = [some, other].map((path) => statSync(path, { bigint: true, throwIfNoEntry: false }));
-  return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino;
+  const identity = identify(some);
+  return identity !== null && identity === identify(other);
 }

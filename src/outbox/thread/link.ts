@@ -34,76 +34,34 @@ const WHY_UNAVAILABLE: Record<Exclude<State, 'running'>, string> = {
  */
 const resourceLimits = { maxYoungGenerationSizeMb: 16 };
 
-/** The main thread's end of the store thread: requests and their answers, and what happens when the thread dies. */
-export class Link {
-  readonly #options: LinkOptions;
-  readonly #pending = new Map<number, PromiseWithResolvers<unknown>>();
-  #state: State = 'running';
-  #worker: Worker | null = null;
-  #nextId = 1;
-  #hasRestarted = false;
-  #isSuspect = false;
-  #restarting: Promise<void> = Promise.resolve();
-  #closed: Promise<void> | null = null;
+export type Link = Awaited<ReturnType<typeof openLink>>;
 
-  private constructor(options: LinkOptions) {
-    this.#options = options;
-  }
+/**
+ * Starts the store thread. The main thread's end of it: requests and their answers, and what happens when the thread dies.
+ * Rejects with an OutboxStartError.
+ */
+export async function openLink(options: LinkOptions) {
+  const { settings, databaseToken, log, onEvent, onDamagedFile, whyNotAsk, onFatal } = options;
+  const pending = new Map<number, PromiseWithResolvers<unknown>>();
+  let state: State = 'running';
+  let worker: Worker;
+  let nextId = 1;
+  let isSuspect = false;
+  /** The one restart; null: there was none yet. */
+  let restarting: Promise<void> | null = null;
+  let closed: Promise<void> | null = null;
 
-  /** Starts the thread. Rejects with an OutboxStartError. */
-  static async open(options: LinkOptions): Promise<Link> {
-    const link = new Link(options);
-    await link.#start();
-    return link;
-  }
-
-  /** Whether no thread will answer any more. */
-  get isGone(): boolean {
-    return this.#state === 'gone' || this.#state === 'closed';
-  }
-
-  /**
-   * Rejects with an OutboxUnavailableError if there is no thread, it dies, or it could not do it now; with a RangeError
-   * if the request was wrong. Buffers of `transfer` are not usable any more.
-   */
-  ask<Name extends Operation>(
-    operation: Name,
-    args: Parameters<Operations[Name]>,
-    transfer?: readonly ArrayBuffer[],
-  ): ReturnType<Operations[Name]> {
-    const whyNot = this.#state === 'running' ? this.#options.whyNotAsk() : WHY_UNAVAILABLE[this.#state];
-    const answer =
-      whyNot === null ? this.#send(operation, args, transfer) : Promise.reject(new OutboxUnavailableError(whyNot));
-    // The thread answers each request with its operation's result.
-    return answer as ReturnType<Operations[Name]>;
-  }
-
-  /** Lets the thread finish what it was asked, and waits for its end. Twice does nothing. */
-  close(): Promise<void> {
-    this.#closed ??= this.#finish();
-    return this.#closed;
-  }
-
-  /** Ends the thread as a crash would, wherever it is. For tests. */
-  async kill(): Promise<void> {
-    await this.#worker?.terminate();
-  }
-
-  #start(): Promise<void> {
-    const workerData: ThreadSettings = { ...this.#options.settings, isSuspect: this.#isSuspect };
-    const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData, name: 'outbox', resourceLimits });
-    this.#worker = worker;
+  function start(): Promise<void> {
+    const workerData: ThreadSettings = { ...settings, isSuspect };
+    worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData, name: 'outbox', resourceLimits });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     let isOpen = false;
     let cause: Error | null = null;
     worker.on('message', (message: FromThread) => {
-      if (message.type === 'opened') {
-        isOpen = true;
-        if (message.damagedFile !== null) this.#options.onDamagedFile(message.damagedFile);
-        resolve();
-      } else {
-        this.#hear(message);
-      }
+      if (message.type !== 'opened') return hear(message);
+      isOpen = true;
+      if (message.damagedFile !== null) onDamagedFile(message.damagedFile);
+      resolve();
     });
     worker.on('error', (error) => {
       cause = toError(error);
@@ -113,102 +71,127 @@ export class Link {
     });
     worker.on('exit', (code) => {
       const error = cause ?? new Error(`The thread of the outbox ended with code ${code}`);
-      if (isOpen) this.#onDeath(error);
+      if (isOpen) onDeath(error);
       else reject(error);
     });
     return promise;
   }
 
-  #hear(message: Exclude<FromThread, { type: 'opened' }>): void {
+  function hear(message: Exclude<FromThread, { type: 'opened' }>): void {
     switch (message.type) {
       case 'done':
-        this.#answered(message.id)?.resolve(message.value);
+        answered(message.id)?.resolve(message.value);
         return;
       case 'failed': {
         const { id, reason, isDefect } = message;
-        this.#answered(id)?.reject(isDefect ? new RangeError(reason) : new OutboxUnavailableError(reason));
+        answered(id)?.reject(isDefect ? new RangeError(reason) : new OutboxUnavailableError(reason));
         return;
       }
       case 'log':
-        this.#options.log[message.level](message.fields, message.message);
+        log[message.level](message.fields, message.message);
         return;
       case 'token_wanted':
-        this.#options.databaseToken().then(
-          (token) => this.#post({ type: 'token', token, problem: '' }),
-          (error: unknown) => this.#post({ type: 'token', token: null, problem: toError(error).message }),
+        databaseToken().then(
+          (token) => post({ type: 'token', token, problem: '' }),
+          (error: unknown) => post({ type: 'token', token: null, problem: toError(error).message }),
         );
         return;
       default:
-        if (message.type === 'damaged') this.#isSuspect = true;
-        this.#options.onEvent(message);
+        if (message.type === 'damaged') isSuspect = true;
+        onEvent(message);
     }
   }
 
-  #answered(id: number): PromiseWithResolvers<unknown> | undefined {
-    const asked = this.#pending.get(id);
-    this.#pending.delete(id);
+  function answered(id: number): PromiseWithResolvers<unknown> | undefined {
+    const asked = pending.get(id);
+    pending.delete(id);
     return asked;
   }
 
-  #send(operation: Operation, args: readonly unknown[], transfer?: readonly ArrayBuffer[]): Promise<unknown> {
+  function send(operation: Operation, args: readonly unknown[], transfer?: readonly ArrayBuffer[]): Promise<unknown> {
     const asked = Promise.withResolvers<unknown>();
-    const id = this.#nextId++;
-    this.#pending.set(id, asked);
-    this.#post({ type: 'request', id, operation, args }, transfer);
+    const id = nextId++;
+    pending.set(id, asked);
+    post({ type: 'request', id, operation, args }, transfer);
     return asked.promise;
   }
 
-  #post(message: ToThread, transfer: readonly ArrayBuffer[] = []): void {
-    this.#worker?.postMessage(message, transfer);
+  function post(message: ToThread, transfer: readonly ArrayBuffer[] = []): void {
+    worker.postMessage(message, transfer);
   }
 
-  #onDeath(error: Error): void {
-    const wasRunning = this.#state === 'running';
-    if (this.#state === 'running') this.#state = this.#hasRestarted ? 'gone' : 'restarting';
-    const reason = WHY_UNAVAILABLE[this.#state];
-    const unanswered = [...this.#pending.values()];
-    this.#pending.clear();
+  function onDeath(error: Error): void {
+    const wasRunning = state === 'running';
+    if (state === 'running') state = restarting === null ? 'restarting' : 'gone';
+    const reason = WHY_UNAVAILABLE[state];
+    const unanswered = [...pending.values()];
+    pending.clear();
     for (const { reject } of unanswered) reject(new OutboxUnavailableError(reason, { cause: error }));
     if (!wasRunning) return;
     const fields = { code: 'outbox_worker_died', error: error.message, unanswered: unanswered.length };
-    this.#options.log.error(fields, reason);
-    if (this.#hasRestarted) this.#giveUp(error);
-    else this.#restarting = this.#restart();
+    log.error(fields, reason);
+    if (restarting === null) restarting = start().then(onRestarted, giveUp);
+    else giveUp(error);
   }
 
-  async #restart(): Promise<void> {
-    this.#hasRestarted = true;
-    try {
-      await this.#start();
-      this.#state = 'running';
-      const fields = { code: 'outbox_worker_restarted' };
-      this.#options.log.warn(fields, 'the thread of the outbox runs again; all claims are free again');
-    } catch (error) {
-      this.#giveUp(toError(error));
-    }
+  function onRestarted(): void {
+    state = 'running';
+    log.warn({ code: 'outbox_worker_restarted' }, 'the thread of the outbox runs again; all claims are free again');
   }
 
-  #giveUp(error: Error): void {
-    this.#state = 'gone';
-    this.#options.log.fatal(
+  function giveUp(cause: unknown): void {
+    const error = toError(cause);
+    state = 'gone';
+    log.fatal(
       { code: 'outbox_worker_gone', error: error.message },
       'the outbox is gone; what it had committed is on the disk, and the service must be started again',
     );
-    this.#options.onFatal(error);
+    onFatal(error);
   }
 
-  async #finish(): Promise<void> {
+  async function finish(): Promise<void> {
     // A thread that is just being started must not be left running.
-    if (this.#state === 'restarting') await this.#restarting;
-    if (this.#state === 'running') {
-      this.#state = 'closed';
-      const ended = new Promise<void>((resolve) => this.#worker?.once('exit', () => resolve()));
+    if (state === 'restarting') await restarting;
+    if (state === 'running') {
+      state = 'closed';
+      const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
       // It rejects when the thread dies instead; then there is nothing left to close.
-      await this.#send('close', []).catch(() => undefined);
+      await send('close', []).catch(() => undefined);
       await ended;
     }
-    this.#state = 'closed';
+    state = 'closed';
   }
+
+  await start();
+  return {
+    /** Whether no thread will answer any more. */
+    isGone: (): boolean => state === 'gone' || state === 'closed',
+
+    /**
+     * Rejects with an OutboxUnavailableError if there is no thread, it dies, or it could not do it now; with a RangeError
+     * if the request was wrong. Buffers of `transfer` are not usable any more.
+     */
+    ask<Name extends Operation>(
+      operation: Name,
+      args: Parameters<Operations[Name]>,
+      transfer?: readonly ArrayBuffer[],
+    ): ReturnType<Operations[Name]> {
+      const whyNot = state === 'running' ? whyNotAsk() : WHY_UNAVAILABLE[state];
+      const answer =
+        whyNot === null ? send(operation, args, transfer) : Promise.reject(new OutboxUnavailableError(whyNot));
+      // The thread answers each request with its operation's result.
+      return answer as ReturnType<Operations[Name]>;
+    },
+
+    /** Lets the thread finish what it was asked, and waits for its end. Twice does nothing. */
+    close(): Promise<void> {
+      closed ??= finish();
+      return closed;
+    },
+
+    /** Ends the thread as a crash would, wherever it is. For tests. */
+    kill: async (): Promise<void> => void (await worker.terminate()),
+  };
 }
 
 function toError(thrown: unknown): Error {

@@ -4,7 +4,7 @@ import { systemClock } from '../../ground/clock.ts';
 import { kinds } from '../../kinds/registry.ts';
 import { CLOSE_LIMIT_MS, within } from '../door.ts';
 import { openStore, type StoreLog } from '../open-store.ts';
-import { type Outbox, OutboxUnavailableError, ownPace, type Queue, type SharedPace } from '../port.ts';
+import { type Outbox, OutboxUnavailableError, type Queue, type SharedPace } from '../port.ts';
 import { createReceiver, type Receiver } from '../receive.ts';
 import type { OutboxRecords } from '../records.ts';
 import { keepPruning } from '../retention.ts';
@@ -104,7 +104,7 @@ async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }
   operations = {
     ...store,
     ...createReceiver(store, { kinds, streams, escaping, log }),
-    ...(engine.pace ?? ownPace),
+    ...engine.pace,
     async close() {
       stopPruning();
       // A body that came before is still on its way through intake to the store.
