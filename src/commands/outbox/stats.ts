@@ -20,7 +20,7 @@ export function run(context: CommandContext, options: JsonOption): Promise<numbe
   });
 }
 
-/** A longer write-ahead log cannot be emptied (see sqlite/checkpoint.ts). */
+/** A longer write-ahead log cannot be emptied (see outbox/sqlite/engine.ts). */
 const LOG_AT_REST_BYTES = 16 * 1024 * 1024;
 
 function render(found: StatsJson): string {

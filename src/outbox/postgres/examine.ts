@@ -22,7 +22,9 @@ export async function examineDatabase(settings: DatabaseSettings) {
   const place = placeOf(settings);
   try {
     const { version } = await database.transaction('read', async (session) => {
-      if (await isReadOnly(session)) throw readOnly(place);
+      if (await isReadOnly(session)) {
+        throw new OutboxStartError('outbox_cannot_open', `The server at ${place} is read-only`, READ_ONLY_FIX);
+      }
       return inspect(session, DEFAULT_SCHEMA, place);
     });
     if (version > 0) await tryRights(database, DEFAULT_SCHEMA, place);
@@ -34,12 +36,9 @@ export async function examineDatabase(settings: DatabaseSettings) {
   }
 }
 
-function readOnly(place: string): OutboxStartError {
-  const fix =
-    'Webhooks would be answered 503. If it is a standby, name the primary in OUTBOX_URL; if it ran out of storage, give it ' +
-    'more; else unset default_transaction_read_only of server, database and role.';
-  return new OutboxStartError('outbox_cannot_open', `The server at ${place} is read-only`, fix);
-}
+const READ_ONLY_FIX =
+  'Webhooks would be answered 503. If it is a standby, name the primary in OUTBOX_URL; if it ran out of storage, give it ' +
+  'more; else unset default_transaction_read_only of server, database and role.';
 
 /** Makes the tables if there are none. Any number of replicas may do so at once: one makes them, the others wait for it. */
 export function makeTables(database: Database, schema: string, place: string): Promise<void> {

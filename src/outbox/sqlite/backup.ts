@@ -2,12 +2,11 @@ import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { CopyError } from '../engine.ts';
-import { BUSY_TIMEOUT_MS } from './checkpoint.ts';
 import { describe } from './errors.ts';
 import { databaseFile, preparePrivateFile, syncPath } from './files.ts';
 import { isOutboxLocked } from './lock.ts';
 import { APPLICATION_ID } from './schema.ts';
-import { pragma } from './sql.ts';
+import { BUSY_TIMEOUT_MS, pragma } from './sql.ts';
 import { isLogDamaged } from './wal.ts';
 
 /**

@@ -1,12 +1,11 @@
 import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { DamageError } from '../engine.ts';
-import { BUSY_TIMEOUT_MS } from './checkpoint.ts';
 import { isDamage, startError, toStartError } from './errors.ts';
 import { databaseFile, preparePrivateFile } from './files.ts';
 import { APPLICATION_ID, SCHEMA, SCHEMA_VERSION } from './schema.ts';
 import { finishSettingAside, setAside } from './set-aside.ts';
-import { pragma } from './sql.ts';
+import { BUSY_TIMEOUT_MS, pragma } from './sql.ts';
 import { isLogDamaged } from './wal.ts';
 
 /** A whole check reads about 500 MB/s from the cache and 100 MB/s from a disk, so that it stays below a second. */

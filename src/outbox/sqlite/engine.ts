@@ -1,6 +1,7 @@
+import { statSync } from 'node:fs';
+import type { DatabaseSync } from 'node:sqlite';
 import { DamageError, type Engine, FullError, fullness, HEADROOM_BYTES, type Usage } from '../engine.ts';
 import { ownPace } from '../port.ts';
-import { createWriteAheadLog } from './checkpoint.ts';
 import { createClaims } from './claims.ts';
 import { openDatabase } from './database.ts';
 import { describe, toEngineError } from './errors.ts';
@@ -9,7 +10,15 @@ import { readSound } from './move.ts';
 import { createWriter } from './put.ts';
 import { createRecords } from './records.ts';
 import { setAside } from './set-aside.ts';
-import type { AtOnce, AtOnceName } from './sql.ts';
+import { type AtOnce, type AtOnceName, BUSY_TIMEOUT_MS } from './sql.ts';
+
+/**
+ * SQLite folds the write-ahead log into the database by itself when it has 4 MiB (wal_autocheckpoint), and says nothing
+ * when it cannot. Above this size we do it, and tell why it fails.
+ */
+const MAX_LOG_BYTES = 8 * 1024 * 1024;
+/** A checkpoint that a reader hinders will be hindered for longer than this. */
+const PAUSE_MS = 1_000;
 
 export interface OpenSqliteOptions {
   readonly dataDir: string;
@@ -132,4 +141,50 @@ function asPromised<Name extends AtOnceName>(methods: AtOnce<Name>): Pick<Engine
     },
   ]);
   return Object.fromEntries(promised) as Pick<Engine, Name>;
+}
+
+/** The write-ahead log of an open database. `onTrouble` gets the reason if the log is long and cannot be folded in. */
+function createWriteAheadLog(db: DatabaseSync, file: string, onTrouble: (reason: string) => void) {
+  let triedAt = Number.NEGATIVE_INFINITY;
+
+  function bytes(): number {
+    return statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  /** Whether all of the log is in the database. */
+  function checkpoint(mode: 'PASSIVE' | 'TRUNCATE'): boolean {
+    const row = db.prepare(`PRAGMA wal_checkpoint(${mode})`).get();
+    return row?.['busy'] === 0 && row['log'] === row['checkpointed'];
+  }
+
+  /**
+   * Folds the log in and cuts it to nothing, if nobody reads the database: rows that were delivered are zeroed in the
+   * database, but their text would stay in old pages of the log until something else is written over them. Waits for
+   * nobody: whoever reads the database may do so for hours.
+   */
+  function empty(): void {
+    try {
+      const isFolded = checkpoint('PASSIVE');
+      db.exec('PRAGMA busy_timeout = 0');
+      if (isFolded && checkpoint('TRUNCATE')) return;
+      if (bytes() <= MAX_LOG_BYTES) return;
+      onTrouble(
+        'another program has the database open in a read transaction, so that its write-ahead log cannot be emptied',
+      );
+    } catch (error) {
+      onTrouble(`the write-ahead log could not be written into the database: ${describe(error)}`);
+    } finally {
+      db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    }
+  }
+
+  /** Outside of a transaction: empties the log if it has grown. */
+  function tidy(): void {
+    const now = performance.now();
+    if (now - triedAt < PAUSE_MS || bytes() <= MAX_LOG_BYTES) return;
+    triedAt = now;
+    empty();
+  }
+
+  return { bytes, tidy, empty };
 }

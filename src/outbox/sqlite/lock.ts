@@ -12,40 +12,31 @@ import { identify, lockFile, preparePrivateFile } from './files.ts';
  * a new one. So the holder watches the name and locks the new file as soon as the old one is gone. If another process
  * was faster, the outbox is lost to this one for good, which then must not write: `isHeld` is asked before each request.
  */
-export interface OutboxLock {
-  /** Takes the lock again if its file was removed. False: another process has it, now or since it was lost. */
-  isHeld(): boolean;
-  /** Twice does nothing. */
-  release(): void;
-}
+export type OutboxLock = ReturnType<typeof acquireLock>;
 
 /** Long enough for another's `isOutboxLocked`, which holds a shared lock for an instant, to pass. */
 const PATIENCE_MS = 1_000;
 /** The same while the service runs, whose thread stands still meanwhile. */
 const PROBE_PATIENCE_MS = 100;
 
-interface Holder {
-  /** This reference is what keeps the garbage collector from closing it, which would end the transaction. */
-  readonly db: DatabaseSync;
-  /** See `identify`. */
-  readonly file: string | null;
-}
-
 /** Throws an OutboxStartError, code `outbox_locked`, when another has it. The folder must exist. */
-export function acquireLock(dataDir: string): OutboxLock {
-  let holder: Holder | null = take(dataDir, PATIENCE_MS);
+export function acquireLock(dataDir: string) {
+  // This reference is what keeps the garbage collector from closing the database, which would end the transaction.
+  let holder: ReturnType<typeof take> | null = take(dataDir, PATIENCE_MS);
   let watcher = watchFile(dataDir, isHeld);
 
-  function letGo(): void {
+  /** Twice does nothing. */
+  function release(): void {
     watcher?.close();
     holder?.db.close();
     holder = null;
   }
 
+  /** Takes the lock again if its file was removed. False: another process has it, now or since it was lost. */
   function isHeld(): boolean {
     if (holder === null) return false;
     if (holder.file === identify(lockFile(dataDir))) return true;
-    letGo();
+    release();
     try {
       holder = take(dataDir, PROBE_PATIENCE_MS);
     } catch {
@@ -55,10 +46,10 @@ export function acquireLock(dataDir: string): OutboxLock {
     return true;
   }
 
-  return { isHeld, release: letGo };
+  return { isHeld, release };
 }
 
-function take(dataDir: string, patienceMs: number): Holder {
+function take(dataDir: string, patienceMs: number) {
   const file = lockFile(dataDir);
   let db: DatabaseSync | null = null;
   try {

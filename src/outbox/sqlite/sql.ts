@@ -1,6 +1,9 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import type { Engine } from '../engine.ts';
 
+/** For a reader from outside (a backup, the sqlite3 shell); the service itself has one connection. */
+export const BUSY_TIMEOUT_MS = 5_000;
+
 export type AtOnceName = Exclude<keyof Engine, 'records' | 'pace'>;
 
 /** Methods of an Engine without their promise, since SQLite answers at once. */

@@ -58,14 +58,10 @@ async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }
 
   // Listens before the database is open, which may need a token.
   port.on('message', (message: ToThread) => {
-    if (message.type === 'token') hearToken(message);
-    else track(run(message));
-  });
-
-  function track(request: Promise<void>): void {
+    if (message.type === 'token') return hearToken(message);
+    const request = run(message).finally(() => running.delete(request));
     running.add(request);
-    void request.finally(() => running.delete(request));
-  }
+  });
 
   async function run({ id, operation, args }: Extract<ToThread, { type: 'request' }>): Promise<void> {
     try {
