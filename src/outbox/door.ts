@@ -5,6 +5,15 @@ import { OutboxUnavailableError } from './port.ts';
 /** `commit`: events are stored. `settle`: anything else is written. */
 export type Operation = 'commit' | 'settle' | 'read';
 
+/** The database could not do something, and why. */
+export interface Trouble {
+  readonly type: 'trouble';
+  readonly operation: Operation | 'checkpoint';
+  readonly reason: string;
+  /** The database is damaged: nothing more should be asked of it. */
+  readonly isDamage: boolean;
+}
+
 /** The service has two seconds for all of its end. */
 export const CLOSE_LIMIT_MS = 500;
 
@@ -12,10 +21,7 @@ export const CLOSE_LIMIT_MS = 500;
  * The one way to the engine. It says in a caller's terms what went wrong, tells of trouble, remembers whether the database
  * takes events, and refuses what comes after the end.
  */
-export function createDoor(
-  engine: Engine,
-  onTrouble: (operation: Operation, reason: string, isDamage: boolean) => void,
-) {
+export function createDoor(engine: Engine, onTrouble: (trouble: Trouble) => void) {
   const underWay = new Set<Promise<unknown>>();
   // The failure of one transaction is one trouble, however many calls shared it.
   const told = new WeakSet<Error>();
@@ -26,7 +32,7 @@ export function createDoor(
     if (operation !== 'read') problem = error.message;
     if (told.has(error)) return;
     told.add(error);
-    onTrouble(operation, error.message, error instanceof DamageError);
+    onTrouble({ type: 'trouble', operation, reason: error.message, isDamage: error instanceof DamageError });
   }
 
   return {

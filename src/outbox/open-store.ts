@@ -34,7 +34,8 @@ export async function openStore(options: OpenStoreOptions) {
 }
 
 function openSqliteOf({ outbox: { dataDir, maxBytes }, clock, onEvent, isSuspect = false }: OpenStoreOptions) {
-  const onCheckpointTrouble = (reason: string) => onEvent({ type: 'trouble', operation: 'checkpoint', reason });
+  const onCheckpointTrouble = (reason: string) =>
+    onEvent({ type: 'trouble', operation: 'checkpoint', reason, isDamage: false });
   return openSqlite({ dataDir, maxBytes, nowMs: clock.now(), isSuspect, onCheckpointTrouble });
 }
 

@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
+import type { Trouble } from './door.ts';
 import { type Outbox, OutboxUnavailableError, ownPace, type Receive, type SharedPace } from './port.ts';
 import { storeId } from './sqlite/lock.ts';
 import { lockFolder } from './sqlite/open.ts';
@@ -14,11 +15,9 @@ export interface OpenOptions extends Pick<LinkOptions, 'databaseToken' | 'log' |
 }
 
 /** For /healthz: it holds no data of an event. */
-export interface StoreTrouble extends Pick<Extract<StoreEvent, { type: 'trouble' }>, 'operation' | 'reason'> {
+export interface StoreTrouble extends Omit<Trouble, 'type'> {
   /** Milliseconds since the epoch. */
   readonly at: number;
-  /** The database is damaged: its thread ends, and the next one checks it. */
-  readonly isDamage: boolean;
 }
 
 /** The outbox of a service, whichever engine it is. */
@@ -158,16 +157,13 @@ function watchTroubles(log: Logger, clock: Clock) {
       return last;
     },
     onEvent(event: StoreEvent): void {
-      if (event.type === 'trouble') {
-        const { operation, reason } = event;
-        last = { operation, reason, at: clock.now(), isDamage: false };
-        if (!isDue(operation)) return;
+      if (event.type !== 'trouble') return;
+      const { operation, reason, isDamage } = event;
+      last = { operation, reason, isDamage, at: clock.now() };
+      if (isDue(operation)) {
         log.error({ code: 'outbox_trouble', operation, reason }, 'the outbox could not do what it was asked');
-      } else if (event.type === 'damaged') {
-        const { reason } = event;
-        // It comes right after the trouble that showed the damage.
-        if (last !== null) last = { ...last, isDamage: true };
-        if (!isDue(event.type)) return;
+      }
+      if (isDamage && isDue('damage')) {
         log.error({ code: 'outbox_page_damaged', reason }, 'the database of the outbox has a damaged page');
       }
     },

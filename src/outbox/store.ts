@@ -1,6 +1,6 @@
 import type { Clock } from '../ground/clock.ts';
 import type { OutboxEntry } from '../ground/event.ts';
-import { createDoor, type Operation } from './door.ts';
+import { createDoor, type Trouble } from './door.ts';
 import { type Engine, FullError, fullness, HEADROOM_BYTES, type Put, type RecordCount } from './engine.ts';
 import { createLane, sizeOf } from './group.ts';
 import {
@@ -28,10 +28,7 @@ export type StoreEvent =
     }
   /** Rows of this kind wait that did not before, about so many bytes; null: of any kind, it is not known which. */
   | { readonly type: 'waiting'; readonly kind: string | null; readonly bytes: number }
-  /** The database could not do something, and why. */
-  | { readonly type: 'trouble'; readonly operation: Operation | 'checkpoint'; readonly reason: string }
-  /** The database is damaged: nothing more should be asked of it. */
-  | { readonly type: 'damaged'; readonly reason: string };
+  | Trouble;
 
 export interface StoreOptions {
   readonly engine: Engine;
@@ -70,10 +67,7 @@ const PRUNE_CHUNK = 500;
 
 export function createStore(options: StoreOptions): Store {
   const { engine, clock, maxBytes, onEvent } = options;
-  const door = createDoor(engine, (operation, reason, isDamage) => {
-    onEvent({ type: 'trouble', operation, reason });
-    if (isDamage) onEvent({ type: 'damaged', reason });
-  });
+  const door = createDoor(engine, onEvent);
   const addPut = createLane(
     (group: readonly Put[]) => commit(group, options),
     ({ records }) => sizeOf(records),

@@ -408,10 +408,14 @@ describe('the outbox', () => {
 
   it('has its troubles counted by operation', async () => {
     const { metrics, read } = create();
-    metrics.onStore({ type: 'trouble', operation: 'checkpoint', reason: 'disk I/O error' });
-    metrics.onStore({ type: 'trouble', operation: 'commit', reason: 'disk I/O error' });
-    metrics.onStore({ type: 'trouble', operation: 'commit', reason: 'database disk image is malformed' });
-    metrics.onStore({ type: 'damaged', reason: 'database disk image is malformed' });
+    metrics.onStore({ type: 'trouble', operation: 'checkpoint', reason: 'disk I/O error', isDamage: false });
+    metrics.onStore({ type: 'trouble', operation: 'commit', reason: 'disk I/O error', isDamage: false });
+    metrics.onStore({
+      type: 'trouble',
+      operation: 'commit',
+      reason: 'database disk image is malformed',
+      isDamage: true,
+    });
     const exposition = await read();
     const found = exposition.nonZero('apono_sentinel_outbox_troubles_total');
     assert.deepEqual(found, { 'operation=commit': 2, 'operation=checkpoint': 1 });

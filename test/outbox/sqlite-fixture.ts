@@ -58,7 +58,8 @@ export async function openSqliteFixture(options: SqliteFixtureOptions = {}): Pro
         maxBytes,
         nowMs: clock.now(),
         isSuspect: false,
-        onCheckpointTrouble: (reason) => void events.push({ type: 'trouble', operation: 'checkpoint', reason }),
+        onCheckpointTrouble: (reason) =>
+          void events.push({ type: 'trouble', operation: 'checkpoint', reason, isDamage: false }),
       });
     } catch (error) {
       lock.release();

@@ -97,7 +97,7 @@ export async function openLink(options: LinkOptions) {
         );
         return;
       default:
-        if (message.type === 'damaged') isSuspect = true;
+        if (message.type === 'trouble' && message.isDamage) isSuspect = true;
         onEvent(message);
     }
   }

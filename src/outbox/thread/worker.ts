@@ -50,7 +50,7 @@ async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }
   function say(message: FromThread): void {
     port.postMessage(message);
     // What was tried in this turn is answered first. The next thread checks the database, and sets it aside if need be.
-    if (message.type !== 'damaged') return;
+    if (message.type !== 'trouble' || !message.isDamage) return;
     setImmediate(() => {
       throw new Error('the database is damaged');
     });
