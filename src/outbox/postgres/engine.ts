@@ -69,7 +69,7 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
   }
 
   /** Only what is new needs room: a duplicate is answered even when the outbox is full. */
-  async function tellAdded(session: Session, added: readonly StoredRecord[]): Promise<void> {
+  async function admit(session: Session, added: readonly StoredRecord[]): Promise<void> {
     const records = added.filter(({ type }) => type !== 'identity');
     if (records.length === 0) return;
     const dataBytes = await usedAfter(session, sizeOf(records) + records.length * RECORD_BYTES);
@@ -82,7 +82,7 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
     commit: (puts) =>
       run('put', async (session) => {
         const { added, stored } = await storePuts(session, puts);
-        await tellAdded(session, added);
+        await admit(session, added);
         return stored;
       }),
     claim: (request) => holder.claim(request).catch(rejectAsEngine),
