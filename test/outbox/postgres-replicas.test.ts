@@ -220,6 +220,8 @@ describe('replicas on one database', () => {
   it('tell a server that is slow from one that is silent, and keep their connections', async (t) => {
     const schema = newSchema();
     const outbox = await replica(t, { schema, limits: { statementMs: 200 } });
+    // One connection listens by now, and this makes the one that stores.
+    await storeEvents(outbox, 'first');
     await query(
       server(),
       `CREATE FUNCTION "${schema}".slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN NULL; END';
