@@ -9,15 +9,11 @@ import { markSalvaged } from './set-aside.ts';
 import { pragma } from './sql.ts';
 import { mendLog, removeMended } from './wal.ts';
 
-export interface SalvageCounts {
-  /** Events and quarantined bodies that are in the outbox now and were not before. */
-  readonly recovered: number;
-  /** Records that the outbox knew already, delivered ones too. */
-  readonly duplicate: number;
-  /** Records of which only traces can be read; there may be more, of which not even that is left. */
-  readonly unreadable: number;
-  /** Identities of delivered events that are remembered again, for deduplication. */
-  readonly identities: number;
+export type SalvageCounts = ReturnType<typeof countsOf>;
+
+/** `unreadable`: records of which only traces can be read; there may be more, of which not even that is left. */
+function countsOf({ moved, known, identities }: MoveCounts, unreadable: number) {
+  return { recovered: moved, duplicate: known, unreadable, identities };
 }
 
 export interface SalvageOptions {
@@ -39,16 +35,13 @@ export async function salvage(
   { nowMs, onProgress }: SalvageOptions,
 ): Promise<SalvageCounts> {
   let unreadable = 0;
-  const toCounts = ({ moved: recovered, known: duplicate, identities }: MoveCounts) => {
-    return { recovered, duplicate, unreadable, identities };
-  };
   const { db, done } = openDamaged(file);
   const records = readRecords(db, { nowMs, onUnreadable: () => unreadable++, onDamage: () => undefined });
-  const tell = (counts: MoveCounts) => onProgress?.(toCounts(counts));
+  const tell = (counts: MoveCounts) => onProgress?.(countsOf(counts, unreadable));
   const advice = 'Make room, then salvage the file again: what is stored already is known';
   const counts = await copyRecords(records, into, tell, 'salvage_not_stored', advice).finally(done);
   markSalvaged(file);
-  return toCounts(counts);
+  return countsOf(counts, unreadable);
 }
 
 /** `done` closes it, and removes a copy that was made to read what stands after a damaged frame of the log. */
