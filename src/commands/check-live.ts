@@ -20,7 +20,6 @@ import { kinds } from '../kinds/registry.ts';
 import { OutboxStartError } from '../outbox/engine.ts';
 import { type Examined, examineDatabase } from '../outbox/postgres/examine.ts';
 import { placeOf, settingsOf } from '../outbox/postgres/settings.ts';
-import type { TableSchema } from '../sentinel/table.ts';
 import type { TextOutput } from './context.ts';
 import { tokensFor } from './tokens.ts';
 
@@ -34,22 +33,6 @@ export interface Finding {
   readonly fix: string;
 }
 
-interface LiveCheck {
-  readonly config: Config;
-  readonly ingestion: Ingestion;
-  readonly resourceManager: ResourceManager;
-}
-
-interface ActiveStream {
-  /** The name of the kind, or `heartbeat`. */
-  readonly name: string;
-  readonly stream: string;
-  readonly streamVariable: string;
-  readonly table: TableSchema;
-  /** If the rule lacks the stream, nothing is lost until such an event comes. */
-  readonly isOptional: boolean;
-}
-
 /**
  * Posts an empty list to every stream, which stores nothing, compares columns where the rule can be read, and tries the
  * database of OUTBOX_URL.
@@ -60,16 +43,13 @@ export async function checkLive(config: Config, stderr: TextOutput): Promise<rea
   const clock = systemClock;
   using closing = new DisposableStack();
   const tokensOf = (scope: string) => closing.adopt(tokensFor(config, scope, stderr), (tokens) => tokens.close());
-  const check: LiveCheck = {
-    config,
-    ingestion: createIngestion({ endpoint, ruleId, cloud, tokens: tokensOf(ingestionScope(cloud)), proxy, clock }),
-    resourceManager: createResourceManager({ origin, tokens: tokensOf(resourceManagerScope(cloud)), proxy, clock }),
-  };
+  const ingestion = createIngestion({ endpoint, ruleId, cloud, tokens: tokensOf(ingestionScope(cloud)), proxy, clock });
+  const manager = createResourceManager({ origin, tokens: tokensOf(resourceManagerScope(cloud)), proxy, clock });
   const active = activeStreams(config);
   const findings: Finding[] = [];
-  for (const one of active) findings.push(await checkStream(check, one));
+  for (const one of active) findings.push(await checkStream(config, ingestion, one));
   const declared = active.filter((_, index) => findings[index]?.level !== 'warning');
-  const columns = await checkColumns(check, declared);
+  const columns = await checkColumns(config, manager, declared);
   return [...wayOut(config), ...findings, ...columns, ...(await checkDatabase(config, tokensOf(databaseScope(cloud))))];
 }
 
@@ -83,11 +63,11 @@ function wayOut({ proxy, ingestion }: Config): Finding[] {
 }
 
 /** That of the heartbeat only when something would be sent to it, or somebody named it. */
-function activeStreams({ ingestion, heartbeat }: Config): ActiveStream[] {
+function activeStreams({ ingestion, heartbeat }: Config) {
   const { streams, explicitStreams } = ingestion;
   const ofKinds = kinds.flatMap(({ name, streamVariable, table }) => {
     const stream = streams[name] ?? null;
-    // A table of a feed that nobody uses is missing in many a deployment.
+    // A table of a feed that nobody uses is missing in many a deployment: nothing is lost until such an event comes.
     const isOptional = name !== 'request' && !explicitStreams.includes(name);
     return stream === null ? [] : [{ name, stream, streamVariable, table, isOptional }];
   });
@@ -97,15 +77,15 @@ function activeStreams({ ingestion, heartbeat }: Config): ActiveStream[] {
   return [...ofKinds, { name: 'heartbeat', stream, streamVariable, table: heartbeatTable, isOptional: false }];
 }
 
-async function checkStream({ config, ingestion }: LiveCheck, active: ActiveStream): Promise<Finding> {
+type ActiveStream = ReturnType<typeof activeStreams>[number];
+
+async function checkStream(config: Config, ingestion: Ingestion, active: ActiveStream): Promise<Finding> {
   const { name, stream, streamVariable, isOptional } = active;
   const result = await ingestion.upload(stream, '[]');
   const subject = `stream ${stream} (${name})`;
   const outcome = outcomeOf(result, Date.now());
-  if (outcome.type === 'delivered') {
-    // Short, so that it fits into one line of 80 columns with the longest of our names.
-    return { level: 'well', subject, message: 'it answers 204', fix: '' };
-  }
+  // Short, so that it fits into one line of 80 columns with the longest of our names.
+  if (outcome.type === 'delivered') return well(subject, 'it answers 204');
   const { endpoint, ruleId } = config.ingestion;
   const context = { stream, streamVariable, ruleId, endpoint, credential: config.credential };
   // Nothing was sent that could be wrong, so a 400 is about the stream.
@@ -116,13 +96,16 @@ async function checkStream({ config, ingestion }: LiveCheck, active: ActiveStrea
   return { level: isOptional && missing ? 'warning' : 'error', subject, message: reason + said, fix };
 }
 
-async function checkColumns(check: LiveCheck, active: readonly ActiveStream[]): Promise<Finding[]> {
-  const { ruleResourceId, ruleId } = check.config.ingestion;
+async function checkColumns(
+  { ingestion: { ruleResourceId, ruleId } }: Config,
+  manager: ResourceManager,
+  active: readonly ActiveStream[],
+): Promise<Finding[]> {
   if (ruleResourceId === null) {
     const fix = 'Set DATA_COLLECTION_RULE_RESOURCE_ID, and give the identity the role "Monitoring Reader" on the rule.';
     return [{ level: 'note', subject: 'columns', message: 'columns not checked', fix }];
   }
-  const lookup = await check.resourceManager.getDataCollectionRule(ruleResourceId);
+  const lookup = await manager.getDataCollectionRule(ruleResourceId);
   if (lookup.type !== 'found') {
     return [notRead(lookup, 'the rule of DATA_COLLECTION_RULE_RESOURCE_ID', '"Monitoring Reader" on the rule')];
   }
@@ -132,19 +115,19 @@ async function checkColumns(check: LiveCheck, active: readonly ActiveStream[]): 
     return [notChecked('error', message, 'Make both name the same rule.')];
   }
   const findings: Finding[] = [];
-  for (const one of active) findings.push(...(await compareStream(check.resourceManager, lookup.value, one)));
+  for (const one of active) findings.push(...(await compareStream(manager, lookup.value, one)));
   return findings;
 }
 
 async function compareStream(
-  resourceManager: ResourceManager,
+  manager: ResourceManager,
   rule: DataCollectionRule,
   { stream, table: schema }: ActiveStream,
 ): Promise<Finding[]> {
   const subject = `columns of ${stream}`;
   const targets = targetTables(rule, stream);
   const target = targets.find(({ table }) => table === schema.name) ?? targets[0];
-  const lookup = target && (await resourceManager.getTable(target.workspaceResourceId, target.table));
+  const lookup = target && (await manager.getTable(target.workspaceResourceId, target.table));
   const table = lookup?.type === 'found' ? lookup.value : null;
   const { name } = schema;
   const fix = `Bring stream declaration, transformation and table in line with the columns of ${name} (schemas/tables/${name}.json).`;
@@ -155,8 +138,11 @@ async function compareStream(
     problems.push(notRead(lookup, `the table ${target?.table}`, '"Log Analytics Reader" on the workspace'));
   }
   if (problems.length > 0) return problems;
-  const message = `all ${schema.columns.length} columns pass through the rule into the table`;
-  return [{ level: 'well', subject, message, fix: '' }];
+  return [well(subject, `all ${schema.columns.length} columns pass through the rule into the table`)];
+}
+
+function well(subject: string, message: string): Finding {
+  return { level: 'well', subject, message, fix: '' };
 }
 
 function notChecked(level: Finding['level'], message: string, fix: string): Finding {
@@ -166,23 +152,17 @@ function notChecked(level: Finding['level'], message: string, fix: string): Find
 /** Only a rule or table that is not there is an error: reading them needs roles that delivering does not. */
 function notRead(lookup: Exclude<Lookup<unknown>, { type: 'found' }>, what: string, role: string): Finding {
   const unread = `${what} could not be read: `;
-  switch (lookup.type) {
-    case 'not_found':
-      return notChecked('error', unread + lookup.message, 'Correct the id, or make it.');
-    case 'refused': {
-      const said = [lookup.code, lookup.message].filter((part) => part !== null).join(': ');
-      return notChecked(
-        'warning',
-        `${unread}${lookup.status} ${said}`,
-        lookup.fix ?? `Give the identity the role ${role}.`,
-      );
-    }
-    case 'unreachable': {
-      const way =
-        'the sign-in to Azure Resource Manager and HTTPS to it (AZURE_RESOURCE_MANAGER_ENDPOINT, AZURE_CLOUD)';
-      return notChecked('warning', unread + lookup.message, `Allow ${way}.`);
-    }
+  if (lookup.type === 'not_found') return notChecked('error', unread + lookup.message, 'Correct the id, or make it.');
+  if (lookup.type === 'refused') {
+    const said = [lookup.code, lookup.message].filter((part) => part !== null).join(': ');
+    return notChecked(
+      'warning',
+      `${unread}${lookup.status} ${said}`,
+      lookup.fix ?? `Give the identity the role ${role}.`,
+    );
   }
+  const way = 'the sign-in to Azure Resource Manager and HTTPS to it (AZURE_RESOURCE_MANAGER_ENDPOINT, AZURE_CLOUD)';
+  return notChecked('warning', unread + lookup.message, `Allow ${way}.`);
 }
 
 /** Tries it as a start would, and changes nothing in it. Nothing where the outbox is SQLite. */
@@ -194,8 +174,7 @@ async function checkDatabase({ outbox, credential }: Config, tokens: TokenCache)
   try {
     // First, so that what Entra says is not taken for what the database says.
     if (database.entra) await token();
-    const message = databaseMessage(await examineDatabase(settingsOf(database, token)));
-    return [{ level: 'well', subject, message, fix: '' }];
+    return [well(subject, databaseMessage(await examineDatabase(settingsOf(database, token))))];
   } catch (error) {
     if (error instanceof OutboxStartError) {
       return [{ level: 'error', subject, message: error.problem, fix: error.fix }];

@@ -49,6 +49,10 @@ export class CommandError extends Error {
   }
 }
 
+export function failed(message: string): CommandError {
+  return new CommandError(exitCodes.failed, message);
+}
+
 export function wrongUsage(message: string): CommandError {
   return new CommandError(exitCodes.usage, `error: ${message}`);
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type CommandContext, CommandError, exitCodes, misconfigured } from './context.ts';
+import { type CommandContext, exitCodes, failed, misconfigured } from './context.ts';
 import { findLocalService, sendHttp } from './local-service.ts';
 
 const timeLimitMs = 3000;
@@ -20,5 +20,5 @@ export async function run({ env, stdout }: CommandContext): Promise<number> {
     return exitCodes.done;
   }
   const what = result.type === 'answered' ? `answered ${result.status}` : result.reason;
-  throw new CommandError(exitCodes.failed, `not alive: GET ${url.href}: ${what}`);
+  throw failed(`not alive: GET ${url.href}: ${what}`);
 }

@@ -3,7 +3,6 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import { type Environment, readVariables } from '../config/read.ts';
-import type { ConfigProblem } from '../config/variable.ts';
 
 /**
  * Where the service of this configuration listens, seen from the same machine; null when there are problems. Reads HOST
@@ -11,12 +10,10 @@ import type { ConfigProblem } from '../config/variable.ts';
  */
 export function findLocalService(env: Environment) {
   const { values, problems } = readVariables(env, ['HOST', 'PORT']);
-  const unknownPort: ConfigProblem = {
-    name: 'PORT',
-    message: 'is 0, so the service listens on a port that only its log tells',
-  };
-  const all = problems.length === 0 && values.PORT === 0 ? [unknownPort] : problems;
-  return { origin: all.length > 0 ? null : localOrigin(values.HOST, values.PORT), problems: all };
+  if (problems.length > 0) return { origin: null, problems };
+  const message = 'is 0, so the service listens on a port that only its log tells';
+  if (values.PORT === 0) return { origin: null, problems: [{ name: 'PORT', message }] };
+  return { origin: localOrigin(values.HOST, values.PORT), problems };
 }
 
 /** Where a client on this machine reaches a listener on `host`: a wildcard address is listened on, never connected to. */
@@ -74,5 +71,15 @@ export async function sendHttp(url: URL, options: HttpRequest): Promise<HttpResu
     // A name with several addresses fails with an AggregateError whose message is empty.
     const { message, code = null } = error as NodeJS.ErrnoException;
     return { type: 'failed', code, reason: message || code || 'the connection failed' };
+  }
+}
+
+/** The JSON object that an answer is; null for any other text. */
+export function parseObject(text: string): Readonly<Record<string, unknown>> | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : null;
+  } catch {
+    return null;
   }
 }

@@ -4,7 +4,7 @@ import { readVariables } from '../config/read.ts';
 import { systemClock } from '../ground/clock.ts';
 import { kindNamed } from '../kinds/registry.ts';
 import { type CommandContext, exitCodes, type JsonOption, misconfigured } from './context.ts';
-import { findLocalService, type HttpResult, sendHttp } from './local-service.ts';
+import { findLocalService, parseObject, sendHttp } from './local-service.ts';
 import { unknownKind } from './template.ts';
 
 const timeLimitMs = 10_000;
@@ -19,12 +19,6 @@ export const define = (command: Command) =>
 interface SendTestOptions extends JsonOption {
   readonly url?: string;
   readonly kind: string;
-}
-
-/** What is shown of an answer, all of it text for a person. */
-interface Shown {
-  readonly accepted: boolean;
-  readonly fields: Readonly<Record<string, unknown>>;
 }
 
 /** Sends one event that looks like a real one of its kind to the webhook, with the configured secret, and prints the answer. */
@@ -45,9 +39,9 @@ export async function run(context: CommandContext, options: SendTestOptions): Pr
   // What comes back is somebody else's text, and could quote the header.
   const hide = (text: string): string => text.replaceAll(secret, '***');
   if (result.type === 'answered') return report(context, describeAnswer(result.status, hide(result.body)), options);
-  const [problem, fix] = explainFailure(result, target.url, options.url === undefined);
-  const fields = { url: target.url.href, problem: hide(`${problem} (${result.reason}).`), fix };
-  return report(context, { accepted: false, fields }, options);
+  const [problem, fix] = explainFailure(result.code, target.url, options.url === undefined);
+  const text = hide(`${problem} (${result.reason}).`);
+  return report(context, { accepted: false, url: target.url.href, problem: text, fix }, options);
 }
 
 /** Node's names for what is wrong with a certificate: https://nodejs.org/api/tls.html#x509-certificate-error-codes */
@@ -55,7 +49,7 @@ const certificateCodes = /CERT|UNABLE_TO|HOSTNAME_MISMATCH|INVALID_(CA|PURPOSE)|
 
 /** Why nothing answered, and what to do. `isLocal`: the address is that of HOST and PORT, and not that of --url. */
 function explainFailure(
-  { code }: Extract<HttpResult, { type: 'failed' }>,
+  code: string | null,
   { hostname, host, protocol }: URL,
   isLocal: boolean,
 ): readonly [problem: string, fix: string] {
@@ -63,40 +57,41 @@ function explainFailure(
   const start = isLocal
     ? 'Start the service with `npm start` (`docker compose up -d`), or give this command the HOST and PORT of the one that runs.'
     : 'Start the service and the reverse proxy in front of it, or correct --url.';
-  switch (code) {
-    case 'ECONNREFUSED':
-      return [`No service answers at ${host}, ${which}`, start];
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return [`There is no address for the name ${hostname}, ${which}`, 'Correct the name, or look at DNS.'];
-    case 'ETIMEDOUT': {
-      const fix = 'Look at the firewall and the proxy in between, and at the log of the service.';
-      return [`Nothing answered at ${host} in time, ${which}`, fix];
-    }
-    case 'EHOSTUNREACH':
-    case 'ENETUNREACH':
-    case 'EADDRNOTAVAIL':
-      return [`There is no way to ${host}, ${which}`, 'Correct the address, or look at the network of this machine.'];
-    case 'ECONNRESET':
-    case 'EPIPE': {
-      const elsewhere = isLocal ? '' : ', and at what stands in front of it';
-      const problem = `The connection to ${host} was closed before an answer came`;
-      return [problem, `Look at the log of the service${elsewhere}.`];
-    }
-    case 'HPE_INVALID_CONSTANT':
-      return [
-        `What answers at ${host} does not speak HTTP`,
-        'Correct the port; with TLS the URL begins with https://.',
-      ];
-    case 'EPROTO':
-    case 'ERR_SSL_WRONG_VERSION_NUMBER':
-      return [`What answers at ${host} does not speak TLS`, 'Correct the port, or begin the URL with http://.'];
-    default: {
-      if (protocol !== 'https:' || !certificateCodes.test(code ?? '')) return [`The request to ${host} failed`, start];
-      const fix = 'Mend the certificate, or name its authority with NODE_EXTRA_CA_CERTS. Apono would refuse it too.';
-      return [`The certificate of ${host} is not trusted`, fix];
-    }
-  }
+  const log = `Look at the log of the service${isLocal ? '' : ', and at what stands in front of it'}.`;
+  const noName = [
+    `There is no address for the name ${hostname}, ${which}`,
+    'Correct the name, or look at DNS.',
+  ] as const;
+  const noWay = `There is no way to ${host}, ${which}`;
+  const unreachable = [noWay, 'Correct the address, or look at the network of this machine.'] as const;
+  const closed = [`The connection to ${host} was closed before an answer came`, log] as const;
+  const noTls = [
+    `What answers at ${host} does not speak TLS`,
+    'Correct the port, or begin the URL with http://.',
+  ] as const;
+  const firewall = 'Look at the firewall and the proxy in between, and at the log of the service.';
+  const byCode: Readonly<Record<string, readonly [string, string]>> = {
+    ECONNREFUSED: [`No service answers at ${host}, ${which}`, start],
+    ENOTFOUND: noName,
+    EAI_AGAIN: noName,
+    ETIMEDOUT: [`Nothing answered at ${host} in time, ${which}`, firewall],
+    EHOSTUNREACH: unreachable,
+    ENETUNREACH: unreachable,
+    EADDRNOTAVAIL: unreachable,
+    ECONNRESET: closed,
+    EPIPE: closed,
+    HPE_INVALID_CONSTANT: [
+      `What answers at ${host} does not speak HTTP`,
+      'Correct the port; with TLS the URL begins with https://.',
+    ],
+    EPROTO: noTls,
+    ERR_SSL_WRONG_VERSION_NUMBER: noTls,
+  };
+  const known = byCode[code ?? ''];
+  if (known !== undefined) return known;
+  if (protocol !== 'https:' || !certificateCodes.test(code ?? '')) return [`The request to ${host} failed`, start];
+  const fix = 'Mend the certificate, or name its authority with NODE_EXTRA_CA_CERTS. Apono would refuse it too.';
+  return [`The certificate of ${host} is not trusted`, fix];
 }
 
 function findTarget({ env }: CommandContext, given: string | undefined) {
@@ -110,36 +105,31 @@ function findTarget({ env }: CommandContext, given: string | undefined) {
   return fits ? { url, problems: [] } : { url: null, problems: [{ name: '--url', message }] };
 }
 
+/** What is shown of an answer, all of it for a person. */
+type Shown = Readonly<Record<string, unknown>> & { readonly accepted: boolean };
+
 function describeAnswer(status: number, text: string): Shown {
   const answer = parseObject(text);
   if (answer === null) {
     const beginning = text.replaceAll(/\s+/g, ' ').trim().slice(0, 200);
-    return { accepted: false, fields: { http_status: status, answer: beginning || '(empty)', note: notOurs } };
+    return { accepted: false, http_status: status, answer: beginning || '(empty)', note: notOurs };
   }
   const accepted = status === 200 && answer['status'] === 'accepted';
   const names = accepted
     ? ['status', 'event_id', 'kind', 'rows', 'duplicate', 'message']
     : ['title', 'detail', 'code', 'request_id', 'errors'];
   const known = names.filter((name) => answer[name] !== undefined).map((name) => [name, answer[name]] as const);
-  return { accepted, fields: { http_status: status, ...Object.fromEntries(known) } };
+  return { accepted, http_status: status, ...Object.fromEntries(known) };
 }
 
 const notOurs = 'this is no answer of apono-sentinel; look at what stands in front of it, and at the URL';
 
-function report({ stdout, stderr }: CommandContext, { accepted, fields }: Shown, { json }: JsonOption): number {
+function report({ stdout, stderr }: CommandContext, shown: Shown, { json }: JsonOption): number {
+  const { accepted, ...fields } = shown;
   const lines = Object.entries(fields).map(([name, value]) => {
     return `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}\n`;
   });
-  if (json === true) stdout.write(`${JSON.stringify({ accepted, ...fields })}\n`);
+  if (json === true) stdout.write(`${JSON.stringify(shown)}\n`);
   else (accepted ? stdout : stderr).write(lines.join(''));
   return accepted ? exitCodes.done : exitCodes.failed;
-}
-
-function parseObject(text: string): Readonly<Record<string, unknown>> | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : null;
-  } catch {
-    return null;
-  }
 }

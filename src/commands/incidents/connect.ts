@@ -7,7 +7,7 @@ import { readSignIn } from '../../config/load.ts';
 import { readVariables } from '../../config/read.ts';
 import type { ConfigProblem } from '../../config/variable.ts';
 import { systemClock } from '../../ground/clock.ts';
-import { type CommandContext, CommandError, exitCodes, misconfigured, reportWarnings } from '../context.ts';
+import { type CommandContext, failed, misconfigured, reportWarnings } from '../context.ts';
 import { tokensFor } from '../tokens.ts';
 import { longWaitMs, waitingText } from './output.ts';
 
@@ -59,7 +59,7 @@ export async function withIncidents(
     return await use({ incidents, workspaceId });
   } catch (error) {
     if (!(error instanceof ArmError)) throw error;
-    throw new CommandError(exitCodes.failed, armErrorText(error));
+    throw failed(armErrorText(error));
   } finally {
     // After a failure of one question others may still run.
     ending.abort();

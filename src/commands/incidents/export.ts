@@ -14,12 +14,12 @@ import {
   type Incident,
   property,
 } from '../../sentinel/incidents/incident.ts';
-import { type CommandContext, CommandError, exitCodes, onFirstSignal, wrongUsage } from '../context.ts';
+import { type CommandContext, CommandError, exitCodes, failed, onFirstSignal, wrongUsage } from '../context.ts';
 import { plural, printable } from '../text.ts';
 import { allInOrder, armErrorText, type Connected, withIncidents } from './connect.ts';
 import * as output from './output.ts';
 import * as selection from './selection.ts';
-import { changedSince, loadState, saveState, selectionKey, trackChanges } from './state.ts';
+import { changedSince, type ExportState, loadState, saveState, selectionKey, trackChanges } from './state.ts';
 
 export const define = (command: Command) =>
   selection
@@ -63,7 +63,7 @@ export async function run(context: CommandContext, options: ExportOptions): Prom
   try {
     const connection = { signal: stopping.signal, maxAttempts, onRetry: progress.retry };
     return await withIncidents(context, connection, (connected) =>
-      new Export({ context, options, connected, progress, filter, out }).run(),
+      exportAll({ ...connected, context, options, progress, filter, out, count: 0, lastCreated: null }),
     );
   } finally {
     release();
@@ -81,116 +81,106 @@ function usageProblem({ bom, format, incremental, out: given }: ExportOptions, o
   return existsSync(out) ? `${out} ${problem}` : null;
 }
 
-interface ExportParts {
+interface Job extends Connected {
   readonly context: CommandContext;
   readonly options: ExportOptions;
-  readonly connected: Connected;
   readonly progress: output.Progress;
   readonly filter: string | null;
   readonly out: string | undefined;
+  /** How far it has come. */
+  count: number;
+  lastCreated: string | null;
 }
 
-class Export {
-  readonly #parts: ExportParts;
-  #count = 0;
-  #lastCreated: string | null = null;
-
-  constructor(parts: ExportParts) {
-    this.#parts = parts;
-  }
-
-  async run(): Promise<number> {
-    const { context, connected, options, out, progress, filter } = this.#parts;
-    const { incremental, with: details = [] } = options;
-    const identity = { workspaceId: connected.workspaceId, selection: selectionKey(selection.selectionParts(options)) };
-    const former = incremental === undefined ? null : await loadState(incremental, identity);
-    const wanted = await selection.wantedBy(connected.incidents, options);
-    const target = out === undefined ? output.openStreamOutput(context.stdout) : await output.openFileOutput(out);
-    const format = createFormat({ format: options.format, details, bom: options.bom === true });
-    let changes: ReturnType<typeof trackChanges> | null = null;
-    let isBegun = false;
-    try {
-      const query = { filter: allOf([filter, changedSince(former)]), order: 'asc', pageSize: maxPageSize } as const;
-      for await (const page of connected.incidents.pages(query)) {
-        changes ??= trackChanges(former, page.answeredAtMs);
-        if (!isBegun) await target.write(format.head);
-        isBegun = true;
-        const { isNew } = changes;
-        const chosen = page.incidents.filter((one) => wanted(one) && (incremental === undefined || isNew(one)));
-        for await (const detailed of this.#detailed(chosen, details)) {
-          await target.write(format.part(detailed));
-          this.#countOn(detailed);
-        }
-      }
-      isBegun = false;
-      await target.write(format.tail);
-      await target.commit();
-    } catch (error) {
-      progress.end();
-      if (isBegun) await target.write(format.tail).catch(() => undefined);
-      return this.#fail(error, target);
-    }
+async function exportAll(job: Job): Promise<number> {
+  const { context, options, out, progress } = job;
+  const { incremental } = options;
+  const identity = { workspaceId: job.workspaceId, selection: selectionKey(selection.selectionParts(options)) };
+  const former = incremental === undefined ? null : await loadState(incremental, identity);
+  const wanted = await selection.wantedBy(job.incidents, options);
+  const target = out === undefined ? output.openStreamOutput(context.stdout) : await output.openFileOutput(out);
+  let changes: Changes | null = null;
+  try {
+    changes = await copy(job, target, { former, wanted });
+    await target.commit();
+  } catch (error) {
     progress.end();
-    if (incremental !== undefined && changes !== null) {
-      await saveState(incremental, changes.next(identity)).catch(({ message }: CommandError) => {
-        const complete = `The export itself is complete, with ${this.#counted()}; the next one repeats it.`;
-        throw new CommandError(exitCodes.failed, `${complete}\n${message}`);
-      });
-    }
-    if (options.quiet !== true) {
-      context.stderr.write(`${this.#counted()} exported${out === undefined ? '' : ` to ${printable(out)}`}.\n`);
-    }
-    return exitCodes.done;
+    return giveUp(job, target, error);
   }
-
-  async *#detailed(incidents: readonly Incident[], names: readonly DetailName[]) {
-    const size = names.length === 0 ? incidents.length : detailBatch;
-    let at = 0;
-    do {
-      const batch = incidents.slice(at, at + size);
-      yield await allInOrder(batch.map((one) => withDetails(this.#parts.connected.incidents, one, names)));
-      at += size;
-    } while (at < incidents.length);
-  }
-
-  #countOn(incidents: readonly Incident[]): void {
-    this.#count += incidents.length;
-    const last = incidents.at(-1);
-    if (last !== undefined) this.#lastCreated = textOf(property(last.resource, 'createdTimeUtc'));
-    this.#parts.progress.update(this.#count, this.#lastCreated);
-  }
-
-  #counted(): string {
-    return plural(this.#count, 'incident');
-  }
-
-  /** Says what is missing, and where the rest is. */
-  async #fail(error: unknown, target: output.ExportOutput): Promise<number> {
-    const { context, options } = this.#parts;
-    const kept = await target.abandon().catch((failure: Error) => {
-      context.stderr.write(printable(`${failure.message}\n`));
-      return null;
+  progress.end();
+  if (incremental !== undefined && changes !== null) {
+    await saveState(incremental, changes.next(identity)).catch(({ message }: CommandError) => {
+      throw failed(`The export itself is complete, with ${counted(job)}; the next one repeats it.\n${message}`);
     });
-    // Its reader has what it wanted, as of `… | head`.
-    if (error instanceof output.OutputError && error.isClosed && options.incremental === undefined)
-      return exitCodes.done;
-    const told = error instanceof ArmError ? armErrorText(error) : error instanceof CommandError ? error.message : null;
-    if (told === null) throw error;
-    throw new CommandError(exitCodes.failed, `${told}\nThe export is incomplete. ${this.#missing(kept)}`);
   }
+  if (options.quiet !== true) {
+    context.stderr.write(`${counted(job)} exported${out === undefined ? '' : ` to ${printable(out)}`}.\n`);
+  }
+  return exitCodes.done;
+}
 
-  #missing(kept: string | null): string {
-    const { out, options } = this.#parts;
-    const notWritten = (separator: string) =>
-      out === undefined ? '' : `${printable(out)} was not written${separator} `;
-    const state = options.incremental;
-    const next =
-      state === undefined ? '' : ` ${printable(state)} is as it was, so the next run begins at the same place.`;
-    if (this.#count === 0) return `${notWritten(':')}No incident had arrived.${next}`;
-    const where = kept === null ? 'What was written' : printable(kept);
-    const upTo = this.#lastCreated === null ? '' : `, up to the one created ${printable(this.#lastCreated)}`;
-    return `${notWritten('.')}${where} holds ${this.#counted()}${upTo}; those created later are missing.${next}`;
+type Changes = ReturnType<typeof trackChanges>;
+
+interface Narrowing {
+  readonly former: ExportState | null;
+  readonly wanted: selection.Wanted;
+}
+
+/** Writes what is selected, and its end also after a failure, so that what was written can be read. */
+async function copy(job: Job, target: output.ExportOutput, { former, wanted }: Narrowing): Promise<Changes | null> {
+  const { incremental, with: details = [], format: name, bom = false } = job.options;
+  const format = createFormat({ format: name, details, bom });
+  const size = details.length === 0 ? maxPageSize : detailBatch;
+  const query = { filter: allOf([job.filter, changedSince(former)]), order: 'asc', pageSize: maxPageSize } as const;
+  let changes: Changes | null = null;
+  try {
+    for await (const page of job.incidents.pages(query)) {
+      if (changes === null) await target.write(format.head);
+      changes ??= trackChanges(former, page.answeredAtMs);
+      const { isNew } = changes;
+      const chosen = page.incidents.filter((one) => wanted(one) && (incremental === undefined || isNew(one)));
+      for (let at = 0; at < chosen.length; at += size) {
+        const batch = chosen.slice(at, at + size);
+        await target.write(format.part(await allInOrder(batch.map((one) => withDetails(job.incidents, one, details)))));
+        job.count += batch.length;
+        job.lastCreated = textOf(property(batch.at(-1)?.resource ?? {}, 'createdTimeUtc'));
+        job.progress.update(job.count, job.lastCreated);
+      }
+    }
+  } catch (error) {
+    if (changes !== null) await target.write(format.tail).catch(() => undefined);
+    throw error;
   }
+  await target.write(format.tail);
+  return changes;
+}
+
+const counted = ({ count }: Job) => plural(count, 'incident');
+
+/** Says what is missing, and where the rest is. */
+async function giveUp(job: Job, target: output.ExportOutput, error: unknown): Promise<number> {
+  const { context, options } = job;
+  const kept = await target.abandon().catch((failure: Error) => {
+    context.stderr.write(printable(`${failure.message}\n`));
+    return null;
+  });
+  // Its reader has what it wanted, as of `… | head`.
+  if (error instanceof output.OutputError && error.isClosed && options.incremental === undefined) return exitCodes.done;
+  if (!(error instanceof ArmError || error instanceof CommandError)) throw error;
+  const told = error instanceof ArmError ? armErrorText(error) : error.message;
+  throw failed(`${told}\nThe export is incomplete. ${missing(job, kept)}`);
+}
+
+function missing(job: Job, kept: string | null): string {
+  const { out, options, count, lastCreated } = job;
+  const notWritten = (separator: string) => (out === undefined ? '' : `${printable(out)} was not written${separator} `);
+  const state = options.incremental;
+  const next =
+    state === undefined ? '' : ` ${printable(state)} is as it was, so the next run begins at the same place.`;
+  if (count === 0) return `${notWritten(':')}No incident had arrived.${next}`;
+  const where = kept === null ? 'What was written' : printable(kept);
+  const upTo = lastCreated === null ? '' : `, up to the one created ${printable(lastCreated)}`;
+  return `${notWritten('.')}${where} holds ${counted(job)}${upTo}; those created later are missing.${next}`;
 }
 
 async function withDetails(

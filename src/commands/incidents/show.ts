@@ -16,7 +16,7 @@ import {
   numberOf,
   property,
 } from '../../sentinel/incidents/incident.ts';
-import { type CommandContext, CommandError, exitCodes, type JsonOption, wrongUsage } from '../context.ts';
+import { type CommandContext, exitCodes, failed, type JsonOption, wrongUsage } from '../context.ts';
 import { printable, wrap } from '../text.ts';
 import { allInOrder, armErrorText, withIncidents } from './connect.ts';
 
@@ -41,7 +41,7 @@ export async function run(context: CommandContext, id: string, { json }: JsonOpt
     const found = number === undefined ? await incidents.get(name) : await byNumber(incidents, Number(number));
     if (found === null) {
       const message = `incident_not_found: There is no incident ${printable(id)} in the workspace ${workspaceId}.`;
-      throw new CommandError(exitCodes.failed, message);
+      throw failed(message);
     }
     const { detailed, refusals } = await withReadableDetails(incidents, found);
     const text =
@@ -50,7 +50,7 @@ export async function run(context: CommandContext, id: string, { json }: JsonOpt
         : renderIncident(detailed, await ruleNames(incidents, detailed), context.stdout.columns ?? 100);
     context.stdout.write(text);
     if (refusals.length === 0) return exitCodes.done;
-    throw new CommandError(exitCodes.failed, refusals.map(armErrorText).join('\n'));
+    throw failed(refusals.map(armErrorText).join('\n'));
   });
 }
 

@@ -3,7 +3,7 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { textOf } from '../../ground/json.ts';
 import { type Incident, property } from '../../sentinel/incidents/incident.ts';
-import { CommandError, exitCodes } from '../context.ts';
+import { failed } from '../context.ts';
 import { syncFolder, temporaryOf } from './output.ts';
 
 /** Which export a state belongs to. */
@@ -62,9 +62,7 @@ export async function loadState(file: string, expected: ExportIdentity): Promise
   return state;
 }
 
-function unusable(problem: string): CommandError {
-  return new CommandError(exitCodes.failed, `incremental_state_unusable: ${problem}`);
-}
+const unusable = (problem: string) => failed(`incremental_state_unusable: ${problem}`);
 
 /** Null for a text that is no state. */
 export function readState(text: string): ExportState | null {

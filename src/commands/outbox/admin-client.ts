@@ -1,31 +1,22 @@
-import type {
-  DetailJson,
-  OutboxOperator,
-  PageJson,
-  PurgeResult,
-  ReplayResult,
-  StatsJson,
-} from '../../outbox/operator.ts';
-import { RecordIdError } from '../../outbox/operator.ts';
-import { CommandError, exitCodes } from '../context.ts';
-import { sendHttp } from '../local-service.ts';
+import * as operator from '../../outbox/operator.ts';
+import { failed } from '../context.ts';
+import { parseObject, sendHttp } from '../local-service.ts';
 
-/** The admin API of a running service, seen from a command. */
-export interface AdminClient extends OutboxOperator {
-  /** Which outbox it serves, to be compared with outbox/store-id.ts. */
-  storeId(): Promise<string | null>;
-}
+/** `storeId`: which outbox it serves, to be compared with outbox/store-id.ts. */
+type AdminClient = operator.OutboxOperator & { storeId(): Promise<string | null> };
 
 /** A replay reads up to 100 bodies again, and each can be of MAX_BODY_BYTES. */
 const TIME_LIMIT_MS = 120_000;
 /** A page of 1,000 records with reasons of 4,096 characters, or one body of the largest MAX_BODY_BYTES as JSON. */
 const MAX_ANSWER_BYTES = 512 * 1024 * 1024;
 
-/** `origin`: `http://127.0.0.1:9090`. What fails is a CommandError that says what to do, or a RecordIdError. */
+/**
+ * The admin API of a running service, seen from a command. `origin`: `http://127.0.0.1:9090`. What fails is a
+ * CommandError that says what to do, or a RecordIdError.
+ */
 export function createAdminClient(origin: string, token: string | null): AdminClient {
-  const failure = (text: string) => new CommandError(exitCodes.failed, text);
   const foreign = (what: string) =>
-    failure(
+    failed(
       `admin_foreign: What listens at ${origin} is not the admin API of apono-sentinel: it ${what}. Give this command the ` +
         'ADMIN_HOST and ADMIN_PORT of the service that has the outbox open.',
     );
@@ -43,26 +34,26 @@ export function createAdminClient(origin: string, token: string | null): AdminCl
       maxAnswerBytes: MAX_ANSWER_BYTES,
     });
     if (result.type === 'failed') {
-      throw failure(
+      throw failed(
         `admin_unreachable: A process has the outbox open, and the admin API at ${origin} cannot be reached: ` +
           `${result.reason}. If the service runs, give this command its ADMIN_HOST and ADMIN_PORT; if another outbox ` +
           'command runs, wait for its end.',
       );
     }
     const { status } = result;
-    const json = parseObject(result.body);
+    const json = parseObject(result.body) ?? {};
     if (status === 200) {
       // The admin API writes what operator.ts declares, so that one member is enough to tell it from another program.
       if (member in json) return json as T;
       throw foreign(`answered something else (${member} is missing)`);
     }
     if (!('code' in json && 'detail' in json)) throw foreign(`answered ${status}`);
-    const [code, detail] = [String(json.code), String(json.detail)];
+    const [code, detail] = [String(json['code']), String(json['detail'])];
     if (status === 404 && code === 'record_not_found') return null;
-    if (code === 'id_too_short' || code === 'id_ambiguous') throw new RecordIdError(code, detail);
+    if (code === 'id_too_short' || code === 'id_ambiguous') throw new operator.RecordIdError(code, detail);
     const said = token === null ? detail : detail.replaceAll(token, '***');
     const hint = status === 401 ? ' Give this command the ADMIN_TOKEN of the service.' : '';
-    throw failure(`admin_refused: The admin API at ${origin} answered ${status}, ${code}: ${said}${hint}`);
+    throw failed(`admin_refused: The admin API at ${origin} answered ${status}, ${code}: ${said}${hint}`);
   }
 
   async function ask<T>(path: string, member: keyof T & string, body?: object): Promise<T> {
@@ -75,21 +66,13 @@ export function createAdminClient(origin: string, token: string | null): AdminCl
     readonly results: readonly T[];
   }
   return {
-    storeId: async () => (await ask<StatsJson & { readonly store: string | null }>('', 'held_kinds')).store,
-    stats: () => ask<StatsJson>('', 'held_kinds'),
+    storeId: async () => (await ask<operator.StatsJson & { readonly store: string | null }>('', 'held_kinds')).store,
+    stats: () => ask<operator.StatsJson>('', 'held_kinds'),
     list: ({ limit, ...rest }) =>
-      ask<PageJson>(`/records?${new URLSearchParams({ limit: String(limit), ...rest })}`, 'records'),
-    show: (id) => find<DetailJson>(`/records/${encodeURIComponent(id)}`, 'dead_letters'),
+      ask<operator.PageJson>(`/records?${new URLSearchParams({ limit: String(limit), ...rest })}`, 'records'),
+    show: (id) => find<operator.DetailJson>(`/records/${encodeURIComponent(id)}`, 'dead_letters'),
     replay: async (ids, { dryRun }) =>
-      (await ask<Results<ReplayResult>>('/replay', 'results', { ids, dry_run: dryRun })).results,
-    purge: async (ids) => (await ask<Results<PurgeResult>>('/purge', 'results', { ids })).results,
+      (await ask<Results<operator.ReplayResult>>('/replay', 'results', { ids, dry_run: dryRun })).results,
+    purge: async (ids) => (await ask<Results<operator.PurgeResult>>('/purge', 'results', { ids })).results,
   };
-}
-
-function parseObject(text: string): object {
-  try {
-    return Object(JSON.parse(text));
-  } catch {
-    return {};
-  }
 }

@@ -9,15 +9,14 @@ import { createLogger } from '../../ground/log.ts';
 import { kinds } from '../../kinds/registry.ts';
 import { CopyError, OutboxStartError } from '../../outbox/engine.ts';
 import { type OpenedStore, openStore } from '../../outbox/open-store.ts';
-import type { OutboxOperator } from '../../outbox/operator.ts';
-import { RecordIdError } from '../../outbox/operator.ts';
+import { type OutboxOperator, RecordIdError } from '../../outbox/operator.ts';
 import { createOperator } from '../../outbox/operator-local.ts';
 import { OutboxUnavailableError } from '../../outbox/port.ts';
 import { createReceiver } from '../../outbox/receive.ts';
 import { databaseFile } from '../../outbox/sqlite/files.ts';
 import { isOutboxLocked, storeId } from '../../outbox/sqlite/lock.ts';
 import { lockFolder } from '../../outbox/sqlite/open.ts';
-import { type CommandContext, CommandError, exitCodes, misconfigured, type TextOutput } from '../context.ts';
+import { type CommandContext, failed, misconfigured, type TextOutput } from '../context.ts';
 import { localOrigin } from '../local-service.ts';
 import { tokensFor } from '../tokens.ts';
 import { createAdminClient } from './admin-client.ts';
@@ -55,17 +54,17 @@ const expected = [OutboxStartError, OutboxUnavailableError, RecordIdError, CopyE
 export function withOperator<T>(context: CommandContext, use: (connected: Connected) => Promise<T>): Promise<T> {
   return withValues(context, async (values) => {
     const log = errorsTo(context.stderr);
-    const useOn =
-      (through: Connected['through']) =>
-      ({ store }: OpenedStore) => {
-        const streams = Object.fromEntries(kinds.map(({ name, streamVariable }) => [name, values[streamVariable]]));
-        const understanding = { kinds, streams, escaping: values.APONO_TEMPLATE_ESCAPING, log };
-        const { readAgain } = createReceiver(store, understanding);
-        return use({ operator: createOperator({ outbox: { ...store, readAgain }, log, holds: () => [] }), through });
-      };
-    if (values.OUTBOX_URL !== null) return withPostgres(context, values, useOn('shared'));
-    if (!isOutboxLocked(values.DATA_DIR)) return withSqlite(context, values, useOn('database'));
-    return use({ operator: await connectToServer(values), through: 'server' });
+    const operatorOn = ({ store }: OpenedStore) => {
+      const streams = Object.fromEntries(kinds.map(({ name, streamVariable }) => [name, values[streamVariable]]));
+      const understanding = { kinds, streams, escaping: values.APONO_TEMPLATE_ESCAPING, log };
+      const { readAgain } = createReceiver(store, understanding);
+      return createOperator({ outbox: { ...store, readAgain }, log, holds: () => [] });
+    };
+    if (values.OUTBOX_URL !== null) {
+      return withPostgres(context, values, (opened) => use({ operator: operatorOn(opened), through: 'shared' }));
+    }
+    if (isOutboxLocked(values.DATA_DIR)) return use({ operator: await connectToServer(values), through: 'server' });
+    return withSqlite(context, values, (opened) => use({ operator: operatorOn(opened), through: 'database' }));
   });
 }
 
@@ -82,26 +81,26 @@ export async function withValues<T>(
     const known = expected.find((kind) => error instanceof kind);
     if (known === undefined) throw error;
     const { code, message } = error as InstanceType<typeof known>;
-    throw new CommandError(exitCodes.failed, `${code}: ${message}`);
+    throw failed(`${code}: ${message}`);
   }
 }
 
 /** With a token of the service's credential if the database is to be signed in to with one. */
 export async function withPostgres<T>(
-  { env, stderr }: CommandContext,
+  context: CommandContext,
   values: OutboxValues,
   use: (opened: OpenedStore) => Promise<T>,
 ): Promise<T> {
-  if (values.OUTBOX_URL?.entra !== true) return withStore(values, values.OUTBOX_URL, { stderr }, use);
+  if (values.OUTBOX_URL?.entra !== true) return withStore(context, values, use);
+  const { env, stderr } = context;
   const reading = readVariables(env, ['AZURE_CLOUD', ...credentialNames]);
-  const { cloud, credential, proxy, problems } = readSignIn(env, reading, []);
-  if (reading.problems.length + problems.length > 0 || credential === null) {
-    throw misconfigured([...reading.problems, ...problems]);
-  }
+  const signIn = readSignIn(env, reading, []);
+  const { cloud, credential, proxy } = signIn;
+  const problems = [...reading.problems, ...signIn.problems];
+  if (problems.length > 0 || credential === null) throw misconfigured(problems);
   const tokens = tokensFor({ credential, proxy, logLevel: 'silent' }, databaseScope(cloud), stderr);
   try {
-    const token = async () => (await tokens.getToken()).token;
-    return await withStore(values, values.OUTBOX_URL, { stderr, token }, use);
+    return await withStore(context, values, use, async () => (await tokens.getToken()).token);
   } finally {
     tokens.close();
   }
@@ -109,34 +108,29 @@ export async function withPostgres<T>(
 
 /** With the lock held, so that no service runs. `create`: the database is made if there is none. */
 export async function withSqlite<T>(
-  { stderr }: CommandContext,
+  context: CommandContext,
   values: OutboxValues,
   use: (opened: OpenedStore) => Promise<T>,
   { create } = { create: false },
 ): Promise<T> {
-  const { DATA_DIR: dataDir } = values;
-  if (!create) requireDatabase(dataDir);
-  const lock = lockForCommand(dataDir, stderr);
+  if (!create) requireDatabase(values.DATA_DIR);
+  const lock = lockForCommand(values.DATA_DIR, context.stderr);
   try {
-    return await withStore(values, null, { stderr }, use);
+    return await withStore(context, { ...values, OUTBOX_URL: null }, use);
   } finally {
     lock.release();
   }
 }
 
 async function withStore<T>(
-  { DATA_DIR: dataDir, OUTBOX_MAX_BYTES: maxBytes }: OutboxValues,
-  database: OutboxValues['OUTBOX_URL'],
-  { stderr, token }: { readonly stderr: TextOutput; readonly token?: () => Promise<string> },
+  { stderr }: CommandContext,
+  { DATA_DIR: dataDir, OUTBOX_MAX_BYTES: maxBytes, OUTBOX_URL: database }: OutboxValues,
   use: (opened: OpenedStore) => Promise<T>,
+  databaseToken = (): Promise<string> => Promise.reject(new Error('no token is needed')),
 ): Promise<T> {
-  const opened = await openStore({
-    outbox: { dataDir, maxBytes, database },
-    databaseToken: token ?? (() => Promise.reject(new Error('no token is needed'))),
-    clock: systemClock,
-    log: errorsTo(stderr),
-    onEvent: () => undefined,
-  });
+  const outbox = { dataDir, maxBytes, database };
+  const log = errorsTo(stderr);
+  const opened = await openStore({ outbox, databaseToken, clock: systemClock, log, onEvent: () => undefined });
   try {
     return await use(opened);
   } finally {
@@ -147,24 +141,24 @@ async function withStore<T>(
 async function connectToServer(values: OutboxValues): Promise<OutboxOperator> {
   const { ADMIN_HOST: host, ADMIN_PORT: port, ADMIN_TOKEN: token, DATA_DIR: dataDir } = values;
   if (port === 0) {
-    const message =
+    throw failed(
       'admin_unreachable: A process has the outbox open, and ADMIN_PORT is 0: set ADMIN_PORT to the admin_port that the ' +
-      '"ready" line of the service names.';
-    throw new CommandError(exitCodes.failed, message);
+        '"ready" line of the service names.',
+    );
   }
   const origin = localOrigin(host, port);
   const client = createAdminClient(origin, token);
   if ((await client.storeId()) === storeId(dataDir)) return client;
-  const message =
+  throw failed(
     `admin_other_outbox: The service at ${origin} has another outbox open than that of DATA_DIR (${dataDir}). Give this ` +
-    'command the ADMIN_PORT of the service that you mean, or its DATA_DIR.';
-  throw new CommandError(exitCodes.failed, message);
+      'command the ADMIN_PORT of the service that you mean, or its DATA_DIR.',
+  );
 }
 
 export function requireDatabase(dataDir: string): void {
   if (existsSync(databaseFile(dataDir))) return;
   const message = `There is no outbox in ${dataDir}. Set DATA_DIR to the folder that the service uses.`;
-  throw new CommandError(exitCodes.failed, `outbox_missing: ${message}`);
+  throw failed(`outbox_missing: ${message}`);
 }
 
 /** The advice of a service that does not start, a DATA_DIR of its own, would be the wrong one here. */

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { operatorStates, type PurgeResult } from '../../outbox/operator.ts';
-import { type CommandContext, CommandError, exitCodes, printResult, wrongUsage } from '../context.ts';
+import { type CommandContext, exitCodes, failed, printResult, wrongUsage } from '../context.ts';
 import { plural, printable, renderTable } from '../text.ts';
 import { withOperator } from './connect.ts';
 import { type ChoiceOptions, defineChoice, inBatches, pagesOf, readChoice, type Selection } from './selection.ts';
@@ -28,7 +28,7 @@ export async function run(context: CommandContext, given: readonly string[], opt
   if (options.yes !== true && ids.length > 0) {
     // The outbox is not kept open while somebody thinks: a service that is started meanwhile would fail.
     const answer = await context.ask?.(`Type purge to delete ${plural(ids.length, 'record')} for good: `);
-    if (answer?.trim() !== 'purge') throw new CommandError(exitCodes.failed, 'Nothing was deleted.');
+    if (answer?.trim() !== 'purge') throw failed('Nothing was deleted.');
   }
   const results = await deleteAll(context, ids);
   printResult(context, options, { results }, renderTable(['ID', 'OUTCOME'], results.map(cells)));

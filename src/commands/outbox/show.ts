@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { DeadLetterJson, DetailJson } from '../../outbox/operator.ts';
-import { type CommandContext, CommandError, exitCodes, type JsonOption, printResult } from '../context.ts';
+import { type CommandContext, exitCodes, failed, type JsonOption, printResult } from '../context.ts';
 import { printable, rangesText, renderTable, timeText } from '../text.ts';
 import { withOperator } from './connect.ts';
 
@@ -22,7 +22,7 @@ export function run(context: CommandContext, id: string, options: ShowOptions): 
     const record = await operator.show(id);
     if (record === null) {
       const message = `No record has the id ${printable(id)} now: it was delivered or purged, or it never existed.`;
-      throw new CommandError(exitCodes.failed, message);
+      throw failed(message);
     }
     const { body, body_base64: base64, ...others } = record;
     const text = body ?? Buffer.from(base64, 'base64').toString();
