@@ -87,8 +87,7 @@ function createSdkCredential(config: CredentialConfig): TokenCredential {
 function certificateOf(config: Extract<CredentialConfig, { type: 'certificate' }>): { certificate: string } {
   const reading = readCertificate(config.certificatePath, config.certificatePassword);
   if (reading.ok) return { certificate: reading.certificate.pem };
-  const variable = `AZURE_CLIENT_CERTIFICATE_${reading.about === 'file' ? 'PATH' : 'PASSWORD'}`;
-  throw new TokenError('token_refused', `${variable} ${reading.problem}`);
+  throw new TokenError('token_refused', `${reading.problem.name} ${reading.problem.message}`);
 }
 
 function secretsOf(config: CredentialConfig): readonly string[] {

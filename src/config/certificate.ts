@@ -1,25 +1,11 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { cannotBeRead, fileProblem } from './variable.ts';
-
-/** A certificate with its private key, as the sign-in needs them. Holds a secret: never logged. */
-interface ClientCertificate {
-  /**
-   * The certificate, those that issued it, and the key without a password. The SDK takes the first certificate of a file
-   * for the client's own, and of an encrypted key only what it is given a password for.
-   */
-  readonly pem: string;
-  /** Milliseconds since the epoch. */
-  readonly startsAt: number;
-  readonly endsAt: number;
-  /** What can work and is more likely a mistake. Continues a sentence that starts with the variable's name. */
-  readonly warnings: readonly string[];
-}
+import { type ConfigProblem, cannotBeRead, fileProblem } from './variable.ts';
 
 type CertificateReading =
-  | { readonly ok: true; readonly certificate: ClientCertificate }
-  /** Continues a sentence that starts with the variable's name. Holds nothing of the file or the password. */
-  | { readonly ok: false; readonly about: 'file' | 'password'; readonly problem: string };
+  | { readonly ok: true; readonly certificate: ReturnType<typeof parseCertificate> }
+  /** Holds nothing of the file or the password. */
+  | { readonly ok: false; readonly problem: ConfigProblem };
 
 /** Many times what a chain and a key take. */
 const maxCertificateBytes = 1_048_576;
@@ -29,8 +15,7 @@ const convert = 'convert it with `openssl pkcs12 -in <file.pfx> -out <file.pem> 
 /** What is wrong with the file. The message continues "names <file>, which …". */
 class CertificateError extends Error {}
 
-/** What is wrong with the password. The message continues its variable's name. */
-class PasswordError extends Error {}
+class PasswordError extends CertificateError {}
 
 /**
  * Reads and checks the file of a certificate. Called again at each sign-in, since it is renewed while the service runs.
@@ -41,13 +26,19 @@ export function readCertificate(path: string, password: string | null): Certific
     if (statSync(path).size > maxCertificateBytes) throw new CertificateError('is larger than 1 MiB');
     return { ok: true, certificate: parseCertificate(readFileSync(path), password) };
   } catch (error) {
-    if (error instanceof PasswordError) return { ok: false, about: 'password', problem: error.message };
     const problem = error instanceof CertificateError ? error.message : cannotBeRead(error);
-    return { ok: false, about: 'file', problem: fileProblem(path, problem) };
+    const ofFile = { name: 'AZURE_CLIENT_CERTIFICATE_PATH', message: fileProblem(path, problem) };
+    const ofPassword = { name: 'AZURE_CLIENT_CERTIFICATE_PASSWORD', message: problem };
+    return { ok: false, problem: error instanceof PasswordError ? ofPassword : ofFile };
   }
 }
 
-function parseCertificate(bytes: Uint8Array, password: string | null): ClientCertificate {
+/**
+ * Holds a secret: never logged. The text has the certificate, those that issued it, and the key without a password, since
+ * the SDK takes the first certificate of a file for the client's own, and of an encrypted key only what it is given a
+ * password for. Times are milliseconds since the epoch. Warnings continue a sentence that starts with the variable's name.
+ */
+function parseCertificate(bytes: Uint8Array, password: string | null) {
   const text = Buffer.from(bytes)
     .toString('utf8')
     .replace(/^\uFEFF/, '')

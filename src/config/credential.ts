@@ -19,15 +19,6 @@ export const credentialNames = [
 ] as const;
 
 type CredentialName = (typeof credentialNames)[number];
-type CredentialValues = Pick<Values, CredentialName>;
-
-/** What there is to say of a credential. */
-interface Findings {
-  readonly problems: ConfigProblem[];
-  /** What Entra will refuse now although it is right in itself: a certificate that has expired, or is not valid yet. */
-  readonly lapsed: ConfigProblem[];
-  readonly warnings: ConfigProblem[];
-}
 
 /** Warn this long before a credential ends, since it takes people about a month to get a new one. */
 export const endWarningMs = 30 * 86_400_000;
@@ -58,34 +49,39 @@ const microsoftAuthorities = new Set([
  * What is set decides the credential: secret, certificate, workload identity, else a managed identity. Half a set is a
  * problem, since the service would otherwise sign in as somebody else than was meant. `failed`: variables that are set
  * but have a problem of their own already, which is not to be reported twice. The credential is null when something that
- * it needs is missing.
+ * it needs is missing. `lapsed`: what Entra will refuse now although it is right in itself.
  */
-export function chooseCredential(
-  values: CredentialValues,
-  { cloud, failed }: { readonly cloud: CloudSettings; readonly failed: ReadonlySet<string> },
-): Findings & { readonly credential: CredentialConfig | null } {
+export function chooseCredential(values: Pick<Values, CredentialName>, cloud: CloudSettings, failed: Failed) {
   const isSet = (name: CredentialName): boolean => values[name] !== null || failed.has(name);
   const [chosen, ...ignored] = signIns.filter(isSet);
   const idle = details.filter(([name, needed]) => isSet(name) && needed !== chosen).map(([name]) => name);
-  const found: Findings = { problems: [], lapsed: [], warnings: [] };
-  const { problems, warnings } = found;
-  warnings.push(
+  const unused = [
     ...ignored.map((name) => ({ name, message: `has no effect, because ${chosen} is set and goes first` })),
     ...idle.map((name) => ({ name, message: `has no effect: ${chosen ?? 'a managed identity'} signs in without it` })),
-  );
+  ];
   const { AZURE_TENANT_ID: tenantId, AZURE_CLIENT_ID: clientId } = values;
   if (chosen === undefined) {
-    if (isSet('AZURE_TENANT_ID')) problems.push(tenantAlone);
-    return { credential: { type: 'managed', clientId }, ...found };
+    const problems = isSet('AZURE_TENANT_ID') ? [tenantAlone] : [];
+    return { credential: { type: 'managed', clientId } as const, problems, lapsed: [], warnings: unused };
   }
   const missing = (['AZURE_TENANT_ID', 'AZURE_CLIENT_ID'] as const).filter((name) => !isSet(name));
-  problems.push(...missing.map((name) => ({ name, message: `is not set, but ${chosen} needs it to sign in` })));
-  const proof = readProof(chosen, { values, failed, found });
+  const notSet = missing.map((name) => ({ name, message: `is not set, but ${chosen} needs it to sign in` }));
+  const { problems = [], lapsed = [], warnings = [] } = findings(chosen, values, failed);
+  const found = { problems: [...notSet, ...problems], lapsed, warnings: [...unused, ...warnings] };
+  const proof = values[chosen];
   if (tenantId === null || clientId === null || proof === null) return { credential: null, ...found };
   const authorityHost = values.AZURE_AUTHORITY_HOST ?? cloud.authorityHost;
   const instanceDiscovery = microsoftAuthorities.has(new URL(authorityHost).host);
-  return { credential: { ...proof, tenantId, clientId, authorityHost, instanceDiscovery }, ...found };
+  const { AZURE_CLIENT_SECRET_EXPIRES: expiresAt, AZURE_CLIENT_CERTIFICATE_PASSWORD: certificatePassword } = values;
+  const ways = {
+    AZURE_CLIENT_SECRET: { type: 'secret', clientSecret: proof, expiresAt },
+    AZURE_CLIENT_CERTIFICATE_PATH: { type: 'certificate', certificatePath: proof, certificatePassword },
+    AZURE_FEDERATED_TOKEN_FILE: { type: 'workload', tokenFile: proof },
+  } as const;
+  return { credential: { ...ways[chosen], tenantId, clientId, authorityHost, instanceDiscovery }, ...found };
 }
+
+type Failed = ReadonlySet<string>;
 
 const tenantAlone: ConfigProblem = {
   name: 'AZURE_TENANT_ID',
@@ -94,58 +90,36 @@ const tenantAlone: ConfigProblem = {
     'identity',
 };
 
-interface Proving {
-  readonly values: CredentialValues;
-  readonly failed: ReadonlySet<string>;
-  readonly found: Findings;
-}
+type Findings = Partial<Record<'problems' | 'lapsed' | 'warnings', readonly ConfigProblem[]>>;
 
-/** What it signs in with, null when that has a problem of its own. What there is to say of it is added to `found`. */
-function readProof(chosen: (typeof signIns)[number], { values, failed, found }: Proving) {
+/** What there is to say of what it signs in with. */
+function findings(chosen: (typeof signIns)[number], values: Pick<Values, CredentialName>, failed: Failed): Findings {
   const proof = values[chosen];
-  switch (chosen) {
-    case 'AZURE_CLIENT_SECRET': {
-      const expiresAt = values.AZURE_CLIENT_SECRET_EXPIRES;
-      found.warnings.push(...endWarnings('AZURE_CLIENT_SECRET_EXPIRES', expiresAt));
-      return proof === null ? null : ({ type: 'secret', clientSecret: proof, expiresAt } as const);
-    }
-    case 'AZURE_CLIENT_CERTIFICATE_PATH': {
-      const certificatePassword = values.AZURE_CLIENT_CERTIFICATE_PASSWORD;
-      if (proof === null) return null;
-      if (!failed.has('AZURE_CLIENT_CERTIFICATE_PASSWORD')) checkCertificate(proof, certificatePassword, found);
-      return { type: 'certificate', certificatePath: proof, certificatePassword } as const;
-    }
-    case 'AZURE_FEDERATED_TOKEN_FILE': {
-      if (proof === null) return null;
-      // A warning, since a token file may come later, which a certificate does not.
-      const problem = accessProblem(proof);
-      if (problem !== null) found.warnings.push({ name: chosen, message: fileProblem(proof, problem) });
-      return { type: 'workload', tokenFile: proof } as const;
-    }
+  if (chosen === 'AZURE_CLIENT_SECRET') {
+    return { warnings: endWarnings('AZURE_CLIENT_SECRET_EXPIRES', values.AZURE_CLIENT_SECRET_EXPIRES) };
   }
-}
-
-function checkCertificate(path: string, password: string | null, { problems, lapsed, warnings }: Findings): void {
-  const name = 'AZURE_CLIENT_CERTIFICATE_PATH';
-  const reading = readCertificate(path, password);
-  if (!reading.ok) {
-    const about = reading.about === 'file' ? name : 'AZURE_CLIENT_CERTIFICATE_PASSWORD';
-    problems.push({ name: about, message: reading.problem });
-    return;
+  if (proof === null) return {};
+  if (chosen === 'AZURE_FEDERATED_TOKEN_FILE') {
+    // A warning, since a token file may come later, which a certificate does not.
+    const problem = accessProblem(proof);
+    return problem === null ? {} : { warnings: [{ name: chosen, message: fileProblem(proof, problem) }] };
   }
+  if (failed.has('AZURE_CLIENT_CERTIFICATE_PASSWORD')) return {};
+  const reading = readCertificate(proof, values.AZURE_CLIENT_CERTIFICATE_PASSWORD);
+  if (!reading.ok) return { problems: [reading.problem] };
   const { startsAt, endsAt, warnings: doubts } = reading.certificate;
   const nowMs = Date.now();
-  warnings.push(...doubts.map((message) => ({ name, message })));
-  if (doubts.length === 0 && nowMs < endsAt) warnings.push(...endWarnings(name, endsAt));
+  const ending = doubts.length === 0 && nowMs < endsAt;
+  const warnings = ending ? endWarnings(chosen, endsAt) : doubts.map((message) => ({ name: chosen, message }));
   if (nowMs < startsAt) {
     const message = `names a certificate that is not valid before ${dayOf(startsAt)}; check the clock of this machine`;
-    lapsed.push({ name, message });
-  } else if (nowMs >= endsAt) {
-    const message =
-      `names a certificate that expired on ${dayOf(endsAt)}; make a new one, upload it to the app registration ` +
-      '(Certificates & secrets, Certificates), and put it with its private key in the place of the file';
-    lapsed.push({ name, message });
+    return { lapsed: [{ name: chosen, message }], warnings };
   }
+  if (nowMs < endsAt) return { warnings };
+  const message =
+    `names a certificate that expired on ${dayOf(endsAt)}; make a new one, upload it to the app registration ` +
+    '(Certificates & secrets, Certificates), and put it with its private key in the place of the file';
+  return { lapsed: [{ name: chosen, message }], warnings };
 }
 
 function endWarnings(name: CredentialName, endsAt: number | null): ConfigProblem[] {

@@ -1,31 +1,22 @@
 import { kinds } from '../kinds/registry.ts';
-import { type CloudSettings, clouds } from './clouds.ts';
-import { assemble, type Config, type CredentialConfig } from './config.ts';
+import { clouds } from './clouds.ts';
+import { assemble } from './config.ts';
 import { chooseCredential, type credentialNames, doubtManagedIdentity } from './credential.ts';
 import { outboxFileProblem, outboxWarnings } from './outbox-url.ts';
-import { checkIngestionHost, guid, isLoopbackHost } from './parse.ts';
-import { type ProxyConfig, readOutgoing } from './proxy.ts';
-import { type Environment, findUnknownNames, type Reading, readVariables, type Setting } from './read.ts';
+import { guid, ingestionHostProblem, isLoopbackHost } from './parse.ts';
+import { readOutgoing } from './proxy.ts';
+import { type Environment, findUnknownNames, type Reading, readVariables } from './read.ts';
 import { isQuoted } from './secret-text.ts';
 import type { ConfigProblem } from './variable.ts';
 import { type Values, type VariableName, variableNames, variables } from './variables.ts';
 
-export interface LoadedConfig {
-  /** Null exactly when there are problems. */
-  readonly config: Config | null;
-  /** Everything that is wrong, at most one problem a variable, in the order of variables.ts. */
-  readonly problems: readonly ConfigProblem[];
-  /**
-   * What was right once and Entra refuses at this time: `check` fails for it. The service starts all the same, since what
-   * it accepts then waits instead of being lost, and the file may be renewed while it runs.
-   */
-  readonly lapsed: readonly ConfigProblem[];
-  readonly warnings: readonly ConfigProblem[];
-  readonly settings: readonly Setting[];
-}
-
-/** Reads and checks all variables. Never throws for what stands in them. The result is frozen. */
-export function loadConfig(env: Environment): LoadedConfig {
+/**
+ * Reads and checks all variables. Never throws for what stands in them. `config` is frozen, and null exactly when there
+ * are problems; of these there is at most one a variable, in the order of variables.ts. `lapsed`: what was right once and
+ * Entra refuses at this time. The service starts all the same, since what it accepts then waits instead of being lost, and
+ * the file may be renewed while it runs.
+ */
+export function loadConfig(env: Environment) {
   const reading = readVariables(env, variableNames);
   const { values, settings } = reading;
   const signIn = readSignIn(env, reading, sentTo(values));
@@ -45,16 +36,10 @@ export function loadConfig(env: Environment): LoadedConfig {
 }
 
 /** As `check` sees it: what has lapsed is a problem like any other. */
-export function checkConfig(env: Environment): LoadedConfig {
-  const loaded = loadConfig(env);
-  if (loaded.lapsed.length === 0) return loaded;
-  return { ...loaded, config: null, problems: inOrder([...loaded.problems, ...loaded.lapsed]), lapsed: [] };
-}
-
-export interface SignIn extends Pick<LoadedConfig, 'problems' | 'lapsed' | 'warnings'> {
-  readonly cloud: CloudSettings;
-  readonly credential: CredentialConfig | null;
-  readonly proxy: ProxyConfig | null;
+export function checkConfig(env: Environment) {
+  const { lapsed, ...loaded } = loadConfig(env);
+  if (lapsed.length === 0) return loaded;
+  return { ...loaded, config: null, problems: inOrder([...loaded.problems, ...lapsed]) };
 }
 
 /**
@@ -65,21 +50,16 @@ export function readSignIn(
   env: Environment,
   { values, problems }: Reading<'AZURE_CLOUD' | (typeof credentialNames)[number]>,
   origins: readonly (string | null)[],
-): SignIn {
+) {
   const failed = new Set<string>(problems.map(({ name }) => name));
   const cloud = clouds[values.AZURE_CLOUD];
-  const { credential, lapsed, ...choice } = chooseCredential(values, { cloud, failed });
+  const { credential, lapsed, ...choice } = chooseCredential(values, cloud, failed);
   // A managed identity is asked for on this machine or its host.
   const authority = credential === null || credential.type === 'managed' ? null : credential.authorityHost;
-  const outgoing = readOutgoing(env, [...origins, authority]);
-  return {
-    cloud,
-    credential,
-    proxy: outgoing.proxy,
-    problems: [...choice.problems.filter(({ name }) => !failed.has(name)), ...outgoing.problems],
-    lapsed,
-    warnings: [...choice.warnings, ...outgoing.warnings],
-  };
+  const { proxy, ...outgoing } = readOutgoing(env, [...origins, authority]);
+  const ofChoice = choice.problems.filter(({ name }) => !failed.has(name));
+  const warnings = [...choice.warnings, ...outgoing.warnings];
+  return { cloud, credential, proxy, problems: [...ofChoice, ...outgoing.problems], lapsed, warnings };
 }
 
 /** What is sent to by https. Resource Manager is asked only where one of its resources or itself is named. */
@@ -94,27 +74,22 @@ function sentTo(values: Values): (string | null)[] {
 function checkTogether(values: Values, failed: readonly ConfigProblem[]): ConfigProblem[] {
   const hasFailed = (variable: VariableName) => failed.some(({ name }) => name === variable);
   const { LOGS_INGESTION_ENDPOINT: endpoint, APONO_WEBHOOK_SECRET_PREVIOUS: previous, ADMIN_TOKEN: token } = values;
-  const problems: ConfigProblem[] = [];
-  const add = (name: VariableName, message: string): void => void problems.push({ name, message });
-  if (endpoint !== null) {
-    const allowed = hasFailed('AZURE_CLOUD') ? Object.values(clouds) : [clouds[values.AZURE_CLOUD]];
-    const suffixes = allowed.map((cloud) => cloud.ingestionHostSuffix);
-    const host = checkIngestionHost(endpoint, suffixes);
-    if (!host.ok) add('LOGS_INGESTION_ENDPOINT', `"${endpoint}" ${host.problem}`);
-  }
-  if (previous !== null && previous === values.APONO_WEBHOOK_SECRET) {
-    const message = 'is the same as APONO_WEBHOOK_SECRET; set the secret from before, or unset it';
-    add('APONO_WEBHOOK_SECRET_PREVIOUS', message);
-  }
-  if (!hasFailed('ADMIN_HOST') && !isLoopbackHost(values.ADMIN_HOST) && token === null) {
-    add('ADMIN_TOKEN', 'is required unless ADMIN_HOST is loopback; set a token, or ADMIN_HOST to 127.0.0.1');
-  }
-  if (token !== null && values.METRICS_TOKEN === token) {
-    add('METRICS_TOKEN', 'is the same as ADMIN_TOKEN, so it would do more than read metrics; set another one');
-  }
-  const file = outboxFileProblem(values.OUTBOX_URL);
-  if (file !== null) add('OUTBOX_URL', file);
-  return problems;
+  const allowed = hasFailed('AZURE_CLOUD') ? Object.values(clouds) : [clouds[values.AZURE_CLOUD]];
+  const host = endpoint === null ? null : ingestionHostProblem(endpoint, allowed);
+  const isSame = previous !== null && previous === values.APONO_WEBHOOK_SECRET;
+  const isOpen = !hasFailed('ADMIN_HOST') && !isLoopbackHost(values.ADMIN_HOST) && token === null;
+  const messages: Readonly<Partial<Record<VariableName, string | null | false>>> = {
+    LOGS_INGESTION_ENDPOINT: host && `"${endpoint}" ${host}`,
+    APONO_WEBHOOK_SECRET_PREVIOUS:
+      isSame && 'is the same as APONO_WEBHOOK_SECRET; set the secret from before, or unset it',
+    ADMIN_TOKEN: isOpen && 'is required unless ADMIN_HOST is loopback; set a token, or ADMIN_HOST to 127.0.0.1',
+    METRICS_TOKEN:
+      token !== null &&
+      values.METRICS_TOKEN === token &&
+      'is the same as ADMIN_TOKEN, so it would do more than read metrics; set another one',
+    OUTBOX_URL: outboxFileProblem(values.OUTBOX_URL),
+  };
+  return Object.entries(messages).flatMap(([name, message]) => (message ? [{ name, message }] : []));
 }
 
 const secrets = [
@@ -149,14 +124,13 @@ const INTERVAL = 'HEARTBEAT_INTERVAL_MINUTES';
 
 function doubtfulHeartbeat({ values, given }: Reading<VariableName>): ConfigProblem[] {
   const { [STREAM]: stream, [INTERVAL]: minutes } = values;
-  if (stream === null) {
-    const message = `has no effect: ${STREAM} is off, so no heartbeat is sent`;
-    return minutes === 0 ? [] : [{ name: INTERVAL, message }];
-  }
+  const noEffect = (name: string, because: string) => [
+    { name, message: `has no effect: ${because}, so no heartbeat is sent` },
+  ];
+  if (stream === null) return minutes === 0 ? [] : noEffect(INTERVAL, `${STREAM} is off`);
   if (minutes === 0) {
-    const message = `has no effect: ${INTERVAL} is 0, so no heartbeat is sent`;
     const isMeant = given.has(STREAM) && stream !== variables[STREAM].default;
-    return isMeant ? [{ name: STREAM, message }] : [];
+    return isMeant ? noEffect(STREAM, `${INTERVAL} is 0`) : [];
   }
   const shared = kinds.find(({ streamVariable }) => values[streamVariable] === stream)?.streamVariable;
   const message = `is the stream of ${shared} too, and Azure drops the columns that the other's table lacks; give each its own`;

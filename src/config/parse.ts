@@ -1,7 +1,8 @@
 import { isIP } from 'node:net';
 import { parseIsoTime } from '../ground/clock.ts';
+import type { CloudSettings } from './clouds.ts';
 import { holdsReference, opaqueSecret } from './secret-text.ts';
-import { bad, good, type Parse, type Parsed, tildeProblem } from './variable.ts';
+import { bad, good, type Parse, tildeProblem } from './variable.ts';
 
 /** Digits only: `1e3`, `0x10`, `+5`, ` 5` and `08` are typing errors more often than numbers. Both bounds are included. */
 export function integer(min: number, max: number): Parse<number> {
@@ -123,20 +124,21 @@ export const httpsOrigin: Parse<string> = (text) => {
 };
 
 /**
- * The host that the ingestion endpoint must have, or loopback for an emulator: whoever can change the endpoint would get
- * every event and a token, so it is not just any host.
+ * Why nothing may be sent to this ingestion endpoint; null for one of these clouds, and for loopback, where an emulator is.
+ * Whoever can change the endpoint would get every event and a token, so it is not just any host.
  */
-export function checkIngestionHost(origin: string, suffixes: readonly string[]): Parsed<string> {
+export function ingestionHostProblem(origin: string, clouds: readonly CloudSettings[]): string | null {
   const { hostname, port } = new URL(origin);
-  if (isLoopbackHost(hostname)) return good(origin);
+  if (isLoopbackHost(hostname)) return null;
+  const suffixes = clouds.map(({ ingestionHostSuffix }) => ingestionHostSuffix);
   if (!suffixes.some((suffix) => hostname.endsWith(suffix) && hostname.length > suffix.length)) {
     const expected = suffixes.map((suffix) => `https://<name>${suffix}`).join(' or ');
-    return bad(
+    return (
       `is no ingestion endpoint of this cloud, expected ${expected}: endpoints.logsIngestion of the data collection rule, ` +
-        'or logsIngestion.endpoint of the data collection endpoint (AZURE_CLOUD decides the suffix)',
+      'or logsIngestion.endpoint of the data collection endpoint (AZURE_CLOUD decides the suffix)'
     );
   }
-  return port === '' ? good(origin) : bad(`names port ${port}, but Azure listens on 443 only`);
+  return port === '' ? null : `names port ${port}, but Azure listens on 443 only`;
 }
 
 export const ruleId: Parse<string> = (text) => {

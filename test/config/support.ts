@@ -1,5 +1,5 @@
 import type { Config } from '../../src/config/config.ts';
-import { type LoadedConfig, loadConfig } from '../../src/config/load.ts';
+import { loadConfig } from '../../src/config/load.ts';
 
 export const secret = 'correct-horse-battery-staple';
 
@@ -11,7 +11,7 @@ export const minimal: Readonly<Record<string, string>> = {
   IDENTITY_ENDPOINT: 'http://localhost:42356/msi/token',
 };
 
-export function load(extra: Readonly<Record<string, string | undefined>> = {}): LoadedConfig {
+export function load(extra: Readonly<Record<string, string | undefined>> = {}) {
   return loadConfig({ ...minimal, ...extra });
 }
 
