@@ -116,11 +116,11 @@ export function assemble({ values, given }: Reading<VariableName>, { credential,
   });
 }
 
-type DeepReadonly<T> = { readonly [K in keyof T]: DeepReadonly<T[K]> };
+type DeepReadonly<T> = T extends (...given: never) => unknown ? T : { readonly [K in keyof T]: DeepReadonly<T[K]> };
 
 function deepFreeze<T>(value: T): DeepReadonly<T> {
   if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(deepFreeze);
-  return value;
+  return value as DeepReadonly<T>;
 }
 
 /** The configuration for people: every variable, then what follows from them. Never holds a secret. */

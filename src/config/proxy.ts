@@ -17,14 +17,11 @@ export interface ProxyConfig {
   readonly port: number;
   /** Null: it is not signed in to. */
   readonly login: { readonly user: string; readonly password: string } | null;
-  readonly exceptions: readonly ProxyException[];
+  readonly exceptions: readonly Exception[];
 }
 
-/** One entry of NO_PROXY: `*`, a block of addresses, or a host with every name below it. A null port: every port. */
-export type ProxyException =
-  | { readonly type: 'all' }
-  | { readonly type: 'name'; readonly name: string; readonly port: number | null }
-  | { readonly type: 'block'; readonly block: Cidr; readonly port: number | null };
+/** Whether an entry of NO_PROXY names that host, written in lower case and without brackets, at that port. */
+type Exception = (host: string, port: number) => boolean;
 
 type Place = Pick<ProxyConfig, 'host' | 'port'> & { readonly hasPort: boolean };
 
@@ -70,33 +67,22 @@ function decode(text: string): string {
 
 /**
  * One entry of NO_PROXY, as curl reads it, and the forms that other programs have taught people: `host:port` and
- * `*.domain`. Null for one that could never match anything.
+ * `*.domain`. It is `*`, a block of addresses, or a host with every name below it. Null for one that could never match
+ * anything.
  */
-function parseException(item: string): ProxyException | null {
-  if (item === '*') return { type: 'all' };
+function parseException(item: string): Exception | null {
+  if (item === '*') return () => true;
   const bare = parseCidr(item.replace(/^\[(.*)\](\/\d+)?$/, '$1$2'));
-  if (bare !== null) return { type: 'block', block: bare, port: null };
+  if (bare !== null) return (asked) => holds(bare, asked);
   const [, host = item, portText] = /^(.*):(\d{1,5})$/.exec(item) ?? [];
   const port = portText === undefined ? null : Number(portText);
   if (port !== null && (port < 1 || port > 65_535)) return null;
+  const isAt = (askedPort: number) => port === null || port === askedPort;
   const block = parseCidr(host.replace(/^\[(.*)\]$/, '$1'));
-  if (block !== null) return { type: 'block', block, port };
+  if (block !== null) return (asked, askedPort) => isAt(askedPort) && holds(block, asked);
   const name = host.toLowerCase().replace(/^(\*\.|\.)|\.$/g, '');
-  return /^[^\s/:*[\]@?#]+$/.test(name) && !/^[\d.]+$/.test(name) ? { type: 'name', name, port } : null;
-}
-
-/** Azure's metadata service. It answers only what comes from the machine itself, so a proxy would get another machine's identity. */
-const metadataService = '169.254.169.254';
-
-export function usesProxy(proxy: ProxyConfig | null, url: URL): proxy is ProxyConfig {
-  const host = url.hostname.replace(/^\[|\]$|\.$/g, '').toLowerCase();
-  const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
-  if (proxy === null || host === metadataService) return false;
-  return !proxy.exceptions.some((entry) => {
-    if (entry.type === 'all') return true;
-    if (entry.port !== null && entry.port !== port) return false;
-    return entry.type === 'name' ? host === entry.name || host.endsWith(`.${entry.name}`) : holds(entry.block, host);
-  });
+  if (!/^[^\s/:*[\]@?#]+$/.test(name) || /^[\d.]+$/.test(name)) return null;
+  return (asked, askedPort) => isAt(askedPort) && (asked === name || asked.endsWith(`.${name}`));
 }
 
 function holds({ address, prefix, family }: Cidr, host: string): boolean {
@@ -106,24 +92,26 @@ function holds({ address, prefix, family }: Cidr, host: string): boolean {
   return version !== 0 && list.check(host, version === 4 ? 'ipv4' : 'ipv6');
 }
 
+/** Azure's metadata service. It answers only what comes from the machine itself, so a proxy would get another machine's identity. */
+const metadataService = '169.254.169.254';
+
+export function usesProxy(proxy: ProxyConfig | null, url: URL): proxy is ProxyConfig {
+  const host = url.hostname.replace(/^\[|\]$|\.$/g, '').toLowerCase();
+  const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
+  return proxy !== null && host !== metadataService && !proxy.exceptions.some((names) => names(host, port));
+}
+
 /** For people, without user and password: `http://proxy.example:3128 (HTTPS_PROXY)`. */
 export function describeProxy({ variable, protocol, host, port, login }: ProxyConfig): string {
   const place = `${protocol}://${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
   return `${place} (${variable}${login === null ? '' : ', with user and password'})`;
 }
 
-interface ProxyChoice {
-  /** Null: there is no proxy, or it has a problem. */
-  readonly proxy: ProxyConfig | null;
-  readonly problems: readonly ConfigProblem[];
-  readonly warnings: readonly ConfigProblem[];
-}
-
 /**
  * The variables of Node and curl that decide how Azure is reached: proxy and trusted certificates. `targets`: the https
  * origins that the service would send something to; null for one that has a problem of its own.
  */
-export function readOutgoing(env: Environment, targets: readonly (string | null)[]): ProxyChoice {
+export function readOutgoing(env: Environment, targets: readonly (string | null)[]) {
   const { proxy, problems, warnings } = readProxy(env);
   const hosts = targets.flatMap((target) => (target === null ? [] : [new URL(target).hostname]));
   if (proxy?.protocol === 'https') hosts.push(proxy.host);
@@ -136,8 +124,11 @@ export function readOutgoing(env: Environment, targets: readonly (string | null)
  */
 const proxyNames = ['https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'] as const;
 
-/** Reads the variables of the proxy as curl does. No message holds a value, since most hold a password. */
-export function readProxy(env: Environment): ProxyChoice {
+/**
+ * Reads the variables of the proxy as curl does; null: there is no proxy, or it has a problem. No message holds a value,
+ * since most hold a password.
+ */
+export function readProxy(env: Environment) {
   const textOf = (name: string): string => (env[name] ?? '').trim();
   const areSet = (names: readonly string[]) => names.filter((one) => textOf(one) !== '');
   const [name, ...later] = areSet(proxyNames);
@@ -160,9 +151,8 @@ export function readProxy(env: Environment): ProxyChoice {
     'or * for everything, separated by commas';
   const problems = wrong === 0 ? [] : [{ name: exceptionName, message: wrongEntries }];
   const parsed = parseProxy(textOf(name));
-  if (!parsed.ok) {
-    return { proxy: null, problems: [{ name, message: `the value ${parsed.problem}` }, ...problems], warnings };
-  }
+  if (!parsed.ok) problems.unshift({ name, message: `the value ${parsed.problem}` });
+  if (!parsed.ok) return { proxy: null, problems, warnings };
   const { hasPort, ...place } = parsed.value;
   const noPort = `names no port, so port ${place.port} of the proxy is used, as curl does; add the port`;
   if (!hasPort) warnings.push({ name, message: noPort });

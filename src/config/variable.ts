@@ -23,7 +23,11 @@ export interface ConfigProblem {
   readonly message: string;
 }
 
-interface Details {
+/** One variable of the environment: what it means, how it is read, and what stands for it when it is not set. */
+export interface Variable<T, D extends string | null = string | null> {
+  readonly parse: Parse<T>;
+  /** The text that stands for it when it is unset; null when nothing does. */
+  readonly default: D;
   /** A sentence or two, as they stand in .env.example and the documentation. */
   readonly description: string;
   readonly required: boolean;
@@ -35,14 +39,7 @@ interface Details {
   readonly example: string;
 }
 
-/** One variable of the environment: what it means, how it is read, and what stands for it when it is not set. */
-export interface Variable<T, D extends string | null = string | null> extends Details {
-  readonly parse: Parse<T>;
-  /** The text that stands for it when it is unset; null when nothing does. */
-  readonly default: D;
-}
-
-type Said = Pick<Details, 'description'> & Partial<Details>;
+type Said = Pick<Variable<unknown>, 'description'> & Partial<Omit<Variable<unknown>, 'parse' | 'default'>>;
 
 const unsaid = { required: false, secret: false, fromFile: true, example: '' };
 
@@ -52,16 +49,9 @@ export function defaulted<T>(fallback: string, parse: Parse<T>, said: Said): Var
 }
 
 /** A variable that may have no value, or one that must be set. */
-export function variable<T>(parse: Parse<T>, said: Said): Variable<T, null> {
+export function variable<T>(parse: Parse<T>, said: Said): Variable<T | null, null> {
   return { ...unsaid, ...said, default: null, parse };
 }
-
-/** What reading a variable gives: null only where no default stands for it. */
-export type ValueOf<V> = V extends { parse: Parse<infer T>; default: infer D }
-  ? D extends string
-    ? T
-    : T | null
-  : never;
 
 /** What is said of a file that a variable names. It continues a sentence that starts with the name of the variable. */
 export function fileProblem(path: string, what: string): string {

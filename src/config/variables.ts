@@ -2,7 +2,7 @@ import { kinds, type StreamVariable } from '../kinds/registry.ts';
 import { outboxUrl } from './outbox-url.ts';
 import * as parse from './parse.ts';
 import { headerSecret, opaqueSecret } from './secret-text.ts';
-import { defaulted, type ValueOf, type Variable, variable } from './variable.ts';
+import { defaulted, type Variable, variable } from './variable.ts';
 
 const streamVariables = Object.fromEntries(
   kinds.map(({ streamVariable, defaultStream, description }) => [
@@ -149,6 +149,7 @@ export const variables = {
 
 export type VariableName = keyof typeof variables;
 
+type ValueOf<V> = V extends Variable<infer T> ? T : never;
 export type Values = { readonly [N in VariableName]: ValueOf<(typeof variables)[N]> };
 
 export const variableNames = Object.keys(variables) as VariableName[];
