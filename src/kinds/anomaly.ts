@@ -2,7 +2,7 @@ import schema from '../../schemas/apono/anomaly-event.schema.json' with { type: 
 import table from '../../schemas/tables/AponoAnomalies_CL.json' with { type: 'json' };
 import { isJsonObject } from '../ground/json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
-import { templateFile } from './body-template.ts';
+import { templateFile, testEvent } from './body-template.ts';
 import { EventField, objectAt } from './field.ts';
 import { type EventColumns, type EventToMap, TEST_ID_PREFIX, type WebhookKind } from './kind.ts';
 
@@ -39,19 +39,7 @@ export const anomalyKind = {
     },
     each: null,
   },
-  createTestEvent: (nowMs, random) => ({
-    event_type: 'AnomalyDetected',
-    event_time: nowMs / 1000,
-    data: {
-      id: `${TEST_ID_PREFIX}${random}`,
-      type: 'test',
-      severity: 'Low',
-      title: 'Sent by the send-test command of apono-sentinel to see whether events arrive.',
-      request: { id: `${TEST_ID_PREFIX}${random}`, friendly_id: `TEST-${random.slice(0, 6).toUpperCase()}` },
-      requester: { id: 'apono-sentinel-test', name: 'Apono Sentinel test', email: 'apono-sentinel-test@example.com' },
-      access_flow: { id: 'apono-sentinel-test', name: 'Apono Sentinel test' },
-    },
-  }),
+  createTestEvent: testEvent('anomaly'),
 } satisfies WebhookKind;
 
 /** Columns, and the places in `data` where their values may be, best first. */

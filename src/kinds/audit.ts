@@ -3,7 +3,7 @@ import table from '../../schemas/tables/AponoAuditLogs_CL.json' with { type: 'js
 import { canonicalJson } from '../apono/event.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
-import { EACH_NOTE, templateFile } from './body-template.ts';
+import { EACH_NOTE, templateFile, testEvent } from './body-template.ts';
 import { EventField, objectAt, parseEmbedded } from './field.ts';
 import { type EventColumns, type EventToMap, TEST_ID_PREFIX, type WebhookKind } from './kind.ts';
 
@@ -54,24 +54,7 @@ export const auditKind = {
       ],
     },
   },
-  createTestEvent: (nowMs, random) => ({
-    event_type: 'AuditLogTest',
-    event_time: nowMs / 1000,
-    data: {
-      timestamp: nowMs / 1000,
-      action: 'test',
-      actor_id: 'apono-sentinel-test@example.com',
-      actor_name: 'Apono Sentinel test',
-      actor_type: 'test',
-      source: 'API',
-      target_id: `${TEST_ID_PREFIX}${random}`,
-      target_type: 'test',
-      target_name: 'Sent by the send-test command to see whether events arrive.',
-      metadata: { test: true },
-      current_target_object: { name: 'test', active: true },
-      previous_target_object: { name: 'test', active: false },
-    },
-  }),
+  createTestEvent: testEvent('audit'),
 } satisfies WebhookKind;
 
 function columns(event: EventToMap): EventColumns {

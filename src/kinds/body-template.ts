@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { JsonObject } from '../ground/json.ts';
 
 /** What to enter in Apono for one of its webhooks, in the words of its forms. */
 export interface BodyTemplate {
@@ -35,5 +36,22 @@ export const EACH_NOTE =
  * - spaces keep braces of JSON and of Handlebars apart.
  */
 export function templateFile(name: string): () => string {
-  return () => readFileSync(new URL(`../../schemas/templates/${name}.handlebars`, import.meta.url), 'utf8');
+  return () => readSchemaFile(`templates/${name}`);
+}
+
+/** A body as Apono sends it, from schemas/samples/, with what differs each time filled in. */
+export function sampleBody(name: string, values: Readonly<Record<string, string>>): string {
+  return readSchemaFile(`samples/${name}`).replaceAll(/\{\{(\w+)\}\}/g, (_, key: string) => values[key] ?? '');
+}
+
+/** The `createTestEvent` of a kind. */
+export function testEvent(kind: string): (nowMs: number, random: string) => JsonObject {
+  return (nowMs, random) => {
+    const number = random.slice(0, 6).toUpperCase();
+    return JSON.parse(sampleBody(`test-${kind}`, { time: String(nowMs / 1000), random, number })) as JsonObject;
+  };
+}
+
+function readSchemaFile(name: string): string {
+  return readFileSync(new URL(`../../schemas/${name}.handlebars`, import.meta.url), 'utf8');
 }

@@ -2,7 +2,7 @@ import schema from '../../schemas/apono/integration-event.schema.json' with { ty
 import table from '../../schemas/tables/AponoIntegrationStatus_CL.json' with { type: 'json' };
 import { isJsonArray, isJsonObject, type JsonObject } from '../ground/json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
-import { EACH_NOTE, templateFile } from './body-template.ts';
+import { EACH_NOTE, templateFile, testEvent } from './body-template.ts';
 import { EventField, objectAt, parseEmbedded, textAt } from './field.ts';
 import { type EventColumns, type EventToMap, type Sign, TEST_ID_PREFIX, type WebhookKind } from './kind.ts';
 import { MAX_ROWS_PER_EVENT } from './rows.ts';
@@ -66,17 +66,7 @@ export const integrationKind = {
       notes: ['This template carries all issues.', EACH_NOTE],
     },
   },
-  createTestEvent: (nowMs, random) => ({
-    event_type: 'IntegrationStatusChanged',
-    event_time: nowMs / 1000,
-    data: {
-      id: `${TEST_ID_PREFIX}${random}`,
-      name: 'Apono Sentinel test',
-      type: 'test',
-      status: 'Warning',
-      issues: [{ status: 'Warning', message: 'Sent by the send-test command to see whether events arrive.' }],
-    },
-  }),
+  createTestEvent: testEvent('integration'),
 } satisfies WebhookKind;
 
 function columns(event: EventToMap): EventColumns {

@@ -161,18 +161,21 @@ export class CopyError extends CodedError<CopyCode> {
 }
 
 /** Why an outbox could not be opened; docs/errors.md says what each means. */
-export type OutboxStartCode =
-  | 'outbox_locked'
-  | 'outbox_newer_version'
-  | 'outbox_older_version'
-  | 'outbox_foreign_database'
-  | 'outbox_no_folder'
-  | 'outbox_permission'
-  | 'outbox_disk_full'
-  | 'outbox_io_error'
-  | 'outbox_unsupported'
-  | 'outbox_network_file_system'
-  | 'outbox_cannot_open';
+export const outboxStartCodes = [
+  'outbox_locked',
+  'outbox_newer_version',
+  'outbox_older_version',
+  'outbox_foreign_database',
+  'outbox_no_folder',
+  'outbox_permission',
+  'outbox_disk_full',
+  'outbox_io_error',
+  'outbox_unsupported',
+  'outbox_network_file_system',
+  'outbox_cannot_open',
+] as const;
+
+export type OutboxStartCode = (typeof outboxStartCodes)[number];
 
 /** Says what is wrong, where, and what a person has to do; together its message. Nothing was stored, deleted or renamed. */
 export class OutboxStartError extends CodedError<OutboxStartCode> {

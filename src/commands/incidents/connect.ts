@@ -1,4 +1,4 @@
-import type { Retry } from '../../azure/arm-client.ts';
+import type { ArmClientOptions, Retry } from '../../azure/arm-client.ts';
 import { ArmError } from '../../azure/arm-error.ts';
 import { createIncidents, type Incidents } from '../../azure/incidents.ts';
 import { clouds, resourceManagerScope } from '../../config/clouds.ts';
@@ -25,36 +25,28 @@ export interface Connected {
   readonly workspaceId: string;
 }
 
-interface ConnectOptions {
-  readonly signal?: AbortSignal;
-  /** How often one question is sent at most; default 4, since a person is waiting. */
-  readonly maxAttempts?: number;
-  readonly onRetry?: (retry: Retry) => void;
-}
+type ConnectOptions = Partial<Pick<ArmClientOptions, 'signal' | 'maxAttempts' | 'onRetry'>>;
 
-/** Runs `use` with Azure. Rejects with a CommandError for wrong variables, and for what Azure refuses. */
+/**
+ * Runs `use` with Azure. One question is sent four times at most by default, since a person is waiting. Rejects with a
+ * CommandError for wrong variables, and for what Azure refuses.
+ */
 export async function withIncidents(
   context: CommandContext,
-  { signal, maxAttempts = 4, onRetry }: ConnectOptions,
+  options: ConnectOptions,
   use: (connected: Connected) => Promise<number>,
 ): Promise<number> {
   const { stderr } = context;
-  const { scope, workspaceId, ...settings } = readSettings(context);
+  const { scope, ...settings } = readSettings(context);
+  const { workspaceId } = settings;
   const tokens = tokensFor(settings, scope, stderr);
   const ending = new AbortController();
-  const reportWait = (retry: Retry): void => {
+  const onRetry = (retry: Retry): void => {
     if (retry.delayMs >= longWaitMs) stderr.write(`${waitingText(retry)}\n`);
   };
-  const incidents = createIncidents({
-    ...settings,
-    workspaceId,
-    tokens,
-    clock: systemClock,
-    random: Math.random,
-    maxAttempts,
-    signal: signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal]),
-    onRetry: onRetry ?? reportWait,
-  });
+  const signal = AbortSignal.any([ending.signal, ...(options.signal ? [options.signal] : [])]);
+  const own = { tokens, clock: systemClock, random: Math.random, maxAttempts: 4, onRetry };
+  const incidents = createIncidents({ ...settings, ...own, ...options, signal });
   try {
     return await use({ incidents, workspaceId });
   } catch (error) {
@@ -77,13 +69,10 @@ function readSettings({ env, stderr }: CommandContext) {
   const cloud = clouds[cloudName];
   const origin = reading.values.AZURE_RESOURCE_MANAGER_ENDPOINT ?? cloud.resourceManager;
   const { credential, proxy, ...signIn } = readSignIn(env, reading, [origin]);
+  const problems = [...reading.problems, ...signIn.problems];
   const hasWorkspace = workspaceId !== null || reading.problems.some(({ name }) => name === noWorkspace.name);
-  const problems = [
-    ...reading.problems,
-    ...signIn.problems,
-    ...(hasWorkspace ? [] : [noWorkspace]),
-    ...(cloudName === 'china' ? [noSentinelInChina] : []),
-  ];
+  if (!hasWorkspace) problems.push(noWorkspace);
+  if (cloudName === 'china') problems.push(noSentinelInChina);
   if (problems.length > 0 || workspaceId === null || credential === null) throw misconfigured(problems);
   reportWarnings(stderr, [...signIn.lapsed, ...signIn.warnings]);
   return { scope: resourceManagerScope(cloud), credential, workspaceId, origin, proxy, logLevel };

@@ -6,25 +6,24 @@ import { type Incident, property } from '../../sentinel/incidents/incident.ts';
 import { failed } from '../context.ts';
 import { syncFolder, temporaryOf } from './output.ts';
 
-/** Which export a state belongs to. */
-interface ExportIdentity {
-  /** Resource id of the workspace; case does not matter. */
-  readonly workspaceId: string;
-  /** A hash of the filters: another selection is another export. */
-  readonly selection: string;
-}
-
 /**
  * What an incremental export knows about the one before it. An export asks for incidents that were modified or created
  * at `modifiedSince` or later. That time is before the start of the export that wrote it, so that no incident is missed
  * between two exports; `exported` names the incidents since then that the former export already had.
  */
-export interface ExportState extends ExportIdentity {
+export interface ExportState {
+  /** Resource id of the workspace; case does not matter. */
+  readonly workspaceId: string;
+  /** A hash of the filters: another selection is another export. */
+  readonly selection: string;
   /** ISO 8601. */
   readonly modifiedSince: string;
   /** The version of each incident (its etag, or when it was modified) by its name. */
   readonly exported: ReadonlyMap<string, string>;
 }
+
+/** Which export a state belongs to. */
+type ExportIdentity = Pick<ExportState, 'workspaceId' | 'selection'>;
 
 const formatVersion = 1;
 

@@ -2,10 +2,9 @@ import rowSchema from '../../../schemas/apono/recipe-row.schema.json' with { typ
 import schema from '../../../schemas/apono/request-event.schema.json' with { type: 'json' };
 import table from '../../../schemas/tables/AponoAccessRequests_CL.json' with { type: 'json' };
 import { eventAction } from '../../apono/event.ts';
-import type { JsonObject } from '../../ground/json.ts';
 import type { TableSchema } from '../../sentinel/table.ts';
-import { EACH_NOTE, templateFile } from '../body-template.ts';
-import { type Sign, TEST_ID_PREFIX, type WebhookKind } from '../kind.ts';
+import { EACH_NOTE, templateFile, testEvent } from '../body-template.ts';
+import type { Sign, WebhookKind } from '../kind.ts';
 import { requestColumns } from './rows.ts';
 
 /** Fields of `data` that only a request has (facts: payload references). */
@@ -67,42 +66,5 @@ export const requestKind = {
     },
     each: { text: templateFile('request-each'), notes: ['This template carries everything.', EACH_NOTE] },
   },
-  createTestEvent,
+  createTestEvent: testEvent('request'),
 } satisfies WebhookKind;
-
-/** Of a request that does not exist. */
-function createTestEvent(nowMs: number, random: string): JsonObject {
-  const resourceType = { id: 'apono-sentinel-test', name: 'Test', display_path: 'Test' };
-  const named = { id: 'apono-sentinel-test', name: 'Apono Sentinel test' };
-  return {
-    event_type: 'AccessRequestCreated',
-    event_time: nowMs / 1000,
-    data: {
-      id: `${TEST_ID_PREFIX}${random}`,
-      friendly_id: `TEST-${random.slice(0, 6).toUpperCase()}`,
-      requester: { ...named, email: 'apono-sentinel-test@example.com' },
-      grantee: { ...named, source_id: 'apono-sentinel-test@example.com', type: 'user' },
-      justification: 'Sent by the send-test command of apono-sentinel to see whether events arrive.',
-      creation_date: nowMs / 1000,
-      revocation_date: null,
-      access_flow: named,
-      access_bundle: null,
-      access_duration_in_seconds: 3600,
-      access_groups: [
-        {
-          integration: { id: 'apono-sentinel-test', type: 'test', name: 'Apono Sentinel test' },
-          resource_types: [resourceType],
-          access_units: [
-            {
-              resource: { id: 'test-1', name: 'Test resource', path: 'test/test-1', type: resourceType },
-              permission: { id: 'READ_ONLY', name: 'READ_ONLY' },
-            },
-          ],
-        },
-      ],
-      approvals_logical_relation: 'AnyOf',
-      approvals: [],
-      custom_fields: {},
-    },
-  };
-}

@@ -46,15 +46,16 @@ interface Group {
 function readGroup(element: EventField): Group {
   const invalid = new InvalidFields();
   const place = element.within(invalid);
-  const field = place.at('integration');
   const types = (place.at('resource_types').list(['id', 'name', 'display_path']) ?? []).map(typeColumns);
-  const integration = {
-    integration_id: field.at('id').text(),
-    integration_type: field.at('type').text(),
-    integration_name: field.at('name').text(),
-  };
+  const integration = textsOf('integration', place.at('integration'), ['id', 'type', 'name']);
   const columns = { ...integration, ...(types.length === 1 ? types[0] : null) };
   return { integration, columns, units: place.at('access_units').list(['resource', 'permission']) ?? [], invalid };
+}
+
+/** The texts of some members of an object, in columns that are named after the object and the member. */
+function textsOf<O extends string, N extends string>(object: O, field: EventField, names: readonly N[]) {
+  const texts = names.map((name) => [`${object}_${name}`, field.at(name).text()]);
+  return Object.fromEntries(texts) as Readonly<Record<`${O}_${N}`, string | null>>;
 }
 
 function unitColumns(group: Group, place: EventField, invalid: InvalidFields): Row {
@@ -63,10 +64,8 @@ function unitColumns(group: Group, place: EventField, invalid: InvalidFields): R
   const permission = unit.at('permission');
   const columns = {
     ...group.integration,
-    resource_id: resource.at('id').text(),
-    resource_name: resource.at('name').text(),
+    ...textsOf('resource', resource, ['id', 'name', 'path']),
     permission: permission.at('name').text(),
-    resource_path: resource.at('path').text(),
     ...typeColumns(resource.at('type')),
     permission_id: permission.at('id').text(),
   };
@@ -77,36 +76,23 @@ function unitColumns(group: Group, place: EventField, invalid: InvalidFields): R
 function typeColumns(type: EventField): Row {
   // No column holds the path, but a wrong one is reported like any other field.
   type.at('display_path').text();
-  return { resource_type_id: type.at('id').text(), resource_type_name: type.at('name').text() };
+  return textsOf('resource_type', type, ['id', 'name']);
 }
 
 function sharedColumns(event: EventToMap, data: EventField) {
-  const requester = data.at('requester');
-  const grantee = data.at('grantee');
-  const flow = data.at('access_flow');
-  const bundle = data.at('access_bundle');
-  const ids = {
-    request_id: data.at('id').text(),
-    request_friendly_id: data.at('friendly_id').text(),
-    requester_id: requester.at('id').text(),
-    requester_email: requester.at('email').text(),
-  };
+  const request = { request_id: data.at('id').text(), request_friendly_id: data.at('friendly_id').text() };
+  const requester = textsOf('requester', data.at('requester'), ['id', 'name', 'email']);
   return {
-    ...ids,
-    ...stepColumns(event, ids),
-    requester_name: requester.at('name').text(),
+    ...request,
+    ...requester,
+    ...stepColumns(event, { ...request, ...requester }),
     justification: data.at('justification').text(),
-    grantee_id: grantee.at('id').text(),
-    grantee_source_id: grantee.at('source_id').text(),
-    grantee_name: grantee.at('name').text(),
-    grantee_type: grantee.at('type').text(),
+    ...textsOf('grantee', data.at('grantee'), ['id', 'source_id', 'name', 'type']),
     request_created_at: data.at('creation_date').time(),
     revocation_at: data.at('revocation_date').time(),
     access_duration_seconds: data.at('access_duration_in_seconds').seconds(),
-    access_flow_id: flow.at('id').text(),
-    access_flow_name: flow.at('name').text(),
-    access_bundle_id: bundle.at('id').text(),
-    access_bundle_name: bundle.at('name').text(),
+    ...textsOf('access_flow', data.at('access_flow'), ['id', 'name']),
+    ...textsOf('access_bundle', data.at('access_bundle'), ['id', 'name']),
     units_truncated: (data.at('units_beyond').text() ?? '') !== '',
     approvals_logical_relation: data.at('approvals_logical_relation').text(),
     ...approvalColumns(data.at('approvals')),
@@ -114,12 +100,9 @@ function sharedColumns(event: EventToMap, data: EventField) {
   };
 }
 
-interface RequestIds {
-  readonly request_id: string | null;
-  readonly request_friendly_id: string | null;
-  readonly requester_id: string | null;
-  readonly requester_email: string | null;
-}
+const ID_COLUMNS = ['request_id', 'request_friendly_id', 'requester_id', 'requester_email'] as const;
+
+type RequestIds = Readonly<Record<(typeof ID_COLUMNS)[number], string | null>>;
 
 /**
  * event_key is the same for every body that reports the same step of the same request, so that a query can fold
@@ -183,12 +166,7 @@ function recipeColumns(event: EventToMap): EventColumns {
   const row = new EventField(event.value, event);
   const texts = Object.fromEntries(TEXT_COLUMNS.map(({ name }) => [name, row.at(name).text()]));
   const text = (name: string) => texts[name] ?? null;
-  const ids = {
-    request_id: text('request_id'),
-    request_friendly_id: text('request_friendly_id'),
-    requester_id: text('requester_id'),
-    requester_email: text('requester_email'),
-  };
+  const ids = Object.fromEntries(ID_COLUMNS.map((name) => [name, text(name)])) as RequestIds;
   const namesUnit = [text('resource_id'), text('resource_name'), text('permission')].some((value) => value !== null);
   return {
     shared: {
