@@ -119,11 +119,11 @@ function faultAt(text: string, { at, expected, previous, isInString }: Stop): st
   const char = rest.charAt(0);
   if (isInString) return 'it ends too early: the text that begins here has no closing quote';
   if (char === '') return 'it ends too early: a bracket is not closed';
-  if (previous === '') return faultOfBeginning(rest, text);
+  if (previous === '') return textOfFirst(BEGINNINGS, rest) ?? 'it begins with what is no JSON';
   if (previous === '{' && char === '{') return FAULTS[0]?.[1] ?? '';
   const endedText = expected === 'comma_or_end' && previous === '"' && /\w/.test(char);
-  const known = endedText ? undefined : FAULTS.find(([pattern]) => pattern.test(rest));
-  if (known !== undefined) return known[1];
+  const known = endedText ? undefined : textOfFirst(FAULTS, rest);
+  if (known !== undefined) return known;
   if (previous === ':' && /[,}\]]/.test(char))
     return 'there is an empty value. A placeholder without quotes leaves this where there is nothing to print: put it in quotes';
   if (previous === ',' && /[}\]]/.test(char)) return 'there is a comma after the last element. Leave it out';
@@ -145,13 +145,16 @@ function faultAfterValue(char: string, previous: string): string {
     : 'a comma or a closing bracket is missing';
 }
 
-function faultOfBeginning(rest: string, text: string): string {
-  if (rest.startsWith('<')) return 'it is XML or HTML. Choose JSON in what sends it';
-  if (/^--[\w-]/.test(rest)) return 'it is a form of several parts (multipart). Choose JSON in what sends it';
-  if (/^[\w.%+[\]-]+=/.test(rest)) return 'it is a form (name=value). Choose JSON in what sends it';
-  const known = FAULTS.find(([pattern]) => pattern.test(rest));
-  if (known !== undefined) return known[1];
-  return /^\w[\w-]*:\s/.test(rest) || /^---\s/.test(text)
-    ? 'it is YAML or plain text, not JSON'
-    : 'it begins with what is no JSON';
+/** What else a text is that no JSON begins with. The first match counts. */
+const BEGINNINGS: readonly (readonly [RegExp, string])[] = [
+  [/^</, 'it is XML or HTML. Choose JSON in what sends it'],
+  [/^---\s/, 'it is YAML or plain text, not JSON'],
+  [/^--[\w-]/, 'it is a form of several parts (multipart). Choose JSON in what sends it'],
+  [/^[\w.%+[\]-]+=/, 'it is a form (name=value). Choose JSON in what sends it'],
+  ...FAULTS,
+  [/^\w[\w-]*:\s/, 'it is YAML or plain text, not JSON'],
+];
+
+function textOfFirst(faults: typeof FAULTS, rest: string): string | undefined {
+  return faults.find(([pattern]) => pattern.test(rest))?.[1];
 }

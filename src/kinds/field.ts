@@ -47,11 +47,6 @@ interface Reading {
   readonly invalid: InvalidFields;
 }
 
-interface Place {
-  readonly parent: EventField;
-  readonly key: string | number;
-}
-
 /**
  * A place in an event, and how the value there is read. Nothing throws, whatever the value: one that cannot be read is
  * null and recorded as invalid, and one that is missing is null. An object or a list may also come as JSON text, as some
@@ -59,28 +54,20 @@ interface Place {
  */
 export class EventField {
   readonly value: JsonValue | undefined;
+  /** The path as KQL writes it: `access_groups[0].integration`. Empty at the top. */
+  readonly name: string;
   readonly #reading: Reading;
-  readonly #place: Place | null;
   #parsed: JsonValue | undefined;
 
-  /** Without a place it is the object at the top, whose members have names without a prefix. */
-  constructor(value: JsonValue | undefined, reading: Reading, place: Place | null = null) {
+  constructor(value: JsonValue | undefined, reading: Reading, name = '') {
     this.value = value;
     this.#reading = reading;
-    this.#place = place;
+    this.name = name;
   }
 
   /** The same place, but what cannot be read there and below is recorded in `invalid`. */
   within(invalid: InvalidFields): EventField {
-    return new EventField(this.value, { ...this.#reading, invalid }, this.#place);
-  }
-
-  /** The path as KQL writes it: `access_groups[0].integration`. */
-  get name(): string {
-    if (this.#place === null) return '';
-    const { parent, key } = this.#place;
-    if (typeof key === 'number') return `${parent.name}[${key}]`;
-    return parent.name === '' ? key : `${parent.name}.${key}`;
+    return new EventField(this.value, { ...this.#reading, invalid }, this.name);
   }
 
   get isAbsent(): boolean {
@@ -98,14 +85,16 @@ export class EventField {
     const object = this.parsed;
     const isObject = isJsonObject(object);
     if (!isObject && !this.isAbsent) this.refuse();
-    return this.#child(isObject && Object.hasOwn(object, key) ? object[key] : undefined, key);
+    const value = isObject && Object.hasOwn(object, key) ? object[key] : undefined;
+    return new EventField(value, this.#reading, this.name === '' ? key : `${this.name}.${key}`);
   }
 
   /** The elements of a list, without nulls and empty texts; null if this is no list. */
   elements(): readonly EventField[] | null {
     const list = this.parsed;
     if (!isJsonArray(list)) return null;
-    return list.flatMap((value, index) => (value === null || value === '' ? [] : [this.#child(value, index)]));
+    const fields = list.map((value, index) => new EventField(value, this.#reading, `${this.name}[${index}]`));
+    return fields.filter(({ value }) => value !== null && value !== '');
   }
 
   /**
@@ -145,10 +134,6 @@ export class EventField {
   #orRefused<Read>(read: Read | null): Read | null {
     if (read === null && !this.isAbsent) this.refuse();
     return read;
-  }
-
-  #child(value: JsonValue | undefined, key: string | number): EventField {
-    return new EventField(value, this.#reading, { parent: this, key });
   }
 }
 

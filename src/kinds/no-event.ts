@@ -5,20 +5,15 @@ import type { Problem } from './kind.ts';
 const MAX_LEVELS = 4;
 const MAX_LOOKED_AT = 500;
 
-/** Why a value is not an event of any kind. The problem never quotes its values. */
-interface NoEvent {
-  readonly code: 'placeholders_left' | 'wrapped_event';
-  readonly problem: Problem;
-}
-
-export function whyNoEvent(value: JsonValue): NoEvent | null {
+/** Why a value is not an event of any kind; null if it may be one. The problem never quotes its values. */
+export function whyNoEvent(value: JsonValue) {
   if (isJsonObject(value)) {
     const path = placeholderLeft(value);
-    if (path !== undefined) return { code: 'placeholders_left', problem: { path, message: PLACEHOLDER } };
+    if (path !== undefined) return { code: 'placeholders_left', problem: { path, message: PLACEHOLDER } } as const;
     if (isEvent(value)) return null;
   }
   const wrapped = eventInside(value);
-  return wrapped === null ? null : { code: 'wrapped_event', problem: wrapped };
+  return wrapped === null ? null : ({ code: 'wrapped_event', problem: wrapped } as const);
 }
 
 function isEvent(value: JsonObject): boolean {
