@@ -67,10 +67,8 @@ async function problemsOfPlaces({ webhook, admin, outbox }: Config): Promise<rea
     import('../http/listener.ts'),
     import('../outbox/sqlite/open.ts'),
   ]);
-  const hosts = await Promise.all([
-    tryHost({ name: 'webhook', host: webhook.host }),
-    tryHost({ name: 'admin', host: admin.host }),
-  ]);
+  const listeners = [{ name: 'webhook', host: webhook.host } as const, { name: 'admin', host: admin.host } as const];
+  const hosts = await Promise.all(listeners.map(tryHost));
   const problems = hosts.flatMap((error) => (error ? [{ name: error.variable, message: error.message }] : []));
   const folder = outbox.database === null ? tryDataDir(outbox.dataDir) : null;
   if (folder !== null) problems.push({ name: 'DATA_DIR', message: `${folder.message} (${folder.code})` });

@@ -107,3 +107,11 @@ export function renderTable(head: readonly string[], rows: readonly (readonly st
     cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - displayWidth(cell)));
   return lines.map((line) => `${line.map(padded).join('  ').trimEnd()}\n`).join('');
 }
+
+/** How many records there are of each sort. */
+export function renderCounts(counts: Readonly<Record<string, number>>): string {
+  return renderTable(
+    ['RECORDS', 'COUNT'],
+    Object.entries(counts).map(([what, count]) => [what, String(count)]),
+  );
+}

@@ -1,26 +1,17 @@
-export interface CloudSettings {
-  readonly name: 'public' | 'usgov' | 'china';
-  /** The scope of a token is this with `/.default`. */
-  readonly ingestionAudience: string;
-  readonly authorityHost: string;
-  readonly resourceManager: string;
-  /** What the host of LOGS_INGESTION_ENDPOINT must end with, dot included. */
-  readonly ingestionHostSuffix: string;
-  /** What a token that stands in for the password of Azure Database for PostgreSQL is for. */
-  readonly databaseAudience: string;
-}
-
 /**
  * Source: the SDK's KnownMonitorAudience and AzureAuthorityHosts, and the endpoints of `az cloud show --name …`
  * (ossrdbmsResourceId for the database).
  */
-export const clouds: Readonly<Record<CloudSettings['name'], CloudSettings>> = {
+export const clouds = {
   public: {
     name: 'public',
+    /** The scope of a token is this with `/.default`. */
     ingestionAudience: 'https://monitor.azure.com',
     authorityHost: 'https://login.microsoftonline.com',
     resourceManager: 'https://management.azure.com',
+    /** What the host of LOGS_INGESTION_ENDPOINT must end with, dot included. */
     ingestionHostSuffix: '.ingest.monitor.azure.com',
+    /** What a token that stands in for the password of Azure Database for PostgreSQL is for. */
     databaseAudience: 'https://ossrdbms-aad.database.windows.net',
   },
   usgov: {
@@ -39,7 +30,9 @@ export const clouds: Readonly<Record<CloudSettings['name'], CloudSettings>> = {
     ingestionHostSuffix: '.ingest.monitor.azure.cn',
     databaseAudience: 'https://ossrdbms-aad.database.chinacloudapi.cn',
   },
-};
+} as const;
+
+export type CloudSettings = (typeof clouds)[keyof typeof clouds];
 
 export const ingestionScope = (cloud: CloudSettings) => `${cloud.ingestionAudience}/.default`;
 /** The cloud's, also when AZURE_RESOURCE_MANAGER_ENDPOINT names another host. */

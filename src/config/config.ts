@@ -48,12 +48,10 @@ export interface OutboxDatabase {
  */
 export type Config = ReturnType<typeof assemble>;
 
-interface SignsIn {
-  readonly credential: CredentialConfig | null;
-  readonly proxy: ProxyConfig | null;
-}
-
-export function assemble({ values, given }: Reading<VariableName>, { credential, proxy }: SignsIn) {
+export function assemble(
+  { values, given }: Reading<VariableName>,
+  { credential, proxy }: { readonly credential: CredentialConfig | null; readonly proxy: ProxyConfig | null },
+) {
   const { APONO_WEBHOOK_SECRET: secret, LOGS_INGESTION_ENDPOINT: endpoint, DATA_COLLECTION_RULE_ID: ruleId } = values;
   if (secret === null || endpoint === null || ruleId === null || credential === null) {
     throw new Error('A required value is missing although no problem was found');
@@ -141,18 +139,11 @@ export function describeConfig(config: Config, settings: readonly Setting[]): Se
 }
 
 function describeCredential(credential: Config['credential']): string {
-  switch (credential.type) {
-    case 'secret':
-      return `client secret of ${credential.clientId}`;
-    case 'certificate':
-      return `certificate ${credential.certificatePath} of ${credential.clientId}`;
-    case 'workload':
-      return `workload identity ${credential.clientId}, token file ${credential.tokenFile}`;
-    case 'managed':
-      return credential.clientId === null
-        ? 'system-assigned managed identity'
-        : `user-assigned managed identity ${credential.clientId}`;
-  }
+  const { clientId } = credential;
+  if (credential.type === 'secret') return `client secret of ${clientId}`;
+  if (credential.type === 'certificate') return `certificate ${credential.certificatePath} of ${clientId}`;
+  if (credential.type === 'workload') return `workload identity ${clientId}, token file ${credential.tokenFile}`;
+  return clientId === null ? 'system-assigned managed identity' : `user-assigned managed identity ${clientId}`;
 }
 
 /** Where the outbox is and how it signs in, without user and password. */

@@ -112,14 +112,9 @@ function decoded(text: string): string | null {
 
 /** The first file that OUTBOX_URL names and that cannot be read; null: there is none. */
 export function outboxFileProblem(database: OutboxDatabase | null): string | null {
-  const files = [
-    ['sslrootcert', database?.rootCertificateFile],
-    ['sslcert', database?.certificateFile],
-    ['sslkey', database?.keyFile],
-  ] as const;
-  for (const [name, file = null] of files) {
-    if (file === null) continue;
-    const problem = tildeProblem(file) ?? accessProblem(file);
+  const { rootCertificateFile: sslrootcert, certificateFile: sslcert, keyFile: sslkey } = database ?? {};
+  for (const [name, file] of Object.entries({ sslrootcert, sslcert, sslkey })) {
+    const problem = file == null ? null : (tildeProblem(file) ?? accessProblem(file));
     if (problem !== null) return `names ${JSON.stringify(file)} as ${name}, which ${problem}`;
   }
   return null;

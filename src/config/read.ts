@@ -22,13 +22,6 @@ export interface Reading<N extends VariableName> {
   readonly problems: readonly ConfigProblem[];
 }
 
-interface Raw {
-  readonly text: string | null;
-  /** Of the file that NAME_FILE names. */
-  readonly path: string | null;
-  readonly problem: string | null;
-}
-
 const maxFileBytes = 65_536;
 
 /** Reads some variables, each by itself. load.ts checks what they mean together. */
@@ -51,23 +44,24 @@ export function readVariables<const N extends VariableName>(env: Environment, na
       settings.push({ name, value: variable.secret ? `set (${length})` : text, from });
       given.add(name);
     }
-    if (problem !== null) problems.push({ name, message: problem });
-    else if (parsed?.ok === false) {
-      problems.push({ name, message: `${shown(text ?? '', variable, secrets)} ${parsed.problem}` });
-    } else if (text === null && variable.required) {
+    const add = (message: string): void => void problems.push({ name, message });
+    if (problem !== null) add(problem);
+    else if (parsed?.ok === false) add(`${shown(text ?? '', variable, secrets)} ${parsed.problem}`);
+    else if (text === null && variable.required) {
       const emptyFile = path === null ? '' : ` (${name}_FILE names ${shownPath(path)}, which is empty)`;
-      problems.push({ name, message: `is required and not set${emptyFile}. ${variable.description}` });
+      add(`is required and not set${emptyFile}. ${variable.description}`);
     }
   }
   // Each name has its own parser's value, which is what Values says; a loop cannot show that to the compiler.
   return { values: values as Pick<Values, N>, settings, given, problems };
 }
 
-function readRaw(env: Environment, name: VariableName): Raw {
+/** `path`: of the file that NAME_FILE names. */
+function readRaw(env: Environment, name: VariableName) {
   const direct = env[name] || null;
   const path = (variables[name].fromFile && env[`${name}_FILE`]) || null;
   if (path === null) return { text: direct, path, problem: null };
-  const wrong = (problem: string): Raw => ({ text: null, path, problem });
+  const wrong = (problem: string) => ({ text: null, path, problem });
   if (direct !== null) return wrong(`is set twice, as ${name} and as ${name}_FILE; keep one`);
   const named = `${name}_FILE names ${shownPath(path)}, which`;
   const tilde = tildeProblem(path);

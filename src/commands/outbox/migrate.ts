@@ -3,7 +3,7 @@ import { systemClock } from '../../ground/clock.ts';
 import { copyRecords, type MoveCounts } from '../../outbox/move.ts';
 import type { OpenedStore } from '../../outbox/open-store.ts';
 import { type CommandContext, exitCodes, type JsonOption, misconfigured, printResult } from '../context.ts';
-import { renderTable } from '../text.ts';
+import { renderCounts } from '../text.ts';
 import { withPostgres, withSqlite, withValues } from './connect.ts';
 
 export const define = (command: Command) =>
@@ -38,12 +38,9 @@ export function run(context: CommandContext, options: MigrateOptions): Promise<n
         create: !toPostgres,
       }),
     );
-    const rows = [
-      ['moved', String(counts.moved)],
-      ['known there already', String(counts.known)],
-      ['delivered, remembered there', String(counts.identities)],
-    ];
-    printResult(context, options, counts, renderTable(['RECORDS', 'COUNT'], rows));
+    const { moved, known, identities } = counts;
+    const shown = { moved, 'known there already': known, 'delivered, remembered there': identities };
+    printResult(context, options, counts, renderCounts(shown));
     return exitCodes.done;
   });
 }

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { systemClock } from '../../ground/clock.ts';
 import { type SalvageCounts, salvage } from '../../outbox/sqlite/salvage.ts';
 import { type CommandContext, CommandError, exitCodes, type JsonOption, printResult } from '../context.ts';
-import { renderTable } from '../text.ts';
+import { renderCounts } from '../text.ts';
 import { withSqlite, withValues } from './connect.ts';
 
 export const define = (command: Command) =>
@@ -25,13 +25,9 @@ export function run(context: CommandContext, file: string, options: JsonOption):
     const counts = await withSqlite(context, values, ({ store }) => salvage(file, store, { nowMs, onProgress }), {
       create: true,
     });
-    const rows = [
-      ['recovered', String(counts.recovered)],
-      ['known already', String(counts.duplicate)],
-      ['unreadable', String(counts.unreadable)],
-      ['delivered, remembered again', String(counts.identities)],
-    ];
-    printResult(context, options, counts, renderTable(['RECORDS', 'COUNT'], rows));
+    const { recovered, duplicate, unreadable, identities } = counts;
+    const shown = { recovered, 'known already': duplicate, unreadable, 'delivered, remembered again': identities };
+    printResult(context, options, counts, renderCounts(shown));
     return exitCodes.done;
   });
 }
