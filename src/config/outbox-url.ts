@@ -75,7 +75,7 @@ function withSecurity(place: Place, params: URLSearchParams): Parsed<OutboxDatab
   if (entra && !verifies && !isLoopback(host)) {
     return bad('would send a token of Entra to a server that is not verified; set sslmode=verify-full');
   }
-  const unsafe = isLoopback(host) ? null : problemElsewhere(password, mode);
+  const unsafe = problemElsewhere(place, mode);
   if (unsafe !== null) return bad(unsafe);
   const tls = verifies || certificate !== null ? 'verified' : mode === 'no-verify' ? 'unverified' : 'off';
   return good({
@@ -89,7 +89,8 @@ function withSecurity(place: Place, params: URLSearchParams): Parsed<OutboxDatab
 }
 
 /** Only for a server on this machine may sslmode be left out or a password be sent in the clear. */
-function problemElsewhere(password: string | null, mode: string | null): string | null {
+function problemElsewhere({ host, password }: Place, mode: string | null): string | null {
+  if (isLoopback(host)) return null;
   if (mode === null) {
     return 'names a server on another machine and has no sslmode; add ?sslmode=verify-full, and sslrootcert=<file> for a CA of your own';
   }

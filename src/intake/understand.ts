@@ -80,7 +80,7 @@ export async function understand(
     case 'duplicate_key':
       return refuse('duplicate_keys', DUPLICATE_KEY, read.path);
   }
-  const context = { kind: body.kind, meta: { receivedAt, bodyForm: read.form, feed: body.feed }, options };
+  const meta = { receivedAt, bodyForm: read.form, feed: body.feed };
   const isList = isJsonArray(read.value);
   const values = isJsonArray(read.value) ? read.value : [read.value];
   const plainValues = isList ? (read.plain as readonly unknown[]) : [read.plain];
@@ -92,7 +92,7 @@ export async function understand(
       await nextTurn();
       turnEndsAt = performance.now() + MAX_TURN_MS;
     }
-    const understood = understandEvent(value, plainValues[index], context);
+    const understood = understandEvent({ value, plain: plainValues[index], fixed: body.kind }, meta, options);
     if ('refusal' in understood) return isList ? { refusal: at(index, understood.refusal) } : understood;
     events.push(understood);
   }
@@ -111,16 +111,14 @@ const DUPLICATE_KEY =
   'has a name that stands twice in its object: the template has it twice, or text that somebody typed was not escaped ' +
   'and changed the body';
 
-interface Context {
-  /** The kind that the path of the URL named. */
-  readonly kind: string | null;
-  readonly meta: EventMeta;
-  readonly options: UnderstandOptions;
-}
-
 type Understanding = UnderstoodEvent | { readonly refusal: Refusal };
 
-function understandEvent(value: JsonValue, plain: unknown, { kind: fixed, meta, options }: Context): Understanding {
+/** `fixed`: the kind that the path of the URL named. */
+function understandEvent(
+  { value, plain, fixed }: { readonly value: JsonValue; readonly plain: unknown; readonly fixed: string | null },
+  meta: EventMeta,
+  options: UnderstandOptions,
+): Understanding {
   const noEvent = whyNoEvent(value);
   if (noEvent !== null) return refuseAll(noEvent.code, [noEvent.problem]);
   if (!isJsonObject(value)) return refuse('schema_mismatch', 'must be an event object');

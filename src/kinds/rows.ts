@@ -56,10 +56,7 @@ export function mapRows({ table, columns }: WebhookKind, event: DecodedEvent): M
   return writeRows(fit, shared.json, rows, { invalid, truncated });
 }
 
-interface OwnRow {
-  readonly columns: Row;
-  readonly ofRow: InvalidFields;
-}
+type OwnRow = { readonly columns: Row; readonly ofRow: InvalidFields };
 
 /** Adds the last two columns. Nearly always these are the same in every row, and so they are shared as well. */
 function writeRows(fit: Fit, shared: string, rows: readonly OwnRow[], { invalid, truncated }: Lost): MappedRows | null {

@@ -370,6 +370,7 @@ const faults: readonly (readonly [text: string, fault: RegExp])[] = [
   ['¦payload=%7B%22a%22%3A1%7D', /a form/],
   ['¦------WebKitFormBoundary7MA', /multipart/],
   ['¦event_type: x\ndata: y', /YAML or plain text/],
+  ['¦---\nevent_type: x', /YAML or plain text/],
   // A line break and a path inside of strings are what templates leave; the fault is behind them.
   ['{"event_type": "one\ntwo", "path": "C:\\", "event_time": ¦, "data": {}}', /an empty value/],
   ['{"note": "by \\"Apono\\"", "path": "C:\\Users", "event_time": ¦}', /an empty value/],

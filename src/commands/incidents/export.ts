@@ -121,13 +121,12 @@ async function exportAll(job: Job): Promise<number> {
 
 type Changes = ReturnType<typeof trackChanges>;
 
-interface Narrowing {
-  readonly former: ExportState | null;
-  readonly wanted: selection.Wanted;
-}
-
 /** Writes what is selected, and its end also after a failure, so that what was written can be read. */
-async function copy(job: Job, target: output.ExportOutput, { former, wanted }: Narrowing): Promise<Changes | null> {
+async function copy(
+  job: Job,
+  target: output.ExportOutput,
+  { former, wanted }: { readonly former: ExportState | null; readonly wanted: selection.Wanted },
+): Promise<Changes | null> {
   const { incremental, with: details = [], format: name, bom = false } = job.options;
   const format = createFormat({ format: name, details, bom });
   const size = details.length === 0 ? maxPageSize : detailBatch;

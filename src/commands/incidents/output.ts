@@ -10,13 +10,7 @@ import { CommandError, exitCodes, type TextOutput } from '../context.ts';
 import { plural, printable } from '../text.ts';
 
 /** Where an export goes. Every method rejects with an OutputError. */
-export interface ExportOutput {
-  /** Resolves when more can be taken. A caller that waits for it keeps one page in memory, however slow the reader is. */
-  write(text: string): Promise<void>;
-  commit(): Promise<void>;
-  /** It will never be complete. Resolves with where the part that was written is kept; null where there is none. */
-  abandon(): Promise<string | null>;
-}
+export type ExportOutput = Awaited<ReturnType<typeof openFileOutput>>;
 
 export class OutputError extends CommandError {
   /** The reader of stdout went away, which is its right. */
@@ -32,7 +26,7 @@ export class OutputError extends CommandError {
  * A file that is there whole or not at all: it is written beside its place, synced and renamed. What was written of one
  * that failed is kept as `<file>.partial`. Only this user can read it, since incidents name people.
  */
-export async function openFileOutput(file: string): Promise<ExportOutput> {
+export async function openFileOutput(file: string) {
   let isEmpty = true;
   const { target, temporary, handle } = await named(file, async () => {
     // A rename would put a file in the place of a link, a pipe or a device.
@@ -44,19 +38,21 @@ export async function openFileOutput(file: string): Promise<ExportOutput> {
     return { target, temporary, handle: await open(temporary, 'wx', 0o600) };
   });
   return {
-    async write(text) {
+    /** Resolves when more can be taken. Waiting for it keeps one page in memory, however slow the reader is. */
+    async write(text: string): Promise<void> {
       if (text === '') return;
       isEmpty = false;
       await named(target, () => handle.appendFile(text));
     },
-    commit: () =>
+    commit: (): Promise<void> =>
       named(target, async () => {
         await handle.sync();
         await handle.close();
         await rename(temporary, target);
         await syncFolder(target);
       }),
-    abandon: () =>
+    /** It will never be complete. Resolves with where the part that was written is kept; null where there is none. */
+    abandon: (): Promise<string | null> =>
       named(temporary, async () => {
         await handle.close();
         if (isEmpty) await rm(temporary, { force: true });

@@ -16,17 +16,9 @@ import {
 import type { Incident } from '../../sentinel/incidents/incident.ts';
 import { CommandError, exitCodes, wrongUsage } from '../context.ts';
 
-export interface SelectionOptions {
-  readonly since?: string;
-  readonly until?: string;
-  readonly status?: readonly string[];
-  readonly severity?: readonly string[];
-  readonly title?: readonly string[];
-  readonly label?: readonly string[];
-  readonly classification?: readonly string[];
-  readonly filter?: string;
-  readonly apono?: boolean;
-}
+type Texts = Readonly<Record<'since' | 'until' | 'filter', string>>;
+type Lists = Readonly<Record<'status' | 'severity' | 'title' | 'label' | 'classification', readonly string[]>>;
+export type SelectionOptions = Partial<Texts & Lists & { readonly apono: boolean }>;
 
 export function defineSelection(command: Command): Command {
   return command

@@ -58,10 +58,7 @@ export async function run(context: CommandContext, id: string, { json }: JsonOpt
  * Leaves out what may not be read: an identity can have the right to incidents and not to what belongs to them. Each part
  * that was refused is reported, in the order of the parts, because they can need different roles.
  */
-async function withReadableDetails(
-  incidents: Incidents,
-  found: Incident,
-): Promise<{ readonly detailed: DetailedIncident; readonly refusals: readonly ArmError[] }> {
+async function withReadableDetails(incidents: Incidents, found: Incident) {
   const read = await allInOrder(
     detailNames.map(async (name) => {
       try {
@@ -74,7 +71,8 @@ async function withReadableDetails(
   );
   const parts = read.filter((part) => !(part instanceof ArmError));
   const details: IncidentDetails = Object.fromEntries(parts.map(({ name, items }) => [name, items]));
-  return { detailed: { ...found, details }, refusals: read.filter((part) => part instanceof ArmError) };
+  const refusals = read.filter((part) => part instanceof ArmError);
+  return { detailed: { ...found, details }, refusals };
 }
 
 async function byNumber(incidents: Incidents, number: number): Promise<Incident | null> {
@@ -136,7 +134,7 @@ function section(
   items: readonly JsonObject[] | null | undefined,
   linesOf: (item: JsonObject) => readonly string[],
 ): string[] {
-  if (items === null || items === undefined || items.length === 0) return [];
+  if (!items?.length) return [];
   return ['', `${heading} (${items.length})`, ...items.flatMap(linesOf)];
 }
 
