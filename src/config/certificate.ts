@@ -71,15 +71,14 @@ function parseCertificate(bytes: Uint8Array, password: string | null) {
     startsAt: certificate.validFromDate.getTime(),
     endsAt: certificate.validToDate.getTime(),
     warnings: [
-      ...(password !== null && !isEncrypted ? [idlePassword] : []),
-      ...(certificates[0] === certificate ? [] : [otherOrder]),
-    ],
+      password !== null &&
+        !isEncrypted &&
+        'has an unencrypted private key, so AZURE_CLIENT_CERTIFICATE_PASSWORD has no effect',
+      certificates[0] !== certificate &&
+        'does not begin with the certificate of its private key; that certificate is taken, the others are its issuers',
+    ].filter((warning) => warning !== false),
   };
 }
-
-const idlePassword = 'has an unencrypted private key, so AZURE_CLIENT_CERTIFICATE_PASSWORD has no effect';
-const otherOrder =
-  'does not begin with the certificate of its private key; that certificate is taken, the others are its issuers';
 
 function readAll<T>(texts: readonly string[], read: (text: string) => T, otherwise: Error): T[] {
   try {

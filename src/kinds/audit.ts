@@ -80,13 +80,8 @@ function columns(event: EventToMap): EventColumns {
   };
 }
 
-interface ReadObject {
-  readonly value: JsonValue;
-  /** What came in its place, where that is not JSON: Apono's own template prints "[object Object]". */
-  readonly text: string | null;
-}
-
-function readObject(given: JsonValue | undefined, isTemplate: boolean): ReadObject {
+/** `text`: what came in its place, where that is not JSON; Apono's own template prints "[object Object]". */
+function readObject(given: JsonValue | undefined, isTemplate: boolean) {
   if (typeof given !== 'string') {
     // `{{#each}}` over nothing leaves an empty object.
     const isBlank = isTemplate && isJsonObject(given) && Object.keys(given).length === 0;

@@ -95,7 +95,7 @@ interface Job extends Connected {
 async function exportAll(job: Job): Promise<number> {
   const { context, options, out, progress } = job;
   const { incremental } = options;
-  const identity = { workspaceId: job.workspaceId, selection: selectionKey(selection.selectionParts(options)) };
+  const identity = { workspaceId: job.workspaceId, selection: selectionKey(options) };
   const former = incremental === undefined ? null : await loadState(incremental, identity);
   const wanted = await selection.wantedBy(job.incidents, options);
   const target = out === undefined ? output.openStreamOutput(context.stdout) : await output.openFileOutput(out);

@@ -61,12 +61,6 @@ export function readSelection(options: SelectionOptions, nowMs: number): string 
   return incidentFilter({ since: from, until: to, statuses: status, severities: severity, titles: title, filter });
 }
 
-/** What makes an incremental export the same one again. Times count as they were written: `7d` moves along. */
-export function selectionParts(options: SelectionOptions) {
-  const { since, until, status, severity, title, label, filter, apono, classification } = options;
-  return { since, until, status, severity, title, label, filter, apono, classification };
-}
-
 export type Wanted = (incident: Incident) => boolean;
 
 /** Whether incidents are passed over here that Azure has given. */

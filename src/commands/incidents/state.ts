@@ -1,10 +1,11 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { textOf } from '../../ground/json.ts';
 import { type Incident, property } from '../../sentinel/incidents/incident.ts';
 import { failed } from '../context.ts';
 import { syncFolder, temporaryOf } from './output.ts';
+import type { SelectionOptions } from './selection.ts';
 
 /**
  * What an incremental export knows about the one before it. An export asks for incidents that were modified or created
@@ -33,8 +34,11 @@ const formatVersion = 1;
  */
 export const overlapMs = 10 * 60_000;
 
-export function selectionKey(options: object): string {
-  return createHash('sha256').update(JSON.stringify(options)).digest('hex').slice(0, 16);
+/** What makes an incremental export the same one again. Times count as they were written: `7d` moves along. */
+export function selectionKey(options: SelectionOptions): string {
+  const { since, until, status, severity, title, label, filter, apono, classification } = options;
+  const parts = { since, until, status, severity, title, label, filter, apono, classification };
+  return hash('sha256', JSON.stringify(parts)).slice(0, 16);
 }
 
 /** Null: there is none yet. Rejects with a CommandError for a file that is not the state of this export. */
