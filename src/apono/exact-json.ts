@@ -3,21 +3,13 @@ import type { JsonValue } from '../ground/json.ts';
 /** No double needs more characters; a longer number is kept as it was written without a closer look. */
 const LONGEST_DOUBLE = 400;
 
-/** What a text holds if it is JSON. */
-interface Measured {
-  /** Counted by the `[`, `{` and `,` outside of strings. */
-  readonly values: number;
-  /** Levels of lists and objects. */
-  readonly depth: number;
-  /** Whether a double holds each of its numbers. */
-  readonly isExact: boolean;
-}
-
 /**
- * Takes linear time, does not recurse and builds no value, because a body of empty lists would take a hundred times its
- * size in memory, and one that is nested deeply enough would overflow the stack of anything that walks over it.
+ * What a text holds if it is JSON: `values`, counted by the `[`, `{` and `,` outside of strings; `depth`, its levels of
+ * lists and objects; `isExact`, whether a double holds each of its numbers. Takes linear time, does not recurse and builds
+ * no value, because a body of empty lists would take a hundred times its size in memory, and one that is nested deeply
+ * enough would overflow the stack of anything that walks over it.
  */
-export function measure(text: string): Measured {
+export function measure(text: string) {
   let [values, depth, deepest, isExact] = [0, 0, 0, true];
   forEachToken(text, (char, start, end) => {
     if (char === '[' || char === '{') {
@@ -36,7 +28,7 @@ export function measure(text: string): Measured {
  * be nested deeper than the stack allows.
  * @throws SyntaxError when `text` is not JSON, as `JSON.parse` does
  */
-export function parseExact(text: string, { isExact }: Pick<Measured, 'isExact'> = measure(text)): JsonValue {
+export function parseExact(text: string, { isExact }: { readonly isExact: boolean } = measure(text)): JsonValue {
   // A reviver takes ten times as long as the parse, and few bodies need one.
   if (isExact) return JSON.parse(text) as JsonValue;
   return JSON.parse(text, (_key, value, { source }) =>

@@ -32,24 +32,19 @@ function firstUnescaped(text: string): number {
 /** What may stand at a place. */
 type Expected = 'value' | 'value_or_end' | 'name' | 'name_or_end' | 'colon' | 'comma_or_end' | 'nothing';
 
-interface Stop {
-  readonly at: number;
-  readonly expected: Expected;
-  /** The last character before it that is not blank, '' at the beginning. */
-  readonly previous: string;
-  readonly isInString: boolean;
-}
-
 const BLANK = /[ \t\r\n]*/y;
 const SCALAR = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.+-])|(?:true|false|null)(?!\w)/y;
 
-/** Walks as far as the text is JSON, tolerating what a template may leave inside of strings. Takes linear time. */
-function firstFault(text: string, hasEscapes: boolean): Stop {
+/**
+ * Walks as far as the text is JSON, tolerating what a template may leave inside of strings. `previous`: the last character
+ * before that place that is not blank, '' at the beginning. Takes linear time.
+ */
+function firstFault(text: string, hasEscapes: boolean) {
   const inside: ('{' | '[')[] = [];
   let expected: Expected = 'value';
   let at = 0;
   let previous = '';
-  const stop = (isInString = false): Stop => ({ at, expected, previous, isInString });
+  const stop = (isInString = false) => ({ at, expected, previous, isInString });
   const afterValue = (): Expected => (inside.length === 0 ? 'nothing' : 'comma_or_end');
   for (;;) {
     at = endOf(BLANK, text, at);
@@ -113,7 +108,7 @@ const FAULTS: readonly (readonly [RegExp, string])[] = [
   [/^(?:True|False|TRUE|FALSE)\b/, `JSON writes true and false in lower case. ${QUOTE_IT}`],
 ];
 
-function faultAt(text: string, { at, expected, previous, isInString }: Stop): string {
+function faultAt(text: string, { at, expected, previous, isInString }: ReturnType<typeof firstFault>): string {
   if (text.trim() === '') return 'it is empty';
   const rest = text.slice(at, at + 64);
   const char = rest.charAt(0);

@@ -14,11 +14,7 @@ export const define = (command: Command) =>
     .option('--verbose', 'print every setting too, without its secrets')
     .option('--json', 'print JSON');
 
-interface CheckOptions extends JsonOption {
-  /** Also ask Azure, and the database of OUTBOX_URL. Nothing is stored or made by it. */
-  readonly live?: boolean;
-  readonly verbose?: boolean;
-}
+type CheckOptions = JsonOption & { readonly live?: boolean; readonly verbose?: boolean };
 
 const COLUMNS = 80;
 const INDENT = 8;

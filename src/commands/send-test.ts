@@ -16,10 +16,7 @@ export const define = (command: Command) =>
     .option('--kind <kind>', "which of Apono's webhooks; a wrong name lists them", 'request')
     .option('--json', 'print JSON');
 
-interface SendTestOptions extends JsonOption {
-  readonly url?: string;
-  readonly kind: string;
-}
+type SendTestOptions = JsonOption & { readonly url?: string; readonly kind: string };
 
 /** Sends one event that looks like a real one of its kind to the webhook, with the configured secret, and prints the answer. */
 export async function run(context: CommandContext, options: SendTestOptions): Promise<number> {

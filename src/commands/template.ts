@@ -10,16 +10,11 @@ export const define = (command: Command) =>
     .option('--each', 'with {{#each}}, which carries everything if Apono offers it')
     .option('--json', 'print JSON');
 
-interface TemplateOptions extends JsonOption {
-  readonly kind: string;
-  readonly each?: boolean;
-}
-
-/**
- * Prints the body template alone to stdout, so that it can be piped into a file or the clipboard, and what else to enter
- * in Apono to stderr.
- */
-export function run(context: CommandContext, options: TemplateOptions): number {
+/** Prints the body template alone to stdout, so that it can be piped, and what else to enter in Apono to stderr. */
+export function run(
+  context: CommandContext,
+  options: JsonOption & { readonly kind: string; readonly each?: boolean },
+): number {
   const kind = kindNamed(options.kind);
   if (kind === undefined) throw misconfigured([unknownKind()]);
   const { bodyTemplate } = kind;

@@ -1,11 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { type ConfigProblem, cannotBeRead, fileProblem } from './variable.ts';
-
-type CertificateReading =
-  | { readonly ok: true; readonly certificate: ReturnType<typeof parseCertificate> }
-  /** Holds nothing of the file or the password. */
-  | { readonly ok: false; readonly problem: ConfigProblem };
+import { cannotBeRead, fileProblem } from './variable.ts';
 
 /** Many times what a chain and a key take. */
 const maxCertificateBytes = 1_048_576;
@@ -19,17 +14,17 @@ class PasswordError extends CertificateError {}
 
 /**
  * Reads and checks the file of a certificate. Called again at each sign-in, since it is renewed while the service runs.
- * Whether the certificate is valid now is the caller's question.
+ * Whether the certificate is valid now is the caller's question. A problem holds nothing of the file or the password.
  */
-export function readCertificate(path: string, password: string | null): CertificateReading {
+export function readCertificate(path: string, password: string | null) {
   try {
     if (statSync(path).size > maxCertificateBytes) throw new CertificateError('is larger than 1 MiB');
-    return { ok: true, certificate: parseCertificate(readFileSync(path), password) };
+    return { ok: true, certificate: parseCertificate(readFileSync(path), password) } as const;
   } catch (error) {
     const problem = error instanceof CertificateError ? error.message : cannotBeRead(error);
     const ofFile = { name: 'AZURE_CLIENT_CERTIFICATE_PATH', message: fileProblem(path, problem) };
     const ofPassword = { name: 'AZURE_CLIENT_CERTIFICATE_PASSWORD', message: problem };
-    return { ok: false, problem: error instanceof PasswordError ? ofPassword : ofFile };
+    return { ok: false, problem: error instanceof PasswordError ? ofPassword : ofFile } as const;
   }
 }
 

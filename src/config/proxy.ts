@@ -4,7 +4,7 @@ import { BlockList, isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
 import { type Cidr, hostNamePattern, isLoopbackHost, parseCidr } from './parse.ts';
 import type { Environment } from './read.ts';
-import { bad, type ConfigProblem, cannotBeRead, fileProblem, good, type Parse, type Parsed } from './variable.ts';
+import { bad, type ConfigProblem, cannotBeRead, fileProblem, good, type Parsed } from './variable.ts';
 
 /** The proxy that outgoing HTTPS goes through, by CONNECT. Holds a password: never logged as it is. */
 export interface ProxyConfig {
@@ -23,8 +23,6 @@ export interface ProxyConfig {
 /** Whether an entry of NO_PROXY names that host, written in lower case and without brackets, at that port. */
 type Exception = (host: string, port: number) => boolean;
 
-type Place = Pick<ProxyConfig, 'host' | 'port'> & { readonly hasPort: boolean };
-
 const defaultPorts = { http: 1080, https: 443 } as const;
 const form = 'expected http://<user>:<password>@<host>:<port>, of which all but <host> may be left out';
 
@@ -32,7 +30,7 @@ const form = 'expected http://<user>:<password>@<host>:<port>, of which all but 
  * `[scheme://][user:password@]host[:port]`. Not by the URL class: to that `10.0.0.1:3128` is no URL, `proxy:3128` has the
  * scheme `proxy`, and a `#`, `/` or `\` in a password ends the host.
  */
-export const parseProxy: Parse<Pick<ProxyConfig, 'protocol' | 'login'> & Place> = (text) => {
+function parseProxy(text: string): Parsed<Omit<ProxyConfig, 'variable' | 'exceptions'> & { hasPort: boolean }> {
   const [, scheme = 'http', rest = text] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text) ?? [];
   const protocol = scheme.toLowerCase();
   if (/^socks/.test(protocol)) return bad(`names a SOCKS proxy, which is not supported; ${form}`);
@@ -41,9 +39,9 @@ export const parseProxy: Parse<Pick<ProxyConfig, 'protocol' | 'login'> & Place> 
   const at = rest.lastIndexOf('@');
   const place = placeOf(rest.slice(at + 1).replace(/[/?#\\].*$/, ''), protocol);
   return place.ok ? good({ protocol, ...place.value, login: at < 0 ? null : loginOf(rest.slice(0, at)) }) : place;
-};
+}
 
-function placeOf(text: string, protocol: 'http' | 'https'): Parsed<Place> {
+function placeOf(text: string, protocol: 'http' | 'https') {
   if (isIP(text) === 6) return bad(`names an IPv6 address without brackets; ${form}`);
   const [, bracketed, named, portText = ''] = /^(?:\[([^\]]*)\]|([^:]*))(?::(.*))?$/.exec(text) ?? [];
   if (bracketed === undefined && named === undefined) return bad(`has more than a port after the host; ${form}`);

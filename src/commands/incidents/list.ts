@@ -15,9 +15,7 @@ export const define = (command: Command) =>
     .option('--limit <number>', 'at most so many', wholeNumber, 50)
     .option('--json', "print JSON: Resource Manager's own objects");
 
-interface ListOptions extends SelectionOptions, JsonOption {
-  readonly limit: number;
-}
+type ListOptions = SelectionOptions & JsonOption & { readonly limit: number };
 
 export async function run(context: CommandContext, options: ListOptions): Promise<number> {
   const { stdout, stderr } = context;

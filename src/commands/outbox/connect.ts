@@ -37,10 +37,7 @@ type OutboxValues = Pick<Values, (typeof names)[number]>;
 
 export interface Connected {
   readonly operator: OutboxOperator;
-  /**
-   * `server`: through the admin API of the service that has the outbox open. `database`: no service runs. `shared`: on a
-   * PostgreSQL database, which services may use at the same time.
-   */
+  /** `server`: the admin API of a service. `database`: no service runs. `shared`: PostgreSQL, which services may use. */
   readonly through: 'server' | 'database' | 'shared';
 }
 

@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander';
 import { type OperatorState, type OutboxOperator, operatorStates, type RecordJson } from '../../outbox/operator.ts';
-import { type CommandContext, exitCodes, type JsonOption, printResult } from '../context.ts';
+import { type CommandContext, exitCodes, printResult } from '../context.ts';
 import { printable, renderTable, timeText, wholeNumber } from '../text.ts';
 import { withOperator } from './connect.ts';
-import { pagesOf } from './selection.ts';
+import { type ChoiceOptions, pagesOf } from './selection.ts';
 
 export const define = (command: Command) =>
   command
@@ -14,13 +14,7 @@ export const define = (command: Command) =>
     .option('--all', 'all of them')
     .option('--json', 'print JSON');
 
-interface ListOptions extends JsonOption {
-  readonly state?: OperatorState;
-  readonly kind?: string;
-  readonly limit: number;
-  readonly all?: boolean;
-}
-
+type ListOptions = Omit<ChoiceOptions, 'code'> & { readonly limit: number };
 type Listed = RecordJson & { readonly state: OperatorState };
 
 const PAGE_SIZE = 1_000;

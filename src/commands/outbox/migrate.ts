@@ -12,15 +12,14 @@ export const define = (command: Command) =>
     .addOption(new Option('--to <engine>', 'where to').choices(['postgres', 'sqlite']).makeOptionMandatory())
     .option('--json', 'print JSON');
 
-interface MigrateOptions extends JsonOption {
-  readonly to: 'postgres' | 'sqlite';
-}
-
 /**
  * Moves what waits, what is dead or quarantined, and what was delivered within DEDUP_DAYS, from the outbox of DATA_DIR to
  * that of OUTBOX_URL or back. The source is kept under another name, so that no service delivers from it again.
  */
-export function run(context: CommandContext, options: MigrateOptions): Promise<number> {
+export function run(
+  context: CommandContext,
+  options: JsonOption & { readonly to: 'postgres' | 'sqlite' },
+): Promise<number> {
   const { stderr } = context;
   const toPostgres = options.to === 'postgres';
   return withValues(context, async (values) => {

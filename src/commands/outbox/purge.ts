@@ -11,9 +11,7 @@ export const define = (command: Command) =>
     .option('--yes', 'do not ask')
     .option('--json', 'print JSON');
 
-interface PurgeOptions extends ChoiceOptions {
-  readonly yes?: boolean;
-}
+type PurgeOptions = ChoiceOptions & { readonly yes?: boolean };
 
 const PAGE_SIZE = 1_000;
 const BATCH_SIZE = 500;

@@ -11,9 +11,7 @@ export const define = (command: Command) =>
     .option('--dry-run', 'only show what would be sent')
     .option('--json', 'print JSON');
 
-interface ReplayOptions extends ChoiceOptions {
-  readonly dryRun?: boolean;
-}
+type ReplayOptions = ChoiceOptions & { readonly dryRun?: boolean };
 
 /** Of one request: each may hold a body that is read again. */
 const BATCH_SIZE = 100;

@@ -10,9 +10,7 @@ export interface Selection {
 }
 
 /** What replay and purge take: ids, or everything of one state. */
-export interface ChoiceOptions extends Partial<Selection>, JsonOption {
-  readonly all?: boolean;
-}
+export type ChoiceOptions = Partial<Selection> & JsonOption & { readonly all?: boolean };
 
 export type Choice = { readonly ids: readonly string[] } | { readonly all: Selection };
 

@@ -11,13 +11,12 @@ export const define = (command: Command) =>
     .option('--body', 'and its body')
     .option('--json', 'print JSON');
 
-interface ShowOptions extends JsonOption {
-  /** The body may hold what a requester typed: only for who asks for it. */
-  readonly body?: boolean;
-}
-
-/** One record: what is known of it, its dead letters, and with `body` the body. */
-export function run(context: CommandContext, id: string, options: ShowOptions): Promise<number> {
+/** One record: what is known of it, its dead letters, and with `body` the body, which may hold what a requester typed. */
+export function run(
+  context: CommandContext,
+  id: string,
+  options: JsonOption & { readonly body?: boolean },
+): Promise<number> {
   return withOperator(context, async ({ operator }) => {
     const record = await operator.show(id);
     if (record === null) {

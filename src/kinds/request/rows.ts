@@ -33,17 +33,11 @@ export function requestColumns(event: EventToMap): EventColumns {
   };
 }
 
-/** What the units of one group have in common. */
-interface Group {
-  readonly integration: Row;
-  /** What the group says of where access is asked for. */
-  readonly columns: Row;
-  readonly units: readonly EventField[];
-  /** What could not be read of the group, its units left out. */
-  readonly invalid: InvalidFields;
-}
-
-function readGroup(element: EventField): Group {
+/**
+ * One group: `integration` is in the row of each of its units, `columns` are what the group says of where access is asked
+ * for, and `invalid` is what could not be read of it, its units left out.
+ */
+function readGroup(element: EventField) {
   const invalid = new InvalidFields();
   const place = element.within(invalid);
   const types = (place.at('resource_types').list(['id', 'name', 'display_path']) ?? []).map(typeColumns);
@@ -57,6 +51,8 @@ function textsOf<O extends string, N extends string>(object: O, field: EventFiel
   const texts = names.map((name) => [`${object}_${name}`, field.at(name).text()]);
   return Object.fromEntries(texts) as Readonly<Record<`${O}_${N}`, string | null>>;
 }
+
+type Group = ReturnType<typeof readGroup>;
 
 function unitColumns(group: Group, place: EventField, invalid: InvalidFields): Row {
   const unit = place.within(invalid);
