@@ -5,9 +5,9 @@ const LONGEST_DOUBLE = 400;
 
 /**
  * What a text holds if it is JSON: `values`, counted by the `[`, `{` and `,` outside of strings; `depth`, its levels of
- * lists and objects; `isExact`, whether a double holds each of its numbers. Takes linear time, does not recurse and builds
- * no value, because a body of empty lists would take a hundred times its size in memory, and one that is nested deeply
- * enough would overflow the stack of anything that walks over it.
+ * lists and objects; `isExact`, whether a double holds each of its numbers. Takes linear time, does not recurse and
+ * builds no value, because a body of empty lists would take a hundred times its size in memory, and one that is nested
+ * deeply enough would overflow the stack of anything that walks over it.
  */
 export function measure(text: string) {
   let [values, depth, deepest, isExact] = [0, 0, 0, true];

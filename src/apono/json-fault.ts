@@ -36,8 +36,8 @@ const BLANK = /[ \t\r\n]*/y;
 const SCALAR = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.+-])|(?:true|false|null)(?!\w)/y;
 
 /**
- * Walks as far as the text is JSON, tolerating what a template may leave inside of strings. `previous`: the last character
- * before that place that is not blank, '' at the beginning. Takes linear time.
+ * Walks as far as the text is JSON, tolerating what a template may leave inside of strings. `previous`: the last
+ * character before that place that is not blank, '' at the beginning. Takes linear time.
  */
 function firstFault(text: string, hasEscapes: boolean) {
   const inside: ('{' | '[')[] = [];

@@ -29,9 +29,10 @@ export function readCertificate(path: string, password: string | null) {
 }
 
 /**
- * Holds a secret: never logged. The text has the certificate, those that issued it, and the key without a password, since
- * the SDK takes the first certificate of a file for the client's own, and of an encrypted key only what it is given a
- * password for. Times are milliseconds since the epoch. Warnings continue a sentence that starts with the variable's name.
+ * Holds a secret: never logged. The text has the certificate, those that issued it, and the key without a password,
+ * since the SDK takes the first certificate of a file for the client's own, and of an encrypted key only what it is
+ * given a password for. Times are milliseconds since the epoch. Warnings continue a sentence that starts with the
+ * variable's name.
  */
 function parseCertificate(bytes: Uint8Array, password: string | null) {
   const text = Buffer.from(bytes)

@@ -12,9 +12,9 @@ import { type Values, type VariableName, variableNames, variables } from './vari
 
 /**
  * Reads and checks all variables. Never throws for what stands in them. `config` is frozen, and null exactly when there
- * are problems; of these there is at most one a variable, in the order of variables.ts. `lapsed`: what was right once and
- * Entra refuses at this time. The service starts all the same, since what it accepts then waits instead of being lost, and
- * the file may be renewed while it runs.
+ * are problems; of these there is at most one a variable, in the order of variables.ts. `lapsed`: what was right once
+ * and Entra refuses at this time. The service starts all the same, since what it accepts then waits instead of being
+ * lost, and the file may be renewed while it runs.
  */
 export function loadConfig(env: Environment) {
   const reading = readVariables(env, variableNames);

@@ -124,8 +124,8 @@ export const httpsOrigin: Parse<string> = (text) => {
 };
 
 /**
- * Why nothing may be sent to this ingestion endpoint; null for one of these clouds, and for loopback, where an emulator is.
- * Whoever can change the endpoint would get every event and a token, so it is not just any host.
+ * Why nothing may be sent to this ingestion endpoint; null for one of these clouds, and for loopback, where an emulator
+ * is. Whoever can change the endpoint would get every event and a token, so it is not just any host.
  */
 export function ingestionHostProblem(origin: string, clouds: readonly CloudSettings[]): string | null {
   const { hostname, port } = new URL(origin);

@@ -123,8 +123,8 @@ export function readOutgoing(env: Environment, targets: readonly (string | null)
 const proxyNames = ['https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'] as const;
 
 /**
- * Reads the variables of the proxy as curl does; null: there is no proxy, or it has a problem. No message holds a value,
- * since most hold a password.
+ * Reads the variables of the proxy as curl does; null: there is no proxy, or it has a problem. No message holds a
+ * value, since most hold a password.
  */
 export function readProxy(env: Environment) {
   const textOf = (name: string): string => (env[name] ?? '').trim();

@@ -38,7 +38,7 @@ export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixe
   return second === undefined ? { kind: first } : { code: 'ambiguous_kind', problems: [ambiguity(best)] };
 }
 
-/** The kind with the strongest evidence in the fields that are not blank, whatever the path says; null: they do not say. */
+/** The kind with the strongest evidence in the fields that are not blank, whatever the path says; null without one. */
 function byContent(filled: JsonObject, kinds: readonly WebhookKind[]) {
   const { best, strength } = strongest(kinds, (kind) => strengthOf(kind, filled, false));
   const [kind, second] = best;

@@ -37,7 +37,7 @@ type OutboxValues = Pick<Values, (typeof names)[number]>;
 
 export interface Connected {
   readonly operator: OutboxOperator;
-  /** `server`: the admin API of a service. `database`: no service runs. `shared`: PostgreSQL, which services may use. */
+  /** `server`: a service's admin API. `database`: no service runs. `shared`: PostgreSQL, which services may use. */
   readonly through: 'server' | 'database' | 'shared';
 }
 

@@ -11,7 +11,7 @@ export const define = (command: Command) =>
     .option('--body', 'and its body')
     .option('--json', 'print JSON');
 
-/** One record: what is known of it, its dead letters, and with `body` the body, which may hold what a requester typed. */
+/** One record, its dead letters, and with `body` the body, which may hold what a requester typed. */
 export function run(
   context: CommandContext,
   id: string,

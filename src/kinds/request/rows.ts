@@ -34,8 +34,8 @@ export function requestColumns(event: EventToMap): EventColumns {
 }
 
 /**
- * One group: `integration` is in the row of each of its units, `columns` are what the group says of where access is asked
- * for, and `invalid` is what could not be read of it, its units left out.
+ * One group: `integration` is in the row of each of its units, `columns` are what the group says of where access is
+ * asked for, and `invalid` is what could not be read of it, its units left out.
  */
 function readGroup(element: EventField) {
   const invalid = new InvalidFields();
