@@ -1,3 +1,4 @@
+import { eventActions } from './apono/event.ts';
 import { createTokens } from './azure/credential.ts';
 import { explainUpload } from './azure/fixes.ts';
 import { createIngestion } from './azure/ingestion.ts';
@@ -14,10 +15,12 @@ import { credentialProblems, troubleProblems } from './http/health-problems.ts';
 import type { Listener } from './http/listener.ts';
 import { createServer } from './http/server.ts';
 import { kinds } from './kinds/registry.ts';
+import { createHistory } from './metrics/history.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { diskSpace } from './metrics/scrape.ts';
 import { type OpenedOutbox, openOutbox } from './outbox/open.ts';
 import { createOperator } from './outbox/operator-local.ts';
+import { oldestAgeMs, summary } from './outbox/port.ts';
 
 /** Of the time to stop: what stays for writing down what the last uploads did, and closing the database. */
 const CLOSE_RESERVE_MS = 2_000;
@@ -88,10 +91,18 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     onEvent(event) {
       logDelivery(log, event);
       metrics.onDelivery(event);
+      history.onDelivery(event);
     },
     flushIntervalMs: config.flushIntervalMs,
     pace: outbox.pace,
   });
+  const history = createHistory({
+    folder: outbox.folder,
+    oldestAgeMs: async () => oldestAgeMs(summary(await outbox.stats(), []).undelivered, clock.now()),
+    lastDelivery: delivery.lastDelivery,
+    clock,
+  });
+  opening.defer(() => history.stop());
   const credentialEndsAt = createCredentialEnd(credential);
   const heartbeat = createHeartbeat({
     ...options,
@@ -130,13 +141,31 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       ],
       started: () => isStarted,
     },
-    onRequest: metrics.onRequest,
+    onRequest(record) {
+      metrics.onRequest(record);
+      history.onRequest(record);
+    },
     limits: { keepAliveTimeoutMs: config.webhook.keepAliveMs },
   });
   const operator = createOperator({ outbox, log, holds: delivery.holds });
-  const { expose, onRequest } = metrics;
-  const { storeId } = outbox;
-  const adminServer = createAdminServer({ admin: config.admin, operator, storeId, expose, onRequest, clock, log });
+  const { expose, onRequest, tokenObtainedAt } = metrics;
+  const { storeId, folder } = outbox;
+  const status = {
+    ...server,
+    operator,
+    history,
+    feeds: kinds.map(({ name, defaultStream, actionOf }) => ({
+      kind: name,
+      stream: streams[name] ?? defaultStream,
+      actions: actionOf === undefined ? [] : eventActions,
+    })),
+    credentialEndsAt,
+    tokenObtainedAt,
+    disk: async () => (folder === null ? null : diskSpace(folder)),
+    now: clock.now,
+  };
+  const { admin } = config;
+  const adminServer = createAdminServer({ admin, operator, storeId, expose, status, onRequest, clock, log });
   opening.defer(() => adminServer.stop(0));
   // The webhook port last: who can reach it gets a 2xx.
   const adminPort = await startAdmin(adminServer, config, log);

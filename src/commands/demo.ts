@@ -46,6 +46,8 @@ export async function run(context: CommandContext, options: { readonly once?: bo
 
 interface DemoService {
   readonly webhookUrl: URL;
+  /** Of the admin port. */
+  readonly pageUrl: URL;
   /** Resolves when the process has ended. */
   readonly exited: Promise<unknown>;
   stop(): Promise<void>;
@@ -101,10 +103,11 @@ async function startService({ env, stderr }: CommandContext, emulator: Emulator)
     stdio: ['ignore', 'inherit', 'pipe'],
   });
   const exited = once(child, 'exit').then(([code]) => code as number | null);
-  const ready = Promise.withResolvers<number>();
+  const ready = Promise.withResolvers<{ readonly port: number; readonly adminPort: number }>();
   createInterface({ input: child.stderr }).on('line', (line) => {
     const entry = logEntry(line);
-    if (entry['message'] === 'ready' && typeof entry['port'] === 'number') ready.resolve(entry['port']);
+    const { message, port, admin_port: adminPort } = entry;
+    if (message === 'ready') ready.resolve({ port: Number(port), adminPort: Number(adminPort) });
     else if (entry['level'] !== 'info') stderr.write(`${line}\n`);
   });
   void exited.then((code) => ready.reject(new Error(`the service ended with exit code ${code} before it was ready`)));
@@ -114,7 +117,9 @@ async function startService({ env, stderr }: CommandContext, emulator: Emulator)
     await rm(folder, { recursive: true, force: true });
   }
   try {
-    return { webhookUrl: new URL(`http://127.0.0.1:${await ready.promise}/apono/webhook`), exited, stop };
+    const { port, adminPort } = await ready.promise;
+    const webhookUrl = new URL(`http://127.0.0.1:${port}/apono/webhook`);
+    return { webhookUrl, pageUrl: new URL(`http://127.0.0.1:${adminPort}/`), exited, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -178,11 +183,13 @@ function cell(value: unknown): string {
   return shown.length > 40 ? `${shown.slice(0, 39)}…` : shown;
 }
 
-function printNextSteps(stdout: TextOutput, { webhookUrl }: DemoService): void {
+function printNextSteps(stdout: TextOutput, { webhookUrl, pageUrl }: DemoService): void {
   const health = new URL('/healthz', webhookUrl).href;
   const body =
     '{"event_type":"RequestGranted","event_time":"\'$(date +%s)\'","data":{"id":"r-1","justification":"typed by me"}}';
-  stdout.write(`Send one more:
+  stdout.write(`Look at the service in a browser: ${pageUrl.href}
+
+Send one more:
 
   curl -i ${webhookUrl.href} -H 'Authorization: Bearer ${DEMO_SECRET}' -d '${body}'
 

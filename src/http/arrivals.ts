@@ -4,9 +4,21 @@ import type { RequestRecord } from './exchange.ts';
 const MINUTE_MS = 60_000;
 const HOUR_MINUTES = 60;
 const DAY_MS = 86_400_000;
+/** Of one hour: an attacker with many addresses must not fill the memory. */
+const MAX_REFUSAL_COUNTS = 2_000;
 
-/** The refusals of one minute (since the epoch) that have one code, and were kept in quarantine or not. */
-interface RefusalCount extends Pick<RequestRecord, 'quarantined'> {
+/** Refused requests of the last hour that have one code and came from one address. */
+export interface Refusal {
+  readonly code: string;
+  /** Null: the caller had the secret, or there were too many addresses to remember. */
+  readonly clientAddress: string | null;
+  readonly count: number;
+  /** Milliseconds since the epoch, to the minute. */
+  readonly lastAt: number;
+}
+
+/** The refusals of one minute (since the epoch) that have one code and address, and were kept in quarantine or not. */
+interface RefusalCount extends Pick<RequestRecord, 'quarantined' | 'clientAddress'> {
   readonly minute: number;
   readonly code: string;
   count: number;
@@ -16,12 +28,12 @@ export type Arrivals = ReturnType<typeof createArrivals>;
 
 /**
  * What has come to the webhook since the start of this process, for /healthz. Times are milliseconds since the epoch,
- * null: not yet. Memory is bounded: one entry for each kind, and for each minute of the last hour one for each code, of
- * which there is a fixed number. Nothing is kept of what was sent, or of who sent it.
+ * null: not yet. Memory is bounded: one entry for each kind, and for each minute of the last hour one for each code and
+ * address; above MAX_REFUSAL_COUNTS of these, further addresses are not told apart. Nothing is kept of what was sent.
  */
 export function createArrivals(kinds: readonly string[], clock: Clock) {
   const accepted = new Map<string, number | null>(kinds.map((kind) => [kind, null]));
-  let refusals: RefusalCount[] = [];
+  const refusals = new Map<string, RefusalCount>();
   let lookedEscapedAt = Number.NEGATIVE_INFINITY;
   let previousUsedAt: number | null = null;
   const thisMinute = (): number => Math.floor(clock.now() / MINUTE_MS);
@@ -29,21 +41,22 @@ export function createArrivals(kinds: readonly string[], clock: Clock) {
   /** If the clock was set back, minutes that are still to come are not of the last hour. */
   function lastHour(): RefusalCount[] {
     const last = thisMinute();
-    return refusals.filter(({ minute }) => minute <= last && minute > last - HOUR_MINUTES);
+    return [...refusals.values()].filter(({ minute }) => minute <= last && minute > last - HOUR_MINUTES);
   }
 
   /**
    * Each refusal may mean that an event of Apono's is missing. A wrong method does not (Apono sends POST or PUT), nor
    * does another path: those requests come from scanners and from people with a browser.
    */
-  function countRefusal({ route, code, quarantined }: RequestRecord): void {
+  function countRefusal({ route, code, clientAddress, quarantined }: RequestRecord): void {
     if (route !== 'webhook' || code === null || code === 'method_not_allowed') return;
     const minute = thisMinute();
-    refusals = lastHour();
-    const known = refusals.find(
-      (entry) => entry.minute === minute && entry.code === code && entry.quarantined === quarantined,
-    );
-    if (known === undefined) refusals.push({ minute, code, quarantined, count: 1 });
+    const recent = new Set(lastHour());
+    for (const [key, entry] of refusals) if (!recent.has(entry)) refusals.delete(key);
+    const address = refusals.size < MAX_REFUSAL_COUNTS ? clientAddress : null;
+    const key = JSON.stringify([minute, code, address, quarantined]);
+    const known = refusals.get(key);
+    if (known === undefined) refusals.set(key, { minute, code, clientAddress: address, quarantined, count: 1 });
     else known.count += 1;
   }
 
@@ -67,6 +80,23 @@ export function createArrivals(kinds: readonly string[], clock: Clock) {
         if (which === 'all' || !quarantined) total.set(code, (total.get(code) ?? 0) + count);
       }
       return Object.fromEntries([...total].toSorted(([, a], [, b]) => b - a));
+    },
+    /** The same by code and address, for the admin port alone. */
+    refusals(): readonly Refusal[] {
+      const bySource = Map.groupBy(lastHour(), ({ code, clientAddress }) => `${code} ${clientAddress}`);
+      return [...bySource.values()]
+        .flatMap((counts) => {
+          const last = counts.at(-1);
+          if (last === undefined) return [];
+          const { code, clientAddress, minute } = last;
+          return {
+            code,
+            clientAddress,
+            count: counts.reduce((sum, { count }) => sum + count, 0),
+            lastAt: minute * MINUTE_MS,
+          };
+        })
+        .toSorted((a, b) => b.count - a.count);
     },
   };
 }

@@ -39,8 +39,12 @@ export interface HealthOptions {
   readonly state: ListenerState;
 }
 
+export type Health = ReturnType<typeof createHealth>;
+/** What /healthz answers. */
+export type HealthDocument = Awaited<ReturnType<Health['read']>>;
+
 /** Never asks Azure: restarting this service would not help if Azure is down. */
-export function healthRoutes(options: HealthOptions): AppRoute[] {
+export function createHealth(options: HealthOptions) {
   const startedAtMs = performance.now();
   const { sources, limits, clock } = options;
   // One question to the outbox at a time, however many probes come: an engine that hangs is an answer too.
@@ -53,27 +57,33 @@ export function healthRoutes(options: HealthOptions): AppRoute[] {
     return problemAnswer(refusal, record.requestId);
   }
 
-  async function healthz({ request }: Exchange): Promise<Answer> {
+  async function read() {
     const stats = await readStats();
     const problems = [...problemsOf(stats, options)];
-    const status = statusOf(problems);
-    // For a probe that looks at nothing but the status of the answer.
-    const failDegraded = request.query['fail'] === 'degraded';
-    return jsonAnswer(status === 'failing' || (status === 'degraded' && failDegraded) ? 503 : 200, {
-      status,
+    return {
+      status: statusOf(problems),
       version: options.version,
       uptime_seconds: Math.floor((performance.now() - startedAtMs) / 1000),
       ...facts(stats, options),
       problems,
-    });
+    };
+  }
+
+  async function healthz({ request }: Exchange): Promise<Answer> {
+    const document = await read();
+    // For a probe that looks at nothing but the status of the answer.
+    const failDegraded = request.query['fail'] === 'degraded';
+    const isFailing = document.status === 'failing' || (document.status === 'degraded' && failDegraded);
+    return jsonAnswer(isFailing ? 503 : 200, document);
   }
 
   const methods = ['GET', 'HEAD'];
-  return [
+  const routes: AppRoute[] = [
     { path: '/livez', route: 'livez', methods, handler: () => jsonAnswer(200, { status: 'alive' }) },
     { path: '/readyz', route: 'readyz', methods, handler: readyz },
     { path: '/healthz', route: 'healthz', methods, handler: healthz },
   ];
+  return { read, routes };
 }
 
 function statusOf(problems: readonly HealthProblem[]): 'ok' | 'degraded' | 'failing' {

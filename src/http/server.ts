@@ -1,9 +1,9 @@
 import type { Config } from '../config/config.ts';
 import type { Receive } from '../outbox/port.ts';
 import { type AppOptions, type AppRoute, createApp } from './app.ts';
-import { createArrivals } from './arrivals.ts';
+import { type Arrivals, createArrivals } from './arrivals.ts';
 import { createClients } from './client-address.ts';
-import { type HealthSources, healthRoutes } from './health.ts';
+import { createHealth, type Health, type HealthSources } from './health.ts';
 import { type EdgeLimits, edgeLimits } from './limits.ts';
 import { createListener, type Listener, type ListenerOptions } from './listener.ts';
 import { createWebhook } from './webhook.ts';
@@ -25,17 +25,27 @@ export interface ServerOptions
   readonly limits?: Partial<EdgeLimits>;
 }
 
+export interface WebhookServer extends Listener {
+  /** What /healthz answers. */
+  readonly health: Health['read'];
+  /** The refused webhooks of the last hour. */
+  readonly refusals: Arrivals['refusals'];
+}
+
 /** The webhook port. */
-export function createServer(options: ServerOptions): Listener {
+export function createServer(options: ServerOptions): WebhookServer {
   const limits = edgeLimits(options.webhook.maxBodyBytes, options.limits);
   const clients = createClients(options.webhook);
   const arrivals = createArrivals(options.kinds, options.clock);
-  return createListener({
+  // Assigned at once: the listener makes its app while it is created.
+  let health: Health;
+  const listener = createListener({
     ...options,
     name: 'webhook',
     limits,
     isTrustedProxy: clients.isFromTrustedProxy,
     createApp(state) {
+      health = createHealth({ ...options, sources: options.health, limits, arrivals, state });
       const handleWebhook = createWebhook({ ...options, limits, clients, state });
       const webhooks = [null, ...options.kinds].map(
         (kind): AppRoute => ({
@@ -48,7 +58,7 @@ export function createServer(options: ServerOptions): Listener {
       return createApp({
         ...options,
         limits,
-        routes: [...webhooks, ...healthRoutes({ ...options, sources: options.health, limits, arrivals, state })],
+        routes: [...webhooks, ...health.routes],
         onRequest(record) {
           arrivals.count(record);
           options.onRequest?.(record);
@@ -56,4 +66,5 @@ export function createServer(options: ServerOptions): Listener {
       });
     },
   });
+  return { ...listener, health: () => health.read(), refusals: arrivals.refusals };
 }

@@ -58,6 +58,8 @@ export function createMetrics(options: MetricsOptions) {
     watch(sources: MetricsSources) {
       scrape = createScrape(instruments, { sources, streams, clock });
     },
+    /** When the token in use was obtained, in milliseconds since the epoch; null: there is none yet. */
+    tokenObtainedAt: () => tokenObtainedAt,
     totals: () => readTotals(instruments),
     /** Prometheus text format, within about SCRAPE_LIMIT_MS even if the outbox or the disk hangs. */
     async expose() {

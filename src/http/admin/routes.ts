@@ -8,6 +8,7 @@ import { type BodyReader, readBody } from '../body.ts';
 import type { Exchange } from '../exchange.ts';
 import { createInFlightBytes } from '../limits.ts';
 import { type HttpProblem, problem } from '../problem.ts';
+import { readStatus, type StatusSources } from '../status.ts';
 
 export interface AdminRouteOptions extends Omit<BodyReader, 'reserve'> {
   readonly operator: OutboxOperator;
@@ -15,46 +16,56 @@ export interface AdminRouteOptions extends Omit<BodyReader, 'reserve'> {
   readonly storeId: string | null;
   /** The text of /metrics; without it there is no such path. */
   readonly expose?: () => Promise<{ readonly contentType: string; readonly body: string }>;
+  /** What the page and `status` show; without it there are no such paths. */
+  readonly status?: StatusSources;
 }
 
 const reads = ['GET', 'HEAD'];
 
-/** The routes of the admin port: /metrics, and what operator.ts can do with the outbox. */
+/** /metrics, what operator.ts can do with the outbox, and the facts of the page. */
 export function adminRoutes(options: AdminRouteOptions): AppRoute[] {
-  const { operator, storeId, expose } = options;
+  const { operator, storeId, expose, status } = options;
   const reader = { ...options, reserve: createInFlightBytes(options.limits.maxInFlightBytes) };
   const routes = [
-    outboxRoute('', reads, async () => ({ ...(await operator.stats()), store: storeId })),
-    outboxRoute('/records', reads, async ({ request }) => operator.list(readListQuery(request)).catch(refuseCursor)),
-    outboxRoute('/records/:id', reads, async ({ request }) => {
+    apiRoute('/outbox', reads, async () => ({ ...(await operator.stats()), store: storeId })),
+    apiRoute('/outbox/records', reads, async ({ request }) =>
+      operator.list(readListQuery(request)).catch(refuseCursor),
+    ),
+    apiRoute('/outbox/records/:id', reads, async ({ request }) => {
       const record = await operator.show(String(request.params['id']));
       if (record === null) throw problem('record_not_found');
       return record;
     }),
-    outboxRoute('/replay', ['POST'], async (exchange) => {
+    apiRoute('/outbox/replay', ['POST'], async (exchange) => {
       const { ids, dryRun } = readOrder(await readJsonBody(exchange, reader), ['ids', 'dry_run']);
       return { dry_run: dryRun, results: await operator.replay(ids, { dryRun }) };
     }),
-    outboxRoute('/purge', ['POST'], async (exchange) => {
+    apiRoute('/outbox/purge', ['POST'], async (exchange) => {
       const { ids } = readOrder(await readJsonBody(exchange, reader), ['ids']);
       return { results: await operator.purge(ids) };
     }),
   ];
-  if (expose === undefined) return routes;
-  return [
-    ...routes,
-    { path: '/metrics', route: 'metrics', methods: reads, handler: async () => ({ status: 200, ...(await expose()) }) },
-  ];
+  if (status !== undefined) {
+    routes.push(
+      apiRoute('/status', reads, () => readStatus(status)),
+      apiRoute('/history', reads, async () => status.history.columns()),
+    );
+  }
+  if (expose !== undefined) {
+    const handler = async () => ({ status: 200, ...(await expose()) });
+    routes.push({ path: '/metrics', route: 'metrics', methods: reads, handler });
+  }
+  return routes;
 }
 
 /** `answer` resolves with what is answered as JSON. */
-function outboxRoute(
+function apiRoute(
   path: string,
   methods: readonly string[],
   answer: (exchange: Exchange) => Promise<unknown>,
 ): AppRoute {
   return {
-    path: `/admin/v1/outbox${path}`,
+    path: `/admin/v1${path}`,
     route: 'admin',
     methods,
     async handler(exchange) {
@@ -68,7 +79,7 @@ function outboxRoute(
 }
 
 /** Neither an id that names no one record, nor an engine that is gone or being restarted, is a defect of ours. */
-function refusalOf(error: unknown): unknown {
+export function refusalOf(error: unknown): unknown {
   if (error instanceof RecordIdError) return problem(error.code, { detail: error.message });
   if (!(error instanceof OutboxUnavailableError)) return error;
   const detail = 'The outbox does not answer now, and nothing was changed. Look at /readyz and the log of the service.';

@@ -7,6 +7,7 @@ import type { Exchange } from '../exchange.ts';
 import { type EdgeLimits, edgeLimits } from '../limits.ts';
 import { createListener, type Listener } from '../listener.ts';
 import { problem } from '../problem.ts';
+import { isOpen, pageRoutes } from './page/routes.ts';
 import { type AdminRouteOptions, adminRoutes } from './routes.ts';
 
 export interface AdminOptions extends Omit<AdminRouteOptions, 'limits'>, Pick<AppOptions, 'log' | 'onRequest'> {
@@ -24,6 +25,10 @@ const MAX_CONNECTIONS = 200;
 /** The operator's port, apart from the webhook's: it must never be reachable through the reverse proxy. */
 export function createAdminServer(options: AdminOptions): Listener {
   const limits = edgeLimits(MAX_BODY_BYTES, { maxConnections: MAX_CONNECTIONS, ...options.limits });
+  const { status: sources } = options;
+  const admit = createAdmission({ ...options, limits });
+  const routes = adminRoutes({ ...options, limits });
+  if (sources !== undefined) routes.push(...pageRoutes({ sources, admit }));
   return createListener({
     ...options,
     ...options.admin,
@@ -34,9 +39,11 @@ export function createAdminServer(options: AdminOptions): Listener {
       createApp({
         ...options,
         limits,
-        routes: adminRoutes({ ...options, limits }),
-        admit: createAdmission({ ...options, limits }),
-        notFoundDetail: 'This port has /metrics and /admin/v1/outbox.',
+        routes,
+        async admit(exchange) {
+          if (sources === undefined || !isOpen(exchange.request)) await admit(exchange);
+        },
+        notFoundDetail: 'This port has a page at /, and /metrics and /admin/v1.',
       }),
   });
 }

@@ -1,0 +1,110 @@
+import type { DetailJson } from '../../../outbox/operator.ts';
+import { type Html, html } from './html.ts';
+import { bytes, facts, table, time } from './layout.ts';
+import { replayButtons } from './overview.ts';
+
+/** More would make a page that no browser likes to show; the command prints all of them. */
+const MAX_ROWS_SHOWN = 200;
+const MAX_TEXT_SHOWN = 100_000;
+
+type Row = Readonly<Record<string, unknown>>;
+
+/** Columns that say what an event is about, most telling first; those of all tables. */
+const telling = [
+  ...['event_type', 'requester_email', 'actor_name', 'action', 'permission', 'resource_name', 'target_name'],
+  ...['summary', 'integration_name', 'issue_message', 'justification'],
+];
+
+/** One line that says what somebody asked for; null where nothing of it can be read. */
+export function headlineOf(record: DetailJson): string | null {
+  if (record.type === 'quarantine') return textOf(record).slice(0, 200);
+  const [row] = rowsOf(record);
+  const parts = telling.map((name) => row?.[name]).filter((value) => typeof value === 'string' && value !== '');
+  return parts.length === 0 ? null : parts.slice(0, 4).join(' · ');
+}
+
+/** One event: its way with times, and its rows; or a body in quarantine, as it came. */
+export function recordPage(record: DetailJson): Html {
+  return html`<section id="event"><h1>${record.type === 'event' ? 'Event' : 'Body in quarantine'}</h1>
+<p><code data-copy>${record.id}</code></p>
+${facts([
+  ['Webhook', record.kind ?? 'not known'],
+  ['Feed', record.feed ?? 'none'],
+  ['Size', bytes(record.body_bytes)],
+])}
+${record.type === 'event' ? eventParts(record) : quarantineParts(record)}</section>`;
+}
+
+function eventParts(record: DetailJson): Html {
+  const rows = rowsOf(record);
+  const shown = rows.slice(0, MAX_ROWS_SHOWN);
+  const names = [...new Set(shown.flatMap((row) => Object.keys(row)))];
+  const isShared = (name: string): boolean => shown.every((row) => cellOf(row[name]) === cellOf(shown[0]?.[name]));
+  const isBlank = (name: string): boolean => shown.every((row) => cellOf(row[name]) === '');
+  const filled = names.filter((name) => !isBlank(name));
+  const shared = filled.filter((name) => rows.length > 1 && isShared(name));
+  const own = filled.filter((name) => !shared.includes(name));
+  const more = html`<p>The first ${MAX_ROWS_SHOWN} of ${rows.length} rows. All of them:
+<code data-copy>apono-sentinel outbox show ${record.id} --body</code></p>`;
+  return html`<h2>Its way</h2>${way(record)}
+${record.dead_rows > 0 && html`<p>${replayButtons(record)}</p>`}
+<h2>Its rows</h2>
+${rows.length > MAX_ROWS_SHOWN && more}
+${table(
+  'Rows',
+  [
+    { head: 'Row', cell: ({ index }) => index },
+    ...own.map((name) => ({ head: name, cell: ({ row }: { row: Row }) => cellOf(row[name]) })),
+  ],
+  shown.map((row, index) => ({ row, index })),
+  'It has no rows.',
+)}
+${shared.length > 0 && html`<h3>The same in all rows</h3>${facts(shared.map((name) => [name, cellOf(shown[0]?.[name])]))}`}
+<h3>Empty</h3><p class="none">${names.filter(isBlank).join(', ') || 'none'}</p>`;
+}
+
+function way(record: DetailJson): Html {
+  const { received_at: received, rows, pending_rows: pending, dead_rows: dead, dead_letters: letters } = record;
+  const delivered = rows - pending - dead;
+  return html`<ol class="way">
+<li>${time(received)} accepted and stored: ${rows} ${rows === 1 ? 'row' : 'rows'}</li>
+${delivered > 0 && html`<li>${delivered} delivered to Azure</li>`}
+${letters.map(
+  (letter) => html`<li>${time(letter.buried_at)} refused by Azure for good: ${rangesText(letter.rows)},
+<code>${letter.code}</code> ${letter.reason}</li>`,
+)}
+${pending > 0 && html`<li>waiting for Azure: ${rangesText(record.pending)}</li>`}
+</ol>`;
+}
+
+function quarantineParts(record: DetailJson): Html {
+  const text = textOf(record);
+  return html`<p><code>${record.code}</code> ${record.reason}</p>
+<ol class="way"><li>${time(record.received_at)} refused and kept as it came</li></ol>
+<p>${replayButtons(record)}</p>
+<h2>Body</h2><pre tabindex="0">${text.slice(0, MAX_TEXT_SHOWN)}</pre>
+${text.length > MAX_TEXT_SHOWN && html`<p>It goes on: <code data-copy>apono-sentinel outbox show ${record.id} --body</code></p>`}`;
+}
+
+/** The first and the last row of each range, counted from 0 as in `access_unit_index`. */
+function rangesText(ranges: DetailJson['pending']): string {
+  const texts = ranges.map(([first, end]) => (end - first === 1 ? `${first}` : `${first}–${end - 1}`));
+  return `row ${texts.join(', ')}`;
+}
+
+/** Numbers keep their digits: one that a double cannot hold is shown as it is sent. */
+function rowsOf(record: DetailJson): readonly Row[] {
+  const rows: unknown = JSON.parse(textOf(record), (_key, value: unknown, { source }) =>
+    typeof value === 'number' && source !== undefined ? JSON.rawJSON(source) : value,
+  );
+  return Array.isArray(rows) ? rows : [];
+}
+
+function textOf(record: DetailJson): string {
+  return record.body ?? Buffer.from(record.body_base64, 'base64').toString('latin1');
+}
+
+function cellOf(value: unknown): string {
+  if (value === null || value === undefined) return '';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

@@ -1,0 +1,110 @@
+import type { Answer } from '../../answer.ts';
+import { type Html, html } from './html.ts';
+
+/** Everything comes from this port, and nothing runs or is styled inline. What a page shows is somebody else's text. */
+const contentSecurityPolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "form-action 'none'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+/** `main` holds sections with ids: the script exchanges those that changed. */
+export function pageAnswer(status: number, title: string, main: Html): Answer {
+  const document = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${title}</title>
+<link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/assets/uplot.css">
+<link rel="stylesheet" href="/assets/page.css">
+<script src="/assets/uplot.js" defer></script>
+<script src="/assets/page.js" defer></script>
+</head>
+<body>
+<header><a href="/">Apono → Microsoft Sentinel</a> <span id="updated" role="status"></span></header>
+<main>${main}</main>
+</body>
+</html>
+`;
+  return {
+    status,
+    contentType: 'text/html; charset=utf-8',
+    headers: { 'Content-Security-Policy': contentSecurityPolicy },
+    body: document.text,
+  };
+}
+
+/** The token stays in the memory of the tab (sessionStorage): no cookie that another page could make a browser send. */
+export function signInPage(): Html {
+  return html`<section id="sign-in">
+<h1>Sign in</h1>
+<p>This page needs the ADMIN_TOKEN of the service. It is kept in this tab alone and forgotten when the tab is closed.</p>
+<form>
+<label for="token">Admin token</label>
+<input id="token" type="password" autocomplete="off" spellcheck="false" required autofocus>
+<button type="submit">Sign in</button>
+<p id="sign-in-failed" role="alert"></p>
+</form>
+<noscript><p>Signing in needs JavaScript. Without it, run <code>apono-sentinel status</code>.</p></noscript>
+</section>`;
+}
+
+/** A time for people, to the second, in UTC; the script adds how long ago that is. */
+export function time(iso: string | null, none = 'never'): Html {
+  if (iso === null) return html`<span class="none">${none}</span>`;
+  return html`<time datetime="${iso}">${iso.replace('T', ' ').replace(/\.\d+Z$/, 'Z')}</time>`;
+}
+
+/** Text in which what stands between backticks is a command to copy. */
+export function withCode(text: string): Html {
+  const parts = text.split(/`([^`]+)`/);
+  return html`${parts.map((part, index) => (index % 2 === 1 ? html`<code data-copy>${part}</code>` : html`${part}`))}`;
+}
+
+export interface Column<Row> {
+  readonly head: string;
+  readonly cell: (row: Row) => Html | string | number | null;
+}
+
+/** A table that scrolls sideways by itself where the window is narrow. `none`: what is said when there are no rows. */
+export function table<Row>(label: string, columns: readonly Column<Row>[], rows: readonly Row[], none: string): Html {
+  if (rows.length === 0) return html`<p class="none">${none}</p>`;
+  return html`<div class="scroll" role="region" aria-label="${label}" tabindex="0"><table>
+<thead><tr>${columns.map(({ head }) => html`<th scope="col">${head}</th>`)}</tr></thead>
+<tbody>${rows.map((row) => html`<tr>${columns.map(({ cell }) => html`<td>${cell(row)}</td>`)}</tr>`)}</tbody>
+</table></div>`;
+}
+
+/** Names with their values. */
+export function facts(pairs: readonly (readonly [string, Html | string | number | null])[]): Html {
+  return html`<dl>${pairs.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+}
+
+const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
+
+export function bytes(count: number): string {
+  let value = count;
+  let unit = 0;
+  while (value >= 1_024 && unit < units.length - 1) {
+    value /= 1_024;
+    unit += 1;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+export function duration(totalSeconds: number): string {
+  const days = Math.floor(totalSeconds / 86_400);
+  const hours = Math.floor((totalSeconds % 86_400) / 3_600);
+  const minutes = Math.floor((totalSeconds % 3_600) / 60);
+  if (days > 0) return `${days} d ${hours} h`;
+  if (hours > 0) return `${hours} h ${minutes} min`;
+  return minutes > 0 ? `${minutes} min` : `${Math.floor(totalSeconds)} s`;
+}

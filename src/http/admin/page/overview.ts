@@ -1,0 +1,198 @@
+import type { RecordJson } from '../../../outbox/operator.ts';
+import type { FeedJson, HistoryColumns, StatusJson } from '../../status.ts';
+import { type Html, html } from './html.ts';
+import { bytes, duration, facts, table, time, withCode } from './layout.ts';
+
+/** A record of a list, with a line that says what somebody asked for; null where nothing of it can be read. */
+export type ShownRecord = RecordJson & { readonly headline: string | null };
+
+export interface OverviewData {
+  readonly status: StatusJson;
+  readonly history: HistoryColumns;
+  /** The first of each, and whether there are more. */
+  readonly dead: RecordList;
+  readonly quarantined: RecordList;
+}
+
+export interface RecordList {
+  readonly records: readonly ShownRecord[];
+  readonly hasMore: boolean;
+}
+
+/** The first page: whether all is well, what to do if it is not, and what happened within the last day. */
+export function overviewPage({ status, history, dead, quarantined }: OverviewData): Html {
+  return html`${[
+    verdict(status),
+    figures(status),
+    plots(history),
+    feeds(status),
+    triggers(status),
+    refusals(status),
+    records('dead', 'Dead letters', dead, 'No row was refused by Azure for good.'),
+    records('quarantined', 'Quarantine', quarantined, 'Every body was understood.'),
+    machine(status),
+  ]}`;
+}
+
+function verdict({ sentence, health }: StatusJson): Html {
+  const problems = health.problems.map(
+    ({ code, message, fix }) => html`<li><h2>${message}</h2><p>${withCode(fix)}</p><p class="code">${code}</p></li>`,
+  );
+  return html`<section id="verdict" class="${health.status}">
+<h1>${sentence}</h1>
+${problems.length > 0 && html`<ol>${problems}</ol>`}
+</section>`;
+}
+
+function figures({ health, outbox }: StatusJson): Html {
+  const { waiting, held, dead, quarantined, oldest_age_seconds: oldest } = health.outbox;
+  const unknown = html`<span class="none">unknown</span>`;
+  return html`<section id="figures" aria-label="Figures">${facts([
+    ['Waiting', waiting ?? unknown],
+    ['Held', held ?? unknown],
+    ['Dead letters', dead ?? unknown],
+    ['In quarantine', quarantined ?? unknown],
+    ['Oldest waits', oldest === null ? unknown : duration(oldest)],
+    ['Last accepted', time(health.last_accepted)],
+    ['Last delivered', time(health.last_delivery)],
+    ['Outbox', outbox === null ? unknown : `${bytes(outbox.used_bytes)} of ${bytes(outbox.max_bytes)}`],
+  ])}</section>`;
+}
+
+/** The script draws the plots; the table says the same by the hour, to anybody who cannot see them. */
+function plots(history: HistoryColumns): Html {
+  return html`<section id="plots"><h2>The last 24 hours</h2>
+<div id="drawn" hidden></div>
+<details><summary>By the hour, as a table</summary>${table(
+    'The last 24 hours by the hour',
+    [
+      { head: 'Hour from (UTC)', cell: ({ from }) => from },
+      { head: 'Rows accepted', cell: ({ accepted }) => accepted },
+      { head: 'Rows delivered', cell: ({ delivered }) => delivered },
+      { head: 'Requests refused', cell: ({ refused }) => refused },
+      { head: 'Oldest waited', cell: ({ oldest }) => oldest },
+      { head: 'Slowest delivery', cell: ({ slowest }) => slowest },
+    ],
+    hoursOf(history),
+    'Nothing was measured yet.',
+  )}</details></section>`;
+}
+
+/** The hours in which the service ran, newest first. */
+function hoursOf(history: HistoryColumns) {
+  const indexes = [...Array(24).keys()].map((hour) => history.time.length - (hour + 1) * 60);
+  return indexes.flatMap((start) => {
+    const sum = (column: readonly (number | null)[]) =>
+      column.slice(start, start + 60).reduce<number>((total, value) => total + (value ?? 0), 0);
+    const most = (column: readonly (number | null)[]) =>
+      duration(Math.max(0, ...column.slice(start, start + 60).map((value) => value ?? 0)));
+    const hasRun = history.rows_accepted.slice(start, start + 60).some((value) => value !== null);
+    if (!hasRun) return [];
+    return {
+      from: new Date((history.time[start] ?? 0) * 1_000).toISOString().slice(0, 16).replace('T', ' '),
+      accepted: sum(history.rows_accepted),
+      delivered: sum(history.rows_delivered),
+      refused: sum(history.requests_refused),
+      oldest: most(history.oldest_waiting_seconds),
+      slowest: most(history.delivery_max_seconds),
+    };
+  });
+}
+
+function feeds({ feeds }: StatusJson): Html {
+  return html`<section id="feeds"><h2>Streams</h2>${table<FeedJson>(
+    'Streams',
+    [
+      { head: 'Webhook', cell: ({ kind }) => kind },
+      { head: 'Stream', cell: ({ stream }) => stream },
+      { head: 'State', cell: stateOf },
+      { head: 'Last accepted', cell: ({ last_accepted: at }) => time(at) },
+      { head: 'Last delivered', cell: ({ last_delivered: at }) => time(at) },
+      { head: 'Waiting', cell: ({ waiting }) => waiting },
+    ],
+    feeds,
+    '',
+  )}</section>`;
+}
+
+function stateOf({ stream, hold }: FeedJson): Html {
+  if (stream === 'off') return html`off: its events are quarantined`;
+  if (hold === null) return html`delivering`;
+  const azure = hold.message === null ? null : html`<p>Azure said: <q>${hold.message}</q></p>`;
+  return html`<strong>on hold</strong> since ${time(hold.since)}
+<details><summary>${hold.code}</summary><p>${hold.reason}</p><p>${withCode(hold.fix)}</p>${azure}</details>`;
+}
+
+function triggers({ feeds }: StatusJson): Html {
+  const actions = feeds.flatMap(({ kind, actions }) => actions.map((action) => ({ kind, ...action })));
+  return html`<section id="triggers"><h2>What has come from Apono</h2>
+<p>A trigger that never came may not be switched on in Apono's webhook, or nobody did that yet.</p>${table(
+    'What has come from Apono',
+    [
+      { head: 'Webhook', cell: ({ kind }) => kind },
+      { head: 'Event', cell: ({ action }) => action },
+      { head: 'Last accepted', cell: ({ last_accepted: at }) => time(at, 'not seen yet') },
+    ],
+    actions,
+    '',
+  )}</section>`;
+}
+
+function refusals({ refusals }: StatusJson): Html {
+  return html`<section id="refusals"><h2>Refused within the last hour</h2>${table(
+    'Refused within the last hour',
+    [
+      { head: 'Code', cell: ({ code }) => html`<code>${code}</code>` },
+      { head: 'Why', cell: ({ title, remedy }) => html`${title}. ${withCode(remedy)}` },
+      { head: 'From', cell: ({ client_address: address }) => address ?? 'a caller with the secret' },
+      { head: 'Requests', cell: ({ count }) => count },
+      { head: 'Last', cell: ({ last_at: at }) => time(at) },
+    ],
+    refusals,
+    'No webhook was refused.',
+  )}</section>`;
+}
+
+function records(id: string, title: string, { records, hasMore }: RecordList, none: string): Html {
+  const more = html`<p>There are more: <code data-copy>apono-sentinel outbox list --state ${id}</code></p>`;
+  return html`<section id="${id}"><h2>${title}</h2>${table<ShownRecord>(
+    title,
+    [
+      { head: 'Id', cell: ({ id }) => html`<a href="/events/${id}">${id.slice(0, 12)}…</a>` },
+      { head: 'Webhook', cell: ({ kind }) => kind },
+      { head: 'Received', cell: ({ received_at: at }) => time(at) },
+      { head: 'Asked for', cell: ({ headline }) => headline },
+      { head: 'Code', cell: ({ code }) => code && html`<code>${code}</code>` },
+      { head: 'Reason', cell: ({ reason }) => reason },
+      { head: 'Replay', cell: replayButtons },
+    ],
+    records,
+    none,
+  )}${hasMore && more}</section>`;
+}
+
+/** Shown where scripts run. A dry run says what a replay would do and changes nothing. */
+export function replayButtons({ id }: { readonly id: string }): Html {
+  return html`<span class="actions" data-id="${id}">
+<button type="button" data-action="dry-run">Dry run</button> <button type="button" data-action="replay">Replay</button>
+<span role="status"></span></span>`;
+}
+
+function machine(status: StatusJson): Html {
+  const { health, outbox, disk } = status;
+  const { token_expires_at: tokenEnds, previous_secret_last_used_at: previousUsed } = health;
+  return html`<section id="machine"><h2>Service</h2>${facts([
+    ['Version', health.version],
+    ['Running for', duration(health.uptime_seconds)],
+    [
+      'Azure token',
+      tokenEnds === null ? 'none yet' : html`obtained ${time(status.token_obtained_at)}, ends ${time(tokenEnds)}`,
+    ],
+    ['Credential ends', time(status.credential_expires_at, 'not known')],
+    ['Previous webhook secret used', time(previousUsed)],
+    ['Write-ahead log', outbox === null ? null : bytes(outbox.log_bytes)],
+    ['Disk', disk === null ? 'not on this machine' : `${bytes(disk.free_bytes)} free of ${bytes(disk.size_bytes)}`],
+    ['Damaged file', health.damaged_file ?? 'none'],
+    ['Heartbeat', health.heartbeat === undefined ? 'off' : time(health.heartbeat.last_sent)],
+  ])}</section>`;
+}

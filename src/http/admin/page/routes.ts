@@ -1,0 +1,122 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import type { OutboxOperator } from '../../../outbox/operator.ts';
+import { OutboxUnavailableError } from '../../../outbox/port.ts';
+import type { Answer } from '../../answer.ts';
+import type { AppRoute } from '../../app.ts';
+import type { Exchange } from '../../exchange.ts';
+import { HttpProblem } from '../../problem.ts';
+import { readStatus, type StatusSources } from '../../status.ts';
+import { refusalOf } from '../routes.ts';
+import { headlineOf, recordPage } from './event.ts';
+import { html } from './html.ts';
+import { pageAnswer, signInPage } from './layout.ts';
+import { overviewPage, type RecordList } from './overview.ts';
+
+/** Of each list; a person reads no more at a glance. */
+const MAX_RECORDS = 20;
+
+const methods = ['GET', 'HEAD'];
+
+export interface PageOptions {
+  readonly sources: StatusSources;
+  /** Throws the problem of a request that may not see anything here. */
+  readonly admit: (exchange: Exchange) => Promise<void>;
+}
+
+/** The page, the pages of single records, and the files that they need. */
+export function pageRoutes({ sources, admit }: PageOptions): AppRoute[] {
+  const page = (pattern: string, handler: AppRoute['handler']): AppRoute => ({
+    path: pattern,
+    route: 'admin',
+    methods,
+    handler: askingForToken(admit, handler),
+  });
+  return [
+    page('/', async () => {
+      const status = await readStatus(sources);
+      const [dead, quarantined] = await Promise.all([
+        listOf(sources.operator, 'dead'),
+        listOf(sources.operator, 'quarantined'),
+      ]);
+      const history = sources.history.columns();
+      return pageAnswer(200, status.sentence, overviewPage({ status, history, dead, quarantined }));
+    }),
+    page('/events/:id', async ({ request }) => {
+      const record = await sources.operator.show(String(request.params['id']));
+      if (record === null) return pageAnswer(404, 'No such record', notFound());
+      return pageAnswer(200, record.id, recordPage(record));
+    }),
+    ...assetRoutes(),
+  ];
+}
+
+/** Whether anybody may have it: the files of the page hold nothing of the service's. */
+export function isOpen({ method, path: at }: { readonly method: string; readonly path: string }): boolean {
+  return methods.includes(method) && (at === '/' || at.startsWith('/events/') || at.startsWith('/assets/'));
+}
+
+/** A browser sends no token with a link, so it gets the page that asks for it. Programs get the problem. */
+function askingForToken(admit: PageOptions['admit'], handler: AppRoute['handler']): AppRoute['handler'] {
+  return async (exchange) => {
+    try {
+      await admit(exchange);
+    } catch (error) {
+      const isForPeople = exchange.request.accepts(['application/problem+json', 'text/html']) === 'text/html';
+      if (!(error instanceof HttpProblem) || error.parts.status !== 401 || !isForPeople) throw error;
+      exchange.record.code = error.parts.code;
+      return pageAnswer(401, 'Sign in', signInPage());
+    }
+    try {
+      return await handler(exchange);
+    } catch (error) {
+      throw refusalOf(error);
+    }
+  };
+}
+
+/** Empty where the outbox does not answer: the page is needed most when something is wrong, and it says so at its top. */
+async function listOf(operator: OutboxOperator, state: 'dead' | 'quarantined'): Promise<RecordList> {
+  try {
+    const { records, next } = await operator.list({ state, limit: MAX_RECORDS });
+    const shown = [];
+    for (const record of records) {
+      const detail = await operator.show(record.id);
+      shown.push({ ...record, headline: detail && headlineOf(detail) });
+    }
+    return { records: shown, hasMore: next !== null };
+  } catch (error) {
+    if (error instanceof OutboxUnavailableError) return { records: [], hasMore: false };
+    throw error;
+  }
+}
+
+function notFound() {
+  return html`<section id="event"><h1>No such record</h1>
+<p>No event that waits or has dead letters, and no body in quarantine, has this id: it was delivered or purged, or it never existed.</p>
+<p><a href="/">Back to the overview</a></p></section>`;
+}
+
+const types: Readonly<Record<string, string>> = {
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+};
+
+function assetRoutes(): AppRoute[] {
+  const own = (name: string): string => path.join(import.meta.dirname, 'assets', name);
+  const { resolve } = createRequire(import.meta.url);
+  const files = {
+    'page.css': own('page.css'),
+    'page.js': own('page.js'),
+    'icon.svg': own('icon.svg'),
+    'uplot.js': resolve('uplot/dist/uPlot.iife.min.js'),
+    'uplot.css': resolve('uplot/dist/uPlot.min.css'),
+  };
+  return Object.entries(files).map(([name, file]) => {
+    const body = readFileSync(file, 'utf8');
+    const answer: Answer = { status: 200, contentType: types[path.extname(name)] ?? 'text/plain', body };
+    return { path: `/assets/${name}`, route: 'admin', methods, handler: () => answer };
+  });
+}

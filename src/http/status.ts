@@ -1,0 +1,126 @@
+import { type ProblemCodeInfo, quarantineCodes } from '../intake/quarantine-codes.ts';
+import type { OutboxOperator, StatsJson } from '../outbox/operator.ts';
+import type { Refusal } from './arrivals.ts';
+import type { HealthDocument } from './health.ts';
+import { problemCodes } from './problem-codes.ts';
+
+/** What has happened since a day ago, also before the last restart. */
+export interface History {
+  columns(): HistoryColumns;
+  /** By kind and action, a space between, in milliseconds since the epoch. */
+  lastAccepted(): ReadonlyMap<string, number>;
+  /** By kind. */
+  lastDelivered(): ReadonlyMap<string, number>;
+}
+
+/** One value for each minute of the last day, oldest first; null where the service did not run, or nothing was measured. */
+export interface HistoryColumns {
+  /** Seconds since the epoch at which the minute began. */
+  readonly time: readonly number[];
+  readonly rows_accepted: readonly (number | null)[];
+  readonly rows_delivered: readonly (number | null)[];
+  readonly requests_refused: readonly (number | null)[];
+  readonly oldest_waiting_seconds: readonly (number | null)[];
+  readonly delivery_mean_seconds: readonly (number | null)[];
+  readonly delivery_max_seconds: readonly (number | null)[];
+}
+
+/** A webhook kind as the page names it. */
+export interface Feed {
+  readonly kind: string;
+  /** `off` where its events are quarantined. */
+  readonly stream: string;
+  /** What Apono can report, in the order of a request's life; empty for a kind that makes no difference. */
+  readonly actions: readonly string[];
+}
+
+/** Where the status gets its facts, beside those of /healthz. Times are milliseconds since the epoch. */
+export interface StatusSources {
+  health(): Promise<HealthDocument>;
+  readonly history: History;
+  readonly operator: OutboxOperator;
+  readonly feeds: readonly Feed[];
+  /** The refused webhooks of the last hour, the most frequent first. */
+  refusals(): readonly Refusal[];
+  /** Null: nothing is known of its end. */
+  credentialEndsAt(): number | null;
+  /** Null: there is no token. */
+  tokenObtainedAt(): number | null;
+  /** The file system of DATA_DIR. Null: the outbox is on another machine, or the disk does not answer. */
+  disk(): Promise<{ readonly freeBytes: number; readonly sizeBytes: number } | null>;
+  /** Milliseconds since the epoch. */
+  now(): number;
+}
+
+export type StatusJson = Awaited<ReturnType<typeof readStatus>>;
+export type FeedJson = ReturnType<typeof feedJson>;
+
+/** What the page and `status` show, but for the plots and the records. Holds no secret and no text of an event. */
+export async function readStatus(sources: StatusSources) {
+  const [health, disk, outbox] = await Promise.all([
+    sources.health(),
+    sources.disk().catch(() => null),
+    // Where the outbox does not answer, that is a problem of its own in `health`.
+    sources.operator.stats().catch(() => null),
+  ]);
+  return {
+    now: iso(sources.now()),
+    sentence: sentenceOf(health),
+    health,
+    outbox,
+    feeds: sources.feeds.map((feed) => feedJson(feed, sources.history, outbox)),
+    refusals: sources.refusals().map(refusalJson),
+    token_obtained_at: iso(sources.tokenObtainedAt()),
+    credential_expires_at: iso(sources.credentialEndsAt()),
+    disk: disk && { free_bytes: disk.freeBytes, size_bytes: disk.sizeBytes },
+  };
+}
+
+/** The first thing that anybody reads: all is well, or how much is not. */
+function sentenceOf({ problems, outbox, last_accepted: lastAccepted }: HealthDocument): string {
+  if (problems.length === 1) return '1 thing needs attention.';
+  if (problems.length > 1) return `${problems.length} things need attention.`;
+  if (outbox.waiting !== null && outbox.waiting > 0) {
+    return `All is well. ${outbox.waiting === 1 ? '1 event is' : `${outbox.waiting} events are`} on the way to Sentinel.`;
+  }
+  if (lastAccepted === null) return 'All is well. No event has come from Apono since the start.';
+  return 'All is well. Everything that Apono sent has reached Sentinel.';
+}
+
+function feedJson({ kind, stream, actions }: Feed, history: History, outbox: StatsJson | null) {
+  const waiting = outbox?.kinds[kind];
+  return {
+    kind,
+    stream,
+    last_accepted: iso(latest(history.lastAccepted(), kind)),
+    last_delivered: iso(history.lastDelivered().get(kind) ?? null),
+    waiting: outbox === null ? null : (waiting?.count ?? 0),
+    oldest_waiting: waiting?.oldest_received_at ?? null,
+    hold: outbox?.holds.find((hold) => hold.kind === kind) ?? null,
+    actions: actions.map((action) => ({
+      action,
+      last_accepted: iso(history.lastAccepted().get(`${kind} ${action}`) ?? null),
+    })),
+  };
+}
+
+function latest(times: ReadonlyMap<string, number>, kind: string): number | null {
+  const known = [...times].filter(([key]) => key.startsWith(`${kind} `)).map(([, time]) => time);
+  return known.length === 0 ? null : Math.max(...known);
+}
+
+function refusalJson({ code, clientAddress, count, lastAt }: Refusal) {
+  const { title, remedy } = infoOf(code);
+  return { code, client_address: clientAddress, count, last_at: iso(lastAt), title, remedy };
+}
+
+function infoOf(code: string): { readonly title: string; readonly remedy: string } {
+  const known: Readonly<Record<string, ProblemCodeInfo>> = { ...problemCodes, ...quarantineCodes };
+  return known[code] ?? { title: 'The caller went away before there was an answer', remedy: 'Look at the network.' };
+}
+
+function iso(timeMs: number): string;
+function iso(timeMs: number | null): string | null;
+function iso(timeMs: number | null): string | null {
+  return timeMs === null ? null : new Date(timeMs).toISOString();
+}

@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict';
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import {
+  adminToken,
+  idOf,
+  type Running,
+  refuseSomeRows,
+  resourceIds,
+  settled,
+  startRunning,
+  stop,
+  units,
+} from '../commands/outbox-fixture.ts';
+import { startTestEmulator } from '../support/emulator.ts';
+import { eventually } from '../support/eventually.ts';
+import { serviceEnv, serviceFiles, startServiceProcess } from '../support/service-process.ts';
+import { type Look, noBrowser, startBrowser, type Tab } from './browser.ts';
+
+const needsBrowser = { skip: noBrowser };
+const pageOf = ({ service }: Pick<Running, 'service'>, at = '/') => `http://127.0.0.1:${service.adminPort}${at}`;
+
+async function look(t: TestContext, running: Pick<Running, 'service'>, options: Look = {}): Promise<Tab> {
+  return (await startBrowser(t)).open(pageOf(running), options);
+}
+
+const sentence = ({ page }: Tab) => page.textContent('#verdict h1');
+const text = ({ page }: Tab, selector: string) => page.innerText(selector);
+
+/** As a person waits who has the page open: it refreshes itself. */
+function shows(tab: Tab, selector: string, what: RegExp): Promise<void> {
+  return eventually(
+    async () => what.test(await text(tab, selector)),
+    async () => `${selector} shows: ${await text(tab, selector)}`,
+  );
+}
+
+describe('the page in a browser', needsBrowser, () => {
+  it('says that all is well, draws plots, and loads nothing from elsewhere', async (t) => {
+    const running = await startRunning(t);
+    const tab = await look(t, running);
+    const asked: string[] = [];
+    tab.page.on('request', (request) => asked.push(new URL(request.url()).origin));
+    assert.match((await sentence(tab)) ?? '', /^All is well\. No event has come/);
+    await idOf(await running.service.post(units('a')));
+    await settled(running.service, 0);
+    await tab.page.reload();
+    await tab.page.waitForSelector('#drawn canvas');
+    assert.equal(await tab.page.locator('#drawn canvas').count(), 4);
+    assert.match((await sentence(tab)) ?? '', /Everything that Apono sent has reached Sentinel/);
+    assert.match(await text(tab, '#triggers'), /Granted\s+\d{4}-/);
+    assert.match(await text(tab, '#triggers'), /Expired\s+not seen yet/);
+    assert.deepEqual([...new Set(asked)], [new URL(pageOf(running)).origin]);
+    assert.deepEqual(tab.faults, []);
+  });
+
+  it('is complete without scripts, and shows no button that could not work', async (t) => {
+    const running = await startRunning(t);
+    refuseSomeRows(running.emulator);
+    await idOf(await running.service.post(units('a')));
+    await settled(running.service, 1);
+    const tab = await look(t, running, { javaScriptEnabled: false });
+    assert.match((await sentence(tab)) ?? '', /^1 thing needs attention/);
+    assert.match(await text(tab, '#verdict'), /apono-sentinel outbox replay --all --state dead/);
+    assert.equal(await tab.page.locator('button:visible').count(), 0);
+    await tab.page.click('#plots summary');
+    assert.match(await text(tab, '#plots table'), /4\s+2\s+0/);
+    await tab.page.click('#dead a');
+    assert.match(
+      await text(tab, '#event'),
+      /2 delivered to Azure[\s\S]*refused by Azure for good: row 1, refused_by_azure/,
+    );
+  });
+
+  it('names a hold and what to do, and goes back to green once Azure takes rows again', async (t) => {
+    const running = await startRunning(t);
+    running.emulator.setPublisherRole(false);
+    await idOf(await running.service.post(units('a')));
+    const tab = await look(t, running);
+    await shows(tab, '#verdict', /Stream Custom-AponoAccessRequests_CL is on hold[\s\S]*Monitoring Metrics Publisher/);
+    assert.equal(await tab.page.getAttribute('#verdict', 'class'), 'failing');
+    assert.match(await text(tab, '#feeds'), /on hold since/);
+    running.emulator.setPublisherRole(true);
+    await shows(tab, '#verdict', /All is well/);
+    assert.equal(await tab.page.getAttribute('#verdict', 'class'), 'ok');
+    assert.deepEqual(tab.faults, []);
+  });
+
+  it('replays a dead letter after a dry run, with the keyboard alone', async (t) => {
+    const running = await startRunning(t);
+    refuseSomeRows(running.emulator);
+    await idOf(await running.service.post(units('a')));
+    await settled(running.service, 1);
+    const { page, faults } = await look(t, running);
+    await page.waitForSelector('#drawn canvas');
+    assert.match(await page.innerText('#dead'), /refused_by_azure\s+InvalidPayload/);
+    const press = async (name: string) => {
+      const button = page.locator(`#dead button[data-action=${name}]`);
+      // Tab reaches it, as somebody without a mouse does.
+      for (let presses = 0; presses < 80; presses++) {
+        await page.keyboard.press('Tab');
+        if (await button.evaluate((element) => element.ownerDocument.activeElement === element)) break;
+      }
+      await page.keyboard.press('Enter');
+    };
+    await press('dry-run');
+    await page.waitForSelector('#dead .result');
+    assert.match(await page.innerText('#dead .result'), /2 rows would be sent again/);
+    assert.equal(resourceIds(running.emulator).length, 2, 'a dry run sends nothing');
+    running.emulator.clearPlan();
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await eventually(() => resourceIds(running.emulator).length === 4);
+    await eventually(async () => /2 rows will be sent again/.test(await page.innerText('#dead .result')));
+    assert.deepEqual(faults, []);
+  });
+
+  it('shows a body in quarantine as text, whatever is in it', async (t) => {
+    const running = await startRunning(t);
+    const body = '{"event_type": <script>document.title = "owned"</script><img src=x onerror="document.title=1">';
+    assert.equal((await running.service.post(body)).status, 400);
+    const tab = await look(t, running);
+    await tab.page.waitForSelector('#quarantined a');
+    assert.match(await text(tab, '#quarantined'), /body_not_json[\s\S]*line 1/);
+    await tab.page.click('#quarantined a');
+    assert.equal(await tab.page.innerText('#event pre'), body);
+    assert.notEqual(await tab.page.title(), 'owned');
+    assert.deepEqual(tab.faults, []);
+  });
+
+  it('counts refusals by code and address', async (t) => {
+    const running = await startRunning(t);
+    await fetch(running.service.url('/apono/webhook'), { method: 'POST', body: '{}' });
+    const tab = await look(t, running);
+    assert.match(await text(tab, '#refusals'), /secret_missing[\s\S]*127\.0\.0\.1\s+1/);
+    assert.match(await text(tab, '#verdict'), /1 webhook was refused within the last hour/);
+  });
+
+  it('names a damaged database and the command that reads it', async (t) => {
+    const emulator = await startTestEmulator(t);
+    const files = await serviceFiles(t, emulator);
+    await mkdir(files.dataDir);
+    await writeFile(
+      path.join(files.dataDir, 'outbox.db'),
+      'this is no database, and it is long enough to be one'.repeat(99),
+    );
+    const service = await startServiceProcess(t, serviceEnv(emulator, files));
+    const tab = await look(t, { service });
+    assert.match(await text(tab, '#verdict'), /A damaged database was set aside[\s\S]*apono-sentinel outbox salvage/);
+    assert.equal(await tab.page.getAttribute('#verdict', 'class'), 'degraded');
+  });
+
+  it('says since when nothing answers, after the service has stopped', async (t) => {
+    const running = await startRunning(t);
+    const tab = await look(t, running);
+    await shows(tab, '#updated', /Updated/);
+    await stop(running.service);
+    await shows(tab, '#updated', /No answer since/);
+    assert.match((await sentence(tab)) ?? '', /All is well/, 'what was last known stays');
+  });
+
+  it('asks for the token, keeps it in the tab alone, and forgets a wrong one', async (t) => {
+    const running = await startRunning(t, { ADMIN_TOKEN: adminToken });
+    const browser = await startBrowser(t);
+    const { page, faults } = await browser.open(pageOf(running));
+    assert.equal(await page.locator('#verdict').count(), 0);
+    await page.fill('#token', 'not the token of it');
+    await page.keyboard.press('Enter');
+    await eventually(async () => /not the token/.test(await page.innerText('#sign-in-failed')));
+    await page.fill('#token', adminToken);
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('#verdict.ok');
+    await page.reload();
+    await page.waitForSelector('#verdict.ok');
+    assert.deepEqual(await page.context().cookies(), []);
+    assert.equal(await page.evaluate('localStorage.length'), 0);
+    assert.ok(!(await page.content()).includes(adminToken));
+    const other = await page.context().newPage();
+    await other.goto(pageOf(running));
+    assert.equal(await other.locator('#sign-in').count(), 1, 'another tab has no token');
+    assert.deepEqual(faults, []);
+  });
+
+  for (const colorScheme of ['light', 'dark'] as const) {
+    it(`fits a telephone and is legible, ${colorScheme}`, async (t) => {
+      const running = await startRunning(t);
+      refuseSomeRows(running.emulator);
+      await idOf(await running.service.post(units('a')));
+      await settled(running.service, 1);
+      await running.service.post('no json');
+      const tab = await look(t, running, { colorScheme, width: 360 });
+      await tab.page.waitForSelector('#drawn canvas');
+      assert.equal(await tab.page.evaluate('document.documentElement.scrollWidth'), 360);
+      assert.deepEqual(await tab.page.evaluate(lowContrasts), []);
+    });
+  }
+});
+
+/** Texts whose contrast with their ground is below 4.5 (WCAG 2.2, 1.4.3). Runs in the page. */
+const lowContrasts = `(() => {
+  const parse = (color) => color.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((value) => value / 255).map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const groundOf = (element) => {
+    for (let at = element; at !== null; at = at.parentElement) {
+      const color = parse(getComputedStyle(at).backgroundColor);
+      if (color[3] !== 0) return color;
+    }
+    return [255, 255, 255];
+  };
+  return [...document.querySelectorAll('main *, header *')]
+    .filter((element) => element.checkVisibility() && [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim() !== ''))
+    .map((element) => {
+      const [a, b] = [light(parse(getComputedStyle(element).color)), light(groundOf(element))].sort((x, y) => y - x);
+      return [(a + 0.05) / (b + 0.05), element.textContent.trim().slice(0, 40)];
+    })
+    .filter(([contrast]) => contrast < 4.5);
+})()`;
