@@ -166,6 +166,13 @@ export const adminCodes = {
       'Without ADMIN_TOKEN only requests to localhost or a loopback address are answered: a web page whose name was pointed here must not get in.',
     remedy: 'Ask 127.0.0.1 or localhost, or set ADMIN_TOKEN.',
   },
+  origin_not_allowed: {
+    status: 403,
+    title: 'The Origin header names another page',
+    meaning:
+      'A browser sends it for a page that does not come from this port, and such a page may not ask for anything.',
+    remedy: 'Open the page of the service itself. A proxy in front of this port must pass the Host header on.',
+  },
   id_too_short: {
     status: 404,
     title: 'The id is too short',

@@ -41,7 +41,9 @@ export function createAdminServer(options: AdminOptions): Listener {
         limits,
         routes,
         async admit(exchange) {
-          if (sources === undefined || !isOpen(exchange.request)) await admit(exchange);
+          // Without a token everything is open to this machine, and nothing to others.
+          const isForAnybody = sources !== undefined && options.admin.token !== null && isOpen(exchange.request);
+          if (!isForAnybody) await admit(exchange);
         },
         notFoundDetail: 'This port has a page at /, and /metrics and /admin/v1.',
       }),
@@ -66,6 +68,7 @@ function createAdmission(options: AdminOptions & { limits: EdgeLimits }): (excha
   return async (exchange) => {
     const { request, record } = exchange;
     record.route = 'admin';
+    checkOrigin(exchange);
     // The path as Express matches it.
     const authenticate = /^\/metrics\/?$/.test(request.path) ? forMetrics : forAdmin;
     if (authenticate === null) return checkHost(exchange);
@@ -74,6 +77,14 @@ function createAdmission(options: AdminOptions & { limits: EdgeLimits }): (excha
     // Both tokens are in use; only the webhook's log says that an old secret was used.
     await judge(exchange, found === 'previous' ? 'current' : found);
   };
+}
+
+/** What another site's page asks for is refused; commands send no Origin. */
+function checkOrigin({ request, record }: Exchange): void {
+  const { origin, host } = request.headers;
+  if (origin === undefined || URL.parse(origin)?.host === host) return;
+  record.clientAddress = clients.clientOf(request).address;
+  throw problem('origin_not_allowed');
 }
 
 /**
