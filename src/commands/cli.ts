@@ -9,6 +9,7 @@ import { withPrintableOutput } from './text.ts';
 const commands: Readonly<Record<string, () => Promise<CommandFile>>> = {
   serve: () => import('./serve.ts'),
   demo: () => import('./demo.ts'),
+  status: () => import('./status.ts'),
   healthcheck: () => import('./healthcheck.ts'),
   check: () => import('./check.ts'),
   'send-test': () => import('./send-test.ts'),
@@ -48,8 +49,8 @@ export async function runCli(args: readonly string[], context: CommandContext): 
     const [first = '', second] = name.split(' ');
     const { define, run } = await load();
     const parent = second === undefined ? program : groupOf(program, first);
-    // The service writes its log, and these write files and a changing line; they escape what they print themselves.
-    const own = first === 'serve' || first === 'incidents' ? context : printed;
+    // The service writes its log, the others files or lines that change; they escape what they print themselves.
+    const own = first === 'serve' || first === 'status' || first === 'incidents' ? context : printed;
     define(parent.command(second ?? first)).action(async (...given: unknown[]) => {
       // The last one is commander's own object.
       exitCode = await run(own, ...(given.slice(0, -1) as never[]));

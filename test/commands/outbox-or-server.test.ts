@@ -19,7 +19,7 @@ describe('outbox, never the database beside a service', () => {
     assert.equal(nobody.exitCode, 1);
     assert.match(
       nobody.stderr,
-      /^admin_unreachable: A process has the outbox open, .*127\.0\.0\.1:1 cannot be reached/,
+      /^admin_unreachable: A process has the outbox open, .*nothing answers at http:\/\/127\.0\.0\.1:1: /,
     );
     const salvage = await run(['outbox', 'salvage', 'x'], env);
     assert.equal(salvage.exitCode, 1);

@@ -1,43 +1,74 @@
+import { readVariables } from '../../config/read.ts';
+import type { Values } from '../../config/variables.ts';
+import type { HistoryColumns, StatusJson } from '../../http/status.ts';
 import * as operator from '../../outbox/operator.ts';
-import { failed } from '../context.ts';
-import { parseObject, sendHttp } from '../local-service.ts';
+import { type CommandContext, failed, misconfigured } from '../context.ts';
+import { localOrigin, parseObject, sendHttp } from '../local-service.ts';
 
-/** `storeId`: which outbox it serves, to be compared with outbox/store-id.ts. */
-type AdminClient = operator.OutboxOperator & { storeId(): Promise<string | null> };
+/** An outbox of a service, and what only a service knows. */
+interface AdminClient extends operator.OutboxOperator {
+  /** `http://127.0.0.1:9090`. */
+  readonly origin: string;
+  /** Which outbox it serves, to be compared with outbox/store-id.ts. */
+  storeId(): Promise<string | null>;
+  /** What the page shows. */
+  status(): Promise<StatusJson>;
+  history(): Promise<HistoryColumns>;
+}
 
 /** A replay reads up to 100 bodies again, and each can be of MAX_BODY_BYTES. */
 const TIME_LIMIT_MS = 120_000;
+/** For what a person waits for. */
+const LOOK_LIMIT_MS = 10_000;
 /** A page of 1,000 records with reasons of 4,096 characters, or one body of the largest MAX_BODY_BYTES as JSON. */
 const MAX_ANSWER_BYTES = 512 * 1024 * 1024;
 
+/** The admin API that the variables name, whatever outbox is behind it: for commands that need a running service. */
+export function findAdminClient({ env }: CommandContext): AdminClient {
+  const { values, problems } = readVariables(env, ['ADMIN_HOST', 'ADMIN_PORT', 'ADMIN_TOKEN']);
+  if (problems.length > 0) throw misconfigured(problems);
+  return createAdminClient(values, { timeLimitMs: LOOK_LIMIT_MS, isOutboxOpen: false });
+}
+
 /**
- * The admin API of a running service, seen from a command. `origin`: `http://127.0.0.1:9090`. What fails is a
+ * The admin API of a running service, seen from a command. `isOutboxOpen`: so some process must be there. What fails is a
  * CommandError that says what to do, or a RecordIdError.
  */
-export function createAdminClient(origin: string, token: string | null): AdminClient {
+export function createAdminClient(
+  { ADMIN_HOST: host, ADMIN_PORT: port, ADMIN_TOKEN: token }: Pick<Values, 'ADMIN_HOST' | 'ADMIN_PORT' | 'ADMIN_TOKEN'>,
+  { timeLimitMs, isOutboxOpen } = { timeLimitMs: TIME_LIMIT_MS, isOutboxOpen: true },
+): AdminClient {
+  const found = isOutboxOpen ? 'A process has the outbox open, and ' : '';
+  const otherwise = isOutboxOpen ? '; if another outbox command runs, wait for its end' : '';
+  if (port === 0) {
+    throw failed(
+      `admin_unreachable: ${found}ADMIN_PORT is 0: set ADMIN_PORT to the admin_port that the "ready" line of the service ` +
+        'names.',
+    );
+  }
+  const origin = localOrigin(host, port);
   const foreign = (what: string) =>
     failed(
       `admin_foreign: What listens at ${origin} is not the admin API of apono-sentinel: it ${what}. Give this command the ` +
-        'ADMIN_HOST and ADMIN_PORT of the service that has the outbox open.',
+        'ADMIN_HOST and ADMIN_PORT of the service.',
     );
 
   /** Null for a 404 that says that the record is not there. */
   async function find<T>(path: string, member: keyof T & string, body?: object): Promise<T | null> {
-    const result = await sendHttp(new URL(`/admin/v1/outbox${path}`, origin), {
+    const result = await sendHttp(new URL(`/admin/v1${path}`, origin), {
       method: body === undefined ? 'GET' : 'POST',
       headers: {
         ...(token !== null && { authorization: `Bearer ${token}` }),
         ...(body !== undefined && { 'content-type': 'application/json' }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
-      timeLimitMs: TIME_LIMIT_MS,
+      timeLimitMs,
       maxAnswerBytes: MAX_ANSWER_BYTES,
     });
     if (result.type === 'failed') {
       throw failed(
-        `admin_unreachable: A process has the outbox open, and the admin API at ${origin} cannot be reached: ` +
-          `${result.reason}. If the service runs, give this command its ADMIN_HOST and ADMIN_PORT; if another outbox ` +
-          'command runs, wait for its end.',
+        `admin_unreachable: ${found}nothing answers at ${origin}: ${result.reason}. If the service runs, ` +
+          `give this command its ADMIN_HOST and ADMIN_PORT${otherwise}.`,
       );
     }
     const { status } = result;
@@ -66,13 +97,17 @@ export function createAdminClient(origin: string, token: string | null): AdminCl
     readonly results: readonly T[];
   }
   return {
-    storeId: async () => (await ask<operator.StatsJson & { readonly store: string | null }>('', 'held_kinds')).store,
-    stats: () => ask<operator.StatsJson>('', 'held_kinds'),
+    origin,
+    status: () => ask<StatusJson>('/status', 'sentence'),
+    history: () => ask<HistoryColumns>('/history', 'rows_accepted'),
+    storeId: async () =>
+      (await ask<operator.StatsJson & { readonly store: string | null }>('/outbox', 'held_kinds')).store,
+    stats: () => ask<operator.StatsJson>('/outbox', 'held_kinds'),
     list: ({ limit, ...rest }) =>
-      ask<operator.PageJson>(`/records?${new URLSearchParams({ limit: String(limit), ...rest })}`, 'records'),
-    show: (id) => find<operator.DetailJson>(`/records/${encodeURIComponent(id)}`, 'dead_letters'),
+      ask<operator.PageJson>(`/outbox/records?${new URLSearchParams({ limit: String(limit), ...rest })}`, 'records'),
+    show: (id) => find<operator.DetailJson>(`/outbox/records/${encodeURIComponent(id)}`, 'dead_letters'),
     replay: async (ids, { dryRun }) =>
-      (await ask<Results<operator.ReplayResult>>('/replay', 'results', { ids, dry_run: dryRun })).results,
-    purge: async (ids) => (await ask<Results<operator.PurgeResult>>('/purge', 'results', { ids })).results,
+      (await ask<Results<operator.ReplayResult>>('/outbox/replay', 'results', { ids, dry_run: dryRun })).results,
+    purge: async (ids) => (await ask<Results<operator.PurgeResult>>('/outbox/purge', 'results', { ids })).results,
   };
 }

@@ -17,7 +17,6 @@ import { databaseFile } from '../../outbox/sqlite/files.ts';
 import { isOutboxLocked, storeId } from '../../outbox/sqlite/lock.ts';
 import { lockFolder } from '../../outbox/sqlite/open.ts';
 import { type CommandContext, failed, misconfigured, type TextOutput } from '../context.ts';
-import { localOrigin } from '../local-service.ts';
 import { tokensFor } from '../tokens.ts';
 import { createAdminClient } from './admin-client.ts';
 
@@ -136,18 +135,11 @@ async function withStore<T>(
 }
 
 async function connectToServer(values: OutboxValues): Promise<OutboxOperator> {
-  const { ADMIN_HOST: host, ADMIN_PORT: port, ADMIN_TOKEN: token, DATA_DIR: dataDir } = values;
-  if (port === 0) {
-    throw failed(
-      'admin_unreachable: A process has the outbox open, and ADMIN_PORT is 0: set ADMIN_PORT to the admin_port that the ' +
-        '"ready" line of the service names.',
-    );
-  }
-  const origin = localOrigin(host, port);
-  const client = createAdminClient(origin, token);
+  const { DATA_DIR: dataDir } = values;
+  const client = createAdminClient(values);
   if ((await client.storeId()) === storeId(dataDir)) return client;
   throw failed(
-    `admin_other_outbox: The service at ${origin} has another outbox open than that of DATA_DIR (${dataDir}). Give this ` +
+    `admin_other_outbox: The service at ${client.origin} has another outbox open than that of DATA_DIR (${dataDir}). Give this ` +
       'command the ADMIN_PORT of the service that you mean, or its DATA_DIR.',
   );
 }

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { describe, it, type TestContext } from 'node:test';
+import { runCli } from '../../src/commands/cli.ts';
+import type { CommandContext } from '../../src/commands/context.ts';
+import { displayWidth } from '../../src/commands/text.ts';
+import { send } from '../http/edge.ts';
+import { eventually } from '../support/eventually.ts';
+import { adminToken, type Env, healthOf, idOf, jsonOf, settled, startRunning, stop, units } from './outbox-fixture.ts';
+import { startStandIn } from './stand-in.ts';
+import { mainFile, run } from './support.ts';
+
+const linesOf = (text: string): string[] => text.trimEnd().split('\n');
+
+/** `status --watch` as a process; it is killed after the test. */
+function watch(t: TestContext, env: Env, ...args: string[]) {
+  const child = spawn(process.execPath, [mainFile, 'status', '--watch', '--interval', '1', ...args], {
+    env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'], ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const exited = once(child, 'exit');
+  t.after(() => {
+    child.kill('SIGKILL');
+    return exited;
+  });
+  const lines: string[] = [];
+  const errors: string[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
+  createInterface({ input: child.stderr }).on('line', (line) => errors.push(line));
+  return { child, exited, lines, errors };
+}
+
+describe('status', () => {
+  it('says in 80 columns that all is well, what came and went, and which trigger was not seen yet', async (t) => {
+    const { service, env } = await startRunning(t);
+    await idOf(await service.post(units('a')));
+    await settled(service, 0);
+    const { exitCode, stdout, stderr } = await run(['status'], env);
+    assert.deepEqual([exitCode, stderr], [0, '']);
+    assert.match(stdout, /^All is well\. Everything that Apono sent has reached Sentinel\.\n/);
+    assert.match(stdout, /WAITING +HELD +DEAD +QUARANTINED +OLDEST WAITS\n0 +0 +0 +0 +0 s\n/);
+    assert.match(stdout, /\nRows accepted {50,}█ +4\nRows delivered {50,}█ +4\nRefused {57,}▁ +0\n/);
+    assert.match(stdout, /\nrequest +delivering +0 +\d{4}-\S+Z +\d{4}-\S+Z\n/);
+    assert.match(stdout, /\nrequest +Granted +\d{4}-\S+Z\nrequest +Expired +not seen yet\n/);
+    assert.deepEqual(
+      linesOf(stdout).filter((line) => displayWidth(line) > 80),
+      [],
+    );
+  });
+
+  it('names a hold with its fix, whole, and exits 1 as /healthz answers 503', async (t) => {
+    const { service, emulator, env } = await startRunning(t);
+    emulator.setPublisherRole(false);
+    await idOf(await service.post(units('a')));
+    await eventually(async () => (await healthOf(service))['held'] === 1);
+    await service.post('no json', { authorization: 'Bearer wrong' });
+    const { exitCode, stdout } = await run(['status'], env);
+    assert.equal(exitCode, 1);
+    assert.match(stdout, /^2 things need attention\.\n/);
+    assert.match(
+      stdout.replaceAll(/\n {2}/g, ' '),
+      /\n! Stream \S+ is on hold.*Monitoring Metrics Publisher.*\(delivery_on_hold\)/,
+    );
+    assert.match(stdout, /\nrequest +on hold +1 /);
+    assert.match(
+      stdout,
+      /Refused within the last hour\nREQUESTS +CODE +LAST +FROM\n1 +secret_wrong +\S+Z +127\.0\.0\.1\n/,
+    );
+    assert.deepEqual(
+      linesOf(stdout).filter((line) => displayWidth(line) > 80),
+      [],
+    );
+  });
+
+  it('prints with --json what the admin API answers', async (t) => {
+    const { service, env } = await startRunning(t, { ADMIN_TOKEN: adminToken });
+    const result = await run(['status', '--json'], env);
+    assert.equal(result.exitCode, 0);
+    const headers = { authorization: `Bearer ${adminToken}` };
+    const answer = await send(service.adminPort, { method: 'GET', path: '/admin/v1/status', headers });
+    assert.deepEqual(Object.keys(jsonOf(result)), Object.keys(JSON.parse(answer.text)));
+    const { ADMIN_TOKEN: _, ...without } = env as Record<string, string>;
+    const refused = await run(['status'], without);
+    assert.deepEqual([refused.exitCode, refused.stdout], [1, '']);
+    assert.match(refused.stderr, /^admin_refused: .* 401, token_missing: .*Give this command the ADMIN_TOKEN/);
+  });
+
+  it('exits 1 when nobody or somebody else answers, and 2 for a wrong configuration', async (t) => {
+    const foreign = await startStandIn(t, (_request, response) => response.end('{"status":"success"}'));
+    const nobody = await run(['status'], { ADMIN_PORT: '1' });
+    assert.deepEqual([nobody.exitCode, nobody.stdout], [1, '']);
+    assert.match(nobody.stderr, /^admin_unreachable: nothing answers at http:\/\/127\.0\.0\.1:1: .*ECONNREFUSED/);
+    const other = await run(['status'], { ADMIN_PORT: String(foreign) });
+    assert.equal(other.exitCode, 1);
+    assert.match(other.stderr, /^admin_foreign: /);
+    assert.equal((await run(['status'], { ADMIN_PORT: 'x' })).exitCode, 2);
+    assert.equal((await run(['status', '--interval', '0'], {})).exitCode, 2);
+  });
+
+  it('repeats itself with --watch, also while the service is away, until Ctrl-C ends it in order', async (t) => {
+    const { service, env } = await startRunning(t);
+    const { child, exited, lines, errors } = watch(t, env);
+    const count = (what: string): number => lines.filter((line) => line.includes(what)).length;
+    await eventually(() => count('All is well. No event has come') >= 2);
+    assert.ok(!lines.join('').includes('\u001b'), 'no control sequences where there is no terminal');
+    await idOf(await service.post(units('a')));
+    await eventually(() => count('Everything that Apono sent') > 0);
+    await stop(service);
+    await eventually(() => errors.some((line) => /admin_unreachable/.test(line)));
+    child.kill('SIGINT');
+    assert.deepEqual(await exited, [0, null]);
+  });
+
+  it('writes over what was there on a terminal', async (t) => {
+    const { env } = await startRunning(t);
+    const texts: string[] = [];
+    let interrupt = (_signal: 'SIGINT'): void => {};
+    const context: CommandContext = {
+      env,
+      version: '1.2.3',
+      stdout: {
+        isTTY: true,
+        write(text) {
+          if (texts.push(text) === 2) interrupt('SIGINT');
+        },
+      },
+      stderr: { write: (text) => assert.fail(text) },
+      onSignal(listener) {
+        interrupt = listener;
+        return () => {};
+      },
+      exitNow: (code) => assert.fail(`exitNow(${code})`),
+    };
+    assert.equal(await runCli(['status', '--watch', '--interval', '1'], context), 0);
+    assert.equal(texts.length, 2);
+    for (const text of texts) {
+      const lines = text.replaceAll('\u001b', 'ESC').split('\n');
+      assert.match(lines[0] ?? '', /^ESC\[HAll is well.*ESC\[K$/);
+      assert.ok(lines.slice(0, -1).every((line) => line.endsWith('ESC[K')));
+      assert.equal(lines.at(-1), 'ESC[J');
+    }
+  });
+
+  it('prints one line of JSON each time with --watch --json', async (t) => {
+    const { env } = await startRunning(t);
+    const { lines } = watch(t, env, '--json');
+    await eventually(() => lines.length >= 2);
+    for (const line of lines) assert.equal(JSON.parse(line).health.status, 'ok');
+  });
+});
