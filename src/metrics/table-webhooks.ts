@@ -10,7 +10,7 @@ export const webhookMetrics = {
   http_requests_total: {
     type: 'counter',
     unit: 'requests',
-    help: 'Requests by route (those of the admin port are metrics and admin; refused there before the path was looked at: other), method and status of the answer; code="none": the caller went away before there was one.',
+    help: 'Requests by route (those of the admin port are metrics and admin; what it refuses for token, Host or Origin is admin, whatever the path), method and status of the answer; code="none": the caller went away before there was one.',
     labels: [
       {
         route: ['webhook'],
@@ -21,10 +21,11 @@ export const webhookMetrics = {
       { route: ['livez'], method: ['GET', 'HEAD'], code: ['200', '500'] },
       { route: ['readyz', 'healthz'], method: ['GET', 'HEAD'], code: ['200', '500', '503'] },
       { route: ['metrics'], method: ['GET', 'HEAD'], code: ['200', '500'] },
-      { route: ['admin'], method: ['GET', 'POST'], code: ['200', '400', '404', '413', '415', '500', '503'] },
+      { route: ['admin'], method: ['GET', 'HEAD', 'POST'], code: ['200', '400', '404', '500', '503'] },
+      { route: ['admin'], method: ['POST'], code: ['413', '415'] },
+      { route: ['admin'], method: [...knownMethods, 'other'], code: ['401', '403', '405', '429'] },
       { route: ['livez', 'readyz', 'healthz', 'metrics'], method: ['POST', 'PUT', 'other'], code: ['405'] },
-      // The admin port checks the token before the path.
-      { route: ['other'], method: [...knownMethods, 'other'], code: ['401', '403', '404', '429', '500'] },
+      { route: ['other'], method: [...knownMethods, 'other'], code: ['400', '404', '500'] },
     ],
   },
   http_request_duration_seconds: {

@@ -58,6 +58,57 @@ const seriesOf = (exposition: Exposition) =>
     .map(({ name, labels }) => `${name} ${textOf(labels)}`)
     .filter((series) => !/_nodejs_/.test(series));
 
+test('what the admin port refuses counts under its route, and the log names who was refused', async (t) => {
+  const token = 'the-token-of-the-operator';
+  const { service } = await start(t, { ADMIN_TOKEN: token });
+  const ask = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
+    fetch(`http://127.0.0.1:${service.adminPort}${path}`, { method, headers });
+  const authorization = `Bearer ${token}`;
+  const read = async () => new Exposition(await (await ask('/metrics', { authorization })).text());
+  const atStart = await read();
+  const statuses: number[] = [];
+  for (const answer of [
+    ask('/', { accept: 'text/html' }),
+    ask('/admin/v1/status'),
+    ask('/metrics', { authorization: 'Bearer guessed-by-somebody' }),
+    ask('/admin/v1/outbox/purge', { authorization, origin: 'https://elsewhere.example' }, 'POST'),
+    ask('/admin/v1/outbox/purge', {}, 'DELETE'),
+    ask('/admin/v1/outbox/purge', { authorization }),
+    ask('/no/such/path', { authorization }),
+  ]) {
+    statuses.push((await answer).status);
+  }
+  assert.deepEqual(statuses, [401, 401, 401, 403, 401, 405, 404]);
+  const after = await read();
+  assert.deepEqual(after.nonZero('apono_sentinel_http_requests_total'), {
+    'code=401,method=GET,route=admin': 3,
+    'code=403,method=POST,route=admin': 1,
+    'code=401,method=other,route=admin': 1,
+    'code=405,method=GET,route=admin': 1,
+    'code=404,method=GET,route=admin': 1,
+    'code=200,method=GET,route=metrics': 1,
+  });
+  const {
+    'code=not_found': _,
+    'code=method_not_allowed': __,
+    ...problems
+  } = after.nonZero('apono_sentinel_http_problems_total');
+  assert.deepEqual(problems, { 'code=token_missing': 3, 'code=token_wrong': 1, 'code=origin_not_allowed': 1 });
+  assert.deepEqual(after.nonZero('apono_sentinel_authentications_total'), {}, 'these are of webhooks alone');
+  assert.deepEqual(seriesOf(after), seriesOf(atStart), 'every series was there from the start');
+  const refused = service.logs.filter(({ level, route }) => level === 'warn' && route === 'admin');
+  assert.deepEqual(
+    refused.map(({ code, status, client_address: address }) => [code, status, address]),
+    [
+      ['token_missing', 401, '127.0.0.1'],
+      ['token_missing', 401, '127.0.0.1'],
+      ['token_wrong', 401, '127.0.0.1'],
+      ['origin_not_allowed', 403, '127.0.0.1'],
+      ['token_missing', 401, '127.0.0.1'],
+    ],
+  );
+});
+
 test('the counters of a running service are exactly what was done to it', async (t) => {
   const { emulator, service, text, read } = await start(t, { APONO_WEBHOOK_SECRET_PREVIOUS: PREVIOUS });
   const atStart = await read();
