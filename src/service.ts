@@ -165,7 +165,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     now: clock.now,
   };
   const { admin } = config;
-  const adminServer = createAdminServer({ admin, operator, storeId, expose, status, onRequest, clock, log });
+  const { retry } = delivery;
+  const adminServer = createAdminServer({ admin, operator, storeId, retry, expose, status, onRequest, clock, log });
   opening.defer(() => adminServer.stop(0));
   // The webhook port last: who can reach it gets a 2xx.
   const adminPort = await startAdmin(adminServer, config, log);

@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<CommandFile>>> = {
   'outbox list': () => import('./outbox/list.ts'),
   'outbox show': () => import('./outbox/show.ts'),
   'outbox replay': () => import('./outbox/replay.ts'),
+  'outbox retry': () => import('./outbox/retry.ts'),
   'outbox purge': () => import('./outbox/purge.ts'),
   'outbox salvage': () => import('./outbox/salvage.ts'),
   'outbox backup': () => import('./outbox/backup.ts'),

@@ -5,7 +5,7 @@ import { retryDelayMs } from './backoff.ts';
 import { type Call, createClaim } from './claim.ts';
 import { Contrast } from './contrast.ts';
 import { createCourier, type Setback } from './courier.ts';
-import { createHold, type Explanation, type Hold, type OnDeliveryEvent, whyOff } from './event.ts';
+import { createHold, type Explanation, type Hold, type OnDeliveryEvent, type Retried, whyOff } from './event.ts';
 import type { HoldCode, Ingestion, UploadResult } from './outcome.ts';
 
 /** Calls under way at once while there is a backlog. */
@@ -45,6 +45,12 @@ export function createDelivery(options: DeliveryOptions) {
     /** Rows of this kind wait that did not before, about so many bytes; null: of any kind. */
     notify(kind: string | null, bytes: number): void {
       for (const [name, pump] of pumps) if (kind === null || kind === name) pump.notify(bytes);
+    },
+    /** Ends the waits after a setback, for a person who has mended something. `kind`: of this one alone. */
+    async retry(kind: string | null): Promise<readonly Retried[]> {
+      const chosen = [...pumps].filter(([name]) => kind === null || kind === name);
+      const retried = await Promise.all(chosen.map(([, pump]) => pump.retry()));
+      return retried.filter((one) => one !== null);
     },
     /** Streams that wait for a person, in the order of the registry. */
     holds: (): readonly Hold[] => [...pumps.values()].flatMap(({ hold }) => hold.current ?? []),
@@ -88,6 +94,10 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
   let lastDeliveryAt: number | null = null;
   let waitingBytes = 0;
   let failures = 0;
+  /** It waits after a setback, its own or another replica's. */
+  let isResting = false;
+  /** Such waits end at once, until the next round begins. */
+  let isHurried = false;
   let loop: Promise<void> = Promise.resolve();
 
   async function run(): Promise<void> {
@@ -110,7 +120,7 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
 
   /** Until the first new row has waited for company long enough, or there is enough for a call. */
   async function waitForWork(): Promise<void> {
-    await waiter.until(hold.current === null ? IDLE_LOOK_MS : HELD_LOOK_MS, () => waitingBytes > 0);
+    await waiter.until(hold.current === null ? IDLE_LOOK_MS : HELD_LOOK_MS, () => waitingBytes > 0 || isHurried);
     if (isOff || waitingBytes === 0) return;
     await waiter.until(flushIntervalMs, () => waitingBytes >= MAX_CALL_BYTES);
   }
@@ -131,9 +141,10 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
 
   /** One claim and its calls. Whether there may be more to do at once. */
   async function round(): Promise<boolean> {
+    isHurried = false;
     const first = await pace.turn(stream);
     if (first.restMs > 0) {
-      await waiter.until(first.restMs);
+      await rest(first.restMs);
       return true;
     }
     const parallel = failures > 0 || first.alone ? 1 : MAX_PARALLEL_CALLS;
@@ -153,7 +164,7 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
     const { restMs, alone } = first.alone ? first : await pace.turn(stream);
     if (restMs > 0) {
       await claim.release();
-      await waiter.until(restMs);
+      await rest(restMs);
       return true;
     }
     const setback = await send(taken.calls, parallel);
@@ -206,7 +217,13 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
   async function pause(delayMs: number): Promise<void> {
     failures += 1;
     if (hold.current === null) options.onEvent({ type: 'retry_scheduled', stream, failures, delayMs });
-    await waiter.until(delayMs);
+    await rest(delayMs);
+  }
+
+  async function rest(delayMs: number): Promise<void> {
+    isResting = true;
+    await waiter.until(delayMs, () => isHurried);
+    isResting = false;
   }
 
   return {
@@ -218,6 +235,16 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
     notify(bytes: number): void {
       waitingBytes += bytes;
       waiter.look();
+    },
+    /** Null: nothing was waiting after a setback. With replicas, the one that asks for a turn first tries for all. */
+    async retry(): Promise<Retried | null> {
+      const wasShared = await pace.endRest(stream);
+      if (isOff || !(wasShared || isResting || failures > 0)) return null;
+      const retried = { kind: kind.name, stream, code: hold.current?.code ?? null };
+      options.onEvent({ type: 'retry_asked', ...retried });
+      isHurried = true;
+      waiter.look();
+      return retried;
     },
     async stop(signal: AbortSignal): Promise<void> {
       stopping.abort();

@@ -24,6 +24,12 @@ export interface Hold extends Explanation {
   readonly clientRequestId: string | null;
 }
 
+/** A stream whose wait after a setback an operator ended. */
+export interface Retried extends Pick<Hold, 'kind' | 'stream'> {
+  /** That of the hold; null: it was waiting to try again, without a hold. */
+  readonly code: HoldCode | null;
+}
+
 type HoldReason = Omit<Hold, 'kind' | 'stream' | 'since'>;
 
 /** One call to Logs Ingestion and what became of it. */
@@ -45,6 +51,8 @@ export type DeliveryEvent =
   /** After `uploaded`, once for each event with rows in the call. `receivedAt` is in milliseconds since the epoch. */
   | { readonly type: 'delivered'; readonly stream: string; readonly receivedAt: number; readonly rows: number }
   | { readonly type: 'retry_scheduled'; readonly stream: string; readonly failures: number; readonly delayMs: number }
+  /** An operator ended the wait after a setback; `code` is that of the hold, null without one. */
+  | ({ readonly type: 'retry_asked' } & Retried)
   /** `still_held` comes once a minute while the hold lasts. */
   | { readonly type: 'held' | 'still_held' | 'hold_ended'; readonly hold: Hold }
   | {
@@ -129,6 +137,11 @@ export function logDelivery(log: Logger, event: DeliveryEvent): void {
     case 'retry_scheduled': {
       const { stream, failures, delayMs } = event;
       log.warn({ stream, failures, delay_ms: Math.round(delayMs) }, 'delivery will be tried again');
+      break;
+    }
+    case 'retry_asked': {
+      const { type, ...fields } = event;
+      log.info(fields, 'delivery tries again at once, as an operator asked');
       break;
     }
     case 'held':

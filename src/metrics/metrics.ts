@@ -137,6 +137,7 @@ function countDelivery(metrics: Instruments, clock: Clock, event: DeliveryEvent)
     case 'retry_scheduled':
       metrics.delivery_retries_total.inc({ stream: event.stream });
       break;
+    case 'retry_asked':
     case 'held':
     case 'still_held':
     case 'hold_ended':

@@ -113,6 +113,7 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
       turn: (stream) => ask('turn', [stream]).catch(() => ownPace.turn(stream)),
       rest: (stream, delayMs, wasAlone) => ask('rest', [stream, delayMs, wasAlone]).catch(() => undefined),
       resume: (stream) => ask('resume', [stream]).catch(() => undefined),
+      endRest: (stream) => ask('endRest', [stream]).catch(() => false),
     },
     close: () => link.close().finally(() => lock?.release()),
     killThread: link.kill,

@@ -201,6 +201,8 @@ export interface SharedPace {
   rest(stream: string, delayMs: number, wasAlone: boolean): Promise<void>;
   /** Azure takes rows again. */
   resume(stream: string): Promise<void>;
+  /** Whoever asks for a turn next gets it. Whether the group was resting. */
+  endRest(stream: string): Promise<boolean>;
 }
 
 /** For an outbox used by a single process: there is nobody to coordinate with, and its own backoff is enough. */
@@ -208,6 +210,7 @@ export const ownPace: SharedPace = {
   turn: async () => ({ restMs: 0, alone: false }),
   rest: async () => undefined,
   resume: async () => undefined,
+  endRest: async () => false,
 };
 
 /** What a service has: the store behind its thread. */

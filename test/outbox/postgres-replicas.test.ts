@@ -333,6 +333,11 @@ describe('replicas on one database', () => {
     assert.equal(first.filter(({ alone, restMs }) => !alone && restMs > 0).length, 2);
     await a.rest('s', 0, true);
     assert.equal((await turns()).filter(({ alone }) => alone).length, 1, 'the next try');
+    await a.rest('s', 60_000, true);
+    assert.deepEqual([await c.endRest('s'), await c.endRest('another')], [true, false]);
+    const hurried = await turns();
+    assert.equal(hurried.filter(({ alone, restMs }) => alone && restMs === 0).length, 1, 'an operator asked');
+    assert.equal(hurried.filter(({ alone, restMs }) => !alone && restMs > 0).length, 2);
     await b.resume('s');
     assert.deepEqual(await turns(), [go, go, go]);
   });

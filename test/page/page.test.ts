@@ -82,6 +82,8 @@ describe('the page in a browser', needsBrowser, () => {
     assert.equal(await tab.page.getAttribute('#verdict', 'class'), 'failing');
     assert.match(await text(tab, '#feeds'), /on hold since/);
     running.emulator.setPublisherRole(true);
+    await tab.page.click('#feeds button[data-action=retry]');
+    await shows(tab, '#feeds .result', /tried again at once|Nothing waits/);
     await shows(tab, '#verdict', /All is well/);
     assert.equal(await tab.page.getAttribute('#verdict', 'class'), 'ok');
     assert.deepEqual(tab.faults, []);

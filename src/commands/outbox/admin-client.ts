@@ -1,5 +1,6 @@
 import { readVariables } from '../../config/read.ts';
 import type { Values } from '../../config/variables.ts';
+import type { Retried } from '../../delivery/event.ts';
 import type { HistoryColumns, StatusJson } from '../../http/status.ts';
 import * as operator from '../../outbox/operator.ts';
 import { type CommandContext, failed, misconfigured } from '../context.ts';
@@ -14,6 +15,8 @@ interface AdminClient extends operator.OutboxOperator {
   /** What the page shows. */
   status(): Promise<StatusJson>;
   history(): Promise<HistoryColumns>;
+  /** Ends the waits after a setback; null: of every kind. */
+  retry(kind: string | null): Promise<readonly Retried[]>;
 }
 
 /** A replay reads up to 100 bodies again, and each can be of MAX_BODY_BYTES. */
@@ -100,6 +103,8 @@ export function createAdminClient(
     origin,
     status: () => ask<StatusJson>('/status', 'sentence'),
     history: () => ask<HistoryColumns>('/history', 'rows_accepted'),
+    retry: async (kind) =>
+      (await ask<{ readonly resumed: readonly Retried[] }>('/outbox/retry', 'resumed', { kind })).resumed,
     storeId: async () =>
       (await ask<operator.StatsJson & { readonly store: string | null }>('/outbox', 'held_kinds')).store,
     stats: () => ask<operator.StatsJson>('/outbox', 'held_kinds'),

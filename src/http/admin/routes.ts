@@ -1,4 +1,6 @@
 import type { Request } from 'express';
+import type { Delivery } from '../../delivery/delivery.ts';
+import { kindNamed, kinds } from '../../kinds/registry.ts';
 import { type OperatorListRequest, type OutboxOperator, operatorStates, RecordIdError } from '../../outbox/operator.ts';
 import { MAX_IDS_PER_CALL } from '../../outbox/operator-local.ts';
 import { OutboxUnavailableError } from '../../outbox/port.ts';
@@ -16,6 +18,8 @@ export interface AdminRouteOptions extends Omit<BodyReader, 'reserve'> {
   readonly storeId: string | null;
   /** The text of /metrics; without it there is no such path. */
   readonly expose?: () => Promise<{ readonly contentType: string; readonly body: string }>;
+  /** Ends the waits of delivery after a setback; without it there is no such path. */
+  readonly retry?: Delivery['retry'];
   /** What the page and `status` show; without it there are no such paths. */
   readonly status?: StatusSources;
 }
@@ -24,7 +28,7 @@ const reads = ['GET', 'HEAD'];
 
 /** /metrics, what operator.ts can do with the outbox, and the facts of the page. */
 export function adminRoutes(options: AdminRouteOptions): AppRoute[] {
-  const { operator, storeId, expose, status } = options;
+  const { operator, storeId, retry, expose, status } = options;
   const reader = { ...options, reserve: createInFlightBytes(options.limits.maxInFlightBytes) };
   const routes = [
     apiRoute('/outbox', reads, async () => ({ ...(await operator.stats()), store: storeId })),
@@ -45,6 +49,12 @@ export function adminRoutes(options: AdminRouteOptions): AppRoute[] {
       return { results: await operator.purge(ids) };
     }),
   ];
+  if (retry !== undefined) {
+    const resume = async (exchange: Exchange) => ({
+      resumed: await retry(readKind(await readJsonBody(exchange, reader))),
+    });
+    routes.push(apiRoute('/outbox/retry', ['POST'], resume));
+  }
   if (status !== undefined) {
     routes.push(
       apiRoute('/status', reads, () => readStatus(status)),
@@ -153,6 +163,17 @@ function readOrder(bytes: Uint8Array, known: readonly string[]): { ids: readonly
   if (typeof dryRun !== 'boolean') errors.push({ path: '/dry_run', message: 'must be true or false' });
   if (errors.length > 0) throw invalid(errors);
   return { ids, dryRun: dryRun === true };
+}
+
+/** Null: every kind. Throws `request_invalid`. */
+function readKind(bytes: Uint8Array): string | null {
+  const members = parseObject(bytes);
+  const errors = Object.keys(members).flatMap((name) => (name === 'kind' ? [] : unknown(`/${name}`, ['kind'])));
+  const { kind = null } = members;
+  const isKnown = kind === null || (isText(kind) && kindNamed(kind) !== undefined);
+  if (!isKnown) errors.push({ path: '/kind', message: `must be one of ${kinds.map(({ name }) => name).join(', ')}` });
+  if (!isKnown || errors.length > 0) throw invalid(errors);
+  return kind;
 }
 
 function parseObject(bytes: Uint8Array): Readonly<Record<string, unknown>> {

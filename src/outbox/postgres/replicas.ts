@@ -144,5 +144,10 @@ export function createPace(database: Database): SharedPace {
         wasAlone,
       ),
     resume: (stream) => change('DELETE FROM paces WHERE stream = $1', stream),
+    endRest: (stream) =>
+      orElse(false, async (session) => {
+        const sql = 'UPDATE paces SET rests_until = clock_timestamp() WHERE stream = $1 RETURNING stream';
+        return (await session.query(sql, [stream])).length > 0;
+      }),
   };
 }

@@ -115,12 +115,14 @@ function feeds({ feeds }: StatusJson): Html {
   )}</section>`;
 }
 
-function stateOf({ stream, hold }: FeedJson): Html {
+function stateOf({ kind, stream, hold }: FeedJson): Html {
   if (stream === 'off') return html`off: its events are quarantined`;
   if (hold === null) return html`delivering`;
   const azure = hold.message === null ? null : html`<p>Azure said: <q>${hold.message}</q></p>`;
   return html`<strong>on hold</strong> since ${time(hold.since)}
-<details><summary>${hold.code}</summary><p>${hold.reason}</p><p>${withCode(hold.fix)}</p>${azure}</details>`;
+<details><summary>${hold.code}</summary><p>${hold.reason}</p><p>${withCode(hold.fix)}</p>${azure}</details>
+<span class="actions" data-kind="${kind}"><button type="button" data-action="retry">Try again now</button>
+<span role="status"></span></span>`;
 }
 
 function triggers({ feeds }: StatusJson): Html {

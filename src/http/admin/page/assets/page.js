@@ -1,6 +1,8 @@
 // Keeps the admin page fresh, draws its plots, and sends what its buttons ask for. The page is complete without it,
 // except where ADMIN_TOKEN is set: a browser sends no token by itself.
 const REFRESH_MS = 5_000;
+/** How long the result of a button is left where it is, at least. */
+const RESULT_MS = 15_000;
 const TOKEN = 'apono-sentinel admin token';
 
 document.documentElement.classList.add('scripted');
@@ -84,7 +86,11 @@ function exchangeOne(old, fresh) {
 function isInUse(section) {
   const selection = getSelection();
   const selects = selection !== null && !selection.isCollapsed && selection.containsNode(section, true);
-  return selects || section.contains(document.activeElement) || section.querySelector('.result') !== null;
+  const isRecent = ({ dataset }) => Date.now() - Number(dataset.at) < RESULT_MS;
+  const results = [...section.querySelectorAll('.result')];
+  // The button that was pressed still has the focus when its result has been read.
+  const focused = document.activeElement.closest('.actions')?.querySelector('.result') ?? null;
+  return selects || results.some(isRecent) || (section.contains(document.activeElement) && focused === null);
 }
 
 /** Adds what only scripts can do: how long ago a time is, and buttons to copy commands. */
@@ -147,34 +153,48 @@ function forget() {
   sessionStorage.removeItem(TOKEN);
 }
 
-// ---- Replay
+// ---- Buttons
 
 main.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-action]');
-  if (button !== null) void replay(button.closest('.actions'), button.dataset.action === 'dry-run');
+  if (button === null) return;
+  const actions = button.closest('.actions');
+  const { action } = button.dataset;
+  if (action === 'retry') {
+    void order(actions, '/admin/v1/outbox/retry', { kind: actions.dataset.kind }, retryText);
+  } else {
+    const isDryRun = action === 'dry-run';
+    const body = { ids: [actions.dataset.id], dry_run: isDryRun };
+    void order(actions, '/admin/v1/outbox/replay', body, ({ results }) => replayText(results[0], isDryRun));
+  }
 });
 
-async function replay(actions, isDryRun) {
+async function order(actions, path, body, textOf) {
   const result = actions.querySelector('[role=status]');
   const buttons = actions.querySelectorAll('button');
   for (const button of buttons) button.disabled = true;
   result.textContent = '…';
   try {
-    const answer = await ask('/admin/v1/outbox/replay', {
+    const answer = await ask(path, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ ids: [actions.dataset.id], dry_run: isDryRun }),
+      body: JSON.stringify(body),
     });
     const json = await answer.json();
-    result.textContent = answer.ok ? resultText(json.results[0], isDryRun) : `${json.title}: ${json.detail}`;
+    result.textContent = answer.ok ? textOf(json) : `${json.title}: ${json.detail}`;
   } catch {
     result.textContent = 'The service did not answer. Look at the list again before you repeat it.';
   }
   result.classList.add('result');
+  result.dataset.at = Date.now();
   for (const button of buttons) button.disabled = false;
 }
 
-function resultText(result, isDryRun) {
+function retryText({ resumed }) {
+  return resumed.length > 0 ? 'It is tried again at once.' : 'Nothing waits to be tried again.';
+}
+
+function replayText(result, isDryRun) {
   const would = isDryRun ? 'would' : 'will';
   switch (result.outcome) {
     case 'revived':
