@@ -50,6 +50,9 @@ const context: CommandContext = {
     process.on('SIGINT', listener).on('SIGTERM', listener);
     return () => void process.off('SIGINT', listener).off('SIGTERM', listener);
   },
+  // On Windows, and from a terminal, it means that the window was closed, and the process ends as by default.
+  ...(process.platform !== 'win32' &&
+    !process.stdin.isTTY && { onHangup: (listener: () => void) => void process.on('SIGHUP', listener) }),
   exitNow: (code) => process.exit(code),
 };
 

@@ -5,6 +5,7 @@ import { createIngestion } from './azure/ingestion.ts';
 import { databaseScope, ingestionScope } from './config/clouds.ts';
 import type { Config } from './config/config.ts';
 import { createCredentialEnd } from './config/credential.ts';
+import type { Secrets } from './config/secrets.ts';
 import { createDelivery, type Delivery } from './delivery/delivery.ts';
 import { logDelivery } from './delivery/event.ts';
 import type { Clock } from './ground/clock.ts';
@@ -44,6 +45,8 @@ export interface Service {
    * closed, all within SHUTDOWN_TIMEOUT_MS as far as it is in our hands.
    */
   stop(): Promise<void>;
+  /** From now on, in place of those of the configuration. */
+  useSecrets(secrets: Secrets): void;
 }
 
 /**
@@ -53,10 +56,15 @@ export interface Service {
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, version, clock, log } = options;
   const { endpoint, ruleId, streams } = config.ingestion;
+  const { cloud, proxy } = config;
+  // Copies, which `useSecrets` changes. Who uses them reads a secret when it is needed.
+  const webhook = { ...config.webhook };
+  const admin = { ...config.admin };
+  const credential = { ...config.credential };
   // What was opened is closed in the reverse order, at the end of the service or when the start fails.
   await using opening = new AsyncDisposableStack();
   const metrics = createMetrics({ version, clock, kinds, streams });
-  const databaseTokens = createTokens(config, { scope: databaseScope(config.cloud), clock, log });
+  const databaseTokens = createTokens({ credential, proxy }, { scope: databaseScope(cloud), clock, log });
   opening.defer(() => databaseTokens.close());
   // Nothing is sent before delivery has started, and it looks for everything then.
   let notify: Delivery['notify'] = () => undefined;
@@ -72,10 +80,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     },
   });
   opening.defer(() => outbox.close());
-  const scope = ingestionScope(config.cloud);
-  const tokens = createTokens(config, { scope, clock, log, onEvent: metrics.onTokenEvent });
+  const scope = ingestionScope(cloud);
+  const tokens = createTokens({ credential, proxy }, { scope, clock, log, onEvent: metrics.onTokenEvent });
   opening.defer(() => tokens.close());
-  const { cloud, proxy, credential } = config;
   const ingestion = createIngestion({ endpoint, ruleId, cloud, tokens, proxy, clock });
   const delivery = createDelivery({
     kinds,
@@ -121,8 +128,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   });
   let isStarted = false;
   const server = createServer({
-    ...config.webhook,
-    webhook: config.webhook,
+    ...webhook,
+    webhook,
     version,
     clock,
     log,
@@ -145,7 +152,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       metrics.onRequest(record);
       history.onRequest(record);
     },
-    limits: { keepAliveTimeoutMs: config.webhook.keepAliveMs },
+    limits: { keepAliveTimeoutMs: webhook.keepAliveMs },
   });
   const operator = createOperator({ outbox, log, holds: delivery.holds });
   const { expose, onRequest, tokenObtainedAt } = metrics;
@@ -164,7 +171,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     disk: async () => (folder === null ? null : diskSpace(folder)),
     now: clock.now,
   };
-  const { admin } = config;
   const { retry } = delivery;
   const adminServer = createAdminServer({ admin, operator, storeId, retry, expose, status, onRequest, clock, log });
   opening.defer(() => adminServer.stop(0));
@@ -179,6 +185,17 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   return {
     port,
     adminPort,
+    useSecrets(secrets) {
+      Object.assign(webhook, {
+        secret: secrets.APONO_WEBHOOK_SECRET,
+        previousSecret: secrets.APONO_WEBHOOK_SECRET_PREVIOUS,
+      });
+      Object.assign(admin, { token: secrets.ADMIN_TOKEN, metricsToken: secrets.METRICS_TOKEN });
+      if (credential.type !== 'secret' || credential.clientSecret === secrets.AZURE_CLIENT_SECRET) return;
+      Object.assign(credential, { clientSecret: secrets.AZURE_CLIENT_SECRET });
+      // If the old one had ended, this is what a hold waits for.
+      void delivery.retry(null);
+    },
     async stop() {
       const limitMs = Math.max(0, config.shutdownTimeoutMs - CLOSE_RESERVE_MS);
       const abort = new AbortController();

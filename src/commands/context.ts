@@ -26,6 +26,8 @@ export interface CommandContext {
    * ends the process as Node does by itself.
    */
   onSignal(listener: (signal: 'SIGINT' | 'SIGTERM') => void): () => void;
+  /** Calls `listener` for each SIGHUP. Absent where that signal does not mean "read your files again". */
+  readonly onHangup?: (listener: () => void) => void;
   /** Ends the process at once, whatever is open. Only for a second signal or a stop that takes too long. */
   exitNow(code: number): void;
 }

@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import { describeConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
+import type { Environment } from '../config/read.ts';
+import { readSecretsAgain, type Secrets, secretNames, secretsOf } from '../config/secrets.ts';
 import { systemClock } from '../ground/clock.ts';
-import { createLogger } from '../ground/log.ts';
+import { createLogger, type Logger } from '../ground/log.ts';
 import { ListenError } from '../http/listener.ts';
 import { OutboxStartError } from '../outbox/engine.ts';
 import { type Service, startService } from '../service.ts';
@@ -29,7 +31,12 @@ export async function run(context: CommandContext): Promise<number> {
     },
     (signal) => log.warn({ signal }, 'second signal, ending at once'),
   );
-  let service: Service;
+  let service: Service | null = null;
+  let secrets = secretsOf(config);
+  // From before the start, since the signal would end the process otherwise.
+  context.onHangup?.(() => {
+    if (service !== null) secrets = renewSecrets(service, { env: context.env, log, before: secrets });
+  });
   try {
     const onFatal = () => ending.resolve(exitCodes.failed);
     service = await startService({ config, version: context.version, clock: systemClock, log, onFatal });
@@ -53,6 +60,21 @@ export async function run(context: CommandContext): Promise<number> {
   cancelLimit();
   log.info({ exit_code: exitCode }, 'stopped');
   return exitCode;
+}
+
+/** What cannot be read or is wrong keeps its value of before, and is an error in the log. */
+function renewSecrets(
+  service: Service,
+  { env, log, before }: { readonly env: Environment; readonly log: Logger; readonly before: Secrets },
+): Secrets {
+  const { secrets, problems } = readSecretsAgain(env, before);
+  service.useSecrets(secrets);
+  for (const { name, message } of problems) {
+    const text = 'a secret could not be read again, and its value of before stays in use';
+    log.error({ code: 'secret_not_renewed', variable: name, problem: message }, text);
+  }
+  log.info({ changed: secretNames.filter((name) => secrets[name] !== before[name]) }, 'secrets were read again');
+  return secrets;
 }
 
 /** Whether the start fails until somebody changes a variable or the rights of a folder. */

@@ -7,6 +7,7 @@ import { guid, ingestionHostProblem, isLoopbackHost } from './parse.ts';
 import { readOutgoing } from './proxy.ts';
 import { type Environment, findUnknownNames, type Reading, readVariables } from './read.ts';
 import { isQuoted } from './secret-text.ts';
+import { checkSecrets, secretNames } from './secrets.ts';
 import type { ConfigProblem } from './variable.ts';
 import { type Values, type VariableName, variableNames, variables } from './variables.ts';
 
@@ -73,32 +74,18 @@ function sentTo(values: Values): (string | null)[] {
 /** What is wrong only with several variables taken together. */
 function checkTogether(values: Values, failed: readonly ConfigProblem[]): ConfigProblem[] {
   const hasFailed = (variable: VariableName) => failed.some(({ name }) => name === variable);
-  const { LOGS_INGESTION_ENDPOINT: endpoint, APONO_WEBHOOK_SECRET_PREVIOUS: previous, ADMIN_TOKEN: token } = values;
+  const { LOGS_INGESTION_ENDPOINT: endpoint, ADMIN_TOKEN: token } = values;
   const allowed = hasFailed('AZURE_CLOUD') ? Object.values(clouds) : [clouds[values.AZURE_CLOUD]];
   const host = endpoint === null ? null : ingestionHostProblem(endpoint, allowed);
-  const isSame = previous !== null && previous === values.APONO_WEBHOOK_SECRET;
   const isOpen = !hasFailed('ADMIN_HOST') && !isLoopbackHost(values.ADMIN_HOST) && token === null;
   const messages: Readonly<Partial<Record<VariableName, string | null | false>>> = {
     LOGS_INGESTION_ENDPOINT: host && `"${endpoint}" ${host}`,
-    APONO_WEBHOOK_SECRET_PREVIOUS:
-      isSame && 'is the same as APONO_WEBHOOK_SECRET; set the secret from before, or unset it',
     ADMIN_TOKEN: isOpen && 'is required unless ADMIN_HOST is loopback; set a token, or ADMIN_HOST to 127.0.0.1',
-    METRICS_TOKEN:
-      token !== null &&
-      values.METRICS_TOKEN === token &&
-      'is the same as ADMIN_TOKEN, so it would do more than read metrics; set another one',
     OUTBOX_URL: outboxFileProblem(values.OUTBOX_URL),
   };
-  return Object.entries(messages).flatMap(([name, message]) => (message ? [{ name, message }] : []));
+  const others = Object.entries(messages).flatMap(([name, message]) => (message ? [{ name, message }] : []));
+  return [...checkSecrets(values), ...others];
 }
-
-const secrets = [
-  'APONO_WEBHOOK_SECRET',
-  'APONO_WEBHOOK_SECRET_PREVIOUS',
-  'AZURE_CLIENT_SECRET',
-  'ADMIN_TOKEN',
-  'METRICS_TOKEN',
-] as const;
 
 /** What can work and is more likely a mistake. */
 function doubtful(values: Values): ConfigProblem[] {
@@ -110,7 +97,7 @@ function doubtful(values: Values): ConfigProblem[] {
   const quoted =
     'has quotes around it, and they are part of the secret: `docker run --env-file` keeps what a shell would take away; ' +
     'leave them out unless they are meant';
-  const inQuotes = secrets.filter((name) => isQuoted(values[name] ?? ''));
+  const inQuotes = secretNames.filter((name) => isQuoted(values[name] ?? ''));
   warnings.push(...inQuotes.map((name) => ({ name, message: quoted })), ...outboxWarnings(values.OUTBOX_URL));
   if (kinds.every(({ streamVariable }) => values[streamVariable] === null)) {
     const message = 'is off like the streams of all kinds, so every event is quarantined and none is delivered';

@@ -1,0 +1,70 @@
+import type { Config } from './config.ts';
+import { type Environment, readVariables } from './read.ts';
+import type { ConfigProblem } from './variable.ts';
+import type { Values } from './variables.ts';
+
+const PREVIOUS = 'APONO_WEBHOOK_SECRET_PREVIOUS';
+
+/** What may change while the service runs, where it is in a file that NAME_FILE names. */
+export const secretNames = [
+  'APONO_WEBHOOK_SECRET',
+  PREVIOUS,
+  'AZURE_CLIENT_SECRET',
+  'ADMIN_TOKEN',
+  'METRICS_TOKEN',
+] as const;
+
+export type Secrets = Pick<Values, (typeof secretNames)[number]>;
+
+export function secretsOf({ webhook, credential, admin }: Config): Secrets {
+  return {
+    APONO_WEBHOOK_SECRET: webhook.secret,
+    APONO_WEBHOOK_SECRET_PREVIOUS: webhook.previousSecret,
+    AZURE_CLIENT_SECRET: credential.type === 'secret' ? credential.clientSecret : null,
+    ADMIN_TOKEN: admin.token,
+    METRICS_TOKEN: admin.metricsToken,
+  };
+}
+
+/**
+ * Reads the files again. A secret that has a problem keeps its value of before; so does one whose file is empty now, as
+ * it is while somebody writes it, and an emptied ADMIN_TOKEN must not open the port. Only the previous webhook secret may
+ * be taken away.
+ */
+export function readSecretsAgain(
+  env: Environment,
+  before: Secrets,
+): { readonly secrets: Secrets; readonly problems: readonly ConfigProblem[] } {
+  const { values, problems: found } = readVariables(env, secretNames);
+  const problems = [...found];
+  const secrets: Secrets = { ...values };
+  const keep = (name: (typeof secretNames)[number]) => Object.assign(secrets, { [name]: before[name] });
+  for (const name of secretNames) {
+    const hasProblem = problems.some((problem) => problem.name === name);
+    const isEmptied = secrets[name] === null && before[name] !== null && name !== PREVIOUS;
+    if (isEmptied && !hasProblem) problems.push({ name, message: 'is empty now' });
+    if (isEmptied || hasProblem) keep(name);
+  }
+  const together = checkSecrets(secrets);
+  for (const { name } of together) {
+    keep(name);
+    // The one that became the same: a token for metrics must not become that of the operator.
+    if (name === 'METRICS_TOKEN') keep('ADMIN_TOKEN');
+  }
+  return { secrets, problems: [...problems, ...together] };
+}
+
+/** What is wrong only with several secrets taken together. */
+export function checkSecrets(secrets: Secrets) {
+  const { APONO_WEBHOOK_SECRET_PREVIOUS: previous, ADMIN_TOKEN: token } = secrets;
+  const problems: { name: (typeof secretNames)[number]; message: string }[] = [];
+  if (previous !== null && previous === secrets.APONO_WEBHOOK_SECRET) {
+    const message = 'is the same as APONO_WEBHOOK_SECRET; set the secret from before, or unset it';
+    problems.push({ name: PREVIOUS, message });
+  }
+  if (token !== null && secrets.METRICS_TOKEN === token) {
+    const message = 'is the same as ADMIN_TOKEN, so it would do more than read metrics; set another one';
+    problems.push({ name: 'METRICS_TOKEN', message });
+  }
+  return problems;
+}
