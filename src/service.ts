@@ -160,6 +160,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const status = {
     ...server,
     operator,
+    gone: outbox.gone,
     history,
     feeds: kinds.map(({ name, defaultStream, actionOf }) => ({
       kind: name,

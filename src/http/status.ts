@@ -1,5 +1,6 @@
 import { type ProblemCodeInfo, quarantineCodes } from '../intake/quarantine-codes.ts';
 import type { OutboxOperator, StatsJson } from '../outbox/operator.ts';
+import type { GoneEvent } from '../outbox/records.ts';
 import type { Refusal } from './arrivals.ts';
 import type { HealthDocument } from './health.ts';
 import { problemCodes } from './problem-codes.ts';
@@ -39,6 +40,8 @@ export interface StatusSources {
   health(): Promise<HealthDocument>;
   readonly history: History;
   readonly operator: OutboxOperator;
+  /** See OutboxRecords. */
+  gone(idStart: string): Promise<GoneEvent | null>;
   readonly feeds: readonly Feed[];
   /** The refused webhooks of the last hour, the most frequent first. */
   refusals(): readonly Refusal[];

@@ -106,6 +106,7 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
     list: (request) => ask('list', [request]),
     show: (id) => ask('show', [id]),
     find: (idStart) => ask('find', [idStart]),
+    gone: (idStart) => ask('gone', [idStart]),
     revive: (eventIds) => ask('revive', [eventIds]),
     readAgain: (id, dryRun) => ask('readAgain', [id, dryRun]),
     purge: (ids) => ask('purge', [ids]),

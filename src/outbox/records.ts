@@ -67,6 +67,15 @@ export interface RecordDetail extends RecordSummary {
   readonly deadLetters: readonly DeadLetter[];
 }
 
+/** An event whose rows are gone. Its identity is kept for DEDUP_DAYS. */
+export interface GoneEvent extends Pick<RecordSummary, 'id' | 'receivedAt' | 'feed' | 'rowCount'> {
+  /** Empty where the identity came from another database. */
+  readonly kind: string;
+  readonly goneAt: number;
+  /** False: it was purged, or it is not known what became of it. */
+  readonly isDelivered: boolean;
+}
+
 export interface FoundIds {
   /** In the order of their bytes, so that it is the whole text itself where a record has that id; null if there is none. */
   readonly first: string | null;
@@ -113,6 +122,8 @@ export interface OutboxRecords {
   show(id: string): Promise<RecordDetail | null>;
   /** Which records (events that wait or are dead, quarantined bodies) have an id that begins with this text. */
   find(start: string): Promise<FoundIds>;
+  /** The only event that is gone and has such an id; null if there is none, or several. */
+  gone(start: string): Promise<GoneEvent | null>;
   /**
    * Makes all dead rows of these events wait again, past deduplication, in one durable transaction. How many rows of each:
    * 0 where there is no such event or none is dead.

@@ -259,6 +259,28 @@ export function operatorContract(subject: Subject): void {
     });
   });
 
+  it('gone: says of an event that was delivered when, and of a purged one no such thing', async () => {
+    const { outbox, clock } = subject;
+    await outbox.put([receivedAt('v1aa', T, { rowCount: 3, feed: 'prod' }), event('v1ab'), event('v1ac'), event('v2')]);
+    const claimed = await claimAll(outbox);
+    assert.equal(await outbox.gone('v1aa'), null, 'it waits');
+    clock.advance(5);
+    await outbox.settle(claimed.filter(({ eventId }) => eventId === 'v1aa').map(delivered));
+    const gone = { id: 'v1aa', kind: 'request', feed: 'prod', receivedAt: T, rowCount: 3 };
+    const expected = { ...gone, goneAt: clock.now(), isDelivered: true };
+    assert.deepEqual(await outbox.gone('v1aa'), expected);
+    assert.deepEqual(await outbox.gone('v1'), expected, 'the others wait');
+    await subject.fixture.reopen();
+    assert.deepEqual(await subject.outbox.purge(['v1ab']), [true]);
+    const { isDelivered } = (await subject.outbox.gone('v1ab')) ?? assert.fail();
+    assert.equal(isDelivered, false);
+    for (const start of ['v1a', 'v1ad', 'v1aaa', 'V1AA', '\0', ''])
+      assert.equal(await subject.outbox.gone(start), null);
+    clock.advance(1);
+    await subject.outbox.prune(clock.now());
+    assert.equal(await subject.outbox.gone('v1aa'), null, 'its identity was forgotten');
+  });
+
   describe('put that resolves a quarantined body', () => {
     it('puts events in its place, once', async () => {
       const { outbox } = subject;

@@ -11,7 +11,7 @@ describe('the page, asked by programs and by strangers', () => {
   it('with a token: a browser gets the page that asks for it, a program the problem, and only files are open', async (t) => {
     const { service } = await startRunning(t, { ADMIN_TOKEN: adminToken });
     const get = (path: string, headers = {}, method = 'GET') => send(service.adminPort, { method, path, headers });
-    for (const path of ['/', '/events/whatever']) {
+    for (const path of ['/', '/events/whatever', '/events?id=whatever']) {
       assertProblem(await get(path), 401, 'token_missing');
       const signIn = await get(path, browser);
       assert.deepEqual([signIn.status, signIn.headers['content-type']], [401, 'text/html; charset=utf-8']);
@@ -35,7 +35,7 @@ describe('the page, asked by programs and by strangers', () => {
 
   it('without a token: a Host that is not this machine is refused, for the files too', async (t) => {
     const { service } = await startRunning(t);
-    for (const path of ['/', '/events/x', '/assets/page.js', '/admin/v1/status']) {
+    for (const path of ['/', '/events', '/events/x', '/assets/page.js', '/admin/v1/status']) {
       const reply = await send(service.adminPort, {
         method: 'GET',
         path,
@@ -72,9 +72,18 @@ describe('the page, asked by programs and by strangers', () => {
     const { service } = await startRunning(t);
     const get = (method: string, path: string) => send(service.adminPort, { method, path, headers: browser });
     assert.deepEqual([(await get('HEAD', '/')).status, (await get('HEAD', '/')).text], [200, '']);
-    const gone = await get('GET', '/events/v1aaaaaaaaaaaaaaaaaaaaaaaa');
-    assert.equal(gone.status, 404);
-    assert.match(gone.text, /delivered or purged/);
+    for (const [path, why] of [
+      ['/events/v1aaaaaaaaaaaaaaaaaaaaaaaa', /No record has this id/],
+      ['/events?id=v1aaaaaaaaaaaaaaaaaaaaaaaa', /No record has this id/],
+      ['/events/v1aa', /is too short: give the first 8 characters/],
+      ['/events', /No record has this id|too short/],
+      ['/events?id=%3Cscript%3E', /No record has this id/],
+    ] as const) {
+      const gone = await get('GET', path);
+      assert.equal(gone.status, 404, path);
+      assert.match(gone.text, why, path);
+      assert.doesNotMatch(gone.text, /<script>/);
+    }
     assertProblem(await get('DELETE', '/'), 405, 'method_not_allowed');
   });
 });

@@ -63,7 +63,7 @@ describe('the page in a browser', needsBrowser, () => {
     const tab = await look(t, running, { javaScriptEnabled: false });
     assert.match((await sentence(tab)) ?? '', /^1 thing needs attention/);
     assert.match(await text(tab, '#verdict'), /apono-sentinel outbox replay --all --state dead/);
-    assert.equal(await tab.page.locator('button:visible').count(), 0);
+    assert.equal(await tab.page.locator('button[type=button]:visible').count(), 0);
     await tab.page.click('#plots summary');
     assert.match(await text(tab, '#plots table'), /4\s+2\s+0/);
     await tab.page.click('#dead a');
@@ -116,6 +116,34 @@ describe('the page in a browser', needsBrowser, () => {
     await eventually(() => resourceIds(running.emulator).length === 4);
     await eventually(async () => /2 rows will be sent again/.test(await page.innerText('#dead .result')));
     assert.deepEqual(faults, []);
+  });
+
+  it('finds an event that was delivered by its id, and says when; a purged one is not said to be', async (t) => {
+    const running = await startRunning(t, { ADMIN_TOKEN: adminToken });
+    const id = await idOf(await running.service.post(units('a')));
+    await settled(running.service, 0);
+    const tab = await look(t, running);
+    await tab.page.fill('#token', adminToken);
+    await tab.page.keyboard.press('Enter');
+    await tab.page.waitForSelector('#verdict.ok');
+    await tab.page.fill('#event-id', ` ${id.slice(0, 20)} `);
+    await tab.page.keyboard.press('Enter');
+    await tab.page.waitForSelector('#event .way');
+    assert.match(
+      await text(tab, '#event'),
+      new RegExp(`${id}[\\s\\S]*accepted and stored: 4 rows[\\s\\S]*Z.*all rows delivered to Azure`),
+    );
+    assert.match(await text(tab, '#event'), new RegExp(`AponoAccessRequests_CL \\| where event_id == "${id}"`));
+    running.emulator.setPublisherRole(false);
+    const purged = await idOf(await running.service.post(units('b')));
+    const headers = { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' };
+    const body = JSON.stringify({ ids: [purged] });
+    const answer = await fetch(pageOf(running, '/admin/v1/outbox/purge'), { method: 'POST', headers, body });
+    assert.equal(answer.status, 200);
+    await tab.page.goto(pageOf(running, `/events/${purged}`));
+    await tab.page.waitForSelector('#event .way');
+    assert.match(await text(tab, '#event .way'), /deleted: it was purged/);
+    assert.deepEqual(tab.faults, []);
   });
 
   it('shows a body in quarantine as text, whatever is in it', async (t) => {

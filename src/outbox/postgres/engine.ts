@@ -10,7 +10,7 @@ import { describe, isPassing, toEngineError, toStartError } from './errors.ts';
 import { makeTables, tryRights } from './examine.ts';
 import { readRecords, setAside } from './move.ts';
 import { storePuts } from './put.ts';
-import { findRecords, listRecords, RECORD_BYTES, readState, recordedUntil, showRecord } from './records.ts';
+import { findGone, findRecords, listRecords, RECORD_BYTES, readState, recordedUntil, showRecord } from './records.ts';
 import { createPace, createWaker } from './replicas.ts';
 import { type DatabaseSettings, DEFAULT_LIMITS, DEFAULT_SCHEMA, type Limits, placeOf } from './settings.ts';
 import { prune, purge, revive, settleAll } from './settle.ts';
@@ -100,6 +100,7 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
     list: (request) => run('read', (session) => listRecords(session, request)),
     show: (id) => run('read', (session) => showRecord(session, id)),
     find: (start) => run('read', (session) => findRecords(session, start)),
+    gone: (start) => run('read', (session) => findGone(session, start)),
     revive: (eventIds) =>
       run('write', async (session) => {
         const counts = await revive(session, eventIds);

@@ -1,4 +1,4 @@
-import type { EngineState, RecordCount } from '../engine.ts';
+import type { Engine, EngineState, RecordCount } from '../engine.ts';
 import { endOfIds, type FoundIds, type ListArgs, type ListedRecord, type RecordDetail } from '../records.ts';
 import { bodyOf, type StoredRows } from '../rows.ts';
 import type { Session } from './database.ts';
@@ -62,6 +62,15 @@ export async function findRecords(session: Session, start: string): Promise<Foun
     [start, endOfIds(start)],
   );
   return found ?? { first: null, count: 0 };
+}
+
+export function findGone(session: Session, start: string): ReturnType<Engine['gone']> {
+  return session.query(
+    `SELECT event_id AS id, kind, feed, received_at AS "receivedAt", delivered_at AS "goneAt", row_count AS "rowCount",
+       mapped_bytes AS "mappedBytes"
+     FROM events WHERE event_id >= $1 AND event_id < $2 AND delivered_at IS NOT NULL LIMIT 2`,
+    [start, endOfIds(start)],
+  );
 }
 
 /** A standby, or a server that was made read-only, as Azure does with one that runs out of storage. */

@@ -98,6 +98,9 @@ export async function purge(session: Session, ids: readonly string[], now: numbe
   await removeLetters(session, [...events]);
   const purged = [...events.values()].map((event) => ({ ...event, pending: [], deadRows: 0, held: [] }));
   await change(session, purged, now);
+  await session.run('UPDATE events SET mapped_bytes = 0 WHERE seq = ANY ($1::bigint[])', [
+    purged.map(({ seq }) => seq),
+  ]);
   // An id that is an event's names that; the same id once more names the quarantined body that has it.
   const isEvent = ids.map((id) => events.delete(id));
   const others = ids.filter((_, index) => isEvent[index] === false);

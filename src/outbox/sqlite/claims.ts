@@ -49,6 +49,7 @@ export function createClaims(
   const finish = db.prepare(
     `UPDATE events SET delivered_at = ?, pending = '[]', pending_rows = 0, dead_rows = 0 WHERE seq = ?`,
   );
+  const markPurged = db.prepare('UPDATE events SET mapped_bytes = 0 WHERE seq = ?');
   const removeBody = db.prepare('DELETE FROM bodies WHERE seq = ?');
   const bury = db.prepare('INSERT INTO dead_letters (seq, rows, code, reason, dead_at) VALUES (?, ?, ?, ?, ?)');
   const findLetters = db.prepare('SELECT rows FROM dead_letters WHERE seq = ?');
@@ -114,6 +115,7 @@ export function createClaims(
     if (event === undefined) return removeQuarantined.run(id).changes !== 0;
     // It counts as delivered from now on, so that its identity is forgotten after DEDUP_DAYS like any other.
     finish.run(now, event.seq);
+    markPurged.run(event.seq);
     removeBody.run(event.seq);
     removeLetters.run(event.seq);
     purged.add(event.seq);

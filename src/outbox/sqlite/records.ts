@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { RecordCount } from '../engine.ts';
+import type { Engine, RecordCount } from '../engine.ts';
 import { type DeadLetter, endOfIds, type FoundIds, type ListedRecord, type RecordDetail } from '../records.ts';
 import { bodyOf, parseRanges, type StoredRows } from '../rows.ts';
 import { type AtOnce, eachRow, getRow } from './sql.ts';
@@ -33,7 +33,7 @@ export const COUNT_SQL = {
 } as const;
 
 /** What the outbox holds, read only. */
-export function createRecords(db: DatabaseSync): AtOnce<'recordedUntil' | 'list' | 'show' | 'find'> & {
+export function createRecords(db: DatabaseSync): AtOnce<'recordedUntil' | 'list' | 'show' | 'find' | 'gone'> & {
   count(): RecordCount[];
 } {
   const lists = {
@@ -66,6 +66,12 @@ export function createRecords(db: DatabaseSync): AtOnce<'recordedUntil' | 'list'
     `SELECT min(id) AS first, count(*) AS count FROM (
        SELECT event_id AS id FROM events WHERE event_id >= ?1 AND event_id < ?2 AND delivered_at IS NULL
        UNION SELECT quarantine_id FROM quarantine WHERE quarantine_id >= ?1 AND quarantine_id < ?2)`,
+  );
+
+  const findGone = db.prepare(
+    `SELECT event_id AS id, kind, feed, received_at AS receivedAt, delivered_at AS goneAt, row_count AS rowCount,
+       mapped_bytes AS mappedBytes
+     FROM events WHERE event_id >= ? AND event_id < ? AND delivered_at IS NOT NULL LIMIT 2`,
   );
 
   function lettersOf(seq: number): DeadLetter[] {
@@ -108,5 +114,6 @@ export function createRecords(db: DatabaseSync): AtOnce<'recordedUntil' | 'list'
       const { first = null, count = 0 } = getRow<FoundIds>(findIds, start, endOfIds(start)) ?? {};
       return { first, count };
     },
+    gone: (start) => [...eachRow<Awaited<ReturnType<Engine['gone']>>[number]>(findGone, start, endOfIds(start))],
   };
 }

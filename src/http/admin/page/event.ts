@@ -1,4 +1,6 @@
+import { kindNamed } from '../../../kinds/registry.ts';
 import type { DetailJson } from '../../../outbox/operator.ts';
+import type { GoneEvent } from '../../../outbox/records.ts';
 import { bytes } from '../../status.ts';
 import { type Html, html } from './html.ts';
 import { facts, table, time } from './layout.ts';
@@ -34,6 +36,32 @@ ${facts([
   ['Size', bytes(record.body_bytes)],
 ])}
 ${record.type === 'event' ? eventParts(record) : quarantineParts(record)}</section>`;
+}
+
+/** An event of which only the identity is left. */
+export function gonePage({ id, kind, feed, rowCount, receivedAt, goneAt, isDelivered }: GoneEvent): Html {
+  const table = kindNamed(kind)?.table.name;
+  const what = isDelivered
+    ? 'all rows delivered to Azure, and deleted here'
+    : 'deleted: it was purged, or came from another database and is only remembered';
+  const query = `${table} | where event_id == "${id}"`;
+  return html`<section id="event"><h1>Event</h1>
+<p><code data-copy>${id}</code></p>
+${facts([
+  ['Webhook', kind || 'not known'],
+  ['Feed', feed ?? 'none'],
+])}
+<h2>Its way</h2>
+<ol class="way">
+<li>${time(isoOf(receivedAt))} accepted and stored${rowCount > 0 && `: ${rowCount} ${rowCount === 1 ? 'row' : 'rows'}`}</li>
+<li>${time(isoOf(goneAt))} ${what}</li>
+</ol>
+${isDelivered && table !== undefined && html`<p>In Microsoft Sentinel: <code data-copy>${query}</code></p>`}
+<p>The same event sent again is a duplicate for as long as DEDUP_DAYS says.</p></section>`;
+}
+
+function isoOf(timeMs: number): string {
+  return new Date(timeMs).toISOString();
 }
 
 function eventParts(record: DetailJson): Html {

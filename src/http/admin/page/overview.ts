@@ -30,6 +30,7 @@ export function overviewPage({ status, history, dead, quarantined }: OverviewDat
     refusals(status),
     records('dead', 'Dead letters', dead, 'No row was refused by Azure for good.'),
     records('quarantined', 'Quarantine', quarantined, 'Every body was understood.'),
+    find(),
     machine(status),
   ]}`;
 }
@@ -178,6 +179,14 @@ export function replayButtons({ id }: { readonly id: string }): Html {
   return html`<span class="actions" data-id="${id}">
 <button type="button" data-action="dry-run">Dry run</button> <button type="button" data-action="replay">Replay</button>
 <span role="status"></span></span>`;
+}
+
+/** An event_id stands in each row and in the answer to each webhook; delivered events are found too. */
+function find(): Html {
+  return html`<section id="find"><h2>Find an event</h2>
+<form action="/events"><label for="event-id">Its event_id, or the first eight characters or more</label>
+<input id="event-id" name="id" minlength="8" maxlength="100" autocomplete="off" spellcheck="false" required>
+<button type="submit">Show</button></form></section>`;
 }
 
 function machine(status: StatusJson): Html {

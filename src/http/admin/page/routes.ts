@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import type { OutboxOperator } from '../../../outbox/operator.ts';
+import { type OutboxOperator, RecordIdError } from '../../../outbox/operator.ts';
 import { OutboxUnavailableError } from '../../../outbox/port.ts';
 import type { Answer } from '../../answer.ts';
 import type { AppRoute } from '../../app.ts';
@@ -9,7 +9,7 @@ import type { Exchange } from '../../exchange.ts';
 import { HttpProblem } from '../../problem.ts';
 import { readStatus, type StatusSources } from '../../status.ts';
 import { refusalOf } from '../routes.ts';
-import { headlineOf, recordPage } from './event.ts';
+import { gonePage, headlineOf, recordPage } from './event.ts';
 import { html } from './html.ts';
 import { pageAnswer, signInPage } from './layout.ts';
 import { overviewPage, type RecordList } from './overview.ts';
@@ -43,18 +43,28 @@ export function pageRoutes({ sources, admit }: PageOptions): AppRoute[] {
       const history = sources.history.columns();
       return pageAnswer(200, status.sentence, overviewPage({ status, history, dead, quarantined }));
     }),
-    page('/events/:id', async ({ request }) => {
-      const record = await sources.operator.show(String(request.params['id']));
-      if (record === null) return pageAnswer(404, 'No such record', notFound());
-      return pageAnswer(200, record.id, recordPage(record));
-    }),
+    page('/events', ({ request }) => eventAnswer(sources, String(request.query['id']).trim())),
+    page('/events/:id', ({ request }) => eventAnswer(sources, String(request.params['id']))),
     ...assetRoutes(),
   ];
 }
 
-/** Whether anybody may have it: the files of the page hold nothing of the service's. */
+/** Whether the page itself decides who gets it. The files of the page hold nothing of the service's. */
 export function isOpen({ method, path: at }: { readonly method: string; readonly path: string }): boolean {
-  return methods.includes(method) && (at === '/' || at.startsWith('/events/') || at.startsWith('/assets/'));
+  return methods.includes(method) && /^\/(|events(\/.*)?|assets\/.*)$/.test(at);
+}
+
+async function eventAnswer({ operator, gone }: StatusSources, id: string): Promise<Answer> {
+  try {
+    const record = await operator.show(id);
+    if (record !== null) return pageAnswer(200, record.id, recordPage(record));
+    const event = await gone(id);
+    if (event !== null) return pageAnswer(200, event.id, gonePage(event));
+    return pageAnswer(404, 'No such record', notFound('No record has this id, or it is no longer remembered.'));
+  } catch (error) {
+    if (error instanceof RecordIdError) return pageAnswer(404, 'No such record', notFound(error.message));
+    throw error;
+  }
 }
 
 /** A browser sends no token with a link, so it gets the page that asks for it. Programs get the problem. */
@@ -92,9 +102,9 @@ async function listOf(operator: OutboxOperator, state: 'dead' | 'quarantined'): 
   }
 }
 
-function notFound() {
+function notFound(why: string) {
   return html`<section id="event"><h1>No such record</h1>
-<p>No event that waits or has dead letters, and no body in quarantine, has this id: it was delivered or purged, or it never existed.</p>
+<p>${why}</p>
 <p><a href="/">Back to the overview</a></p></section>`;
 }
 
