@@ -57,7 +57,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, version, clock, log } = options;
   const { endpoint, ruleId, streams } = config.ingestion;
   const { cloud, proxy } = config;
-  // Copies, which `useSecrets` changes. Who uses them reads a secret when it is needed.
+  // Copies that `useSecrets` changes: each part reads a secret at the moment when it needs it.
   const webhook = { ...config.webhook };
   const admin = { ...config.admin };
   const credential = { ...config.credential };

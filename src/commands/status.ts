@@ -135,7 +135,7 @@ function sparklines(history: HistoryColumns): string[] {
     sparkline(label, column, most, duration(most(column.filter((value) => value !== null))));
   return [
     '',
-    'The last 24 hours, half an hour a column                            in all or most',
+    `${'The last 24 hours, half an hour a column'.padEnd(66)} total or most`,
     counted('Rows accepted', history.rows_accepted),
     counted('Rows delivered', history.rows_delivered),
     counted('Refused', history.requests_refused),

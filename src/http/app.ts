@@ -32,7 +32,10 @@ export interface AppOptions {
   readonly onRequest?: (record: RequestRecord) => void;
 }
 
-/** No answer of this service is ever shown as a page. Its domain may have subdomains that it must not speak for. */
+/**
+ * No answer is ever shown as a page, but for those of the admin port, which have a policy of their own. The domain of this
+ * service may have subdomains that it must not speak for.
+ */
 const securityHeaders = helmet({
   contentSecurityPolicy: {
     useDefaults: false,

@@ -19,9 +19,10 @@ describe('outbox retry', () => {
     emulator.setPublisherRole(true);
     const retried = await run(['outbox', 'retry', '--kind', 'request', '--json'], env);
     assert.equal(retried.exitCode, 0, retried.stderr);
+    await emulator.waitFor(() => emulator.rowCount(requestStream) === 4);
+    await eventually(async () => (await healthOf(service))['held'] === 0);
     await settled(service, 0);
     assert.deepEqual(resourceIds(emulator), ['a-a', 'a-b', 'a-c', 'a-d']);
-    assert.equal((await healthOf(service))['held'], 0);
   });
 
   it('ends a pause of ten minutes that Azure asked for, names the stream, and the log says why', async (t) => {

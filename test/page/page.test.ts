@@ -4,6 +4,7 @@ import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import {
   adminToken,
+  healthOf,
   idOf,
   type Running,
   refuseSomeRows,
@@ -48,6 +49,7 @@ describe('the page in a browser', needsBrowser, () => {
     await tab.page.reload();
     await tab.page.waitForSelector('#drawn canvas');
     assert.equal(await tab.page.locator('#drawn canvas').count(), 4);
+    assert.deepEqual(await tab.page.evaluate(tooWide), [], 'each plot is as wide as its place');
     assert.match((await sentence(tab)) ?? '', /Everything that Apono sent has reached Sentinel/);
     assert.match(await text(tab, '#triggers'), /Granted\s+\d{4}-/);
     assert.match(await text(tab, '#triggers'), /Expired\s+not seen yet/);
@@ -219,6 +221,11 @@ describe('the page in a browser', needsBrowser, () => {
       await idOf(await running.service.post(units('a')));
       await settled(running.service, 1);
       await running.service.post('no json');
+      // A hold has the longest words: ids and commands without a blank.
+      running.emulator.clearPlan();
+      running.emulator.setPublisherRole(false);
+      await idOf(await running.service.post(units('held')));
+      await eventually(async () => (await healthOf(running.service))['held'] === 1);
       const tab = await look(t, running, { colorScheme, width: 360 });
       await tab.page.waitForSelector('#drawn canvas');
       assert.equal(await tab.page.evaluate('document.documentElement.scrollWidth'), 360);
@@ -226,6 +233,11 @@ describe('the page in a browser', needsBrowser, () => {
     });
   }
 });
+
+/** Runs in the page. */
+const tooWide = `[...document.querySelectorAll('.plot')]
+  .map((plot) => [plot.clientWidth, plot.querySelector('.uplot').offsetWidth])
+  .filter(([place, drawn]) => drawn > place)`;
 
 /** Texts whose contrast with their ground is below 4.5 (WCAG 2.2, 1.4.3). Runs in the page. */
 const lowContrasts = `(() => {

@@ -248,9 +248,11 @@ async function drawPlots() {
     for (const [at, plot] of drawn.entries()) plot.setData(data[at]);
     return;
   }
-  place.replaceChildren();
+  // All at once: how wide each is depends on how many there are.
+  const holders = plots.map(holderOf);
+  place.replaceChildren(...holders);
   place.hidden = false;
-  drawn = plots.map((plot, at) => draw(place, plot, data[at]));
+  drawn = plots.map((plot, at) => draw(holders[at], plot, data[at]));
 }
 
 /** A young service shows the hour or more for which it has figures, an old one the whole day. */
@@ -271,12 +273,15 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
-function draw(place, { title, series }, data) {
+function holderOf({ title }) {
   const holder = document.createElement('div');
   holder.className = 'plot';
   holder.setAttribute('role', 'img');
   holder.setAttribute('aria-label', `${title}; the table below says the same`);
-  place.append(holder);
+  return holder;
+}
+
+function draw(holder, { title, series }, data) {
   const axis = {
     stroke: () => colour('quiet'),
     grid: { stroke: () => colour('line'), width: 1 },
