@@ -10,7 +10,7 @@ export interface Receiver extends Pick<OutboxRecords, 'readAgain'> {
   receive(body: ReceivedBody, receivedAt: number): Promise<Received>;
 }
 
-type ReceivingStore = Pick<Store, 'put' | 'show'>;
+type ReceivingStore = Pick<Store, 'put' | 'show' | 'gone'>;
 
 /** The way of a body into the store: understand, then put what it says, or the whole body into quarantine. */
 export function createReceiver(store: ReceivingStore, options: UnderstandOptions): Receiver {
@@ -66,13 +66,15 @@ async function quarantine(
   return type === 'not_json' ? { outcome: type, code, detail } : { outcome: type, code, detail, errors };
 }
 
-/** What can be known without storing: an event that was delivered already is only found out by the real put. */
+/** As `put` would, without storing anything: an event is known while it waits and after it was delivered. */
 async function wouldStore(entries: readonly EventEntry[], store: ReceivingStore) {
   const seen = new Set<string>();
   const events = [];
   for (const entry of entries) {
-    const duplicate = seen.has(entry.eventId) || (await store.show(entry.eventId)) !== null;
-    seen.add(entry.eventId);
+    const { eventId } = entry;
+    const isKnown = async () => (await store.show(eventId)) !== null || (await store.gone(eventId)) !== null;
+    const duplicate = seen.has(eventId) || (await isKnown());
+    seen.add(eventId);
     events.push(readEvent(entry, duplicate));
   }
   return events;

@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { quarantineId } from '../../src/apono/event.ts';
 import { assertProblem, send } from '../http/edge.ts';
-import { event, quarantined, rowsOf, settlement } from '../outbox/samples.ts';
+import { delivered, event, quarantined, rowsOf, settlement } from '../outbox/samples.ts';
 import { type Admin, startAdmin } from './fixture.ts';
 
 type Json = Record<string, unknown>;
@@ -217,6 +217,15 @@ describe('replay', () => {
     );
     const { waiting, quarantined: left } = await admin.outbox.stats();
     assert.deepEqual([waiting['request']?.count, left.count], [1, 0]);
+    const { events: claimed } = await admin.outbox.claim({ kind: 'request', maxCalls: 1 });
+    await admin.outbox.settle(claimed.map(delivered));
+    await admin.outbox.put([one]);
+    const afterwards = await admin.post(`${base}/replay`, { ids: [one.quarantineId], dry_run: true });
+    assert.deepEqual(
+      eventsOf(afterwards).map(({ duplicate, rows }) => [duplicate, rows]),
+      [[true, 0]],
+      'it was delivered',
+    );
   });
 });
 
