@@ -28,7 +28,8 @@ export function createAdminServer(options: AdminOptions): Listener {
   const { status: sources } = options;
   const admit = createAdmission({ ...options, limits });
   const routes = adminRoutes({ ...options, limits });
-  if (sources !== undefined) routes.push(...pageRoutes({ sources, admit }));
+  if (sources !== undefined)
+    routes.push(...pageRoutes({ sources, admit, needsToken: () => options.admin.token !== null }));
   return createListener({
     ...options,
     ...options.admin,

@@ -23,15 +23,17 @@ export interface PageOptions {
   readonly sources: StatusSources;
   /** Throws the problem of a request that may not see anything here. */
   readonly admit: (exchange: Exchange) => Promise<void>;
+  /** Whether ADMIN_TOKEN is set. */
+  readonly needsToken: () => boolean;
 }
 
 /** The page, the pages of single records, and the files that they need. */
-export function pageRoutes({ sources, admit }: PageOptions): AppRoute[] {
+export function pageRoutes({ sources, ...access }: PageOptions): AppRoute[] {
   const page = (pattern: string, handler: AppRoute['handler']): AppRoute => ({
     path: pattern,
     route: 'admin',
     methods,
-    handler: askingForToken(admit, handler),
+    handler: askingForToken(access, handler),
   });
   return [
     page('/', async () => {
@@ -67,15 +69,25 @@ async function eventAnswer({ operator, gone }: StatusSources, id: string): Promi
   }
 }
 
-/** A browser sends no token with a link, so it gets the page that asks for it. Programs get the problem. */
-function askingForToken(admit: PageOptions['admit'], handler: AppRoute['handler']): AppRoute['handler'] {
+/**
+ * A browser sends no token with a link, so it gets the page that asks for it, and that is no failed attempt. The page's
+ * script asks again with the token. Programs get the problem.
+ */
+function askingForToken(
+  { admit, needsToken }: Omit<PageOptions, 'sources'>,
+  handler: AppRoute['handler'],
+): AppRoute['handler'] {
   return async (exchange) => {
+    const { request, record } = exchange;
+    const isForPeople = request.accepts(['application/problem+json', 'text/html']) === 'text/html';
+    if (isForPeople && needsToken() && request.headers.authorization === undefined) {
+      return pageAnswer(200, 'Sign in', signInPage());
+    }
     try {
       await admit(exchange);
     } catch (error) {
-      const isForPeople = exchange.request.accepts(['application/problem+json', 'text/html']) === 'text/html';
-      if (!(error instanceof HttpProblem) || error.parts.status !== 401 || !isForPeople) throw error;
-      exchange.record.code = error.parts.code;
+      if (!isForPeople || !(error instanceof HttpProblem) || error.parts.status !== 401) throw error;
+      record.code = error.parts.code;
       return pageAnswer(401, 'Sign in', signInPage());
     }
     try {
