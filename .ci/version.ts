@@ -1,6 +1,6 @@
 /**
  * npm runs it for `npm version <number>`, after package.json has the new version and before the commit: writes the version
- * into the files that have it too. `version.test.ts` compares them.
+ * into the files that have it too. `test/deploy/release.test.ts` compares them.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
