@@ -10,6 +10,7 @@ const commands: Readonly<Record<string, () => Promise<CommandFile>>> = {
   serve: () => import('./serve.ts'),
   demo: () => import('./demo.ts'),
   status: () => import('./status.ts'),
+  emulator: () => import('./emulator.ts'),
   healthcheck: () => import('./healthcheck.ts'),
   check: () => import('./check.ts'),
   'send-test': () => import('./send-test.ts'),

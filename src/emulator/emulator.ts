@@ -1,22 +1,57 @@
 import { once } from 'node:events';
 import type { Row } from '../sentinel/row.ts';
-import { azureError, type Call, type Reply, readBody, send } from './call.ts';
+import { azureError, type Call, type CallHead, jsonReply, type Reply, readBody, send } from './call.ts';
 import { openid, token } from './entra.ts';
+import { type Fault, faults, faulty, isFault } from './faults.ts';
 import { ingest, readPayload } from './ingestion.ts';
 import { type Exchange, startServer } from './server.ts';
 import { type AzureState, type DeclaredColumn, initialState } from './state.ts';
 
 export type Emulator = Awaited<ReturnType<typeof startEmulator>>;
 
+export interface EmulatorOptions {
+  /** Default 0: any free port. */
+  readonly port?: number;
+  /** What is wrong from the start. `POST /fault/<name>` changes it, and `POST /fault/none` ends it. */
+  readonly fault?: Fault | null;
+  /** Called after each answer. */
+  readonly onAnswer?: (answered: Answered) => void;
+}
+
+/** One call and what became of it. */
+export interface Answered {
+  readonly kind: CallHead['kind'];
+  readonly method: string;
+  readonly path: string;
+  /** Null when the connection was cut. */
+  readonly status: number | null;
+  /** Of a call to the ingestion that could be read. */
+  readonly rows: readonly Row[];
+  readonly fault: Fault | null;
+}
+
+interface Emulated {
+  readonly state: AzureState;
+  readonly onAnswer: (answered: Answered) => void;
+  fault: Fault | null;
+  /** How many calls the faults have met. */
+  faultyCalls: number;
+}
+
 /**
  * A local Azure over HTTPS: Entra's token endpoint and Logs Ingestion, with one client and one data collection rule. The
- * rule has these streams, by name (`Custom-…`), and the client may send to it.
+ * rule has these streams, by name (`Custom-…`), and the client may send to it. Rejects when the port is taken.
  */
-export async function startEmulator(streams: Readonly<Record<string, readonly DeclaredColumn[]>>) {
+export async function startEmulator(
+  streams: Readonly<Record<string, readonly DeclaredColumn[]>>,
+  { port, fault = null, onAnswer = () => {} }: EmulatorOptions = {},
+) {
   const state = initialState(streams);
-  const { origin, caPem, stop } = await startServer({ handle: (exchange) => handle(state, exchange) });
+  const emulated: Emulated = { state, onAnswer, fault, faultyCalls: 0 };
+  const { origin, caPem, stop } = await startServer({ port, handle: (exchange) => handle(emulated, exchange) });
   const stored = (): number => state.rows.values().reduce((sum, rows) => sum + rows.length, 0);
   return {
+    origin,
     /** The variables that point the service at the emulator. */
     environment: {
       LOGS_INGESTION_ENDPOINT: origin,
@@ -39,14 +74,33 @@ export async function startEmulator(streams: Readonly<Record<string, readonly De
         });
       }
     },
+    /** How many calls the faults have met. */
+    faultyCalls: () => emulated.faultyCalls,
+    heal(): void {
+      emulated.fault = null;
+    },
     /** Ends every connection at once; resolves when the port is free. */
     stop,
   };
 }
 
-async function handle(state: AzureState, { head, req, res }: Exchange): Promise<void> {
+async function handle(emulated: Emulated, { head, req, res, reset }: Exchange): Promise<void> {
   try {
-    send(res, answer(state, { ...head, body: await readBody(req) }));
+    const call = { ...head, body: await readBody(req) };
+    const fault = call.kind === 'ingest' ? emulated.fault : null;
+    const reply =
+      fault === null ? answer(emulated, call) : await faulty(emulated.state, call, fault, emulated.faultyCalls++);
+    if (reply === null) reset();
+    else send(res, reply);
+    const payload = call.kind === 'ingest' ? readPayload(call) : null;
+    emulated.onAnswer({
+      kind: call.kind,
+      method: call.method,
+      path: `/${call.segments.join('/')}`,
+      status: reply?.status ?? null,
+      rows: payload?.type === 'rows' ? payload.rows : [],
+      fault,
+    });
   } catch (error) {
     // Either the client went away before all of its body was read, or the emulator has a defect.
     if (!res.destroyed) send(res, defect(error));
@@ -54,17 +108,27 @@ async function handle(state: AzureState, { head, req, res }: Exchange): Promise<
 }
 
 /** Does what Azure does, and returns its answer. */
-function answer(state: AzureState, call: Call): Reply {
+function answer(emulated: Emulated, call: Call): Reply {
   switch (call.kind) {
     case 'openid':
-      return openid(state, call);
+      return openid(emulated.state, call);
     case 'token':
-      return token(state, call);
+      return token(emulated.state, call);
     case 'ingest':
-      return ingest(state, call, readPayload(call));
+      return ingest(emulated.state, call, readPayload(call));
     case 'other':
-      return nothingHere();
+      return changeFault(emulated, call) ?? nothingHere();
   }
+}
+
+/** `POST /fault/<name>`, which is the emulator's own: Azure has no such path. */
+function changeFault(emulated: Emulated, { method, segments: [first, name = '', ...more] }: Call): Reply | null {
+  if (method !== 'POST' || first !== 'fault' || more.length > 0) return null;
+  if (name !== 'none' && !isFault(name)) {
+    return azureError(400, 'UnknownFault', `The faults are none, ${Object.keys(faults).join(', ')}.`);
+  }
+  emulated.fault = name === 'none' ? null : name;
+  return jsonReply(200, { fault: name });
 }
 
 export function nothingHere(): Reply {

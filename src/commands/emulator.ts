@@ -1,0 +1,88 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Answered, startEmulator } from '../emulator/emulator.ts';
+import { type Fault, faults } from '../emulator/faults.ts';
+import { heartbeatDefaultStream, heartbeatTable } from '../heartbeat/row.ts';
+import { kinds } from '../kinds/registry.ts';
+import { type CommandContext, exitCodes, onFirstSignal } from './context.ts';
+
+interface EmulatorCommandOptions {
+  readonly port: number;
+  readonly fault?: Fault;
+  readonly rows?: boolean;
+}
+
+export const define = (command: Command) =>
+  command
+    .description('run an emulated Azure alone, for a rehearsal with `serve`')
+    .option('--port <port>', 'the port to listen on; 0: any free one', portNumber, 0)
+    .addOption(faultOption())
+    .option('--rows', 'print the rows of each call too');
+
+export const faultOption = () =>
+  new Option(
+    '--fault <fault>',
+    `what is wrong with it: ${Object.entries(faults)
+      .map(([name, text]) => `${name} (${text})`)
+      .join('; ')}`,
+  ).choices(Object.keys(faults));
+
+/** What the emulated data collection rule declares: the default stream of each kind, and that of the heartbeat. */
+export const emulatedStreams = Object.fromEntries([
+  ...kinds.map(({ defaultStream, table }) => [defaultStream, table.columns]),
+  [heartbeatDefaultStream, heartbeatTable.columns],
+]);
+
+/** The variables go to stdout, so that they can be written into a file, and what arrives goes to stderr. */
+export async function run(context: CommandContext, { port, fault, rows }: EmulatorCommandOptions): Promise<number> {
+  const { stdout, stderr } = context;
+  const signal = new Promise<void>((resolve) => void onFirstSignal(context, () => resolve()));
+  const onAnswer = (answered: Answered) => stderr.write(callText(answered, rows === true));
+  const emulator = await startEmulator(emulatedStreams, { port, fault: fault ?? null, onAnswer }).catch(
+    (error: unknown) => {
+      stderr.write(`the emulator could not start: ${error instanceof Error ? error.message : String(error)}\n`);
+      return null;
+    },
+  );
+  if (emulator === null) return exitCodes.failed;
+  const folder = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-emulator-'));
+  try {
+    const caFile = path.join(folder, 'ca.pem');
+    await writeFile(caFile, emulator.caPem);
+    const environment = {
+      ...emulator.environment,
+      NODE_EXTRA_CA_CERTS: caFile,
+      APONO_WEBHOOK_SECRET: 'rehearsal-secret-of-no-value',
+    };
+    for (const [name, value] of Object.entries(environment)) stdout.write(`${name}=${value}\n`);
+    stderr.write(`The emulated Azure is at ${emulator.origin}. It keeps rows in memory until Ctrl-C.\n`);
+    stderr.write(faultText(emulator.origin, fault ?? null));
+    await signal;
+    return exitCodes.done;
+  } finally {
+    await emulator.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** What is wrong, and the line that changes it. */
+export function faultText(origin: string, fault: Fault | null): string {
+  const isWrong = fault === null ? 'It has no fault.' : `Its fault: ${faults[fault]}.`;
+  const [change, name] = fault === null ? ['make one', '403'] : ['end it', 'none'];
+  return `${isWrong} To ${change}: curl -k -X POST ${origin}/fault/${name}\n`;
+}
+
+function callText({ kind, method, path: called, status, rows, fault }: Answered, withRows: boolean): string {
+  const what = kind === 'ingest' ? `${called.split('/')[4]}, ${rows.length} rows` : `${method} ${called}`;
+  const why = fault === null ? '' : ` (fault: ${fault})`;
+  const texts = withRows ? rows.map((row) => `  ${JSON.stringify(row)}\n`) : [];
+  return `${kind} ${what}: ${status ?? 'the connection was cut'}${why}\n${texts.join('')}`;
+}
+
+function portNumber(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (port <= 65_535) return port;
+  throw new InvalidArgumentError('a port is a whole number of at most 65535.');
+}
