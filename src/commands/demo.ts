@@ -8,9 +8,12 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { type Emulator, startEmulator } from '../emulator/emulator.ts';
+import type { Fault } from '../emulator/faults.ts';
 import { kinds } from '../kinds/registry.ts';
 import { type CommandContext, exitCodes, type TextOutput } from './context.ts';
 import { demoEvents } from './demo-events.ts';
+import { showFault, showHealed } from './demo-fault.ts';
+import { emulatedStreams, faultOption, faultText } from './emulator.ts';
 import { sendHttp } from './local-service.ts';
 import { renderTable } from './text.ts';
 
@@ -23,16 +26,21 @@ const DEMO_SECRET = 'demo-secret-of-no-value';
 export const define = (command: Command) =>
   command
     .description('show the whole way with an emulated Azure; needs no configuration')
-    .option('--once', 'end by itself when the rows have arrived');
+    .option('--once', 'end by itself when the rows have arrived; a fault is ended when it was seen')
+    .addOption(faultOption());
+
+interface DemoOptions {
+  readonly once?: boolean;
+  readonly fault?: Fault;
+}
 
 /** Shows the whole way without Azure and without configuration: sample events, the real service, an emulator, the rows. */
-export async function run(context: CommandContext, options: { readonly once?: boolean }): Promise<number> {
-  const streams = kinds.map(({ defaultStream, table }) => [defaultStream, table.columns] as const);
-  const emulator = await startEmulator(Object.fromEntries(streams));
+export async function run(context: CommandContext, options: DemoOptions): Promise<number> {
+  const emulator = await startEmulator(emulatedStreams, { fault: options.fault ?? null });
   try {
     const service = await startService(context, emulator);
     try {
-      return await show(context, emulator, service, options.once === true);
+      return await show(context, emulator, service, options);
     } finally {
       await service.stop();
     }
@@ -57,18 +65,26 @@ async function show(
   context: CommandContext,
   emulator: Emulator,
   service: DemoService,
-  endsItself: boolean,
+  { once, fault }: DemoOptions,
 ): Promise<number> {
   const { stdout } = context;
+  const healthUrl = new URL('/healthz', service.webhookUrl);
   // From here on a signal ends the demo in order, so that no process and no folder is left.
   const interrupted = Promise.withResolvers<'interrupted'>();
   context.onSignal(() => interrupted.resolve('interrupted'));
   const expected = await sendSamples(stdout, service);
-  await emulator.waitForRows(expected, ARRIVAL_LIMIT_MS);
-  stdout.write(`\n${expected} rows arrived at the emulated Azure:\n`);
   const shown = new Map<string, number>();
-  printNew(stdout, emulator, shown);
-  if (endsItself) return exitCodes.done;
+  if (fault !== undefined) await showFault(stdout, emulator, fault, healthUrl);
+  if (fault === undefined || once === true) {
+    emulator.heal();
+    await emulator.waitForRows(expected, ARRIVAL_LIMIT_MS);
+    if (fault !== undefined) await showHealed(stdout, emulator, expected, healthUrl);
+    stdout.write(`\n${expected} rows arrived at the emulated Azure:\n`);
+    printNew(stdout, emulator, shown);
+    if (once === true) return exitCodes.done;
+  } else {
+    stdout.write(`\n${faultText(emulator.origin, fault)}\n`);
+  }
   printNextSteps(stdout, service);
   const following = followRows(stdout, emulator, shown);
   const ended = await Promise.race([interrupted.promise, service.exited, following]);
@@ -197,6 +213,7 @@ Then try:
   - the same line again within the second: "duplicate": true, and no new row
   - a wrong secret: 401; a body that is no JSON: 400, kept in quarantine
   - curl -s ${health}
+  - ADMIN_PORT=${pageUrl.port} npm run --silent cli -- outbox list
 
 New rows are shown here as they arrive. Ctrl-C ends the demo.
 `);

@@ -49,7 +49,7 @@ export async function startEmulator(
   const state = initialState(streams);
   const emulated: Emulated = { state, onAnswer, fault, faultyCalls: 0 };
   const { origin, caPem, stop } = await startServer({ port, handle: (exchange) => handle(emulated, exchange) });
-  const stored = (): number => state.rows.values().reduce((sum, rows) => sum + rows.length, 0);
+  const allRows = (): readonly Row[] => [...state.rows.values()].flat();
   return {
     origin,
     /** The variables that point the service at the emulator. */
@@ -65,12 +65,13 @@ export async function startEmulator(
     caPem,
     /** What Azure has stored, in order of arrival. */
     rows: (stream: string): readonly Row[] => state.rows.get(stream) ?? [],
+    allRows,
     /** Resolves when so many rows are stored in all. Rejects if that takes longer than `limitMs`. */
     async waitForRows(count: number, limitMs?: number): Promise<void> {
       const signal = limitMs === undefined ? undefined : AbortSignal.timeout(limitMs);
-      while (stored() < count) {
+      while (allRows().length < count) {
         await once(state.arrivals, 'rows', { signal }).catch((cause: unknown) => {
-          throw new Error(`only ${stored()} of ${count} rows arrived within ${limitMs} ms`, { cause });
+          throw new Error(`only ${allRows().length} of ${count} rows arrived within ${limitMs} ms`, { cause });
         });
       }
     },
@@ -84,13 +85,13 @@ export async function startEmulator(
   };
 }
 
-async function handle(emulated: Emulated, { head, req, res, reset }: Exchange): Promise<void> {
+async function handle(emulated: Emulated, { head, req, res }: Exchange): Promise<void> {
   try {
     const call = { ...head, body: await readBody(req) };
     const fault = call.kind === 'ingest' ? emulated.fault : null;
     const reply =
       fault === null ? answer(emulated, call) : await faulty(emulated.state, call, fault, emulated.faultyCalls++);
-    if (reply === null) reset();
+    if (reply === null) res.destroy();
     else send(res, reply);
     const payload = call.kind === 'ingest' ? readPayload(call) : null;
     emulated.onAnswer({

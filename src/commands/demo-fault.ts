@@ -1,0 +1,55 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Emulator } from '../emulator/emulator.ts';
+import type { Fault } from '../emulator/faults.ts';
+import type { TextOutput } from './context.ts';
+import { sendHttp } from './local-service.ts';
+
+const LIMIT_MS = 60_000;
+const LOOK_MS = 200;
+
+/** What /healthz says, as far as the demo shows it. */
+interface Health {
+  readonly status: string;
+  readonly outbox: { readonly waiting: number; readonly held: number };
+  readonly hold: object | null;
+  readonly problems: readonly { readonly code: string; readonly message: string; readonly fix: string }[];
+}
+
+/** Resolves when the fault has met a call, and has made a hold if it is one that does; prints what /healthz says then. */
+export async function showFault(stdout: TextOutput, emulator: Emulator, fault: Fault, healthUrl: URL): Promise<void> {
+  const isMet = ({ hold }: Health) => emulator.faultyCalls() > 0 && (fault !== '403' || hold !== null);
+  const health = await healthWhen(isMet, healthUrl, 'the fault met no call');
+  stdout.write(`\nThe fault has met a delivery.\n${healthText(health, healthUrl)}`);
+}
+
+/** Resolves when nothing waits any more; prints what /healthz says then. `rows`: how many different ones must be there. */
+export async function showHealed(stdout: TextOutput, emulator: Emulator, rows: number, healthUrl: URL): Promise<void> {
+  const isDone = ({ outbox, hold }: Health) => outbox.waiting + outbox.held === 0 && hold === null;
+  const health = await healthWhen(isDone, healthUrl, 'events still wait');
+  const ids = emulator.allRows().map(({ row_id: id }) => id);
+  const missing = rows - new Set(ids).size;
+  if (missing !== 0) throw new Error(`of ${rows} rows ${missing} did not arrive`);
+  stdout.write(`\nThe fault is over.\n${healthText(health, healthUrl)}`);
+  const again = ids.length - rows;
+  if (again > 0) stdout.write(`${again} rows arrived twice, each with the same row_id as before.\n`);
+}
+
+async function healthWhen(isSo: (health: Health) => boolean, url: URL, otherwise: string): Promise<Health> {
+  for (const deadline = performance.now() + LIMIT_MS; performance.now() < deadline; await delay(LOOK_MS)) {
+    const result = await sendHttp(url, { method: 'GET', timeLimitMs: LIMIT_MS });
+    if (result.type === 'failed') throw new Error(`/healthz did not answer: ${result.reason}`);
+    const health = JSON.parse(result.body) as Health;
+    if (isSo(health)) return health;
+  }
+  throw new Error(`${otherwise} within ${LIMIT_MS / 1000} s`);
+}
+
+/** A fix that several problems share is printed once. */
+function healthText({ status, outbox, problems }: Health, { href }: URL): string {
+  const byFix = Map.groupBy(problems, ({ fix }) => fix);
+  const said = [...byFix].map(([fix, sharing]) => {
+    const messages = sharing.map(({ code, message }) => `  ${code}: ${message}\n`);
+    return `${messages.join('')}  Fix: ${fix}\n`;
+  });
+  return `${href} says "${status}": ${outbox.waiting} waiting, ${outbox.held} held\n${said.join('')}`;
+}
