@@ -6,6 +6,7 @@ import type { ConfigProblem } from '../config/variable.ts';
 import type { Finding } from './check-live.ts';
 import { type CommandContext, exitCodes, type JsonOption, problemsText, reportWarnings } from './context.ts';
 import { printable, renderTable, wrap } from './text.ts';
+import { unreadEnvFile } from './unread-env-file.ts';
 
 export const define = (command: Command) =>
   command
@@ -28,7 +29,7 @@ const levels: readonly Finding['level'][] = ['error', 'warning', 'well', 'note']
 export async function run(context: CommandContext, options: CheckOptions): Promise<number> {
   const { stdout, stderr } = context;
   const loaded = checkConfig(context.env);
-  const { warnings } = loaded;
+  const warnings = [...loaded.warnings, ...unreadEnvFile(context.env)];
   const problems = loaded.config === null ? loaded.problems : await problemsOfPlaces(loaded.config);
   const config = problems.length > 0 ? null : loaded.config;
   const isText = options.json !== true;

@@ -42,9 +42,10 @@ export async function run(args: readonly string[], env: Env = {}): Promise<Run> 
 
 export const mainFile = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
-/** Runs the real command line in a process of its own, with these variables and no others of ours. */
-export function spawnCli(args: readonly string[], env: Env = {}): Promise<Run> {
+/** Runs the real command line in a process of its own, with these variables and no others of ours, in the folder `cwd`. */
+export function spawnCli(args: readonly string[], env: Env = {}, cwd?: string): Promise<Run> {
   const child = spawn(process.execPath, [mainFile, ...args], {
+    cwd,
     env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'], ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 300_000,

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { spawnCli, validEnv } from './support.ts';
+
+const fullText = Object.entries(validEnv)
+  .map(([name, value]) => `${name}=${value}\n`)
+  .join('');
+
+describe('check in a folder with a .env', () => {
+  test('names the file, what it sets, and how to load it, beside what is missing', async (t) => {
+    const folder = folderWith(t, `${fullText}PORT=8081\nNODE_EXTRA_CA_CERTS=/ca.pem\nEDITOR=vi\n`);
+    const { exitCode, stderr } = await spawnCli(['check'], {}, folder);
+    assert.equal(exitCode, 2);
+    assert.ok(stderr.includes(`warning: .env: ${path.join(folder, '.env')} sets APONO_WEBHOOK_SECRET, `), stderr);
+    assert.match(stderr, /LOGS_INGESTION_ENDPOINT, DATA_COLLECTION_RULE_ID and 1 more, which the environment does not/);
+    assert.match(stderr, /`node --env-file=\.env src\/main\.ts check`.*compose \(env_file\).*\(EnvironmentFile=\)/);
+    assert.match(stderr, /NODE_EXTRA_CA_CERTS has no effect through --env-file/);
+    assert.match(stderr, /^APONO_WEBHOOK_SECRET: is required and not set/m);
+    assert.doesNotMatch(stderr, new RegExp(`${validEnv['APONO_WEBHOOK_SECRET']}|EDITOR`));
+  });
+
+  test('is still valid with the rest in the environment, and says so in JSON too', async (t) => {
+    const folder = folderWith(t, 'PORT=8081\n');
+    const { exitCode, stdout } = await spawnCli(['check', '--json'], validEnv, folder);
+    assert.equal(exitCode, 0);
+    const { ok, warnings } = JSON.parse(stdout) as { ok: boolean; warnings: { name: string; message: string }[] };
+    assert.equal(ok, true);
+    assert.match(warnings.find(({ name }) => name === '.env')?.message ?? '', / sets PORT, which the environment/);
+  });
+
+  for (const [what, text] of [
+    ['whose variables are all in the environment', fullText],
+    ['whose secret is in the environment by another way', 'APONO_WEBHOOK_SECRET_FILE=/run/secrets/webhook\n'],
+    ['of something else', 'EDITOR=vi\nPORT=\n'],
+  ] as const) {
+    test(`says nothing of one ${what}`, async (t) => {
+      const { exitCode, stderr } = await spawnCli(['check'], validEnv, folderWith(t, text));
+      assert.equal(exitCode, 0);
+      assert.doesNotMatch(stderr, /\.env/);
+    });
+  }
+});
+
+function folderWith(t: TestContext, text: string): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'apono-sentinel-env-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  writeFileSync(path.join(folder, '.env'), text);
+  return folder;
+}
