@@ -70,7 +70,10 @@ describe('template', () => {
       const { exitCode, stdout, stderr } = await run(['template', '--kind', name, '--each']);
       assert.equal(exitCode, bodyTemplate.each === null ? 2 : 0);
       assert.equal(stdout, bodyTemplate.each?.text() ?? '');
-      assert.match(stderr, bodyTemplate.each === null ? /^--each: .*no more of kind anomaly/ : /Test button/);
+      assert.match(
+        stderr,
+        bodyTemplate.each === null ? new RegExp(`^--each: .*no more of kind ${name}`) : /Test button/,
+      );
     }
   });
 
@@ -79,7 +82,7 @@ describe('template', () => {
       const { exitCode, stdout, stderr } = await run(['template', '--kind', kind]);
       assert.equal(exitCode, 2, kind);
       assert.equal(stdout, '');
-      assert.match(stderr, /^--kind: must be one of request, audit, anomaly, integration$/m);
+      assert.ok(stderr.includes(`--kind: must be one of ${kinds.map(({ name }) => name).join(', ')}\n`));
     }
   });
 });

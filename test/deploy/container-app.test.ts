@@ -324,7 +324,9 @@ describe('the environment of the container', () => {
     );
     assert.deepEqual(problems, []);
     assert.equal(config?.ingestion.endpoint, 'https://private-a1b2.westeurope-1.ingest.monitor.azure.com');
+    const defaults = Object.fromEntries(kinds.map(({ name, defaultStream }) => [name, defaultStream]));
     assert.deepEqual(config?.ingestion.streams, {
+      ...defaults,
       request: 'Custom-A_CL',
       audit: 'Custom-B_CL',
       anomaly: 'Custom-C_CL',

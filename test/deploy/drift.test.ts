@@ -8,12 +8,14 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { ContentError, readContent } from '../../deploy/generate/content/read.ts';
 import { driftedFiles } from '../../deploy/generate/files.ts';
 import { generate } from '../../deploy/generate/generate.ts';
+import { filesOfKinds } from '../../deploy/generate/kind-streams.ts';
 import { currentSources, deployFolder, repository } from './support.ts';
 
 const created = 'Analytic Rules/AponoAccessRequestCreated.yaml';
 
 it('the generated files are what the generator makes (node deploy/generate/main.ts makes them so)', () => {
   assert.deepEqual(driftedFiles(deployFolder, generate(currentSources())), []);
+  assert.deepEqual(driftedFiles(deployFolder, filesOfKinds(deployFolder)), []);
 });
 
 describe('a change of a column list alone is drift', () => {
@@ -47,7 +49,7 @@ describe('node deploy/generate/main.ts', () => {
 
   before(() => {
     copy = mkdtempSync(path.join(tmpdir(), 'deploy-generate-'));
-    for (const part of ['deploy', 'schemas', 'src', 'package.json']) {
+    for (const part of ['deploy', 'schemas', 'src', 'package.json', 'docker-compose.yml', '.env.example']) {
       cpSync(repository + part, path.join(copy, part), { recursive: true });
     }
     symlinkSync(`${repository}node_modules`, path.join(copy, 'node_modules'), 'junction');
