@@ -68,10 +68,18 @@ const template = `{
 `;
 
 /** Step 4. */
+const testEvent = `{
+  "event_type": "SessionEnded",
+  "event_time": {{time}},
+  "data": { "session_id": "apono-sentinel-test-{{random}}", "commands": ["test"] }
+}
+`;
+
+/** Step 5. */
 const kind = `import schema from '../../schemas/apono/session-event.schema.json' with { type: 'json' };
 import table from '../../schemas/tables/AponoSessions_CL.json' with { type: 'json' };
 import type { TableSchema } from '../sentinel/table.ts';
-import { templateFile } from './body-template.ts';
+import { templateFile, testEvent } from './body-template.ts';
 import { EventField, objectAt } from './field.ts';
 import { TEST_ID_PREFIX, type WebhookKind } from './kind.ts';
 
@@ -102,15 +110,11 @@ export const sessionKind = {
     plain: { text: templateFile('session'), notes: ['It carries the first command.'] },
     each: null,
   },
-  createTestEvent: (nowMs, random) => ({
-    event_type: 'SessionEnded',
-    event_time: nowMs / 1000,
-    data: { session_id: \`\${TEST_ID_PREFIX}\${random}\`, commands: ['test'] },
-  }),
+  createTestEvent: testEvent('session'),
 } satisfies WebhookKind;
 `;
 
-/** Step 5. */
+/** Step 7. */
 const bodies = `const event = (data: object) => JSON.stringify({ event_type: 'SessionEnded', event_time: 1763719200, data });
 
 export const sessionBodies: Readonly<Record<string, string>> = {
@@ -148,6 +152,7 @@ test('the walk-through of CONTRIBUTING.md, to the letter, adds a fifth kind with
   write('schemas/apono/session-event.schema.json', `${JSON.stringify(schema, null, 2)}\n`);
   write('schemas/tables/AponoSessions_CL.json', `${JSON.stringify(tableOf(table), null, 2)}\n`);
   write('schemas/templates/session.handlebars', template);
+  write('schemas/samples/test-session.handlebars', testEvent);
   write('src/kinds/session.ts', kind);
   write('test/kinds/session-bodies.ts', bodies);
   extend('src/kinds/registry.ts', /import \{ requestKind \}.*\n/, "import { sessionKind } from './session.ts';\n");
