@@ -9,14 +9,14 @@ import path from 'node:path';
 import process from 'node:process';
 import { describe, type TestContext, test } from 'node:test';
 import { parseEnv } from 'node:util';
-import { demoEvents } from '../../src/commands/demo-events.ts';
+import { sampleBody } from '../../src/kinds/body-template.ts';
 import { eventually } from '../support/eventually.ts';
 import { mainFile, spawnService, startServiceProcess } from '../support/service-process.ts';
 import { spawnCli } from './support.ts';
 
 const baseEnv = { PATH: process.env['PATH'], NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] };
 // Without an e-mail address, which spawnService looks for in everything that a process prints.
-const body = demoEvents(Date.now()).at(-1)?.body ?? '';
+const body = sampleBody('integration', { time: '1763719200' });
 
 describe('emulator', () => {
   test('a service with the printed variables is held by --fault 403, and delivers once the fault is ended', async (t) => {

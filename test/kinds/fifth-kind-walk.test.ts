@@ -157,6 +157,8 @@ test('the walk-through of CONTRIBUTING.md, to the letter, adds a fifth kind with
   write('test/kinds/session-bodies.ts', bodies);
   extend('src/kinds/registry.ts', /import \{ requestKind \}.*\n/, "import { sessionKind } from './session.ts';\n");
   extend('src/kinds/registry.ts', /integrationKind(?=\])/, ', sessionKind');
+  const shown = "{ title: 'the commands of a session', body: body('test-session'), rows: 1 },";
+  extend('src/commands/demo-events.ts', / *\{ title: 'an integration .*\n/, `    ${shown}\n`);
   const columns = tableOf(table).columns.length;
   const link = '[session.handlebars](../schemas/templates/session.handlebars)';
   const url = '`https://<host>/apono/webhook/session`';
@@ -176,6 +178,9 @@ test('the walk-through of CONTRIBUTING.md, to the letter, adds a fifth kind with
 
   const types = run([tsc, '--noEmit']);
   assert.equal(types.status, 0, types.output);
+  const demo = run([node, 'src/main.ts', 'demo', '--once']);
+  assert.equal(demo.status, 0, demo.output);
+  assert.match(demo.output, /^AponoSessions_CL$/m);
   const tests = run([node, '--test', '--test-reporter=spec', ...TESTS]);
   assert.equal(tests.status, 0, tests.output.slice(tests.output.indexOf('failing tests')));
 });
