@@ -62,7 +62,10 @@ function render(status: StatusJson, history: HistoryColumns): string {
   const parts = [
     sentence,
     `Version ${health.version}, running for ${duration(health.uptime_seconds)}, at ${time(now)}`,
-    ...health.problems.map(({ code, message, fix }) => `\n! ${indent(message)}\n  ${indent(fix)}\n  (${code})`),
+    ...status.to_do.map(({ fix, problems }) => {
+      const said = problems.map(({ code, message }) => `! ${indent(`${message} (${code})`)}\n`);
+      return `\n${said.join('')}  ${indent(fix)}`;
+    }),
     '',
     ...table(
       ['WAITING', 'HELD', 'DEAD', 'QUARANTINED', 'OLDEST WAITS'],

@@ -69,6 +69,7 @@ export async function readStatus(sources: StatusSources) {
   return {
     now: iso(sources.now()),
     sentence: sentenceOf(health),
+    to_do: toDoOf(health),
     health,
     outbox,
     feeds: sources.feeds.map((feed) => feedJson(feed, sources.history, outbox)),
@@ -80,14 +81,24 @@ export async function readStatus(sources: StatusSources) {
 }
 
 /** The first thing that anybody reads: all is well, or how much is not. */
-function sentenceOf({ problems, outbox, last_accepted: lastAccepted }: HealthDocument): string {
-  if (problems.length === 1) return '1 thing needs attention.';
-  if (problems.length > 1) return `${problems.length} things need attention.`;
+function sentenceOf(health: HealthDocument): string {
+  const { outbox, last_accepted: lastAccepted } = health;
+  const count = toDoOf(health).length;
+  if (count === 1) return '1 thing needs attention.';
+  if (count > 1) return `${count} things need attention.`;
   if (outbox.waiting !== null && outbox.waiting > 0) {
     return `All is well. ${outbox.waiting === 1 ? '1 event is' : `${outbox.waiting} events are`} on the way to Sentinel.`;
   }
   if (lastAccepted === null) return 'All is well. No event has come from Apono since the start.';
   return 'All is well. Everything that Apono sent has reached Sentinel.';
+}
+
+/** What to do, and each problem that it ends: one missing role holds all streams. */
+function toDoOf({ problems }: HealthDocument) {
+  return [...Map.groupBy(problems, ({ fix }) => fix)].map(([fix, sharing]) => ({
+    fix,
+    problems: sharing.map(({ code, message }) => ({ code, message })),
+  }));
 }
 
 function feedJson({ kind, stream, actions }: Feed, history: History, outbox: StatsJson | null) {

@@ -7,6 +7,7 @@ import { runCli } from '../../src/commands/cli.ts';
 import type { CommandContext } from '../../src/commands/context.ts';
 import { displayWidth } from '../../src/commands/text.ts';
 import { send } from '../http/edge.ts';
+import { auditEvent } from '../kinds/audit-bodies.ts';
 import { eventually } from '../support/eventually.ts';
 import { adminToken, type Env, healthOf, idOf, jsonOf, settled, startRunning, stop, units } from './outbox-fixture.ts';
 import { startStandIn } from './stand-in.ts';
@@ -50,19 +51,20 @@ describe('status', () => {
     );
   });
 
-  it('names a hold with its fix, whole, and exits 1 as /healthz answers 503', async (t) => {
+  it('names two holds with the fix that they share, once and whole, and exits 1 as /healthz answers 503', async (t) => {
     const { service, emulator, env } = await startRunning(t);
     emulator.setPublisherRole(false);
     await idOf(await service.post(units('a')));
-    await eventually(async () => (await healthOf(service))['held'] === 1);
+    await idOf(await service.post(JSON.stringify(auditEvent())));
+    await eventually(async () => (await healthOf(service))['held'] === 2);
     await service.post('no json', { authorization: 'Bearer wrong' });
     const { exitCode, stdout } = await run(['status'], env);
     assert.equal(exitCode, 1);
     assert.match(stdout, /^2 things need attention\.\n/);
-    assert.match(
-      stdout.replaceAll(/\n {2}/g, ' '),
-      /\n! Stream \S+ is on hold.*Monitoring Metrics Publisher.*\(delivery_on_hold\)/,
-    );
+    const hold = String.raw`! Stream \S+ is on hold.*\(delivery_on_hold\)`;
+    const said = stdout.replaceAll(/\n {2}/g, ' ');
+    assert.match(said, new RegExp(`\\n${hold}\\n${hold} Give .*the role "Monitoring Metrics Publisher"`));
+    assert.equal(said.match(/the role "Monitoring Metrics Publisher"/g)?.length, 1);
     assert.match(stdout, /\nrequest +on hold +1 /);
     assert.match(
       stdout,

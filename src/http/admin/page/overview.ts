@@ -35,13 +35,15 @@ export function overviewPage({ status, history, dead, quarantined }: OverviewDat
   ]}`;
 }
 
-function verdict({ sentence, health }: StatusJson): Html {
-  const problems = health.problems.map(
-    ({ code, message, fix }) => html`<li><h2>${message}</h2><p>${withCode(fix)}</p><p class="code">${code}</p></li>`,
-  );
+function verdict({ sentence, health, to_do: toDo }: StatusJson): Html {
+  const items = toDo.map(({ fix, problems }) => {
+    const codes = [...new Set(problems.map(({ code }) => code))].join(', ');
+    return html`<li>${problems.map(({ message }) => html`<h2>${message}</h2>`)}
+<p>${withCode(fix)}</p><p class="code">${codes}</p></li>`;
+  });
   return html`<section id="verdict" class="${health.status}">
 <h1>${sentence}</h1>
-${problems.length > 0 && html`<ol>${problems}</ol>`}
+${items.length > 0 && html`<ol>${items}</ol>`}
 </section>`;
 }
 
