@@ -68,7 +68,7 @@ test('what the admin port refuses counts under its route, and the log names who 
   const atStart = await read();
   const statuses: number[] = [];
   for (const answer of [
-    ask('/', { accept: 'text/html' }),
+    ask('/', { accept: 'application/json' }),
     ask('/admin/v1/status'),
     ask('/metrics', { authorization: 'Bearer guessed-by-somebody' }),
     ask('/admin/v1/outbox/purge', { authorization, origin: 'https://elsewhere.example' }, 'POST'),
