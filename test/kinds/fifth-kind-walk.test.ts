@@ -170,7 +170,7 @@ test('the walk-through of CONTRIBUTING.md, to the letter, adds a fifth kind with
   const counted = `[${columns} columns](../schemas/tables/AponoSessions_CL.json)`;
   extend('docs/rows.md', /\| `AponoIntegrationStatus_CL` .*\n/, `| \`AponoSessions_CL\` | a command | ${counted} |\n`);
   appendFileSync(path.join(copy, 'CHANGELOG.md'), `\n- Sessions, in \`AponoSessions_CL\` (${columns} columns).\n`);
-  run([node, '--test', 'test/docs.test.ts', 'test/rows-docs.test.ts'], { UPDATE_DOCS: '1' });
+  run([node, '--test', '--test-isolation=none', 'test/docs.test.ts', 'test/rows-docs.test.ts'], { UPDATE_DOCS: '1' });
   run([node, '--test', 'test/kinds/rows.test.ts'], { UPDATE_GOLDEN: '1' });
   const generated = run([node, 'deploy/generate/main.ts']);
   assert.equal(generated.status, 0, generated.output);
@@ -181,6 +181,6 @@ test('the walk-through of CONTRIBUTING.md, to the letter, adds a fifth kind with
   const demo = run([node, 'src/main.ts', 'demo', '--once']);
   assert.equal(demo.status, 0, demo.output);
   assert.match(demo.output, /^AponoSessions_CL$/m);
-  const tests = run([node, '--test', '--test-reporter=spec', ...TESTS]);
+  const tests = run([node, '--test', '--test-isolation=none', '--test-reporter=spec', ...TESTS]);
   assert.equal(tests.status, 0, tests.output.slice(tests.output.indexOf('failing tests')));
 });

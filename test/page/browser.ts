@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { TestContext } from 'node:test';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { chromium, type Page } from 'playwright-core';
 
 /** Where Debian's chromium package has it. */
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path));
@@ -22,20 +22,18 @@ export interface Tab {
 }
 
 export interface TestBrowser {
-  open(url: string, look?: Look): Promise<Tab>;
+  /** A tab with storage of its own, closed after the test. */
+  open(t: TestContext, url: string, look?: Look): Promise<Tab>;
+  close(): Promise<void>;
 }
 
-/** A real browser that ends after the test. Each tab has storage of its own. */
-export async function startBrowser(t: TestContext): Promise<TestBrowser> {
-  const browser: Browser = await chromium.launch({ executablePath: executablePath ?? '', args: ['--no-sandbox'] });
-  t.after(() => browser.close());
+/** A real browser. */
+export async function startBrowser(): Promise<TestBrowser> {
+  const browser = await chromium.launch({ executablePath: executablePath ?? '', args: ['--no-sandbox'] });
   return {
-    async open(url, { colorScheme = 'light', width = 1280, javaScriptEnabled = true } = {}) {
-      const context: BrowserContext = await browser.newContext({
-        colorScheme,
-        javaScriptEnabled,
-        viewport: { width, height: 800 },
-      });
+    async open(t, url, { colorScheme = 'light', width = 1280, javaScriptEnabled = true } = {}) {
+      const context = await browser.newContext({ colorScheme, javaScriptEnabled, viewport: { width, height: 800 } });
+      t.after(() => context.close());
       const page = await context.newPage();
       const faults: string[] = [];
       page.on('pageerror', (error) => faults.push(error.message));
@@ -46,5 +44,6 @@ export async function startBrowser(t: TestContext): Promise<TestBrowser> {
       await page.goto(url);
       return { page, faults };
     },
+    close: () => browser.close(),
   };
 }

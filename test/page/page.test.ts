@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
+import { after, before, describe, it, type TestContext } from 'node:test';
 import {
   adminToken,
   healthOf,
@@ -17,13 +17,15 @@ import {
 import { startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import { serviceEnv, serviceFiles, startServiceProcess } from '../support/service-process.ts';
-import { type Look, noBrowser, startBrowser, type Tab } from './browser.ts';
+import { type Look, noBrowser, startBrowser, type Tab, type TestBrowser } from './browser.ts';
 
 const needsBrowser = { skip: noBrowser };
 const pageOf = ({ service }: Pick<Running, 'service'>, at = '/') => `http://127.0.0.1:${service.adminPort}${at}`;
 
-async function look(t: TestContext, running: Pick<Running, 'service'>, options: Look = {}): Promise<Tab> {
-  return (await startBrowser(t)).open(pageOf(running), options);
+let browser: TestBrowser;
+
+function look(t: TestContext, running: Pick<Running, 'service'>, options: Look = {}): Promise<Tab> {
+  return browser.open(t, pageOf(running), options);
 }
 
 const sentence = ({ page }: Tab) => page.textContent('#verdict h1');
@@ -38,6 +40,11 @@ function shows(tab: Tab, selector: string, what: RegExp): Promise<void> {
 }
 
 describe('the page in a browser', needsBrowser, () => {
+  before(async () => {
+    browser = await startBrowser();
+  });
+  after(() => browser.close());
+
   it('says that all is well, draws plots, and loads nothing from elsewhere', async (t) => {
     const running = await startRunning(t);
     const tab = await look(t, running);
@@ -194,8 +201,7 @@ describe('the page in a browser', needsBrowser, () => {
 
   it('asks for the token, keeps it in the tab alone, and forgets a wrong one', async (t) => {
     const running = await startRunning(t, { ADMIN_TOKEN: adminToken });
-    const browser = await startBrowser(t);
-    const { page, faults } = await browser.open(pageOf(running));
+    const { page, faults } = await look(t, running);
     assert.equal(await page.locator('#verdict').count(), 0);
     await page.fill('#token', 'not the token of it');
     await page.keyboard.press('Enter');
