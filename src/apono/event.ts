@@ -27,11 +27,17 @@ export function quarantineId(bytes: Uint8Array, kind: string | null, charset: st
 export function canonicalJson(value: JsonValue): string {
   if (typeof value === 'number') return normalDecimal(String(value));
   if (isRawNumber(value)) return normalDecimal(value.rawJSON);
-  if (isJsonArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  let text = '';
+  if (isJsonArray(value)) {
+    for (const element of value) text += `${text === '' ? '' : ','}${canonicalJson(element)}`;
+    return `[${text}]`;
+  }
   if (!isJsonObject(value)) return JSON.stringify(value);
   // `sort` compares UTF-16 code units, as RFC 8785 does.
-  const members = Object.keys(value).sort();
-  return `{${members.map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`).join(',')}}`;
+  for (const key of Object.keys(value).sort()) {
+    text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`;
+  }
+  return `{${text}}`;
 }
 
 /**

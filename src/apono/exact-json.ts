@@ -81,14 +81,24 @@ function pointer(inside: readonly Container[]): string {
   return ['', ...(isTyped === -1 ? names : names.slice(0, isTyped))].join('/');
 }
 
-/** Calls `visit` with the first character and the place of each string, each number, and each other character. */
+const NUMBER = /[\d.eE+-]+/y;
+
+/** Calls `visit` with the first character and the place of each string, each number, and each other character but blanks. */
 function forEachToken(text: string, visit: (char: string, start: number, end: number) => void): void {
   for (let at = 0; at < text.length; ) {
     const start = at;
     const char = text.charAt(at);
-    if (char === '"') at = endOfString(text, at) ?? text.length;
-    else if (isNumberStart(char)) while (/[\d.eE+-]/.test(text.charAt(at))) at++;
-    else at++;
+    if (char <= ' ') {
+      at++;
+      continue;
+    }
+    if (char === '"') {
+      at = endOfString(text, at) ?? text.length;
+    } else if (isNumberStart(char)) {
+      NUMBER.lastIndex = at;
+      NUMBER.test(text);
+      at = NUMBER.lastIndex;
+    } else at++;
     visit(char, start, at);
   }
 }
@@ -139,6 +149,7 @@ export function normalDecimal(source: string): string {
   if (start === digits.length) return '0';
   let end = digits.length;
   while (digits[end - 1] === '0') end--;
-  const power = BigInt(exponent) + BigInt(whole.length - end);
+  const shift = whole.length - end;
+  const power = exponent === '0' ? shift : BigInt(exponent) + BigInt(shift);
   return `${mantissa.startsWith('-') ? '-' : ''}${digits.slice(start, end)}e${power}`;
 }

@@ -40,9 +40,9 @@ export function mapRows({ table, columns }: WebhookKind, event: DecodedEvent): M
     const ofRow = new InvalidFields();
     return { columns: { ...ownColumns(ofRow), row_id: `${eventId}-${index}` }, ofRow };
   });
-  const fit = columnFitter(table);
+  const fit = fitterOf(table);
   const shared = fit({
-    ...nullColumns(table, [...Object.keys(rows[0]?.columns ?? {}), 'invalid_fields', 'truncated_fields']),
+    ...nullColumns(table, { ...rows[0]?.columns, invalid_fields: null, truncated_fields: null }),
     TimeGenerated: eventTime ?? receivedAt,
     event_type: eventType,
     event_time: eventTime,
@@ -84,13 +84,22 @@ function writeRows(fit: Fit, shared: string, rows: readonly OwnRow[], { invalid,
   return measured(shared, own, hasInvalidFields);
 }
 
-/** Every row carries every column of its table. */
-function nullColumns({ columns }: TableSchema, others: readonly string[]): Row {
-  const names = columns.map(({ name }) => name).filter((name) => !others.includes(name));
-  return Object.fromEntries(names.map((name) => [name, null]));
+/** Every row carries every column of its table: those that are not among the others, each null. */
+function nullColumns({ columns }: TableSchema, others: Row): Row {
+  const nulls: Record<string, null> = {};
+  for (const { name } of columns) if (!Object.hasOwn(others, name)) nulls[name] = null;
+  return nulls;
 }
 
 type Fit = ReturnType<typeof columnFitter>;
+
+const fitters = new Map<TableSchema, Fit>();
+
+function fitterOf(table: TableSchema): Fit {
+  const fit = fitters.get(table) ?? columnFitter(table);
+  fitters.set(table, fit);
+  return fit;
+}
 
 /** What the columns invalid_fields and truncated_fields say. */
 interface Lost {
