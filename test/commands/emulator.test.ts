@@ -28,7 +28,10 @@ describe('emulator', () => {
     const healthOf = async () => (await fetch(service.url('/healthz'))).json() as Promise<Record<string, unknown>>;
     await eventually(async () => (await healthOf())['hold'] !== null, emulator.text);
     assert.match(JSON.stringify(await healthOf()), /delivery_on_hold.*Monitoring Metrics Publisher/);
-    assert.match(emulator.text(), /^ingest Custom-AponoIntegrationStatus_CL, 2 rows: 403 \(fault: 403\)$/m);
+    await eventually(
+      () => /^ingest Custom-AponoIntegrationStatus_CL, 2 rows: 403 \(fault: 403\)$/m.test(emulator.text()),
+      emulator.text,
+    );
 
     assert.deepEqual(await emulator.post('/fault/none'), [200, '{"fault":"none"}']);
     await eventually(
@@ -86,7 +89,7 @@ async function startService(t: TestContext, variables: Readonly<Record<string, s
 async function startEmulatorProcess(t: TestContext, args: readonly string[]) {
   const running = spawnService(t, baseEnv, { command: process.execPath, args: [mainFile, 'emulator', ...args] });
   const text = () => running.logs.map(({ text: line }) => String(line)).join('\n');
-  await eventually(() => text().includes('/fault/'), text);
+  await eventually(() => text().includes('/fault/') && running.stdout().includes('APONO_WEBHOOK_SECRET='), text);
   const variables = parseEnv(running.stdout()) as Record<string, string>;
   const ca = readFileSync(variables['NODE_EXTRA_CA_CERTS'] ?? '');
   async function post(pathname: string): Promise<[number, string]> {
