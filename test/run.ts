@@ -1,8 +1,8 @@
 /**
  * `npm test`: all tests, or those whose files are given; options of the test runner may stand before them. With `--quick`
- * (`npm run test:quick`): those that start no process, no database and no browser, in less than a minute. A test is a
- * process of its own and starts many more, so that half of the time would go into compiling the same modules again: they
- * share a compile cache. The runner is the Node that runs this file, which npm takes from node_modules.
+ * (`npm run test:quick`): those that need no process, database, browser or dozens of emulated Azures, in less than a
+ * minute. A test is a process of its own and starts many more, so that half of the time would go into compiling the same
+ * modules again: they share a compile cache. The runner is the Node that runs this file, which npm takes from node_modules.
  */
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
@@ -16,7 +16,7 @@ const given = process.argv.slice(2).filter((arg) => arg !== '--quick');
 // Those of sentinel-content/ are run together, by sentinel-content.test.ts.
 const all = ['test/*.test.ts', 'test/!(sentinel-content)/**/*.test.ts'];
 const slowFolders = ['commands', 'deploy', 'emulator', 'faults', 'image', 'page', 'sentinel-content', 'service'];
-const slowFiles = /postgres|process|walk|service|thread|alerts|salvage|sqlite-|azure-docs|sentinel-content|run\.test/;
+const slowFiles = /postgres|process|walk|service|thread|alerts|salvage|sqlite-|azure-docs|sentinel-content|run\.test|outcomes|contrast|heartbeat\.test/;
 const quick = (): string[] =>
   globSync('test/**/*.test.ts', { cwd: root, exclude: (name) => slowFolders.includes(name) || slowFiles.test(name) });
 const files = given.every((arg) => arg.startsWith('-')) ? (isQuick ? quick() : all) : [];
