@@ -16,7 +16,8 @@ const given = process.argv.slice(2).filter((arg) => arg !== '--quick');
 // Those of sentinel-content/ are run together, by sentinel-content.test.ts.
 const all = ['test/*.test.ts', 'test/!(sentinel-content)/**/*.test.ts'];
 const slowFolders = ['commands', 'deploy', 'emulator', 'faults', 'image', 'page', 'sentinel-content', 'service'];
-const slowFiles = /postgres|process|walk|service|thread|alerts|salvage|sqlite-|azure-docs|sentinel-content|run\.test|outcomes|contrast|heartbeat\.test/;
+const slowFiles =
+  /postgres|process|walk|service|thread|alerts|salvage|sqlite-|azure-docs|sentinel-content|run\.test|outcomes|contrast|heartbeat\.test/;
 const quick = (): string[] =>
   globSync('test/**/*.test.ts', { cwd: root, exclude: (name) => slowFolders.includes(name) || slowFiles.test(name) });
 const files = given.every((arg) => arg.startsWith('-')) ? (isQuick ? quick() : all) : [];
