@@ -39,6 +39,22 @@ export function createAuthenticator(
   };
 }
 
+/** The same for secrets that may change while the service runs: it is made anew when they did, and not for each request. */
+export function createRenewedAuthenticator(accepted: {
+  readonly secret: string;
+  readonly previousSecret: string | null;
+}): (headers: CredentialHeaders) => Authentication {
+  let { secret, previousSecret } = accepted;
+  let authenticate = createAuthenticator(secret, previousSecret);
+  return (headers) => {
+    if (accepted.secret !== secret || accepted.previousSecret !== previousSecret) {
+      ({ secret, previousSecret } = accepted);
+      authenticate = createAuthenticator(secret, previousSecret);
+    }
+    return authenticate(headers);
+  };
+}
+
 /**
  * Compares the SHA-256 of a header's value with that of the secret in constant time, so that neither the secret nor its
  * length leaks. Node decodes headers as latin1; encoding the value as latin1 gives back the bytes that were sent, and

@@ -5,7 +5,7 @@ import type { ReceivedBody } from '../intake/understand.ts';
 import type { AcceptedEvent, Receive, Received } from '../outbox/port.ts';
 import { type Answer, jsonAnswer } from './answer.ts';
 import type { AppOptions } from './app.ts';
-import { createAuthenticator, createJudge } from './authenticate.ts';
+import { createJudge, createRenewedAuthenticator } from './authenticate.ts';
 import { readBody } from './body.ts';
 import type { Clients } from './client-address.ts';
 import { createComplaints } from './complaints.ts';
@@ -29,6 +29,7 @@ const codes = { missing: 'secret_missing', not_bearer: 'authorization_not_bearer
  */
 export function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: string | null) => Promise<Answer> {
   const { webhook, clients, state, limits } = options;
+  const authenticate = createRenewedAuthenticator(webhook);
   const judge = createJudge({ ...options, codes, challenge: 'Bearer' });
   const reader = { ...options, reserve: createInFlightBytes(limits.maxInFlightBytes) };
   const complain = createComplaints({ ...options, port: 'webhook' });
@@ -39,8 +40,6 @@ export function createWebhook(options: WebhookOptions): (exchange: Exchange, kin
       record.clientAddress = address;
       throw problem('address_not_allowed');
     }
-    // Not once for all requests: the secrets change when they are read again.
-    const authenticate = createAuthenticator(webhook.secret, webhook.previousSecret);
     await judge(exchange, authenticate(request.headersDistinct));
     // Only authentic requests are looked at, so that nobody else can cause the warning.
     const isForwarded = request.headers['x-forwarded-for'] !== undefined;
