@@ -8,7 +8,7 @@ import { createCredentialEnd } from './config/credential.ts';
 import type { Secrets } from './config/secrets.ts';
 import { createDelivery, type Delivery } from './delivery/delivery.ts';
 import { logDelivery } from './delivery/event.ts';
-import type { Clock } from './ground/clock.ts';
+import { type Clock, createBoundedRead } from './ground/clock.ts';
 import type { Logger } from './ground/log.ts';
 import { createHeartbeat } from './heartbeat/heartbeat.ts';
 import { createAdminServer } from './http/admin/server.ts';
@@ -18,7 +18,7 @@ import { createServer } from './http/server.ts';
 import { kinds } from './kinds/registry.ts';
 import { createHistory } from './metrics/history.ts';
 import { createMetrics } from './metrics/metrics.ts';
-import { diskSpace } from './metrics/scrape.ts';
+import { diskSpace, SCRAPE_LIMIT_MS } from './metrics/scrape.ts';
 import { type OpenedOutbox, openOutbox } from './outbox/open.ts';
 import { createOperator } from './outbox/operator-local.ts';
 import { oldestAgeMs, summary } from './outbox/port.ts';
@@ -156,10 +156,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   });
   const operator = createOperator({ outbox, log, holds: delivery.holds });
   const { expose, onRequest, tokenObtainedAt } = metrics;
-  const { storeId, folder } = outbox;
+  const { storeId } = outbox;
+  const bounds = { limitMs: SCRAPE_LIMIT_MS, clock };
   const status = {
     ...server,
     operator,
+    stats: createBoundedRead(operator.stats, bounds),
     gone: outbox.gone,
     history,
     feeds: kinds.map(({ name, defaultStream, actionOf }) => ({
@@ -169,7 +171,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     })),
     credentialEndsAt,
     tokenObtainedAt,
-    disk: async () => (folder === null ? null : diskSpace(folder)),
+    disk: createBoundedRead(() => diskOf(outbox), bounds),
     now: clock.now,
   };
   const { retry } = delivery;

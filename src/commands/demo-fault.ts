@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Emulator } from '../emulator/emulator.ts';
 import type { Fault } from '../emulator/faults.ts';
+import type { HealthDocument } from '../http/health.ts';
+import { toDoOf } from '../http/status.ts';
 import type { TextOutput } from './context.ts';
 import { sendHttp } from './local-service.ts';
 
@@ -8,11 +10,8 @@ const LIMIT_MS = 60_000;
 const LOOK_MS = 200;
 
 /** What /healthz says, as far as the demo shows it. */
-interface Health {
-  readonly status: string;
+interface Health extends Pick<HealthDocument, 'status' | 'hold' | 'problems'> {
   readonly outbox: { readonly waiting: number; readonly held: number };
-  readonly hold: object | null;
-  readonly problems: readonly { readonly code: string; readonly message: string; readonly fix: string }[];
 }
 
 /** Resolves when the fault has met a call, and has made a hold if it is one that does; prints what /healthz says then. */
@@ -44,10 +43,8 @@ async function healthWhen(isSo: (health: Health) => boolean, url: URL, otherwise
   throw new Error(`${otherwise} within ${LIMIT_MS / 1000} s`);
 }
 
-/** A fix that several problems share is printed once. */
 function healthText({ status, outbox, problems }: Health, { href }: URL): string {
-  const byFix = Map.groupBy(problems, ({ fix }) => fix);
-  const said = [...byFix].map(([fix, sharing]) => {
+  const said = toDoOf({ problems }).map(({ fix, problems: sharing }) => {
     const messages = sharing.map(({ code, message }) => `  ${code}: ${message}\n`);
     return `${messages.join('')}  Fix: ${fix}\n`;
   });

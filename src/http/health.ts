@@ -138,6 +138,8 @@ function latest(times: Readonly<Record<string, number | null>>): string | null {
   return iso(known.length === 0 ? null : Math.max(...known));
 }
 
-function iso(timeMs: number | null): string | null {
+export function iso(timeMs: number): string;
+export function iso(timeMs: number | null): string | null;
+export function iso(timeMs: number | null): string | null {
   return timeMs === null ? null : new Date(timeMs).toISOString();
 }

@@ -2,7 +2,7 @@ import { type ProblemCodeInfo, quarantineCodes } from '../intake/quarantine-code
 import type { OutboxOperator, StatsJson } from '../outbox/operator.ts';
 import type { GoneEvent } from '../outbox/records.ts';
 import type { Refusal } from './arrivals.ts';
-import type { HealthDocument } from './health.ts';
+import { type HealthDocument, iso } from './health.ts';
 import { problemCodes } from './problem-codes.ts';
 
 /** What has happened since a day ago, also before the last restart. */
@@ -40,6 +40,8 @@ export interface StatusSources {
   health(): Promise<HealthDocument>;
   readonly history: History;
   readonly operator: OutboxOperator;
+  /** Of the outbox. Null: it does not answer in time, which is a problem of its own in `health`. */
+  stats(): Promise<StatsJson | null>;
   /** See OutboxRecords. */
   gone(idStart: string): Promise<GoneEvent | null>;
   readonly feeds: readonly Feed[];
@@ -49,7 +51,7 @@ export interface StatusSources {
   credentialEndsAt(): number | null;
   /** Null: there is no token. */
   tokenObtainedAt(): number | null;
-  /** The file system of DATA_DIR. Null: the outbox is on another machine, or the disk does not answer. */
+  /** The file system of DATA_DIR. Null: the outbox is on another machine, or the disk does not answer in time. */
   disk(): Promise<{ readonly freeBytes: number; readonly sizeBytes: number } | null>;
   /** Milliseconds since the epoch. */
   now(): number;
@@ -60,12 +62,7 @@ export type FeedJson = ReturnType<typeof feedJson>;
 
 /** What the page and `status` show, but for the plots and the records. Holds no secret and no text of an event. */
 export async function readStatus(sources: StatusSources) {
-  const [health, disk, outbox] = await Promise.all([
-    sources.health(),
-    sources.disk().catch(() => null),
-    // Where the outbox does not answer, that is a problem of its own in `health`.
-    sources.operator.stats().catch(() => null),
-  ]);
+  const [health, disk, outbox] = await Promise.all([sources.health(), sources.disk(), sources.stats()]);
   return {
     now: iso(sources.now()),
     sentence: sentenceOf(health),
@@ -94,7 +91,7 @@ function sentenceOf(health: HealthDocument): string {
 }
 
 /** What to do, and each problem that it ends: one missing role holds all streams. */
-function toDoOf({ problems }: HealthDocument) {
+export function toDoOf({ problems }: Pick<HealthDocument, 'problems'>) {
   return [...Map.groupBy(problems, ({ fix }) => fix)].map(([fix, sharing]) => ({
     fix,
     problems: sharing.map(({ code, message }) => ({ code, message })),
@@ -131,12 +128,6 @@ function refusalJson({ code, clientAddress, count, lastAt }: Refusal) {
 function infoOf(code: string): { readonly title: string; readonly remedy: string } {
   const known: Readonly<Record<string, ProblemCodeInfo>> = { ...problemCodes, ...quarantineCodes };
   return known[code] ?? { title: 'The caller went away before there was an answer', remedy: 'Look at the network.' };
-}
-
-function iso(timeMs: number): string;
-function iso(timeMs: number | null): string | null;
-function iso(timeMs: number | null): string | null {
-  return timeMs === null ? null : new Date(timeMs).toISOString();
 }
 
 const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];

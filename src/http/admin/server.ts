@@ -28,8 +28,10 @@ export function createAdminServer(options: AdminOptions): Listener {
   const { status: sources } = options;
   const admit = createAdmission({ ...options, limits });
   const routes = adminRoutes({ ...options, limits });
-  if (sources !== undefined)
-    routes.push(...pageRoutes({ sources, admit, needsToken: () => options.admin.token !== null }));
+  if (sources !== undefined) {
+    const bounds = { limitMs: limits.statsTimeoutMs, clock: options.clock };
+    routes.push(...pageRoutes({ sources, limits: bounds, admit, needsToken: () => options.admin.token !== null }));
+  }
   return createListener({
     ...options,
     ...options.admin,

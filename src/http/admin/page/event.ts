@@ -1,6 +1,7 @@
 import { kindNamed } from '../../../kinds/registry.ts';
 import type { DetailJson } from '../../../outbox/operator.ts';
 import type { GoneEvent } from '../../../outbox/records.ts';
+import { iso } from '../../health.ts';
 import { bytes } from '../../status.ts';
 import { type Html, html } from './html.ts';
 import { facts, table, time } from './layout.ts';
@@ -53,15 +54,11 @@ ${facts([
 ])}
 <h2>Its way</h2>
 <ol class="way">
-<li>${time(isoOf(receivedAt))} accepted and stored${rowCount > 0 && `: ${rowCount} ${rowCount === 1 ? 'row' : 'rows'}`}</li>
-<li>${time(isoOf(goneAt))} ${what}</li>
+<li>${time(iso(receivedAt))} accepted and stored${rowCount > 0 && `: ${rowCount} ${rowCount === 1 ? 'row' : 'rows'}`}</li>
+<li>${time(iso(goneAt))} ${what}</li>
 </ol>
 ${isDelivered && table !== undefined && html`<p>In Microsoft Sentinel: <code data-copy>${query}</code></p>`}
 <p>The same event sent again is a duplicate for as long as DEDUP_DAYS says.</p></section>`;
-}
-
-function isoOf(timeMs: number): string {
-  return new Date(timeMs).toISOString();
 }
 
 function eventParts(record: DetailJson): Html {

@@ -9,9 +9,9 @@ export type ShownRecord = RecordJson & { readonly headline: string | null };
 export interface OverviewData {
   readonly status: StatusJson;
   readonly history: HistoryColumns;
-  /** The first of each, and whether there are more. */
-  readonly dead: RecordList;
-  readonly quarantined: RecordList;
+  /** The first of each, and whether there are more; null: the outbox does not answer. */
+  readonly dead: RecordList | null;
+  readonly quarantined: RecordList | null;
 }
 
 export interface RecordList {
@@ -158,7 +158,8 @@ function refusals({ refusals }: StatusJson): Html {
   )}</section>`;
 }
 
-function records(id: string, title: string, { records, hasMore }: RecordList, none: string): Html {
+function records(id: string, title: string, list: RecordList | null, none: string): Html {
+  const { records, hasMore } = list ?? { records: [], hasMore: false };
   const more = html`<p>There are more: <code data-copy>apono-sentinel outbox list --state ${id}</code></p>`;
   return html`<section id="${id}"><h2>${title}</h2>${table<ShownRecord>(
     title,
@@ -172,7 +173,7 @@ function records(id: string, title: string, { records, hasMore }: RecordList, no
       { head: 'Replay', cell: replayButtons },
     ],
     records,
-    none,
+    list === null ? 'The outbox does not answer.' : none,
   )}${hasMore && more}</section>`;
 }
 
@@ -204,7 +205,7 @@ function machine(status: StatusJson): Html {
     ['Credential ends', time(status.credential_expires_at, 'not known')],
     ['Previous webhook secret used', time(previousUsed)],
     ['Write-ahead log', outbox === null ? null : bytes(outbox.log_bytes)],
-    ['Disk', disk === null ? 'not on this machine' : `${bytes(disk.free_bytes)} free of ${bytes(disk.size_bytes)}`],
+    ['Disk', disk === null ? 'not known' : `${bytes(disk.free_bytes)} free of ${bytes(disk.size_bytes)}`],
     ['Damaged file', health.damaged_file ?? 'none'],
     ['Heartbeat', health.heartbeat === undefined ? 'off' : time(health.heartbeat.last_sent)],
   ])}</section>`;

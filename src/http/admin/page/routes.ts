@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { createBoundedRead, type Limits } from '../../../ground/clock.ts';
 import { type OutboxOperator, RecordIdError } from '../../../outbox/operator.ts';
-import { OutboxUnavailableError } from '../../../outbox/port.ts';
 import type { Answer } from '../../answer.ts';
 import type { AppRoute } from '../../app.ts';
 import type { Exchange } from '../../exchange.ts';
@@ -23,12 +23,17 @@ export interface PageOptions {
   readonly sources: StatusSources;
   /** Throws the problem of a request that may not see anything here. */
   readonly admit: (exchange: Exchange) => Promise<void>;
+  /** For each list of records. */
+  readonly limits: Limits;
   /** Whether ADMIN_TOKEN is set. */
   readonly needsToken: () => boolean;
 }
 
 /** The page, the pages of single records, and the files that they need. */
-export function pageRoutes({ sources, ...access }: PageOptions): AppRoute[] {
+export function pageRoutes({ sources, limits, ...access }: PageOptions): AppRoute[] {
+  // One question to the outbox at a time, and not for long: the page is needed most when something is wrong.
+  const readDead = createBoundedRead(createList(sources.operator, 'dead'), limits);
+  const readQuarantined = createBoundedRead(createList(sources.operator, 'quarantined'), limits);
   const page = (pattern: string, handler: AppRoute['handler']): AppRoute => ({
     path: pattern,
     route: 'admin',
@@ -37,11 +42,7 @@ export function pageRoutes({ sources, ...access }: PageOptions): AppRoute[] {
   });
   return [
     page('/', async () => {
-      const status = await readStatus(sources);
-      const [dead, quarantined] = await Promise.all([
-        listOf(sources.operator, 'dead'),
-        listOf(sources.operator, 'quarantined'),
-      ]);
+      const [status, dead, quarantined] = await Promise.all([readStatus(sources), readDead(), readQuarantined()]);
       const history = sources.history.columns();
       return pageAnswer(200, status.sentence, overviewPage({ status, history, dead, quarantined }));
     }),
@@ -74,7 +75,7 @@ async function eventAnswer({ operator, gone }: StatusSources, id: string): Promi
  * script asks again with the token. Programs get the problem.
  */
 function askingForToken(
-  { admit, needsToken }: Omit<PageOptions, 'sources'>,
+  { admit, needsToken }: Pick<PageOptions, 'admit' | 'needsToken'>,
   handler: AppRoute['handler'],
 ): AppRoute['handler'] {
   return async (exchange) => {
@@ -98,20 +99,23 @@ function askingForToken(
   };
 }
 
-/** Empty where the outbox does not answer: the page is needed most when something is wrong, and it says so at its top. */
-async function listOf(operator: OutboxOperator, state: 'dead' | 'quarantined'): Promise<RecordList> {
-  try {
+/**
+ * Reads the first records of a state. A record is read whole for its headline, and a body may have megabytes, so each is
+ * read once: what is stored of it never changes.
+ */
+function createList(operator: OutboxOperator, state: 'dead' | 'quarantined'): () => Promise<RecordList> {
+  let headlines = new Map<string, string | null>();
+  return async () => {
     const { records, next } = await operator.list({ state, limit: MAX_RECORDS });
-    const shown = [];
-    for (const record of records) {
-      const detail = await operator.show(record.id);
-      shown.push({ ...record, headline: detail && headlineOf(detail) });
+    const known = headlines;
+    headlines = new Map();
+    for (const { id } of records) {
+      const detail = known.has(id) ? null : await operator.show(id);
+      headlines.set(id, known.get(id) ?? (detail && headlineOf(detail)));
     }
+    const shown = records.map((record) => ({ ...record, headline: headlines.get(record.id) ?? null }));
     return { records: shown, hasMore: next !== null };
-  } catch (error) {
-    if (error instanceof OutboxUnavailableError) return { records: [], hasMore: false };
-    throw error;
-  }
+  };
 }
 
 function notFound(why: string) {
