@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { adminToken, startRunning } from '../commands/outbox-fixture.ts';
 import { assertProblem, send } from '../http/edge.ts';
+import { startPostgres } from '../support/postgres-server.ts';
+import { startTcpProxy } from '../support/tcp-proxy.ts';
 
 const browser = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' };
 const withToken = { authorization: `Bearer ${adminToken}` };
@@ -68,6 +70,22 @@ describe('the page, asked by programs and by strangers', () => {
     }
     assert.equal((await replay({ host: own, origin: `http://${own}` })).status, 200);
     assert.equal((await replay({ host: own })).status, 200, 'commands send no Origin');
+  });
+
+  it('is there while the outbox hangs, says so, and does not say that nothing was refused', async (t) => {
+    const database = await startPostgres();
+    t.after(() => database.cleanup());
+    const proxy = await startTcpProxy(database.port);
+    t.after(() => proxy.stop());
+    const { service } = await startRunning(t, { OUTBOX_URL: database.url('postgres', proxy.port) });
+    const read = () => send(service.adminPort, { method: 'GET', path: '/', headers: browser });
+    assert.match((await read()).text, /No row was refused by Azure for good/);
+    proxy.cut();
+    const hanging = await read();
+    assert.equal(hanging.status, 200);
+    assert.match(hanging.text, /The outbox is not available, or did not answer within 2000 ms/);
+    assert.equal(hanging.text.match(/>The outbox does not answer\.</g)?.length, 2);
+    assert.doesNotMatch(hanging.text, /No row was refused|Every body was understood/);
   });
 
   it('answers HEAD, and 404 in words for a record that is gone', async (t) => {
