@@ -125,14 +125,14 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
 function createReceive(ask: Link['ask'], clock: Clock): Receive {
   let inFlightBytes = 0;
   return async (body) => {
-    // A copy, since a Buffer is often a part of a larger pool, which would be transferred as a whole.
-    const bytes = new Uint8Array(body.bytes);
-    const size = bytes.length;
+    const { byteLength: size, buffer } = body.bytes;
+    // A message copies all of the memory that bytes are a part of, and small ones are often a part of a large pool.
+    const bytes = size === buffer.byteLength ? body.bytes : new Uint8Array(body.bytes);
     // A single body is always taken, whatever its size; otherwise it could never be stored.
     if (inFlightBytes > 0 && inFlightBytes + size > MAX_IN_FLIGHT_BYTES) return { outcome: 'unavailable' };
     inFlightBytes += size;
     try {
-      return await ask('receive', [{ ...body, bytes }, clock.now()], [bytes.buffer]);
+      return await ask('receive', [{ ...body, bytes }, clock.now()]);
     } catch (error) {
       if (error instanceof OutboxUnavailableError) return { outcome: 'unavailable' };
       throw error;

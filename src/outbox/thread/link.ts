@@ -3,7 +3,7 @@ import type { Logger } from '../../ground/log.ts';
 import { OutboxStartError } from '../engine.ts';
 import { OutboxUnavailableError } from '../port.ts';
 import type { StoreEvent } from '../store.ts';
-import type { FromThread, Operation, Operations, ThreadSettings, ToThread } from './worker.ts';
+import type { Answer, FromThread, Operation, Operations, Request, ThreadSettings, ToThread } from './worker.ts';
 
 export interface LinkOptions {
   readonly settings: Omit<ThreadSettings, 'isSuspect'>;
@@ -13,7 +13,7 @@ export interface LinkOptions {
   readonly onEvent: (event: StoreEvent) => void;
   /** A damaged database was found when the store was opened, and set aside under this name. */
   readonly onDamagedFile: (file: string) => void;
-  /** Asked before each request: why nothing may be asked of the outbox now; null if it may. */
+  /** Asked before each message: why nothing may be asked of the outbox now; null if it may. */
   readonly whyNotAsk: () => string | null;
   /** The thread is gone for good: the process should end, so that its supervisor starts it anew. Called once. */
   readonly onFatal: (error: Error) => void;
@@ -43,6 +43,8 @@ export type Link = Awaited<ReturnType<typeof openLink>>;
 export async function openLink(options: LinkOptions) {
   const { settings, databaseToken, log, onEvent, onDamagedFile, whyNotAsk, onFatal } = options;
   const pending = new Map<number, PromiseWithResolvers<unknown>>();
+  /** Asked in this turn of the event loop, and not posted yet. */
+  let outgoing: Request[] = [];
   let state: State = 'running';
   let worker: Worker;
   let nextId = 1;
@@ -57,11 +59,16 @@ export async function openLink(options: LinkOptions) {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     let isOpen = false;
     let cause: Error | null = null;
-    worker.on('message', (message: FromThread) => {
-      if (message.type !== 'opened') return hear(message);
-      isOpen = true;
-      if (message.damagedFile !== null) onDamagedFile(message.damagedFile);
-      resolve();
+    worker.on('message', (messages: readonly FromThread[]) => {
+      for (const message of messages) {
+        if (message.type !== 'opened') {
+          hear(message);
+          continue;
+        }
+        isOpen = true;
+        if (message.damagedFile !== null) onDamagedFile(message.damagedFile);
+        resolve();
+      }
     });
     worker.on('error', (error) => {
       cause = toError(error);
@@ -80,13 +87,9 @@ export async function openLink(options: LinkOptions) {
   function hear(message: Exclude<FromThread, { type: 'opened' }>): void {
     switch (message.type) {
       case 'done':
-        answered(message.id)?.resolve(message.value);
+      case 'failed':
+        settle(message);
         return;
-      case 'failed': {
-        const { id, reason, isDefect } = message;
-        answered(id)?.reject(isDefect ? new RangeError(reason) : new OutboxUnavailableError(reason));
-        return;
-      }
       case 'log':
         log[message.level](message.fields, message.message);
         return;
@@ -102,22 +105,31 @@ export async function openLink(options: LinkOptions) {
     }
   }
 
-  function answered(id: number): PromiseWithResolvers<unknown> | undefined {
-    const asked = pending.get(id);
-    pending.delete(id);
-    return asked;
+  function settle(answer: Answer): void {
+    const asked = pending.get(answer.id);
+    pending.delete(answer.id);
+    if (answer.type === 'done') asked?.resolve(answer.value);
+    else asked?.reject(answer.isDefect ? new RangeError(answer.reason) : new OutboxUnavailableError(answer.reason));
   }
 
-  function send(operation: Operation, args: readonly unknown[], transfer?: readonly ArrayBuffer[]): Promise<unknown> {
+  /** What is asked in one turn of the event loop goes in one message. */
+  function send(operation: Operation, args: readonly unknown[]): Promise<unknown> {
     const asked = Promise.withResolvers<unknown>();
     const id = nextId++;
     pending.set(id, asked);
-    post({ type: 'request', id, operation, args }, transfer);
+    if (outgoing.length === 0) setImmediate(postRequests);
+    outgoing.push({ id, operation, args });
     return asked.promise;
   }
 
-  function post(message: ToThread, transfer: readonly ArrayBuffer[] = []): void {
-    worker.postMessage(message, transfer);
+  function postRequests(): void {
+    const requests = outgoing;
+    outgoing = [];
+    if (requests.length > 0) post({ type: 'requests', requests });
+  }
+
+  function post(message: ToThread): void {
+    worker.postMessage(message);
   }
 
   function onDeath(error: Error): void {
@@ -126,6 +138,8 @@ export async function openLink(options: LinkOptions) {
     const reason = WHY_UNAVAILABLE[state];
     const unanswered = [...pending.values()];
     pending.clear();
+    // The next thread must not do what is answered as not done.
+    outgoing = [];
     for (const { reject } of unanswered) reject(new OutboxUnavailableError(reason, { cause: error }));
     if (!wasRunning) return;
     const fields = { code: 'outbox_worker_died', error: error.message, unanswered: unanswered.length };
@@ -169,16 +183,11 @@ export async function openLink(options: LinkOptions) {
 
     /**
      * Rejects with an OutboxUnavailableError if there is no thread, it dies, or it could not do it now; with a RangeError
-     * if the request was wrong. Buffers of `transfer` are not usable any more.
+     * if the request was wrong.
      */
-    ask<Name extends Operation>(
-      operation: Name,
-      args: Parameters<Operations[Name]>,
-      transfer?: readonly ArrayBuffer[],
-    ): ReturnType<Operations[Name]> {
-      const whyNot = state === 'running' ? whyNotAsk() : WHY_UNAVAILABLE[state];
-      const answer =
-        whyNot === null ? send(operation, args, transfer) : Promise.reject(new OutboxUnavailableError(whyNot));
+    ask<Name extends Operation>(operation: Name, args: Parameters<Operations[Name]>): ReturnType<Operations[Name]> {
+      const whyNot = state !== 'running' ? WHY_UNAVAILABLE[state] : outgoing.length > 0 ? null : whyNotAsk();
+      const answer = whyNot === null ? send(operation, args) : Promise.reject(new OutboxUnavailableError(whyNot));
       // The thread answers each request with its operation's result.
       return answer as ReturnType<Operations[Name]>;
     },

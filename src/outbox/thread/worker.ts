@@ -1,3 +1,4 @@
+import process from 'node:process';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { Config } from '../../config/config.ts';
 import { systemClock } from '../../ground/clock.ts';
@@ -23,16 +24,26 @@ export type Operations = Queue & OutboxRecords & SharedPace & Receiver & Pick<Ou
 
 export type Operation = keyof Operations;
 
+export interface Request {
+  readonly id: number;
+  readonly operation: Operation;
+  readonly args: readonly unknown[];
+}
+
 export type ToThread =
-  | { readonly type: 'request'; readonly id: number; readonly operation: Operation; readonly args: readonly unknown[] }
+  | { readonly type: 'requests'; readonly requests: readonly Request[] }
   /** The answer to `token_wanted`; null: there is none, and `problem` says why. */
   | { readonly type: 'token'; readonly token: string | null; readonly problem: string };
 
-export type FromThread =
-  | { readonly type: 'opened'; readonly damagedFile: string | null }
+export type Answer =
   | { readonly type: 'done'; readonly id: number; readonly value: unknown }
   /** `isDefect`: the caller's fault, a RangeError there; otherwise the store could not do it now. */
-  | { readonly type: 'failed'; readonly id: number; readonly reason: string; readonly isDefect: boolean }
+  | { readonly type: 'failed'; readonly id: number; readonly reason: string; readonly isDefect: boolean };
+
+/** A message is a list of these. */
+export type FromThread =
+  | Answer
+  | { readonly type: 'opened'; readonly damagedFile: string | null }
   | { readonly type: 'log'; readonly level: keyof StoreLog; readonly fields: object; readonly message: string }
   | { readonly type: 'token_wanted' }
   | StoreEvent;
@@ -42,13 +53,21 @@ async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }
   let operations: Operations | null = null;
   let wanted: PromiseWithResolvers<string> | null = null;
   const running = new Set<Promise<void>>();
+  let outgoing: FromThread[] = [];
 
   const logAt = (level: keyof StoreLog) => (fields: object, message: string) =>
     say({ type: 'log', level, fields, message });
   const log = { debug: logAt('debug'), info: logAt('info'), warn: logAt('warn'), error: logAt('error') };
 
+  /** What is said in one turn goes in one message: a commit answers many requests. */
   function say(message: FromThread): void {
-    port.postMessage(message);
+    if (outgoing.length === 0) {
+      process.nextTick(() => {
+        port.postMessage(outgoing);
+        outgoing = [];
+      });
+    }
+    outgoing.push(message);
     // What was tried in this turn is answered first. The next thread checks the database, and sets it aside if need be.
     if (message.type !== 'trouble' || !message.isDamage) return;
     setImmediate(() => {
@@ -59,11 +78,13 @@ async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }
   // Listens before the database is open, which may need a token.
   port.on('message', (message: ToThread) => {
     if (message.type === 'token') return hearToken(message);
-    const request = run(message).finally(() => running.delete(request));
-    running.add(request);
+    for (const request of message.requests) {
+      const run = answer(request).finally(() => running.delete(run));
+      running.add(run);
+    }
   });
 
-  async function run({ id, operation, args }: Extract<ToThread, { type: 'request' }>): Promise<void> {
+  async function answer({ id, operation, args }: Request): Promise<void> {
     try {
       if (operations === null) throw new OutboxUnavailableError('the outbox is being opened');
       const act = operations[operation] as (...given: readonly unknown[]) => Promise<unknown>;
@@ -72,7 +93,7 @@ async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }
       const isDefect = !(error instanceof OutboxUnavailableError);
       say({ type: 'failed', id, reason: isDefect ? String(error) : error.message, isDefect });
     }
-    if (operation === 'close') port.close();
+    if (operation === 'close') process.nextTick(() => port.close());
   }
 
   /** The main thread has the credential. */
