@@ -42,8 +42,8 @@ export const quarantineCodes = {
   ),
   blank_template: kept(
     'The fields of the body template are blank',
-    'The body looks like the template of one kind of webhook, and the fields of that kind are all blank: the template stands in the webhook of another kind.',
-    'Enter in each webhook of Apono the template of its own kind, as `template --kind` prints it.',
+    'The body looks like the template of one kind of webhook, and the fields of that kind are all blank: the template stands in the webhook of another kind, or the fields have other names.',
+    'Enter in each webhook of Apono the template of its own kind, as `template --kind` prints it; `errors` names it where it can be told. Compare the names of the fields with the payload schema that the form in Apono shows.',
   ),
   nested_too_deep: kept(
     'The body is nested too deeply',

@@ -1,5 +1,6 @@
 import { isRecipeRow } from '../apono/event.ts';
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
+import type { JsonObject } from '../ground/json.ts';
+import { type ByContent, blankTemplate, likelyTemplate, saysSomething, withoutBlankFields } from './blank-template.ts';
 import { objectAt, textAt } from './field.ts';
 import { evidences, type Problem, type Sign, type WebhookKind } from './kind.ts';
 
@@ -18,7 +19,7 @@ type Recognized =
 export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixed: string | null): Recognized {
   const filled = withoutBlankFields(value);
   const hasBlanks = filled !== value || isRecipeRow(value);
-  const blank = hasBlanks ? blankTemplate(value, kinds, byContent(filled, kinds)) : null;
+  const blank = hasBlanks ? blankTemplate(value, kinds, { content: byContent(filled, kinds), fixed }) : null;
   if (blank !== null) return { code: 'blank_template', problems: [blank] };
   const { best } = strongest(kinds, (kind) => {
     const onItsPath = kind.name === fixed;
@@ -28,7 +29,7 @@ export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixe
     return Math.max(strength, strengthOf(kind, value, onItsPath));
   });
   const [first, second] = best;
-  const likely = first === undefined ? likelyTemplate(value, kinds) : null;
+  const likely = first === undefined ? likelyTemplate(value, kinds, fixed) : null;
   if (likely !== null) return { code: 'blank_template', problems: [likely] };
   if (fixed !== null) {
     const wanted = best.find(({ name }) => name === fixed);
@@ -38,14 +39,11 @@ export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixe
   return second === undefined ? { kind: first } : { code: 'ambiguous_kind', problems: [ambiguity(best)] };
 }
 
-/** The kind with the strongest evidence in the fields that are not blank, whatever the path says; null without one. */
-function byContent(filled: JsonObject, kinds: readonly WebhookKind[]) {
+function byContent(filled: JsonObject, kinds: readonly WebhookKind[]): ByContent {
   const { best, strength } = strongest(kinds, (kind) => strengthOf(kind, filled, false));
   const [kind, second] = best;
   return kind === undefined || second !== undefined ? null : { kind, strength };
 }
-
-type ByContent = ReturnType<typeof byContent>;
 
 /** The kinds with the strongest evidence; empty if none has any. */
 function strongest(kinds: readonly WebhookKind[], strength: (kind: WebhookKind) => number) {
@@ -134,104 +132,4 @@ function ambiguity(best: readonly WebhookKind[]): Problem {
 
 function pathOf({ name }: WebhookKind): string {
   return `/apono/webhook/${name}`;
-}
-
-/** Fields of Apono's own Sentinel recipe that only a request has. */
-const RESOURCE_FIELDS = ['resource_id', 'resource_name', 'permission'];
-
-/**
- * The event without the blank members of `data`, which a template leaves where it has nothing to print. The same object
- * if no member is blank.
- */
-function withoutBlankFields(value: JsonObject): JsonObject {
-  const data = objectAt(value['data']);
-  const filled = Object.entries(data).filter(([, field]) => !isBlank(field));
-  return filled.length === Object.keys(data).length ? value : { ...value, data: Object.fromEntries(filled) };
-}
-
-/** Whether any field of the kind but the id is filled. Only then the names of its blank fields are evidence too. */
-function saysSomething(value: JsonObject, kind: WebhookKind): boolean {
-  return isFilled(objectAt(value['data']), kind.dataFields);
-}
-
-/**
- * The problem of an event that was made by the template of one kind in the webhook of another: all fields of the first
- * are blank, and its rows would say nothing. Null if the event is of that kind and has an id, or has any field that
- * only its own kind has, since fields may be empty.
- */
-function blankTemplate(value: JsonObject, kinds: readonly WebhookKind[], content: ByContent): Problem | null {
-  if (isRecipeRow(value))
-    return isBlankRecipe(value) ? problem('', "Apono's recipe for Microsoft Sentinel", null) : null;
-  const data = objectAt(value['data']);
-  for (const kind of byLikeness(data, kinds)) {
-    const other = content === null || content.kind === kind ? null : content.kind;
-    if (!isBlankBeside(data, kind, other)) continue;
-    const others = other === null ? kinds : [other];
-    const shared = other === null ? [] : kind.dataFields;
-    const speaksForItself = others.some(({ dataFields }) => isFilled(data, without(dataFields, shared)));
-    if (speaksForItself || (content?.kind === kind && isSparse(content, data))) continue;
-    return problem('/data', `the template of the ${kind.bodyTemplate.webhook}`, other);
-  }
-  return null;
-}
-
-/** As `blankTemplate`, for an event of no kind: its filled fields may be those that the two kinds have in common. */
-function likelyTemplate(value: JsonObject, kinds: readonly WebhookKind[]): Problem | null {
-  const data = objectAt(value['data']);
-  const [kind] = byLikeness(data, kinds);
-  if (kind === undefined) return null;
-  const other = kinds.find((one) => one !== kind && isBlankBeside(data, kind, one) && isFilled(data, one.dataFields));
-  return other === undefined ? null : problem('/data', `the template of the ${kind.bodyTemplate.webhook}`, null);
-}
-
-/** Kinds in the order of how many of their fields are in the data, most first. */
-function byLikeness(data: JsonObject, kinds: readonly WebhookKind[]): readonly WebhookKind[] {
-  const likeness = (kind: WebhookKind) => kind.dataFields.filter((name) => Object.hasOwn(data, name)).length;
-  return kinds.toSorted((a, b) => likeness(b) - likeness(a));
-}
-
-/** Whether two or more fields that a kind does not share are there, all blank. An admin may have added a single one. */
-function isBlankBeside(data: JsonObject, kind: WebhookKind, other: WebhookKind | null): boolean {
-  const own = without(kind.dataFields, ['id', ...(other?.dataFields ?? [])]).filter((name) =>
-    Object.hasOwn(data, name),
-  );
-  return own.length >= 2 && !isFilled(data, own);
-}
-
-function isFilled(data: JsonObject, names: readonly string[]): boolean {
-  return names.some((name) => name !== 'id' && !isBlank(data[name]));
-}
-
-/** Whether the event_type says which kind an event is of, and the event has an id or its template has none. */
-function isSparse({ strength }: NonNullable<ByContent>, data: JsonObject): boolean {
-  return strength > evidences.indexOf('possible_type') && (!Object.hasOwn(data, 'id') || !isBlank(data['id']));
-}
-
-function isBlankRecipe(row: JsonObject): boolean {
-  const names = Object.keys(row).filter((name) => name !== 'TimeGenerated' && name !== 'event_type');
-  const isAnomaly = typeof row['event_type'] === 'string' && /anomaly/i.test(row['event_type']);
-  // An anomaly may have a requester and a justification.
-  const own = isAnomaly ? names.filter((name) => RESOURCE_FIELDS.includes(name)) : names;
-  return own.length >= 2 && own.every((name) => isBlank(row[name]));
-}
-
-function problem(path: string, template: string, other: WebhookKind | null): Problem {
-  const own =
-    other === null
-      ? 'the template of its own kind'
-      : `that of the ${other.bodyTemplate.webhook} (template --kind ${other.name})`;
-  const message = `looks like ${template}, and the fields of that are all blank: it stands in the webhook of another kind. Enter there ${own}`;
-  return { path, message };
-}
-
-function without(names: readonly string[], others: readonly string[]): string[] {
-  return names.filter((name) => !others.includes(name));
-}
-
-/** Blank as a template leaves it, which prints nothing for null. */
-function isBlank(value: JsonValue | undefined): boolean {
-  if (value === undefined) return true;
-  if (typeof value === 'string') return value.trim() === '';
-  if (isJsonArray(value)) return value.every(isBlank);
-  return isJsonObject(value) && Object.values(value).every(isBlank);
 }

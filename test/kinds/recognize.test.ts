@@ -323,6 +323,40 @@ describe('a template in the webhook of another kind is refused, and named', () =
     }
   });
 
+  it('names the kind of the path where the event says nothing of its own, and never one that nothing speaks for', async () => {
+    for (const { name, bodyTemplate } of kinds) {
+      const rendered = Handlebars.compile(bodyTemplate.plain.text())({
+        event_type: 'Odd',
+        event_time: 1.79e9,
+        data: {},
+      });
+      for (const path of [null, ...kinds.map((kind) => kind.name)]) {
+        const result = await understood(rendered, path);
+        assert.ok('refusal' in result && result.refusal.code === 'blank_template', rendered);
+        const { message = '' } = result.refusal.errors[0] ?? {};
+        const named = /Enter there that of .*template --kind (\w+)/.exec(message)?.[1] ?? null;
+        assert.equal(named, path === name ? null : path, message);
+        assert.equal(/Apono filled in none of its fields/.test(message), path === name, message);
+      }
+    }
+  });
+
+  it('takes fields that an admin added to the template, in the webhook of its own kind alone', async () => {
+    const [anomaly] = kinds.filter(({ name }) => name === 'anomaly');
+    const template = anomaly?.bodyTemplate.plain.text().replace('"title":', '"risk": "{{data.risk}}", "title":') ?? '';
+    const render = (type: string) =>
+      Handlebars.compile(template)({ event_type: type, event_time: 1.79e9, data: { risk: 'x' } });
+    for (const type of ['HighRiskAccess', 'RequestAnomaly', 'AccessRequestGranted']) {
+      const result = await understood(render(type), 'anomaly');
+      assert.equal('events' in result ? result.events[0]?.entry.kind : result.refusal.detail, 'anomaly', type);
+    }
+    for (const path of [null, 'request', 'audit', 'integration']) {
+      const result = await understood(render('HighRiskAccess'), path);
+      assert.ok('refusal' in result && result.refusal.code === 'blank_template');
+    }
+    assert.ok('events' in (await understood(render('RequestAnomaly'), null)));
+  });
+
   it('but an event of the template’s own kind may have any of its fields blank, and all but its id', async () => {
     for (const { name, bodyTemplate } of kinds) {
       const template = Handlebars.compile(bodyTemplate.plain.text());
