@@ -61,7 +61,8 @@ for (const { name, missing, cannotWait, start } of proxyKinds) {
       const proxy = await start(t, service.port);
       const forged = { 'x-forwarded-for': '127.0.0.2', 'x-real-ip': '127.0.0.2', forwarded: 'for=127.0.0.2' };
       const headers = { authorization, ...forged };
-      const lastAddress = () => service.logs.at(-1)?.['client_address'];
+      const addresses = () => service.logs.flatMap((line) => line['client_address'] ?? []);
+      const lastAddress = () => addresses().at(-1);
       assert.equal((await callProxy(proxy.port, { from: '127.0.0.2', headers, body: event('a') })).status, 200);
       const other = await callProxy(proxy.port, { from: '127.0.0.3', headers, body: event('b') });
       assert.deepEqual([other.status, json(other.text)['code']], [403, 'address_not_allowed']);
