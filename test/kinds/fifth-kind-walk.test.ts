@@ -104,7 +104,7 @@ export const sessionKind = {
     };
   },
   bodyTemplate: {
-    webhook: 'Session webhook, HTTP',
+    webhook: 'Session webhook',
     path: '/apono/webhook/session',
     triggers: [],
     plain: { text: templateFile('session'), notes: ['It carries the first command.'] },
