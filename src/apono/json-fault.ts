@@ -94,8 +94,8 @@ const PLACEHOLDER =
 const LAST_COMMA =
   'there is a comma after the last element. Leave it out, or, if the template has -each in its name, use the one without';
 const COMMA_OR_QUOTE =
-  'a comma is missing, or a quote inside of a text is not escaped. With the template as it was delivered it is the ' +
-  'quote: the template engine does not escape what people type';
+  'a comma is missing, or a quote inside of a text is not escaped. If the template is unchanged, it is the quote: Apono ' +
+  'does not escape what people type';
 
 /** What each fault looks like where the text ceases to be JSON, and what to say about it. The first match counts. */
 const FAULTS: readonly (readonly [RegExp, string])[] = [
@@ -120,7 +120,7 @@ const FAULTS: readonly (readonly [RegExp, string])[] = [
 ];
 
 function faultAt(text: string, { at, expected, previous, isInString }: ReturnType<typeof firstFault>): string {
-  if (text.trim() === '') return 'it is empty. Is there a template in the field Body Template?';
+  if (text.trim() === '') return 'it is empty. Paste the template into the field Body Template';
   const rest = text.slice(at, at + 64);
   const char = rest.charAt(0);
   if (isInString) return 'it ends too early: the text that begins here has no closing quote';
@@ -135,7 +135,7 @@ function faultAt(text: string, { at, expected, previous, isInString }: ReturnTyp
   if (previous === ',' && /[}\]]/.test(char)) return LAST_COMMA;
   if (char === ',' && expected !== 'colon' && expected !== 'nothing') return 'there is a comma with nothing before it';
   if (expected === 'nothing')
-    return 'something follows after its end. Delete what is left of an older template; several events must be in a list';
+    return 'something follows after its end. Delete what is left of an older template; several events must be a list';
   if (expected === 'colon') return 'a colon is missing after a name';
   if (expected === 'name' || expected === 'name_or_end') return 'a name of a member is not in quotes';
   if (expected === 'comma_or_end') return faultAfterValue(char, previous);

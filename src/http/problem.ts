@@ -54,12 +54,8 @@ export function quarantined(
     ?.slice(0, maxErrors)
     .map(({ path, message }) => ({ path: shorten(path), message: shorten(message) }));
   const members = { quarantined: true, ...(shown && { errors: shown }) };
-  return new HttpProblem(`${shorten(detail, maxDetailLength - remedy.length - 2)}. ${remedy}`, {
-    code,
-    status,
-    title,
-    members,
-  });
+  const said = `${shorten(detail, maxDetailLength - remedy.length - 2)}. ${remedy}`;
+  return new HttpProblem(said, { code, status, title, members });
 }
 
 /** RFC 9457. `type` is a name, not an address: docs/errors.md is where the codes are explained. */

@@ -59,7 +59,7 @@ export const quarantineCodes = {
   unknown_kind: kept(
     'The body is of no kind of event that is known here',
     'No kind of webhook has the members that this body has; `errors` says what speaks against each.',
-    'Compare the URL and the body template in Apono with the table in docs/apono.md. If both are right, the operator may update this service.',
+    'Compare the URL and the body template in Apono with the table in docs/apono.md. If both are right, ask the operator: this service may need an update.',
   ),
   ambiguous_kind: kept(
     'The body could be of more than one kind of event',
@@ -74,7 +74,7 @@ export const quarantineCodes = {
   schema_mismatch: kept(
     'The body does not fit the schema of its kind',
     'A member is missing or of the wrong type; `errors` says which.',
-    'Copy the body template into Apono again, whole. If it is the same, the operator may update this service.',
+    'Copy the body template into Apono again, whole. If it is the same, ask the operator: this service may need an update.',
   ),
   stream_off: kept(
     'Events of this kind are turned off',

@@ -331,7 +331,7 @@ function faultOf(text: string): string {
 
 /** The fault stands where the mark ¦ is. */
 const faults: readonly (readonly [text: string, fault: RegExp])[] = [
-  ['¦', /it is empty\. Is there a template/],
+  ['¦', /it is empty\. Paste the template/],
   ['  ¦\n ', /it is empty/],
   ['{"event_type": "x",\n "event_time": ¦,\n "data": {}}', /an empty value.*put it in quotes/],
   ['{"event_type": "x", "data": ¦}', /an empty value/],
@@ -362,7 +362,7 @@ const faults: readonly (readonly [text: string, fault: RegExp])[] = [
   ['{¦a: 1}', /a name of a member is not in quotes/],
   ['{"a": ¦.5}', /a number in a form/],
   ['{"a": ¦01}', /a number in a form/],
-  ['{"a": "say "¦hi" to them"}', /a quote inside of a text is not escaped.*engine does not escape/],
+  ['{"a": "say "¦hi" to them"}', /a quote inside of a text is not escaped.*Apono does not escape/],
   ['{"a": 1} ¦{"b": 2}', /something follows after its end\. Delete/],
   ['{"a": [1¦}}', /a bracket closes what another kind of bracket opened/],
   ['{"custom_fields": [¦object Object]}', /\[object Object\]/],
