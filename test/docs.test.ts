@@ -177,6 +177,16 @@ describe('docs/apono.md', () => {
     }
   });
 
+  it('names every code that a webhook may be answered with', () => {
+    const ofHealth = ['not_ready'];
+    const known = Object.keys(answered).filter((code) => !ofHealth.includes(code));
+    const shown = section('docs/apono.md', 'What each mistake shows');
+    assert.deepEqual(
+      known.filter((code) => !shown.includes(`\`${code}\``)),
+      [],
+    );
+  });
+
   it('has the URL and the table of the webhook of every kind, and links its templates', () => {
     for (const { name, bodyTemplate, table } of kinds) {
       assert.ok(page.includes(`https://<host>${bodyTemplate.path}\``), bodyTemplate.path);

@@ -89,10 +89,21 @@ function endOf(pattern: RegExp, text: string, at: number): number {
 
 const QUOTE_IT = 'Put the placeholder in quotes';
 const NAME_FIELDS = 'Name the fields of the object, each in quotes';
+const PLACEHOLDER =
+  'a placeholder {{…}} was not filled in. Apono fills in what its field Body Template holds, and nothing else';
+const LAST_COMMA =
+  'there is a comma after the last element. Leave it out, or, if the template has -each in its name, use the one without';
+const COMMA_OR_QUOTE =
+  'a comma is missing, or a quote inside of a text is not escaped. If the template is unchanged, it is the quote: Apono ' +
+  'does not escape what people type';
 
 /** What each fault looks like where the text ceases to be JSON, and what to say about it. The first match counts. */
 const FAULTS: readonly (readonly [RegExp, string])[] = [
-  [/^\{?\{\{/, 'a placeholder {{…}} was not filled in. Enter the template as the body template of a webhook in Apono'],
+  [
+    /^\{+(?:[#/^@]|else\b|this\b)/,
+    'the {{#each …}} of the template was not carried out. Use the template without -each in its name',
+  ],
+  [/^\{?\{\{/, PLACEHOLDER],
   [
     /^["']?[“”„‟‘’‚«»]/,
     'there are curly quotes. Write straight ones, " and not “ or ”, and copy the template as plain text',
@@ -109,21 +120,22 @@ const FAULTS: readonly (readonly [RegExp, string])[] = [
 ];
 
 function faultAt(text: string, { at, expected, previous, isInString }: ReturnType<typeof firstFault>): string {
-  if (text.trim() === '') return 'it is empty';
+  if (text.trim() === '') return 'it is empty. Paste the template into the field Body Template';
   const rest = text.slice(at, at + 64);
   const char = rest.charAt(0);
   if (isInString) return 'it ends too early: the text that begins here has no closing quote';
   if (char === '') return 'it ends too early: a bracket is not closed';
   if (previous === '') return textOfFirst(BEGINNINGS, rest) ?? 'it begins with what is no JSON';
-  if (previous === '{' && char === '{') return FAULTS[0]?.[1] ?? '';
+  if (previous === '{' && char === '{') return textOfFirst(FAULTS, rest) ?? PLACEHOLDER;
   const endedText = expected === 'comma_or_end' && previous === '"' && /\w/.test(char);
   const known = endedText ? undefined : textOfFirst(FAULTS, rest);
   if (known !== undefined) return known;
   if (previous === ':' && /[,}\]]/.test(char))
     return 'there is an empty value. A placeholder without quotes leaves this where there is nothing to print: put it in quotes';
-  if (previous === ',' && /[}\]]/.test(char)) return 'there is a comma after the last element. Leave it out';
+  if (previous === ',' && /[}\]]/.test(char)) return LAST_COMMA;
   if (char === ',' && expected !== 'colon' && expected !== 'nothing') return 'there is a comma with nothing before it';
-  if (expected === 'nothing') return 'something follows after its end. Send one event, or a list of events';
+  if (expected === 'nothing')
+    return 'something follows after its end. Delete what is left of an older template; several events must be a list';
   if (expected === 'colon') return 'a colon is missing after a name';
   if (expected === 'name' || expected === 'name_or_end') return 'a name of a member is not in quotes';
   if (expected === 'comma_or_end') return faultAfterValue(char, previous);
@@ -133,8 +145,7 @@ function faultAt(text: string, { at, expected, previous, isInString }: ReturnTyp
 
 function faultAfterValue(char: string, previous: string): string {
   if (/["{[]/.test(char) && previous !== '"') return 'a comma is missing between two members';
-  if (previous === '"' && char === '"') return 'a comma is missing, or a quote inside of a text is not escaped';
-  if (previous === '"') return 'a quote inside of a text is not escaped, or a comma is missing';
+  if (previous === '"') return COMMA_OR_QUOTE;
   return /[}\]]/.test(char)
     ? 'a bracket closes what another kind of bracket opened'
     : 'a comma or a closing bracket is missing';

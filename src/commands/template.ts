@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { BodyTemplate } from '../kinds/body-template.ts';
+import type { WebhookKind } from '../kinds/kind.ts';
 import { kindNamed, kinds } from '../kinds/registry.ts';
 import { type CommandContext, exitCodes, type JsonOption, misconfigured, printResult } from './context.ts';
 
@@ -20,13 +20,13 @@ export function run(
   const { bodyTemplate } = kind;
   const rendered = options.each === true ? bodyTemplate.each : bodyTemplate.plain;
   if (rendered === null) {
-    const message = `block helpers would carry no more of kind ${kind.name}; leave it out`;
+    const message = `{{#each}} would carry no more of kind ${kind.name}; leave it out`;
     throw misconfigured([{ name: '--each', message }]);
   }
   const notes = [...rendered.notes, ...commonNotes];
   const template = rendered.text();
-  printResult(context, options, { template, settings: settingsOf(bodyTemplate), notes }, template);
-  const said = `\n${describeSettings(bodyTemplate)}${notes.map((note) => `- ${note}\n`).join('')}`;
+  printResult(context, options, { template, settings: settingsOf(kind), notes }, template);
+  const said = `\n${describeSettings(kind)}${notes.map((note) => `- ${note}\n`).join('')}`;
   if (options.json !== true) context.stderr.write(said);
   return exitCodes.done;
 }
@@ -36,7 +36,7 @@ export function unknownKind() {
 }
 
 /** What to enter in Apono beside the body, in the words of its form. */
-function settingsOf({ webhook, path, triggers }: BodyTemplate) {
+function settingsOf({ name, bodyTemplate: { webhook, path, triggers } }: WebhookKind) {
   return {
     type: webhook,
     method: 'POST',
@@ -45,30 +45,37 @@ function settingsOf({ webhook, path, triggers }: BodyTemplate) {
     triggers,
     filters: [],
     timeout_seconds: 30,
-    response_validators: [{ json_path: '$.data.status', expected_values: ['accepted'] }],
+    response_validators: [
+      { json_path: '$.data.status', expected_values: ['accepted'] },
+      // The anomaly URL accepts every event, so only this tells that a webhook has the URL of another kind.
+      { json_path: '$.data.kind', expected_values: [name] },
+    ],
   };
 }
 
 const commonNotes = [
   'The secret may also be sent as X-Webhook-Secret: <APONO_WEBHOOK_SECRET>, without "Bearer".',
   'The URL must be https and must not name a port.',
-  'Press Test: the answer must have status 200 and say "accepted". Pressed twice, the second says "duplicate": true, ' +
-    'because the same event is stored once and makes no second row.',
+  'Press Test: the answer must have status 200 and say "accepted". "duplicate": true is right too: the same event came ' +
+    'before, is stored once, and makes no second row.',
 ];
 
-function describeSettings(bodyTemplate: BodyTemplate): string {
-  const { type, method, url, headers, triggers, timeout_seconds: timeout } = settingsOf(bodyTemplate);
+/** In the order of Apono's form. */
+function describeSettings(kind: WebhookKind): string {
+  const settings = settingsOf(kind);
+  const { method, url, headers, triggers, timeout_seconds: timeout } = settings;
+  const validators = settings.response_validators.map((one) => `${one.json_path} = ${one.expected_values.join()}`);
   const lines = {
-    Type: type,
+    Webhook: settings.type,
     Method: method,
     URL: url,
-    Header: `Authorization: ${headers.Authorization}`,
+    'Body Template': 'the text on standard output, whole',
+    Headers: `Authorization: ${headers.Authorization}`,
     ...(triggers.length > 0 && { Triggers: `${triggers.join(', ')} (all ${triggers.length})` }),
     Filters: 'none',
     Timeout: `${timeout} seconds`,
-    'Response validator': '$.data.status = accepted',
-    'Body template': 'the text on standard output, whole',
+    'Response Validators': validators.join(', and '),
   };
-  const text = Object.entries(lines).map(([name, value]) => `  ${`${name}:`.padEnd(20)}${value}\n`);
+  const text = Object.entries(lines).map(([name, value]) => `  ${`${name}:`.padEnd(21)}${value}\n`);
   return `Enter in Apono:\n${text.join('')}\n`;
 }

@@ -33,8 +33,9 @@ export const problemCodes = {
   secret_wrong: {
     status: 401,
     title: 'The shared secret is wrong',
-    meaning: 'A secret was sent, and it is neither APONO_WEBHOOK_SECRET nor APONO_WEBHOOK_SECRET_PREVIOUS.',
-    remedy: 'Compare the header in Apono with the secret of this service: whole, without quotes or spaces around it.',
+    meaning: 'A secret was sent, and it is not that of this service (APONO_WEBHOOK_SECRET).',
+    remedy:
+      'Compare the header in Apono with the secret of this service: whole, without quotes. An OAuth token is not accepted.',
   },
   address_not_allowed: {
     status: 403,
@@ -51,9 +52,8 @@ export const problemCodes = {
   method_not_allowed: {
     status: 405,
     title: 'This method is not allowed here',
-    meaning:
-      'Webhooks are received with POST or PUT; health and the admin port are read with GET or HEAD, and the admin port changes something with POST.',
-    remedy: 'Use a method that the Allow header names.',
+    meaning: 'Webhooks are received with POST or PUT.',
+    remedy: 'Choose POST in Apono; anywhere else use a method that the Allow header names.',
   },
   body_too_slow: {
     status: 408,

@@ -39,17 +39,23 @@ export function problem(code: ProblemCode, options: ProblemOptions = {}): HttpPr
   return new HttpProblem(detail, { code, status, title, headers: { ...options.headers, ...retry }, members });
 }
 
-/** A body that the receiver put into quarantine: 400 when it is not JSON, 422 when no schema takes it. */
+const UNKNOWN = { title: 'The body could not be understood', remedy: 'Give the operator the request_id.' };
+
+/**
+ * A body that the receiver put into quarantine: 400 when it is not JSON, 422 when no schema takes it. `detail` says what
+ * is wrong; what to do is added, for the admin to whom Apono shows the answer.
+ */
 export function quarantined(
   status: 400 | 422,
   { code, detail, errors }: { code: string; detail: string; errors?: readonly { path: string; message: string }[] },
 ): HttpProblem {
-  const title = new Map(Object.entries(quarantineCodes)).get(code)?.title ?? 'The body could not be understood';
+  const { title, remedy } = new Map<string, ProblemCodeInfo>(Object.entries(quarantineCodes)).get(code) ?? UNKNOWN;
   const shown = errors
     ?.slice(0, maxErrors)
     .map(({ path, message }) => ({ path: shorten(path), message: shorten(message) }));
   const members = { quarantined: true, ...(shown && { errors: shown }) };
-  return new HttpProblem(shorten(detail), { code, status, title, members });
+  const said = `${shorten(detail, maxDetailLength - remedy.length - 2)}. ${remedy}`;
+  return new HttpProblem(said, { code, status, title, members });
 }
 
 /** RFC 9457. `type` is a name, not an address: docs/errors.md is where the codes are explained. */
@@ -60,8 +66,8 @@ export function problemAnswer({ message: detail, parts }: HttpProblem, requestId
   return { status, contentType: 'application/problem+json', headers, body };
 }
 
-function shorten(text: string): string {
-  if (text.length <= maxDetailLength) return text;
+function shorten(text: string, maxLength = maxDetailLength): string {
+  if (text.length <= maxLength) return text;
   // Not through the middle of a character that takes two code units.
-  return `${text.slice(0, maxDetailLength - 1).replace(/[\uD800-\uDBFF]$/, '')}…`;
+  return `${text.slice(0, maxLength - 1).replace(/[\uD800-\uDBFF]$/, '')}…`;
 }

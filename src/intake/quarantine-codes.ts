@@ -17,7 +17,7 @@ export const quarantineCodes = {
   body_not_json: kept(
     'The body is not JSON',
     'The body is not JSON, even after the repair of what templates break. `detail` says the line, the column and which fault.',
-    'Compare the body template in Apono with the output of `template`.',
+    'Compare the body template in Apono with its file, whole. If they are the same, tell the operator, who sees the body with `outbox show <id> --body`.',
     400,
   ),
   too_many_values: kept(
@@ -28,22 +28,22 @@ export const quarantineCodes = {
   duplicate_keys: kept(
     'The body has the same name twice in one object',
     'A body that a template made has the same name twice in one object, so that one value would hide the other: the template has it twice, or the template engine does not escape text and somebody typed what changed the body.',
-    'Look at the body with `outbox show <id> --body`. Compare the body template in Apono with the output of `template`, and make sure that it uses {{…}} and not {{{…}}}.',
+    'Compare the body template in Apono with its file, whole: it has {{…}} and not {{{…}}}. If they are the same, tell the operator, who sees the body with `outbox show <id> --body`.',
   ),
   placeholders_left: kept(
     'The placeholders of the body template were not filled in',
     'The event holds {{…}} where Apono would have put a value.',
-    'Enter the template as the body template of a webhook in Apono, and send the event from there.',
+    'Paste the template into the field Body Template of the webhook in Apono, which fills it in. If it is there, copy it again, whole.',
   ),
   wrapped_event: kept(
     'The event stands inside of something else',
     'The body has no event_type, and one of its members holds an event; `errors` says which.',
-    'Send the event alone: enter the output of `template` in Apono, or let the relay pass on what it receives.',
+    'Replace the body template in Apono with that of this service; a relay must pass on what it receives.',
   ),
   blank_template: kept(
     'The fields of the body template are blank',
     'The body looks like the template of one kind of webhook, and the fields of that kind are all blank: the template stands in the webhook of another kind, or the fields have other names.',
-    'Enter in each webhook of Apono the template of its own kind, as `template --kind` prints it; `errors` names it where it can be told. Compare the names of the fields with the payload schema that the form in Apono shows.',
+    'Compare the URL and the body template in Apono with the table in docs/apono.md.',
   ),
   nested_too_deep: kept(
     'The body is nested too deeply',
@@ -54,12 +54,12 @@ export const quarantineCodes = {
     status: 422,
     title: 'The body holds no event',
     meaning: 'The body is an empty list.',
-    remedy: 'Correct the body template in Apono.',
+    remedy: 'Copy the body template into Apono again, whole.',
   },
   unknown_kind: kept(
     'The body is of no kind of event that is known here',
     'No kind of webhook has the members that this body has; `errors` says what speaks against each.',
-    'Compare the body template in Apono with the output of `template`, or update this service.',
+    'Compare the URL and the body template in Apono with the table in docs/apono.md. If both are right, ask the operator: this service may need an update.',
   ),
   ambiguous_kind: kept(
     'The body could be of more than one kind of event',
@@ -69,17 +69,17 @@ export const quarantineCodes = {
   kind_mismatch: kept(
     'The body is not of the kind that the URL names',
     'The URL ends in a kind, and the body is none of that kind; `errors` says what speaks against it.',
-    'Correct the URL of the webhook in Apono, or its body template.',
+    'Compare the URL and the body template in Apono with the table in docs/apono.md.',
   ),
   schema_mismatch: kept(
     'The body does not fit the schema of its kind',
     'A member is missing or of the wrong type; `errors` says which.',
-    'Correct the body template in Apono, or update this service.',
+    'Copy the body template into Apono again, whole. If it is the same, ask the operator: this service may need an update.',
   ),
   stream_off: kept(
     'Events of this kind are turned off',
     'The variable that names the stream of this kind is `off`.',
-    'Set the variable to a stream of the data collection rule, or remove the webhook in Apono.',
+    'The operator sets the variable to a stream of the data collection rule, or the webhook in Apono is made Inactive.',
   ),
   too_many_bytes: kept(
     'The event makes too many bytes of rows',

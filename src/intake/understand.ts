@@ -130,7 +130,7 @@ function understandEvent(
   const problems = validate(kind, plain);
   if (problems.length > 0) return refuseAll('schema_mismatch', problems);
   if (options.streams[kind.name] == null)
-    return refuse('stream_off', `is a ${kind.name} event, and ${kind.streamVariable} is off`);
+    return refuse('stream_off', `is of kind ${kind.name}, and ${kind.streamVariable} is off`);
   return mapEvent(value, kind, { ...meta, bodyForm: isRecipeRow(value) ? 'recipe' : meta.bodyForm }, options);
 }
 
@@ -164,6 +164,7 @@ function refuse(code: QuarantineCode, message: string, path = ''): { readonly re
 function refuseAll(code: QuarantineCode, errors: readonly Problem[]): { readonly refusal: Refusal } {
   const [first] = errors;
   const where = first?.path ? `${first.path} ` : 'the body ';
-  const detail = `${where}${first?.message ?? ''}${errors.length > 1 ? `, and ${errors.length - 1} more` : ''}`;
+  const others = errors.length > 1 ? `; errors says what else is wrong (${errors.length - 1})` : '';
+  const detail = `${where}${first?.message ?? ''}${others}`;
   return { refusal: { type: 'not_understood', code, detail, errors } };
 }

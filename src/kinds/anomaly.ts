@@ -26,7 +26,7 @@ export const anomalyKind = {
   whatIsMissing: () => 'its event_type does not contain "anomaly"',
   columns,
   bodyTemplate: {
-    webhook: 'Anomaly webhook, HTTP',
+    webhook: 'Anomaly webhook',
     path: '/apono/webhook/anomaly',
     triggers: [],
     plain: {

@@ -34,13 +34,13 @@ export const auditKind = {
       : 'it has no data.action',
   columns,
   bodyTemplate: {
-    webhook: 'Audit Log webhook, HTTP',
+    webhook: 'Audit Log webhook',
     path: '/apono/webhook/audit',
     triggers: [],
     plain: {
       text: templateFile('audit'),
       notes: [
-        'This template needs no helpers. Where Apono prints metadata and the target objects as JSON, they arrive as JSON; ' +
+        'This template carries everything. Where Apono prints metadata and the target objects as JSON, they arrive as JSON; ' +
           'where it prints "[object Object]", the columns metadata_text, current_target_object_text and ' +
           'previous_target_object_text say so, and what changed is not known.',
       ],

@@ -22,8 +22,9 @@ export interface RenderedTemplate {
 
 /** A note for every template with `{{#each}}`. */
 export const EACH_NOTE =
-  'No page of Apono says that {{#each}} may be used. Try it with the Test button: if the body in "View Invocation Data" ' +
-  'still shows {{#each}}, or Apono refuses it, use the default template.';
+  'No page of Apono says that {{#each}} may be used. Try it with the Test button of a second webhook that is Inactive: if ' +
+  'Apono refuses it, or the body in "View Invocation Data" still shows {{#each}} or has no resources, use the default ' +
+  'template. Otherwise paste it into the first webhook and delete the second: of two that are Active everything comes twice.';
 
 /**
  * The texts are in schemas/templates/. In each of them

@@ -50,13 +50,13 @@ export const integrationKind = {
   },
   columns,
   bodyTemplate: {
-    webhook: 'Integration webhook, HTTP',
+    webhook: 'Integration webhook',
     path: '/apono/webhook/integration',
     triggers: [],
     plain: {
       text: templateFile('integration'),
       notes: [
-        'This template needs no helpers. It carries 5 issues; of an integration with more the rows say issue_count in ' +
+        'This template carries 5 issues; of an integration with more the rows say issue_count in ' +
           'truncated_fields. (Apono’s own template asks for {{data.issues.status}}, which is empty, since issues is a list.)',
         'Do not filter by status: that an integration is Active again ends the alarm.',
       ],

@@ -20,8 +20,7 @@ function isEvent(value: JsonObject): boolean {
   return Object.hasOwn(value, 'event_type') || Object.hasOwn(value, 'TimeGenerated');
 }
 
-const PLACEHOLDER =
-  'is a placeholder {{…}} that was not filled in: what sends this is not a webhook of Apono with a body template';
+const PLACEHOLDER = 'is a placeholder {{…}} that was not filled in';
 
 /** Looks only at members that Apono fills: a requester may type `{{x}}`, and such an event must be accepted. */
 function placeholderLeft(value: JsonObject): string | undefined {

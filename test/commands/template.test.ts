@@ -18,7 +18,7 @@ describe('template', () => {
       /Authorization: Bearer/,
       /X-Webhook-Secret/,
       /30 seconds/,
-      /\$\.data\.status = accepted/,
+      /\$\.data\.status = accepted, and \$\.data\.kind = request\n/,
       /duplicate/,
       /custom_fields/,
     ]) {
@@ -37,7 +37,6 @@ describe('template', () => {
     const { template, settings, notes } = JSON.parse(stdout);
     assert.equal(template, requestKind.bodyTemplate.plain.text());
     assert.equal(settings.triggers.length, 6);
-    assert.deepEqual(settings.response_validators, [{ json_path: '$.data.status', expected_values: ['accepted'] }]);
     assert.ok(notes.length > 0);
     assert.equal(stderr, '');
   });
@@ -53,6 +52,10 @@ describe('template', () => {
       const { settings, template } = JSON.parse((await run(['template', '--kind', name, '--json'])).stdout);
       assert.equal(template, stdout);
       assert.equal(settings.url, `https://<your host>${bodyTemplate.path}`);
+      assert.deepEqual(settings.response_validators, [
+        { json_path: '$.data.status', expected_values: ['accepted'] },
+        { json_path: '$.data.kind', expected_values: [name] },
+      ]);
     });
 
     it(`--kind ${name}: the default uses no helper, and every value is in quotes`, () => {

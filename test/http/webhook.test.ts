@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { quarantineCodes } from '../../src/intake/quarantine-codes.ts';
 import type { Received } from '../../src/outbox/port.ts';
 import { accepted, assertProblem, bearer, event, post, secret, send, withEdge } from './edge.ts';
 
@@ -50,17 +51,17 @@ test('several events: the first is named, rows are the sum, duplicate only if al
   });
 });
 
-test('what is not JSON is 400 and says that it is kept', async () => {
+test('what is not JSON is 400, and says that it is kept and what to do', async () => {
   const received: Received = { outcome: 'not_json', code: 'body_not_json', detail: 'is not JSON at byte 3' };
   await withEdge({ receive: async () => received }, async ({ port }) => {
     const reply = await post(port, '{"a":');
     assertProblem(reply, 400, 'body_not_json');
     assert.equal(reply.json['quarantined'], true);
-    assert.equal(reply.json['detail'], 'is not JSON at byte 3');
+    assert.equal(reply.json['detail'], `is not JSON at byte 3. ${quarantineCodes.body_not_json.remedy}`);
   });
 });
 
-test('what no schema takes is 422 with the places, and says that it is kept', async () => {
+test('what no schema takes is 422 with the places, and says that it is kept and what to do', async () => {
   const errors = [{ path: '/event_time', message: 'is no time' }];
   const received: Received = { outcome: 'not_understood', code: 'schema_mismatch', detail: 'wrong', errors };
   await withEdge({ receive: async () => received }, async ({ port }) => {
@@ -68,6 +69,7 @@ test('what no schema takes is 422 with the places, and says that it is kept', as
     assertProblem(reply, 422, 'schema_mismatch');
     assert.equal(reply.json['quarantined'], true);
     assert.deepEqual(reply.json['errors'], errors);
+    assert.equal(reply.json['detail'], `wrong. ${quarantineCodes.schema_mismatch.remedy}`);
   });
 });
 
@@ -78,7 +80,9 @@ test('an answer stays short however much was wrong', async () => {
     const reply = await post(port, '{}');
     assertProblem(reply, 422, 'schema_mismatch');
     assert.ok(reply.text.length < 50_000);
-    assert.ok(String(reply.json['detail']).isWellFormed());
+    const detail = String(reply.json['detail']);
+    assert.ok(detail.isWellFormed() && detail.length <= 500);
+    assert.ok(detail.endsWith(`…. ${quarantineCodes.schema_mismatch.remedy}`), 'what to do is not cut off');
   });
 });
 

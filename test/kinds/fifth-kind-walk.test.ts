@@ -104,7 +104,7 @@ export const sessionKind = {
     };
   },
   bodyTemplate: {
-    webhook: 'Session webhook, HTTP',
+    webhook: 'Session webhook',
     path: '/apono/webhook/session',
     triggers: [],
     plain: { text: templateFile('session'), notes: ['It carries the first command.'] },
@@ -164,8 +164,8 @@ test('the walk-through of CONTRIBUTING.md, to the letter, adds a fifth kind with
   const url = '`https://<host>/apono/webhook/session`';
   extend(
     'docs/apono.md',
-    /\| Integration webhook .*\n/,
-    `| Session webhook | ${url} | ${link} | \`AponoSessions_CL\` |\n`,
+    /\| \*Integration\* .*\n/,
+    `| *Session Webhook* | ${url} | ${link} | \`AponoSessions_CL\` |\n`,
   );
   const counted = `[${columns} columns](../schemas/tables/AponoSessions_CL.json)`;
   extend('docs/rows.md', /\| `AponoIntegrationStatus_CL` .*\n/, `| \`AponoSessions_CL\` | a command | ${counted} |\n`);

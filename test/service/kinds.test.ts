@@ -294,7 +294,8 @@ test('a kind whose stream is off goes into quarantine, by path apart, and is rep
   ]) {
     const answer = await sendTo(service, `/apono/webhook${path}`, body);
     assert.deepEqual(pick(answer.body as Row, ['code', 'quarantined']), { code: 'stream_off', quarantined: true });
-    assert.match(JSON.stringify(answer.body['errors']), /LOGS_INGESTION_STREAM_\w+ is off/);
+    assert.match(JSON.stringify(answer.body['errors']), /is of kind \w+, and LOGS_INGESTION_STREAM_\w+ is off/);
+    assert.match(String(answer.body['detail']), /the body is of kind .* is off\. The operator .* made Inactive\.$/);
   }
   assert.equal((await sendTo(service, '/apono/webhook', unnamed)).body['code'], 'unknown_kind');
   const [, request = ''] = bodies[0] ?? [];

@@ -51,17 +51,16 @@ export const requestKind = {
   columns: requestColumns,
   actionOf: eventAction,
   bodyTemplate: {
-    webhook: 'Request webhook, HTTP',
+    webhook: 'Request webhook',
     path: '/apono/webhook',
     triggers: ['Created', 'Approved', 'Rejected', 'Granted', 'Expired', 'Failed'].map((step) => `Request${step}`),
     // It carries one more element of each list as a probe: units_beyond and approvals_beyond show whether there are others.
     plain: {
       text: templateFile('request'),
       notes: [
-        'This template needs no helpers. It carries 2 access groups with 5 access units each and 5 approvals; of a larger ' +
+        'This template carries 2 access groups with 5 access units each and 5 approvals; of a larger ' +
           'request the rows say units_truncated = true.',
-        'It leaves data.custom_fields out: without helpers Handlebars prints an object as "[object Object]". ' +
-          '`template --each` carries them.',
+        'It leaves data.custom_fields out, which `template --each` carries.',
       ],
     },
     each: { text: templateFile('request-each'), notes: ['This template carries everything.', EACH_NOTE] },
