@@ -1,6 +1,14 @@
 import type { Waiter } from '../ground/clock.ts';
 import type { RowRange } from '../ground/event.ts';
-import type { Claimed, ClaimedCall, ClaimedEvent, Queue, Settlement, SettlementOutcome } from '../outbox/port.ts';
+import {
+  type Claimed,
+  type ClaimedCall,
+  type ClaimedEvent,
+  OutboxUnavailableError,
+  type Queue,
+  type Settlement,
+  type SettlementOutcome,
+} from '../outbox/port.ts';
 import { countRows } from '../outbox/rows.ts';
 import { retryDelayMs } from './backoff.ts';
 import type { Contrast } from './contrast.ts';
@@ -122,12 +130,16 @@ export function createClaim({ kind, stream, outbox, onEvent, random, waiter, sto
     if (left.length > 0) await settleForSure(left.map((event) => settlementOf(event, { release: true })));
   }
 
-  /** What Azure took must not be sent again: keep retrying the settlement until the outbox has committed it. */
+  /**
+   * What Azure took must not be sent again: keep retrying the settlement until the outbox has committed it. Rejects only
+   * when the settlement itself is wrong, which is a defect.
+   */
   async function settleForSure(settlements: readonly Settlement[]): Promise<readonly SettlementOutcome[]> {
     for (let tries = 0; ; tries++) {
       try {
         return await outbox.settle(settlements);
       } catch (error) {
+        if (!(error instanceof OutboxUnavailableError)) throw error;
         // There is no time left while the service stops: these rows are sent once more after the next start.
         const isLast = stopping.aborted;
         await failed('settle', error, tries);

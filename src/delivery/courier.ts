@@ -1,5 +1,5 @@
 import type { Clock } from '../ground/clock.ts';
-import { MAX_CALL_BYTES, type Settlement } from '../outbox/port.ts';
+import { MAX_REQUEST_BYTES, type Settlement } from '../outbox/port.ts';
 import { countRows } from '../outbox/rows.ts';
 import { type Call, halve, pick, rangesByEvent, settlementOf } from './claim.ts';
 import type { Contrast } from './contrast.ts';
@@ -46,8 +46,8 @@ type Ending = Promise<Setback | null>;
  */
 export function createCourier({ stream, ingestion, contrast, clock, onEvent, settle, isHeld, signal }: CourierOptions) {
   async function deliver(call: Call): Ending {
-    if (call.bytes > MAX_CALL_BYTES) {
-      return bury(call, 'row_too_large', `the row has ${call.bytes - 2} bytes, over ${MAX_CALL_BYTES}`);
+    if (call.bytes > MAX_REQUEST_BYTES) {
+      return bury(call, 'row_too_large', `the row has ${call.bytes - 2} bytes, and a request ${MAX_REQUEST_BYTES}`);
     }
     return send(call, async (refusal) => {
       const refusedAt = contrast.taken;

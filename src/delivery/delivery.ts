@@ -131,12 +131,16 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
    */
   async function lookAtOff(): Promise<void> {
     waitingBytes = 0;
-    // An outbox that does not answer says so itself; what was known still stands.
-    const stats = await outbox.stats().catch(() => null);
-    if (stats === null || stopping.signal.aborted) return;
-    const count = stats.waiting[kind.name]?.count ?? 0;
+    const count = await countWaiting();
+    if (count === null || stopping.signal.aborted) return;
     if (count === 0) recover();
     else hold.keep(whyOff(kind, count));
+  }
+
+  /** Null: not known. An outbox that does not answer says so itself, and what was known still stands. */
+  async function countWaiting(): Promise<number | null> {
+    const stats = await outbox.stats().catch(() => null);
+    return stats === null ? null : (stats.waiting[kind.name]?.count ?? 0);
   }
 
   /** One claim and its calls. Whether there may be more to do at once. */
@@ -156,8 +160,8 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
     if (first.alone && isNothing) await pace.rest(stream, 0, true); // another may try
     if (taken === null) return true;
     if (isNothing) {
-      // What was refused was purged meanwhile.
-      if (isProbe && !claim.isLost()) recover();
+      // What was refused was purged meanwhile, unless another replica has it.
+      if (isProbe && (await countWaiting()) === 0) recover();
       return claim.isLost();
     }
     // Azure may have asked another for a pause since, who gave back what is claimed here.
@@ -248,11 +252,12 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
     },
     async stop(signal: AbortSignal): Promise<void> {
       stopping.abort();
-      hold.close();
       const abort = () => aborting.abort();
       if (signal.aborted) abort();
       else signal.addEventListener('abort', abort, { once: true });
       await loop;
+      // The last upload may have begun one.
+      hold.close();
       signal.removeEventListener('abort', abort);
     },
   };

@@ -112,7 +112,8 @@ export const problemCodes = {
     status: 503,
     retryAfterSeconds: 10,
     title: 'The outbox cannot store events now',
-    meaning: 'The outbox could not commit. The event is not stored.',
+    meaning:
+      'The outbox could not commit, or its answer was lost: then the event may be stored all the same, and once more makes no second row.',
     remedy: 'Look at /readyz and the log of the service; then send the event again.',
   },
   outbox_timeout: {

@@ -39,8 +39,6 @@ export interface OpenedOutbox extends Outbox {
   killThread(): Promise<void>;
 }
 
-/** Bodies on their way to the store thread or in it. Past this a slow disk would show as memory; the sender tries again. */
-const MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024;
 /** What is wrong is logged once in this time. */
 const REMINDER_MS = 60_000;
 
@@ -69,8 +67,13 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
     });
     // Only now: this start may have set aside a log that it found without its database.
     if (folder !== null) tellIncompleteSets(folder, log);
-    // So that there are counts to show, should the thread die before anybody asks.
-    return { link: opened, firstStats: await opened.ask('stats', []) };
+    try {
+      // So that there are counts to show, should the thread die before anybody asks.
+      return { link: opened, firstStats: await opened.ask('stats', []) };
+    } catch (error) {
+      await opened.close();
+      throw error;
+    }
   }
 
   const { link, firstStats } = await start().catch((error: unknown) => {
@@ -121,23 +124,17 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
   };
 }
 
-/** Sends bodies to the store thread, as many at a time as memory is meant for. */
+/** Sends bodies to the store thread. The edge bounds what is under way (http/limits.ts). */
 function createReceive(ask: Link['ask'], clock: Clock): Receive {
-  let inFlightBytes = 0;
   return async (body) => {
-    const { byteLength: size, buffer } = body.bytes;
     // A message copies all of the memory that bytes are a part of, and small ones are often a part of a large pool.
-    const bytes = size === buffer.byteLength ? body.bytes : new Uint8Array(body.bytes);
-    // A single body is always taken, whatever its size; otherwise it could never be stored.
-    if (inFlightBytes > 0 && inFlightBytes + size > MAX_IN_FLIGHT_BYTES) return { outcome: 'unavailable' };
-    inFlightBytes += size;
+    const isOwn = body.bytes.byteLength === body.bytes.buffer.byteLength;
+    const bytes = isOwn ? body.bytes : new Uint8Array(body.bytes);
     try {
       return await ask('receive', [{ ...body, bytes }, clock.now()]);
     } catch (error) {
       if (error instanceof OutboxUnavailableError) return { outcome: 'unavailable' };
       throw error;
-    } finally {
-      inFlightBytes -= size;
     }
   };
 }

@@ -20,7 +20,7 @@ export interface StoredEntry {
   readonly firstStoredAt: number;
 }
 
-/** `stored`: committed and synced. `full`, `unavailable`: nothing was stored, see Received. */
+/** `stored`: committed and synced. `full`: nothing was stored. `unavailable`: see Received. */
 export type PutOutcome =
   | { readonly outcome: 'stored'; readonly entries: readonly StoredEntry[] }
   | { readonly outcome: 'full' }
@@ -56,13 +56,18 @@ export type Received =
     }
   /** 503 with Retry-After. Nothing was stored: OUTBOX_MAX_BYTES or the disk is reached. */
   | { readonly outcome: 'full' }
-  /** 503 with Retry-After. Nothing was stored: the outbox cannot commit now (I/O error, closing, its thread is gone). */
+  /**
+   * 503 with Retry-After. The outbox cannot commit now (I/O error, closing, its thread is gone), or its answer was lost:
+   * then it may be stored all the same, and is a duplicate when it comes again.
+   */
   | { readonly outcome: 'unavailable' };
 
 /** Takes an authentic body. Resolves when what it says is durable; rejects only on a defect, which is answered 500. */
 export type Receive = (body: ReceivedBody) => Promise<Received>;
 
-/** Azure refuses over 1,048,576 bytes, and the SDK splits at 1,000,000 by a count of its own; this stays below both. */
+/** Azure takes no larger request, before compression (facts: Logs Ingestion limits, 1 MB a call). */
+export const MAX_REQUEST_BYTES = 1_048_576;
+/** Of the rows that are joined into one call; a single row may be larger. */
 export const MAX_CALL_BYTES = 950_000;
 
 export interface CallRequest {

@@ -34,9 +34,9 @@ export function keepPruning(
   }
 
   async function prune(untilMs: number): Promise<void> {
-    const nowMs = Math.min(untilMs, clock.now());
-    await store.prune(nowMs - dedupDays * DAY_MS);
-    againAfter(() => prune(nowMs + PRUNE_INTERVAL_MS));
+    // A clock that is behind holds back this round alone: it may be right again before the next.
+    await store.prune(Math.min(untilMs, clock.now()) - dedupDays * DAY_MS);
+    againAfter(() => prune(untilMs + PRUNE_INTERVAL_MS));
   }
 
   void start();

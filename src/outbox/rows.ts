@@ -71,7 +71,9 @@ export function intersectRanges(a: readonly RowRange[], b: readonly RowRange[]):
   return subtractRanges(a, subtractRanges(a, b));
 }
 
-/** What is stored of the rows of one event. */
+/** What is stored of the rows of one event, unless somebody deleted it. */
+export type FoundRows = { readonly [Column in keyof StoredRows]: StoredRows[Column] | null };
+
 export interface StoredRows {
   readonly shared: string;
   /** The columns of each row's own, a line for each row. */
@@ -100,10 +102,10 @@ export function parseRows({ shared, own }: StoredRows): EventRows {
   return { shared, own: own.split('\n') };
 }
 
-/** The JSON array of all rows. */
-export function bodyOf(stored: StoredRows): Uint8Array {
-  const { shared, own } = parseRows(stored);
-  return new TextEncoder().encode(`[${own.map((each) => joinRow(shared, each)).join(',')}]`);
+/** The JSON array of all rows; empty if they are missing. */
+export function bodyOf({ shared, own }: FoundRows): Uint8Array {
+  const rows = shared === null || own === null ? [] : own.split('\n').map((each) => joinRow(shared, each));
+  return new TextEncoder().encode(`[${rows.join(',')}]`);
 }
 
 /**
@@ -136,14 +138,20 @@ export function takeRows(
   return { ranges, rows, bytes };
 }
 
-/** What a claim takes of the oldest events: `candidates` in their order, with the rows that are pending. */
-export function takeEvents<Event extends object>(
-  candidates: Iterable<Event & StoredRows & { readonly pending: readonly RowRange[] }>,
+/**
+ * What a claim takes of the oldest events: `candidates` in their order, with the rows that are pending. Throws where rows
+ * are missing, which is said until a person has seen it.
+ */
+export function takeEvents<Event extends Pick<ClaimedRows, 'eventId'>>(
+  candidates: Iterable<Event & FoundRows & { readonly pending: readonly RowRange[] }>,
   { maxEvents, maxBytes, only }: Pick<ClaimRequest, 'maxEvents' | 'maxBytes' | 'only'>,
 ) {
   const taken: (Omit<Event, 'pending' | keyof StoredRows> & ReturnType<typeof takeRows>)[] = [];
   let bytes = 0;
   for (const { pending, shared, own, ...event } of candidates) {
+    if (shared === null || own === null) {
+      throw new Error(`The rows of event ${event.eventId} are missing from the outbox; \`outbox purge\` ends this`);
+    }
     const wanted = subtractRanges(pending, [[0, only?.fromRow ?? 0]]);
     const limits = { maxBytes: maxBytes - bytes, atLeastOne: taken.length === 0 };
     const rows = takeRows({ shared, own }, wanted, limits);

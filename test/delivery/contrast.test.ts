@@ -79,6 +79,29 @@ test('a row that Azure took before the refusal is no contrast', async (t) => {
   assert.deepEqual([idsOf(f), f.buried.length], [['good', 'r-1'], 0]);
 });
 
+test('while another replica has the refused rows, the hold goes on', async (t) => {
+  let emptyClaims = 0;
+  const f = await startDelivery(t, {
+    async afterClaim(_outbox, { events }) {
+      if (events.length === 0) emptyClaims++;
+    },
+  });
+  refuse(f, all);
+  await f.sendAndFlush(requestEvent('r-1'));
+  await eventually(() => codeOf(f) === 'rows_refused');
+  const { events } = await f.outbox.claim({ kind: 'request', maxCalls: 1 });
+  assert.equal(events.length, 1);
+  const before = emptyClaims;
+  await advanceUntil(f, 1_000, () => emptyClaims > before + 2);
+  assert.deepEqual([codeOf(f), f.ended], ['rows_refused', []]);
+  await f.outbox.settle(
+    events.map(({ eventId, token }) => ({ eventId, token, delivered: [], dead: [], release: true })),
+  );
+  f.emulator.clearPlan();
+  await advanceUntil(f, 1_000, async () => (await f.waiting()) === 0);
+  await eventually(() => f.ended.length === 1);
+});
+
 test('refused rows among others, wherever they are: exactly they are buried, the others arrive once', async (t) => {
   await fc.assert(
     fc.asyncProperty(

@@ -227,6 +227,24 @@ describe('a clock that jumps', { concurrency: 4 }, () => {
     assert.equal(await isKnown('a'), false, 'it is forgotten in the end: nothing is stuck');
   });
 
+  test('a clock that is years behind for a moment, at the start or later, does not stop the forgetting', async (t) => {
+    const { clock, start, isKnown, passHours } = await startRetention(t);
+    const behindMs = 2_000 * DAY_MS;
+    clock.set(clock.now() - behindMs);
+    await start();
+    clock.set(clock.now() + behindMs);
+    await start();
+    assert.equal(await isKnown('a'), false);
+    await passHours(1);
+    clock.set(clock.now() - behindMs);
+    await passHours(1);
+    clock.set(clock.now() + behindMs);
+    await passHours(6 * 24);
+    assert.equal(await isKnown('a'), true);
+    await passHours(25);
+    assert.equal(await isKnown('a'), false, 'it is forgotten after its seven days');
+  });
+
   test('a service that was stopped for eight days forgets after DEDUP_DAYS more', async (t) => {
     const { clock, start, isKnown, passHours } = await startRetention(t);
     await start();

@@ -137,6 +137,21 @@ describe('a PostgreSQL outbox', () => {
     assert.deepEqual(await query(server(), `SELECT count(*)::integer AS n FROM "${schema}".dead_letters`), [{ n: 0 }]);
   });
 
+  it('says that rows are lost, until the event is purged', async (t) => {
+    const schema = newSchema();
+    const outbox = await replica(t, { schema });
+    await storeEvents(outbox, 'lost');
+    await query(server(), `DELETE FROM "${schema}".bodies`);
+    await storeEvents(outbox, 'there');
+    await assert.rejects(
+      outbox.claim({ kind: 'request', maxCalls: 1 }),
+      /rows of event lost are missing.*outbox purge/,
+    );
+    assert.equal(String((await outbox.show('lost'))?.body), '91,93', 'an empty list');
+    assert.deepEqual(await outbox.purge(['lost']), [true]);
+    assert.deepEqual(ids(await claimAll(outbox)), ['there']);
+  });
+
   it('keeps what JSON escapes, every byte of a quarantined body, and texts of 5 MB', async (t) => {
     const outbox = await replica(t);
     const note = `\0 \\u0000 ${'日本\u{1F511}'.repeat(500_000)}`;

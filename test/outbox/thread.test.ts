@@ -134,16 +134,6 @@ describe('the store thread', TIME_LIMIT, () => {
     assert(n < 20_000, 'it was claimed while events were coming');
   });
 
-  it('bounds what waits for it, but takes a single body of any size', async () => {
-    const { outbox } = fixture;
-    const first = outbox.receive(notJson(70 * 2 ** 20));
-    const second = outbox.receive(notJson(2 ** 20));
-    assert.deepEqual(await second, { outcome: 'unavailable' });
-    assert.equal((await first).outcome, 'not_json');
-    assert.equal((await outbox.receive(notJson(2 ** 20))).outcome, 'not_json');
-    assert.equal((await outbox.stats()).quarantined.count, 2);
-  });
-
   it('answers what was asked in the turn in which it died or was closed', async () => {
     const { outbox } = fixture;
     const killed = outbox.killThread();

@@ -2,13 +2,13 @@ import { randomInt } from 'node:crypto';
 import type { RowRange } from '../../ground/event.ts';
 import { within } from '../door.ts';
 import type { ClaimedRows, ClaimRequest } from '../engine.ts';
-import { formatRanges, type StoredRows, takeEvents } from '../rows.ts';
+import { type FoundRows, formatRanges, takeEvents } from '../rows.ts';
 import type { Database, Session } from './database.ts';
 import type { PostgresEngineOptions } from './engine.ts';
 import { AgainError } from './errors.ts';
 import type { Waker } from './replicas.ts';
 
-type Candidate = StoredRows & Pick<ClaimedRows, 'eventId' | 'receivedAt'> & { seq: number; pending: RowRange[] };
+type Candidate = FoundRows & Pick<ClaimedRows, 'eventId' | 'receivedAt'> & { seq: number; pending: RowRange[] };
 
 /** Three attempts before the lease is over. */
 const RENEWALS_PER_LEASE = 4;
@@ -38,7 +38,7 @@ const CANDIDATES = `
     SELECT *, sum(cost) OVER (ORDER BY received_at, seq) - cost AS before FROM free
   )
   SELECT seq, event_id AS "eventId", received_at AS "receivedAt", pending::json, shared, own
-  FROM summed JOIN bodies USING (seq) WHERE before < greatest($5::bigint, 1) ORDER BY received_at, seq`;
+  FROM summed LEFT JOIN bodies USING (seq) WHERE before < greatest($5::bigint, 1) ORDER BY received_at, seq`;
 
 /** Says that a replica lives, unless that was said a short while ago. `$1`: its id, `$2`: the lease. */
 export const RENEW = `

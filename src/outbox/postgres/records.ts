@@ -1,6 +1,6 @@
 import type { Engine, EngineState, RecordCount } from '../engine.ts';
 import { endOfIds, type FoundIds, type ListArgs, type ListedRecord, type RecordDetail } from '../records.ts';
-import { bodyOf, type StoredRows } from '../rows.ts';
+import { bodyOf, type FoundRows } from '../rows.ts';
 import type { Session } from './database.ts';
 
 const EVENT_COLUMNS = `e.seq, e.event_id AS id, e.kind, e.received_at AS "receivedAt", e.feed, e.row_count AS "rowCount",
@@ -36,9 +36,9 @@ export function listRecords(session: Session, { state, kind, after, limit }: Lis
 
 /** An event first: should a quarantined body have its id, it is shown once the event is gone. */
 export async function showRecord(session: Session, id: string): Promise<RecordDetail | null> {
-  const [event] = await session.query<ListedRecord & StoredRows & Pick<RecordDetail, 'pending' | 'deadLetters'>>(
+  const [event] = await session.query<ListedRecord & FoundRows & Pick<RecordDetail, 'pending' | 'deadLetters'>>(
     `SELECT ${EVENT_COLUMNS}, e.pending::json, ${DEAD_LETTERS}, b.shared, b.own
-     FROM events e JOIN bodies b USING (seq) ${NEWEST_LETTER} WHERE e.event_id = $1 AND e.delivered_at IS NULL`,
+     FROM events e LEFT JOIN bodies b USING (seq) ${NEWEST_LETTER} WHERE e.event_id = $1 AND e.delivered_at IS NULL`,
     [id],
   );
   if (event !== undefined) {

@@ -6,10 +6,10 @@ import type { Settlement } from '../port.ts';
 import {
   countDead,
   countRows,
+  type FoundRows,
   formatRanges,
   mergeRanges,
   parseRanges,
-  type StoredRows,
   settleRows,
   takeEvents,
 } from '../rows.ts';
@@ -24,7 +24,7 @@ interface EventRow extends Seq {
   readonly deadRows: number;
 }
 
-type CandidateRow = StoredRows & Pick<ClaimedRows, 'eventId' | 'receivedAt'> & { readonly pending: string };
+type CandidateRow = FoundRows & Pick<ClaimedRows, 'eventId' | 'receivedAt'> & { readonly pending: string };
 
 /** Walks an index, which alone passes over what is held. */
 export const CANDIDATES_SQL = `
@@ -39,7 +39,7 @@ export function createClaims(
   const candidate = db.prepare('SELECT seq FROM events WHERE kind = ? AND pending_rows > 0 AND event_id = ?');
   const read = db.prepare(
     `SELECT event_id AS eventId, received_at AS receivedAt, pending, shared, own
-     FROM events JOIN bodies USING (seq) WHERE seq = ?`,
+     FROM events LEFT JOIN bodies USING (seq) WHERE seq = ?`,
   );
   const find = db.prepare(
     `SELECT seq, row_count AS rowCount, pending, pending_rows AS pendingRows, dead_rows AS deadRows
@@ -71,8 +71,8 @@ export function createClaims(
     for (const { seq } of found) {
       if (claims.has(seq)) continue;
       const event = getRow<CandidateRow>(read, seq);
-      if (event === undefined) throw new Error(`The rows of event ${seq} are missing from the outbox`);
-      if (!passedOver.has(event.eventId)) yield { ...event, seq, pending: parseRanges(event.pending) };
+      if (event === undefined || passedOver.has(event.eventId)) continue;
+      yield { ...event, seq, pending: parseRanges(event.pending) };
     }
   }
 

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Engine, RecordCount } from '../engine.ts';
 import { type DeadLetter, endOfIds, type FoundIds, type ListedRecord, type RecordDetail } from '../records.ts';
-import { bodyOf, parseRanges, type StoredRows } from '../rows.ts';
+import { bodyOf, type FoundRows, parseRanges } from '../rows.ts';
 import { type AtOnce, eachRow, getRow } from './sql.ts';
 
 const newestLetter = (column: 'code' | 'reason'): string =>
@@ -47,9 +47,8 @@ export function createRecords(db: DatabaseSync): AtOnce<'recordedUntil' | 'list'
     quarantined: db.prepare(COUNT_SQL.quarantined),
   };
   const showEvent = db.prepare(
-    `SELECT ${EVENT_COLUMNS}, pending, (SELECT shared FROM bodies WHERE bodies.seq = events.seq) AS shared,
-       (SELECT own FROM bodies WHERE bodies.seq = events.seq) AS own
-     FROM events WHERE event_id = ? AND delivered_at IS NULL`,
+    `SELECT ${EVENT_COLUMNS}, pending, shared, own FROM events LEFT JOIN (SELECT seq, shared, own FROM bodies) USING (seq)
+     WHERE event_id = ? AND delivered_at IS NULL`,
   );
   const showLetters = db.prepare(
     'SELECT rows, code, reason, dead_at AS buriedAt FROM dead_letters WHERE seq = ? ORDER BY id',
@@ -93,7 +92,7 @@ export function createRecords(db: DatabaseSync): AtOnce<'recordedUntil' | 'list'
     },
     show(id) {
       // An event first: should a quarantined body have its id, it is shown once the event is gone.
-      const event = getRow<ListedRecord & StoredRows & { readonly pending: string }>(showEvent, id);
+      const event = getRow<ListedRecord & FoundRows & { readonly pending: string }>(showEvent, id);
       if (event !== undefined) {
         const { seq, pending, shared, own, ...summary } = event;
         return {
