@@ -6,10 +6,10 @@ import { fileURLToPath } from 'node:url';
 import { runCli } from '../../src/commands/cli.ts';
 import type { JsonObject } from '../../src/ground/json.ts';
 import { severities, statuses } from '../../src/sentinel/incidents/filter.ts';
+import { type Column, detailColumns, formerColumns, furtherColumns } from '../../src/sentinel/incidents/formats.ts';
 import { listed } from '../support/azure/incidents.ts';
 import { setUpIncidents } from './incidents-fixture.ts';
 import { run } from './support.ts';
-import { type Column, detailColumns, formerColumns, furtherColumns } from '../../src/sentinel/incidents/formats.ts';
 
 const fileOf = (name: string): string => fileURLToPath(new URL(`../../docs/${name}`, import.meta.url));
 const page = fileOf('incidents.md');
