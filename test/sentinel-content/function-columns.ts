@@ -24,7 +24,8 @@ const DOCUMENTED: Readonly<Record<string, string>> = {
     ReportedSteps:dynamic SensitiveIntegrations:dynamic BreakGlassFlows:dynamic FlowsThatNeedApproval:dynamic FlowsWithoutApproval:dynamic
     WorkdayStartHour:int WorkdayEndHour:int Workdays:dynamic TimeZone FastApprovalSeconds:int ManyRequests:int
     ManyRequestsWindow:timespan RepeatedFailures:int SilentFeedDays:int HeartbeatSilence:timespan BacklogSeconds:int
-    CredentialWarningDays:int IntegrationPatience:timespan ExcludedRequesters:dynamic ExcludedFlows:dynamic RiskySignInWindow:timespan ExpiryGrace:timespan`,
+    CredentialWarningDays:int IntegrationPatience:timespan ExcludedRequesters:dynamic ExcludedFlows:dynamic
+    RiskySignInWindow:timespan ExpiryGrace:timespan`,
   AponoAccessRequests: `
     ${table('AponoAccessRequests_CL')}
     IngestedAt:datetime RequesterUpn GranteeUpn EventIngestedAt:datetime EventIds:dynamic BodyForms:dynamic Feeds:dynamic`,
