@@ -35,7 +35,6 @@ function incident(number: number, provider: string): JsonObject {
       title: isOfFeed
         ? 'Apono feed needs attention: Quarantined'
         : 'Apono: zoe@example.com approved their own request AR-4411',
-      description: 'zoe@example.com asked for orders in flow DBA on-call and is an approver of that request.',
       severity: isOfFeed ? 'Medium' : 'High',
       status: isOfFeed ? 'Active' : 'New',
       createdTimeUtc: isOfFeed ? '2026-11-28T08:30:11Z' : '2026-11-28T10:25:09Z',
