@@ -109,7 +109,7 @@ describe('docs/rows.md', () => {
 
   it('has queries that Kusto takes', () => {
     const kql = createKql();
-    for (const query of blocks('docs/rows.md', 'kusto')) {
+    for (const query of [...blocks('docs/rows.md', 'kusto'), ...blocks('docs/operations.md', 'kusto')]) {
       assert.deepEqual(kql.diagnose(query).map(describeDiagnostic), [], query);
     }
   });

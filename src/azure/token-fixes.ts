@@ -46,7 +46,7 @@ const fixes: Readonly<Record<string, string>> = {
   AADSTS700212: `No federated credential has the audience of the token. ${federation}`,
   AADSTS700213: `No federated credential has the subject of the token. ${federation}`,
   AADSTS500011:
-    'Azure Monitor is not known in this tenant: AZURE_CLOUD and AZURE_AUTHORITY_HOST must be those of the tenant.',
+    'The audience is not known in this tenant: AZURE_CLOUD and AZURE_AUTHORITY_HOST must be those of the tenant.',
   AADSTS53003: 'Conditional access blocks this sign-in: allow the workload identity from the address of this machine.',
   AADSTS530003: 'Conditional access blocks this sign-in: allow the workload identity from the address of this machine.',
 };
@@ -70,6 +70,10 @@ function refusalFix({ aadsts, reason, message }: NoToken, credential: Credential
   }
   // Entra uses this number for two faults, and its text says which.
   if (aadsts === 'AADSTS700027' && /\bexpired\b/i.test(message ?? '')) return certificateExpired;
+  // Azure Monitor, or Resource Manager for the incidents commands.
+  const audience = /resource principal named (https:\/\/[\w.-]+)/.exec(message ?? '')?.[1];
+  if (aadsts === 'AADSTS500011' && audience !== undefined)
+    return fixes[aadsts]?.replace('The audience', audience) ?? audience;
   const code = aadsts.slice('AADSTS'.length);
   const lookUp = `Look up ${aadsts} at https://login.microsoftonline.com/error?code=${code}.`;
   return fixes[aadsts] ?? `${lookUp} ${variablesOf(credential)}`;

@@ -95,6 +95,16 @@ test('each failure names what to change', () => {
       ),
       [/AZURE_CLIENT_CERTIFICATE_PATH has expired/, /upload it to the app registration/],
     ],
+    [
+      noToken(
+        true,
+        'AADSTS500011',
+        'HTTP 400',
+        'AADSTS500011: The resource principal named https://management.azure.com was not found in the tenant named X.',
+      ),
+      [/^https:\/\/management\.azure\.com is not known in this tenant/, /AZURE_CLOUD/],
+    ],
+    [noToken(true, 'AADSTS500011'), [/^The audience is not known/]],
     [noToken(true, 'AADSTS70021'), [/Federated credentials/, /AZURE_FEDERATED_TOKEN_FILE/]],
     [noToken(true, 'AADSTS700213'), [/subject/, /Federated credentials/]],
     [noToken(true, 'AADSTS123456'), [/error\?code=123456/]],

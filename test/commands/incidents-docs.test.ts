@@ -4,8 +4,12 @@ import process from 'node:process';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { runCli } from '../../src/commands/cli.ts';
+import type { JsonObject } from '../../src/ground/json.ts';
 import { severities, statuses } from '../../src/sentinel/incidents/filter.ts';
 import { type Column, detailColumns, formerColumns, furtherColumns } from '../../src/sentinel/incidents/formats.ts';
+import { listed } from '../support/azure/incidents.ts';
+import { setUpIncidents } from './incidents-fixture.ts';
+import { run } from './support.ts';
 
 const fileOf = (name: string): string => fileURLToPath(new URL(`../../docs/${name}`, import.meta.url));
 const page = fileOf('incidents.md');
@@ -14,6 +18,33 @@ const page = fileOf('incidents.md');
 function renderColumns(): string {
   const columns: readonly Column[] = [...formerColumns, ...furtherColumns, ...Object.values(detailColumns)];
   return `${columns.map(({ name }) => `\`${name}\``).join(', ')}\n`;
+}
+
+const zoe = { name: 'e', kind: 'Account', properties: { accountName: 'zoe', upnSuffix: 'example.com' } };
+
+/** The incident of docs/rows.md, and one of the feed. */
+function incident(number: number, provider: string): JsonObject {
+  const isOfFeed = number === 2337;
+  const name = `73e01a99-5cd7-4139-a149-00000000${number}`;
+  return {
+    id: `${provider}/incidents/${name}`,
+    name,
+    type: 'Microsoft.SecurityInsights/incidents',
+    properties: {
+      incidentNumber: number,
+      title: isOfFeed
+        ? 'Apono feed needs attention: Quarantined'
+        : 'Apono: zoe@example.com approved their own request AR-4411',
+      severity: isOfFeed ? 'Medium' : 'High',
+      status: isOfFeed ? 'Active' : 'New',
+      createdTimeUtc: isOfFeed ? '2026-11-28T08:30:11Z' : '2026-11-28T10:25:09Z',
+      lastModifiedTimeUtc: '2026-11-28T10:25:09Z',
+      owner: isOfFeed ? { assignedTo: 'Jo Doe', email: 'jo@example.com' } : {},
+      labels: [],
+      providerName: 'Azure Sentinel',
+      additionalData: { alertsCount: 1, commentsCount: 0, tactics: ['PrivilegeEscalation'] },
+    },
+  };
 }
 
 async function helpOf(command: string): Promise<string> {
@@ -31,6 +62,23 @@ describe('docs/incidents.md', () => {
     const text = readFileSync(page, 'utf8');
     assert.match(text, block);
     const current = text.replace(block, (_whole, open: string, close: string) => open + renderColumns() + close);
+    if (process.env['UPDATE_DOCS'] !== undefined) writeFileSync(page, current);
+    assert.equal(readFileSync(page, 'utf8'), current);
+  });
+
+  test('shows what list and show print of two of our incidents (UPDATE_DOCS=1 makes it so)', async (t) => {
+    const { emulator, env } = await setUpIncidents(t, 0);
+    const provider = `${emulator.workspaceResourceId}/providers/Microsoft.SecurityInsights`;
+    emulator.setIncidents(listed([incident(2337, provider), incident(2338, provider)]));
+    emulator.setIncidentDetails(() => ({ comments: [], alerts: [], entities: [zoe] }));
+    const list = (await run(['incidents', 'list'], env)).stdout;
+    const show = (await run(['incidents', 'show', '2338'], env)).stdout;
+    // The link is as long as the resource id of the workspace.
+    const content = `\`\`\`text\n${list}\n${show.replaceAll(/^(?:Link|Name): .*\n/gm, '')}\`\`\`\n`;
+    const block = /(<!-- generated: output -->\n)[\s\S]*?(<!-- \/generated -->\n)/;
+    const text = readFileSync(page, 'utf8');
+    assert.match(text, block);
+    const current = text.replace(block, (_whole, open: string, close: string) => open + content + close);
     if (process.env['UPDATE_DOCS'] !== undefined) writeFileSync(page, current);
     assert.equal(readFileSync(page, 'utf8'), current);
   });

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { describe, it } from 'node:test';
+import { block } from '../support/documented-commands.ts';
 import { readHuntingQueries, readRules, withoutComments } from './detections.ts';
 import { createKql } from './kql.ts';
 
@@ -21,11 +25,11 @@ const link = (name: string, folder: string, file: string): string =>
 const ofAllRequestRules = ['ExcludedRequesters', 'ExcludedFlows'];
 
 describe('docs/detections.md', () => {
-  it('has every rule, with its severity and its own settings, and no other', () => {
+  it('has every rule, with its severity, its times and its own settings, and no other', () => {
     const kql = createKql();
     const settings = kql.result('AponoSettings()').columns.map(({ name }) => name);
-    const rows = tableUnder('| rule | severity | needs | settings |');
-    const expected = readRules().map(({ file, name, severity, query }) => {
+    const rows = tableUnder('| rule | severity | every/over | needs | settings |');
+    const expected = readRules().map(({ file, name, severity, query, queryFrequency, queryPeriod }) => {
       const read = [...withoutComments(query).matchAll(/AponoSettings\(\) \| project ([^\n;]*)\);/g)].map(
         ([, column]) => column,
       );
@@ -35,6 +39,7 @@ describe('docs/detections.md', () => {
       return [
         link(name, 'Analytic Rules', file),
         severity,
+        `${queryFrequency}/${queryPeriod}`,
         used
           .filter((setting) => !ofAllRequestRules.includes(setting))
           .map((setting) => `\`${setting}\``)
@@ -42,10 +47,10 @@ describe('docs/detections.md', () => {
       ];
     });
     assert.deepEqual(
-      rows.map(([name, severity, , used]) => [name, severity, used]),
+      rows.map(([name, severity, runs, , used]) => [name, severity, runs, used]),
       expected,
     );
-    for (const row of rows) assert.ok(row.length === 4 && row.every((cell) => cell.trim() !== ''), row[0]);
+    for (const row of rows) assert.ok(row.length === 5 && row.every((cell) => cell.trim() !== ''), row[0]);
   });
 
   it('has every hunting query, and no other', () => {
@@ -54,6 +59,23 @@ describe('docs/detections.md', () => {
       listed,
       readHuntingQueries().map(({ file, name }) => link(name, 'Hunting Queries', file)),
     );
+  });
+
+  it('posts the event of docs/rows.md as a request of its own, as of now', () => {
+    const script = block('docs/detections.md', 'sh', 'event.json').replace(/\|\s*curl[\s\S]*$/, '');
+    const folder = mkdtempSync(path.join(tmpdir(), 'apono-sentinel-event-'));
+    const before = Math.floor(Date.now() / 1000);
+    try {
+      writeFileSync(path.join(folder, 'event.json'), block('docs/rows.md', 'json', 'event_type'));
+      const { event_time: time, data } = JSON.parse(
+        execFileSync('sh', ['-c', script], { cwd: folder, encoding: 'utf8' }),
+      );
+      for (const one of [time, data.creation_date, data.revocation_date])
+        assert.ok(one >= before && one <= Date.now() / 1000, String(one));
+      assert.equal(data.id, `${time}-93d1-4c1f-8a55-2f6f6f0b6a41`);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('says the truth about which rules find nothing before AponoSettings was edited', () => {

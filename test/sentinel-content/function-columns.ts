@@ -23,8 +23,9 @@ const DOCUMENTED: Readonly<Record<string, string>> = {
   AponoSettings: `
     ReportedSteps:dynamic SensitiveIntegrations:dynamic BreakGlassFlows:dynamic FlowsThatNeedApproval:dynamic FlowsWithoutApproval:dynamic
     WorkdayStartHour:int WorkdayEndHour:int Workdays:dynamic TimeZone FastApprovalSeconds:int ManyRequests:int
-    ManyRequestsWindow:timespan RepeatedFailures:int SilentFeedDays:int BacklogSeconds:int ExcludedRequesters:dynamic
-    ExcludedFlows:dynamic RiskySignInWindow:timespan ExpiryGrace:timespan`,
+    ManyRequestsWindow:timespan RepeatedFailures:int SilentFeedDays:int HeartbeatSilence:timespan BacklogSeconds:int
+    CredentialWarningDays:int IntegrationPatience:timespan ExcludedRequesters:dynamic ExcludedFlows:dynamic
+    RiskySignInWindow:timespan ExpiryGrace:timespan`,
   AponoAccessRequests: `
     ${table('AponoAccessRequests_CL')}
     IngestedAt:datetime RequesterUpn GranteeUpn EventIngestedAt:datetime EventIds:dynamic BodyForms:dynamic Feeds:dynamic`,

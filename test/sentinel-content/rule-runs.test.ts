@@ -14,7 +14,7 @@ const instant = (ms: number): string => `${new Date(ms).toISOString().slice(0, 1
 /** How often each case is reported when the rule runs on its sample again and again. `arrival`: when a row can be read. */
 function reports(
   name: string,
-  options: { from: string; hours: number; caseOf: string; arrival?: string },
+  options: { from: string; hours: number; caseOf: string | readonly string[]; arrival?: string },
 ): Record<string, number> {
   const rule = readRules().find(({ file }) => file === `${name}.yaml`);
   assert.ok(rule !== undefined);
@@ -31,7 +31,10 @@ function reports(
       query.replace(/^set query_now = .*$/m, `set query_now = datetime(${instant(nowMs)});`),
       (all) => all.filter(readable),
     );
-    for (const row of rows) counts[textOf(row[caseOf] ?? null)] = (counts[textOf(row[caseOf] ?? null)] ?? 0) + 1;
+    for (const row of rows) {
+      const found = [caseOf].flat().map((column) => textOf(row[column] ?? null));
+      counts[found.join(' ')] = (counts[found.join(' ')] ?? 0) + 1;
+    }
   }
   return counts;
 }
@@ -46,9 +49,25 @@ describe('a rule that runs again and again', () => {
     assert.deepEqual(counts, { 'AR-9': 1, 'AR-2': 1, 'AR-5': 1, 'AR-12': 1 });
   });
 
-  it('reports a burst of requests once', () => {
-    const counts = reports('AponoManyRequests', { from: '2026-11-02T09:10:00Z', hours: 1, caseOf: 'RequesterKey' });
-    assert.deepEqual(counts, { 'bo@example.com': 1, 'ana@example.com': 1, 'dan@example.com': 1, 'fay@example.com': 1 });
+  it('reports a burst of requests once, at a steady rate too, and the next burst again', () => {
+    const counts = reports('AponoManyRequests', { from: '2026-11-02T07:15:00Z', hours: 3, caseOf: 'RequesterKey' });
+    assert.deepEqual(counts, {
+      'hal@example.com': 1,
+      'ida@example.com': 2,
+      'bo@example.com': 1,
+      'ana@example.com': 1,
+      'dan@example.com': 1,
+      'fay@example.com': 1,
+    });
+  });
+
+  it('reports failures at a steady rate once', () => {
+    const counts = reports('AponoRequestFailedRepeatedly', {
+      from: '2026-11-02T01:45:00Z',
+      hours: 8.5,
+      caseOf: 'RequesterKey',
+    });
+    assert.deepEqual(counts, { 'joe@example.com': 1, 'ana@example.com': 1 });
   });
 
   it('reports an integration once for each time that it goes into error', () => {
@@ -65,14 +84,24 @@ describe('a rule that runs again and again', () => {
     assert.deepEqual(counts, { 'AR-3': 1, 'AR-1': 1, 'AR-6': 1, 'AR-4': 1 });
   });
 
-  it('reports a backlog once for each instance', () => {
-    const counts = reports('AponoBacklog', {
-      from: '2026-11-02T09:00:00Z',
+  it('reports each trouble of the feed once for each instance', () => {
+    const counts = reports('AponoFeedNeedsAttention', {
+      from: '2026-11-02T09:25:00Z',
       hours: 2,
-      caseOf: 'instance',
+      caseOf: ['Problem', 'InstanceList'],
       arrival: 'TimeGenerated',
     });
-    assert.deepEqual(counts, { a: 1, b: 1 });
+    assert.deepEqual(counts, {
+      'Credential ends j': 1,
+      'Events wait b': 1,
+      'Quarantined c, g': 1,
+      'Outbox silent f': 1,
+      'Events wait a': 1,
+      'Quarantined c': 1,
+      'Dead letters d': 1,
+      'Outbox silent e': 1,
+      'Credential ends h': 1,
+    });
   });
 
   it('reports a silent feed once', () => {

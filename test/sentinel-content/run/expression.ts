@@ -1,6 +1,6 @@
 import { between, SCOPED_FUNCTIONS, toScalar } from './rule-operators.ts';
 import { memberOf, OPERATORS, SCALARS } from './scalars.ts';
-import type { Scope } from './table.ts';
+import type { Lambda, Scope } from './table.ts';
 import { childAt, childOf, elements, type Tree } from './tree.ts';
 import { datetimeOf, timespanOf, type Value } from './values.ts';
 
@@ -99,9 +99,19 @@ function call(tree: Tree, scope: Scope): Value {
   const scoped = SCOPED_FUNCTIONS[name];
   if (scoped !== undefined) return scoped(args, scope);
   if (name === 'iff' || name === 'case') return chosen(args, scope);
+  const lambda = scope.functions.get(name);
+  if (lambda !== undefined) return callLambda(lambda, args, scope);
   const scalar = SCALARS[name];
   if (scalar === undefined) throw new Error(`no scalar function is called ${name}`);
   return scalar(...args.map((argument) => evaluate(argument, scope)));
+}
+
+/** A function of the query's own whose body is one scalar expression. */
+function callLambda({ parameters, body }: Lambda, args: readonly Tree[], scope: Scope): Value {
+  const values = parameters.map(({ name }, index) => [name, evaluate(args[index] ?? body, scope)] as const);
+  const only = body.children.find(({ kind }) => kind.endsWith('Expression'));
+  if (only === undefined) throw new Error(`no scalar expression: ${body.text}`);
+  return evaluate(only, { ...scope, row: {}, values: new Map([...scope.values, ...values]) });
 }
 
 /** `case(condition, value, …, else)`; `iff` is one of three arguments. A null condition does not hold. */

@@ -60,6 +60,12 @@ export const SCOPED_FUNCTIONS: Readonly<Record<string, (args: readonly Tree[], s
     if (what === undefined || scope.previous === undefined) throw new Error('prev() outside of extend');
     return scope.previous === null ? null : evaluate(what, { ...scope, row: scope.previous });
   },
+  row_cumsum: ([what], scope) => {
+    if (what === undefined || scope.running === undefined) throw new Error('row_cumsum() outside of extend');
+    const sum = (scope.running.get(what.text) ?? 0) + Number(evaluate(what, scope));
+    scope.running.set(what.text, sum);
+    return sum;
+  },
 };
 
 /** The first value of the first row; null where there is none. */

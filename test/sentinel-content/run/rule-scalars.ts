@@ -58,6 +58,7 @@ export const RULE_SCALARS: Readonly<Record<string, Scalar>> = {
   round,
   bin: (value, size) =>
     value instanceof Ticks ? new Ticks(value.type, value.ticks - (value.ticks % ticksOf(size))) : null,
+  string_size: (value) => Buffer.byteLength(text(value)),
   replace_string: (value, from, to) => text(value).replaceAll(text(from), text(to)),
   hourofday: (value) => dateOf(value).getUTCHours(),
   dayofweek: (value) => new Ticks('timespan', BigInt(dateOf(value).getUTCDay()) * 864_000_000_000n),

@@ -24,5 +24,7 @@ export interface Scope {
   readonly now?: Value;
   /** The row before this one, for `prev()`; null for the first. */
   readonly previous?: Row | null;
+  /** What `row_cumsum()` has summed up in the rows before this one. */
+  readonly running?: Map<string, number>;
   readonly arrange: (rows: readonly Row[]) => readonly Row[];
 }

@@ -121,8 +121,9 @@ function nameAndValue(tree: Tree): readonly [string, Tree] {
 
 function extend(input: Table, tree: Tree, scope: Scope): Table {
   const made = elements(childOf(tree, 'List')).map(nameAndValue);
+  const running = new Map<string, number>();
   const rows = input.rows.map((row, index) => {
-    const inner = { ...within(scope, row), previous: input.rows[index - 1] ?? null };
+    const inner = { ...within(scope, row), previous: input.rows[index - 1] ?? null, running };
     return { ...row, ...Object.fromEntries(made.map(([name, value]) => [name, evaluate(value, inner)])) };
   });
   return { columns: [...new Set([...input.columns, ...made.map(([name]) => name)])], rows };
