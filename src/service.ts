@@ -1,3 +1,4 @@
+import { statfs } from 'node:fs/promises';
 import { eventActions } from './apono/event.ts';
 import { createTokens } from './azure/credential.ts';
 import { explainUpload } from './azure/fixes.ts';
@@ -8,20 +9,18 @@ import { createCredentialEnd } from './config/credential.ts';
 import type { Secrets } from './config/secrets.ts';
 import { createDelivery, type Delivery } from './delivery/delivery.ts';
 import { logDelivery } from './delivery/event.ts';
-import { type Clock, createBoundedRead } from './ground/clock.ts';
+import type { Clock } from './ground/clock.ts';
 import type { Logger } from './ground/log.ts';
 import { createHeartbeat } from './heartbeat/heartbeat.ts';
 import { createAdminServer } from './http/admin/server.ts';
-import { credentialProblems, troubleProblems } from './http/health-problems.ts';
+import type { ServiceState } from './http/health.ts';
+import { createHistory } from './http/history.ts';
 import type { Listener } from './http/listener.ts';
 import { createServer } from './http/server.ts';
 import { kinds } from './kinds/registry.ts';
-import { createHistory } from './metrics/history.ts';
 import { createMetrics } from './metrics/metrics.ts';
-import { diskSpace, SCRAPE_LIMIT_MS } from './metrics/scrape.ts';
 import { type OpenedOutbox, openOutbox } from './outbox/open.ts';
 import { createOperator } from './outbox/operator-local.ts';
-import { oldestAgeMs, summary } from './outbox/port.ts';
 
 /** Of the time to stop: what stays for writing down what the last uploads did, and closing the database. */
 const CLOSE_RESERVE_MS = 2_000;
@@ -80,6 +79,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     },
   });
   opening.defer(() => outbox.close());
+  const stats = async () => outbox.stats();
   const scope = ingestionScope(cloud);
   const tokens = createTokens({ credential, proxy }, { scope, clock, log, onEvent: metrics.onTokenEvent });
   opening.defer(() => tokens.close());
@@ -105,7 +105,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   });
   const history = createHistory({
     folder: outbox.folder,
-    oldestAgeMs: async () => oldestAgeMs(summary(await outbox.stats(), []).undelivered, clock.now()),
+    stats,
     lastDelivery: delivery.lastDelivery,
     clock,
   });
@@ -113,20 +113,28 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const credentialEndsAt = createCredentialEnd(credential);
   const heartbeat = createHeartbeat({
     ...options,
-    outbox,
+    stats,
     ingestion,
     totals: metrics.totals,
     onHeartbeat: metrics.onHeartbeat,
     credentialEndsAt,
   });
-  metrics.watch({
-    stats: () => outbox.stats(),
-    holds: delivery.holds,
-    disk: () => diskOf(outbox),
-    isOutboxDamaged: () => outbox.damagedFile !== null,
-    credentialEndsAt,
-  });
   let isStarted = false;
+  const state: ServiceState = {
+    stats,
+    disk: () => diskOf(outbox),
+    holds: delivery.holds,
+    lastDelivery: delivery.lastDelivery,
+    tokenExpiresAt: () => tokens.expiresAt,
+    tokenObtainedAt: metrics.tokenObtainedAt,
+    credentialEndsAt,
+    damagedFile: () => outbox.damagedFile,
+    trouble: () => outbox.trouble,
+    isLocal: () => outbox.folder !== null,
+    heartbeat: () => heartbeat?.status() ?? null,
+    started: () => isStarted,
+  };
+  metrics.watch(state);
   const server = createServer({
     ...webhook,
     webhook,
@@ -135,47 +143,32 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     log,
     kinds: kinds.map(({ name }) => name),
     receive: outbox.receive,
-    health: {
-      stats: () => outbox.stats(),
-      holds: delivery.holds,
-      lastDelivery: delivery.lastDelivery,
-      tokenExpiresAt: () => tokens.expiresAt,
-      damagedFile: () => outbox.damagedFile,
-      heartbeat: () => heartbeat?.status() ?? null,
-      problems: () => [
-        ...troubleProblems(outbox.trouble, outbox.folder !== null, clock.now()),
-        ...credentialProblems(credentialEndsAt(), clock.now()),
-      ],
-      started: () => isStarted,
-    },
+    health: state,
     onRequest(record) {
       metrics.onRequest(record);
       history.onRequest(record);
     },
     limits: { keepAliveTimeoutMs: webhook.keepAliveMs },
   });
-  const operator = createOperator({ outbox, log, holds: delivery.holds });
-  const { expose, onRequest, tokenObtainedAt } = metrics;
-  const { storeId } = outbox;
-  const bounds = { limitMs: SCRAPE_LIMIT_MS, clock };
-  const status = {
+  const adminServer = createAdminServer({
+    ...state,
     ...server,
-    operator,
-    stats: createBoundedRead(operator.stats, bounds),
+    admin,
+    operator: createOperator({ outbox, log, holds: delivery.holds }),
+    storeId: outbox.storeId,
     gone: outbox.gone,
+    retry: delivery.retry,
+    expose: metrics.expose,
     history,
     feeds: kinds.map(({ name, defaultStream, actionOf }) => ({
       kind: name,
       stream: streams[name] ?? defaultStream,
       actions: actionOf === undefined ? [] : eventActions,
     })),
-    credentialEndsAt,
-    tokenObtainedAt,
-    disk: createBoundedRead(() => diskOf(outbox), bounds),
-    now: clock.now,
-  };
-  const { retry } = delivery;
-  const adminServer = createAdminServer({ admin, operator, storeId, retry, expose, status, onRequest, clock, log });
+    onRequest: metrics.onRequest,
+    clock,
+    log,
+  });
   opening.defer(() => adminServer.stop(0));
   // The webhook port last: who can reach it gets a 2xx.
   const adminPort = await startAdmin(adminServer, config, log);
@@ -235,7 +228,8 @@ async function startAdmin(admin: Listener, config: Config, log: Logger): Promise
 }
 
 /** Rejects for an outbox that is not on this machine: its disk is its server's. */
-async function diskOf({ folder }: OpenedOutbox): ReturnType<typeof diskSpace> {
+async function diskOf({ folder }: OpenedOutbox): ReturnType<ServiceState['disk']> {
   if (folder === null) throw new Error('The outbox is on another machine');
-  return diskSpace(folder);
+  const { bavail, blocks, bsize } = await statfs(folder);
+  return { freeBytes: bavail * bsize, sizeBytes: blocks * bsize };
 }

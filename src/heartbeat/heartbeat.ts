@@ -6,7 +6,6 @@ import type { Hold } from '../delivery/event.ts';
 import { type Ingestion, outcomeOf, type UploadResult } from '../delivery/outcome.ts';
 import { type Clock, createWaiter } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
-import type { Outbox } from '../outbox/port.ts';
 import { createHeartbeatRow, type HeartbeatSources, heartbeatStreamVariable } from './row.ts';
 
 /** A row this share of the interval before the next one is due stands for that one too. */
@@ -35,10 +34,9 @@ export interface HeartbeatStatus {
   readonly failing: FailingHeartbeat | null;
 }
 
-interface HeartbeatOptions extends Pick<HeartbeatSources, 'version' | 'clock' | 'totals' | 'credentialEndsAt'> {
+interface HeartbeatOptions extends Omit<HeartbeatSources, 'instance' | 'startedAt'> {
   readonly config: Pick<Config, 'heartbeat' | 'ingestion' | 'credential'>;
   readonly log: Logger;
-  readonly outbox: Pick<Outbox, 'stats'>;
   readonly ingestion: Ingestion;
   /** Counts what became of each try; must neither throw nor wait. */
   readonly onHeartbeat: (outcome: HeartbeatOutcome) => void;
@@ -51,17 +49,12 @@ interface HeartbeatOptions extends Pick<HeartbeatSources, 'version' | 'clock' | 
  * configuration wants no heartbeat.
  */
 export function createHeartbeat(options: HeartbeatOptions) {
-  const { config, clock, outbox, ingestion, onHeartbeat } = options;
+  const { config, clock, ingestion, onHeartbeat } = options;
   if (config.heartbeat === null || config.heartbeat.intervalMs === 0) return null;
   const { stream, intervalMs } = config.heartbeat;
   const { endpoint, ruleId } = config.ingestion;
   const context = { stream, streamVariable: heartbeatStreamVariable, ruleId, endpoint, credential: config.credential };
-  const makeRow = createHeartbeatRow({
-    ...options,
-    instance: hostname(),
-    startedAt: clock.now(),
-    stats: () => outbox.stats(),
-  });
+  const makeRow = createHeartbeatRow({ ...options, instance: hostname(), startedAt: clock.now() });
   const logged = logHeartbeat(options.log, clock, stream);
   const stopping = new AbortController();
   const waiter = createWaiter(clock, stopping.signal);

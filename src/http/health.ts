@@ -1,8 +1,8 @@
 import type { Hold } from '../delivery/event.ts';
 import { type Clock, createBoundedRead } from '../ground/clock.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
-import type { OutboxStats } from '../outbox/port.ts';
-import { oldestAgeMs, summary } from '../outbox/port.ts';
+import type { StoreTrouble } from '../outbox/open.ts';
+import { type OutboxStats, oldestAgeMs, summary } from '../outbox/port.ts';
 import { type Answer, jsonAnswer } from './answer.ts';
 import type { AppRoute } from './app.ts';
 import type { Arrivals } from './arrivals.ts';
@@ -12,26 +12,36 @@ import type { EdgeLimits } from './limits.ts';
 import type { ListenerState } from './listener.ts';
 import { problem, problemAnswer } from './problem.ts';
 
-/** Where health gets its facts. All but `stats` answer at once; times are milliseconds since the epoch. */
-export interface HealthSources {
+/**
+ * What the parts of the service say about themselves, to /healthz, the page and the metrics. All that is no promise is
+ * answered at once; times are milliseconds since the epoch.
+ */
+export interface ServiceState {
   stats(): Promise<OutboxStats>;
+  /** Of the file system of DATA_DIR; free is what this user may still take. Rejects if the outbox is elsewhere. */
+  disk(): Promise<{ readonly freeBytes: number; readonly sizeBytes: number }>;
   /** The streams that delivery holds back until a person has fixed something. */
   holds(): readonly Pick<Hold, 'kind' | 'stream' | 'since' | 'code' | 'reason' | 'fix'>[];
   /** By kind; null: not since the start. */
   lastDelivery(): Readonly<Record<string, number | null>>;
   /** Null: there is no token yet. */
   tokenExpiresAt(): number | null;
+  tokenObtainedAt(): number | null;
+  /** Of what signs in to Azure; null: that is not known. */
+  credentialEndsAt(): number | null;
   /** The file of a damaged database that was set aside and that nobody has salvaged or removed yet; null: none. */
   damagedFile(): string | null;
+  /** What the outbox last could not do; null: nothing. */
+  trouble(): StoreTrouble | null;
+  /** Whether the outbox is a SQLite database on this machine. */
+  isLocal(): boolean;
   /** Null: no rows about the service itself are sent. */
   heartbeat(): HeartbeatStatus | null;
-  /** What other parts of the service report; each code is in health-problems.ts. */
-  problems(): readonly HealthProblem[];
   started(): boolean;
 }
 
 export interface HealthOptions {
-  readonly sources: HealthSources;
+  readonly sources: ServiceState;
   readonly version: string;
   readonly limits: EdgeLimits;
   readonly clock: Clock;

@@ -3,7 +3,7 @@ import type { Receive } from '../outbox/port.ts';
 import { type AppOptions, type AppRoute, createApp } from './app.ts';
 import { type Arrivals, createArrivals } from './arrivals.ts';
 import { createClients } from './client-address.ts';
-import { createHealth, type Health, type HealthSources } from './health.ts';
+import { createHealth, type Health, type ServiceState } from './health.ts';
 import { type EdgeLimits, edgeLimits } from './limits.ts';
 import { createListener, type Listener, type ListenerOptions } from './listener.ts';
 import { createWebhook } from './webhook.ts';
@@ -18,7 +18,7 @@ export interface ServerOptions
   readonly receive: Receive;
   /** Names of the webhook kinds, each of which has a path of its own. */
   readonly kinds: readonly string[];
-  readonly health: HealthSources;
+  readonly health: ServiceState;
   /** Of this service, shown in /healthz. */
   readonly version: string;
   /** In place of the defaults of limits.ts. */

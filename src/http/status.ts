@@ -1,30 +1,10 @@
+import { createBoundedRead, type Limits } from '../ground/clock.ts';
 import { type ProblemCodeInfo, quarantineCodes } from '../intake/quarantine-codes.ts';
 import type { OutboxOperator, StatsJson } from '../outbox/operator.ts';
-import type { GoneEvent } from '../outbox/records.ts';
 import type { Refusal } from './arrivals.ts';
-import { type HealthDocument, iso } from './health.ts';
+import { type HealthDocument, iso, type ServiceState } from './health.ts';
+import type { History } from './history.ts';
 import { problemCodes } from './problem-codes.ts';
-
-/** What has happened since a day ago, also before the last restart. */
-export interface History {
-  columns(): HistoryColumns;
-  /** By kind and action, a space between, in milliseconds since the epoch. */
-  lastAccepted(): ReadonlyMap<string, number>;
-  /** By kind. */
-  lastDelivered(): ReadonlyMap<string, number>;
-}
-
-/** One value for each minute of the last day, oldest first; null where the service did not run, or nothing was measured. */
-export interface HistoryColumns {
-  /** Seconds since the epoch at which the minute began. */
-  readonly time: readonly number[];
-  readonly rows_accepted: readonly (number | null)[];
-  readonly rows_delivered: readonly (number | null)[];
-  readonly requests_refused: readonly (number | null)[];
-  readonly oldest_waiting_seconds: readonly (number | null)[];
-  readonly delivery_mean_seconds: readonly (number | null)[];
-  readonly delivery_max_seconds: readonly (number | null)[];
-}
 
 /** A webhook kind as the page names it. */
 export interface Feed {
@@ -35,45 +15,41 @@ export interface Feed {
   readonly actions: readonly string[];
 }
 
-/** Where the status gets its facts, beside those of /healthz. Times are milliseconds since the epoch. */
-export interface StatusSources {
+/** Where the status gets its facts, beside those of /healthz. */
+export interface StatusSources extends Pick<ServiceState, 'disk' | 'credentialEndsAt' | 'tokenObtainedAt'> {
   health(): Promise<HealthDocument>;
   readonly history: History;
   readonly operator: OutboxOperator;
-  /** Of the outbox. Null: it does not answer in time, which is a problem of its own in `health`. */
-  stats(): Promise<StatsJson | null>;
-  /** See OutboxRecords. */
-  gone(idStart: string): Promise<GoneEvent | null>;
   readonly feeds: readonly Feed[];
   /** The refused webhooks of the last hour, the most frequent first. */
   refusals(): readonly Refusal[];
-  /** Null: nothing is known of its end. */
-  credentialEndsAt(): number | null;
-  /** Null: there is no token. */
-  tokenObtainedAt(): number | null;
-  /** The file system of DATA_DIR. Null: the outbox is on another machine, or the disk does not answer in time. */
-  disk(): Promise<{ readonly freeBytes: number; readonly sizeBytes: number } | null>;
-  /** Milliseconds since the epoch. */
-  now(): number;
 }
 
-export type StatusJson = Awaited<ReturnType<typeof readStatus>>;
+export type ReadStatus = ReturnType<typeof createStatus>;
+export type StatusJson = Awaited<ReturnType<ReadStatus>>;
 export type FeedJson = ReturnType<typeof feedJson>;
 
-/** What the page and `status` show, but for the plots and the records. Holds no secret and no text of an event. */
-export async function readStatus(sources: StatusSources) {
-  const [health, disk, outbox] = await Promise.all([sources.health(), sources.disk(), sources.stats()]);
-  return {
-    now: iso(sources.now()),
-    sentence: sentenceOf(health),
-    to_do: toDoOf(health),
-    health,
-    outbox,
-    feeds: sources.feeds.map((feed) => feedJson(feed, sources.history, outbox)),
-    refusals: sources.refusals().map(refusalJson),
-    token_obtained_at: iso(sources.tokenObtainedAt()),
-    credential_expires_at: iso(sources.credentialEndsAt()),
-    disk: disk && { free_bytes: disk.freeBytes, size_bytes: disk.sizeBytes },
+/**
+ * Reads what the page and `status` show, but for the plots and the records. It holds no secret and no text of an event.
+ * What the outbox or the disk does not tell within the limits is null; the first is a problem of its own in `health`.
+ */
+export function createStatus(sources: StatusSources, limits: Limits) {
+  const readDisk = createBoundedRead(sources.disk, limits);
+  const readStats = createBoundedRead(sources.operator.stats, limits);
+  return async () => {
+    const [health, disk, outbox] = await Promise.all([sources.health(), readDisk(), readStats()]);
+    return {
+      now: iso(limits.clock.now()),
+      sentence: sentenceOf(health),
+      to_do: toDoOf(health),
+      health,
+      outbox,
+      feeds: sources.feeds.map((feed) => feedJson(feed, sources.history, outbox)),
+      refusals: sources.refusals().map(refusalJson),
+      token_obtained_at: iso(sources.tokenObtainedAt()),
+      credential_expires_at: iso(sources.credentialEndsAt()),
+      disk: disk && { free_bytes: disk.freeBytes, size_bytes: disk.sizeBytes },
+    };
   };
 }
 

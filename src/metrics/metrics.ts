@@ -5,10 +5,11 @@ import type { Clock } from '../ground/clock.ts';
 import type { HeartbeatOutcome } from '../heartbeat/heartbeat.ts';
 import type { Totals } from '../heartbeat/row.ts';
 import type { RequestRecord } from '../http/exchange.ts';
+import type { ServiceState } from '../http/health.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import type { StoreEvent } from '../outbox/store.ts';
 import { createInstruments, type Instruments } from './instruments.ts';
-import { createScrape, type MetricsSources } from './scrape.ts';
+import { createScrape } from './scrape.ts';
 import { uploadCodes } from './table-delivery.ts';
 import { knownMethods } from './table-webhooks.ts';
 
@@ -55,7 +56,7 @@ export function createMetrics(options: MetricsOptions) {
       if (outcome === 'delivered') instruments.last_heartbeat_timestamp_seconds.set(clock.now() / 1000);
     },
     /** Names what each scrape reads the gauges of state from; until then they are 0. */
-    watch(sources: MetricsSources) {
+    watch(sources: ServiceState) {
       scrape = createScrape(instruments, { sources, streams, clock });
     },
     /** When the token in use was obtained, in milliseconds since the epoch; null: there is none yet. */

@@ -1,30 +1,10 @@
-import { statfs } from 'node:fs/promises';
-import type { Hold } from '../delivery/event.ts';
 import { holdCodes } from '../delivery/outcome.ts';
 import { type Clock, createBoundedRead } from '../ground/clock.ts';
-import type { OutboxStats } from '../outbox/port.ts';
-import { oldestAgeMs, summary } from '../outbox/port.ts';
+import type { ServiceState } from '../http/health.ts';
+import { type OutboxStats, oldestAgeMs, summary } from '../outbox/port.ts';
 import type { Instruments } from './instruments.ts';
 
-type Holds = readonly Pick<Hold, 'kind' | 'stream' | 'since' | 'code'>[];
-
-/** What each scrape reads. */
-export interface MetricsSources {
-  stats(): Promise<OutboxStats>;
-  holds(): Holds;
-  /** Space on the file system of DATA_DIR. */
-  disk(): Promise<{ readonly freeBytes: number; readonly sizeBytes: number }>;
-  /** Whether a damaged database is set aside which nobody has salvaged or removed yet. */
-  isOutboxDamaged(): boolean;
-  /** When the credential for Azure expires, in milliseconds since the epoch; null if that is not known. */
-  credentialEndsAt(): number | null;
-}
-
-/** Space on the file system that holds the folder; free is what this user may still take. Rejects as `statfs` does. */
-export async function diskSpace(folder: string): ReturnType<MetricsSources['disk']> {
-  const { bavail, blocks, bsize } = await statfs(folder);
-  return { freeBytes: bavail * bsize, sizeBytes: blocks * bsize };
-}
+type Holds = ReturnType<ServiceState['holds']>;
 
 /** As long as /readyz and /healthz wait for the outbox. */
 export const SCRAPE_LIMIT_MS = 2_000;
@@ -32,7 +12,7 @@ export const SCRAPE_LIMIT_MS = 2_000;
 /** Updates the gauges that show a state. Never rejects, and takes at most SCRAPE_LIMIT_MS. */
 export function createScrape(
   metrics: Instruments,
-  { sources, streams, clock }: { sources: MetricsSources; streams: readonly string[]; clock: Clock },
+  { sources, streams, clock }: { sources: ServiceState; streams: readonly string[]; clock: Clock },
 ): () => Promise<void> {
   const bounds = { limitMs: SCRAPE_LIMIT_MS, clock };
   const readStats = createBoundedRead(async () => sources.stats(), bounds);
@@ -44,7 +24,7 @@ export function createScrape(
     const holds = sources.holds();
     metrics.outbox_writable.set(stats?.writable ? 1 : 0);
     metrics.credential_expiry_timestamp_seconds.set((sources.credentialEndsAt() ?? 0) / 1000);
-    metrics.outbox_damaged.set(sources.isOutboxDamaged() ? 1 : 0);
+    metrics.outbox_damaged.set(sources.damagedFile() === null ? 0 : 1);
     known = stats ?? known;
     // Without an answer the last counts stand and the ages go on: the alarm must not fall silent with the outbox.
     if (known !== null) setOutbox(metrics, known, holds, clock.now());

@@ -6,13 +6,13 @@ import { TokenError } from '../../src/azure/token-error.ts';
 import type { Hold, UploadEvent } from '../../src/delivery/event.ts';
 import { outcomeOf, type UploadResult } from '../../src/delivery/outcome.ts';
 import type { RequestRecord } from '../../src/http/exchange.ts';
+import type { ServiceState } from '../../src/http/health.ts';
 import { combinations, METRIC_PREFIX, type MetricSpec, metricTable } from '../../src/metrics/instruments.ts';
 import { createMetrics, type Metrics } from '../../src/metrics/metrics.ts';
-import type { MetricsSources } from '../../src/metrics/scrape.ts';
 import { SCRAPE_LIMIT_MS } from '../../src/metrics/scrape.ts';
 import { deadLetterCodes } from '../../src/metrics/table-delivery.ts';
 import type { OutboxStats } from '../../src/outbox/port.ts';
-import { emptyStats, event } from '../http/edge.ts';
+import { emptyStats, event, wellHealth } from '../http/edge.ts';
 import { eventually } from '../support/eventually.ts';
 import { type ManualClock, manualClock } from '../support/manual-clock.ts';
 import { typeOf } from './document.ts';
@@ -37,7 +37,7 @@ interface Fixture {
   read(): Promise<Exposition>;
 }
 
-function create(sources: Partial<MetricsSources> = {}): Fixture {
+function create(sources: Partial<ServiceState> = {}): Fixture {
   const clock = manualClock();
   const metrics = createMetrics({
     version: '1.2.3',
@@ -45,14 +45,7 @@ function create(sources: Partial<MetricsSources> = {}): Fixture {
     kinds: dimensions.kinds.map((name) => ({ name })),
     streams: { request: stream, audit: null },
   });
-  metrics.watch({
-    stats: async () => emptyStats,
-    holds: () => [],
-    disk: async () => ({ freeBytes: 30, sizeBytes: 100 }),
-    isOutboxDamaged: () => false,
-    credentialEndsAt: () => null,
-    ...sources,
-  });
+  metrics.watch({ ...wellHealth, ...sources });
   return { metrics, clock, read: async () => new Exposition((await metrics.expose()).body) };
 }
 
@@ -424,7 +417,7 @@ describe('the outbox', () => {
   it('is shown as not writable and damaged when it is', async () => {
     const { read } = create({
       stats: async () => ({ ...emptyStats, writable: false, problem: 'full' }),
-      isOutboxDamaged: () => true,
+      damagedFile: () => 'outbox.db.damaged',
       disk: () => Promise.reject(new Error('no such file system')),
     });
     const exposition = await read();

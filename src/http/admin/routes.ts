@@ -8,29 +8,30 @@ import { jsonAnswer } from '../answer.ts';
 import type { AppRoute } from '../app.ts';
 import { type BodyReader, readBody } from '../body.ts';
 import type { Exchange } from '../exchange.ts';
+import type { History } from '../history.ts';
 import { createInFlightBytes } from '../limits.ts';
 import { type HttpProblem, problem } from '../problem.ts';
-import { readStatus, type StatusSources } from '../status.ts';
+import type { ReadStatus } from '../status.ts';
 
 export interface AdminRouteOptions extends Omit<BodyReader, 'reserve'> {
   readonly operator: OutboxOperator;
   /** Identifies the outbox, so that a command can tell that it is not the one of its DATA_DIR. */
   readonly storeId: string | null;
-  /** The text of /metrics; without it there is no such path. */
-  readonly expose?: () => Promise<{ readonly contentType: string; readonly body: string }>;
-  /** Ends the waits of delivery after a setback; without it there is no such path. */
-  readonly retry?: Delivery['retry'];
-  /** What the page and `status` show; without it there are no such paths. */
-  readonly status?: StatusSources;
+  /** The text of /metrics. */
+  readonly expose: () => Promise<{ readonly contentType: string; readonly body: string }>;
+  /** Ends the waits of delivery after a setback. */
+  readonly retry: Delivery['retry'];
+  readonly readStatus: ReadStatus;
+  readonly history: History;
 }
 
 const reads = ['GET', 'HEAD'];
 
 /** /metrics, what operator.ts can do with the outbox, and the facts of the page. */
 export function adminRoutes(options: AdminRouteOptions): AppRoute[] {
-  const { operator, storeId, retry, expose, status } = options;
+  const { operator, storeId, retry, expose, readStatus, history } = options;
   const reader = { ...options, reserve: createInFlightBytes(options.limits.maxInFlightBytes) };
-  const routes = [
+  return [
     apiRoute('/outbox', reads, async () => ({ ...(await operator.stats()), store: storeId })),
     apiRoute('/outbox/records', reads, async ({ request }) =>
       operator.list(readListQuery(request)).catch(refuseCursor),
@@ -48,24 +49,19 @@ export function adminRoutes(options: AdminRouteOptions): AppRoute[] {
       const { ids } = readOrder(await readJsonBody(exchange, reader), ['ids']);
       return { results: await operator.purge(ids) };
     }),
+    apiRoute('/outbox/retry', ['POST'], async (exchange) => {
+      const kind = readKind(await readJsonBody(exchange, reader));
+      return { resumed: await retry(kind) };
+    }),
+    apiRoute('/status', reads, readStatus),
+    apiRoute('/history', reads, async () => history.columns()),
+    {
+      path: '/metrics',
+      route: 'metrics',
+      methods: reads,
+      handler: async () => ({ status: 200, ...(await expose()) }),
+    },
   ];
-  if (retry !== undefined) {
-    const resume = async (exchange: Exchange) => ({
-      resumed: await retry(readKind(await readJsonBody(exchange, reader))),
-    });
-    routes.push(apiRoute('/outbox/retry', ['POST'], resume));
-  }
-  if (status !== undefined) {
-    routes.push(
-      apiRoute('/status', reads, () => readStatus(status)),
-      apiRoute('/history', reads, async () => status.history.columns()),
-    );
-  }
-  if (expose !== undefined) {
-    const handler = async () => ({ status: 200, ...(await expose()) });
-    routes.push({ path: '/metrics', route: 'metrics', methods: reads, handler });
-  }
-  return routes;
 }
 
 /** `answer` resolves with what is answered as JSON. */

@@ -7,10 +7,15 @@ import type { Exchange } from '../exchange.ts';
 import { type EdgeLimits, edgeLimits } from '../limits.ts';
 import { createListener, type Listener } from '../listener.ts';
 import { problem } from '../problem.ts';
-import { isOpen, pageRoutes } from './page/routes.ts';
+import { createStatus, type StatusSources } from '../status.ts';
+import { isOpen, type PageSources, pageRoutes } from './page/routes.ts';
 import { type AdminRouteOptions, adminRoutes } from './routes.ts';
 
-export interface AdminOptions extends Omit<AdminRouteOptions, 'limits'>, Pick<AppOptions, 'log' | 'onRequest'> {
+export interface AdminOptions
+  extends Omit<AdminRouteOptions, 'limits' | 'readStatus'>,
+    StatusSources,
+    Pick<PageSources, 'gone'>,
+    Pick<AppOptions, 'log' | 'onRequest'> {
   /** ADMIN_HOST, ADMIN_PORT (0: any free one), ADMIN_TOKEN and METRICS_TOKEN; without a token `host` must be loopback. */
   readonly admin: Pick<Config['admin'], 'host' | 'port' | 'token' | 'metricsToken'>;
   /** In place of the defaults. */
@@ -25,13 +30,14 @@ const MAX_CONNECTIONS = 200;
 /** The operator's port, apart from the webhook's: it must never be reachable through the reverse proxy. */
 export function createAdminServer(options: AdminOptions): Listener {
   const limits = edgeLimits(MAX_BODY_BYTES, { maxConnections: MAX_CONNECTIONS, ...options.limits });
-  const { status: sources } = options;
   const admit = createAdmission({ ...options, limits });
-  const routes = adminRoutes({ ...options, limits });
-  if (sources !== undefined) {
-    const bounds = { limitMs: limits.statsTimeoutMs, clock: options.clock };
-    routes.push(...pageRoutes({ sources, limits: bounds, admit, needsToken: () => options.admin.token !== null }));
-  }
+  const needsToken = () => options.admin.token !== null;
+  const bounds = { limitMs: limits.statsTimeoutMs, clock: options.clock };
+  const readStatus = createStatus(options, bounds);
+  const routes = [
+    ...adminRoutes({ ...options, limits, readStatus }),
+    ...pageRoutes({ ...options, readStatus }, bounds, { admit, needsToken }),
+  ];
   return createListener({
     ...options,
     ...options.admin,
@@ -45,8 +51,7 @@ export function createAdminServer(options: AdminOptions): Listener {
         routes,
         async admit(exchange) {
           // Without a token everything is open to this machine, and nothing to others.
-          const isForAnybody = sources !== undefined && options.admin.token !== null && isOpen(exchange.request);
-          if (!isForAnybody) await admit(exchange);
+          if (!needsToken() || !isOpen(exchange.request)) await admit(exchange);
         },
         notFoundDetail: 'This port has a page at /, and /metrics and /admin/v1.',
       }),

@@ -1,5 +1,6 @@
 import type { RecordJson } from '../../../outbox/operator.ts';
-import { bytes, duration, type FeedJson, type HistoryColumns, type StatusJson } from '../../status.ts';
+import type { HistoryColumns } from '../../history.ts';
+import { bytes, duration, type FeedJson, type StatusJson } from '../../status.ts';
 import { type Html, html } from './html.ts';
 import { facts, table, time, withCode } from './layout.ts';
 

@@ -3,11 +3,12 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { createBoundedRead, type Limits } from '../../../ground/clock.ts';
 import { type OutboxOperator, RecordIdError } from '../../../outbox/operator.ts';
+import type { OutboxRecords } from '../../../outbox/records.ts';
 import type { Answer } from '../../answer.ts';
 import type { AppRoute } from '../../app.ts';
 import type { Exchange } from '../../exchange.ts';
 import { HttpProblem } from '../../problem.ts';
-import { readStatus, type StatusSources } from '../../status.ts';
+import type { ReadStatus, StatusSources } from '../../status.ts';
 import { refusalOf } from '../routes.ts';
 import { gonePage, headlineOf, recordPage } from './event.ts';
 import { html } from './html.ts';
@@ -19,21 +20,24 @@ const MAX_RECORDS = 20;
 
 const methods = ['GET', 'HEAD'];
 
-export interface PageOptions {
-  readonly sources: StatusSources;
+export interface PageSources extends Pick<StatusSources, 'operator' | 'history'> {
+  readonly readStatus: ReadStatus;
+  readonly gone: OutboxRecords['gone'];
+}
+
+interface Access {
   /** Throws the problem of a request that may not see anything here. */
   readonly admit: (exchange: Exchange) => Promise<void>;
-  /** For each list of records. */
-  readonly limits: Limits;
   /** Whether ADMIN_TOKEN is set. */
   readonly needsToken: () => boolean;
 }
 
-/** The page, the pages of single records, and the files that they need. */
-export function pageRoutes({ sources, limits, ...access }: PageOptions): AppRoute[] {
+/** The page, the pages of single records, and the files that they need. `limits`: of each list of records. */
+export function pageRoutes(sources: PageSources, limits: Limits, access: Access): AppRoute[] {
+  const { operator, history, readStatus } = sources;
   // One question to the outbox at a time, and not for long: the page is needed most when something is wrong.
-  const readDead = createBoundedRead(createList(sources.operator, 'dead'), limits);
-  const readQuarantined = createBoundedRead(createList(sources.operator, 'quarantined'), limits);
+  const readDead = createBoundedRead(createList(operator, 'dead'), limits);
+  const readQuarantined = createBoundedRead(createList(operator, 'quarantined'), limits);
   const page = (pattern: string, handler: AppRoute['handler']): AppRoute => ({
     path: pattern,
     route: 'admin',
@@ -42,9 +46,9 @@ export function pageRoutes({ sources, limits, ...access }: PageOptions): AppRout
   });
   return [
     page('/', async () => {
-      const [status, dead, quarantined] = await Promise.all([readStatus(sources), readDead(), readQuarantined()]);
-      const history = sources.history.columns();
-      return pageAnswer(200, status.sentence, overviewPage({ status, history, dead, quarantined }));
+      const [status, dead, quarantined] = await Promise.all([readStatus(), readDead(), readQuarantined()]);
+      const page = overviewPage({ status, history: history.columns(), dead, quarantined });
+      return pageAnswer(200, status.sentence, page);
     }),
     page('/events', ({ request }) => eventAnswer(sources, String(request.query['id']).trim())),
     page('/events/:id', ({ request }) => eventAnswer(sources, String(request.params['id']))),
@@ -57,7 +61,7 @@ export function isOpen({ method, path: at }: { readonly method: string; readonly
   return methods.includes(method) && /^\/(|events(\/.*)?|assets\/.*)$/.test(at);
 }
 
-async function eventAnswer({ operator, gone }: StatusSources, id: string): Promise<Answer> {
+async function eventAnswer({ operator, gone }: PageSources, id: string): Promise<Answer> {
   try {
     const record = await operator.show(id);
     if (record !== null) return pageAnswer(200, record.id, recordPage(record));
@@ -74,10 +78,7 @@ async function eventAnswer({ operator, gone }: StatusSources, id: string): Promi
  * A browser sends no token with a link, so it gets the page that asks for it, and that is no failed attempt. The page's
  * script asks again with the token. Programs get the problem.
  */
-function askingForToken(
-  { admit, needsToken }: Pick<PageOptions, 'admit' | 'needsToken'>,
-  handler: AppRoute['handler'],
-): AppRoute['handler'] {
+function askingForToken({ admit, needsToken }: Access, handler: AppRoute['handler']): AppRoute['handler'] {
   return async (exchange) => {
     const { request, record } = exchange;
     const isForPeople = request.accepts(['application/problem+json', 'text/html']) === 'text/html';
