@@ -1,11 +1,12 @@
 import type { Request } from 'express';
 import type { Config } from '../config/config.ts';
+import { EndedError, runWithin } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
 import type { ReceivedBody } from '../intake/understand.ts';
 import type { AcceptedEvent, Receive, Received } from '../outbox/port.ts';
 import { type Answer, jsonAnswer } from './answer.ts';
 import type { AppOptions } from './app.ts';
-import { createJudge, createRenewedAuthenticator } from './authenticate.ts';
+import { createAuthenticator, createJudge } from './authenticate.ts';
 import { readBody } from './body.ts';
 import type { Clients } from './client-address.ts';
 import { createComplaints } from './complaints.ts';
@@ -29,7 +30,10 @@ const codes = { missing: 'secret_missing', not_bearer: 'authorization_not_bearer
  */
 export function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: string | null) => Promise<Answer> {
   const { webhook, clients, state, limits } = options;
-  const authenticate = createRenewedAuthenticator(webhook);
+  const authenticate = createAuthenticator(
+    () => webhook.secret,
+    () => webhook.previousSecret,
+  );
   const judge = createJudge({ ...options, codes, challenge: 'Bearer' });
   const reader = { ...options, reserve: createInFlightBytes(limits.maxInFlightBytes) };
   const complain = createComplaints({ ...options, port: 'webhook' });
@@ -69,39 +73,34 @@ function charsetOf(request: Request): string | null {
  * request would hold one of the proxy's connections until the proxy itself times out. What becomes of the body is not
  * known at that time, so it is logged when it is, and the memory of the body is released only then.
  */
-function receiveInTime(
+async function receiveInTime(
   { receive, limits, clock, log }: WebhookOptions,
   body: ReceivedBody,
   { requestId, release }: { requestId: string; release: () => void },
 ): Promise<Received> {
-  const late = Promise.withResolvers<never>();
-  let isLate = false;
-  const receiving = Promise.try(receive, body);
-  const cancelTimer = clock.setTimer(limits.receiveTimeoutMs, () => {
-    isLate = true;
-    late.reject(problem('outbox_timeout'));
-  });
-  const settled = receiving.finally(() => {
-    cancelTimer();
-    release();
-  });
-  settled.then(
-    (received) => isLate && logLate(log, requestId, received),
-    (error: unknown) => {
-      const name = error instanceof Error ? error.name : typeof error;
-      if (isLate) log.error({ request_id: requestId, error: name }, 'a late webhook failed');
-    },
-  );
-  return Promise.race([settled, late.promise]);
+  const receiving = Promise.try(receive, body).finally(release);
+  try {
+    return await runWithin({ clock, limitMs: limits.receiveTimeoutMs }, () => receiving);
+  } catch (error) {
+    if (!(error instanceof EndedError)) throw error;
+    void logLate(receiving, log, requestId);
+    throw problem('outbox_timeout');
+  }
 }
 
-function logLate(log: Logger, requestId: string, received: Received): void {
-  const [first, ...others] = received.outcome === 'accepted' ? received.events : [];
-  const facts = first && { event_id: first.eventId, event_count: 1 + others.length };
-  log.warn(
-    { request_id: requestId, outcome: received.outcome, ...facts },
-    'a webhook that was answered outbox_timeout has ended',
-  );
+async function logLate(receiving: Promise<Received>, log: Logger, requestId: string): Promise<void> {
+  try {
+    const received = await receiving;
+    const [first, ...others] = received.outcome === 'accepted' ? received.events : [];
+    const facts = first && { event_id: first.eventId, event_count: 1 + others.length };
+    log.warn(
+      { request_id: requestId, outcome: received.outcome, ...facts },
+      'a webhook that was answered outbox_timeout has ended',
+    );
+  } catch (error) {
+    const name = error instanceof Error ? error.name : typeof error;
+    log.error({ request_id: requestId, error: name }, 'a late webhook failed');
+  }
 }
 
 function answerOf(received: Received, record: RequestRecord, wrongEncoding: HttpProblem | null): Answer {

@@ -42,15 +42,15 @@ export function adminRoutes(options: AdminRouteOptions): AppRoute[] {
       return record;
     }),
     apiRoute('/outbox/replay', ['POST'], async (exchange) => {
-      const { ids, dryRun } = readOrder(await readJsonBody(exchange, reader), ['ids', 'dry_run']);
+      const { ids, dryRun } = readOrder(await readMembers(exchange, reader, ['ids', 'dry_run']));
       return { dry_run: dryRun, results: await operator.replay(ids, { dryRun }) };
     }),
     apiRoute('/outbox/purge', ['POST'], async (exchange) => {
-      const { ids } = readOrder(await readJsonBody(exchange, reader), ['ids']);
+      const { ids } = readOrder(await readMembers(exchange, reader, ['ids']));
       return { results: await operator.purge(ids) };
     }),
     apiRoute('/outbox/retry', ['POST'], async (exchange) => {
-      const kind = readKind(await readJsonBody(exchange, reader));
+      const kind = readKind(await readMembers(exchange, reader, ['kind']));
       return { resumed: await retry(kind) };
     }),
     apiRoute('/status', reads, readStatus),
@@ -97,15 +97,20 @@ function refuseCursor(error: unknown): never {
   throw error instanceof RangeError ? invalid([{ path: 'after', message: 'is no `next` of a page before' }]) : error;
 }
 
-async function readJsonBody(exchange: Exchange, reader: BodyReader): Promise<Uint8Array> {
+/** The members of a JSON body, and an error for each unknown one: a misspelt `dry_run` must not become a replay. */
+async function readMembers(exchange: Exchange, reader: BodyReader, known: readonly string[]) {
   // A web page can send text/plain or a form to any port without asking; for JSON its browser asks first, in vain.
   const contentType = exchange.request.headers['content-type'] ?? '';
   if (!/^application\/json *(;|$)/i.test(contentType)) throw problem('content_type_not_json');
   const { bytes, wrongEncoding, release } = await readBody(exchange, reader);
   release();
   if (wrongEncoding !== null) throw wrongEncoding;
-  return bytes;
+  const members = parseObject(bytes);
+  const names = Object.keys(members).filter((name) => !known.includes(name));
+  return { members, errors: names.map((name) => unknown(`/${name}`, known)) };
 }
+
+type Members = Awaited<ReturnType<typeof readMembers>>;
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
@@ -146,11 +151,8 @@ function readListQuery({ query }: Request): OperatorListRequest {
   return { state, limit, ...(isText(kind) && { kind }), ...(isText(after) && { after }) };
 }
 
-/** Throws `request_invalid`. A member that is not known is refused: a misspelt `dry_run` must not become a replay. */
-function readOrder(bytes: Uint8Array, known: readonly string[]): { ids: readonly string[]; dryRun: boolean } {
-  const members = parseObject(bytes);
-  const names = Object.keys(members).filter((name) => !known.includes(name));
-  const errors = names.map((name) => unknown(`/${name}`, known));
+/** Throws `request_invalid`. */
+function readOrder({ members, errors }: Members): { ids: readonly string[]; dryRun: boolean } {
   const { ids: given, dry_run: dryRun = false } = members;
   const ids = Array.isArray(given) ? given.filter(isText) : [];
   if (!Array.isArray(given) || ids.length !== given.length || ids.length < 1 || ids.length > MAX_IDS_PER_CALL) {
@@ -162,9 +164,7 @@ function readOrder(bytes: Uint8Array, known: readonly string[]): { ids: readonly
 }
 
 /** Null: every kind. Throws `request_invalid`. */
-function readKind(bytes: Uint8Array): string | null {
-  const members = parseObject(bytes);
-  const errors = Object.keys(members).flatMap((name) => (name === 'kind' ? [] : unknown(`/${name}`, ['kind'])));
+function readKind({ members, errors }: Members): string | null {
   const { kind = null } = members;
   const isKnown = kind === null || (isText(kind) && kindNamed(kind) !== undefined);
   if (!isKnown) errors.push({ path: '/kind', message: `must be one of ${kinds.map(({ name }) => name).join(', ')}` });

@@ -69,18 +69,21 @@ const codes = { missing: 'token_missing', not_bearer: 'token_not_bearer', wrong:
  * ADMIN_TOKEN, and nothing else takes it. Throws the problem that is answered.
  */
 function createAdmission(options: AdminOptions & { limits: EdgeLimits }): (exchange: Exchange) => Promise<void> {
+  const { admin } = options;
   const judge = createJudge({ ...options, codes, challenge: 'Bearer realm="apono-sentinel admin"', clients });
+  const forAll = createAuthenticator(() => admin.token);
+  const forMetrics = createAuthenticator(
+    () => admin.metricsToken,
+    () => admin.token,
+  );
   return async (exchange) => {
     const { request, record } = exchange;
     record.route = 'admin';
     checkOrigin(exchange);
-    // Not once for all requests: the tokens change when they are read again.
-    const { token, metricsToken } = options.admin;
     // The path as Express matches it.
-    const isForMetrics = metricsToken !== null && /^\/metrics\/?$/.test(request.path);
-    const wanted = isForMetrics ? metricsToken : token;
-    if (wanted === null) return checkHost(exchange);
-    const authenticate = createAuthenticator(wanted, isForMetrics ? token : null);
+    const isForMetrics = admin.metricsToken !== null && /^\/metrics\/?$/.test(request.path);
+    if (!isForMetrics && admin.token === null) return checkHost(exchange);
+    const authenticate = isForMetrics ? forMetrics : forAll;
     // Not X-Webhook-Secret, which a proxy in front of the webhook port may add.
     const found = authenticate({ authorization: request.headersDistinct['authorization'] });
     // Both tokens are in use; only the webhook's log says that an old secret was used.

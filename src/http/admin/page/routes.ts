@@ -125,25 +125,20 @@ function notFound(why: string) {
 <p><a href="/">Back to the overview</a></p></section>`;
 }
 
-const types: Readonly<Record<string, string>> = {
-  '.css': 'text/css; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.svg': 'image/svg+xml',
-};
-
 function assetRoutes(): AppRoute[] {
+  const script = 'text/javascript; charset=utf-8';
+  const style = 'text/css; charset=utf-8';
+  const asset = (name: string, contentType: string, file: string): AppRoute => {
+    const answer: Answer = { status: 200, contentType, body: readFileSync(file, 'utf8') };
+    return { path: `/assets/${name}`, route: 'admin', methods, handler: () => answer };
+  };
   const own = (name: string): string => path.join(import.meta.dirname, 'assets', name);
   const { resolve } = createRequire(import.meta.url);
-  const files = {
-    'page.css': own('page.css'),
-    'page.js': own('page.js'),
-    'icon.svg': own('icon.svg'),
-    'uplot.js': resolve('uplot/dist/uPlot.iife.min.js'),
-    'uplot.css': resolve('uplot/dist/uPlot.min.css'),
-  };
-  return Object.entries(files).map(([name, file]) => {
-    const body = readFileSync(file, 'utf8');
-    const answer: Answer = { status: 200, contentType: types[path.extname(name)] ?? 'text/plain', body };
-    return { path: `/assets/${name}`, route: 'admin', methods, handler: () => answer };
-  });
+  return [
+    asset('page.css', style, own('page.css')),
+    asset('page.js', script, own('page.js')),
+    asset('icon.svg', 'image/svg+xml', own('icon.svg')),
+    asset('uplot.js', script, resolve('uplot/dist/uPlot.iife.min.js')),
+    asset('uplot.css', style, resolve('uplot/dist/uPlot.min.css')),
+  ];
 }
