@@ -1,5 +1,4 @@
 import { statfs } from 'node:fs/promises';
-import { eventActions } from './apono/event.ts';
 import { createTokens } from './azure/credential.ts';
 import { explainUpload } from './azure/fixes.ts';
 import { createIngestion } from './azure/ingestion.ts';
@@ -160,11 +159,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     retry: delivery.retry,
     expose: metrics.expose,
     history,
-    feeds: kinds.map(({ name, defaultStream, actionOf }) => ({
-      kind: name,
-      stream: streams[name] ?? defaultStream,
-      actions: actionOf === undefined ? [] : eventActions,
-    })),
+    streams,
     onRequest: metrics.onRequest,
     clock,
     log,

@@ -2,13 +2,12 @@ import express, { type Express, type Response } from 'express';
 import helmet from 'helmet';
 import type { Clock } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
-import { type Answer, sendAnswer } from './answer.ts';
+import { type Answer, HttpProblem, problem, problemAnswer, sendAnswer } from './answer.ts';
 import { RequestAbortedError } from './body.ts';
 import { addressOf } from './client-address.ts';
 import { createComplaints } from './complaints.ts';
 import { type Exchange, RequestRecord, type Route } from './exchange.ts';
 import type { EdgeLimits } from './limits.ts';
-import { HttpProblem, problem, problemAnswer } from './problem.ts';
 
 export interface AppRoute {
   readonly path: string;

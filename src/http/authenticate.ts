@@ -2,10 +2,10 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import type { Request } from 'express';
 import { type AugmentedRequest, ipKeyGenerator, rateLimit } from 'express-rate-limit';
 import type { Clock } from '../ground/clock.ts';
+import { type HttpProblem, problem } from './answer.ts';
 import type { AppOptions } from './app.ts';
 import type { Clients } from './client-address.ts';
 import type { Exchange } from './exchange.ts';
-import { type HttpProblem, problem } from './problem.ts';
 import type { ProblemCode } from './problem-codes.ts';
 
 /** `current` and `previous` may go on, the others may not. */

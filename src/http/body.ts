@@ -2,9 +2,9 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { createGunzip, createInflate, createInflateRaw } from 'node:zlib';
 import type { Clock } from '../ground/clock.ts';
+import { HttpProblem, problem } from './answer.ts';
 import type { Exchange } from './exchange.ts';
 import type { EdgeLimits, Reservation } from './limits.ts';
-import { HttpProblem, problem } from './problem.ts';
 
 /** The caller went away before its body was whole. There is nobody to answer, and nothing is stored. */
 export class RequestAbortedError extends Error {}

@@ -3,14 +3,13 @@ import { type Clock, createBoundedRead } from '../ground/clock.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
 import type { StoreTrouble } from '../outbox/open.ts';
 import { type OutboxStats, oldestAgeMs, summary } from '../outbox/port.ts';
-import { type Answer, jsonAnswer } from './answer.ts';
+import { type Answer, jsonAnswer, problem, problemAnswer } from './answer.ts';
 import type { AppRoute } from './app.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { Exchange } from './exchange.ts';
 import { type HealthProblem, healthCodes, notReadyProblems, problemsOf } from './health-problems.ts';
 import type { EdgeLimits } from './limits.ts';
 import type { ListenerState } from './listener.ts';
-import { problem, problemAnswer } from './problem.ts';
 
 /**
  * What the parts of the service say about themselves, to /healthz, the page and the metrics. All that is no promise is

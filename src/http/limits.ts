@@ -1,4 +1,4 @@
-import { problem } from './problem.ts';
+import { problem } from './answer.ts';
 
 /** What bounds a caller of a port. Sizes are in bytes, times in milliseconds. */
 export type EdgeLimits = Readonly<ReturnType<typeof defaultLimits>>;

@@ -1,26 +1,21 @@
+import { eventActions } from '../apono/event.ts';
 import { createBoundedRead, type Limits } from '../ground/clock.ts';
 import { type ProblemCodeInfo, quarantineCodes } from '../intake/quarantine-codes.ts';
+import type { WebhookKind } from '../kinds/kind.ts';
+import { kinds } from '../kinds/registry.ts';
 import type { OutboxOperator, StatsJson } from '../outbox/operator.ts';
 import type { Refusal } from './arrivals.ts';
 import { type HealthDocument, iso, type ServiceState } from './health.ts';
 import type { History } from './history.ts';
 import { problemCodes } from './problem-codes.ts';
 
-/** A webhook kind as the page names it. */
-export interface Feed {
-  readonly kind: string;
-  /** `off` where its events are quarantined. */
-  readonly stream: string;
-  /** What Apono can report, in the order of a request's life; empty for a kind that makes no difference. */
-  readonly actions: readonly string[];
-}
-
 /** Where the status gets its facts, beside those of /healthz. */
 export interface StatusSources extends Pick<ServiceState, 'disk' | 'credentialEndsAt' | 'tokenObtainedAt'> {
   health(): Promise<HealthDocument>;
   readonly history: History;
   readonly operator: OutboxOperator;
-  readonly feeds: readonly Feed[];
+  /** By kind; null: it is off, and its events are quarantined. */
+  readonly streams: Readonly<Record<string, string | null>>;
   /** The refused webhooks of the last hour, the most frequent first. */
   refusals(): readonly Refusal[];
 }
@@ -44,7 +39,7 @@ export function createStatus(sources: StatusSources, limits: Limits) {
       to_do: toDoOf(health),
       health,
       outbox,
-      feeds: sources.feeds.map((feed) => feedJson(feed, sources.history, outbox)),
+      feeds: kinds.map((kind) => feedJson(kind, sources, outbox)),
       refusals: sources.refusals().map(refusalJson),
       token_obtained_at: iso(sources.tokenObtainedAt()),
       credential_expires_at: iso(sources.credentialEndsAt()),
@@ -74,16 +69,22 @@ export function toDoOf({ problems }: Pick<HealthDocument, 'problems'>) {
   }));
 }
 
-function feedJson({ kind, stream, actions }: Feed, history: History, outbox: StatsJson | null) {
+function feedJson(
+  { name: kind, defaultStream, actionOf }: WebhookKind,
+  { history, streams }: StatusSources,
+  outbox: StatsJson | null,
+) {
   const waiting = outbox?.kinds[kind];
+  const actions = actionOf === undefined ? [] : eventActions;
   return {
     kind,
-    stream,
+    stream: streams[kind] ?? defaultStream,
     last_accepted: iso(latest(history.lastAccepted(), kind)),
     last_delivered: iso(history.lastDelivered().get(kind) ?? null),
     waiting: outbox === null ? null : (waiting?.count ?? 0),
     oldest_waiting: waiting?.oldest_received_at ?? null,
     hold: outbox?.holds.find((hold) => hold.kind === kind) ?? null,
+    /** What Apono can report, in the order of a request's life; empty for a kind that makes no difference. */
     actions: actions.map((action) => ({
       action,
       last_accepted: iso(history.lastAccepted().get(`${kind} ${action}`) ?? null),

@@ -4,7 +4,7 @@ import { EndedError, runWithin } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
 import type { ReceivedBody } from '../intake/understand.ts';
 import type { AcceptedEvent, Receive, Received } from '../outbox/port.ts';
-import { type Answer, jsonAnswer } from './answer.ts';
+import { type Answer, HttpProblem, jsonAnswer, problem, quarantined } from './answer.ts';
 import type { AppOptions } from './app.ts';
 import { createAuthenticator, createJudge } from './authenticate.ts';
 import { readBody } from './body.ts';
@@ -13,7 +13,6 @@ import { createComplaints } from './complaints.ts';
 import { type Exchange, type RequestRecord, readFeed } from './exchange.ts';
 import { createInFlightBytes } from './limits.ts';
 import type { ListenerState } from './listener.ts';
-import { HttpProblem, problem, quarantined } from './problem.ts';
 
 interface WebhookOptions extends Pick<AppOptions, 'limits' | 'clock' | 'log'> {
   readonly webhook: Pick<Config['webhook'], 'secret' | 'previousSecret'>;

@@ -45,7 +45,7 @@ export async function startAdmin(
   const server = createAdminServer({
     ...wellHealth,
     ...edge.server,
-    ...{ admin, operator, storeId: 'a-store', clock, log, feeds: [] },
+    ...{ admin, operator, storeId: 'a-store', clock, log, streams: {} },
     gone: outbox.gone,
     retry: async () => [],
     expose: async () => ({ contentType: 'text/plain', body: '' }),

@@ -4,13 +4,12 @@ import { kindNamed, kinds } from '../../kinds/registry.ts';
 import { type OperatorListRequest, type OutboxOperator, operatorStates, RecordIdError } from '../../outbox/operator.ts';
 import { MAX_IDS_PER_CALL } from '../../outbox/operator-local.ts';
 import { OutboxUnavailableError } from '../../outbox/port.ts';
-import { jsonAnswer } from '../answer.ts';
+import { type HttpProblem, jsonAnswer, problem } from '../answer.ts';
 import type { AppRoute } from '../app.ts';
 import { type BodyReader, readBody } from '../body.ts';
 import type { Exchange } from '../exchange.ts';
 import type { History } from '../history.ts';
 import { createInFlightBytes } from '../limits.ts';
-import { type HttpProblem, problem } from '../problem.ts';
 import type { ReadStatus } from '../status.ts';
 
 export interface AdminRouteOptions extends Omit<BodyReader, 'reserve'> {

@@ -1,12 +1,12 @@
 import type { Config } from '../../config/config.ts';
 import { isLoopbackHost } from '../../config/parse.ts';
+import { problem } from '../answer.ts';
 import { type AppOptions, createApp } from '../app.ts';
 import { createAuthenticator, createJudge } from '../authenticate.ts';
 import { createClients } from '../client-address.ts';
 import type { Exchange } from '../exchange.ts';
 import { type EdgeLimits, edgeLimits } from '../limits.ts';
 import { createListener, type Listener } from '../listener.ts';
-import { problem } from '../problem.ts';
 import { createStatus, type StatusSources } from '../status.ts';
 import { isOpen, type PageSources, pageRoutes } from './page/routes.ts';
 import { type AdminRouteOptions, adminRoutes } from './routes.ts';

@@ -3,8 +3,7 @@ import type { DetailJson } from '../../../outbox/operator.ts';
 import type { GoneEvent } from '../../../outbox/records.ts';
 import { iso } from '../../health.ts';
 import { bytes } from '../../status.ts';
-import { type Html, html } from './html.ts';
-import { facts, table, time } from './layout.ts';
+import { facts, type Html, html, table, time } from './layout.ts';
 import { replayButtons } from './overview.ts';
 
 /** More would make a page that no browser likes to show; the command prints all of them. */

@@ -1,8 +1,7 @@
 import type { RecordJson } from '../../../outbox/operator.ts';
 import type { HistoryColumns } from '../../history.ts';
 import { bytes, duration, type FeedJson, type StatusJson } from '../../status.ts';
-import { type Html, html } from './html.ts';
-import { facts, table, time, withCode } from './layout.ts';
+import { facts, type Html, html, table, time, withCode } from './layout.ts';
 
 /** A record of a list, with a line that says what somebody asked for; null where nothing of it can be read. */
 export type ShownRecord = RecordJson & { readonly headline: string | null };

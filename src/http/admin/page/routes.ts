@@ -4,15 +4,13 @@ import path from 'node:path';
 import { createBoundedRead, type Limits } from '../../../ground/clock.ts';
 import { type OutboxOperator, RecordIdError } from '../../../outbox/operator.ts';
 import type { OutboxRecords } from '../../../outbox/records.ts';
-import type { Answer } from '../../answer.ts';
+import { type Answer, HttpProblem } from '../../answer.ts';
 import type { AppRoute } from '../../app.ts';
 import type { Exchange } from '../../exchange.ts';
-import { HttpProblem } from '../../problem.ts';
 import type { ReadStatus, StatusSources } from '../../status.ts';
 import { refusalOf } from '../routes.ts';
 import { gonePage, headlineOf, recordPage } from './event.ts';
-import { html } from './html.ts';
-import { pageAnswer, signInPage } from './layout.ts';
+import { html, pageAnswer, signInPage } from './layout.ts';
 import { overviewPage, type RecordList } from './overview.ts';
 
 /** Of each list; a person reads no more at a glance. */
