@@ -1,7 +1,7 @@
 import { endWarningMs } from '../config/credential.ts';
 import type { ProblemCodeInfo } from '../intake/quarantine-codes.ts';
 import type { StoreTrouble } from '../outbox/open.ts';
-import { type OutboxStats, oldestAgeMs, summary } from '../outbox/port.ts';
+import { type OutboxStats, oldestAgeMs, STATS_LIMIT_MS, summary } from '../outbox/port.ts';
 import type { HealthOptions } from './health.ts';
 import { problemCodes } from './problem-codes.ts';
 
@@ -155,12 +155,12 @@ export function* problemsOf(stats: OutboxStats | null, options: HealthOptions): 
 /** Why no webhook would be taken now; empty when one would. `stats`: null if the outbox did not answer. */
 export function* notReadyProblems(
   stats: OutboxStats | null,
-  { sources, limits, state }: HealthOptions,
+  { sources, state }: HealthOptions,
 ): Generator<HealthProblem> {
   if (!sources.started()) yield healthProblem('starting', 'The service is starting.');
   if (state.isStopping) yield healthProblem('stopping', 'The service is stopping.');
   if (stats === null) {
-    const message = `The outbox is not available, or did not answer within ${limits.statsTimeoutMs} ms.`;
+    const message = `The outbox is not available, or did not answer within ${STATS_LIMIT_MS} ms.`;
     return yield healthProblem('outbox_not_answering', message);
   }
   const { writable, problem, usedBytes, logBytes, maxBytes } = stats;

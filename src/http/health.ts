@@ -2,13 +2,12 @@ import type { Hold } from '../delivery/event.ts';
 import { type Clock, createBoundedRead } from '../ground/clock.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
 import type { StoreTrouble } from '../outbox/open.ts';
-import { type OutboxStats, oldestAgeMs, summary } from '../outbox/port.ts';
+import { type OutboxStats, oldestAgeMs, STATS_LIMIT_MS, summary } from '../outbox/port.ts';
 import { type Answer, jsonAnswer, problem, problemAnswer } from './answer.ts';
 import type { AppRoute } from './app.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { Exchange } from './exchange.ts';
 import { type HealthProblem, healthCodes, notReadyProblems, problemsOf } from './health-problems.ts';
-import type { EdgeLimits } from './limits.ts';
 import type { ListenerState } from './listener.ts';
 
 /**
@@ -42,7 +41,6 @@ export interface ServiceState {
 export interface HealthOptions {
   readonly sources: ServiceState;
   readonly version: string;
-  readonly limits: EdgeLimits;
   readonly clock: Clock;
   readonly arrivals: Arrivals;
   readonly state: ListenerState;
@@ -55,9 +53,9 @@ export type HealthDocument = Awaited<ReturnType<Health['read']>>;
 /** Never asks Azure: restarting this service would not help if Azure is down. */
 export function createHealth(options: HealthOptions) {
   const startedAtMs = performance.now();
-  const { sources, limits, clock } = options;
+  const { sources, clock } = options;
   // One question to the outbox at a time, however many probes come: an engine that hangs is an answer too.
-  const readStats = createBoundedRead(sources.stats, { limitMs: limits.statsTimeoutMs, clock });
+  const readStats = createBoundedRead(sources.stats, { limitMs: STATS_LIMIT_MS, clock });
 
   async function readyz({ record }: Exchange): Promise<Answer> {
     const reasons = [...notReadyProblems(await readStats(), options)].map(({ message }) => message);

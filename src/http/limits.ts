@@ -3,13 +3,9 @@ import { problem } from './answer.ts';
 /** What bounds a caller of a port. Sizes are in bytes, times in milliseconds. */
 export type EdgeLimits = Readonly<ReturnType<typeof defaultLimits>>;
 
-export function edgeLimits(maxBodyBytes: number, overrides: Partial<EdgeLimits> = {}): EdgeLimits {
-  return { ...defaultLimits(maxBodyBytes), ...overrides };
-}
-
 const MiB = 1024 * 1024;
 
-function defaultLimits(maxBodyBytes: number) {
+export function defaultLimits(maxBodyBytes: number) {
   return {
     /** Of a body, as it comes and inflated: MAX_BODY_BYTES. */
     maxBodyBytes,
@@ -46,8 +42,6 @@ function defaultLimits(maxBodyBytes: number) {
     lingerMs: 1_000,
     /** How long a webhook waits for the outbox to commit; below the 60 s that proxies wait for an answer. */
     receiveTimeoutMs: 30_000,
-    /** How long /readyz and /healthz wait for the outbox. */
-    statsTimeoutMs: 2_000,
   };
 }
 

@@ -2,25 +2,20 @@ import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import process from 'node:process';
-import type { Express } from 'express';
-import type { Clock } from '../ground/clock.ts';
-import type { Logger } from '../ground/log.ts';
+import { type AppOptions, type AppRoute, createApp } from './app.ts';
+import type { Clients } from './client-address.ts';
 import { createClientErrorHandler, createComplaints } from './complaints.ts';
 import { trackConnections } from './connections.ts';
 import type { EdgeLimits } from './limits.ts';
 
-export interface ListenerOptions {
+export interface ListenerOptions extends Omit<AppOptions, 'routes'> {
   /** `webhook` or `admin`, for the log. */
   readonly name: string;
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
-  readonly limits: EdgeLimits;
-  readonly clock: Clock;
-  readonly log: Logger;
-  /** A proxy may have more connections than another address. */
-  readonly isTrustedProxy: (remoteAddress: string | undefined) => boolean;
-  readonly createApp: (state: ListenerState) => Express;
+  readonly clients: Clients;
+  readonly routes: (state: ListenerState) => readonly AppRoute[];
 }
 
 export interface ListenerState {
@@ -58,7 +53,7 @@ export function createListener(options: ListenerOptions): Listener {
   const connections = trackConnections(server, { ...options, complain });
   const { last, isCrowded } = connections;
   const state = { isStopping: false, isClosing: false, isCrowded };
-  const app = options.createApp(state);
+  const app = createApp({ ...options, routes: options.routes(state) });
   const onClientError = createClientErrorHandler({ last, lingerMs: limits.lingerMs, clock, complain });
   server.on('clientError', (error, socket) => onClientError(error, socket as Socket));
   server.on('drop', () => complain('connections_refused', { max_connections: limits.maxConnections }));

@@ -1,16 +1,14 @@
 import type { Config } from '../config/config.ts';
 import type { Receive } from '../outbox/port.ts';
-import { type AppOptions, type AppRoute, createApp } from './app.ts';
-import { type Arrivals, createArrivals } from './arrivals.ts';
+import type { AppRoute } from './app.ts';
+import { createArrivals } from './arrivals.ts';
 import { createClients } from './client-address.ts';
 import { createHealth, type Health, type ServiceState } from './health.ts';
-import { type EdgeLimits, edgeLimits } from './limits.ts';
-import { createListener, type Listener, type ListenerOptions } from './listener.ts';
+import { defaultLimits, type EdgeLimits } from './limits.ts';
+import { createListener, type ListenerOptions } from './listener.ts';
 import { createWebhook } from './webhook.ts';
 
-export interface ServerOptions
-  extends Pick<AppOptions, 'clock' | 'log' | 'onRequest'>,
-    Pick<ListenerOptions, 'host' | 'port'> {
+export interface ServerOptions extends Pick<ListenerOptions, 'host' | 'port' | 'clock' | 'log' | 'onRequest'> {
   readonly webhook: Pick<
     Config['webhook'],
     'secret' | 'previousSecret' | 'maxBodyBytes' | 'allowedCidrs' | 'trustProxy'
@@ -25,27 +23,22 @@ export interface ServerOptions
   readonly limits?: Partial<EdgeLimits>;
 }
 
-export interface WebhookServer extends Listener {
-  /** What /healthz answers. */
-  readonly health: Health['read'];
-  /** The refused webhooks of the last hour. */
-  readonly refusals: Arrivals['refusals'];
-}
+export type WebhookServer = ReturnType<typeof createServer>;
 
-/** The webhook port. */
-export function createServer(options: ServerOptions): WebhookServer {
-  const limits = edgeLimits(options.webhook.maxBodyBytes, options.limits);
+/** The webhook port; `health` is what /healthz answers, and `refusals` are those of the last hour. */
+export function createServer(options: ServerOptions) {
+  const limits = { ...defaultLimits(options.webhook.maxBodyBytes), ...options.limits };
   const clients = createClients(options.webhook);
   const arrivals = createArrivals(options.kinds, options.clock);
-  // Assigned at once: the listener makes its app while it is created.
+  // Assigned at once: the listener asks for its routes while it is created.
   let health: Health;
   const listener = createListener({
     ...options,
     name: 'webhook',
     limits,
-    isTrustedProxy: clients.isFromTrustedProxy,
-    createApp(state) {
-      health = createHealth({ ...options, sources: options.health, limits, arrivals, state });
+    clients,
+    routes(state) {
+      health = createHealth({ ...options, sources: options.health, arrivals, state });
       const handleWebhook = createWebhook({ ...options, limits, clients, state });
       const webhooks = [null, ...options.kinds].map(
         (kind): AppRoute => ({
@@ -55,15 +48,11 @@ export function createServer(options: ServerOptions): WebhookServer {
           handler: (exchange) => handleWebhook(exchange, kind),
         }),
       );
-      return createApp({
-        ...options,
-        limits,
-        routes: [...webhooks, ...health.routes],
-        onRequest(record) {
-          arrivals.count(record);
-          options.onRequest?.(record);
-        },
-      });
+      return [...webhooks, ...health.routes];
+    },
+    onRequest(record) {
+      arrivals.count(record);
+      options.onRequest?.(record);
     },
   });
   return { ...listener, health: () => health.read(), refusals: arrivals.refusals };

@@ -62,7 +62,7 @@ export function createMetrics(options: MetricsOptions) {
     /** When the token in use was obtained, in milliseconds since the epoch; null: there is none yet. */
     tokenObtainedAt: () => tokenObtainedAt,
     totals: () => readTotals(instruments),
-    /** Prometheus text format, within about SCRAPE_LIMIT_MS even if the outbox or the disk hangs. */
+    /** Prometheus text format, within about STATS_LIMIT_MS even if the outbox or the disk hangs. */
     async expose() {
       await scrape();
       const tokenAgeMs = tokenObtainedAt === null ? 0 : Math.max(0, clock.now() - tokenObtainedAt);

@@ -1,20 +1,17 @@
 import { holdCodes } from '../delivery/outcome.ts';
 import { type Clock, createBoundedRead } from '../ground/clock.ts';
 import type { ServiceState } from '../http/health.ts';
-import { type OutboxStats, oldestAgeMs, summary } from '../outbox/port.ts';
+import { type OutboxStats, oldestAgeMs, STATS_LIMIT_MS, summary } from '../outbox/port.ts';
 import type { Instruments } from './instruments.ts';
 
 type Holds = ReturnType<ServiceState['holds']>;
 
-/** As long as /readyz and /healthz wait for the outbox. */
-export const SCRAPE_LIMIT_MS = 2_000;
-
-/** Updates the gauges that show a state. Never rejects, and takes at most SCRAPE_LIMIT_MS. */
+/** Updates the gauges that show a state. Never rejects, and takes at most STATS_LIMIT_MS. */
 export function createScrape(
   metrics: Instruments,
   { sources, streams, clock }: { sources: ServiceState; streams: readonly string[]; clock: Clock },
 ): () => Promise<void> {
-  const bounds = { limitMs: SCRAPE_LIMIT_MS, clock };
+  const bounds = { limitMs: STATS_LIMIT_MS, clock };
   const readStats = createBoundedRead(async () => sources.stats(), bounds);
   const readDisk = createBoundedRead(async () => sources.disk(), bounds);
   let known: OutboxStats | null = null;

@@ -146,6 +146,9 @@ export interface OutboxStats {
   readonly problem: string | null;
 }
 
+/** How long anybody waits for `stats` who has to say something all the same: probes, scrapes, the page, the heartbeat. */
+export const STATS_LIMIT_MS = 2_000;
+
 /** What is not delivered, `held` of the kinds whose stream is on hold and `waiting` of the others, and both together. */
 export function summary({ waiting: byKind, dead, quarantined }: OutboxStats, holds: readonly { kind: string }[]) {
   const heldKinds = new Set(holds.map(({ kind }) => kind));

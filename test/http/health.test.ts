@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ServiceState } from '../../src/http/health.ts';
 import type { HealthProblem } from '../../src/http/health-problems.ts';
-import { edgeLimits } from '../../src/http/limits.ts';
+import { defaultLimits } from '../../src/http/limits.ts';
 import { type OutboxStats, OutboxUnavailableError } from '../../src/outbox/port.ts';
 import { assertNothingPrivate } from '../support/log-secrets.ts';
 import { manualClock } from '../support/manual-clock.ts';
@@ -283,7 +283,7 @@ test('what cannot be an event of Apono is no refusal: other paths, other methods
 });
 
 test('each refusal of the webhook is counted; that of a quarantined body is a problem only while it is kept', async () => {
-  const limits = edgeLimits(300);
+  const limits = defaultLimits(300);
   const refusal = { outcome: 'not_understood', code: 'unknown_kind', detail: 'x', errors: [] } as const;
   const receive = async () => refusal;
   await withEdge({ receive, limits, webhook: { maxBodyBytes: 300 } }, async ({ port }) => {

@@ -9,9 +9,8 @@ import type { RequestRecord } from '../../src/http/exchange.ts';
 import type { ServiceState } from '../../src/http/health.ts';
 import { combinations, METRIC_PREFIX, type MetricSpec, metricTable } from '../../src/metrics/instruments.ts';
 import { createMetrics, type Metrics } from '../../src/metrics/metrics.ts';
-import { SCRAPE_LIMIT_MS } from '../../src/metrics/scrape.ts';
 import { deadLetterCodes } from '../../src/metrics/table-delivery.ts';
-import type { OutboxStats } from '../../src/outbox/port.ts';
+import { type OutboxStats, STATS_LIMIT_MS } from '../../src/outbox/port.ts';
 import { emptyStats, event, wellHealth } from '../http/edge.ts';
 import { eventually } from '../support/eventually.ts';
 import { type ManualClock, manualClock } from '../support/manual-clock.ts';
@@ -447,7 +446,7 @@ describe('a scrape', () => {
     const scrape = async (): Promise<Exposition> => {
       const exposing = metrics.expose();
       await eventually(() => clock.timerCount === (hangs ? 2 : 1));
-      clock.advance(SCRAPE_LIMIT_MS);
+      clock.advance(STATS_LIMIT_MS);
       return new Exposition((await exposing).body);
     };
     assert.equal((await scrape()).value('apono_sentinel_outbox_writable'), 1);

@@ -1,12 +1,12 @@
 import type { Config } from '../../config/config.ts';
 import { isLoopbackHost } from '../../config/parse.ts';
+import { STATS_LIMIT_MS } from '../../outbox/port.ts';
 import { problem } from '../answer.ts';
-import { type AppOptions, createApp } from '../app.ts';
 import { createAuthenticator, createJudge } from '../authenticate.ts';
 import { createClients } from '../client-address.ts';
 import type { Exchange } from '../exchange.ts';
-import { type EdgeLimits, edgeLimits } from '../limits.ts';
-import { createListener, type Listener } from '../listener.ts';
+import { defaultLimits, type EdgeLimits } from '../limits.ts';
+import { createListener, type Listener, type ListenerOptions } from '../listener.ts';
 import { createStatus, type StatusSources } from '../status.ts';
 import { isOpen, type PageSources, pageRoutes } from './page/routes.ts';
 import { type AdminRouteOptions, adminRoutes } from './routes.ts';
@@ -15,7 +15,7 @@ export interface AdminOptions
   extends Omit<AdminRouteOptions, 'limits' | 'readStatus'>,
     StatusSources,
     Pick<PageSources, 'gone'>,
-    Pick<AppOptions, 'log' | 'onRequest'> {
+    Pick<ListenerOptions, 'log' | 'onRequest'> {
   /** ADMIN_HOST, ADMIN_PORT (0: any free one), ADMIN_TOKEN and METRICS_TOKEN; without a token `host` must be loopback. */
   readonly admin: Pick<Config['admin'], 'host' | 'port' | 'token' | 'metricsToken'>;
   /** In place of the defaults. */
@@ -29,10 +29,10 @@ const MAX_CONNECTIONS = 200;
 
 /** The operator's port, apart from the webhook's: it must never be reachable through the reverse proxy. */
 export function createAdminServer(options: AdminOptions): Listener {
-  const limits = edgeLimits(MAX_BODY_BYTES, { maxConnections: MAX_CONNECTIONS, ...options.limits });
+  const limits = { ...defaultLimits(MAX_BODY_BYTES), maxConnections: MAX_CONNECTIONS, ...options.limits };
   const admit = createAdmission({ ...options, limits });
   const needsToken = () => options.admin.token !== null;
-  const bounds = { limitMs: limits.statsTimeoutMs, clock: options.clock };
+  const bounds = { limitMs: STATS_LIMIT_MS, clock: options.clock };
   const readStatus = createStatus(options, bounds);
   const routes = [
     ...adminRoutes({ ...options, limits, readStatus }),
@@ -43,18 +43,13 @@ export function createAdminServer(options: AdminOptions): Listener {
     ...options.admin,
     name: 'admin',
     limits,
-    isTrustedProxy: () => false,
-    createApp: () =>
-      createApp({
-        ...options,
-        limits,
-        routes,
-        async admit(exchange) {
-          // Without a token everything is open to this machine, and nothing to others.
-          if (!needsToken() || !isOpen(exchange.request)) await admit(exchange);
-        },
-        notFoundDetail: 'This port has a page at /, and /metrics and /admin/v1.',
-      }),
+    clients,
+    routes: () => routes,
+    async admit(exchange) {
+      // Without a token everything is open to this machine, and nothing to others.
+      if (!needsToken() || !isOpen(exchange.request)) await admit(exchange);
+    },
+    notFoundDetail: 'This port has a page at /, and /metrics and /admin/v1.',
   });
 }
 
