@@ -114,9 +114,9 @@ function facts(stats: OutboxStats | null, { sources, arrivals, clock }: HealthOp
       quarantined: stored?.quarantined.count ?? null,
       oldest_age_seconds: stored && Math.floor(oldestAgeMs(stored.undelivered, clock.now()) / 1000),
     },
-    last_accepted: latest(lastAccepted),
+    last_accepted: latest(Object.values(lastAccepted)),
     last_accepted_by_kind: isoByKind(lastAccepted),
-    last_delivery: latest(lastDelivery),
+    last_delivery: latest(Object.values(lastDelivery)),
     last_delivery_by_kind: isoByKind(lastDelivery),
     refused: arrivals.refused('all'),
     token_expires_at: iso(sources.tokenExpiresAt()),
@@ -140,13 +140,11 @@ function isoByKind(times: Readonly<Record<string, number | null>>): Record<strin
   return Object.fromEntries(Object.entries(times).map(([kind, timeMs]) => [kind, iso(timeMs)]));
 }
 
-function latest(times: Readonly<Record<string, number | null>>): string | null {
-  const known = Object.values(times).filter((timeMs) => timeMs !== null);
+export function latest(times: readonly (number | null)[]): string | null {
+  const known = times.filter((timeMs) => timeMs !== null);
   return iso(known.length === 0 ? null : Math.max(...known));
 }
 
-export function iso(timeMs: number): string;
-export function iso(timeMs: number | null): string | null;
 export function iso(timeMs: number | null): string | null {
   return timeMs === null ? null : new Date(timeMs).toISOString();
 }

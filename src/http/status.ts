@@ -5,7 +5,7 @@ import type { WebhookKind } from '../kinds/kind.ts';
 import { kinds } from '../kinds/registry.ts';
 import type { OutboxOperator, StatsJson } from '../outbox/operator.ts';
 import type { Refusal } from './arrivals.ts';
-import { type HealthDocument, iso, type ServiceState } from './health.ts';
+import { type HealthDocument, iso, latest, type ServiceState } from './health.ts';
 import type { History } from './history.ts';
 import { problemCodes } from './problem-codes.ts';
 
@@ -75,11 +75,12 @@ function feedJson(
   outbox: StatsJson | null,
 ) {
   const waiting = outbox?.kinds[kind];
+  const ofKind = [...history.lastAccepted()].filter(([key]) => key.startsWith(`${kind} `));
   const actions = actionOf === undefined ? [] : eventActions;
   return {
     kind,
     stream: streams[kind] ?? defaultStream,
-    last_accepted: iso(latest(history.lastAccepted(), kind)),
+    last_accepted: latest(ofKind.map(([, time]) => time)),
     last_delivered: iso(history.lastDelivered().get(kind) ?? null),
     waiting: outbox === null ? null : (waiting?.count ?? 0),
     oldest_waiting: waiting?.oldest_received_at ?? null,
@@ -90,11 +91,6 @@ function feedJson(
       last_accepted: iso(history.lastAccepted().get(`${kind} ${action}`) ?? null),
     })),
   };
-}
-
-function latest(times: ReadonlyMap<string, number>, kind: string): number | null {
-  const known = [...times].filter(([key]) => key.startsWith(`${kind} `)).map(([, time]) => time);
-  return known.length === 0 ? null : Math.max(...known);
 }
 
 function refusalJson({ code, clientAddress, count, lastAt }: Refusal) {

@@ -77,11 +77,8 @@ ${record.dead_rows > 0 && html`<p>${replayButtons(record)}</p>`}
 ${rows.length > MAX_ROWS_SHOWN && more}
 ${table(
   'Rows',
-  [
-    { head: 'Row', cell: ({ index }) => index },
-    ...own.map((name) => ({ head: name, cell: ({ row }: { row: Row }) => cellOf(row[name]) })),
-  ],
-  shown.map((row, index) => ({ row, index })),
+  ['Row', ...own],
+  shown.map((row, index) => [index, ...own.map((name) => cellOf(row[name]))]),
   'It has no rows.',
 )}
 ${shared.length > 0 && html`<h3>The same in all rows</h3>${facts(shared.map((name) => [name, cellOf(shown[0]?.[name])]))}`}

@@ -109,21 +109,18 @@ export function withCode(text: string): Html {
   return html`${parts.map((part, index) => (index % 2 === 1 ? html`<code data-copy>${part}</code>` : html`${part}`))}`;
 }
 
-export interface Column<Row> {
-  readonly head: string;
-  readonly cell: (row: Row) => Html | string | number | null;
-}
+type Cell = Html | string | number | null;
 
 /** A table that scrolls sideways by itself where the window is narrow. `none`: what is said when there are no rows. */
-export function table<Row>(label: string, columns: readonly Column<Row>[], rows: readonly Row[], none: string): Html {
+export function table(label: string, heads: readonly string[], rows: readonly (readonly Cell[])[], none: string): Html {
   if (rows.length === 0) return html`<p class="none">${none}</p>`;
   return html`<div class="scroll" role="region" aria-label="${label}" tabindex="0"><table>
-<thead><tr>${columns.map(({ head }) => html`<th scope="col">${head}</th>`)}</tr></thead>
-<tbody>${rows.map((row) => html`<tr>${columns.map(({ cell }) => html`<td>${cell(row)}</td>`)}</tr>`)}</tbody>
+<thead><tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
+<tbody>${rows.map((cells) => html`<tr>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody>
 </table></div>`;
 }
 
 /** Names with their values. */
-export function facts(pairs: readonly (readonly [string, Html | string | number | null])[]): Html {
+export function facts(pairs: readonly (readonly [string, Cell])[]): Html {
   return html`<dl>${pairs.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }
