@@ -15,7 +15,7 @@ import { createAdminServer } from './http/admin/server.ts';
 import type { ServiceState } from './http/health.ts';
 import { createHistory } from './http/history.ts';
 import type { Listener } from './http/listener.ts';
-import { createServer } from './http/server.ts';
+import { createServer } from './http/webhook.ts';
 import { kinds } from './kinds/registry.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { type OpenedOutbox, openOutbox } from './outbox/open.ts';

@@ -5,7 +5,7 @@ import type { Logger } from '../ground/log.ts';
 import { type Answer, HttpProblem, problem, problemAnswer, sendAnswer } from './answer.ts';
 import { RequestAbortedError } from './body.ts';
 import { addressOf } from './client-address.ts';
-import { createComplaints } from './complaints.ts';
+import { type Complain, createComplaints } from './complaints.ts';
 import { type Exchange, RequestRecord, type Route } from './exchange.ts';
 import type { EdgeLimits } from './limits.ts';
 
@@ -50,7 +50,7 @@ const securityHeaders = helmet({
  */
 export function createApp(options: AppOptions): Express {
   const { admit, limits, clock, log } = options;
-  const checkHost = createHostCheck(options);
+  const complain = createComplaints({ port: 'http', log, clock });
 
   /** `answer`: null if there is nobody left to answer. */
   function finish(exchange: Exchange, answer: Answer | null): void {
@@ -69,7 +69,7 @@ export function createApp(options: AppOptions): Express {
     const startedAtMs = performance.now();
     const exchange: Exchange = { request, response, startedAtMs, record: new RequestRecord(request) };
     response.locals['exchange'] = exchange;
-    checkHost(exchange);
+    checkHost(exchange, complain);
     await admit?.(exchange);
     next();
   });
@@ -106,16 +106,13 @@ function exchangeOf(response: Response): Exchange {
 }
 
 /** Throws the problem of a request whose Host header is missing or not clear. */
-function createHostCheck({ log, clock }: AppOptions): (exchange: Exchange) => void {
-  const complain = createComplaints({ port: 'http', log, clock });
-  return ({ request, record }) => {
-    const hosts = request.headersDistinct['host'] ?? [];
-    const isClear = hosts.length === 1 && !/[\s,]/.test(hosts[0] ?? '');
-    if (isClear || (hosts.length === 0 && request.httpVersion === '1.0')) return;
-    record.clientAddress = addressOf(request.socket.remoteAddress ?? '');
-    complain('host_invalid', { client_address: record.clientAddress ?? undefined, host_headers: hosts.length });
-    throw problem('host_invalid', { headers: { Connection: 'close' } });
-  };
+function checkHost({ request, record }: Exchange, complain: Complain): void {
+  const hosts = request.headersDistinct['host'] ?? [];
+  const isClear = hosts.length === 1 && !/[\s,]/.test(hosts[0] ?? '');
+  if (isClear || (hosts.length === 0 && request.httpVersion === '1.0')) return;
+  record.clientAddress = addressOf(request.socket.remoteAddress ?? '');
+  complain('host_invalid', { client_address: record.clientAddress ?? undefined, host_headers: hosts.length });
+  throw problem('host_invalid', { headers: { Connection: 'close' } });
 }
 
 /**

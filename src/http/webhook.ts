@@ -5,19 +5,70 @@ import type { Logger } from '../ground/log.ts';
 import type { ReceivedBody } from '../intake/understand.ts';
 import type { AcceptedEvent, Receive, Received } from '../outbox/port.ts';
 import { type Answer, HttpProblem, jsonAnswer, problem, quarantined } from './answer.ts';
-import type { AppOptions } from './app.ts';
+import type { AppRoute } from './app.ts';
+import { createArrivals } from './arrivals.ts';
 import { createAuthenticator, createJudge } from './authenticate.ts';
 import { readBody } from './body.ts';
-import type { Clients } from './client-address.ts';
+import { type Clients, createClients } from './client-address.ts';
 import { createComplaints } from './complaints.ts';
 import { type Exchange, type RequestRecord, readFeed } from './exchange.ts';
-import { createInFlightBytes } from './limits.ts';
-import type { ListenerState } from './listener.ts';
+import { createHealth, type Health, type ServiceState } from './health.ts';
+import { createInFlightBytes, defaultLimits, type EdgeLimits } from './limits.ts';
+import { createListener, type ListenerOptions, type ListenerState } from './listener.ts';
 
-interface WebhookOptions extends Pick<AppOptions, 'limits' | 'clock' | 'log'> {
-  readonly webhook: Pick<Config['webhook'], 'secret' | 'previousSecret'>;
-  readonly clients: Clients;
+export interface ServerOptions extends Pick<ListenerOptions, 'host' | 'port' | 'clock' | 'log' | 'onRequest'> {
+  readonly webhook: Pick<
+    Config['webhook'],
+    'secret' | 'previousSecret' | 'maxBodyBytes' | 'allowedCidrs' | 'trustProxy'
+  >;
   readonly receive: Receive;
+  /** Names of the webhook kinds, each of which has a path of its own. */
+  readonly kinds: readonly string[];
+  readonly health: ServiceState;
+  /** Of this service, shown in /healthz. */
+  readonly version: string;
+  /** In place of the defaults of limits.ts. */
+  readonly limits?: Partial<EdgeLimits>;
+}
+
+export type WebhookServer = ReturnType<typeof createServer>;
+
+/** The webhook port; `health` is what /healthz answers, and `refusals` are those of the last hour. */
+export function createServer(options: ServerOptions) {
+  const limits = { ...defaultLimits(options.webhook.maxBodyBytes), ...options.limits };
+  const clients = createClients(options.webhook);
+  const arrivals = createArrivals(options.kinds, options.clock);
+  // Assigned at once: the listener asks for its routes while it is created.
+  let health: Health;
+  const listener = createListener({
+    ...options,
+    name: 'webhook',
+    limits,
+    clients,
+    routes(state) {
+      health = createHealth({ ...options, sources: options.health, arrivals, state });
+      const handleWebhook = createWebhook({ ...options, limits, clients, state });
+      const webhooks = [null, ...options.kinds].map(
+        (kind): AppRoute => ({
+          path: kind === null ? '/apono/webhook' : `/apono/webhook/${kind}`,
+          route: 'webhook',
+          methods: ['POST', 'PUT'],
+          handler: (exchange) => handleWebhook(exchange, kind),
+        }),
+      );
+      return [...webhooks, ...health.routes];
+    },
+    onRequest(record) {
+      arrivals.count(record);
+      options.onRequest?.(record);
+    },
+  });
+  return { ...listener, health: () => health.read(), refusals: arrivals.refusals };
+}
+
+interface WebhookOptions extends Omit<ServerOptions, 'limits'> {
+  readonly limits: EdgeLimits;
+  readonly clients: Clients;
   readonly state: ListenerState;
 }
 
@@ -27,7 +78,7 @@ const codes = { missing: 'secret_missing', not_bearer: 'authorization_not_bearer
  * address → secret → body → receiver → answer; app.ts has looked at path and method before. Nothing is read for a
  * caller without the secret. `kind`: the one that the path names, or null.
  */
-export function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: string | null) => Promise<Answer> {
+function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: string | null) => Promise<Answer> {
   const { webhook, clients, state, limits } = options;
   const authenticate = createAuthenticator(
     () => webhook.secret,

@@ -6,7 +6,7 @@ import { systemClock } from '../../src/ground/clock.ts';
 import { createLogger } from '../../src/ground/log.ts';
 import type { RequestRecord } from '../../src/http/exchange.ts';
 import type { ServiceState } from '../../src/http/health.ts';
-import { createServer, type ServerOptions, type WebhookServer } from '../../src/http/server.ts';
+import { createServer, type ServerOptions, type WebhookServer } from '../../src/http/webhook.ts';
 import type { ReceivedBody } from '../../src/intake/understand.ts';
 import type { AcceptedEvent, OutboxStats, Receive, Received } from '../../src/outbox/port.ts';
 import { eventually } from '../support/eventually.ts';
