@@ -52,7 +52,7 @@ export interface Service {
  * Rejects with an OutboxStartError, or with Node's error where it cannot listen.
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const { config, version, clock, log } = options;
+  const { config, clock, log } = options;
   const { endpoint, ruleId, streams } = config.ingestion;
   const { cloud, proxy } = config;
   // Copies that `useSecrets` changes: each part reads a secret at the moment when it needs it.
@@ -61,7 +61,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const credential = { ...config.credential };
   // What was opened is closed in the reverse order, at the end of the service or when the start fails.
   await using opening = new AsyncDisposableStack();
-  const metrics = createMetrics({ version, clock, kinds, streams });
+  const metrics = createMetrics({ ...options, kinds, streams });
   const databaseTokens = createTokens({ credential, proxy }, { scope: databaseScope(cloud), clock, log });
   opening.defer(() => databaseTokens.close());
   // Nothing is sent before delivery has started, and it looks for everything then.
@@ -78,7 +78,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     },
   });
   opening.defer(() => outbox.close());
-  const stats = async () => outbox.stats();
   const scope = ingestionScope(cloud);
   const tokens = createTokens({ credential, proxy }, { scope, clock, log, onEvent: metrics.onTokenEvent });
   opening.defer(() => tokens.close());
@@ -102,31 +101,15 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     flushIntervalMs: config.flushIntervalMs,
     pace: outbox.pace,
   });
-  const history = createHistory({
-    folder: outbox.folder,
-    stats,
-    lastDelivery: delivery.lastDelivery,
-    clock,
-  });
-  opening.defer(() => history.stop());
-  const credentialEndsAt = createCredentialEnd(credential);
-  const heartbeat = createHeartbeat({
-    ...options,
-    stats,
-    ingestion,
-    totals: metrics.totals,
-    onHeartbeat: metrics.onHeartbeat,
-    credentialEndsAt,
-  });
   let isStarted = false;
   const state: ServiceState = {
-    stats,
+    stats: async () => outbox.stats(),
     disk: () => diskOf(outbox),
     holds: delivery.holds,
     lastDelivery: delivery.lastDelivery,
     tokenExpiresAt: () => tokens.expiresAt,
     tokenObtainedAt: metrics.tokenObtainedAt,
-    credentialEndsAt,
+    credentialEndsAt: createCredentialEnd(credential),
     damagedFile: () => outbox.damagedFile,
     trouble: () => outbox.trouble,
     isLocal: () => outbox.folder !== null,
@@ -134,12 +117,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     started: () => isStarted,
   };
   metrics.watch(state);
+  const history = createHistory({ ...state, folder: outbox.folder, clock });
+  opening.defer(() => history.stop());
+  const { totals, onHeartbeat } = metrics;
+  const heartbeat = createHeartbeat({ ...options, ...state, ingestion, totals, onHeartbeat });
   const server = createServer({
+    ...options,
     ...webhook,
     webhook,
-    version,
-    clock,
-    log,
     kinds: kinds.map(({ name }) => name),
     receive: outbox.receive,
     health: state,
@@ -150,6 +135,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     limits: { keepAliveTimeoutMs: webhook.keepAliveMs },
   });
   const adminServer = createAdminServer({
+    ...options,
     ...state,
     ...server,
     admin,
@@ -161,8 +147,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     history,
     streams,
     onRequest: metrics.onRequest,
-    clock,
-    log,
   });
   opening.defer(() => adminServer.stop(0));
   // The webhook port last: who can reach it gets a 2xx.
