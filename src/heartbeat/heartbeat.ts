@@ -15,16 +15,14 @@ const REMINDER_MS = 60_000;
 /** `retry`: the failure passes. `hold`: a person has to change something. */
 export type HeartbeatOutcome = 'delivered' | 'retry' | 'hold';
 
-interface Failure extends Pick<Hold, 'reason' | 'fix' | 'clientRequestId'> {
+/** The last failure of a series; `since` is when the series began. */
+export interface FailingHeartbeat extends Pick<Hold, 'since' | 'reason' | 'fix' | 'clientRequestId'> {
   readonly outcome: Exclude<HeartbeatOutcome, 'delivered'>;
   /** The pause that Azure asked for. */
   readonly retryAfterMs: number | null;
 }
 
-/** The last failure of a series, and when the series began (milliseconds since the epoch). */
-export interface FailingHeartbeat extends Failure {
-  readonly since: number;
-}
+type Failure = Omit<FailingHeartbeat, 'since'>;
 
 /** What /healthz says about the heartbeat. */
 export interface HeartbeatStatus {
@@ -107,9 +105,8 @@ export function createHeartbeat(options: HeartbeatOptions) {
     const { reason, fix } = explainUpload(result, context, outcome.type === 'hold' ? outcome.code : null);
     const clientRequestId = result.type === 'no_token' ? null : result.clientRequestId;
     // A call with this one row cannot be split, and another one would be refused the same way.
-    const again = outcome.type === 'retry' ? outcome.retryAfterMs : null;
-    const kind = outcome.type === 'retry' ? 'retry' : 'hold';
-    return { outcome: kind, retryAfterMs: again, reason, fix, clientRequestId };
+    if (outcome.type !== 'retry') return { outcome: 'hold', retryAfterMs: null, reason, fix, clientRequestId };
+    return { outcome: 'retry', retryAfterMs: outcome.retryAfterMs, reason, fix, clientRequestId };
   }
 
   return {

@@ -2,6 +2,8 @@ import express, { type Express, type Response } from 'express';
 import helmet from 'helmet';
 import type { Clock } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
+import { RecordIdError } from '../outbox/operator.ts';
+import { OutboxUnavailableError } from '../outbox/port.ts';
 import { type Answer, HttpProblem, problem, problemAnswer, sendAnswer } from './answer.ts';
 import { RequestAbortedError } from './body.ts';
 import { addressOf } from './client-address.ts';
@@ -115,6 +117,9 @@ function checkHost({ request, record }: Exchange, complain: Complain): void {
   throw problem('host_invalid', { headers: { Connection: 'close' } });
 }
 
+const outboxGone =
+  'The outbox does not answer now, and nothing was changed. Look at /readyz and the log of the service.';
+
 /**
  * The log says where a defect happened; the caller learns nothing of it. The message of a SyntaxError is left out: that
  * of `JSON.parse` quotes the text, which is the body.
@@ -123,6 +128,9 @@ function refusalOf(error: unknown, { requestId }: RequestRecord, log: Logger): H
   if (error instanceof HttpProblem) return error;
   // Express throws it for a path whose percent signs encode nothing.
   if (error instanceof URIError) return problem('not_found');
+  // Neither an id that names no one record, nor an engine that is gone or being restarted, is a defect of ours.
+  if (error instanceof RecordIdError) return problem(error.code, { detail: error.message });
+  if (error instanceof OutboxUnavailableError) return problem('outbox_unavailable', { detail: outboxGone });
   const { name, message, stack = '' } = error instanceof Error ? error : { name: typeof error, message: '' };
   log.error(
     {

@@ -1,9 +1,8 @@
 import type { Request } from 'express';
 import type { Delivery } from '../../delivery/delivery.ts';
 import { kindNamed, kinds } from '../../kinds/registry.ts';
-import { type OperatorListRequest, type OutboxOperator, operatorStates, RecordIdError } from '../../outbox/operator.ts';
+import { type OperatorListRequest, type OutboxOperator, operatorStates } from '../../outbox/operator.ts';
 import { MAX_IDS_PER_CALL } from '../../outbox/operator-local.ts';
-import { OutboxUnavailableError } from '../../outbox/port.ts';
 import { type HttpProblem, jsonAnswer, problem } from '../answer.ts';
 import type { AppRoute } from '../app.ts';
 import { type BodyReader, readBody } from '../body.ts';
@@ -73,22 +72,8 @@ function apiRoute(
     path: `/admin/v1${path}`,
     route: 'admin',
     methods,
-    async handler(exchange) {
-      try {
-        return jsonAnswer(200, await answer(exchange));
-      } catch (error) {
-        throw refusalOf(error);
-      }
-    },
+    handler: async (exchange) => jsonAnswer(200, await answer(exchange)),
   };
-}
-
-/** Neither an id that names no one record, nor an engine that is gone or being restarted, is a defect of ours. */
-export function refusalOf(error: unknown): unknown {
-  if (error instanceof RecordIdError) return problem(error.code, { detail: error.message });
-  if (!(error instanceof OutboxUnavailableError)) return error;
-  const detail = 'The outbox does not answer now, and nothing was changed. Look at /readyz and the log of the service.';
-  return problem('outbox_unavailable', { detail });
 }
 
 /** Only the engine knows what a cursor looks like. */

@@ -8,7 +8,6 @@ import { type Answer, HttpProblem } from '../../answer.ts';
 import type { AppRoute } from '../../app.ts';
 import type { Exchange } from '../../exchange.ts';
 import type { ReadStatus, StatusSources } from '../../status.ts';
-import { refusalOf } from '../routes.ts';
 import { gonePage, headlineOf, recordPage } from './event.ts';
 import { html, pageAnswer, signInPage } from './layout.ts';
 import { overviewPage, type RecordList } from './overview.ts';
@@ -90,11 +89,7 @@ function askingForToken({ admit, needsToken }: Access, handler: AppRoute['handle
       record.code = error.parts.code;
       return pageAnswer(401, 'Sign in', signInPage());
     }
-    try {
-      return await handler(exchange);
-    } catch (error) {
-      throw refusalOf(error);
-    }
+    return handler(exchange);
   };
 }
 
