@@ -8,12 +8,12 @@ import { type Answer, HttpProblem, jsonAnswer, problem, quarantined } from './an
 import type { AppRoute } from './app.ts';
 import { createArrivals } from './arrivals.ts';
 import { createAuthenticator, createJudge } from './authenticate.ts';
-import { readBody } from './body.ts';
+import { createBodyReader } from './body.ts';
 import { type Clients, createClients } from './client-address.ts';
 import { createComplaints } from './complaints.ts';
 import { type Exchange, type RequestRecord, readFeed } from './exchange.ts';
 import { createHealth, type Health, type ServiceState } from './health.ts';
-import { createInFlightBytes, defaultLimits, type EdgeLimits } from './limits.ts';
+import { defaultLimits, type EdgeLimits } from './limits.ts';
 import { createListener, type ListenerOptions, type ListenerState } from './listener.ts';
 
 export interface ServerOptions extends Pick<ListenerOptions, 'host' | 'port' | 'clock' | 'log' | 'onRequest'> {
@@ -79,13 +79,13 @@ const codes = { missing: 'secret_missing', not_bearer: 'authorization_not_bearer
  * caller without the secret. `kind`: the one that the path names, or null.
  */
 function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: string | null) => Promise<Answer> {
-  const { webhook, clients, state, limits } = options;
+  const { webhook, clients, state } = options;
   const authenticate = createAuthenticator(
     () => webhook.secret,
     () => webhook.previousSecret,
   );
   const judge = createJudge({ ...options, codes, challenge: 'Bearer' });
-  const reader = { ...options, reserve: createInFlightBytes(limits.maxInFlightBytes) };
+  const readBody = createBodyReader(options);
   const complain = createComplaints({ ...options, port: 'webhook' });
   return async (exchange, kind) => {
     const { request, record } = exchange;
@@ -100,7 +100,7 @@ function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: stri
     if (isForwarded && !clients.isFromTrustedProxy(request.socket.remoteAddress)) complain('unknown_proxy');
     if (state.isClosing) throw problem('stopping');
     if (state.isCrowded()) throw problem('too_busy');
-    const { bytes, wrongEncoding, release } = await readBody(exchange, reader);
+    const { bytes, wrongEncoding, release } = await readBody(exchange);
     record.bodyBytes = bytes.length;
     const refusal = wrongEncoding && { code: wrongEncoding.parts.code, detail: wrongEncoding.message };
     const body = { bytes, feed: readFeed(exchange), kind, charset: charsetOf(request), ...(refusal && { refusal }) };

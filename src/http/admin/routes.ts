@@ -4,14 +4,13 @@ import { kindNamed, kinds } from '../../kinds/registry.ts';
 import { type OperatorListRequest, type OutboxOperator, operatorStates } from '../../outbox/operator.ts';
 import { MAX_IDS_PER_CALL } from '../../outbox/operator-local.ts';
 import { type HttpProblem, jsonAnswer, problem } from '../answer.ts';
-import type { AppRoute } from '../app.ts';
-import { type BodyReader, readBody } from '../body.ts';
+import type { AppOptions, AppRoute } from '../app.ts';
+import { createBodyReader, type ReadBody } from '../body.ts';
 import type { Exchange } from '../exchange.ts';
 import type { History } from '../history.ts';
-import { createInFlightBytes } from '../limits.ts';
 import type { ReadStatus } from '../status.ts';
 
-export interface AdminRouteOptions extends Omit<BodyReader, 'reserve'> {
+export interface AdminRouteOptions extends Pick<AppOptions, 'limits' | 'clock'> {
   readonly operator: OutboxOperator;
   /** Identifies the outbox, so that a command can tell that it is not the one of its DATA_DIR. */
   readonly storeId: string | null;
@@ -28,7 +27,7 @@ const reads = ['GET', 'HEAD'];
 /** /metrics, what operator.ts can do with the outbox, and the facts of the page. */
 export function adminRoutes(options: AdminRouteOptions): AppRoute[] {
   const { operator, storeId, retry, expose, readStatus, history } = options;
-  const reader = { ...options, reserve: createInFlightBytes(options.limits.maxInFlightBytes) };
+  const readBody = createBodyReader(options);
   return [
     apiRoute('/outbox', reads, async () => ({ ...(await operator.stats()), store: storeId })),
     apiRoute('/outbox/records', reads, async ({ request }) =>
@@ -40,15 +39,15 @@ export function adminRoutes(options: AdminRouteOptions): AppRoute[] {
       return record;
     }),
     apiRoute('/outbox/replay', ['POST'], async (exchange) => {
-      const { ids, dryRun } = readOrder(await readMembers(exchange, reader, ['ids', 'dry_run']));
+      const { ids, dryRun } = readOrder(await readMembers(exchange, readBody, ['ids', 'dry_run']));
       return { dry_run: dryRun, results: await operator.replay(ids, { dryRun }) };
     }),
     apiRoute('/outbox/purge', ['POST'], async (exchange) => {
-      const { ids } = readOrder(await readMembers(exchange, reader, ['ids']));
+      const { ids } = readOrder(await readMembers(exchange, readBody, ['ids']));
       return { results: await operator.purge(ids) };
     }),
     apiRoute('/outbox/retry', ['POST'], async (exchange) => {
-      const kind = readKind(await readMembers(exchange, reader, ['kind']));
+      const kind = readKind(await readMembers(exchange, readBody, ['kind']));
       return { resumed: await retry(kind) };
     }),
     apiRoute('/status', reads, readStatus),
@@ -82,11 +81,11 @@ function refuseCursor(error: unknown): never {
 }
 
 /** The members of a JSON body, and an error for each unknown one: a misspelt `dry_run` must not become a replay. */
-async function readMembers(exchange: Exchange, reader: BodyReader, known: readonly string[]) {
+async function readMembers(exchange: Exchange, readBody: ReadBody, known: readonly string[]) {
   // A web page can send text/plain or a form to any port without asking; for JSON its browser asks first, in vain.
   const contentType = exchange.request.headers['content-type'] ?? '';
   if (!/^application\/json *(;|$)/i.test(contentType)) throw problem('content_type_not_json');
-  const { bytes, wrongEncoding, release } = await readBody(exchange, reader);
+  const { bytes, wrongEncoding, release } = await readBody(exchange);
   release();
   if (wrongEncoding !== null) throw wrongEncoding;
   const members = parseObject(bytes);
