@@ -121,8 +121,6 @@ function createHttpServer(limits: EdgeLimits): http.Server {
   });
   // The rest is for probes, when all others have a request under way.
   server.maxConnections = limits.maxConnections + limits.spareConnections;
-  // No limit: a proxy keeps one connection for many callers.
-  server.maxRequestsPerSocket = 0;
   // Their size bounds them. Above a number of headers Node would drop the rest silently.
   server.maxHeadersCount = 0;
   // A caller that ends its side after its request still gets the answer; by default Node closes its own side at once.

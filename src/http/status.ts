@@ -4,6 +4,7 @@ import { type ProblemCodeInfo, quarantineCodes } from '../intake/quarantine-code
 import type { WebhookKind } from '../kinds/kind.ts';
 import { kinds } from '../kinds/registry.ts';
 import type { OutboxOperator, StatsJson } from '../outbox/operator.ts';
+import type { OutboxRecords } from '../outbox/records.ts';
 import type { Refusal } from './arrivals.ts';
 import { type HealthDocument, iso, latest, type ServiceState } from './health.ts';
 import type { History } from './history.ts';
@@ -14,6 +15,7 @@ export interface StatusSources extends Pick<ServiceState, 'disk' | 'credentialEn
   health(): Promise<HealthDocument>;
   readonly history: History;
   readonly operator: OutboxOperator;
+  readonly gone: OutboxRecords['gone'];
   /** By kind; null: it is off, and its events are quarantined. */
   readonly streams: Readonly<Record<string, string | null>>;
   /** The refused webhooks of the last hour, the most frequent first. */

@@ -1,25 +1,21 @@
 import type { Request } from 'express';
 import type { Delivery } from '../../delivery/delivery.ts';
 import { kindNamed, kinds } from '../../kinds/registry.ts';
-import { type OperatorListRequest, type OutboxOperator, operatorStates } from '../../outbox/operator.ts';
+import { type OperatorListRequest, operatorStates } from '../../outbox/operator.ts';
 import { MAX_IDS_PER_CALL } from '../../outbox/operator-local.ts';
 import { type HttpProblem, jsonAnswer, problem } from '../answer.ts';
 import type { AppOptions, AppRoute } from '../app.ts';
 import { createBodyReader, type ReadBody } from '../body.ts';
 import type { Exchange } from '../exchange.ts';
-import type { History } from '../history.ts';
-import type { ReadStatus } from '../status.ts';
+import type { PageSources } from './page/routes.ts';
 
-export interface AdminRouteOptions extends Pick<AppOptions, 'limits' | 'clock'> {
-  readonly operator: OutboxOperator;
+export interface AdminRouteOptions extends PageSources, Pick<AppOptions, 'limits' | 'clock'> {
   /** Identifies the outbox, so that a command can tell that it is not the one of its DATA_DIR. */
   readonly storeId: string | null;
   /** The text of /metrics. */
   readonly expose: () => Promise<{ readonly contentType: string; readonly body: string }>;
   /** Ends the waits of delivery after a setback. */
   readonly retry: Delivery['retry'];
-  readonly readStatus: ReadStatus;
-  readonly history: History;
 }
 
 const reads = ['GET', 'HEAD'];

@@ -8,13 +8,12 @@ import type { Exchange } from '../exchange.ts';
 import { defaultLimits, type EdgeLimits } from '../limits.ts';
 import { createListener, type Listener, type ListenerOptions } from '../listener.ts';
 import { createStatus, type StatusSources } from '../status.ts';
-import { isOpen, type PageSources, pageRoutes } from './page/routes.ts';
+import { isOpen, pageRoutes } from './page/routes.ts';
 import { type AdminRouteOptions, adminRoutes } from './routes.ts';
 
 export interface AdminOptions
   extends Omit<AdminRouteOptions, 'limits' | 'readStatus'>,
     StatusSources,
-    Pick<PageSources, 'gone'>,
     Pick<ListenerOptions, 'log' | 'onRequest'> {
   /** ADMIN_HOST, ADMIN_PORT (0: any free one), ADMIN_TOKEN and METRICS_TOKEN; without a token `host` must be loopback. */
   readonly admin: Pick<Config['admin'], 'host' | 'port' | 'token' | 'metricsToken'>;

@@ -3,7 +3,6 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { createBoundedRead, type Limits } from '../../../ground/clock.ts';
 import { type OutboxOperator, RecordIdError } from '../../../outbox/operator.ts';
-import type { OutboxRecords } from '../../../outbox/records.ts';
 import { type Answer, HttpProblem } from '../../answer.ts';
 import type { AppRoute } from '../../app.ts';
 import type { Exchange } from '../../exchange.ts';
@@ -17,9 +16,8 @@ const MAX_RECORDS = 20;
 
 const methods = ['GET', 'HEAD'];
 
-export interface PageSources extends Pick<StatusSources, 'operator' | 'history'> {
+export interface PageSources extends Pick<StatusSources, 'operator' | 'history' | 'gone'> {
   readonly readStatus: ReadStatus;
-  readonly gone: OutboxRecords['gone'];
 }
 
 interface Access {
