@@ -153,12 +153,6 @@ export function untilRetryMs(failed: {
 export function logHeartbeat(log: Logger, clock: Clock, stream: string) {
   let told: { readonly outcome: HeartbeatOutcome; readonly at: number } | null = null;
 
-  function isNews({ outcome }: FailingHeartbeat): boolean {
-    if (told === null || (told.outcome === 'retry' && outcome === 'hold')) return true;
-    // In either direction, since the clock may jump.
-    return Math.abs(clock.now() - told.at) >= REMINDER_MS;
-  }
-
   return {
     /** `failing` is what this success ended. */
     sent(failing: FailingHeartbeat | null): void {
@@ -169,10 +163,14 @@ export function logHeartbeat(log: Logger, clock: Clock, stream: string) {
     failed(failing: FailingHeartbeat): void {
       const { outcome, reason, fix, clientRequestId: client_request_id } = failing;
       const since = new Date(failing.since).toISOString();
-      const news = isNews(failing);
-      const level = !news ? 'debug' : outcome === 'hold' ? 'error' : 'warn';
-      log[level]({ stream, outcome, since, reason, fix, client_request_id }, 'heartbeat failed');
-      if (news) told = { outcome, at: clock.now() };
+      const fields = { stream, outcome, since, reason, fix, client_request_id };
+      const isWorse = told?.outcome === 'retry' && outcome === 'hold';
+      // In either direction, since the clock may jump.
+      const isRecent = told !== null && Math.abs(clock.now() - told.at) < REMINDER_MS;
+      const isNews = isWorse || !isRecent;
+      const level = outcome === 'hold' ? 'error' : 'warn';
+      log[isNews ? level : 'debug'](fields, 'heartbeat failed');
+      if (isNews) told = { outcome, at: clock.now() };
     },
   };
 }

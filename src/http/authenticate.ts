@@ -1,8 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto';
-import type { Request } from 'express';
 import { type AugmentedRequest, ipKeyGenerator, rateLimit } from 'express-rate-limit';
 import type { Clock } from '../ground/clock.ts';
-import { type HttpProblem, problem } from './answer.ts';
+import { problem } from './answer.ts';
 import type { AppOptions } from './app.ts';
 import type { Clients } from './client-address.ts';
 import type { Exchange } from './exchange.ts';
@@ -87,7 +86,12 @@ export function createJudge(options: JudgeOptions): (exchange: Exchange, found: 
     keyGenerator: (request) => ipKeyGenerator(clients.clientOf(request).address ?? ''),
     legacyHeaders: false,
     standardHeaders: false,
-    handler: (request, _response, next) => next(tooManyFailures(request, clock)),
+    handler(request, _response, next) {
+      const resetTime = (request as unknown as AugmentedRequest)['rateLimit']?.resetTime;
+      const leftMs = resetTime === undefined ? 0 : resetTime.getTime() - clock.now();
+      const seconds = Math.max(1, Math.ceil(leftMs / 1000));
+      next(problem('too_many_failures', { headers: { 'Retry-After': String(seconds) } }));
+    },
     logger: { error: logFinding, warn: logFinding },
   });
   return async ({ request, response, record }, found) => {
@@ -99,12 +103,6 @@ export function createJudge(options: JudgeOptions): (exchange: Exchange, found: 
     });
     throw problem(codes[found], { headers: { 'WWW-Authenticate': challenge } });
   };
-}
-
-function tooManyFailures(request: Request, clock: Clock): HttpProblem {
-  const resetTime = (request as unknown as AugmentedRequest)['rateLimit']?.resetTime;
-  const leftMs = resetTime === undefined ? 0 : resetTime.getTime() - clock.now();
-  return problem('too_many_failures', { headers: { 'Retry-After': String(Math.max(1, Math.ceil(leftMs / 1000))) } });
 }
 
 interface Window {
