@@ -138,18 +138,13 @@ async function listen(server: http.Server, { name, host, port, log }: ListenerOp
   return { port: (server.address() as AddressInfo).port };
 }
 
-interface Place {
-  /** `webhook` has the variables HOST and PORT, `admin` ADMIN_HOST and ADMIN_PORT. */
-  readonly name: string;
-  readonly host: string;
-  readonly port: number;
-}
+type Place = Pick<ListenerOptions, 'name' | 'host' | 'port'>;
 
 /** The service cannot listen. `code` is Node's; the message names the variable and says what to set it to. */
 export class ListenError extends Error {
   override readonly name = 'ListenError';
   readonly code: string;
-  /** HOST, PORT, ADMIN_HOST or ADMIN_PORT. */
+  /** HOST or PORT of the `webhook` port, ADMIN_HOST or ADMIN_PORT of the `admin` port. */
   readonly variable: string;
   /** Only another value helps; false if another program has the port at the moment. */
   readonly isConfiguration: boolean;

@@ -96,13 +96,10 @@ function feedJson(
 }
 
 function refusalJson({ code, clientAddress, count, lastAt }: Refusal) {
-  const { title, remedy } = infoOf(code);
-  return { code, client_address: clientAddress, count, last_at: iso(lastAt), title, remedy };
-}
-
-function infoOf(code: string): { readonly title: string; readonly remedy: string } {
   const known: Readonly<Record<string, ProblemCodeInfo>> = { ...problemCodes, ...quarantineCodes };
-  return known[code] ?? { title: 'The caller went away before there was an answer', remedy: 'Look at the network.' };
+  const aborted = { title: 'The caller went away before there was an answer', remedy: 'Look at the network.' };
+  const { title, remedy } = known[code] ?? aborted;
+  return { code, client_address: clientAddress, count, last_at: iso(lastAt), title, remedy };
 }
 
 const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
