@@ -146,7 +146,7 @@ export interface OutboxStats {
   readonly problem: string | null;
 }
 
-/** How long anybody waits for `stats` who has to say something all the same: probes, scrapes, the page, the heartbeat. */
+/** How long probes, scrapes, the page and the heartbeat wait for `stats`; after that they answer without it. */
 export const STATS_LIMIT_MS = 2_000;
 
 /** What is not delivered, `held` of the kinds whose stream is on hold and `waiting` of the others, and both together. */

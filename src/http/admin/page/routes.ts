@@ -42,8 +42,8 @@ export function pageRoutes(sources: PageSources, limits: Limits, access: Access)
   return [
     page('/', async () => {
       const [status, dead, quarantined] = await Promise.all([readStatus(), readDead(), readQuarantined()]);
-      const page = overviewPage({ status, history: history.columns(), dead, quarantined });
-      return pageAnswer(200, status.sentence, page);
+      const overview = overviewPage({ status, history: history.columns(), dead, quarantined });
+      return pageAnswer(200, status.sentence, overview);
     }),
     page('/events', ({ request }) => eventAnswer(sources, String(request.query['id']).trim())),
     page('/events/:id', ({ request }) => eventAnswer(sources, String(request.params['id']))),
