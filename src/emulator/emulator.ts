@@ -45,6 +45,7 @@ export interface Answered {
 
 interface Emulated {
   readonly state: AzureState;
+  readonly onAnswer: EmulatorOptions['onAnswer'];
   fault: Fault | null;
   /** How many calls the faults have met. */
   faultyCalls: number;
@@ -56,14 +57,11 @@ interface Emulated {
  */
 export async function startEmulator(
   streams: Readonly<Record<string, readonly DeclaredColumn[]>>,
-  { port, fault = null, onAnswer = () => {} }: EmulatorOptions = {},
+  { port, fault = null, onAnswer }: EmulatorOptions = {},
 ) {
   const state = initialState(streams);
-  const emulated: Emulated = { state, fault, faultyCalls: 0 };
-  const { origin, caPem, stop } = await startServer({
-    port,
-    handle: (exchange) => handle(emulated, exchange, onAnswer),
-  });
+  const emulated: Emulated = { state, onAnswer, fault, faultyCalls: 0 };
+  const { origin, caPem, stop } = await startServer({ port, handle: (exchange) => handle(emulated, exchange) });
   const allRows = (): readonly Row[] => [...state.rows.values()].flat();
   return {
     origin,
@@ -100,11 +98,7 @@ export async function startEmulator(
   };
 }
 
-async function handle(
-  emulated: Emulated,
-  { head, req, res }: Exchange,
-  onAnswer: (answered: Answered) => void,
-): Promise<void> {
+async function handle(emulated: Emulated, { head, req, res }: Exchange): Promise<void> {
   try {
     const call = { ...head, body: await readBody(req) };
     const payload = call.kind === 'ingest' ? readPayload(call) : null;
@@ -112,7 +106,7 @@ async function handle(
     const reply = payload === null ? answer(emulated, call) : await ingestion(emulated, call, payload);
     if (reply === null) res.destroy();
     else send(res, reply);
-    onAnswer({
+    emulated.onAnswer?.({
       kind: call.kind,
       method: call.method,
       path: `/${call.segments.join('/')}`,
