@@ -7,7 +7,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import process from 'node:process';
 import { gunzipSync } from 'node:zlib';
-import { makeCertificate } from '../src/emulator/certificate.ts';
+import { makeCertificate } from '../src/emulator/server.ts';
 
 /** What the parent says. `isDown`: answer 503. `looksInside`: note when each event_id arrived. */
 export interface AzureOrder {

@@ -1,4 +1,4 @@
-import { eventActions } from './apono/event.ts';
+import { statfs } from 'node:fs/promises';
 import { createTokens } from './azure/credential.ts';
 import { explainUpload } from './azure/fixes.ts';
 import { createIngestion } from './azure/ingestion.ts';
@@ -8,20 +8,18 @@ import { createCredentialEnd } from './config/credential.ts';
 import type { Secrets } from './config/secrets.ts';
 import { createDelivery, type Delivery } from './delivery/delivery.ts';
 import { logDelivery } from './delivery/event.ts';
-import { type Clock, createBoundedRead } from './ground/clock.ts';
+import type { Clock } from './ground/clock.ts';
 import type { Logger } from './ground/log.ts';
 import { createHeartbeat } from './heartbeat/heartbeat.ts';
 import { createAdminServer } from './http/admin/server.ts';
-import { credentialProblems, troubleProblems } from './http/health-problems.ts';
+import type { ServiceState } from './http/health.ts';
+import { createHistory } from './http/history.ts';
 import type { Listener } from './http/listener.ts';
-import { createServer } from './http/server.ts';
+import { createServer } from './http/webhook.ts';
 import { kinds } from './kinds/registry.ts';
-import { createHistory } from './metrics/history.ts';
 import { createMetrics } from './metrics/metrics.ts';
-import { diskSpace, SCRAPE_LIMIT_MS } from './metrics/scrape.ts';
 import { type OpenedOutbox, openOutbox } from './outbox/open.ts';
 import { createOperator } from './outbox/operator-local.ts';
-import { oldestAgeMs, summary } from './outbox/port.ts';
 
 /** Of the time to stop: what stays for writing down what the last uploads did, and closing the database. */
 const CLOSE_RESERVE_MS = 2_000;
@@ -54,7 +52,7 @@ export interface Service {
  * Rejects with an OutboxStartError, or with Node's error where it cannot listen.
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const { config, version, clock, log } = options;
+  const { config, clock, log } = options;
   const { endpoint, ruleId, streams } = config.ingestion;
   const { cloud, proxy } = config;
   // Copies that `useSecrets` changes: each part reads a secret at the moment when it needs it.
@@ -63,7 +61,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const credential = { ...config.credential };
   // What was opened is closed in the reverse order, at the end of the service or when the start fails.
   await using opening = new AsyncDisposableStack();
-  const metrics = createMetrics({ version, clock, kinds, streams });
+  const metrics = createMetrics({ ...options, kinds, streams });
   const databaseTokens = createTokens({ credential, proxy }, { scope: databaseScope(cloud), clock, log });
   opening.defer(() => databaseTokens.close());
   // Nothing is sent before delivery has started, and it looks for everything then.
@@ -103,79 +101,53 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     flushIntervalMs: config.flushIntervalMs,
     pace: outbox.pace,
   });
-  const history = createHistory({
-    folder: outbox.folder,
-    oldestAgeMs: async () => oldestAgeMs(summary(await outbox.stats(), []).undelivered, clock.now()),
-    lastDelivery: delivery.lastDelivery,
-    clock,
-  });
-  opening.defer(() => history.stop());
-  const credentialEndsAt = createCredentialEnd(credential);
-  const heartbeat = createHeartbeat({
-    ...options,
-    outbox,
-    ingestion,
-    totals: metrics.totals,
-    onHeartbeat: metrics.onHeartbeat,
-    credentialEndsAt,
-  });
-  metrics.watch({
-    stats: () => outbox.stats(),
-    holds: delivery.holds,
-    disk: () => diskOf(outbox),
-    isOutboxDamaged: () => outbox.damagedFile !== null,
-    credentialEndsAt,
-  });
   let isStarted = false;
+  const state: ServiceState = {
+    stats: async () => outbox.stats(),
+    disk: () => diskOf(outbox),
+    holds: delivery.holds,
+    lastDelivery: delivery.lastDelivery,
+    tokenExpiresAt: () => tokens.expiresAt,
+    tokenObtainedAt: metrics.tokenObtainedAt,
+    credentialEndsAt: createCredentialEnd(credential),
+    damagedFile: () => outbox.damagedFile,
+    trouble: () => outbox.trouble,
+    isLocal: () => outbox.folder !== null,
+    heartbeat: () => heartbeat?.status() ?? null,
+    started: () => isStarted,
+  };
+  metrics.watch(state);
+  const history = createHistory({ ...state, folder: outbox.folder, clock });
+  opening.defer(() => history.stop());
+  const { totals, onHeartbeat } = metrics;
+  const heartbeat = createHeartbeat({ ...options, ...state, ingestion, totals, onHeartbeat });
   const server = createServer({
+    ...options,
     ...webhook,
     webhook,
-    version,
-    clock,
-    log,
     kinds: kinds.map(({ name }) => name),
     receive: outbox.receive,
-    health: {
-      stats: () => outbox.stats(),
-      holds: delivery.holds,
-      lastDelivery: delivery.lastDelivery,
-      tokenExpiresAt: () => tokens.expiresAt,
-      damagedFile: () => outbox.damagedFile,
-      heartbeat: () => heartbeat?.status() ?? null,
-      problems: () => [
-        ...troubleProblems(outbox.trouble, outbox.folder !== null, clock.now()),
-        ...credentialProblems(credentialEndsAt(), clock.now()),
-      ],
-      started: () => isStarted,
-    },
+    health: state,
     onRequest(record) {
       metrics.onRequest(record);
       history.onRequest(record);
     },
     limits: { keepAliveTimeoutMs: webhook.keepAliveMs },
   });
-  const operator = createOperator({ outbox, log, holds: delivery.holds });
-  const { expose, onRequest, tokenObtainedAt } = metrics;
-  const { storeId } = outbox;
-  const bounds = { limitMs: SCRAPE_LIMIT_MS, clock };
-  const status = {
+  const adminServer = createAdminServer({
+    ...options,
+    ...state,
     ...server,
-    operator,
-    stats: createBoundedRead(operator.stats, bounds),
+    admin,
+    operator: createOperator({ outbox, log, holds: delivery.holds }),
+    storeId: outbox.storeId,
     gone: outbox.gone,
+    retry: delivery.retry,
+    expose: metrics.expose,
     history,
-    feeds: kinds.map(({ name, defaultStream, actionOf }) => ({
-      kind: name,
-      stream: streams[name] ?? defaultStream,
-      actions: actionOf === undefined ? [] : eventActions,
-    })),
-    credentialEndsAt,
-    tokenObtainedAt,
-    disk: createBoundedRead(() => diskOf(outbox), bounds),
-    now: clock.now,
-  };
-  const { retry } = delivery;
-  const adminServer = createAdminServer({ admin, operator, storeId, retry, expose, status, onRequest, clock, log });
+    streams,
+    onRequest: metrics.onRequest,
+  });
   opening.defer(() => adminServer.stop(0));
   // The webhook port last: who can reach it gets a 2xx.
   const adminPort = await startAdmin(adminServer, config, log);
@@ -235,7 +207,8 @@ async function startAdmin(admin: Listener, config: Config, log: Logger): Promise
 }
 
 /** Rejects for an outbox that is not on this machine: its disk is its server's. */
-async function diskOf({ folder }: OpenedOutbox): ReturnType<typeof diskSpace> {
+async function diskOf({ folder }: OpenedOutbox): ReturnType<ServiceState['disk']> {
   if (folder === null) throw new Error('The outbox is on another machine');
-  return diskSpace(folder);
+  const { bavail, blocks, bsize } = await statfs(folder);
+  return { freeBytes: bavail * bsize, sizeBytes: blocks * bsize };
 }

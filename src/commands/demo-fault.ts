@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Emulator } from '../emulator/emulator.ts';
-import type { Fault } from '../emulator/faults.ts';
+import type { Emulator, Fault } from '../emulator/emulator.ts';
 import type { HealthDocument } from '../http/health.ts';
 import { toDoOf } from '../http/status.ts';
 import type { TextOutput } from './context.ts';

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { createWaiter, systemClock } from '../ground/clock.ts';
-import { bytes, duration, type HistoryColumns, type StatusJson } from '../http/status.ts';
+import type { HistoryColumns } from '../http/history.ts';
+import { bytes, duration, type StatusJson } from '../http/status.ts';
 import { type CommandContext, CommandError, exitCodes, type JsonOption, onFirstSignal } from './context.ts';
 import { findAdminClient } from './outbox/admin-client.ts';
 import { cutToWidth, printable, renderTable, timeText, wholeNumber, wrap } from './text.ts';

@@ -1,11 +1,24 @@
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Row } from '../sentinel/row.ts';
 import { azureError, type Call, type CallHead, jsonReply, type Reply, readBody, send } from './call.ts';
 import { openid, token } from './entra.ts';
-import { type Fault, faults, faulty, isFault } from './faults.ts';
-import { ingest, readPayload } from './ingestion.ts';
+import { ingest, type Payload, readPayload } from './ingestion.ts';
 import { type Exchange, startServer } from './server.ts';
 import { type AzureState, type DeclaredColumn, initialState } from './state.ts';
+
+/** What may be wrong with the emulated ingestion, and what that looks like. Sign-in works all the time. */
+export const faults = {
+  '403': 'the role is missing',
+  '429': 'the quota is used up: 429 with Retry-After: 5',
+  down: 'an outage: 503',
+  lossy: 'every other call is cut after its rows were stored',
+  slow: 'each answer takes 5 seconds',
+} as const;
+
+export type Fault = keyof typeof faults;
+
+const SLOW_MS = 5_000;
 
 export type Emulator = Awaited<ReturnType<typeof startEmulator>>;
 
@@ -32,7 +45,7 @@ export interface Answered {
 
 interface Emulated {
   readonly state: AzureState;
-  readonly onAnswer: (answered: Answered) => void;
+  readonly onAnswer: EmulatorOptions['onAnswer'];
   fault: Fault | null;
   /** How many calls the faults have met. */
   faultyCalls: number;
@@ -44,7 +57,7 @@ interface Emulated {
  */
 export async function startEmulator(
   streams: Readonly<Record<string, readonly DeclaredColumn[]>>,
-  { port, fault = null, onAnswer = () => {} }: EmulatorOptions = {},
+  { port, fault = null, onAnswer }: EmulatorOptions = {},
 ) {
   const state = initialState(streams);
   const emulated: Emulated = { state, onAnswer, fault, faultyCalls: 0 };
@@ -88,13 +101,12 @@ export async function startEmulator(
 async function handle(emulated: Emulated, { head, req, res }: Exchange): Promise<void> {
   try {
     const call = { ...head, body: await readBody(req) };
-    const fault = call.kind === 'ingest' ? emulated.fault : null;
-    const reply =
-      fault === null ? answer(emulated, call) : await faulty(emulated.state, call, fault, emulated.faultyCalls++);
+    const payload = call.kind === 'ingest' ? readPayload(call) : null;
+    const fault = payload && emulated.fault;
+    const reply = payload === null ? answer(emulated, call) : await ingestion(emulated, call, payload);
     if (reply === null) res.destroy();
     else send(res, reply);
-    const payload = call.kind === 'ingest' ? readPayload(call) : null;
-    emulated.onAnswer({
+    emulated.onAnswer?.({
       kind: call.kind,
       method: call.method,
       path: `/${call.segments.join('/')}`,
@@ -108,27 +120,47 @@ async function handle(emulated: Emulated, { head, req, res }: Exchange): Promise
   }
 }
 
-/** Does what Azure does, and returns its answer. */
 function answer(emulated: Emulated, call: Call): Reply {
-  switch (call.kind) {
-    case 'openid':
-      return openid(emulated.state, call);
-    case 'token':
-      return token(emulated.state, call);
-    case 'ingest':
-      return ingest(emulated.state, call, readPayload(call));
-    case 'other':
-      return changeFault(emulated, call) ?? nothingHere();
+  if (call.kind === 'openid') return openid(emulated.state, call);
+  if (call.kind === 'token') return token(emulated.state, call);
+  return changeFault(emulated, call) ?? nothingHere();
+}
+
+/** Does what Azure does with rows, or what the fault makes of it; null when the connection is to be cut. */
+async function ingestion(emulated: Emulated, call: Call, payload: Payload): Promise<Reply | null> {
+  const { state, fault } = emulated;
+  const proper = (how = state): Reply => ingest(how, call, payload);
+  if (fault !== null) emulated.faultyCalls += 1;
+  switch (fault) {
+    case null:
+      return proper();
+    case '403':
+      return proper({ ...state, publisherRole: false });
+    case '429':
+      return azureError(429, 'TooManyRequests', 'The request quota of the data collection rule is exceeded.', {
+        'retry-after': '5',
+      });
+    case 'down':
+      return azureError(503, 'ServiceUnavailable', 'The service is temporarily unavailable.');
+    case 'lossy': {
+      const isCut = emulated.faultyCalls % 2 === 1;
+      const reply = proper();
+      return isCut ? null : reply;
+    }
+    case 'slow':
+      // It keeps no process that has ended otherwise.
+      await delay(SLOW_MS, undefined, { ref: false });
+      return proper();
   }
 }
 
 /** `POST /fault/<name>`, which is the emulator's own: Azure has no such path. */
 function changeFault(emulated: Emulated, { method, segments: [first, name = '', ...more] }: Call): Reply | null {
   if (method !== 'POST' || first !== 'fault' || more.length > 0) return null;
-  if (name !== 'none' && !isFault(name)) {
+  if (name !== 'none' && !Object.hasOwn(faults, name)) {
     return azureError(400, 'UnknownFault', `The faults are none, ${Object.keys(faults).join(', ')}.`);
   }
-  emulated.fault = name === 'none' ? null : name;
+  emulated.fault = name === 'none' ? null : (name as Fault);
   return jsonReply(200, { fault: name });
 }
 

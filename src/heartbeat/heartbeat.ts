@@ -6,7 +6,6 @@ import type { Hold } from '../delivery/event.ts';
 import { type Ingestion, outcomeOf, type UploadResult } from '../delivery/outcome.ts';
 import { type Clock, createWaiter } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
-import type { Outbox } from '../outbox/port.ts';
 import { createHeartbeatRow, type HeartbeatSources, heartbeatStreamVariable } from './row.ts';
 
 /** A row this share of the interval before the next one is due stands for that one too. */
@@ -16,16 +15,14 @@ const REMINDER_MS = 60_000;
 /** `retry`: the failure passes. `hold`: a person has to change something. */
 export type HeartbeatOutcome = 'delivered' | 'retry' | 'hold';
 
-interface Failure extends Pick<Hold, 'reason' | 'fix' | 'clientRequestId'> {
+/** The last failure of a series; `since` is when the series began. */
+export interface FailingHeartbeat extends Pick<Hold, 'since' | 'reason' | 'fix' | 'clientRequestId'> {
   readonly outcome: Exclude<HeartbeatOutcome, 'delivered'>;
   /** The pause that Azure asked for. */
   readonly retryAfterMs: number | null;
 }
 
-/** The last failure of a series, and when the series began (milliseconds since the epoch). */
-export interface FailingHeartbeat extends Failure {
-  readonly since: number;
-}
+type Failure = Omit<FailingHeartbeat, 'since'>;
 
 /** What /healthz says about the heartbeat. */
 export interface HeartbeatStatus {
@@ -35,10 +32,9 @@ export interface HeartbeatStatus {
   readonly failing: FailingHeartbeat | null;
 }
 
-interface HeartbeatOptions extends Pick<HeartbeatSources, 'version' | 'clock' | 'totals' | 'credentialEndsAt'> {
+interface HeartbeatOptions extends Omit<HeartbeatSources, 'instance' | 'startedAt'> {
   readonly config: Pick<Config, 'heartbeat' | 'ingestion' | 'credential'>;
   readonly log: Logger;
-  readonly outbox: Pick<Outbox, 'stats'>;
   readonly ingestion: Ingestion;
   /** Counts what became of each try; must neither throw nor wait. */
   readonly onHeartbeat: (outcome: HeartbeatOutcome) => void;
@@ -51,17 +47,12 @@ interface HeartbeatOptions extends Pick<HeartbeatSources, 'version' | 'clock' | 
  * configuration wants no heartbeat.
  */
 export function createHeartbeat(options: HeartbeatOptions) {
-  const { config, clock, outbox, ingestion, onHeartbeat } = options;
+  const { config, clock, ingestion, onHeartbeat } = options;
   if (config.heartbeat === null || config.heartbeat.intervalMs === 0) return null;
   const { stream, intervalMs } = config.heartbeat;
   const { endpoint, ruleId } = config.ingestion;
   const context = { stream, streamVariable: heartbeatStreamVariable, ruleId, endpoint, credential: config.credential };
-  const makeRow = createHeartbeatRow({
-    ...options,
-    instance: hostname(),
-    startedAt: clock.now(),
-    stats: () => outbox.stats(),
-  });
+  const makeRow = createHeartbeatRow({ ...options, instance: hostname(), startedAt: clock.now() });
   const logged = logHeartbeat(options.log, clock, stream);
   const stopping = new AbortController();
   const waiter = createWaiter(clock, stopping.signal);
@@ -114,9 +105,8 @@ export function createHeartbeat(options: HeartbeatOptions) {
     const { reason, fix } = explainUpload(result, context, outcome.type === 'hold' ? outcome.code : null);
     const clientRequestId = result.type === 'no_token' ? null : result.clientRequestId;
     // A call with this one row cannot be split, and another one would be refused the same way.
-    const again = outcome.type === 'retry' ? outcome.retryAfterMs : null;
-    const kind = outcome.type === 'retry' ? 'retry' : 'hold';
-    return { outcome: kind, retryAfterMs: again, reason, fix, clientRequestId };
+    if (outcome.type !== 'retry') return { outcome: 'hold', retryAfterMs: null, reason, fix, clientRequestId };
+    return { outcome: 'retry', retryAfterMs: outcome.retryAfterMs, reason, fix, clientRequestId };
   }
 
   return {
@@ -163,12 +153,6 @@ export function untilRetryMs(failed: {
 export function logHeartbeat(log: Logger, clock: Clock, stream: string) {
   let told: { readonly outcome: HeartbeatOutcome; readonly at: number } | null = null;
 
-  function isNews({ outcome }: FailingHeartbeat): boolean {
-    if (told === null || (told.outcome === 'retry' && outcome === 'hold')) return true;
-    // In either direction, since the clock may jump.
-    return Math.abs(clock.now() - told.at) >= REMINDER_MS;
-  }
-
   return {
     /** `failing` is what this success ended. */
     sent(failing: FailingHeartbeat | null): void {
@@ -179,10 +163,14 @@ export function logHeartbeat(log: Logger, clock: Clock, stream: string) {
     failed(failing: FailingHeartbeat): void {
       const { outcome, reason, fix, clientRequestId: client_request_id } = failing;
       const since = new Date(failing.since).toISOString();
-      const news = isNews(failing);
-      const level = !news ? 'debug' : outcome === 'hold' ? 'error' : 'warn';
-      log[level]({ stream, outcome, since, reason, fix, client_request_id }, 'heartbeat failed');
-      if (news) told = { outcome, at: clock.now() };
+      const fields = { stream, outcome, since, reason, fix, client_request_id };
+      const isWorse = told?.outcome === 'retry' && outcome === 'hold';
+      // In either direction, since the clock may jump.
+      const isRecent = told !== null && Math.abs(clock.now() - told.at) < REMINDER_MS;
+      const isNews = isWorse || !isRecent;
+      const level = outcome === 'hold' ? 'error' : 'warn';
+      log[isNews ? level : 'debug'](fields, 'heartbeat failed');
+      if (isNews) told = { outcome, at: clock.now() };
     },
   };
 }

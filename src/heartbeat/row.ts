@@ -1,6 +1,6 @@
 import table from '../../schemas/tables/AponoProxyHeartbeat_CL.json' with { type: 'json' };
 import { type Clock, createBoundedRead } from '../ground/clock.ts';
-import { type OutboxStats, oldestAgeMs, summary } from '../outbox/port.ts';
+import { type OutboxStats, oldestAgeMs, STATS_LIMIT_MS, summary } from '../outbox/port.ts';
 import type { Row } from '../sentinel/row.ts';
 import type { TableSchema } from '../sentinel/table.ts';
 
@@ -20,9 +20,6 @@ export interface Totals {
   /** Rows of events that Azure took. */
   readonly delivered: number;
 }
-
-/** As long as /readyz, /healthz and a scrape wait for the outbox. */
-const STATS_LIMIT_MS = 2_000;
 
 export interface HeartbeatSources {
   /** Host name of this instance. */

@@ -2,13 +2,14 @@ import express, { type Express, type Response } from 'express';
 import helmet from 'helmet';
 import type { Clock } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
-import { type Answer, sendAnswer } from './answer.ts';
+import { RecordIdError } from '../outbox/operator.ts';
+import { OutboxUnavailableError } from '../outbox/port.ts';
+import { type Answer, HttpProblem, problem, problemAnswer, sendAnswer } from './answer.ts';
 import { RequestAbortedError } from './body.ts';
 import { addressOf } from './client-address.ts';
-import { createComplaints } from './complaints.ts';
+import { type Complain, createComplaints } from './complaints.ts';
 import { type Exchange, RequestRecord, type Route } from './exchange.ts';
 import type { EdgeLimits } from './limits.ts';
-import { HttpProblem, problem, problemAnswer } from './problem.ts';
 
 export interface AppRoute {
   readonly path: string;
@@ -51,7 +52,7 @@ const securityHeaders = helmet({
  */
 export function createApp(options: AppOptions): Express {
   const { admit, limits, clock, log } = options;
-  const checkHost = createHostCheck(options);
+  const complain = createComplaints({ port: 'http', log, clock });
 
   /** `answer`: null if there is nobody left to answer. */
   function finish(exchange: Exchange, answer: Answer | null): void {
@@ -70,7 +71,7 @@ export function createApp(options: AppOptions): Express {
     const startedAtMs = performance.now();
     const exchange: Exchange = { request, response, startedAtMs, record: new RequestRecord(request) };
     response.locals['exchange'] = exchange;
-    checkHost(exchange);
+    checkHost(exchange, complain);
     await admit?.(exchange);
     next();
   });
@@ -107,17 +108,17 @@ function exchangeOf(response: Response): Exchange {
 }
 
 /** Throws the problem of a request whose Host header is missing or not clear. */
-function createHostCheck({ log, clock }: AppOptions): (exchange: Exchange) => void {
-  const complain = createComplaints({ port: 'http', log, clock });
-  return ({ request, record }) => {
-    const hosts = request.headersDistinct['host'] ?? [];
-    const isClear = hosts.length === 1 && !/[\s,]/.test(hosts[0] ?? '');
-    if (isClear || (hosts.length === 0 && request.httpVersion === '1.0')) return;
-    record.clientAddress = addressOf(request.socket.remoteAddress ?? '');
-    complain('host_invalid', { client_address: record.clientAddress ?? undefined, host_headers: hosts.length });
-    throw problem('host_invalid', { headers: { Connection: 'close' } });
-  };
+function checkHost({ request, record }: Exchange, complain: Complain): void {
+  const hosts = request.headersDistinct['host'] ?? [];
+  const isClear = hosts.length === 1 && !/[\s,]/.test(hosts[0] ?? '');
+  if (isClear || (hosts.length === 0 && request.httpVersion === '1.0')) return;
+  record.clientAddress = addressOf(request.socket.remoteAddress ?? '');
+  complain('host_invalid', { client_address: record.clientAddress ?? undefined, host_headers: hosts.length });
+  throw problem('host_invalid', { headers: { Connection: 'close' } });
 }
+
+const outboxGone =
+  'The outbox does not answer now, and nothing was changed. Look at /readyz and the log of the service.';
 
 /**
  * The log says where a defect happened; the caller learns nothing of it. The message of a SyntaxError is left out: that
@@ -127,6 +128,9 @@ function refusalOf(error: unknown, { requestId }: RequestRecord, log: Logger): H
   if (error instanceof HttpProblem) return error;
   // Express throws it for a path whose percent signs encode nothing.
   if (error instanceof URIError) return problem('not_found');
+  // Neither an id that names no one record, nor an engine that is gone or being restarted, is a defect of ours.
+  if (error instanceof RecordIdError) return problem(error.code, { detail: error.message });
+  if (error instanceof OutboxUnavailableError) return problem('outbox_unavailable', { detail: outboxGone });
   const { name, message, stack = '' } = error instanceof Error ? error : { name: typeof error, message: '' };
   log.error(
     {

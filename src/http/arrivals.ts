@@ -83,20 +83,13 @@ export function createArrivals(kinds: readonly string[], clock: Clock) {
     },
     /** The same by code and address, for the admin port alone. */
     refusals(): readonly Refusal[] {
-      const bySource = Map.groupBy(lastHour(), ({ code, clientAddress }) => `${code} ${clientAddress}`);
-      return [...bySource.values()]
-        .flatMap((counts) => {
-          const last = counts.at(-1);
-          if (last === undefined) return [];
-          const { code, clientAddress, minute } = last;
-          return {
-            code,
-            clientAddress,
-            count: counts.reduce((sum, { count }) => sum + count, 0),
-            lastAt: minute * MINUTE_MS,
-          };
-        })
-        .toSorted((a, b) => b.count - a.count);
+      const bySource = new Map<string, Refusal>();
+      for (const { code, clientAddress, minute, count } of lastHour()) {
+        const key = `${code} ${clientAddress}`;
+        const before = bySource.get(key)?.count ?? 0;
+        bySource.set(key, { code, clientAddress, count: before + count, lastAt: minute * MINUTE_MS });
+      }
+      return [...bySource.values()].toSorted((a, b) => b.count - a.count);
     },
   };
 }

@@ -1,11 +1,10 @@
 import { hash, timingSafeEqual } from 'node:crypto';
-import type { Request } from 'express';
-import { type AugmentedRequest, ipKeyGenerator, rateLimit, type Store } from 'express-rate-limit';
+import { type AugmentedRequest, ipKeyGenerator, rateLimit } from 'express-rate-limit';
 import type { Clock } from '../ground/clock.ts';
+import { problem } from './answer.ts';
 import type { AppOptions } from './app.ts';
 import type { Clients } from './client-address.ts';
 import type { Exchange } from './exchange.ts';
-import { type HttpProblem, problem } from './problem.ts';
 import type { ProblemCode } from './problem-codes.ts';
 
 /** `current` and `previous` may go on, the others may not. */
@@ -20,13 +19,14 @@ interface CredentialHeaders {
 /**
  * Any value that matches is enough: a proxy may add an Authorization header of its own, and that must not defeat the
  * right X-Webhook-Secret. Every value is compared with every secret, so that the time does not show which one matched.
+ * The secrets are asked for at each request, since they may change while the service runs; null: there is none.
  */
 export function createAuthenticator(
-  secret: string,
-  previousSecret: string | null,
+  secret: () => string | null,
+  previousSecret: () => string | null = () => null,
 ): (headers: CredentialHeaders) => Authentication {
   const isCurrent = createComparison(secret);
-  const isPrevious = previousSecret === null ? () => false : createComparison(previousSecret);
+  const isPrevious = createComparison(previousSecret);
   return ({ authorization = [], 'x-webhook-secret': secrets = [] }) => {
     const tokens = authorization.flatMap((value) => /^bearer +([^ ].*)$/i.exec(value)?.[1] ?? []);
     const candidates = [...tokens, ...secrets.filter((value) => value !== '')];
@@ -39,32 +39,23 @@ export function createAuthenticator(
   };
 }
 
-/** The same for secrets that may change while the service runs: it is made anew when they did, and not for each request. */
-export function createRenewedAuthenticator(accepted: {
-  readonly secret: string;
-  readonly previousSecret: string | null;
-}): (headers: CredentialHeaders) => Authentication {
-  let { secret, previousSecret } = accepted;
-  let authenticate = createAuthenticator(secret, previousSecret);
-  return (headers) => {
-    if (accepted.secret !== secret || accepted.previousSecret !== previousSecret) {
-      ({ secret, previousSecret } = accepted);
-      authenticate = createAuthenticator(secret, previousSecret);
-    }
-    return authenticate(headers);
-  };
-}
-
 /**
  * Compares the SHA-256 of a header's value with that of the secret in constant time, so that neither the secret nor its
  * length leaks. Node decodes headers as latin1; encoding the value as latin1 gives back the bytes that were sent, and
- * the secret is UTF-8.
+ * the secret is UTF-8. It is hashed when it changes, and not for each request.
  */
-function createComparison(secret: string): (candidate: string) => boolean {
-  const digest = (text: string, encoding: BufferEncoding): Buffer =>
-    hash('sha256', Buffer.from(text, encoding), 'buffer');
-  const expected = digest(secret, 'utf8');
-  return (candidate) => timingSafeEqual(digest(candidate, 'latin1'), expected);
+function createComparison(secretOf: () => string | null): (candidate: string) => boolean {
+  let hashed: { readonly secret: string; readonly digest: Buffer } | null = null;
+  return (candidate) => {
+    const secret = secretOf();
+    if (secret === null) return false;
+    if (hashed?.secret !== secret) hashed = { secret, digest: digestOf(secret, 'utf8') };
+    return timingSafeEqual(digestOf(candidate, 'latin1'), hashed.digest);
+  };
+}
+
+function digestOf(text: string, encoding: BufferEncoding): Buffer {
+  return hash('sha256', Buffer.from(text, encoding), 'buffer');
 }
 
 interface JudgeOptions extends Pick<AppOptions, 'limits' | 'clock' | 'log'> {
@@ -90,12 +81,17 @@ export function createJudge(options: JudgeOptions): (exchange: Exchange, found: 
   const limiter = rateLimit({
     windowMs,
     limit,
-    store: new FailureStore({ clock, windowMs, maxKeys }),
+    store: createFailureStore({ clock, windowMs, maxKeys }),
     // The library's key is `request.ip` as it is; ours is always an address. An IPv6 caller is its /56, as in the library.
     keyGenerator: (request) => ipKeyGenerator(clients.clientOf(request).address ?? ''),
     legacyHeaders: false,
     standardHeaders: false,
-    handler: (request, _response, next) => next(tooManyFailures(request, clock)),
+    handler(request, _response, next) {
+      const resetTime = (request as unknown as AugmentedRequest)['rateLimit']?.resetTime;
+      const leftMs = resetTime === undefined ? 0 : resetTime.getTime() - clock.now();
+      const seconds = Math.max(1, Math.ceil(leftMs / 1000));
+      next(problem('too_many_failures', { headers: { 'Retry-After': String(seconds) } }));
+    },
     logger: { error: logFinding, warn: logFinding },
   });
   return async ({ request, response, record }, found) => {
@@ -109,12 +105,6 @@ export function createJudge(options: JudgeOptions): (exchange: Exchange, found: 
   };
 }
 
-function tooManyFailures(request: Request, clock: Clock): HttpProblem {
-  const resetTime = (request as unknown as AugmentedRequest)['rateLimit']?.resetTime;
-  const leftMs = resetTime === undefined ? 0 : resetTime.getTime() - clock.now();
-  return problem('too_many_failures', { headers: { 'Retry-After': String(Math.max(1, Math.ceil(leftMs / 1000))) } });
-}
-
 interface Window {
   totalHits: number;
   readonly resetTime: Date;
@@ -124,44 +114,34 @@ interface Window {
  * Counts in memory, by the injected clock and without a timer. All windows are equally long, so the order of the map is
  * that of their ends, and dropping from its front forgets the oldest: memory is bounded however many addresses come.
  */
-export class FailureStore implements Store {
-  readonly localKeys = true;
-  readonly #windows = new Map<string, Window>();
-  readonly #options: { readonly clock: Clock; readonly windowMs: number; readonly maxKeys: number };
-
-  constructor(options: { clock: Clock; windowMs: number; maxKeys: number }) {
-    this.#options = options;
-  }
-
-  get size(): number {
-    return this.#windows.size;
-  }
-
-  increment(key: string): Window {
-    const { clock, windowMs, maxKeys } = this.#options;
-    const now = clock.now();
-    // The clock may jump: a window whose end is further off than its length was opened before a jump back.
-    const isOpen = ({ resetTime }: Window): boolean =>
-      resetTime.getTime() > now && resetTime.getTime() <= now + windowMs;
-    const known = this.#windows.get(key);
-    if (known !== undefined && isOpen(known)) {
-      known.totalHits += 1;
-      return known;
-    }
-    this.#windows.delete(key);
-    for (const [oldest, window] of this.#windows) {
-      if (isOpen(window) && this.#windows.size < maxKeys) break;
-      this.#windows.delete(oldest);
-    }
-    const window = { totalHits: 1, resetTime: new Date(now + windowMs) };
-    this.#windows.set(key, window);
-    return window;
-  }
-
-  /** express-rate-limit calls it only when some requests are skipped, and here none are. */
-  decrement(): void {}
-
-  resetKey(key: string): void {
-    this.#windows.delete(key);
-  }
+export function createFailureStore({ clock, windowMs, maxKeys }: { clock: Clock; windowMs: number; maxKeys: number }) {
+  const windows = new Map<string, Window>();
+  return {
+    localKeys: true,
+    size: () => windows.size,
+    increment(key: string): Window {
+      const now = clock.now();
+      // The clock may jump: a window whose end is further off than its length was opened before a jump back.
+      const isOpen = ({ resetTime }: Window): boolean =>
+        resetTime.getTime() > now && resetTime.getTime() <= now + windowMs;
+      const known = windows.get(key);
+      if (known !== undefined && isOpen(known)) {
+        known.totalHits += 1;
+        return known;
+      }
+      windows.delete(key);
+      for (const [oldest, window] of windows) {
+        if (isOpen(window) && windows.size < maxKeys) break;
+        windows.delete(oldest);
+      }
+      const window = { totalHits: 1, resetTime: new Date(now + windowMs) };
+      windows.set(key, window);
+      return window;
+    },
+    /** express-rate-limit calls it only when some requests are skipped, and here none are. */
+    decrement(): void {},
+    resetKey(key: string): void {
+      windows.delete(key);
+    },
+  };
 }

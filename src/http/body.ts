@@ -1,20 +1,13 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { createGunzip, createInflate, createInflateRaw } from 'node:zlib';
-import type { Clock } from '../ground/clock.ts';
+import { HttpProblem, problem } from './answer.ts';
+import type { AppOptions } from './app.ts';
 import type { Exchange } from './exchange.ts';
-import type { EdgeLimits, Reservation } from './limits.ts';
-import { HttpProblem, problem } from './problem.ts';
+import { createInFlightBytes, type Reservation } from './limits.ts';
 
 /** The caller went away before its body was whole. There is nobody to answer, and nothing is stored. */
 export class RequestAbortedError extends Error {}
-
-export interface BodyReader {
-  readonly limits: EdgeLimits;
-  readonly clock: Clock;
-  /** Reserves a share of the memory for bodies. */
-  readonly reserve: (bytes: number) => Reservation;
-}
 
 interface DecodedBody {
   readonly bytes: Uint8Array;
@@ -26,28 +19,32 @@ interface DecodedBody {
  * Reads a body whole and inflates it; `release` gives back its share of the memory. Rejects with the problem that it is
  * (400, 408, 413, 415, 503) or a RequestAbortedError. The request is paused then, and answer.ts handles what is left.
  */
-export async function readBody(
-  { request, response }: Exchange,
-  reader: BodyReader,
-): Promise<DecodedBody & { readonly release: () => void }> {
-  const { maxBodyBytes } = reader.limits;
-  // Node's parser has made sure that it is a number.
-  const declaredBytes = Number(request.headers['content-length'] ?? 0);
-  if (declaredBytes > maxBodyBytes) throw problem('body_too_large');
-  const coding = codingOf(request);
-  // Whether the caller waits for leave to send its body. HTTP/1.0 has no such thing.
-  const isWaiting = request.httpVersion === '1.1' && request.headers.expect?.trim().toLowerCase() === '100-continue';
-  // It has not sent the body, so it loses nothing by the refusal.
-  if (coding === null && isWaiting) throw encodingUnsupported();
-  const reservation = reader.reserve(declaredBytes);
-  try {
-    if (isWaiting) response.writeContinue();
-    const raw = await readRaw(request, reader, { declaredBytes, reservation });
-    return { ...(await decode(raw, coding, { maxBodyBytes, reservation })), release: reservation.release };
-  } catch (error) {
-    reservation.release();
-    throw error;
-  }
+export type ReadBody = (exchange: Exchange) => Promise<DecodedBody & { readonly release: () => void }>;
+
+type Bounds = Pick<AppOptions, 'limits' | 'clock'>;
+
+export function createBodyReader(bounds: Bounds): ReadBody {
+  const { maxBodyBytes, maxInFlightBytes } = bounds.limits;
+  const reserve = createInFlightBytes(maxInFlightBytes);
+  return async ({ request, response }) => {
+    // Node's parser has made sure that it is a number.
+    const declaredBytes = Number(request.headers['content-length'] ?? 0);
+    if (declaredBytes > maxBodyBytes) throw problem('body_too_large');
+    const coding = codingOf(request);
+    // Whether the caller waits for leave to send its body. HTTP/1.0 has no such thing.
+    const isWaiting = request.httpVersion === '1.1' && request.headers.expect?.trim().toLowerCase() === '100-continue';
+    // It has not sent the body, so it loses nothing by the refusal.
+    if (coding === null && isWaiting) throw encodingUnsupported();
+    const reservation = reserve(declaredBytes);
+    try {
+      if (isWaiting) response.writeContinue();
+      const raw = await readRaw(request, bounds, { declaredBytes, reservation });
+      return { ...(await decode(raw, coding, { maxBodyBytes, reservation })), release: reservation.release };
+    } catch (error) {
+      reservation.release();
+      throw error;
+    }
+  };
 }
 
 /**
@@ -57,7 +54,7 @@ export async function readBody(
  */
 function readRaw(
   request: IncomingMessage,
-  { limits: { maxBodyBytes, bodyTimeoutMs }, clock }: BodyReader,
+  { limits: { maxBodyBytes, bodyTimeoutMs }, clock }: Bounds,
   { declaredBytes, reservation }: { declaredBytes: number; reservation: Reservation },
 ): Promise<Uint8Array> {
   let buffer = Buffer.allocUnsafeSlow(Math.max(1, declaredBytes));

@@ -3,17 +3,6 @@ import { isIP, SocketAddress } from 'node:net';
 import express from 'express';
 import type { Config } from '../config/config.ts';
 
-/** Where a request comes from. */
-interface Client {
-  /** In its canonical form, IPv4 if it can be. Null: the connection is gone. */
-  readonly address: string | null;
-  /**
-   * Whether ALLOWED_CIDRS let it send webhooks; without any every address may. False if a trusted proxy named something
-   * that is not an address: `address` is that of the proxy then, and must not open the door.
-   */
-  readonly isAllowed: boolean;
-}
-
 export type Clients = ReturnType<typeof createClients>;
 
 /** More proxies in a row than anybody has; it bounds the work for one header. */
@@ -31,7 +20,12 @@ export function createClients({ trustProxy, allowedCidrs }: Pick<Config['webhook
   const isAllowed = (address: string | null): boolean =>
     allowedCidrs.length === 0 || (address !== null && isInList(address, 0));
   return {
-    clientOf(request: IncomingMessage): Client {
+    /**
+     * Where a request comes from. `address`: in its canonical form, IPv4 if it can be; null if the connection is gone.
+     * `isAllowed`: whether ALLOWED_CIDRS let it send webhooks; without any every address may. False if a trusted proxy
+     * named something that is not an address: `address` is that of the proxy then, and must not open the door.
+     */
+    clientOf(request: IncomingMessage): { readonly address: string | null; readonly isAllowed: boolean } {
       let address = addressOf(request.socket.remoteAddress ?? '');
       const entries = forwardedFor(request);
       for (let hop = 0; hop < maxHops; hop += 1) {

@@ -1,14 +1,13 @@
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { ipKeyGenerator } from 'express-rate-limit';
-import { addressOf } from './client-address.ts';
+import { addressOf, type Clients } from './client-address.ts';
 import type { Complain } from './complaints.ts';
 import type { EdgeLimits } from './limits.ts';
 
 interface ConnectionsOptions {
   readonly limits: EdgeLimits;
-  /** A proxy has all of its callers' connections, so the limit for one address does not apply to it. */
-  readonly isTrustedProxy: (remoteAddress: string | undefined) => boolean;
+  readonly clients: Clients;
   readonly complain: Complain;
 }
 
@@ -30,7 +29,7 @@ const graceMs = 1_000;
  * Knows the open connections of a server, and makes room when there are too many: a new one is never refused as long
  * as another has no request under way, so that connections that are only held cannot keep webhooks and probes away.
  */
-export function trackConnections(server: Server, { limits, isTrustedProxy, complain }: ConnectionsOptions) {
+export function trackConnections(server: Server, { limits, clients, complain }: ConnectionsOptions) {
   const { maxConnections, maxConnectionsPerAddress } = limits;
   /** Among the waiting ones, and among the idle ones, the one that has been so for the longest time comes first. */
   const open = new Map<Socket, Connection>();
@@ -43,7 +42,8 @@ export function trackConnections(server: Server, { limits, isTrustedProxy, compl
   }
 
   server.on('connection', (socket) => {
-    const key = isTrustedProxy(socket.remoteAddress) ? null : keyOf(socket);
+    // A proxy has all of its callers' connections, so the limit for one address does not apply to it.
+    const key = clients.isFromTrustedProxy(socket.remoteAddress) ? null : keyOf(socket);
     const connection: Connection = {
       socket,
       key,

@@ -1,8 +1,7 @@
 import { endWarningMs } from '../config/credential.ts';
 import type { ProblemCodeInfo } from '../intake/quarantine-codes.ts';
 import type { StoreTrouble } from '../outbox/open.ts';
-import type { OutboxStats } from '../outbox/port.ts';
-import { oldestAgeMs, summary } from '../outbox/port.ts';
+import { type OutboxStats, oldestAgeMs, STATS_LIMIT_MS, summary } from '../outbox/port.ts';
 import type { HealthOptions } from './health.ts';
 import { problemCodes } from './problem-codes.ts';
 
@@ -126,7 +125,7 @@ function healthProblem(code: HealthCode, message: string, fix: string = healthCo
   return { code, message, fix };
 }
 
-/** Everything that is wrong. A part of the service that has something to report adds it here, or by `sources.problems`. */
+/** Everything that is wrong. A part of the service that has something to report adds it here. */
 export function* problemsOf(stats: OutboxStats | null, options: HealthOptions): Generator<HealthProblem> {
   const { sources, arrivals, clock } = options;
   yield* notReadyProblems(stats, options);
@@ -149,18 +148,19 @@ export function* problemsOf(stats: OutboxStats | null, options: HealthOptions): 
     const since = lastSentAt === null ? 'the start' : new Date(lastSentAt).toISOString();
     yield healthProblem('heartbeat_failing', `No heartbeat was sent since ${since}: ${failing.reason}`, failing.fix);
   }
-  yield* sources.problems();
+  yield* troubleProblems(sources.trouble(), sources.isLocal(), clock.now());
+  yield* credentialProblems(sources.credentialEndsAt(), clock.now());
 }
 
 /** Why no webhook would be taken now; empty when one would. `stats`: null if the outbox did not answer. */
 export function* notReadyProblems(
   stats: OutboxStats | null,
-  { sources, limits, state }: HealthOptions,
+  { sources, state }: HealthOptions,
 ): Generator<HealthProblem> {
   if (!sources.started()) yield healthProblem('starting', 'The service is starting.');
   if (state.isStopping) yield healthProblem('stopping', 'The service is stopping.');
   if (stats === null) {
-    const message = `The outbox is not available, or did not answer within ${limits.statsTimeoutMs} ms.`;
+    const message = `The outbox is not available, or did not answer within ${STATS_LIMIT_MS} ms.`;
     return yield healthProblem('outbox_not_answering', message);
   }
   const { writable, problem, usedBytes, logBytes, maxBytes } = stats;
@@ -205,12 +205,12 @@ function* refusalProblems(lostByCode: Readonly<Record<string, number>>): Generat
   yield healthProblem('webhooks_refused', message, remedies.join(' '));
 }
 
-/** `isLocal`: the outbox is a SQLite database on this machine. Not a 503: what cannot be stored is a problem of its own. */
-export function troubleProblems(trouble: StoreTrouble | null, isLocal: boolean, nowMs: number): HealthProblem[] {
-  if (trouble === null || Math.abs(nowMs - trouble.at) >= troubleShownMs) return [];
+/** Not a 503: what cannot be stored is a problem of its own. */
+function* troubleProblems(trouble: StoreTrouble | null, isLocal: boolean, nowMs: number): Generator<HealthProblem> {
+  if (trouble === null || Math.abs(nowMs - trouble.at) >= troubleShownMs) return;
   const { operation, reason } = trouble;
   const message = `The database of the outbox had trouble with a ${operation} at ${new Date(trouble.at).toISOString()}: ${reason}.`;
-  return [healthProblem('outbox_trouble', message, troubleFix(trouble, isLocal))];
+  yield healthProblem('outbox_trouble', message, troubleFix(trouble, isLocal));
 }
 
 function troubleFix({ isDamage, reason }: StoreTrouble, isLocal: boolean): string {
@@ -224,10 +224,9 @@ function troubleFix({ isDamage, reason }: StoreTrouble, isLocal: boolean): strin
   return 'Look at the disk of DATA_DIR: `df -h` shows its room, the system log (`dmesg`) errors of the disk.';
 }
 
-/** `endsAt`: of what signs in to Azure; null if that is not known. */
-export function credentialProblems(endsAt: number | null, nowMs: number): HealthProblem[] {
-  if (endsAt === null || endsAt - nowMs >= endWarningMs) return [];
+function* credentialProblems(endsAt: number | null, nowMs: number): Generator<HealthProblem> {
+  if (endsAt === null || endsAt - nowMs >= endWarningMs) return;
   const day = new Date(endsAt).toISOString();
-  if (endsAt <= nowMs) return [healthProblem('credential_expired', `The credential of the sign-in ended on ${day}.`)];
-  return [healthProblem('credential_expires_soon', `The credential of the sign-in expires on ${day}.`)];
+  if (endsAt <= nowMs) yield healthProblem('credential_expired', `The credential of the sign-in ended on ${day}.`);
+  else yield healthProblem('credential_expires_soon', `The credential of the sign-in expires on ${day}.`);
 }

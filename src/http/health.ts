@@ -1,39 +1,46 @@
 import type { Hold } from '../delivery/event.ts';
 import { type Clock, createBoundedRead } from '../ground/clock.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
-import type { OutboxStats } from '../outbox/port.ts';
-import { oldestAgeMs, summary } from '../outbox/port.ts';
-import { type Answer, jsonAnswer } from './answer.ts';
+import type { StoreTrouble } from '../outbox/open.ts';
+import { type OutboxStats, oldestAgeMs, STATS_LIMIT_MS, summary } from '../outbox/port.ts';
+import { type Answer, jsonAnswer, problem, problemAnswer } from './answer.ts';
 import type { AppRoute } from './app.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { Exchange } from './exchange.ts';
 import { type HealthProblem, healthCodes, notReadyProblems, problemsOf } from './health-problems.ts';
-import type { EdgeLimits } from './limits.ts';
 import type { ListenerState } from './listener.ts';
-import { problem, problemAnswer } from './problem.ts';
 
-/** Where health gets its facts. All but `stats` answer at once; times are milliseconds since the epoch. */
-export interface HealthSources {
+/**
+ * What the parts of the service say about themselves, to /healthz, the page and the metrics. All that is no promise is
+ * answered at once; times are milliseconds since the epoch.
+ */
+export interface ServiceState {
   stats(): Promise<OutboxStats>;
+  /** Of the file system of DATA_DIR; free is what this user may still take. Rejects if the outbox is elsewhere. */
+  disk(): Promise<{ readonly freeBytes: number; readonly sizeBytes: number }>;
   /** The streams that delivery holds back until a person has fixed something. */
   holds(): readonly Pick<Hold, 'kind' | 'stream' | 'since' | 'code' | 'reason' | 'fix'>[];
   /** By kind; null: not since the start. */
   lastDelivery(): Readonly<Record<string, number | null>>;
   /** Null: there is no token yet. */
   tokenExpiresAt(): number | null;
+  tokenObtainedAt(): number | null;
+  /** Of what signs in to Azure; null: that is not known. */
+  credentialEndsAt(): number | null;
   /** The file of a damaged database that was set aside and that nobody has salvaged or removed yet; null: none. */
   damagedFile(): string | null;
+  /** What the outbox last could not do; null: nothing. */
+  trouble(): StoreTrouble | null;
+  /** Whether the outbox is a SQLite database on this machine. */
+  isLocal(): boolean;
   /** Null: no rows about the service itself are sent. */
   heartbeat(): HeartbeatStatus | null;
-  /** What other parts of the service report; each code is in health-problems.ts. */
-  problems(): readonly HealthProblem[];
   started(): boolean;
 }
 
 export interface HealthOptions {
-  readonly sources: HealthSources;
+  readonly sources: ServiceState;
   readonly version: string;
-  readonly limits: EdgeLimits;
   readonly clock: Clock;
   readonly arrivals: Arrivals;
   readonly state: ListenerState;
@@ -46,9 +53,9 @@ export type HealthDocument = Awaited<ReturnType<Health['read']>>;
 /** Never asks Azure: restarting this service would not help if Azure is down. */
 export function createHealth(options: HealthOptions) {
   const startedAtMs = performance.now();
-  const { sources, limits, clock } = options;
+  const { sources, clock } = options;
   // One question to the outbox at a time, however many probes come: an engine that hangs is an answer too.
-  const readStats = createBoundedRead(sources.stats, { limitMs: limits.statsTimeoutMs, clock });
+  const readStats = createBoundedRead(sources.stats, { limitMs: STATS_LIMIT_MS, clock });
 
   async function readyz({ record }: Exchange): Promise<Answer> {
     const reasons = [...notReadyProblems(await readStats(), options)].map(({ message }) => message);
@@ -107,9 +114,9 @@ function facts(stats: OutboxStats | null, { sources, arrivals, clock }: HealthOp
       quarantined: stored?.quarantined.count ?? null,
       oldest_age_seconds: stored && Math.floor(oldestAgeMs(stored.undelivered, clock.now()) / 1000),
     },
-    last_accepted: latest(lastAccepted),
+    last_accepted: latest(Object.values(lastAccepted)),
     last_accepted_by_kind: isoByKind(lastAccepted),
-    last_delivery: latest(lastDelivery),
+    last_delivery: latest(Object.values(lastDelivery)),
     last_delivery_by_kind: isoByKind(lastDelivery),
     refused: arrivals.refused('all'),
     token_expires_at: iso(sources.tokenExpiresAt()),
@@ -133,13 +140,11 @@ function isoByKind(times: Readonly<Record<string, number | null>>): Record<strin
   return Object.fromEntries(Object.entries(times).map(([kind, timeMs]) => [kind, iso(timeMs)]));
 }
 
-function latest(times: Readonly<Record<string, number | null>>): string | null {
-  const known = Object.values(times).filter((timeMs) => timeMs !== null);
+export function latest(times: readonly (number | null)[]): string | null {
+  const known = times.filter((timeMs) => timeMs !== null);
   return iso(known.length === 0 ? null : Math.max(...known));
 }
 
-export function iso(timeMs: number): string;
-export function iso(timeMs: number | null): string | null;
 export function iso(timeMs: number | null): string | null {
   return timeMs === null ? null : new Date(timeMs).toISOString();
 }

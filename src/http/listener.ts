@@ -2,25 +2,20 @@ import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import process from 'node:process';
-import type { Express } from 'express';
-import type { Clock } from '../ground/clock.ts';
-import type { Logger } from '../ground/log.ts';
+import { type AppOptions, type AppRoute, createApp } from './app.ts';
+import type { Clients } from './client-address.ts';
 import { createClientErrorHandler, createComplaints } from './complaints.ts';
 import { trackConnections } from './connections.ts';
 import type { EdgeLimits } from './limits.ts';
 
-export interface ListenerOptions {
+export interface ListenerOptions extends Omit<AppOptions, 'routes'> {
   /** `webhook` or `admin`, for the log. */
   readonly name: string;
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
-  readonly limits: EdgeLimits;
-  readonly clock: Clock;
-  readonly log: Logger;
-  /** A proxy may have more connections than another address. */
-  readonly isTrustedProxy: (remoteAddress: string | undefined) => boolean;
-  readonly createApp: (state: ListenerState) => Express;
+  readonly clients: Clients;
+  readonly routes: (state: ListenerState) => readonly AppRoute[];
 }
 
 export interface ListenerState {
@@ -58,7 +53,7 @@ export function createListener(options: ListenerOptions): Listener {
   const connections = trackConnections(server, { ...options, complain });
   const { last, isCrowded } = connections;
   const state = { isStopping: false, isClosing: false, isCrowded };
-  const app = options.createApp(state);
+  const app = createApp({ ...options, routes: options.routes(state) });
   const onClientError = createClientErrorHandler({ last, lingerMs: limits.lingerMs, clock, complain });
   server.on('clientError', (error, socket) => onClientError(error, socket as Socket));
   server.on('drop', () => complain('connections_refused', { max_connections: limits.maxConnections }));
@@ -126,8 +121,6 @@ function createHttpServer(limits: EdgeLimits): http.Server {
   });
   // The rest is for probes, when all others have a request under way.
   server.maxConnections = limits.maxConnections + limits.spareConnections;
-  // No limit: a proxy keeps one connection for many callers.
-  server.maxRequestsPerSocket = 0;
   // Their size bounds them. Above a number of headers Node would drop the rest silently.
   server.maxHeadersCount = 0;
   // A caller that ends its side after its request still gets the answer; by default Node closes its own side at once.
@@ -145,18 +138,13 @@ async function listen(server: http.Server, { name, host, port, log }: ListenerOp
   return { port: (server.address() as AddressInfo).port };
 }
 
-interface Place {
-  /** `webhook` has the variables HOST and PORT, `admin` ADMIN_HOST and ADMIN_PORT. */
-  readonly name: string;
-  readonly host: string;
-  readonly port: number;
-}
+type Place = Pick<ListenerOptions, 'name' | 'host' | 'port'>;
 
 /** The service cannot listen. `code` is Node's; the message names the variable and says what to set it to. */
 export class ListenError extends Error {
   override readonly name = 'ListenError';
   readonly code: string;
-  /** HOST, PORT, ADMIN_HOST or ADMIN_PORT. */
+  /** HOST or PORT of the `webhook` port, ADMIN_HOST or ADMIN_PORT of the `admin` port. */
   readonly variable: string;
   /** Only another value helps; false if another program has the port at the moment. */
   readonly isConfiguration: boolean;

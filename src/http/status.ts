@@ -1,79 +1,52 @@
+import { eventActions } from '../apono/event.ts';
+import { createBoundedRead, type Limits } from '../ground/clock.ts';
 import { type ProblemCodeInfo, quarantineCodes } from '../intake/quarantine-codes.ts';
+import type { WebhookKind } from '../kinds/kind.ts';
+import { kinds } from '../kinds/registry.ts';
 import type { OutboxOperator, StatsJson } from '../outbox/operator.ts';
-import type { GoneEvent } from '../outbox/records.ts';
+import type { OutboxRecords } from '../outbox/records.ts';
 import type { Refusal } from './arrivals.ts';
-import { type HealthDocument, iso } from './health.ts';
+import { type HealthDocument, iso, latest, type ServiceState } from './health.ts';
+import type { History } from './history.ts';
 import { problemCodes } from './problem-codes.ts';
 
-/** What has happened since a day ago, also before the last restart. */
-export interface History {
-  columns(): HistoryColumns;
-  /** By kind and action, a space between, in milliseconds since the epoch. */
-  lastAccepted(): ReadonlyMap<string, number>;
-  /** By kind. */
-  lastDelivered(): ReadonlyMap<string, number>;
-}
-
-/** One value for each minute of the last day, oldest first; null where the service did not run, or nothing was measured. */
-export interface HistoryColumns {
-  /** Seconds since the epoch at which the minute began. */
-  readonly time: readonly number[];
-  readonly rows_accepted: readonly (number | null)[];
-  readonly rows_delivered: readonly (number | null)[];
-  readonly requests_refused: readonly (number | null)[];
-  readonly oldest_waiting_seconds: readonly (number | null)[];
-  readonly delivery_mean_seconds: readonly (number | null)[];
-  readonly delivery_max_seconds: readonly (number | null)[];
-}
-
-/** A webhook kind as the page names it. */
-export interface Feed {
-  readonly kind: string;
-  /** `off` where its events are quarantined. */
-  readonly stream: string;
-  /** What Apono can report, in the order of a request's life; empty for a kind that makes no difference. */
-  readonly actions: readonly string[];
-}
-
-/** Where the status gets its facts, beside those of /healthz. Times are milliseconds since the epoch. */
-export interface StatusSources {
+/** Where the status gets its facts, beside those of /healthz. */
+export interface StatusSources extends Pick<ServiceState, 'disk' | 'credentialEndsAt' | 'tokenObtainedAt'> {
   health(): Promise<HealthDocument>;
   readonly history: History;
   readonly operator: OutboxOperator;
-  /** Of the outbox. Null: it does not answer in time, which is a problem of its own in `health`. */
-  stats(): Promise<StatsJson | null>;
-  /** See OutboxRecords. */
-  gone(idStart: string): Promise<GoneEvent | null>;
-  readonly feeds: readonly Feed[];
+  readonly gone: OutboxRecords['gone'];
+  /** By kind; null: it is off, and its events are quarantined. */
+  readonly streams: Readonly<Record<string, string | null>>;
   /** The refused webhooks of the last hour, the most frequent first. */
   refusals(): readonly Refusal[];
-  /** Null: nothing is known of its end. */
-  credentialEndsAt(): number | null;
-  /** Null: there is no token. */
-  tokenObtainedAt(): number | null;
-  /** The file system of DATA_DIR. Null: the outbox is on another machine, or the disk does not answer in time. */
-  disk(): Promise<{ readonly freeBytes: number; readonly sizeBytes: number } | null>;
-  /** Milliseconds since the epoch. */
-  now(): number;
 }
 
-export type StatusJson = Awaited<ReturnType<typeof readStatus>>;
+export type ReadStatus = ReturnType<typeof createStatus>;
+export type StatusJson = Awaited<ReturnType<ReadStatus>>;
 export type FeedJson = ReturnType<typeof feedJson>;
 
-/** What the page and `status` show, but for the plots and the records. Holds no secret and no text of an event. */
-export async function readStatus(sources: StatusSources) {
-  const [health, disk, outbox] = await Promise.all([sources.health(), sources.disk(), sources.stats()]);
-  return {
-    now: iso(sources.now()),
-    sentence: sentenceOf(health),
-    to_do: toDoOf(health),
-    health,
-    outbox,
-    feeds: sources.feeds.map((feed) => feedJson(feed, sources.history, outbox)),
-    refusals: sources.refusals().map(refusalJson),
-    token_obtained_at: iso(sources.tokenObtainedAt()),
-    credential_expires_at: iso(sources.credentialEndsAt()),
-    disk: disk && { free_bytes: disk.freeBytes, size_bytes: disk.sizeBytes },
+/**
+ * Reads what the page and `status` show, but for the plots and the records. It holds no secret and no text of an event.
+ * What the outbox or the disk does not tell within the limits is null; the first is a problem of its own in `health`.
+ */
+export function createStatus(sources: StatusSources, limits: Limits) {
+  const readDisk = createBoundedRead(sources.disk, limits);
+  const readStats = createBoundedRead(sources.operator.stats, limits);
+  return async () => {
+    const [health, disk, outbox] = await Promise.all([sources.health(), readDisk(), readStats()]);
+    return {
+      now: iso(limits.clock.now()),
+      sentence: sentenceOf(health),
+      to_do: toDoOf(health),
+      health,
+      outbox,
+      feeds: kinds.map((kind) => feedJson(kind, sources, outbox)),
+      refusals: sources.refusals().map(refusalJson),
+      token_obtained_at: iso(sources.tokenObtainedAt()),
+      credential_expires_at: iso(sources.credentialEndsAt()),
+      disk: disk && { free_bytes: disk.freeBytes, size_bytes: disk.sizeBytes },
+    };
   };
 }
 
@@ -98,16 +71,23 @@ export function toDoOf({ problems }: Pick<HealthDocument, 'problems'>) {
   }));
 }
 
-function feedJson({ kind, stream, actions }: Feed, history: History, outbox: StatsJson | null) {
+function feedJson(
+  { name: kind, defaultStream, actionOf }: WebhookKind,
+  { history, streams }: StatusSources,
+  outbox: StatsJson | null,
+) {
   const waiting = outbox?.kinds[kind];
+  const ofKind = [...history.lastAccepted()].filter(([key]) => key.startsWith(`${kind} `));
+  const actions = actionOf === undefined ? [] : eventActions;
   return {
     kind,
-    stream,
-    last_accepted: iso(latest(history.lastAccepted(), kind)),
+    stream: streams[kind] ?? defaultStream,
+    last_accepted: latest(ofKind.map(([, time]) => time)),
     last_delivered: iso(history.lastDelivered().get(kind) ?? null),
     waiting: outbox === null ? null : (waiting?.count ?? 0),
     oldest_waiting: waiting?.oldest_received_at ?? null,
     hold: outbox?.holds.find((hold) => hold.kind === kind) ?? null,
+    /** What Apono can report, in the order of a request's life; empty for a kind that makes no difference. */
     actions: actions.map((action) => ({
       action,
       last_accepted: iso(history.lastAccepted().get(`${kind} ${action}`) ?? null),
@@ -115,19 +95,11 @@ function feedJson({ kind, stream, actions }: Feed, history: History, outbox: Sta
   };
 }
 
-function latest(times: ReadonlyMap<string, number>, kind: string): number | null {
-  const known = [...times].filter(([key]) => key.startsWith(`${kind} `)).map(([, time]) => time);
-  return known.length === 0 ? null : Math.max(...known);
-}
-
 function refusalJson({ code, clientAddress, count, lastAt }: Refusal) {
-  const { title, remedy } = infoOf(code);
-  return { code, client_address: clientAddress, count, last_at: iso(lastAt), title, remedy };
-}
-
-function infoOf(code: string): { readonly title: string; readonly remedy: string } {
   const known: Readonly<Record<string, ProblemCodeInfo>> = { ...problemCodes, ...quarantineCodes };
-  return known[code] ?? { title: 'The caller went away before there was an answer', remedy: 'Look at the network.' };
+  const aborted = { title: 'The caller went away before there was an answer', remedy: 'Look at the network.' };
+  const { title, remedy } = known[code] ?? aborted;
+  return { code, client_address: clientAddress, count, last_at: iso(lastAt), title, remedy };
 }
 
 const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];

@@ -1,23 +1,74 @@
 import type { Request } from 'express';
 import type { Config } from '../config/config.ts';
+import { EndedError, runWithin } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
 import type { ReceivedBody } from '../intake/understand.ts';
 import type { AcceptedEvent, Receive, Received } from '../outbox/port.ts';
-import { type Answer, jsonAnswer } from './answer.ts';
-import type { AppOptions } from './app.ts';
-import { createJudge, createRenewedAuthenticator } from './authenticate.ts';
-import { readBody } from './body.ts';
-import type { Clients } from './client-address.ts';
+import { type Answer, HttpProblem, jsonAnswer, problem, quarantined } from './answer.ts';
+import type { AppRoute } from './app.ts';
+import { createArrivals } from './arrivals.ts';
+import { createAuthenticator, createJudge } from './authenticate.ts';
+import { createBodyReader } from './body.ts';
+import { type Clients, createClients } from './client-address.ts';
 import { createComplaints } from './complaints.ts';
 import { type Exchange, type RequestRecord, readFeed } from './exchange.ts';
-import { createInFlightBytes } from './limits.ts';
-import type { ListenerState } from './listener.ts';
-import { HttpProblem, problem, quarantined } from './problem.ts';
+import { createHealth, type Health, type ServiceState } from './health.ts';
+import { defaultLimits, type EdgeLimits } from './limits.ts';
+import { createListener, type ListenerOptions, type ListenerState } from './listener.ts';
 
-interface WebhookOptions extends Pick<AppOptions, 'limits' | 'clock' | 'log'> {
-  readonly webhook: Pick<Config['webhook'], 'secret' | 'previousSecret'>;
-  readonly clients: Clients;
+export interface ServerOptions extends Pick<ListenerOptions, 'host' | 'port' | 'clock' | 'log' | 'onRequest'> {
+  readonly webhook: Pick<
+    Config['webhook'],
+    'secret' | 'previousSecret' | 'maxBodyBytes' | 'allowedCidrs' | 'trustProxy'
+  >;
   readonly receive: Receive;
+  /** Names of the webhook kinds, each of which has a path of its own. */
+  readonly kinds: readonly string[];
+  readonly health: ServiceState;
+  /** Of this service, shown in /healthz. */
+  readonly version: string;
+  /** In place of the defaults of limits.ts. */
+  readonly limits?: Partial<EdgeLimits>;
+}
+
+export type WebhookServer = ReturnType<typeof createServer>;
+
+/** The webhook port; `health` is what /healthz answers, and `refusals` are those of the last hour. */
+export function createServer(options: ServerOptions) {
+  const limits = { ...defaultLimits(options.webhook.maxBodyBytes), ...options.limits };
+  const clients = createClients(options.webhook);
+  const arrivals = createArrivals(options.kinds, options.clock);
+  // Assigned at once: the listener asks for its routes while it is created.
+  let health: Health;
+  const listener = createListener({
+    ...options,
+    name: 'webhook',
+    limits,
+    clients,
+    routes(state) {
+      health = createHealth({ ...options, sources: options.health, arrivals, state });
+      const handleWebhook = createWebhook({ ...options, limits, clients, state });
+      const webhooks = [null, ...options.kinds].map(
+        (kind): AppRoute => ({
+          path: kind === null ? '/apono/webhook' : `/apono/webhook/${kind}`,
+          route: 'webhook',
+          methods: ['POST', 'PUT'],
+          handler: (exchange) => handleWebhook(exchange, kind),
+        }),
+      );
+      return [...webhooks, ...health.routes];
+    },
+    onRequest(record) {
+      arrivals.count(record);
+      options.onRequest?.(record);
+    },
+  });
+  return { ...listener, health: () => health.read(), refusals: arrivals.refusals };
+}
+
+interface WebhookOptions extends Omit<ServerOptions, 'limits'> {
+  readonly limits: EdgeLimits;
+  readonly clients: Clients;
   readonly state: ListenerState;
 }
 
@@ -27,11 +78,14 @@ const codes = { missing: 'secret_missing', not_bearer: 'authorization_not_bearer
  * address → secret → body → receiver → answer; app.ts has looked at path and method before. Nothing is read for a
  * caller without the secret. `kind`: the one that the path names, or null.
  */
-export function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: string | null) => Promise<Answer> {
-  const { webhook, clients, state, limits } = options;
-  const authenticate = createRenewedAuthenticator(webhook);
+function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: string | null) => Promise<Answer> {
+  const { webhook, clients, state } = options;
+  const authenticate = createAuthenticator(
+    () => webhook.secret,
+    () => webhook.previousSecret,
+  );
   const judge = createJudge({ ...options, codes, challenge: 'Bearer' });
-  const reader = { ...options, reserve: createInFlightBytes(limits.maxInFlightBytes) };
+  const readBody = createBodyReader(options);
   const complain = createComplaints({ ...options, port: 'webhook' });
   return async (exchange, kind) => {
     const { request, record } = exchange;
@@ -46,7 +100,7 @@ export function createWebhook(options: WebhookOptions): (exchange: Exchange, kin
     if (isForwarded && !clients.isFromTrustedProxy(request.socket.remoteAddress)) complain('unknown_proxy');
     if (state.isClosing) throw problem('stopping');
     if (state.isCrowded()) throw problem('too_busy');
-    const { bytes, wrongEncoding, release } = await readBody(exchange, reader);
+    const { bytes, wrongEncoding, release } = await readBody(exchange);
     record.bodyBytes = bytes.length;
     const refusal = wrongEncoding && { code: wrongEncoding.parts.code, detail: wrongEncoding.message };
     const body = { bytes, feed: readFeed(exchange), kind, charset: charsetOf(request), ...(refusal && { refusal }) };
@@ -69,39 +123,34 @@ function charsetOf(request: Request): string | null {
  * request would hold one of the proxy's connections until the proxy itself times out. What becomes of the body is not
  * known at that time, so it is logged when it is, and the memory of the body is released only then.
  */
-function receiveInTime(
+async function receiveInTime(
   { receive, limits, clock, log }: WebhookOptions,
   body: ReceivedBody,
   { requestId, release }: { requestId: string; release: () => void },
 ): Promise<Received> {
-  const late = Promise.withResolvers<never>();
-  let isLate = false;
-  const receiving = Promise.try(receive, body);
-  const cancelTimer = clock.setTimer(limits.receiveTimeoutMs, () => {
-    isLate = true;
-    late.reject(problem('outbox_timeout'));
-  });
-  const settled = receiving.finally(() => {
-    cancelTimer();
-    release();
-  });
-  settled.then(
-    (received) => isLate && logLate(log, requestId, received),
-    (error: unknown) => {
-      const name = error instanceof Error ? error.name : typeof error;
-      if (isLate) log.error({ request_id: requestId, error: name }, 'a late webhook failed');
-    },
-  );
-  return Promise.race([settled, late.promise]);
+  const receiving = Promise.try(receive, body).finally(release);
+  try {
+    return await runWithin({ clock, limitMs: limits.receiveTimeoutMs }, () => receiving);
+  } catch (error) {
+    if (!(error instanceof EndedError)) throw error;
+    void logLate(receiving, log, requestId);
+    throw problem('outbox_timeout');
+  }
 }
 
-function logLate(log: Logger, requestId: string, received: Received): void {
-  const [first, ...others] = received.outcome === 'accepted' ? received.events : [];
-  const facts = first && { event_id: first.eventId, event_count: 1 + others.length };
-  log.warn(
-    { request_id: requestId, outcome: received.outcome, ...facts },
-    'a webhook that was answered outbox_timeout has ended',
-  );
+async function logLate(receiving: Promise<Received>, log: Logger, requestId: string): Promise<void> {
+  try {
+    const received = await receiving;
+    const [first, ...others] = received.outcome === 'accepted' ? received.events : [];
+    const facts = first && { event_id: first.eventId, event_count: 1 + others.length };
+    log.warn(
+      { request_id: requestId, outcome: received.outcome, ...facts },
+      'a webhook that was answered outbox_timeout has ended',
+    );
+  } catch (error) {
+    const name = error instanceof Error ? error.name : typeof error;
+    log.error({ request_id: requestId, error: name }, 'a late webhook failed');
+  }
 }
 
 function answerOf(received: Received, record: RequestRecord, wrongEncoding: HttpProblem | null): Answer {

@@ -11,9 +11,10 @@ export type Dimension = 'kinds' | 'streams' | 'version' | 'node_version';
 /** The values of each label; together they stand for every combination. */
 export type LabelSet = Readonly<Record<string, readonly string[] | Dimension>>;
 
+/** A name that ends in `_total` is a counter's, and what has buckets is a histogram; all others are gauges. */
 export interface MetricSpec {
-  readonly type: 'counter' | 'gauge' | 'histogram';
-  readonly unit: string;
+  /** Where it is not what the name ends in. */
+  readonly unit?: string;
   readonly help: string;
   /** The label sets, each with the same labels. A series exists for each of them from the start. Absent: no labels. */
   readonly labels?: readonly LabelSet[];
@@ -40,14 +41,14 @@ type LabelNames<S extends MetricSpec> = S extends { readonly labels: readonly (i
   ? keyof Set & string
   : never;
 
-type InstrumentOf<S extends MetricSpec> = S['type'] extends 'counter'
+type InstrumentOf<Name, S extends MetricSpec> = Name extends `${string}_total`
   ? Counter<LabelNames<S>>
-  : S['type'] extends 'gauge'
-    ? Gauge<LabelNames<S>>
-    : Histogram<LabelNames<S>>;
+  : S extends { readonly buckets: readonly number[] }
+    ? Histogram<LabelNames<S>>
+    : Gauge<LabelNames<S>>;
 
 /** One instrument for each metric of the table, under the same name. */
-export type Instruments = { readonly [Key in keyof typeof metricTable]: InstrumentOf<(typeof metricTable)[Key]> };
+export type Instruments = { readonly [Key in keyof typeof metricTable]: InstrumentOf<Key, (typeof metricTable)[Key]> };
 
 type DimensionValues = Readonly<Record<Dimension, readonly string[]>>;
 
@@ -69,17 +70,17 @@ export function createInstruments(values: DimensionValues): { registry: Registry
 
 function createInstrument(
   name: string,
-  { help, type, labels, buckets }: MetricSpec,
+  { help, labels, buckets }: MetricSpec,
   labelSets: readonly Record<string, string>[],
   registry: Registry,
 ): Counter | Gauge | Histogram {
   const common = { name, help, labelNames: Object.keys(labels?.[0] ?? {}), registers: [registry] };
-  if (type === 'histogram') {
-    const histogram = new Histogram({ ...common, ...(buckets && { buckets: [...buckets] }) });
+  if (buckets !== undefined) {
+    const histogram = new Histogram({ ...common, buckets: [...buckets] });
     for (const set of labelSets) histogram.zero(set);
     return histogram;
   }
-  const instrument = type === 'counter' ? new Counter(common) : new Gauge(common);
+  const instrument = name.endsWith('_total') ? new Counter(common) : new Gauge(common);
   for (const set of labelSets) instrument.inc(set, 0);
   return instrument;
 }

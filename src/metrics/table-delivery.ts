@@ -15,7 +15,6 @@ export const uploadCodes = {
 
 export const deliveryMetrics = {
   uploads_total: {
-    type: 'counter',
     unit: 'calls',
     help: 'Calls to the Logs Ingestion API by what their answer means, and its status or how it failed. Calls without rows, which prove the stream, count too.',
     labels: Object.entries(uploadCodes).map(([outcome, code]) => ({
@@ -25,53 +24,39 @@ export const deliveryMetrics = {
     })),
   },
   upload_duration_seconds: {
-    type: 'histogram',
-    unit: 'seconds',
     help: 'How long a call took, the wait for a token included.',
     labels: [{ stream: 'streams', outcome: Object.keys(uploadCodes) }],
     buckets: [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60],
   },
   upload_rows: {
-    type: 'histogram',
-    unit: 'rows',
     help: 'Rows in a call that carried any.',
     labels: [{ stream: 'streams' }],
     buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000],
   },
   upload_bytes: {
-    type: 'histogram',
-    unit: 'bytes',
     help: 'JSON in a call that carried rows, before compression. The most is 950,000.',
     labels: [{ stream: 'streams' }],
     buckets: [1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 950000],
   },
   delivered_rows_total: {
-    type: 'counter',
-    unit: 'rows',
     help: 'Rows that Azure took.',
     labels: [{ stream: 'streams' }],
   },
   delivery_latency_seconds: {
-    type: 'histogram',
-    unit: 'seconds',
     help: 'End to end: from the receipt of an event to the answer of Azure that took rows of it. An event whose rows need several calls counts once for each.',
     labels: [{ stream: 'streams' }],
     buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400],
   },
   last_delivery_timestamp_seconds: {
-    type: 'gauge',
-    unit: 'seconds since the epoch',
     help: 'When Azure last took rows; 0: not since the start.',
     labels: [{ stream: 'streams' }],
   },
   delivery_retries_total: {
-    type: 'counter',
     unit: 'pauses',
     help: 'Pauses after a failure that passes, each followed by another try.',
     labels: [{ stream: 'streams' }],
   },
   hold: {
-    type: 'gauge',
     unit: '1 or 0',
     help: 'Whether a stream is on hold, and why: the code of the hold (docs/errors.md). A kind whose stream is off, and of which events wait, has the stream `off`.',
     labels: [
@@ -80,20 +65,14 @@ export const deliveryMetrics = {
     ],
   },
   hold_since_timestamp_seconds: {
-    type: 'gauge',
-    unit: 'seconds since the epoch',
     help: 'When the hold began; 0: there is none.',
     labels: [{ stream: 'streams' }, { stream: ['off'] }],
   },
   dead_rows_total: {
-    type: 'counter',
-    unit: 'rows',
     help: 'Rows that became dead letters, by why (docs/errors.md).',
     labels: [{ stream: 'streams', code: deadLetterCodes }],
   },
   delivery_defects_total: {
-    type: 'counter',
-    unit: 'defects',
     help: 'Times that delivery met a defect of its own. It goes on; the log says what happened.',
     labels: [{ stream: 'streams' }],
   },
@@ -101,45 +80,34 @@ export const deliveryMetrics = {
 
 export const heartbeatMetrics = {
   heartbeats_total: {
-    type: 'counter',
     unit: 'tries',
     help: 'Tries to send a row about the service itself: delivered, failed for a reason that passes (retry), or for one that a person has to look at (hold). None where HEARTBEAT_INTERVAL_MINUTES is 0.',
     labels: [{ outcome: ['delivered', 'retry', 'hold'] }],
   },
   last_heartbeat_timestamp_seconds: {
-    type: 'gauge',
-    unit: 'seconds since the epoch',
     help: 'When Azure last took such a row; 0: not since the start.',
   },
 } as const satisfies MetricSpecs;
 
 export const tokenMetrics = {
   token_expiry_timestamp_seconds: {
-    type: 'gauge',
-    unit: 'seconds since the epoch',
     help: 'When the last token that was obtained expires (or did); 0: none yet.',
   },
   token_age_seconds: {
-    type: 'gauge',
-    unit: 'seconds',
     help: 'How long ago it was obtained; 0 as long as there is none.',
   },
   token_refreshes_total: {
-    type: 'counter',
     unit: 'tries',
     help: 'Tries to get a token: obtained, refused by who judges the sign-in, or unreachable. Trigger "background": ahead of the expiry; "call": an upload waits for it.',
     labels: [{ result: ['obtained', 'refused', 'unreachable'], trigger: ['background', 'call'] }],
   },
   credential_expiry_timestamp_seconds: {
-    type: 'gauge',
-    unit: 'seconds since the epoch',
     help: 'When the certificate of the sign-in ends, or the client secret by AZURE_CLIENT_SECRET_EXPIRES; 0: not known.',
   },
 } as const satisfies MetricSpecs;
 
 export const serviceMetrics = {
   build_info: {
-    type: 'gauge',
     unit: 'always 1',
     help: 'The version of the service and of Node.',
     labels: [{ version: 'version', node_version: 'node_version' }],

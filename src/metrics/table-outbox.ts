@@ -4,87 +4,62 @@ const outboxStates = ['waiting', 'held', 'dead', 'quarantined'] as const;
 
 export const outboxMetrics = {
   outbox_events: {
-    type: 'gauge',
-    unit: 'events',
     help: 'Events that wait for Azure, that wait while their stream is on hold, that have dead letters, and bodies in quarantine.',
     labels: [{ state: outboxStates }],
   },
   outbox_bytes: {
-    type: 'gauge',
-    unit: 'bytes',
     help: 'Size of their bodies; that of waiting includes held.',
     labels: [{ state: ['waiting', 'dead', 'quarantined'] }],
   },
   outbox_oldest_age_seconds: {
-    type: 'gauge',
-    unit: 'seconds',
     help: 'How long ago the oldest of them was received; 0 when there is none. That of waiting and held is the alarm.',
     labels: [{ state: outboxStates }],
   },
   outbox_used_bytes: {
-    type: 'gauge',
-    unit: 'bytes',
     help: 'What the outbox takes of OUTBOX_MAX_BYTES, with the write-ahead log of SQLite.',
   },
   outbox_log_bytes: {
-    type: 'gauge',
-    unit: 'bytes',
     help: 'Size of the write-ahead log of SQLite, outbox.db-wal; 0 with PostgreSQL. It grows past 16 MiB and further only while another program reads the database in an open transaction.',
   },
   outbox_max_bytes: {
-    type: 'gauge',
-    unit: 'bytes',
     help: 'OUTBOX_MAX_BYTES: past it webhooks are answered 503.',
   },
   outbox_writable: {
-    type: 'gauge',
     unit: '1 or 0',
     help: 'Whether the outbox would take an event now. 0 too when it does not answer within 2 s; the other values of this part are then the last ones known, and the ages go on.',
   },
   outbox_damaged: {
-    type: 'gauge',
     unit: '1 or 0',
     help: 'Whether a database that was damaged lies aside, from this start or an earlier one, which nobody has salvaged or removed yet.',
   },
   outbox_commit_duration_seconds: {
-    type: 'histogram',
-    unit: 'seconds',
     help: 'How long a commit of new events took, sync included.',
     labels: [{ outcome: ['committed', 'full', 'failed'] }],
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
   },
   outbox_commit_group_puts: {
-    type: 'histogram',
     unit: 'webhooks',
     help: 'Webhooks that shared one commit.',
     buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
   },
   outbox_commit_group_events: {
-    type: 'histogram',
-    unit: 'events',
     help: 'Events, quarantined bodies included, that shared one commit.',
     buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10000],
   },
   outbox_failures_total: {
-    type: 'counter',
     unit: 'tries',
     help: 'Times that delivery could not take events from the outbox (claim) or write down what became of them (settle). It tries again.',
     labels: [{ operation: ['claim', 'settle'] }],
   },
   outbox_troubles_total: {
-    type: 'counter',
     unit: 'tries',
     help: 'Times that the database could not store webhooks (commit), write down what became of events (settle), read, or fold its write-ahead log in (checkpoint). /healthz and the log have the reason.',
     labels: [{ operation: ['commit', 'settle', 'read', 'checkpoint'] }],
   },
   disk_free_bytes: {
-    type: 'gauge',
-    unit: 'bytes',
     help: 'Free on the file system of DATA_DIR, for this user; 0 with a size of 0: not known.',
   },
   disk_size_bytes: {
-    type: 'gauge',
-    unit: 'bytes',
     help: 'Size of the file system of DATA_DIR.',
   },
 } as const satisfies MetricSpecs;

@@ -8,8 +8,6 @@ export const knownMethods = ['GET', 'HEAD', 'POST', 'PUT'] as const;
 
 export const webhookMetrics = {
   http_requests_total: {
-    type: 'counter',
-    unit: 'requests',
     help: 'Requests by route (those of the admin port are metrics and admin; what it refuses for token, Host or Origin is admin, whatever the path), method and status of the answer; code="none": the caller went away before there was one.',
     labels: [
       {
@@ -29,20 +27,16 @@ export const webhookMetrics = {
     ],
   },
   http_request_duration_seconds: {
-    type: 'histogram',
-    unit: 'seconds',
     help: 'From the headers of a request to its answer. That of a webhook holds the commit.',
     labels: [{ route: ['webhook', 'livez', 'readyz', 'healthz', 'metrics', 'admin', 'other'] }],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
   },
   http_problems_total: {
-    type: 'counter',
     unit: 'requests',
     help: 'Requests that were answered with an error, by its code (docs/errors.md); request_aborted: the caller went away.',
     labels: [{ code: [...Object.keys({ ...problemCodes, ...quarantineCodes, ...adminCodes }), 'request_aborted'] }],
   },
   authentications_total: {
-    type: 'counter',
     unit: 'requests',
     help: 'Webhook requests by what their secret was, and which of the two matched.',
     labels: [
@@ -51,13 +45,9 @@ export const webhookMetrics = {
     ],
   },
   previous_secret_last_used_timestamp_seconds: {
-    type: 'gauge',
-    unit: 'seconds since the epoch',
     help: 'When APONO_WEBHOOK_SECRET_PREVIOUS last opened the door; 0: not since the start.',
   },
   events_total: {
-    type: 'counter',
-    unit: 'events',
     help: 'Events by kind, action and outcome. What was quarantined or rejected (authentic, but neither stored nor kept) was not understood, so it counts as one event of kind and action "none".',
     labels: [
       { kind: 'kinds', action: eventActions, outcome: ['accepted', 'duplicate'] },
@@ -65,20 +55,15 @@ export const webhookMetrics = {
     ],
   },
   accepted_rows_total: {
-    type: 'counter',
-    unit: 'rows',
     help: 'Rows of the events that were accepted, without those of duplicates.',
     labels: [{ kind: 'kinds' }],
   },
   events_with_invalid_fields_total: {
-    type: 'counter',
     unit: 'events',
     help: 'Accepted events, without duplicates, that had a field which could not be read. Their rows name it in invalid_fields.',
     labels: [{ kind: 'kinds' }],
   },
   last_accepted_timestamp_seconds: {
-    type: 'gauge',
-    unit: 'seconds since the epoch',
     help: 'When an event was last accepted, duplicates included; 0: not since the start.',
     labels: [{ kind: 'kinds' }],
   },

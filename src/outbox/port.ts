@@ -151,6 +151,9 @@ export interface OutboxStats {
   readonly problem: string | null;
 }
 
+/** How long probes, scrapes, the page and the heartbeat wait for `stats`; after that they answer without it. */
+export const STATS_LIMIT_MS = 2_000;
+
 /** What is not delivered, `held` of the kinds whose stream is on hold and `waiting` of the others, and both together. */
 export function summary({ waiting: byKind, dead, quarantined }: OutboxStats, holds: readonly { kind: string }[]) {
   const heldKinds = new Set(holds.map(({ kind }) => kind));

@@ -2,9 +2,10 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import type { TestContext } from 'node:test';
 import { createLogger } from '../../src/ground/log.ts';
 import { type AdminOptions, createAdminServer } from '../../src/http/admin/server.ts';
+import { createHistory } from '../../src/http/history.ts';
 import { createOperator } from '../../src/outbox/operator-local.ts';
 import type { Store, StoreEvent } from '../../src/outbox/store.ts';
-import { type Reply, send } from '../http/edge.ts';
+import { type Reply, send, startEdge, wellHealth } from '../http/edge.ts';
 import { type ManualClock, manualClock } from '../support/manual-clock.ts';
 import { openTestStore } from '../support/store.ts';
 
@@ -39,7 +40,18 @@ export async function startAdmin(
   const operator = createOperator({ outbox, log, holds: () => [] });
   const { token = null, metricsToken = null } = options;
   const admin = { host: '127.0.0.1', port: 0, token, metricsToken };
-  const server = createAdminServer({ admin, operator, storeId: 'a-store', clock, log, ...options });
+  const edge = await startEdge();
+  t.after(() => edge.server.stop(0));
+  const server = createAdminServer({
+    ...wellHealth,
+    ...edge.server,
+    ...{ admin, operator, storeId: 'a-store', clock, log, streams: {} },
+    gone: outbox.gone,
+    retry: async () => [],
+    expose: async () => ({ contentType: 'text/plain', body: '' }),
+    history: createHistory({ ...wellHealth, folder: null, clock: manualClock() }),
+    ...options,
+  });
   const { port } = await server.start();
   t.after(() => server.stop(0));
   const headersOf = (headers: OutgoingHttpHeaders = {}): OutgoingHttpHeaders => ({

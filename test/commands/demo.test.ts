@@ -6,7 +6,7 @@ import { request } from 'node:https';
 import process from 'node:process';
 import { describe, it } from 'node:test';
 import { demoEvents } from '../../src/commands/demo-events.ts';
-import { type Fault, faults } from '../../src/emulator/faults.ts';
+import { type Fault, faults } from '../../src/emulator/emulator.ts';
 import { kinds } from '../../src/kinds/registry.ts';
 import { eventually } from '../support/eventually.ts';
 import { mainFile, spawnCli } from './support.ts';

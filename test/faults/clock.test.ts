@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { FailureStore } from '../../src/http/authenticate.ts';
+import { createFailureStore } from '../../src/http/authenticate.ts';
 import { keepPruning } from '../../src/outbox/retention.ts';
 import { advanceUntil, type DeliveryFixture, FLUSH_MS, requestEvent, startDelivery } from '../delivery/harness.ts';
 import { claimAll } from '../outbox/contract.ts';
@@ -182,11 +182,11 @@ describe('a clock that jumps', { concurrency: 4 }, () => {
 
     test(`a day ${direction}: failed authentications are counted anew at most once, and limited again`, () => {
       const clock = manualClock();
-      const store = new FailureStore({ clock, windowMs: 60_000, maxKeys: 1_000 });
+      const store = createFailureStore({ clock, windowMs: 60_000, maxKeys: 1_000 });
       for (let failures = 1; failures <= 150; failures++) assert.equal(store.increment('a').totalHits, failures);
       clock.set(clock.now() + jumpMs);
       for (let failures = 1; failures <= 150; failures++) assert.equal(store.increment('a').totalHits, failures);
-      assert.equal(store.size, 1);
+      assert.equal(store.size(), 1);
       clock.advance(60_000);
       assert.equal(store.increment('a').totalHits, 1, 'and its minute ends');
     });

@@ -5,9 +5,8 @@ import { Writable } from 'node:stream';
 import { systemClock } from '../../src/ground/clock.ts';
 import { createLogger } from '../../src/ground/log.ts';
 import type { RequestRecord } from '../../src/http/exchange.ts';
-import type { HealthSources } from '../../src/http/health.ts';
-import type { Listener } from '../../src/http/listener.ts';
-import { createServer, type ServerOptions } from '../../src/http/server.ts';
+import type { ServiceState } from '../../src/http/health.ts';
+import { createServer, type ServerOptions, type WebhookServer } from '../../src/http/webhook.ts';
 import type { ReceivedBody } from '../../src/intake/understand.ts';
 import type { AcceptedEvent, OutboxStats, Receive, Received } from '../../src/outbox/port.ts';
 import { eventually } from '../support/eventually.ts';
@@ -29,14 +28,18 @@ export const emptyStats: OutboxStats = {
   problem: null,
 };
 
-export const wellHealth: HealthSources = {
+export const wellHealth: ServiceState = {
   stats: async () => emptyStats,
+  disk: async () => ({ freeBytes: 30, sizeBytes: 100 }),
   holds: () => [],
   lastDelivery: () => ({}),
   tokenExpiresAt: () => null,
+  tokenObtainedAt: () => null,
+  credentialEndsAt: () => null,
   damagedFile: () => null,
+  trouble: () => null,
+  isLocal: () => true,
   heartbeat: () => null,
-  problems: () => [],
   started: () => true,
 };
 
@@ -59,7 +62,7 @@ export function accepted(events: readonly AcceptedEvent[]): Received {
 
 export interface Edge {
   readonly port: number;
-  readonly server: Listener;
+  readonly server: WebhookServer;
   /** The bodies that got as far as the receiver. */
   readonly received: ReceivedBody[];
   readonly records: RequestRecord[];

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { FailureStore } from '../../src/http/authenticate.ts';
+import { createFailureStore } from '../../src/http/authenticate.ts';
 import { addressOf, createClients } from '../../src/http/client-address.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { assertProblem, bearer, type Edge, post, type Reply, send, withEdge } from './edge.ts';
@@ -142,19 +142,19 @@ test('ALLOWED_CIDRS may be all addresses of a family', async () => {
 
 test('the memory for addresses is bounded: the oldest is forgotten', () => {
   const clock = manualClock();
-  const store = new FailureStore({ clock, windowMs: 60_000, maxKeys: 1_000 });
+  const store = createFailureStore({ clock, windowMs: 60_000, maxKeys: 1_000 });
   for (let count = 0; count < 100_000; count += 1) store.increment(`address ${count}`);
-  assert.equal(store.size, 1_000);
+  assert.equal(store.size(), 1_000);
   assert.equal(store.increment('address 99999').totalHits, 2);
   assert.equal(store.increment('address 0').totalHits, 1);
   clock.advance(60_000);
   assert.equal(store.increment('address 99999').totalHits, 1);
-  assert.equal(store.size, 1, 'what has run out is dropped when something comes');
+  assert.equal(store.size(), 1, 'what has run out is dropped when something comes');
 });
 
 test('a clock that jumps back a day limits nobody for a day', () => {
   const clock = manualClock();
-  const store = new FailureStore({ clock, windowMs: 60_000, maxKeys: 10 });
+  const store = createFailureStore({ clock, windowMs: 60_000, maxKeys: 10 });
   store.increment('a');
   clock.set(clock.now() - 86_400_000);
   assert.equal(store.increment('a').totalHits, 1);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { HealthSources } from '../../src/http/health.ts';
-import { type HealthProblem, troubleProblems } from '../../src/http/health-problems.ts';
-import { edgeLimits } from '../../src/http/limits.ts';
+import type { ServiceState } from '../../src/http/health.ts';
+import type { HealthProblem } from '../../src/http/health-problems.ts';
+import { defaultLimits } from '../../src/http/limits.ts';
 import { type OutboxStats, OutboxUnavailableError } from '../../src/outbox/port.ts';
 import { assertNothingPrivate } from '../support/log-secrets.ts';
 import { manualClock } from '../support/manual-clock.ts';
@@ -45,7 +45,7 @@ function codesOf(reply: Reply): string[] {
   return problemsOf(reply).map(({ code }) => code);
 }
 
-function withStats(stats: Partial<OutboxStats>): HealthSources {
+function withStats(stats: Partial<OutboxStats>): ServiceState {
   return { ...wellHealth, stats: async () => ({ ...emptyStats, ...stats }) };
 }
 
@@ -74,7 +74,7 @@ test('all three are 200 when all is well, for GET and HEAD, without a secret', a
 
 test('/healthz says what the contract lists', async () => {
   const clock = manualClock(now);
-  const health: HealthSources = {
+  const health: ServiceState = {
     ...withStats({
       waiting: { request: waiting(3, 42_900), audit: { count: 0, oldestReceivedAt: null } },
     }),
@@ -204,10 +204,28 @@ test('?fail=degraded makes 503 of what is degraded, for GET and HEAD, and leaves
   });
 });
 
-test('a part of the service adds a problem of its own', async () => {
-  const problem = { code: 'heartbeat_failing', message: 'It fails.', fix: 'Mend it.' } as const;
-  await withEdge({ health: { ...wellHealth, problems: () => [problem] } }, async ({ port }) => {
+test('a credential that ends: degraded from 30 days before, with another code once it has ended', async () => {
+  const clock = manualClock(now);
+  const endsAt = now + 31 * 86_400_000;
+  await withEdge({ clock, health: { ...wellHealth, credentialEndsAt: () => endsAt } }, async ({ port }) => {
+    assert.deepEqual(codesOf(await get(port, '/healthz')), []);
+    clock.advance(86_400_001);
+    const soon = await get(port, '/healthz');
+    assert.deepEqual([soon.json['status'], codesOf(soon)], ['degraded', ['credential_expires_soon']]);
+    assert.match(problemsOf(soon)[0]?.message ?? '', /expires on 2026-04-04T05:06:07\.000Z/);
+    clock.advance(30 * 86_400_000);
+    assert.deepEqual(codesOf(await get(port, '/healthz')), ['credential_expired']);
+  });
+});
+
+test('a heartbeat that fails: degraded, with its own fix', async () => {
+  const failure = { outcome: 'hold', reason: 'It fails.', fix: 'Mend it.', clientRequestId: null } as const;
+  const failing = { ...failure, since: now, retryAfterMs: null };
+  const heartbeat = () => ({ stream: 'Custom-Heartbeat_CL', lastSentAt: null, failing });
+  await withEdge({ health: { ...wellHealth, heartbeat } }, async ({ port }) => {
     const { json } = await get(port, '/healthz');
+    const message = 'No heartbeat was sent since the start: It fails.';
+    const problem = { code: 'heartbeat_failing', message, fix: 'Mend it.' };
     assert.deepEqual([json['status'], json['problems']], ['degraded', [problem]]);
   });
 });
@@ -265,7 +283,7 @@ test('what cannot be an event of Apono is no refusal: other paths, other methods
 });
 
 test('each refusal of the webhook is counted; that of a quarantined body is a problem only while it is kept', async () => {
-  const limits = edgeLimits(300);
+  const limits = defaultLimits(300);
   const refusal = { outcome: 'not_understood', code: 'unknown_kind', detail: 'x', errors: [] } as const;
   const receive = async () => refusal;
   await withEdge({ receive, limits, webhook: { maxBodyBytes: 300 } }, async ({ port }) => {
@@ -296,7 +314,7 @@ test('last_accepted is the time of the last event that was answered 200, and tha
 });
 
 const gone = (): Promise<never> => Promise.reject(new OutboxUnavailableError('worker gone'));
-const notReady: [string, HealthSources, string, RegExp][] = [
+const notReady: [string, ServiceState, string, RegExp][] = [
   ['starting', { ...wellHealth, started: () => false }, 'starting', /starting/],
   ['not writable', withStats({ writable: false, problem: 'disk I/O error' }), 'outbox_not_writable', /disk I\/O error/],
   ['not writable for no known reason', withStats({ writable: false }), 'outbox_not_writable', /cannot store/],
@@ -340,8 +358,8 @@ for (const [name, { reason, isDamage = false, isLocal = true }, fix] of troubles
   test(`trouble of the database by ${name} makes /healthz degraded for ten minutes, and says what to do`, async () => {
     const clock = manualClock(now);
     const trouble = { operation: 'commit' as const, reason, at: now, isDamage };
-    const problems = () => troubleProblems(trouble, isLocal, clock.now());
-    await withEdge({ clock, health: { ...wellHealth, problems } }, async ({ port }) => {
+    const health = { ...wellHealth, trouble: () => trouble, isLocal: () => isLocal };
+    await withEdge({ clock, health }, async ({ port }) => {
       clock.advance(minutes(10) - 1);
       const reply = await get(port, '/healthz');
       assert.deepEqual([reply.status, reply.json['status'], codesOf(reply)], [200, 'degraded', ['outbox_trouble']]);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { problem, quarantined } from '../../src/http/problem.ts';
+import { problem, quarantined } from '../../src/http/answer.ts';
 import { adminCodes, type ProblemCode, problemCodes } from '../../src/http/problem-codes.ts';
 import { quarantineCodes } from '../../src/intake/quarantine-codes.ts';
 

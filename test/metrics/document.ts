@@ -33,9 +33,19 @@ export function renderMetrics(): string {
 
 function entryOf([name, spec]: [string, MetricSpec]): string {
   const labels = labelsOf(spec);
-  const unit = spec.unit.replace('seconds since the epoch', 'Unix time');
-  const kind = `${spec.type}, ${unit}${labels === '' ? '' : `; ${labels}`}`;
+  const kind = `${typeOf(name, spec)}, ${spec.unit ?? unitOf(name)}${labels === '' ? '' : `; ${labels}`}`;
   return `- \`${METRIC_PREFIX}${name}\` (${kind}): ${spec.help}\n`;
+}
+
+export function typeOf(name: string, { buckets }: MetricSpec): 'counter' | 'gauge' | 'histogram' {
+  if (name.endsWith('_total')) return 'counter';
+  return buckets === undefined ? 'gauge' : 'histogram';
+}
+
+/** What the name ends in. */
+function unitOf(name: string): string {
+  if (name.endsWith('_timestamp_seconds')) return 'Unix time';
+  return name.replace(/_total$/, '').replace(/^.*_/, '');
 }
 
 /** Each label with the values that it has in any of the label sets. */

@@ -36,10 +36,10 @@ export function assertKnownMetrics(expression: string): void {
 /** Null: none of the table. Of a histogram it is the series that have a name in an expression. */
 function specOf(name: string): NamedSpec | null {
   const plain = specs.find((spec) => spec.name === name);
-  assert.notEqual(plain?.type, 'histogram', `${name} is a histogram, and no series has its name`);
+  assert.equal(plain?.buckets, undefined, `${name} is a histogram, and no series has its name`);
   if (plain !== undefined) return plain;
   const base = /^(.*)_(?:bucket|sum|count)$/.exec(name)?.[1];
-  return specs.find((spec) => spec.name === base && spec.type === 'histogram') ?? null;
+  return specs.find((spec) => spec.name === base && spec.buckets !== undefined) ?? null;
 }
 
 function assertKnownValues({ name, labels = [] }: NamedSpec, label: string, values: string): void {

@@ -1,7 +1,8 @@
 import { readVariables } from '../../config/read.ts';
 import type { Values } from '../../config/variables.ts';
 import type { Retried } from '../../delivery/event.ts';
-import type { HistoryColumns, StatusJson } from '../../http/status.ts';
+import type { HistoryColumns } from '../../http/history.ts';
+import type { StatusJson } from '../../http/status.ts';
 import * as operator from '../../outbox/operator.ts';
 import { type CommandContext, failed, misconfigured } from '../context.ts';
 import { localOrigin, parseObject, sendHttp } from '../local-service.ts';

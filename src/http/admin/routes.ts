@@ -1,36 +1,30 @@
 import type { Request } from 'express';
 import type { Delivery } from '../../delivery/delivery.ts';
 import { kindNamed, kinds } from '../../kinds/registry.ts';
-import { type OperatorListRequest, type OutboxOperator, operatorStates, RecordIdError } from '../../outbox/operator.ts';
+import { type OperatorListRequest, operatorStates } from '../../outbox/operator.ts';
 import { MAX_IDS_PER_CALL } from '../../outbox/operator-local.ts';
-import { OutboxUnavailableError } from '../../outbox/port.ts';
-import { jsonAnswer } from '../answer.ts';
-import type { AppRoute } from '../app.ts';
-import { type BodyReader, readBody } from '../body.ts';
+import { type HttpProblem, jsonAnswer, problem } from '../answer.ts';
+import type { AppOptions, AppRoute } from '../app.ts';
+import { createBodyReader, type ReadBody } from '../body.ts';
 import type { Exchange } from '../exchange.ts';
-import { createInFlightBytes } from '../limits.ts';
-import { type HttpProblem, problem } from '../problem.ts';
-import { readStatus, type StatusSources } from '../status.ts';
+import type { PageSources } from './page/routes.ts';
 
-export interface AdminRouteOptions extends Omit<BodyReader, 'reserve'> {
-  readonly operator: OutboxOperator;
+export interface AdminRouteOptions extends PageSources, Pick<AppOptions, 'limits' | 'clock'> {
   /** Identifies the outbox, so that a command can tell that it is not the one of its DATA_DIR. */
   readonly storeId: string | null;
-  /** The text of /metrics; without it there is no such path. */
-  readonly expose?: () => Promise<{ readonly contentType: string; readonly body: string }>;
-  /** Ends the waits of delivery after a setback; without it there is no such path. */
-  readonly retry?: Delivery['retry'];
-  /** What the page and `status` show; without it there are no such paths. */
-  readonly status?: StatusSources;
+  /** The text of /metrics. */
+  readonly expose: () => Promise<{ readonly contentType: string; readonly body: string }>;
+  /** Ends the waits of delivery after a setback. */
+  readonly retry: Delivery['retry'];
 }
 
 const reads = ['GET', 'HEAD'];
 
 /** /metrics, what operator.ts can do with the outbox, and the facts of the page. */
 export function adminRoutes(options: AdminRouteOptions): AppRoute[] {
-  const { operator, storeId, retry, expose, status } = options;
-  const reader = { ...options, reserve: createInFlightBytes(options.limits.maxInFlightBytes) };
-  const routes = [
+  const { operator, storeId, retry, expose, readStatus, history } = options;
+  const readBody = createBodyReader(options);
+  return [
     apiRoute('/outbox', reads, async () => ({ ...(await operator.stats()), store: storeId })),
     apiRoute('/outbox/records', reads, async ({ request }) =>
       operator.list(readListQuery(request)).catch(refuseCursor),
@@ -41,31 +35,26 @@ export function adminRoutes(options: AdminRouteOptions): AppRoute[] {
       return record;
     }),
     apiRoute('/outbox/replay', ['POST'], async (exchange) => {
-      const { ids, dryRun } = readOrder(await readJsonBody(exchange, reader), ['ids', 'dry_run']);
+      const { ids, dryRun } = readOrder(await readMembers(exchange, readBody, ['ids', 'dry_run']));
       return { dry_run: dryRun, results: await operator.replay(ids, { dryRun }) };
     }),
     apiRoute('/outbox/purge', ['POST'], async (exchange) => {
-      const { ids } = readOrder(await readJsonBody(exchange, reader), ['ids']);
+      const { ids } = readOrder(await readMembers(exchange, readBody, ['ids']));
       return { results: await operator.purge(ids) };
     }),
+    apiRoute('/outbox/retry', ['POST'], async (exchange) => {
+      const kind = readKind(await readMembers(exchange, readBody, ['kind']));
+      return { resumed: await retry(kind) };
+    }),
+    apiRoute('/status', reads, readStatus),
+    apiRoute('/history', reads, async () => history.columns()),
+    {
+      path: '/metrics',
+      route: 'metrics',
+      methods: reads,
+      handler: async () => ({ status: 200, ...(await expose()) }),
+    },
   ];
-  if (retry !== undefined) {
-    const resume = async (exchange: Exchange) => ({
-      resumed: await retry(readKind(await readJsonBody(exchange, reader))),
-    });
-    routes.push(apiRoute('/outbox/retry', ['POST'], resume));
-  }
-  if (status !== undefined) {
-    routes.push(
-      apiRoute('/status', reads, () => readStatus(status)),
-      apiRoute('/history', reads, async () => status.history.columns()),
-    );
-  }
-  if (expose !== undefined) {
-    const handler = async () => ({ status: 200, ...(await expose()) });
-    routes.push({ path: '/metrics', route: 'metrics', methods: reads, handler });
-  }
-  return routes;
 }
 
 /** `answer` resolves with what is answered as JSON. */
@@ -78,22 +67,8 @@ function apiRoute(
     path: `/admin/v1${path}`,
     route: 'admin',
     methods,
-    async handler(exchange) {
-      try {
-        return jsonAnswer(200, await answer(exchange));
-      } catch (error) {
-        throw refusalOf(error);
-      }
-    },
+    handler: async (exchange) => jsonAnswer(200, await answer(exchange)),
   };
-}
-
-/** Neither an id that names no one record, nor an engine that is gone or being restarted, is a defect of ours. */
-export function refusalOf(error: unknown): unknown {
-  if (error instanceof RecordIdError) return problem(error.code, { detail: error.message });
-  if (!(error instanceof OutboxUnavailableError)) return error;
-  const detail = 'The outbox does not answer now, and nothing was changed. Look at /readyz and the log of the service.';
-  return problem('outbox_unavailable', { detail });
 }
 
 /** Only the engine knows what a cursor looks like. */
@@ -101,15 +76,20 @@ function refuseCursor(error: unknown): never {
   throw error instanceof RangeError ? invalid([{ path: 'after', message: 'is no `next` of a page before' }]) : error;
 }
 
-async function readJsonBody(exchange: Exchange, reader: BodyReader): Promise<Uint8Array> {
+/** The members of a JSON body, and an error for each unknown one: a misspelt `dry_run` must not become a replay. */
+async function readMembers(exchange: Exchange, readBody: ReadBody, known: readonly string[]) {
   // A web page can send text/plain or a form to any port without asking; for JSON its browser asks first, in vain.
   const contentType = exchange.request.headers['content-type'] ?? '';
   if (!/^application\/json *(;|$)/i.test(contentType)) throw problem('content_type_not_json');
-  const { bytes, wrongEncoding, release } = await readBody(exchange, reader);
+  const { bytes, wrongEncoding, release } = await readBody(exchange);
   release();
   if (wrongEncoding !== null) throw wrongEncoding;
-  return bytes;
+  const members = parseObject(bytes);
+  const names = Object.keys(members).filter((name) => !known.includes(name));
+  return { members, errors: names.map((name) => unknown(`/${name}`, known)) };
 }
+
+type Members = Awaited<ReturnType<typeof readMembers>>;
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
@@ -150,11 +130,8 @@ function readListQuery({ query }: Request): OperatorListRequest {
   return { state, limit, ...(isText(kind) && { kind }), ...(isText(after) && { after }) };
 }
 
-/** Throws `request_invalid`. A member that is not known is refused: a misspelt `dry_run` must not become a replay. */
-function readOrder(bytes: Uint8Array, known: readonly string[]): { ids: readonly string[]; dryRun: boolean } {
-  const members = parseObject(bytes);
-  const names = Object.keys(members).filter((name) => !known.includes(name));
-  const errors = names.map((name) => unknown(`/${name}`, known));
+/** Throws `request_invalid`. */
+function readOrder({ members, errors }: Members): { ids: readonly string[]; dryRun: boolean } {
   const { ids: given, dry_run: dryRun = false } = members;
   const ids = Array.isArray(given) ? given.filter(isText) : [];
   if (!Array.isArray(given) || ids.length !== given.length || ids.length < 1 || ids.length > MAX_IDS_PER_CALL) {
@@ -166,9 +143,7 @@ function readOrder(bytes: Uint8Array, known: readonly string[]): { ids: readonly
 }
 
 /** Null: every kind. Throws `request_invalid`. */
-function readKind(bytes: Uint8Array): string | null {
-  const members = parseObject(bytes);
-  const errors = Object.keys(members).flatMap((name) => (name === 'kind' ? [] : unknown(`/${name}`, ['kind'])));
+function readKind({ members, errors }: Members): string | null {
   const { kind = null } = members;
   const isKnown = kind === null || (isText(kind) && kindNamed(kind) !== undefined);
   if (!isKnown) errors.push({ path: '/kind', message: `must be one of ${kinds.map(({ name }) => name).join(', ')}` });

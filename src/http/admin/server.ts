@@ -1,16 +1,20 @@
 import type { Config } from '../../config/config.ts';
 import { isLoopbackHost } from '../../config/parse.ts';
-import { type AppOptions, createApp } from '../app.ts';
+import { STATS_LIMIT_MS } from '../../outbox/port.ts';
+import { problem } from '../answer.ts';
 import { createAuthenticator, createJudge } from '../authenticate.ts';
 import { createClients } from '../client-address.ts';
 import type { Exchange } from '../exchange.ts';
-import { type EdgeLimits, edgeLimits } from '../limits.ts';
-import { createListener, type Listener } from '../listener.ts';
-import { problem } from '../problem.ts';
+import { defaultLimits, type EdgeLimits } from '../limits.ts';
+import { createListener, type Listener, type ListenerOptions } from '../listener.ts';
+import { createStatus, type StatusSources } from '../status.ts';
 import { isOpen, pageRoutes } from './page/routes.ts';
 import { type AdminRouteOptions, adminRoutes } from './routes.ts';
 
-export interface AdminOptions extends Omit<AdminRouteOptions, 'limits'>, Pick<AppOptions, 'log' | 'onRequest'> {
+export interface AdminOptions
+  extends Omit<AdminRouteOptions, 'limits' | 'readStatus'>,
+    StatusSources,
+    Pick<ListenerOptions, 'log' | 'onRequest'> {
   /** ADMIN_HOST, ADMIN_PORT (0: any free one), ADMIN_TOKEN and METRICS_TOKEN; without a token `host` must be loopback. */
   readonly admin: Pick<Config['admin'], 'host' | 'port' | 'token' | 'metricsToken'>;
   /** In place of the defaults. */
@@ -24,32 +28,27 @@ const MAX_CONNECTIONS = 200;
 
 /** The operator's port, apart from the webhook's: it must never be reachable through the reverse proxy. */
 export function createAdminServer(options: AdminOptions): Listener {
-  const limits = edgeLimits(MAX_BODY_BYTES, { maxConnections: MAX_CONNECTIONS, ...options.limits });
-  const { status: sources } = options;
+  const limits = { ...defaultLimits(MAX_BODY_BYTES), maxConnections: MAX_CONNECTIONS, ...options.limits };
   const admit = createAdmission({ ...options, limits });
-  const routes = adminRoutes({ ...options, limits });
-  if (sources !== undefined) {
-    const bounds = { limitMs: limits.statsTimeoutMs, clock: options.clock };
-    routes.push(...pageRoutes({ sources, limits: bounds, admit, needsToken: () => options.admin.token !== null }));
-  }
+  const needsToken = () => options.admin.token !== null;
+  const bounds = { limitMs: STATS_LIMIT_MS, clock: options.clock };
+  const readStatus = createStatus(options, bounds);
+  const routes = [
+    ...adminRoutes({ ...options, limits, readStatus }),
+    ...pageRoutes({ ...options, readStatus }, bounds, { admit, needsToken }),
+  ];
   return createListener({
     ...options,
     ...options.admin,
     name: 'admin',
     limits,
-    isTrustedProxy: () => false,
-    createApp: () =>
-      createApp({
-        ...options,
-        limits,
-        routes,
-        async admit(exchange) {
-          // Without a token everything is open to this machine, and nothing to others.
-          const isForAnybody = sources !== undefined && options.admin.token !== null && isOpen(exchange.request);
-          if (!isForAnybody) await admit(exchange);
-        },
-        notFoundDetail: 'This port has a page at /, and /metrics and /admin/v1.',
-      }),
+    clients,
+    routes: () => routes,
+    async admit(exchange) {
+      // Without a token everything is open to this machine, and nothing to others.
+      if (!needsToken() || !isOpen(exchange.request)) await admit(exchange);
+    },
+    notFoundDetail: 'This port has a page at /, and /metrics and /admin/v1.',
   });
 }
 
@@ -64,18 +63,21 @@ const codes = { missing: 'token_missing', not_bearer: 'token_not_bearer', wrong:
  * ADMIN_TOKEN, and nothing else takes it. Throws the problem that is answered.
  */
 function createAdmission(options: AdminOptions & { limits: EdgeLimits }): (exchange: Exchange) => Promise<void> {
+  const { admin } = options;
   const judge = createJudge({ ...options, codes, challenge: 'Bearer realm="apono-sentinel admin"', clients });
+  const forAll = createAuthenticator(() => admin.token);
+  const forMetrics = createAuthenticator(
+    () => admin.metricsToken,
+    () => admin.token,
+  );
   return async (exchange) => {
     const { request, record } = exchange;
     record.route = 'admin';
     checkOrigin(exchange);
-    // Not once for all requests: the tokens change when they are read again.
-    const { token, metricsToken } = options.admin;
     // The path as Express matches it.
-    const isForMetrics = metricsToken !== null && /^\/metrics\/?$/.test(request.path);
-    const wanted = isForMetrics ? metricsToken : token;
-    if (wanted === null) return checkHost(exchange);
-    const authenticate = createAuthenticator(wanted, isForMetrics ? token : null);
+    const isForMetrics = admin.metricsToken !== null && /^\/metrics\/?$/.test(request.path);
+    if (!isForMetrics && admin.token === null) return checkHost(exchange);
+    const authenticate = isForMetrics ? forMetrics : forAll;
     // Not X-Webhook-Secret, which a proxy in front of the webhook port may add.
     const found = authenticate({ authorization: request.headersDistinct['authorization'] });
     // Both tokens are in use; only the webhook's log says that an old secret was used.

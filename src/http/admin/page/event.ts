@@ -3,8 +3,7 @@ import type { DetailJson } from '../../../outbox/operator.ts';
 import type { GoneEvent } from '../../../outbox/records.ts';
 import { iso } from '../../health.ts';
 import { bytes } from '../../status.ts';
-import { type Html, html } from './html.ts';
-import { facts, table, time } from './layout.ts';
+import { facts, type Html, html, table, time } from './layout.ts';
 import { replayButtons } from './overview.ts';
 
 /** More would make a page that no browser likes to show; the command prints all of them. */
@@ -78,11 +77,8 @@ ${record.dead_rows > 0 && html`<p>${replayButtons(record)}</p>`}
 ${rows.length > MAX_ROWS_SHOWN && more}
 ${table(
   'Rows',
-  [
-    { head: 'Row', cell: ({ index }) => index },
-    ...own.map((name) => ({ head: name, cell: ({ row }: { row: Row }) => cellOf(row[name]) })),
-  ],
-  shown.map((row, index) => ({ row, index })),
+  ['Row', ...own],
+  shown.map((row, index) => [index, ...own.map((name) => cellOf(row[name]))]),
   'It has no rows.',
 )}
 ${shared.length > 0 && html`<h3>The same in all rows</h3>${facts(shared.map((name) => [name, cellOf(shown[0]?.[name])]))}`}

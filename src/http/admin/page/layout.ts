@@ -1,5 +1,45 @@
 import type { Answer } from '../../answer.ts';
-import { type Html, html } from './html.ts';
+
+/** Text that is HTML already. Only `html` makes it, so that nothing gets into a page without being escaped. */
+export class Html {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+type Part = Html | string | number | null | false | readonly Part[];
+
+/** A template whose values are escaped, also within quoted attributes. Null and false are left out, lists are joined. */
+export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): Html {
+  return new Html(String.raw({ raw: strings }, ...parts.map(textOf)));
+}
+
+function textOf(part: Part): string {
+  if (part instanceof Html) return part.text;
+  if (Array.isArray(part)) return part.map(textOf).join('');
+  if (part === null || part === false) return '';
+  return escapeText(String(part));
+}
+
+const entities: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/**
+ * Control characters and lone surrogates, which HTML cannot hold, become U+FFFD. So do the marks that turn the direction
+ * of text, with which a text could look like another one.
+ */
+function escapeText(text: string): string {
+  return text
+    .replaceAll(/[&<>"']/g, (character) => entities[character] ?? character)
+    .replaceAll(/(?![\n\t])[\p{Cc}\p{Cs}\u202a-\u202e\u2066-\u2069]/gu, '\u{fffd}');
+}
 
 /** Everything comes from this port, and nothing runs or is styled inline. What a page shows is somebody else's text. */
 const contentSecurityPolicy = [
@@ -69,21 +109,18 @@ export function withCode(text: string): Html {
   return html`${parts.map((part, index) => (index % 2 === 1 ? html`<code data-copy>${part}</code>` : html`${part}`))}`;
 }
 
-export interface Column<Row> {
-  readonly head: string;
-  readonly cell: (row: Row) => Html | string | number | null;
-}
+type Cell = Html | string | number | null;
 
 /** A table that scrolls sideways by itself where the window is narrow. `none`: what is said when there are no rows. */
-export function table<Row>(label: string, columns: readonly Column<Row>[], rows: readonly Row[], none: string): Html {
+export function table(label: string, heads: readonly string[], rows: readonly (readonly Cell[])[], none: string): Html {
   if (rows.length === 0) return html`<p class="none">${none}</p>`;
   return html`<div class="scroll" role="region" aria-label="${label}" tabindex="0"><table>
-<thead><tr>${columns.map(({ head }) => html`<th scope="col">${head}</th>`)}</tr></thead>
-<tbody>${rows.map((row) => html`<tr>${columns.map(({ cell }) => html`<td>${cell(row)}</td>`)}</tr>`)}</tbody>
+<thead><tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
+<tbody>${rows.map((cells) => html`<tr>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody>
 </table></div>`;
 }
 
 /** Names with their values. */
-export function facts(pairs: readonly (readonly [string, Html | string | number | null])[]): Html {
+export function facts(pairs: readonly (readonly [string, Cell])[]): Html {
   return html`<dl>${pairs.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }

@@ -1,7 +1,7 @@
 import type { RecordJson } from '../../../outbox/operator.ts';
-import { bytes, duration, type FeedJson, type HistoryColumns, type StatusJson } from '../../status.ts';
-import { type Html, html } from './html.ts';
-import { facts, table, time, withCode } from './layout.ts';
+import type { HistoryColumns } from '../../history.ts';
+import { bytes, duration, type FeedJson, type StatusJson } from '../../status.ts';
+import { facts, type Html, html, table, time, withCode } from './layout.ts';
 
 /** A record of a list, with a line that says what somebody asked for; null where nothing of it can be read. */
 export type ShownRecord = RecordJson & { readonly headline: string | null };
@@ -68,20 +68,13 @@ function plots(history: HistoryColumns): Html {
 <div id="drawn" hidden></div>
 <details><summary>By the hour, as a table</summary>${table(
     'The last 24 hours by the hour',
-    [
-      { head: 'Hour from (UTC)', cell: ({ from }) => from },
-      { head: 'Rows accepted', cell: ({ accepted }) => accepted },
-      { head: 'Rows delivered', cell: ({ delivered }) => delivered },
-      { head: 'Requests refused', cell: ({ refused }) => refused },
-      { head: 'Oldest waited', cell: ({ oldest }) => oldest },
-      { head: 'Slowest delivery', cell: ({ slowest }) => slowest },
-    ],
+    ['Hour from (UTC)', 'Rows accepted', 'Rows delivered', 'Requests refused', 'Oldest waited', 'Slowest delivery'],
     hoursOf(history),
     'Nothing was measured yet.',
   )}</details></section>`;
 }
 
-/** The hours in which the service ran, newest first. */
+/** The hours in which the service ran, newest first, with the values of the table's columns. */
 function hoursOf(history: HistoryColumns) {
   const indexes = [...Array(24).keys()].map((hour) => history.time.length - (hour + 1) * 60);
   return indexes.flatMap((start) => {
@@ -91,29 +84,21 @@ function hoursOf(history: HistoryColumns) {
       duration(Math.max(0, ...column.slice(start, start + 60).map((value) => value ?? 0)));
     const hasRun = history.rows_accepted.slice(start, start + 60).some((value) => value !== null);
     if (!hasRun) return [];
-    return {
-      from: new Date((history.time[start] ?? 0) * 1_000).toISOString().slice(0, 16).replace('T', ' '),
-      accepted: sum(history.rows_accepted),
-      delivered: sum(history.rows_delivered),
-      refused: sum(history.requests_refused),
-      oldest: most(history.oldest_waiting_seconds),
-      slowest: most(history.delivery_max_seconds),
-    };
+    const from = new Date((history.time[start] ?? 0) * 1_000).toISOString().slice(0, 16).replace('T', ' ');
+    const counts = [history.rows_accepted, history.rows_delivered, history.requests_refused].map(sum);
+    const longest = [history.oldest_waiting_seconds, history.delivery_max_seconds].map(most);
+    return [[from, ...counts, ...longest]];
   });
 }
 
 function feeds({ feeds }: StatusJson): Html {
-  return html`<section id="feeds"><h2>Streams</h2>${table<FeedJson>(
+  return html`<section id="feeds"><h2>Streams</h2>${table(
     'Streams',
-    [
-      { head: 'Webhook', cell: ({ kind }) => kind },
-      { head: 'Stream', cell: ({ stream }) => stream },
-      { head: 'State', cell: stateOf },
-      { head: 'Last accepted', cell: ({ last_accepted: at }) => time(at) },
-      { head: 'Last delivered', cell: ({ last_delivered: at }) => time(at) },
-      { head: 'Waiting', cell: ({ waiting }) => waiting },
-    ],
-    feeds,
+    ['Webhook', 'Stream', 'State', 'Last accepted', 'Last delivered', 'Waiting'],
+    feeds.map((feed) => {
+      const { kind, stream, last_accepted: accepted, last_delivered: delivered, waiting } = feed;
+      return [kind, stream, stateOf(feed), time(accepted), time(delivered), waiting];
+    }),
     '',
   )}</section>`;
 }
@@ -129,16 +114,14 @@ function stateOf({ kind, stream, hold }: FeedJson): Html {
 }
 
 function triggers({ feeds }: StatusJson): Html {
-  const actions = feeds.flatMap(({ kind, actions }) => actions.map((action) => ({ kind, ...action })));
+  const rows = feeds.flatMap(({ kind, actions }) =>
+    actions.map(({ action, last_accepted: at }) => [kind, action, time(at, 'not seen yet')]),
+  );
   return html`<section id="triggers"><h2>What has come from Apono</h2>
 <p>A trigger that never came may not be switched on in Apono's webhook, or nobody did that yet.</p>${table(
     'What has come from Apono',
-    [
-      { head: 'Webhook', cell: ({ kind }) => kind },
-      { head: 'Event', cell: ({ action }) => action },
-      { head: 'Last accepted', cell: ({ last_accepted: at }) => time(at, 'not seen yet') },
-    ],
-    actions,
+    ['Webhook', 'Event', 'Last accepted'],
+    rows,
     '',
   )}</section>`;
 }
@@ -146,14 +129,12 @@ function triggers({ feeds }: StatusJson): Html {
 function refusals({ refusals }: StatusJson): Html {
   return html`<section id="refusals"><h2>Refused within the last hour</h2>${table(
     'Refused within the last hour',
-    [
-      { head: 'Code', cell: ({ code }) => html`<code>${code}</code>` },
-      { head: 'Why', cell: ({ title, remedy }) => html`${title}. ${withCode(remedy)}` },
-      { head: 'From', cell: ({ client_address: address }) => address ?? 'a caller with the secret' },
-      { head: 'Requests', cell: ({ count }) => count },
-      { head: 'Last', cell: ({ last_at: at }) => time(at) },
-    ],
-    refusals,
+    ['Code', 'Why', 'From', 'Requests', 'Last'],
+    refusals.map(({ code, title, remedy, client_address: address, count, last_at: at }) => [
+      html`<code>${code}</code>`,
+      html`${title}. ${withCode(remedy)}`,
+      ...[address ?? 'a caller with the secret', count, time(at)],
+    ]),
     'No webhook was refused.',
   )}</section>`;
 }
@@ -161,18 +142,14 @@ function refusals({ refusals }: StatusJson): Html {
 function records(id: string, title: string, list: RecordList | null, none: string): Html {
   const { records, hasMore } = list ?? { records: [], hasMore: false };
   const more = html`<p>There are more: <code data-copy>apono-sentinel outbox list --state ${id}</code></p>`;
-  return html`<section id="${id}"><h2>${title}</h2>${table<ShownRecord>(
+  return html`<section id="${id}"><h2>${title}</h2>${table(
     title,
-    [
-      { head: 'Id', cell: ({ id }) => html`<a href="/events/${id}">${id.slice(0, 12)}…</a>` },
-      { head: 'Webhook', cell: ({ kind }) => kind },
-      { head: 'Received', cell: ({ received_at: at }) => time(at) },
-      { head: 'Asked for', cell: ({ headline }) => headline },
-      { head: 'Code', cell: ({ code }) => code && html`<code>${code}</code>` },
-      { head: 'Reason', cell: ({ reason }) => reason },
-      { head: 'Replay', cell: replayButtons },
-    ],
-    records,
+    ['Id', 'Webhook', 'Received', 'Asked for', 'Code', 'Reason', 'Replay'],
+    records.map((record) => [
+      html`<a href="/events/${record.id}">${record.id.slice(0, 12)}…</a>`,
+      ...[record.kind, time(record.received_at), record.headline],
+      ...[record.code && html`<code>${record.code}</code>`, record.reason, replayButtons(record)],
+    ]),
     list === null ? 'The outbox does not answer.' : none,
   )}${hasMore && more}</section>`;
 }

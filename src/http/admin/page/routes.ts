@@ -3,15 +3,12 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { createBoundedRead, type Limits } from '../../../ground/clock.ts';
 import { type OutboxOperator, RecordIdError } from '../../../outbox/operator.ts';
-import type { Answer } from '../../answer.ts';
+import { type Answer, HttpProblem } from '../../answer.ts';
 import type { AppRoute } from '../../app.ts';
 import type { Exchange } from '../../exchange.ts';
-import { HttpProblem } from '../../problem.ts';
-import { readStatus, type StatusSources } from '../../status.ts';
-import { refusalOf } from '../routes.ts';
+import type { ReadStatus, StatusSources } from '../../status.ts';
 import { gonePage, headlineOf, recordPage } from './event.ts';
-import { html } from './html.ts';
-import { pageAnswer, signInPage } from './layout.ts';
+import { html, pageAnswer, signInPage } from './layout.ts';
 import { overviewPage, type RecordList } from './overview.ts';
 
 /** Of each list; a person reads no more at a glance. */
@@ -19,21 +16,23 @@ const MAX_RECORDS = 20;
 
 const methods = ['GET', 'HEAD'];
 
-export interface PageOptions {
-  readonly sources: StatusSources;
+export interface PageSources extends Pick<StatusSources, 'operator' | 'history' | 'gone'> {
+  readonly readStatus: ReadStatus;
+}
+
+interface Access {
   /** Throws the problem of a request that may not see anything here. */
   readonly admit: (exchange: Exchange) => Promise<void>;
-  /** For each list of records. */
-  readonly limits: Limits;
   /** Whether ADMIN_TOKEN is set. */
   readonly needsToken: () => boolean;
 }
 
-/** The page, the pages of single records, and the files that they need. */
-export function pageRoutes({ sources, limits, ...access }: PageOptions): AppRoute[] {
+/** The page, the pages of single records, and the files that they need. `limits`: of each list of records. */
+export function pageRoutes(sources: PageSources, limits: Limits, access: Access): AppRoute[] {
+  const { operator, history, readStatus } = sources;
   // One question to the outbox at a time, and not for long: the page is needed most when something is wrong.
-  const readDead = createBoundedRead(createList(sources.operator, 'dead'), limits);
-  const readQuarantined = createBoundedRead(createList(sources.operator, 'quarantined'), limits);
+  const readDead = createBoundedRead(createList(operator, 'dead'), limits);
+  const readQuarantined = createBoundedRead(createList(operator, 'quarantined'), limits);
   const page = (pattern: string, handler: AppRoute['handler']): AppRoute => ({
     path: pattern,
     route: 'admin',
@@ -42,9 +41,9 @@ export function pageRoutes({ sources, limits, ...access }: PageOptions): AppRout
   });
   return [
     page('/', async () => {
-      const [status, dead, quarantined] = await Promise.all([readStatus(sources), readDead(), readQuarantined()]);
-      const history = sources.history.columns();
-      return pageAnswer(200, status.sentence, overviewPage({ status, history, dead, quarantined }));
+      const [status, dead, quarantined] = await Promise.all([readStatus(), readDead(), readQuarantined()]);
+      const overview = overviewPage({ status, history: history.columns(), dead, quarantined });
+      return pageAnswer(200, status.sentence, overview);
     }),
     page('/events', ({ request }) => eventAnswer(sources, String(request.query['id']).trim())),
     page('/events/:id', ({ request }) => eventAnswer(sources, String(request.params['id']))),
@@ -57,7 +56,7 @@ export function isOpen({ method, path: at }: { readonly method: string; readonly
   return methods.includes(method) && /^\/(|events(\/.*)?|assets\/.*)$/.test(at);
 }
 
-async function eventAnswer({ operator, gone }: StatusSources, id: string): Promise<Answer> {
+async function eventAnswer({ operator, gone }: PageSources, id: string): Promise<Answer> {
   try {
     const record = await operator.show(id);
     if (record !== null) return pageAnswer(200, record.id, recordPage(record));
@@ -74,10 +73,7 @@ async function eventAnswer({ operator, gone }: StatusSources, id: string): Promi
  * A browser sends no token with a link, so it gets the page that asks for it, and that is no failed attempt. The page's
  * script asks again with the token. Programs get the problem.
  */
-function askingForToken(
-  { admit, needsToken }: Pick<PageOptions, 'admit' | 'needsToken'>,
-  handler: AppRoute['handler'],
-): AppRoute['handler'] {
+function askingForToken({ admit, needsToken }: Access, handler: AppRoute['handler']): AppRoute['handler'] {
   return async (exchange) => {
     const { request, record } = exchange;
     const isForPeople = request.accepts(['application/problem+json', 'text/html']) === 'text/html';
@@ -91,11 +87,7 @@ function askingForToken(
       record.code = error.parts.code;
       return pageAnswer(401, 'Sign in', signInPage());
     }
-    try {
-      return await handler(exchange);
-    } catch (error) {
-      throw refusalOf(error);
-    }
+    return handler(exchange);
   };
 }
 
@@ -124,25 +116,20 @@ function notFound(why: string) {
 <p><a href="/">Back to the overview</a></p></section>`;
 }
 
-const types: Readonly<Record<string, string>> = {
-  '.css': 'text/css; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.svg': 'image/svg+xml',
-};
-
 function assetRoutes(): AppRoute[] {
+  const script = 'text/javascript; charset=utf-8';
+  const style = 'text/css; charset=utf-8';
+  const asset = (name: string, contentType: string, file: string): AppRoute => {
+    const answer: Answer = { status: 200, contentType, body: readFileSync(file, 'utf8') };
+    return { path: `/assets/${name}`, route: 'admin', methods, handler: () => answer };
+  };
   const own = (name: string): string => path.join(import.meta.dirname, 'assets', name);
   const { resolve } = createRequire(import.meta.url);
-  const files = {
-    'page.css': own('page.css'),
-    'page.js': own('page.js'),
-    'icon.svg': own('icon.svg'),
-    'uplot.js': resolve('uplot/dist/uPlot.iife.min.js'),
-    'uplot.css': resolve('uplot/dist/uPlot.min.css'),
-  };
-  return Object.entries(files).map(([name, file]) => {
-    const body = readFileSync(file, 'utf8');
-    const answer: Answer = { status: 200, contentType: types[path.extname(name)] ?? 'text/plain', body };
-    return { path: `/assets/${name}`, route: 'admin', methods, handler: () => answer };
-  });
+  return [
+    asset('page.css', style, own('page.css')),
+    asset('page.js', script, own('page.js')),
+    asset('icon.svg', 'image/svg+xml', own('icon.svg')),
+    asset('uplot.js', script, resolve('uplot/dist/uPlot.iife.min.js')),
+    asset('uplot.css', style, resolve('uplot/dist/uPlot.min.css')),
+  ];
 }

@@ -3,8 +3,9 @@ import { rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { DeliveryEvent } from '../delivery/event.ts';
 import type { Clock } from '../ground/clock.ts';
-import type { RequestRecord } from '../http/exchange.ts';
-import type { History, HistoryColumns } from '../http/status.ts';
+import { oldestAgeMs, summary } from '../outbox/port.ts';
+import type { RequestRecord } from './exchange.ts';
+import type { ServiceState } from './health.ts';
 
 /** The plots show a day. */
 const MINUTES = 1_440;
@@ -15,13 +16,13 @@ const FILE = 'history.json';
 const fields = ['accepted', 'delivered', 'refused', 'oldestMs', 'latencyMs', 'deliveries', 'maxLatencyMs'] as const;
 type Minute = Record<(typeof fields)[number], number>;
 
-export interface HistoryOptions {
+export type History = ReturnType<typeof createHistory>;
+/** What the API and the page show of it. */
+export type HistoryColumns = ReturnType<typeof columnsOf>;
+
+interface HistoryOptions extends Pick<ServiceState, 'stats' | 'lastDelivery'> {
   /** Where the history is kept over restarts; null: only in memory. */
   readonly folder: string | null;
-  /** How long the oldest event has waited, in milliseconds. It may reject. */
-  readonly oldestAgeMs: () => Promise<number>;
-  /** By kind, in milliseconds since the epoch; null: not since the start of this process. */
-  readonly lastDelivery: () => Readonly<Record<string, number | null>>;
   readonly clock: Clock;
 }
 
@@ -29,30 +30,22 @@ export interface HistoryOptions {
  * The last day minute by minute, for the page and `status`. It is no audit record: it is written once a minute without a
  * sync, and a file that cannot be read is replaced. A minute in which the service did not run has no entry.
  */
-export interface HistoryRecorder extends History {
-  onRequest(record: RequestRecord): void;
-  onDelivery(event: DeliveryEvent): void;
-  /** Writes the file once more. Never rejects. */
-  stop(): Promise<void>;
-}
-
-export function createHistory({ folder, oldestAgeMs, lastDelivery, clock }: HistoryOptions): HistoryRecorder {
+export function createHistory({ folder, stats, lastDelivery, clock }: HistoryOptions) {
   const file = folder === null ? null : path.join(folder, FILE);
-  const saved = file === null ? empty() : read(file);
-  const { minutes } = saved;
-  /** By kind and action, a space between; milliseconds since the epoch. */
-  const accepted = new Map(Object.entries(saved.accepted));
-  const lastDelivered = (): Map<string, number> => {
-    const known = Object.entries(lastDelivery()).filter((entry): entry is [string, number] => entry[1] !== null);
-    return new Map([...Object.entries(saved.delivered), ...known]);
-  };
+  const { minutes, accepted, delivered } = read(file);
   let cancelTimer = clock.setTimer(0, tick);
+
+  /** By kind, also before the last restart. */
+  function lastDelivered(): ReadonlyMap<string, number> {
+    for (const [kind, time] of Object.entries(lastDelivery())) if (time !== null) delivered.set(kind, time);
+    return delivered;
+  }
 
   function now(): Minute {
     const number = Math.floor(clock.now() / MINUTE_MS);
     let minute = minutes.get(number);
     if (minute === undefined) {
-      minute = newMinute();
+      minute = minuteOf(fields.map(() => 0));
       minutes.set(number, minute);
       // Also what a clock that was set back has left in the future.
       for (const key of minutes.keys()) if (key <= number - MINUTES || key > number) minutes.delete(key);
@@ -60,15 +53,13 @@ export function createHistory({ folder, oldestAgeMs, lastDelivery, clock }: Hist
     return minute;
   }
 
-  function tick(): void {
+  async function tick(): Promise<void> {
     cancelTimer = clock.setTimer(MINUTE_MS - (clock.now() % MINUTE_MS), tick);
     const minute = now();
-    void oldestAgeMs()
-      .then((ageMs) => {
-        minute.oldestMs = Math.max(minute.oldestMs, ageMs);
-      })
-      .catch(() => undefined)
-      .then(save);
+    const known = await stats().catch(() => null);
+    const ageMs = known === null ? 0 : oldestAgeMs(summary(known, []).undelivered, clock.now());
+    minute.oldestMs = Math.max(minute.oldestMs, ageMs);
+    await save();
   }
 
   async function save(): Promise<void> {
@@ -86,7 +77,7 @@ export function createHistory({ folder, oldestAgeMs, lastDelivery, clock }: Hist
   }
 
   return {
-    onRequest(record) {
+    onRequest(record: RequestRecord): void {
       if (record.route !== 'webhook') return;
       if (record.code !== null && record.code !== 'method_not_allowed') now().refused += 1;
       for (const { kind, action, rows, duplicate } of record.events) {
@@ -94,7 +85,7 @@ export function createHistory({ folder, oldestAgeMs, lastDelivery, clock }: Hist
         if (!duplicate) now().accepted += rows;
       }
     },
-    onDelivery(event) {
+    onDelivery(event: DeliveryEvent): void {
       if (event.type !== 'delivered') return;
       const latencyMs = Math.max(0, clock.now() - event.receivedAt);
       const minute = now();
@@ -104,16 +95,19 @@ export function createHistory({ folder, oldestAgeMs, lastDelivery, clock }: Hist
       minute.maxLatencyMs = Math.max(minute.maxLatencyMs, latencyMs);
     },
     columns: () => columnsOf(minutes, Math.floor(clock.now() / MINUTE_MS)),
-    lastAccepted: () => accepted,
+    /** By kind and action, a space between; milliseconds since the epoch. */
+    lastAccepted: (): ReadonlyMap<string, number> => accepted,
     lastDelivered,
-    async stop() {
+    /** Writes the file once more. Never rejects. */
+    async stop(): Promise<void> {
       cancelTimer();
       await save();
     },
   };
 }
 
-function columnsOf(minutes: ReadonlyMap<number, Minute>, last: number): HistoryColumns {
+/** One value for each minute of the day, oldest first; null where the service did not run, or nothing was measured. */
+function columnsOf(minutes: ReadonlyMap<number, Minute>, last: number) {
   const numbers = [...Array(MINUTES).keys()].map((index) => last - MINUTES + 1 + index);
   const column = (read: (minute: Minute) => number | null): (number | null)[] =>
     numbers.map((number) => {
@@ -122,6 +116,7 @@ function columnsOf(minutes: ReadonlyMap<number, Minute>, last: number): HistoryC
     });
   const seconds = (valueMs: number): number => Math.round(valueMs) / 1_000;
   return {
+    /** Seconds since the epoch at which the minute began. */
     time: numbers.map((number) => number * 60),
     rows_accepted: column(({ accepted }) => accepted),
     rows_delivered: column(({ delivered }) => delivered),
@@ -134,37 +129,28 @@ function columnsOf(minutes: ReadonlyMap<number, Minute>, last: number): HistoryC
   };
 }
 
-function newMinute(): Minute {
-  return { accepted: 0, delivered: 0, refused: 0, oldestMs: 0, latencyMs: 0, deliveries: 0, maxLatencyMs: 0 };
-}
-
-interface Saved {
-  readonly minutes: Map<number, Minute>;
-  readonly accepted: Readonly<Record<string, number>>;
-  readonly delivered: Readonly<Record<string, number>>;
-}
-
-function empty(): Saved {
-  return { minutes: new Map(), accepted: {}, delivered: {} };
-}
-
 /** An unreadable file gives an empty history: nothing that is promised depends on it. */
-function read(file: string): Saved {
+function read(file: string | null) {
+  const nothing = { minutes: new Map<number, Minute>(), accepted: timesOf({}), delivered: timesOf({}) };
+  if (file === null) return nothing;
   try {
     const { version, minutes, accepted, delivered } = JSON.parse(readFileSync(file, 'utf8'));
-    if (version !== 1) return empty();
-    const entries = (minutes as unknown[][]).map(([number, ...values]): [number, Minute] => [
-      numberOf(number),
-      Object.fromEntries(fields.map((field, index) => [field, numberOf(values[index])])) as Minute,
-    ]);
-    return { minutes: new Map(entries), accepted: numbersOf(accepted), delivered: numbersOf(delivered) };
+    if (version !== 1) return nothing;
+    const entries = (minutes as unknown[][]).map(
+      ([number, ...values]) => [numberOf(number), minuteOf(values)] as const,
+    );
+    return { minutes: new Map(entries), accepted: timesOf(accepted), delivered: timesOf(delivered) };
   } catch {
-    return empty();
+    return nothing;
   }
 }
 
-function numbersOf(value: object): Record<string, number> {
-  return Object.fromEntries(Object.entries(value).map(([name, time]) => [name, numberOf(time)]));
+function minuteOf(values: readonly unknown[]): Minute {
+  return Object.fromEntries(fields.map((field, index) => [field, numberOf(values[index])])) as Minute;
+}
+
+function timesOf(value: object): Map<string, number> {
+  return new Map(Object.entries(value).map(([name, time]) => [name, numberOf(time)]));
 }
 
 /** Throws a TypeError for anything else. */
