@@ -2,7 +2,7 @@ import type { AccessToken, GetTokenOptions, TokenCredential } from '@azure/core-
 import NodeCache from 'node-cache';
 import { type Clock, EndedError, runWithin, untilAborted } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
-import { TokenError, tokenErrorOfMessage } from './token-error.ts';
+import { TokenError } from './token-error.ts';
 
 /** A token with less than this left is not given out, since the request must still reach Azure. */
 export const tokenMarginMs = 5_000;
@@ -122,7 +122,9 @@ export class TokenCache implements TokenCredential {
       this.#report({ type: 'obtained', expiresAt: token.expiresOnTimestamp, background });
       return token;
     } catch (cause) {
-      const error = cause instanceof TokenError ? cause : tokenErrorOfMessage(cause);
+      const why = cause instanceof EndedError ? cause.message : 'the credential failed';
+      const message = `No token for ${this.#options.scope}: ${why}`;
+      const error = cause instanceof TokenError ? cause : new TokenError('token_unreachable', message);
       this.#scheduleRetry();
       this.#report({ type: 'failed', error, background });
       throw error;
@@ -137,10 +139,7 @@ export class TokenCache implements TokenCredential {
     const asked = { enableCae: true, ...(claims === undefined ? {} : { claims }) };
     const token = await runWithin(limits, async (abortSignal) =>
       createCredential().getToken(scope, { ...asked, abortSignal }),
-    ).catch((error: unknown) => {
-      if (!(error instanceof EndedError)) throw error;
-      throw new TokenError('token_unreachable', `No token for ${scope}: ${error.message}`);
-    });
+    );
     if (token === null) throw new TokenError('token_refused', `The credential gave no token for ${scope}.`);
     if (this.#lives(token)) return token;
     throw new TokenError(

@@ -1,20 +1,15 @@
+import type { PipelineResponse } from '@azure/core-rest-pipeline';
 import { isPassing } from '../delivery/backoff.ts';
 import { cleanMessage, codeOrNull, textOfBody } from './answer.ts';
+import { proxyOf } from './http-client.ts';
 
-/** The last exchange of a credential with its endpoint, as seen on the wire. */
-export type TokenExchange =
-  | {
-      readonly type: 'answered';
-      readonly host: string;
-      readonly status: number;
-      readonly body: string;
-      readonly challenge: string | null;
-      /** `host:port` of the proxy that it was sent through; null: none. */
-      readonly proxy: string | null;
-    }
-  | { readonly type: 'unanswered'; readonly host: string; readonly message: string };
+interface Answered {
+  readonly host: string;
+  readonly response: PipelineResponse;
+}
 
-type Answered = Extract<TokenExchange, { type: 'answered' }>;
+/** The last exchange of a credential with its endpoint, as seen on the wire. `failure`: why no answer came. */
+export type TokenExchange = Answered | { readonly host: string; readonly failure: string };
 
 /**
  * No token could be had. `token_refused`: the credential was judged and rejected (by Entra, by the managed identity
@@ -67,25 +62,19 @@ export function tokenErrorOf(
     // Nothing was sent: the certificate or token file, or a value that the credential does not take.
     return new TokenError('token_refused', cleanMessage(text, secrets), { aadsts: aadstsIn(text) });
   }
-  if (exchange.type === 'unanswered') {
-    return new TokenError('token_unreachable', cleanMessage(`${exchange.host}: ${exchange.message}`, secrets));
+  if ('failure' in exchange) {
+    return new TokenError('token_unreachable', cleanMessage(`${exchange.host}: ${exchange.failure}`, secrets));
   }
   return (managed ? errorOfIdentity(exchange, text) : null) ?? errorOfAnswer(exchange, secrets, managed);
 }
 
-/** For credentials that are not ours: only Entra's own number makes it a refusal. */
-export function tokenErrorOfMessage(error: unknown): TokenError {
-  const text = error instanceof Error ? error.message : String(error);
-  const aadsts = aadstsIn(text);
-  const code = aadsts === null ? 'token_unreachable' : 'token_refused';
-  return new TokenError(code, aadsts ?? 'the credential failed', { aadsts, said: cleanMessage(text) });
-}
-
 /** What a managed identity endpoint's status alone does not say; null for everything else. */
-function errorOfIdentity({ host, status, body, challenge }: Answered, text: string): TokenError | null {
+function errorOfIdentity({ host, response }: Answered, text: string): TokenError | null {
+  const { status, headers, bodyAsText } = response;
+  const body = bodyAsText ?? '';
   const said = cleanMessage(text);
   // Azure Arc proves that the caller is on the machine: it names a file, whose content the next request must bring.
-  const keyFile = /Basic realm=([\w.:/\\ -]{1,255}\.key)/.exec(challenge ?? '')?.[1];
+  const keyFile = /Basic realm=([\w.:/\\ -]{1,255}\.key)/.exec(headers.get('WWW-Authenticate') ?? '')?.[1];
   if (status === 401 && keyFile !== undefined) {
     const message = `Azure Arc at ${host} asks for the key in ${keyFile}, which this process could not read or use`;
     return new TokenError('token_refused', message, { said });
@@ -101,11 +90,10 @@ function errorOfIdentity({ host, status, body, challenge }: Answered, text: stri
   return null;
 }
 
-function errorOfAnswer(
-  { host, status, body, proxy }: Answered,
-  secrets: readonly string[],
-  managed: boolean,
-): TokenError {
+function errorOfAnswer({ host, response }: Answered, secrets: readonly string[], managed: boolean): TokenError {
+  const { status, request, bodyAsText } = response;
+  const body = bodyAsText ?? '';
+  const proxy = proxyOf(request);
   const answer = readRefusal(body);
   const aadsts = answer === null ? null : aadstsIn(answer.text);
   const codes = answer === null ? ['without a token'] : [codeOrNull(String(answer.code ?? '')), aadsts];
