@@ -6,7 +6,7 @@ import {
 } from '@azure/core-rest-pipeline';
 import { parseExact } from '../apono/exact-json.ts';
 import { parseRetryAfter, retryDelayMs } from '../delivery/backoff.ts';
-import { createWaiter, EndedError } from '../ground/clock.ts';
+import { createWaiter } from '../ground/clock.ts';
 import { isJsonObject, type JsonObject } from '../ground/json.ts';
 import { cleanMessage, describeNetworkError, errorDetailOf, explainNetwork } from './answer.ts';
 import { type ArmContext, ArmError, errorOfAnswer } from './arm-error.ts';
@@ -21,11 +21,6 @@ export interface ArmAccess extends Pick<HttpClientOptions, 'proxy' | 'clock'> {
   readonly origin: string;
   /** For the scope `resourceManagerScope(cloud)`. Not closed here. */
   readonly tokens: TokenCache;
-}
-
-interface ArmSenderOptions extends ArmAccess, HttpClientOptions {
-  /** For the SDK's own policy, which waits for as long as a Retry-After says. */
-  readonly maxRetries: number;
 }
 
 export interface ArmClientOptions extends ArmContext, ArmAccess {
@@ -88,8 +83,7 @@ export function createArmClient(options: ArmClientOptions): (question: Question)
   }
 
   function errorOf(error: unknown): ArmError {
-    const isAborted = error instanceof EndedError && error.code === 'aborted';
-    if (isAborted || signal?.aborted === true) return aborted();
+    if (signal?.aborted === true) return aborted();
     if (error instanceof TokenError) {
       const { reason, fix } = explainTokenError(error, options.credential);
       return new ArmError(error.code, reason, fix);
@@ -128,8 +122,11 @@ export function parseObject(text: string): JsonObject | null {
   }
 }
 
-/** Sends one question through the SDK's pipeline (TLS, decompression, request id) with tokens of our cache. */
-export function createArmSender(options: ArmSenderOptions) {
+/**
+ * Sends one question through the SDK's pipeline (TLS, decompression, request id) with tokens of our cache. `maxRetries`:
+ * of the SDK's own policy, which waits for as long as a Retry-After says.
+ */
+export function createArmSender(options: ArmAccess & HttpClientOptions & { readonly maxRetries: number }) {
   const { origin } = options;
   if (!origin.startsWith('https://')) throw new TypeError(`Resource Manager must be https, is ${origin}`);
   const retryOptions = { maxRetries: options.maxRetries, retryDelayInMs: 500, maxRetryDelayInMs: 2_000 };

@@ -1,6 +1,6 @@
-import { isJsonObject, type JsonObject, type JsonValue, objectsOf, textOf } from '../ground/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue, objectsOf } from '../ground/json.ts';
 import { allOf } from '../sentinel/incidents/filter.ts';
-import { type DetailName, type Incident, property, readIncident } from '../sentinel/incidents/incident.ts';
+import { type DetailName, type Incident, property, readIncident, textAt } from '../sentinel/incidents/incident.ts';
 import { type Answer, type ArmClientOptions, armPath, createArmClient } from './arm-client.ts';
 import { ArmError } from './arm-error.ts';
 
@@ -17,12 +17,6 @@ export interface IncidentQuery {
   readonly order: 'asc' | 'desc';
   /** 1 to 1,000. */
   readonly pageSize: number;
-}
-
-export interface IncidentPage {
-  /** Those that were on no page before. */
-  readonly incidents: readonly Incident[];
-  readonly answeredAtMs: number;
 }
 
 export type Incidents = ReturnType<typeof createIncidents>;
@@ -47,10 +41,6 @@ export function createIncidents(options: ArmClientOptions) {
       `$top=${pageSize}`,
     ];
     return parts.join('&');
-  }
-
-  function getOne(url: string, what: string): Promise<JsonObject | null> {
-    return unlessMissing(async () => (await ask({ method: 'GET', url, what })).json);
   }
 
   async function all(url: string, what: string): Promise<readonly JsonObject[]> {
@@ -80,8 +70,8 @@ export function createIncidents(options: ArmClientOptions) {
   }
 
   return {
-    /** All pages, one when it is asked for; at least one. */
-    async *pages(query: IncidentQuery): AsyncGenerator<IncidentPage> {
+    /** All pages, one when it is asked for; at least one. An incident that was on a page before is left out. */
+    async *pages(query: IncidentQuery) {
       const names = new Set<string>();
       let barren = 0;
       let after: string | null = null;
@@ -105,10 +95,11 @@ export function createIncidents(options: ArmClientOptions) {
       }
     },
 
-    async get(name: string): Promise<Incident | null> {
-      const json = await getOne(urlOf('incidents', name), `the incident ${name}`);
-      return json === null ? null : asIncident(json);
-    },
+    get: (name: string): Promise<Incident | null> =>
+      unlessMissing(async () => {
+        const { json } = await ask({ method: 'GET', url: urlOf('incidents', name), what: `the incident ${name}` });
+        return asIncident(json);
+      }),
 
     /**
      * Null: there is no such incident any more. Where the incident itself counts none, nothing is asked: Resource Manager
@@ -126,10 +117,11 @@ export function createIncidents(options: ArmClientOptions) {
     },
 
     /** Name of an analytics rule as the portal shows it; null where there is none, or no longer. */
-    async ruleName(name: string): Promise<string | null> {
-      const json = await getOne(urlOf('alertRules', name), `the rule ${name}`);
-      return json === null ? null : textOf(property(json, 'displayName'));
-    },
+    ruleName: (name: string): Promise<string | null> =>
+      unlessMissing(async () => {
+        const { json } = await ask({ method: 'GET', url: urlOf('alertRules', name), what: `the rule ${name}` });
+        return textAt(json, 'displayName');
+      }),
 
     /** The analytics rules of the workspace, but for those of kind NRT. */
     alertRules: () => all(urlOf('alertRules'), 'the analytics rules'),
@@ -182,7 +174,7 @@ function asIncident(value: JsonValue): Incident {
 
 /** As Azure wrote it, since a Date has three decimals and Azure's times have seven. */
 function createdAtOf(item: JsonValue | undefined): string | null {
-  const text = item !== undefined && isJsonObject(item) ? textOf(property(item, 'createdTimeUtc')) : null;
+  const text = isJsonObject(item) ? textAt(item, 'createdTimeUtc') : null;
   return text !== null && /^[\d:TZ.+-]+$/.test(text) ? text : null;
 }
 
