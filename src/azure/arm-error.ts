@@ -150,13 +150,15 @@ function roleFix({ message }: ErrorDetail, { credential, workspaceId }: ArmConte
   );
 }
 
+/** What SENTINEL_WORKSPACE_ID is, and where it is found. */
+export const workspaceIdForm =
+  'the resource id of the Log Analytics workspace: ' +
+  '/subscriptions/<id>/resourceGroups/<name>/providers/Microsoft.OperationalInsights/workspaces/<name> (portal: the workspace, ' +
+  'JSON view; or `az monitor log-analytics workspace show --resource-group <group> --workspace-name <name> --query id`)';
+
 function workspaceFix({ workspaceId, origin }: ArmContext): string {
-  return (
-    `SENTINEL_WORKSPACE_ID (now ${workspaceId}) must be the resource id of the Log Analytics workspace: ` +
-    '/subscriptions/<id>/resourceGroups/<name>/providers/Microsoft.OperationalInsights/workspaces/<name> (portal: the workspace, ' +
-    'JSON view; or `az monitor log-analytics workspace show --resource-group <group> --workspace-name <name> --query id`), in the ' +
-    `cloud of ${new URL(origin).host}. It is not the workspace id, a GUID.`
-  );
+  const place = `in the cloud of ${new URL(origin).host}. It is not the workspace id, a GUID.`;
+  return `SENTINEL_WORKSPACE_ID (now ${workspaceId}) must be ${workspaceIdForm}, ${place}`;
 }
 
 function originHint(origin: string): string {

@@ -2,9 +2,8 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, Option } from 'commander';
 import { ArmError } from '../../azure/arm-error.ts';
-import { type Incidents, maxPageSize } from '../../azure/incidents.ts';
+import { maxPageSize } from '../../azure/incidents.ts';
 import { systemClock } from '../../ground/clock.ts';
-import { textOf } from '../../ground/json.ts';
 import { allOf } from '../../sentinel/incidents/filter.ts';
 import { createFormat, type FormatName, formatNames } from '../../sentinel/incidents/formats.ts';
 import {
@@ -12,7 +11,7 @@ import {
   type DetailName,
   detailNames,
   type Incident,
-  property,
+  textAt,
 } from '../../sentinel/incidents/incident.ts';
 import { type CommandContext, CommandError, exitCodes, failed, onFirstSignal, wrongUsage } from '../context.ts';
 import { plural, printable } from '../text.ts';
@@ -131,6 +130,10 @@ async function copy(
   const format = createFormat({ format: name, details, bom });
   const size = details.length === 0 ? maxPageSize : detailBatch;
   const query = { filter: allOf([job.filter, changedSince(former)]), order: 'asc', pageSize: maxPageSize } as const;
+  const detailed = async (one: Incident): Promise<DetailedIncident> => {
+    const found = details.map(async (detail) => [detail, await job.incidents.details(one, detail)] as const);
+    return { ...one, details: Object.fromEntries(await allInOrder(found)) };
+  };
   let changes: Changes | null = null;
   try {
     for await (const page of job.incidents.pages(query)) {
@@ -140,9 +143,9 @@ async function copy(
       const chosen = page.incidents.filter((one) => wanted(one) && (incremental === undefined || isNew(one)));
       for (let at = 0; at < chosen.length; at += size) {
         const batch = chosen.slice(at, at + size);
-        await target.write(format.part(await allInOrder(batch.map((one) => withDetails(job.incidents, one, details)))));
+        await target.write(format.part(await allInOrder(batch.map(detailed))));
         job.count += batch.length;
-        job.lastCreated = textOf(property(batch.at(-1)?.resource ?? {}, 'createdTimeUtc'));
+        job.lastCreated = textAt(batch.at(-1)?.resource ?? {}, 'createdTimeUtc');
         job.progress.update(job.count, job.lastCreated);
       }
     }
@@ -180,13 +183,4 @@ function missing(job: Job, kept: string | null): string {
   const where = kept === null ? 'What was written' : printable(kept);
   const upTo = lastCreated === null ? '' : `, up to the one created ${printable(lastCreated)}`;
   return `${notWritten('.')}${where} holds ${counted(job)}${upTo}; those created later are missing.${next}`;
-}
-
-async function withDetails(
-  incidents: Incidents,
-  incident: Incident,
-  names: readonly DetailName[],
-): Promise<DetailedIncident> {
-  const found = await allInOrder(names.map(async (name) => [name, await incidents.details(incident, name)] as const));
-  return { ...incident, details: Object.fromEntries(found) };
 }

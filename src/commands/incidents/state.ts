@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { textOf } from '../../ground/json.ts';
-import { type Incident, property } from '../../sentinel/incidents/incident.ts';
+import { type Incident, textAt } from '../../sentinel/incidents/incident.ts';
 import { failed } from '../context.ts';
 import { syncFolder, temporaryOf } from './output.ts';
 import type { SelectionOptions } from './selection.ts';
@@ -115,7 +115,7 @@ export function trackChanges(former: ExportState | null, startedAtMs: number) {
   return {
     /** False if the former export had this version of the incident. */
     isNew({ name, resource }: Incident): boolean {
-      const modified = textOf(property(resource, 'lastModifiedTimeUtc')) ?? '';
+      const modified = textAt(resource, 'lastModifiedTimeUtc') ?? '';
       const revision = `${textOf(resource['etag']) ?? ''} ${modified}`.trim();
       // An incident without a time counts as recent, so that the next export can compare it.
       if (!(Date.parse(modified) < sinceMs)) exported.set(name, revision);
