@@ -1,5 +1,5 @@
 import type { PipelineResponse } from '@azure/core-rest-pipeline';
-import { isJsonObject, type JsonObject, type JsonValue, objectsOf, textOf } from '../ground/json.ts';
+import { isJsonObject, type JsonObject, objectsOf, parseObject, textOf } from '../ground/json.ts';
 
 /** What Azure, a proxy or the network said, as texts for people. None of them may carry a token or a secret. */
 export interface ErrorDetail {
@@ -39,13 +39,8 @@ export function answererOf({ status, headers, bodyAsText }: PipelineResponse): '
 }
 
 export function errorObjectOf(body: string): JsonObject | null {
-  try {
-    const value: JsonValue = JSON.parse(body);
-    const error = isJsonObject(value) ? value['error'] : null;
-    return isJsonObject(error) && ('code' in error || 'message' in error) ? error : null;
-  } catch {
-    return null;
-  }
+  const error = parseObject(body)?.['error'];
+  return isJsonObject(error) && ('code' in error || 'message' in error) ? error : null;
 }
 
 /** A text of another form may be anything, a row among them. */
@@ -57,11 +52,9 @@ const maxMessageLength = 1_024;
 
 /** Removes the given secrets and whatever follows a `Bearer`, flattens white space and cuts to 1,024 characters. */
 export function cleanMessage(text: string, secrets: readonly string[] = []): string {
-  let clean = text;
-  for (const secret of secrets) {
-    if (secret !== '') clean = clean.replaceAll(secret, '[redacted]');
-  }
-  clean = clean
+  const clean = secrets
+    .filter((secret) => secret !== '')
+    .reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text)
     .replace(/\bBearer\s+[\w.~+/=-]{8,}/gi, 'Bearer [redacted]')
     .replace(/\s+/g, ' ')
     .trim();
@@ -74,9 +67,8 @@ export function cleanMessage(text: string, secrets: readonly string[] = []): str
  */
 export function describeNetworkError(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown error';
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : null;
-  if (code === null) return error.message === '' ? error.name : error.message;
-  return error.message === '' ? code : `${code}: ${error.message}`;
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return [code, error.message].filter((part) => part !== '').join(': ') || error.name;
 }
 
 /** What an answer that is not JSON says, for a person: the title of a page, or its text without the tags. */

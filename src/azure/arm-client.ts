@@ -7,7 +7,7 @@ import {
 import { parseExact } from '../apono/exact-json.ts';
 import { parseRetryAfter, retryDelayMs } from '../delivery/backoff.ts';
 import { createWaiter } from '../ground/clock.ts';
-import { isJsonObject, type JsonObject } from '../ground/json.ts';
+import { type JsonObject, parseObject } from '../ground/json.ts';
 import { cleanMessage, describeNetworkError, errorDetailOf, explainNetwork } from './answer.ts';
 import { type ArmContext, ArmError, errorOfAnswer } from './arm-error.ts';
 import { authorizePolicy, createHttpClient, type HttpClientOptions, sdkOptions } from './http-client.ts';
@@ -74,7 +74,7 @@ export function createArmClient(options: ArmClientOptions): (question: Question)
       const asked = { what: question.what, clientRequestId: request.requestId };
       throw errorOfAnswer({ ...errorDetailOf(response), status, retryAfterMs, ...asked }, options);
     }
-    const json = parseObject(bodyAsText ?? '');
+    const json = parseObject(bodyAsText ?? '', parseExact);
     if (json === null) {
       throw new ArmError('answer_unreadable', `What ${host} answered is not ${question.what}.`, answerFix);
     }
@@ -110,16 +110,6 @@ export function createArmClient(options: ArmClientOptions): (question: Question)
 
 function aborted(): ArmError {
   return new ArmError('aborted', 'It was stopped.');
-}
-
-/** Null for what is no JSON object. */
-export function parseObject(text: string): JsonObject | null {
-  try {
-    const value = parseExact(text);
-    return isJsonObject(value) ? value : null;
-  } catch {
-    return null;
-  }
 }
 
 /**

@@ -13,6 +13,7 @@ import {
 import manifest from '../../package.json' with { type: 'json' };
 import { type ProxyConfig, usesProxy } from '../config/proxy.ts';
 import { type Clock, runWithin } from '../ground/clock.ts';
+import { parseObject } from '../ground/json.ts';
 import type { TokenCache } from './token-cache.ts';
 
 /** A proxy answered CONNECT with something else than a tunnel, so that nothing reached the host. */
@@ -115,17 +116,18 @@ type Stream = PipelineResponse['readableStreamBody'];
 async function read(stream: Stream, maxBytes: number): Promise<{ readonly bytes: Buffer; readonly isCut: boolean }> {
   const chunks: Buffer[] = [];
   let size = 0;
+  let isCut = false;
   try {
     for await (const chunk of stream ?? []) {
       chunks.push(Buffer.from(chunk));
       size += chunk.length;
-      // Leaving the loop closes the connection, so that the rest need not be read.
-      if (size > maxBytes) return { bytes: Buffer.concat(chunks).subarray(0, maxBytes), isCut: false };
+      // This closes the connection, so that the rest need not be read.
+      if (size > maxBytes) break;
     }
-    return { bytes: Buffer.concat(chunks), isCut: false };
   } catch {
-    return { bytes: Buffer.concat(chunks), isCut: true };
+    isCut = true;
   }
+  return { bytes: Buffer.concat(chunks).subarray(0, maxBytes), isCut };
 }
 
 /** Of gzip and of deflate with its header, which `unzip` tells apart. Some servers send raw deflate: RFC 9110 8.4.1.2. */
@@ -204,10 +206,5 @@ function claimsOf(header: string): string | undefined {
 /** Base64 with or without padding, and base64url: Node's decoder takes all of them. */
 function decodedClaims(encoded: string): string | undefined {
   const claims = Buffer.from(encoded, 'base64').toString('utf8');
-  try {
-    const value: unknown = JSON.parse(claims);
-    return typeof value === 'object' && value !== null ? claims : undefined;
-  } catch {
-    return undefined;
-  }
+  return parseObject(claims) === null ? undefined : claims;
 }

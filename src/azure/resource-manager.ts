@@ -1,7 +1,7 @@
 import type { PipelineResponse } from '@azure/core-rest-pipeline';
-import { isJsonObject, type JsonValue, objectsOf, textOf, textsOf, valueAt } from '../ground/json.ts';
+import { isJsonObject, type JsonValue, objectsOf, parseObject, textOf, textsOf, valueAt } from '../ground/json.ts';
 import { cleanMessage, describeNetworkError, type ErrorDetail, errorDetailOf } from './answer.ts';
-import { type ArmAccess, armPath, createArmSender, parseObject } from './arm-client.ts';
+import { type ArmAccess, armPath, createArmSender } from './arm-client.ts';
 import { judgeProvider } from './arm-error.ts';
 import { inFull, TokenError } from './token-error.ts';
 

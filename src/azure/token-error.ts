@@ -1,5 +1,6 @@
 import type { PipelineResponse } from '@azure/core-rest-pipeline';
 import { isPassing } from '../delivery/backoff.ts';
+import { parseObject } from '../ground/json.ts';
 import { cleanMessage, codeOrNull, textOfBody } from './answer.ts';
 import { proxyOf } from './http-client.ts';
 
@@ -120,12 +121,8 @@ function errorOfAnswer({ host, response }: Answered, secrets: readonly string[],
  * `isOauth`: it has the form of Entra, which no proxy imitates.
  */
 function readRefusal(body: string) {
-  let value: Readonly<Record<string, unknown>>;
-  try {
-    value = Object(JSON.parse(body));
-  } catch {
-    return null;
-  }
+  const value = parseObject(body);
+  if (value === null) return null;
   const { error, error_description: description } = value;
   if (typeof error === 'string') {
     // Trace ID, Correlation ID and Timestamp differ each time: an operator reads past them, a log cannot be compared.

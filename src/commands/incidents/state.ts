@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { textOf } from '../../ground/json.ts';
+import { isJsonObject, parseObject, textOf } from '../../ground/json.ts';
 import { type Incident, textAt } from '../../sentinel/incidents/incident.ts';
 import { failed } from '../context.ts';
 import { syncFolder, temporaryOf } from './output.ts';
@@ -69,17 +69,12 @@ const unusable = (problem: string) => failed(`incremental_state_unusable: ${prob
 
 /** Null for a text that is no state. */
 export function readState(text: string): ExportState | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    const { version, workspaceId, selection, modifiedSince, exported } = Object(value) as Record<string, unknown>;
-    if (version !== formatVersion || typeof workspaceId !== 'string' || typeof selection !== 'string') return null;
-    if (typeof modifiedSince !== 'string' || Number.isNaN(Date.parse(modifiedSince))) return null;
-    if (typeof exported !== 'object' || exported === null || Array.isArray(exported)) return null;
-    const entries = Object.entries(exported).map(([name, revision]) => [name, String(revision)] as const);
-    return { workspaceId, selection, modifiedSince, exported: new Map(entries) };
-  } catch {
-    return null;
-  }
+  const { version, workspaceId, selection, modifiedSince, exported } = parseObject(text) ?? {};
+  if (version !== formatVersion || typeof workspaceId !== 'string' || typeof selection !== 'string') return null;
+  if (typeof modifiedSince !== 'string' || Number.isNaN(Date.parse(modifiedSince))) return null;
+  if (!isJsonObject(exported)) return null;
+  const entries = Object.entries(exported).map(([name, revision]) => [name, String(revision)] as const);
+  return { workspaceId, selection, modifiedSince, exported: new Map(entries) };
 }
 
 export function writeState({ exported, ...rest }: ExportState): string {
