@@ -197,14 +197,10 @@ function claimsOf(header: string): string | undefined {
   let scheme = '';
   for (const [, name, encoded] of header.matchAll(challengePart)) {
     scheme = name?.toLowerCase() ?? scheme;
-    const claims = scheme === 'bearer' && encoded !== undefined ? decodedClaims(encoded) : undefined;
-    if (claims !== undefined) return claims;
+    if (scheme !== 'bearer' || encoded === undefined) continue;
+    // Base64 with or without padding, and base64url: Node's decoder takes all of them.
+    const claims = Buffer.from(encoded, 'base64').toString('utf8');
+    if (parseObject(claims) !== null) return claims;
   }
   return undefined;
-}
-
-/** Base64 with or without padding, and base64url: Node's decoder takes all of them. */
-function decodedClaims(encoded: string): string | undefined {
-  const claims = Buffer.from(encoded, 'base64').toString('utf8');
-  return parseObject(claims) === null ? undefined : claims;
 }

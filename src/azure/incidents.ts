@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject, type JsonValue, objectsOf } from '../ground/json.ts';
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue, objectsOf } from '../ground/json.ts';
 import { allOf } from '../sentinel/incidents/filter.ts';
 import { type DetailName, type Incident, property, readIncident, textAt } from '../sentinel/incidents/incident.ts';
 import { type Answer, type ArmClientOptions, armPath, createArmClient } from './arm-client.ts';
@@ -44,29 +44,26 @@ export function createIncidents(options: ArmClientOptions) {
   }
 
   async function all(url: string, what: string): Promise<readonly JsonObject[]> {
-    const found: JsonObject[] = [];
-    for await (const { items } of walk(url, what)) found.push(...items.filter(isJsonObject));
-    return found;
+    const pages = await Array.fromAsync(walk(url, what));
+    return pages.flatMap(({ items }) => items.filter(isJsonObject));
   }
 
   /** Follows the links, each as it came, and to no other host. */
-  async function* walk(first: string, what: string): AsyncGenerator<Page> {
+  async function* walk(first: string, what: string) {
     const seen = new Set<string>();
-    let url: string | null = first;
-    while (url !== null) {
+    let url = first;
+    for (;;) {
       seen.add(url);
-      const page: Page & { next: string | null } = pageOf(await ask({ method: 'GET', url, what }), what);
+      const { next, ...page } = pageOf(await ask({ method: 'GET', url, what }), what);
       yield page;
-      url = page.next;
-      if (url !== null && seen.has(url)) throw broken('a page links to one that was read already');
-      if (url !== null) assertOwn(url);
+      if (next === null) return;
+      if (seen.has(next)) throw broken('a page links to one that was read already');
+      const link = URL.parse(next);
+      if (link?.origin !== origin || link.username !== '' || link.password !== '') {
+        throw broken(`a page links to ${link?.origin ?? 'something that is no URL'}, which must not get the token`);
+      }
+      url = next;
     }
-  }
-
-  function assertOwn(link: string): void {
-    const url = URL.parse(link);
-    if (url?.origin === origin && url.username === '' && url.password === '') return;
-    throw broken(`a page links to ${url?.origin ?? 'something that is no URL'}, which must not get the token`);
   }
 
   return {
@@ -153,17 +150,13 @@ async function unlessMissing<T>(ask: () => Promise<T>): Promise<T | null> {
   }
 }
 
-interface Page {
-  readonly items: readonly JsonValue[];
-  readonly answeredAtMs: number;
-}
-
-function pageOf({ json, answeredAtMs }: Answer, what: string): Page & { readonly next: string | null } {
-  const { value, nextLink = null } = json;
-  if (!Array.isArray(value))
+function pageOf({ json, answeredAtMs }: Answer, what: string) {
+  const { value: items, nextLink = null } = json;
+  if (!isJsonArray(items)) {
     throw new ArmError('answer_unreadable', `Azure's answer holds no list of ${what}.`, pagingFix);
+  }
   if (nextLink !== null && typeof nextLink !== 'string') throw broken('the link to the next page is no text');
-  return { items: value, answeredAtMs, next: nextLink === '' ? null : nextLink };
+  return { items, answeredAtMs, next: nextLink === '' ? null : nextLink };
 }
 
 function asIncident(value: JsonValue): Incident {

@@ -1,4 +1,3 @@
-import type { PipelineResponse } from '@azure/core-rest-pipeline';
 import { isJsonObject, type JsonValue, objectsOf, parseObject, textOf, textsOf, valueAt } from '../ground/json.ts';
 import { cleanMessage, describeNetworkError, type ErrorDetail, errorDetailOf } from './answer.ts';
 import { type ArmAccess, armPath, createArmSender } from './arm-client.ts';
@@ -36,20 +35,30 @@ export type Lookup<T> =
 
 export type ResourceManager = ReturnType<typeof createResourceManager>;
 
-type Read<T> = (value: JsonValue) => T | null;
-
 /** Reading of Azure's own configuration. No method throws for anything Azure or the network does. */
 export function createResourceManager(access: ArmAccess) {
   const { origin } = access;
+  const { host } = new URL(origin);
   const send = createArmSender({ ...access, limitMs: 15_000, maxBodyBytes: 16_777_216, maxRetries: 2 });
 
-  async function get<T>(path: string, apiVersion: string, read: Read<T>): Promise<Lookup<T>> {
-    const url = new URL(`${path}?api-version=${apiVersion}`, origin);
+  async function get<T>(path: string, apiVersion: string, read: (value: JsonValue) => T | null): Promise<Lookup<T>> {
+    const url = `${origin}${path}?api-version=${apiVersion}`;
     try {
-      return lookupOf(await send({ method: 'GET', url: url.href }), url, read);
+      const response = await send({ method: 'GET', url });
+      const { status } = response;
+      if (status === 200) {
+        const value = read(parseObject(response.bodyAsText ?? ''));
+        if (value !== null) return { type: 'found', value };
+        const message = `${host} answered with something else than the resource`;
+        return { type: 'refused', status, code: null, fix: null, message };
+      }
+      const detail = errorDetailOf(response);
+      const [, fix = null] = judgeProvider(detail, path, origin) ?? [];
+      if (status === 404 && fix === null) return { type: 'not_found', message: detail.message ?? 'not found' };
+      return { type: 'refused', status, ...detail, fix };
     } catch (error) {
       if (error instanceof TokenError) return { type: 'unreachable', message: inFull(error) };
-      return { type: 'unreachable', message: cleanMessage(`${url.host}: ${describeNetworkError(error)}`) };
+      return { type: 'unreachable', message: cleanMessage(`${host}: ${describeNetworkError(error)}`) };
     }
   }
 
@@ -60,21 +69,6 @@ export function createResourceManager(access: ArmAccess) {
     getTable: (workspaceResourceId: string, tableName: string) =>
       get(`${armPath(workspaceResourceId)}/tables/${encodeURIComponent(tableName)}`, tableApiVersion, readLogTable),
   };
-}
-
-function lookupOf<T>(response: PipelineResponse, { host, pathname, origin }: URL, read: Read<T>): Lookup<T> {
-  const { status } = response;
-  if (status === 200) {
-    const json = parseObject(response.bodyAsText ?? '');
-    const value = json === null ? null : read(json);
-    if (value !== null) return { type: 'found', value };
-    const message = `${host} answered with something else than the resource`;
-    return { type: 'refused', status, code: null, fix: null, message };
-  }
-  const detail = errorDetailOf(response);
-  const [, fix = null] = judgeProvider(detail, pathname, origin) ?? [];
-  if (status === 404 && fix === null) return { type: 'not_found', message: detail.message ?? 'not found' };
-  return { type: 'refused', status, ...detail, fix };
 }
 
 /** Null when the value is no such resource. */

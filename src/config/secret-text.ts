@@ -92,10 +92,10 @@ function notMeantAsSecret(text: string): string | null {
   if (isPlaceholder(bare)) {
     return 'is a placeholder that anybody could guess; make a secret with `openssl rand -hex 32`';
   }
-  const [found] = invisible.exec(text) ?? [];
-  return found === undefined
-    ? null
-    : `holds a character that cannot be seen (${codePoint(found)}); enter the secret anew`;
+  const found = invisible.exec(text)?.[0].codePointAt(0);
+  if (found === undefined) return null;
+  const codePoint = found.toString(16).toUpperCase().padStart(4, '0');
+  return `holds a character that cannot be seen (U+${codePoint}); enter the secret anew`;
 }
 
 /** `docker run --env-file` and systemd's credentials keep quotes that a shell would take away. */
@@ -122,8 +122,4 @@ function isPlaceholder(text: string): boolean {
     letters.length >= 8 &&
     keyboardRows.some((row) => row.repeat(Math.ceil(letters.length / row.length)).startsWith(letters))
   );
-}
-
-function codePoint(character: string): string {
-  return `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
 }
