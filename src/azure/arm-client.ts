@@ -5,11 +5,12 @@ import {
   redirectPolicyName,
 } from '@azure/core-rest-pipeline';
 import { parseExact } from '../apono/exact-json.ts';
-import { parseRetryAfter, retryDelayMs } from '../delivery/backoff.ts';
+import type { CredentialConfig } from '../config/config.ts';
+import { retryDelayMs } from '../delivery/backoff.ts';
 import { createWaiter } from '../ground/clock.ts';
 import { type JsonObject, parseObject } from '../ground/json.ts';
-import { cleanMessage, describeNetworkError, errorDetailOf, explainNetwork } from './answer.ts';
-import { type ArmContext, ArmError, errorOfAnswer } from './arm-error.ts';
+import { cleanMessage, describeNetworkError, explainNetwork } from './answer.ts';
+import { ArmError, errorOfAnswer } from './arm-error.ts';
 import { authorizePolicy, createHttpClient, type HttpClientOptions, sdkOptions } from './http-client.ts';
 import type { TokenCache } from './token-cache.ts';
 import { TokenError } from './token-error.ts';
@@ -23,7 +24,9 @@ export interface ArmAccess extends Pick<HttpClientOptions, 'proxy' | 'clock'> {
   readonly tokens: TokenCache;
 }
 
-export interface ArmClientOptions extends ArmContext, ArmAccess {
+export interface ArmClientOptions extends ArmAccess {
+  readonly workspaceId: string;
+  readonly credential: CredentialConfig;
   readonly random: () => number;
   /** How often one question is sent at most; 10 takes about a quarter of an hour. */
   readonly maxAttempts: number;
@@ -68,17 +71,12 @@ export function createArmClient(options: ArmClientOptions): (question: Question)
     const response = await send(question, signal).catch((error: unknown) => {
       throw errorOf(error);
     });
-    const { status, headers, request, bodyAsText } = response;
-    if (status !== 200) {
-      const retryAfterMs = parseRetryAfter(headers.get('Retry-After') ?? null, clock.now());
-      const asked = { what: question.what, clientRequestId: request.requestId };
-      throw errorOfAnswer({ ...errorDetailOf(response), status, retryAfterMs, ...asked }, options);
-    }
-    const json = parseObject(bodyAsText ?? '', parseExact);
+    if (response.status !== 200) throw errorOfAnswer(response, question.what, options);
+    const json = parseObject(response.bodyAsText ?? '', parseExact);
     if (json === null) {
       throw new ArmError('answer_unreadable', `What ${host} answered is not ${question.what}.`, answerFix);
     }
-    const date = Date.parse(headers.get('Date') ?? '');
+    const date = Date.parse(response.headers.get('Date') ?? '');
     return { json, answeredAtMs: Number.isNaN(date) ? clock.now() : date };
   }
 

@@ -62,7 +62,7 @@ export async function run(context: CommandContext, options: ExportOptions): Prom
   try {
     const connection = { signal: stopping.signal, maxAttempts, onRetry: progress.retry };
     return await withIncidents(context, connection, (connected) =>
-      exportAll({ ...connected, context, options, progress, filter, out, count: 0, lastCreated: null }),
+      exportAll({ ...connected, context, options, progress, filter, out, changes: null, count: 0, lastCreated: null }),
     );
   } finally {
     release();
@@ -86,7 +86,8 @@ interface Job extends Connected {
   readonly progress: output.Progress;
   readonly filter: string | null;
   readonly out: string | undefined;
-  /** How far it has come. */
+  /** How far it has come; null: no page was read. */
+  changes: ReturnType<typeof trackChanges> | null;
   count: number;
   lastCreated: string | null;
 }
@@ -98,17 +99,16 @@ async function exportAll(job: Job): Promise<number> {
   const former = incremental === undefined ? null : await loadState(incremental, identity);
   const wanted = await selection.wantedBy(job.incidents, options);
   const target = out === undefined ? output.openStreamOutput(context.stdout) : await output.openFileOutput(out);
-  let changes: Changes | null = null;
   try {
-    changes = await copy(job, target, { former, wanted });
+    await copy(job, target, { former, wanted });
     await target.commit();
   } catch (error) {
     progress.end();
     return giveUp(job, target, error);
   }
   progress.end();
-  if (incremental !== undefined && changes !== null) {
-    await saveState(incremental, changes.next(identity)).catch(({ message }: CommandError) => {
+  if (incremental !== undefined && job.changes !== null) {
+    await saveState(incremental, job.changes.next(identity)).catch(({ message }: CommandError) => {
       throw failed(`The export itself is complete, with ${counted(job)}; the next one repeats it.\n${message}`);
     });
   }
@@ -118,14 +118,12 @@ async function exportAll(job: Job): Promise<number> {
   return exitCodes.done;
 }
 
-type Changes = ReturnType<typeof trackChanges>;
-
 /** Writes what is selected, and its end also after a failure, so that what was written can be read. */
 async function copy(
   job: Job,
   target: output.ExportOutput,
   { former, wanted }: { readonly former: ExportState | null; readonly wanted: selection.Wanted },
-): Promise<Changes | null> {
+): Promise<void> {
   const { incremental, with: details = [], format: name, bom = false } = job.options;
   const format = createFormat({ format: name, details, bom });
   const size = details.length === 0 ? maxPageSize : detailBatch;
@@ -134,12 +132,11 @@ async function copy(
     const found = details.map(async (detail) => [detail, await job.incidents.details(one, detail)] as const);
     return { ...one, details: Object.fromEntries(await allInOrder(found)) };
   };
-  let changes: Changes | null = null;
   try {
     for await (const page of job.incidents.pages(query)) {
-      if (changes === null) await target.write(format.head);
-      changes ??= trackChanges(former, page.answeredAtMs);
-      const { isNew } = changes;
+      if (job.changes === null) await target.write(format.head);
+      job.changes ??= trackChanges(former, page.answeredAtMs);
+      const { isNew } = job.changes;
       const chosen = page.incidents.filter((one) => wanted(one) && (incremental === undefined || isNew(one)));
       for (let at = 0; at < chosen.length; at += size) {
         const batch = chosen.slice(at, at + size);
@@ -150,11 +147,10 @@ async function copy(
       }
     }
   } catch (error) {
-    if (changes !== null) await target.write(format.tail).catch(() => undefined);
+    if (job.changes !== null) await target.write(format.tail).catch(() => undefined);
     throw error;
   }
   await target.write(format.tail);
-  return changes;
 }
 
 const counted = ({ count }: Job) => plural(count, 'incident');

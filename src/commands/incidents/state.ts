@@ -43,14 +43,11 @@ export function selectionKey(options: SelectionOptions): string {
 
 /** Null: there is none yet. Rejects with a CommandError for a file that is not the state of this export. */
 export async function loadState(file: string, expected: ExportIdentity): Promise<ExportState | null> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
+  const text = await readFile(file, 'utf8').catch(({ code, message }: NodeJS.ErrnoException) => {
     if (code === 'ENOENT') return null;
     throw unusable(`${file} cannot be read: ${message}`);
-  }
+  });
+  if (text === null) return null;
   const state = readState(text);
   if (state === null) {
     const advice = 'name another file, or delete it to export everything once more';
