@@ -5,7 +5,7 @@ import {
   redirectPolicyName,
 } from '@azure/core-rest-pipeline';
 import { parseExact } from '../apono/exact-json.ts';
-import type { CredentialConfig } from '../config/config.ts';
+import type { CredentialConfig } from '../config/credential.ts';
 import { retryDelayMs } from '../delivery/backoff.ts';
 import { createWaiter } from '../ground/clock.ts';
 import { type JsonObject, parseObject } from '../ground/json.ts';

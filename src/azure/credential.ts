@@ -8,7 +8,7 @@ import {
   WorkloadIdentityCredential,
 } from '@azure/identity';
 import { readCertificate } from '../config/certificate.ts';
-import type { CredentialConfig } from '../config/config.ts';
+import type { CredentialConfig } from '../config/credential.ts';
 import type { ProxyConfig } from '../config/proxy.ts';
 import { systemClock } from '../ground/clock.ts';
 import { describeNetworkError } from './answer.ts';
