@@ -8,7 +8,7 @@ import { parseExact } from '../apono/exact-json.ts';
 import type { CredentialConfig } from '../config/credential.ts';
 import { retryDelayMs } from '../delivery/backoff.ts';
 import { createWaiter } from '../ground/clock.ts';
-import { type JsonObject, parseObject } from '../ground/json.ts';
+import { parseObject } from '../ground/json.ts';
 import { cleanMessage, describeNetworkError, explainNetwork } from './answer.ts';
 import { ArmError, errorOfAnswer } from './arm-error.ts';
 import { authorizePolicy, createHttpClient, type HttpClientOptions, sdkOptions } from './http-client.ts';
@@ -49,25 +49,20 @@ interface Question {
   readonly what: string;
 }
 
-export interface Answer {
-  readonly json: JsonObject;
-  /** Azure's own clock, from the header Date; that of this machine where there is none. */
-  readonly answeredAtMs: number;
-}
-
 const answerFix = 'Look for a proxy or a sign-in page between here and Azure, and at AZURE_RESOURCE_MANAGER_ENDPOINT.';
 
 /**
  * Makes the function that asks Azure Resource Manager, again while that can help. It gives the answer with 200, and
- * rejects with an ArmError for any other, a 404 among them.
+ * rejects with an ArmError for any other, a 404 among them. `answeredAtMs` is Azure's own clock, from the header Date; that
+ * of this machine where there is none.
  */
-export function createArmClient(options: ArmClientOptions): (question: Question) => Promise<Answer> {
+export function createArmClient(options: ArmClientOptions) {
   const { origin, clock, random, maxAttempts, signal, onRetry } = options;
   const { host } = new URL(origin);
   const send = createArmSender({ ...options, limitMs: 60_000, maxBodyBytes: 67_108_864, maxRetries: 0 });
   const waiter = createWaiter(clock, signal);
 
-  async function attempt(question: Question): Promise<Answer> {
+  async function attempt(question: Question) {
     const response = await send(question, signal).catch((error: unknown) => {
       throw errorOf(error);
     });
@@ -91,7 +86,7 @@ export function createArmClient(options: ArmClientOptions): (question: Question)
     return new ArmError('azure_unavailable', `No answer from ${host}: ${message}`, fix);
   }
 
-  return async (question) => {
+  return async (question: Question) => {
     for (let failures = 0; ; failures += 1) {
       if (signal?.aborted === true) throw aborted();
       try {

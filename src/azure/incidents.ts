@@ -1,7 +1,7 @@
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue, objectsOf } from '../ground/json.ts';
 import { allOf } from '../sentinel/incidents/filter.ts';
 import { type DetailName, type Incident, property, readIncident, textAt } from '../sentinel/incidents/incident.ts';
-import { type Answer, type ArmClientOptions, armPath, createArmClient } from './arm-client.ts';
+import { type ArmClientOptions, armPath, createArmClient } from './arm-client.ts';
 import { ArmError } from './arm-error.ts';
 
 /** The latest stable one; NRT rules are in preview versions only. */
@@ -54,9 +54,13 @@ export function createIncidents(options: ArmClientOptions) {
     let url = first;
     for (;;) {
       seen.add(url);
-      const { next, ...page } = pageOf(await ask({ method: 'GET', url, what }), what);
-      yield page;
-      if (next === null) return;
+      const { json, answeredAtMs } = await ask({ method: 'GET', url, what });
+      const items = json['value'];
+      if (!isJsonArray(items)) throw unreadable(`Azure's answer holds no list of ${what}.`);
+      const next = json['nextLink'] ?? '';
+      if (typeof next !== 'string') throw broken('the link to the next page is no text');
+      yield { items, answeredAtMs };
+      if (next === '') return;
       if (seen.has(next)) throw broken('a page links to one that was read already');
       const link = URL.parse(next);
       if (link?.origin !== origin || link.username !== '' || link.password !== '') {
@@ -103,7 +107,7 @@ export function createIncidents(options: ArmClientOptions) {
      * lets a caller have about ten such questions a second.
      */
     async details(incident: Incident, what: DetailName): Promise<readonly JsonObject[] | null> {
-      if (countsNone(incident, what)) return [];
+      if (counts[what].every((count) => property(incident.resource, 'additionalData', count) === 0)) return [];
       const url = urlOf('incidents', incident.name, what);
       const asked = `the ${what} of the incident ${incident.name}`;
       return unlessMissing(async () => {
@@ -132,10 +136,6 @@ const counts = {
   entities: ['alertsCount', 'bookmarksCount'],
 } as const;
 
-function countsNone({ resource }: Incident, what: DetailName): boolean {
-  return counts[what].every((count) => property(resource, 'additionalData', count) === 0);
-}
-
 /** `The Resource 'Microsoft.OperationalInsights/workspaces/x' under resource group 'y' was not found.` and the like. */
 const aboutWorkspace =
   /SubscriptionNotFound|ResourceGroupNotFound|'Microsoft\.OperationalInsights\/workspaces\/[^'/]+'/i;
@@ -150,19 +150,10 @@ async function unlessMissing<T>(ask: () => Promise<T>): Promise<T | null> {
   }
 }
 
-function pageOf({ json, answeredAtMs }: Answer, what: string) {
-  const { value: items, nextLink = null } = json;
-  if (!isJsonArray(items)) {
-    throw new ArmError('answer_unreadable', `Azure's answer holds no list of ${what}.`, pagingFix);
-  }
-  if (nextLink !== null && typeof nextLink !== 'string') throw broken('the link to the next page is no text');
-  return { items, answeredAtMs, next: nextLink === '' ? null : nextLink };
-}
-
 function asIncident(value: JsonValue): Incident {
   const incident = readIncident(value);
   if (incident !== null) return incident;
-  throw new ArmError('answer_unreadable', 'Azure answered with an incident that has neither name nor id.', pagingFix);
+  throw unreadable('Azure answered with an incident that has neither name nor id.');
 }
 
 /** As Azure wrote it, since a Date has three decimals and Azure's times have seven. */
@@ -173,6 +164,5 @@ function createdAtOf(item: JsonValue | undefined): string | null {
 
 const pagingFix = 'Try again. If it goes on, look at what answers in place of Azure, and ask Azure support.';
 
-function broken(what: string): ArmError {
-  return new ArmError('paging_broken', `The list of pages is broken: ${what}.`, pagingFix);
-}
+const unreadable = (what: string) => new ArmError('answer_unreadable', what, pagingFix);
+const broken = (what: string) => new ArmError('paging_broken', `The list of pages is broken: ${what}.`, pagingFix);

@@ -5,22 +5,6 @@ import { describeProxy, type ProxyConfig } from './proxy.ts';
 import type { Reading, Setting } from './read.ts';
 import type { VariableName } from './variables.ts';
 
-export interface OutboxDatabase {
-  /** A name, an address, or the folder of a Unix socket. */
-  readonly host: string;
-  readonly port: number;
-  readonly database: string;
-  readonly user: string;
-  readonly password: string | null;
-  /** A token of Microsoft Entra, from the same credential, stands in for the password. */
-  readonly entra: boolean;
-  /** `unverified`: encrypted, but to whoever answers. */
-  readonly tls: 'verified' | 'unverified' | 'off';
-  readonly rootCertificateFile: string | null;
-  readonly certificateFile: string | null;
-  readonly keyFile: string | null;
-}
-
 /**
  * The validated configuration. It is made once, at start, by `loadConfig` (load.ts) from the variables of variables.ts;
  * nothing else reads the environment.
