@@ -58,9 +58,7 @@ function createSdkCredential(config: CredentialConfig): TokenCredential {
     redirectOptions: { maxRetries: 0 },
   };
   if (config.type === 'managed') {
-    return config.clientId === null
-      ? new ManagedIdentityCredential(client)
-      : new ManagedIdentityCredential({ ...client, clientId: config.clientId });
+    return new ManagedIdentityCredential({ ...client, ...(config.clientId !== null && { clientId: config.clientId }) });
   }
   const { tenantId, clientId } = config;
   const options = {
@@ -117,7 +115,7 @@ const watchedClient: HttpClient = {
     const signals = [request.abortSignal, attempt.signal].filter((one) => one instanceof AbortSignal);
     try {
       const response = await attempt.transport.sendRequest({ ...request, abortSignal: AbortSignal.any(signals) });
-      attempt.last = { host, response };
+      attempt.last = response;
       return response;
     } catch (error) {
       attempt.last = { host, failure: describeNetworkError(error) };

@@ -4,13 +4,8 @@ import { parseObject } from '../ground/json.ts';
 import { cleanMessage, codeOrNull, textOfBody } from './answer.ts';
 import { proxyOf } from './http-client.ts';
 
-interface Answered {
-  readonly host: string;
-  readonly response: PipelineResponse;
-}
-
 /** The last exchange of a credential with its endpoint, as seen on the wire. `failure`: why no answer came. */
-export type TokenExchange = Answered | { readonly host: string; readonly failure: string };
+export type TokenExchange = PipelineResponse | { readonly host: string; readonly failure: string };
 
 /**
  * No token could be had. `token_refused`: the credential was judged and rejected (by Entra, by the managed identity
@@ -70,8 +65,8 @@ export function tokenErrorOf(
 }
 
 /** What a managed identity endpoint's status alone does not say; null for everything else. */
-function errorOfIdentity({ host, response }: Answered, text: string): TokenError | null {
-  const { status, headers, bodyAsText } = response;
+function errorOfIdentity({ status, headers, request, bodyAsText }: PipelineResponse, text: string): TokenError | null {
+  const { host } = new URL(request.url);
   const body = bodyAsText ?? '';
   const said = cleanMessage(text);
   // Azure Arc proves that the caller is on the machine: it names a file, whose content the next request must bring.
@@ -91,8 +86,9 @@ function errorOfIdentity({ host, response }: Answered, text: string): TokenError
   return null;
 }
 
-function errorOfAnswer({ host, response }: Answered, secrets: readonly string[], managed: boolean): TokenError {
+function errorOfAnswer(response: PipelineResponse, secrets: readonly string[], managed: boolean): TokenError {
   const { status, request, bodyAsText } = response;
+  const { host } = new URL(request.url);
   const body = bodyAsText ?? '';
   const proxy = proxyOf(request);
   const answer = readRefusal(body);

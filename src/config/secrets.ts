@@ -1,6 +1,5 @@
 import type { Config } from './config.ts';
 import { type Environment, readVariables } from './read.ts';
-import type { ConfigProblem } from './variable.ts';
 import type { Values } from './variables.ts';
 
 const PREVIOUS = 'APONO_WEBHOOK_SECRET_PREVIOUS';
@@ -32,10 +31,7 @@ export function secretsOf({ webhook, credential, admin }: Config): Secrets {
  * it is while somebody writes it, and an emptied ADMIN_TOKEN must not open the port. Only the previous webhook secret may
  * be taken away.
  */
-export function readSecretsAgain(
-  env: Environment,
-  before: Secrets,
-): { readonly secrets: Secrets; readonly problems: readonly ConfigProblem[] } {
+export function readSecretsAgain(env: Environment, before: Secrets) {
   const { values, problems: found } = readVariables(env, secretNames);
   const secrets: Secrets = { ...values };
   const hasProblem = (name: SecretName) => found.some((problem) => problem.name === name);

@@ -4,7 +4,6 @@ import {
   aponoRuleNames,
   classifications,
   filterProblem,
-  hasClassification,
   hasLabel,
   incidentFilter,
   isMadeBy,
@@ -13,7 +12,7 @@ import {
   statuses,
   timeForms,
 } from '../../sentinel/incidents/filter.ts';
-import type { Incident } from '../../sentinel/incidents/incident.ts';
+import { type Incident, textAt } from '../../sentinel/incidents/incident.ts';
 import { CommandError, exitCodes, wrongUsage } from '../context.ts';
 
 type Texts = Readonly<Record<'since' | 'until' | 'filter', string>>;
@@ -76,7 +75,7 @@ export async function wantedBy(incidents: Incidents, options: SelectionOptions):
   const { apono, classification, label } = options;
   const named: Wanted = (incident) =>
     (label === undefined || hasLabel(incident, label)) &&
-    (classification === undefined || hasClassification(incident, classification));
+    (classification === undefined || classification.includes(textAt(incident.resource, 'classification') ?? ''));
   if (apono !== true) return named;
   const rules = await incidents.alertRules();
   const names = aponoRuleNames(rules);

@@ -93,10 +93,6 @@ export function hasLabel({ resource }: Incident, names: readonly string[]): bool
   return objectsOf(property(resource, 'labels')).some(({ labelName }) => names.some((name) => name === labelName));
 }
 
-export function hasClassification({ resource }: Incident, wanted: readonly string[]): boolean {
-  return wanted.includes(textOf(property(resource, 'classification')) ?? '');
-}
-
 /**
  * One of this product's names in a query: a table (`AponoAccessRequests_CL`), a stream (`Custom-AponoAuditLogs_CL`), a
  * function (`AponoAccessEvents`) or an ASIM parser (`vimAuditEventApono`). Case matters to KQL.
