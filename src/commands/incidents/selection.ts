@@ -13,7 +13,7 @@ import {
   timeForms,
 } from '../../sentinel/incidents/filter.ts';
 import { type Incident, textAt } from '../../sentinel/incidents/incident.ts';
-import { CommandError, exitCodes, wrongUsage } from '../context.ts';
+import { failed, wrongUsage } from '../context.ts';
 
 type Texts = Readonly<Record<'since' | 'until' | 'filter', string>>;
 type Lists = Readonly<Record<'status' | 'severity' | 'title' | 'label' | 'classification', readonly string[]>>;
@@ -80,8 +80,7 @@ export async function wantedBy(incidents: Incidents, options: SelectionOptions):
   const rules = await incidents.alertRules();
   const names = aponoRuleNames(rules);
   if (names.size > 0) return (incident) => isMadeBy(incident, names) && named(incident);
-  throw new CommandError(
-    exitCodes.failed,
+  throw failed(
     `no_apono_rules: None of the ${rules.length} analytics rules of this workspace reads Apono's tables or functions.\n` +
       'Fix: Deploy the rules, or leave --apono out and select by --title or --label.',
   );

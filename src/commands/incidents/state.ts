@@ -36,9 +36,8 @@ export const overlapMs = 10 * 60_000;
 
 /** What makes an incremental export the same one again. Times count as they were written: `7d` moves along. */
 export function selectionKey(options: SelectionOptions): string {
-  const { since, until, status, severity, title, label, filter, apono, classification } = options;
-  const parts = { since, until, status, severity, title, label, filter, apono, classification };
-  return hash('sha256', JSON.stringify(parts)).slice(0, 16);
+  const names = ['since', 'until', 'status', 'severity', 'title', 'label', 'filter', 'apono', 'classification'];
+  return hash('sha256', JSON.stringify(options, names)).slice(0, 16);
 }
 
 /** Null: there is none yet. Rejects with a CommandError for a file that is not the state of this export. */
