@@ -87,12 +87,6 @@ export function textOfBody(body: string): string | null {
   return text === '' ? null : text.slice(0, 300);
 }
 
-/** What a proxy answered to CONNECT, where a text of `describeNetworkError` comes of a TunnelRefusedError; else null. */
-export function tunnelStatusIn(message: string): number | null {
-  const status = /answered (\d{3}) to CONNECT$/.exec(message)?.[1];
-  return status === undefined ? null : Number(status);
-}
-
 export function tunnelFix(status: number): string {
   if (status === 407) {
     return 'The proxy wants a sign-in: put user and password into HTTPS_PROXY (http://user:password@host:port), or name the host in NO_PROXY.';
@@ -105,8 +99,9 @@ export function tunnelFix(status: number): string {
 
 /** `message` as `describeNetworkError` writes it; `variable` is the one that names the host. */
 export function explainNetwork(message: string, host: string, variable: string): string {
-  const status = tunnelStatusIn(message);
-  if (status !== null) return tunnelFix(status);
+  // As a TunnelRefusedError says it.
+  const status = /answered (\d{3}) to CONNECT$/.exec(message)?.[1];
+  if (status !== undefined) return tunnelFix(Number(status));
   if (/SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_UNTRUSTED|unable to (verify|get)|self[- ]signed/i.test(message)) {
     return (
       `The certificate of ${host} is not trusted here. If a proxy inspects TLS, or this is an emulator, put its CA certificate (PEM) ` +

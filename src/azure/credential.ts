@@ -11,7 +11,6 @@ import { readCertificate } from '../config/certificate.ts';
 import type { CredentialConfig } from '../config/credential.ts';
 import type { ProxyConfig } from '../config/proxy.ts';
 import { systemClock } from '../ground/clock.ts';
-import { describeNetworkError } from './answer.ts';
 import { createHttpClient, sdkOptions } from './http-client.ts';
 import { TokenCache, type TokenCacheOptions } from './token-cache.ts';
 import { TokenError, type TokenExchange, tokenErrorOf } from './token-error.ts';
@@ -118,7 +117,7 @@ const watchedClient: HttpClient = {
       attempt.last = response;
       return response;
     } catch (error) {
-      attempt.last = { host, failure: describeNetworkError(error) };
+      attempt.last = { host, failure: error };
       throw error;
     }
   },

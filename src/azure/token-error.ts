@@ -1,11 +1,11 @@
 import type { PipelineResponse } from '@azure/core-rest-pipeline';
 import { isPassing } from '../delivery/backoff.ts';
 import { parseObject } from '../ground/json.ts';
-import { cleanMessage, codeOrNull, textOfBody } from './answer.ts';
-import { proxyOf } from './http-client.ts';
+import { cleanMessage, codeOrNull, describeNetworkError, textOfBody } from './answer.ts';
+import { proxyOf, TunnelRefusedError } from './http-client.ts';
 
 /** The last exchange of a credential with its endpoint, as seen on the wire. `failure`: why no answer came. */
-export type TokenExchange = PipelineResponse | { readonly host: string; readonly failure: string };
+export type TokenExchange = PipelineResponse | { readonly host: string; readonly failure: unknown };
 
 /**
  * No token could be had. `token_refused`: the credential was judged and rejected (by Entra, by the managed identity
@@ -21,7 +21,7 @@ export class TokenError extends Error {
   readonly aadsts: string | null;
   /** Foreign text for a person, on the admin port or in a terminal. It may quote anything, but no secret of ours. */
   readonly said: string | null;
-  /** A proxy, a firewall or a portal answered in place of Entra, and will until somebody changes something. */
+  /** A proxy, a firewall or a portal answered in place of Entra (CONNECT too), and will until somebody changes something. */
   readonly isForeign: boolean;
 
   constructor(
@@ -59,7 +59,9 @@ export function tokenErrorOf(
     return new TokenError('token_refused', cleanMessage(text, secrets), { aadsts: aadstsIn(text) });
   }
   if ('failure' in exchange) {
-    return new TokenError('token_unreachable', cleanMessage(`${exchange.host}: ${exchange.failure}`, secrets));
+    const { host, failure } = exchange;
+    const message = cleanMessage(`${host}: ${describeNetworkError(failure)}`, secrets);
+    return new TokenError('token_unreachable', message, { isForeign: failure instanceof TunnelRefusedError });
   }
   return (managed ? errorOfIdentity(exchange, text) : null) ?? errorOfAnswer(exchange, secrets, managed);
 }
