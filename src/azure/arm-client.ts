@@ -53,8 +53,8 @@ const answerFix = 'Look for a proxy or a sign-in page between here and Azure, an
 
 /**
  * Makes the function that asks Azure Resource Manager, again while that can help. It gives the answer with 200, and
- * rejects with an ArmError for any other, a 404 among them. `answeredAtMs` is Azure's own clock, from the header Date; that
- * of this machine where there is none.
+ * rejects with an ArmError for any other, a 404 among them. `answeredAtMs` is Azure's own clock, from the header Date,
+ * or that of this machine where there is none.
  */
 export function createArmClient(options: ArmClientOptions) {
   const { origin, clock, random, maxAttempts, signal, onRetry } = options;
@@ -106,8 +106,8 @@ function aborted(): ArmError {
 }
 
 /**
- * Sends one question through the SDK's pipeline (TLS, decompression, request id) with tokens of our cache. `maxRetries`:
- * of the SDK's own policy, which waits for as long as a Retry-After says.
+ * Sends one question through the SDK's pipeline (TLS, decompression, request id) with tokens of our cache. `maxRetries`
+ * is for the SDK's own policy, which waits for as long as a Retry-After says.
  */
 export function createArmSender(options: ArmAccess & HttpClientOptions & { readonly maxRetries: number }) {
   const { origin } = options;

@@ -182,7 +182,7 @@ export function authorizePolicy(tokens: TokenCache): PipelinePolicy {
   };
 }
 
-/** Of RFC 9110 11.6.1: a scheme with a parameter after it, the claims, and texts in quotes, in which there is neither. */
+/** RFC 9110 11.6.1: a scheme with a parameter after it, or the claims, or a text in quotes, which holds neither. */
 const challengePart =
   /(?:^|,)\s*([\w!#$%&'*+.^`|~-]+)(?=\s+[\w-]+\s*=)|(?<![\w-])claims\s*=\s*"?([\w+/=-]+)"?|"(?:[^"\\]|\\.)*"/gi;
 

@@ -21,7 +21,7 @@ export class TokenError extends Error {
   readonly aadsts: string | null;
   /** Foreign text for a person, on the admin port or in a terminal. It may quote anything, but no secret of ours. */
   readonly said: string | null;
-  /** A proxy, a firewall or a portal answered in place of Entra (CONNECT too), and will until somebody changes something. */
+  /** A proxy (to CONNECT too), a firewall or a portal answered in place of Entra: somebody has to change that. */
   readonly isForeign: boolean;
 
   constructor(

@@ -24,7 +24,7 @@ const noHost = 'socket.invalid';
 
 /**
  * `host` is a name, an address, or the folder of a Unix socket. `entra`: a token of Microsoft Entra, from the same
- * credential as everywhere, stands in for the password. `tls` is `unverified` if it is encrypted, but to whoever answers.
+ * credential as everywhere, stands in for the password. `tls` is `unverified` if it is encrypted to whoever answers.
  */
 export type OutboxDatabase = Extract<ReturnType<typeof withSecurity>, { ok: true }>['value'];
 

@@ -50,7 +50,7 @@ export function isLoopbackHost(host: string): boolean {
   return isIP(bare) === 4 ? bare.startsWith('127.') : new URL(`http://[${bare}]`).hostname === '[::1]';
 }
 
-/** A block of addresses: `10.0.0.0/8`, `2001:db8::/32`, or a single address, which is a block of one; null for any other. */
+/** `10.0.0.0/8`, `2001:db8::/32`, or a single address, which is a block of one; null for any other text. */
 export function parseCidr(text: string) {
   const [, address = '', prefixText] = /^([^/%]+)(?:\/(0|[1-9][0-9]{0,2}))?$/.exec(text) ?? [];
   const version = isIP(address);

@@ -7,8 +7,9 @@ import type { Environment } from './read.ts';
 import { bad, type ConfigProblem, cannotBeRead, fileProblem, good } from './variable.ts';
 
 /**
- * The proxy that outgoing HTTPS goes through, by CONNECT. Holds a password: never logged as it is. `protocol` is that of
- * the connection to the proxy itself, `host` an IPv6 address without brackets, `login` null where nobody signs in.
+ * The proxy that outgoing HTTPS goes through, by CONNECT. Holds a password: never logged as it is. `variable` named it,
+ * as it is spelt in the environment; with `https` the connection to the proxy itself is encrypted; an IPv6 `host` has no
+ * brackets; `login` is null where it is not signed in to.
  */
 export type ProxyConfig = NonNullable<ReturnType<typeof readProxy>['proxy']>;
 

@@ -18,8 +18,8 @@ export type Reading<N extends VariableName> = ReturnType<typeof readVariables<N>
 const maxFileBytes = 65_536;
 
 /**
- * Reads some variables, each by itself. load.ts checks what they mean together. A variable with a problem has its default's
- * value, or null. `given`: the names to which somebody gave a value.
+ * Reads some variables, each by itself. load.ts checks what they mean together. A variable with a problem has the value
+ * of its default, or null. `given`: the names to which somebody gave a value.
  */
 export function readVariables<const N extends VariableName>(env: Environment, names: readonly N[]) {
   const raws = new Map(names.map((name) => [name, readRaw(env, name)]));

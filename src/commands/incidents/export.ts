@@ -86,7 +86,7 @@ interface Job extends Connected {
   readonly progress: output.Progress;
   readonly filter: string | null;
   readonly out: string | undefined;
-  /** How far it has come; null: no page was read. */
+  /** How far it has come. Null: no page was read. */
   changes: ReturnType<typeof trackChanges> | null;
   count: number;
   lastCreated: string | null;
