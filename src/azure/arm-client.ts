@@ -101,9 +101,7 @@ export function createArmClient(options: ArmClientOptions) {
   };
 }
 
-function aborted(): ArmError {
-  return new ArmError('aborted', 'It was stopped.');
-}
+const aborted = () => new ArmError('aborted', 'It was stopped.');
 
 /**
  * Sends one question through the SDK's pipeline (TLS, decompression, request id) with tokens of our cache. `maxRetries`

@@ -29,11 +29,6 @@ export interface TokenCacheOptions {
 /** What a caller asks for beside the scope. `claims`: decoded, of a continuous access evaluation challenge. */
 type Wanted = { readonly [Name in 'claims' | 'abortSignal']?: GetTokenOptions[Name] | undefined };
 
-interface Flight {
-  readonly claims: string | undefined;
-  readonly token: Promise<AccessToken>;
-}
-
 /**
  * Keeps one token, in node-cache. From half of its life on (or when Entra says so, if that is sooner) a new one is
  * fetched in the background while the old one is still given out. One attempt runs at a time, whoever waits for it.
@@ -44,7 +39,7 @@ export class TokenCache implements TokenCredential {
   /** No check period: it would be one more timer, and a read looks at the time anyway. */
   readonly #store = new NodeCache({ checkperiod: 0, useClones: false });
   readonly #closing = new AbortController();
-  #flight: Flight | null = null;
+  #flight: { readonly claims: string | undefined; readonly token: Promise<AccessToken> } | null = null;
   #refreshAt = Number.POSITIVE_INFINITY;
   #cancelTimer: () => void = () => {};
   #failures = 0;

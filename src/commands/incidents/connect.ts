@@ -24,15 +24,13 @@ export interface Connected {
   readonly workspaceId: string;
 }
 
-type ConnectOptions = Partial<Pick<ArmClientOptions, 'signal' | 'maxAttempts' | 'onRetry'>>;
-
 /**
  * Runs `use` with Azure. One question is sent four times at most by default, since a person is waiting. Rejects with a
  * CommandError for wrong variables, and for what Azure refuses.
  */
 export async function withIncidents(
   context: CommandContext,
-  options: ConnectOptions,
+  options: Partial<Pick<ArmClientOptions, 'signal' | 'maxAttempts' | 'onRetry'>>,
   use: (connected: Connected) => Promise<number>,
 ): Promise<number> {
   const { stderr } = context;

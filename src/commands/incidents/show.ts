@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { ArmError } from '../../azure/arm-error.ts';
 import type { Incidents } from '../../azure/incidents.ts';
+import { guid } from '../../config/parse.ts';
 import { type JsonObject, objectsOf, textOf, textsOf } from '../../ground/json.ts';
 import { incidentFilter } from '../../sentinel/incidents/filter.ts';
 import { safeJson, withDetails } from '../../sentinel/incidents/formats.ts';
@@ -27,7 +28,6 @@ export const define = (command: Command) =>
     .description('show one incident, by its number or its GUID, with comments, alerts and entities')
     .option('--json', "print JSON: Resource Manager's own object, with comments, alerts and entities as members");
 
-const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 /** Nobody reads more names than this. */
 const maxRuleNames = 10;
 
