@@ -3,7 +3,6 @@ import { ArmError } from '../../azure/arm-error.ts';
 import type { Incidents } from '../../azure/incidents.ts';
 import { guid } from '../../config/parse.ts';
 import { type JsonObject, objectsOf, textOf, textsOf } from '../../ground/json.ts';
-import { incidentFilter } from '../../sentinel/incidents/filter.ts';
 import { safeJson, withDetails } from '../../sentinel/incidents/formats.ts';
 import {
   alertLine,
@@ -74,8 +73,8 @@ async function withReadableDetails(incidents: Incidents, found: Incident) {
 }
 
 async function byNumber(incidents: Incidents, number: number): Promise<Incident | null> {
-  const filter = incidentFilter({ number });
-  for await (const page of incidents.pages({ filter, order: 'desc', pageSize: 10 })) {
+  const query = { filter: `properties/incidentNumber eq ${number}`, order: 'desc', pageSize: 10 } as const;
+  for await (const page of incidents.pages(query)) {
     const found = page.incidents.find(({ resource }) => property(resource, 'incidentNumber') === number);
     if (found !== undefined) return found;
   }
