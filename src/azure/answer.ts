@@ -1,5 +1,5 @@
 import type { PipelineResponse } from '@azure/core-rest-pipeline';
-import { isJsonObject, type JsonObject, type JsonValue, objectsOf, textOf } from '../ground/json.ts';
+import { isJsonObject, type JsonObject, objectsOf, parseObject, textOf } from '../ground/json.ts';
 
 /** What Azure, a proxy or the network said, as texts for people. None of them may carry a token or a secret. */
 export interface ErrorDetail {
@@ -39,13 +39,8 @@ export function answererOf({ status, headers, bodyAsText }: PipelineResponse): '
 }
 
 export function errorObjectOf(body: string): JsonObject | null {
-  try {
-    const value: JsonValue = JSON.parse(body);
-    const error = isJsonObject(value) ? value['error'] : null;
-    return isJsonObject(error) && ('code' in error || 'message' in error) ? error : null;
-  } catch {
-    return null;
-  }
+  const error = parseObject(body)?.['error'];
+  return isJsonObject(error) && ('code' in error || 'message' in error) ? error : null;
 }
 
 /** A text of another form may be anything, a row among them. */
@@ -57,11 +52,9 @@ const maxMessageLength = 1_024;
 
 /** Removes the given secrets and whatever follows a `Bearer`, flattens white space and cuts to 1,024 characters. */
 export function cleanMessage(text: string, secrets: readonly string[] = []): string {
-  let clean = text;
-  for (const secret of secrets) {
-    if (secret !== '') clean = clean.replaceAll(secret, '[redacted]');
-  }
-  clean = clean
+  const clean = secrets
+    .filter((secret) => secret !== '')
+    .reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text)
     .replace(/\bBearer\s+[\w.~+/=-]{8,}/gi, 'Bearer [redacted]')
     .replace(/\s+/g, ' ')
     .trim();
@@ -74,9 +67,8 @@ export function cleanMessage(text: string, secrets: readonly string[] = []): str
  */
 export function describeNetworkError(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown error';
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : null;
-  if (code === null) return error.message === '' ? error.name : error.message;
-  return error.message === '' ? code : `${code}: ${error.message}`;
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return [code, error.message].filter((part) => part !== '').join(': ') || error.name;
 }
 
 /** What an answer that is not JSON says, for a person: the title of a page, or its text without the tags. */
@@ -95,12 +87,6 @@ export function textOfBody(body: string): string | null {
   return text === '' ? null : text.slice(0, 300);
 }
 
-/** What a proxy answered to CONNECT, where a text of `describeNetworkError` comes of a TunnelRefusedError; else null. */
-export function tunnelStatusIn(message: string): number | null {
-  const status = /answered (\d{3}) to CONNECT$/.exec(message)?.[1];
-  return status === undefined ? null : Number(status);
-}
-
 export function tunnelFix(status: number): string {
   if (status === 407) {
     return 'The proxy wants a sign-in: put user and password into HTTPS_PROXY (http://user:password@host:port), or name the host in NO_PROXY.';
@@ -113,8 +99,9 @@ export function tunnelFix(status: number): string {
 
 /** `message` as `describeNetworkError` writes it; `variable` is the one that names the host. */
 export function explainNetwork(message: string, host: string, variable: string): string {
-  const status = tunnelStatusIn(message);
-  if (status !== null) return tunnelFix(status);
+  // As a TunnelRefusedError says it.
+  const status = /answered (\d{3}) to CONNECT$/.exec(message)?.[1];
+  if (status !== undefined) return tunnelFix(Number(status));
   if (/SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_UNTRUSTED|unable to (verify|get)|self[- ]signed/i.test(message)) {
     return (
       `The certificate of ${host} is not trusted here. If a proxy inspects TLS, or this is an emulator, put its CA certificate (PEM) ` +

@@ -5,11 +5,12 @@ import {
   redirectPolicyName,
 } from '@azure/core-rest-pipeline';
 import { parseExact } from '../apono/exact-json.ts';
-import { parseRetryAfter, retryDelayMs } from '../delivery/backoff.ts';
-import { createWaiter, EndedError } from '../ground/clock.ts';
-import { isJsonObject, type JsonObject } from '../ground/json.ts';
-import { cleanMessage, describeNetworkError, errorDetailOf, explainNetwork } from './answer.ts';
-import { type ArmContext, ArmError, errorOfAnswer } from './arm-error.ts';
+import type { CredentialConfig } from '../config/credential.ts';
+import { retryDelayMs } from '../delivery/backoff.ts';
+import { createWaiter } from '../ground/clock.ts';
+import { parseObject } from '../ground/json.ts';
+import { cleanMessage, describeNetworkError, explainNetwork } from './answer.ts';
+import { ArmError, errorOfAnswer } from './arm-error.ts';
 import { authorizePolicy, createHttpClient, type HttpClientOptions, sdkOptions } from './http-client.ts';
 import type { TokenCache } from './token-cache.ts';
 import { TokenError } from './token-error.ts';
@@ -23,12 +24,9 @@ export interface ArmAccess extends Pick<HttpClientOptions, 'proxy' | 'clock'> {
   readonly tokens: TokenCache;
 }
 
-interface ArmSenderOptions extends ArmAccess, HttpClientOptions {
-  /** For the SDK's own policy, which waits for as long as a Retry-After says. */
-  readonly maxRetries: number;
-}
-
-export interface ArmClientOptions extends ArmContext, ArmAccess {
+export interface ArmClientOptions extends ArmAccess {
+  readonly workspaceId: string;
+  readonly credential: CredentialConfig;
   readonly random: () => number;
   /** How often one question is sent at most; 10 takes about a quarter of an hour. */
   readonly maxAttempts: number;
@@ -51,45 +49,34 @@ interface Question {
   readonly what: string;
 }
 
-export interface Answer {
-  readonly json: JsonObject;
-  /** Azure's own clock, from the header Date; that of this machine where there is none. */
-  readonly answeredAtMs: number;
-}
-
 const answerFix = 'Look for a proxy or a sign-in page between here and Azure, and at AZURE_RESOURCE_MANAGER_ENDPOINT.';
 
 /**
  * Makes the function that asks Azure Resource Manager, again while that can help. It gives the answer with 200, and
- * rejects with an ArmError for any other, a 404 among them.
+ * rejects with an ArmError for any other, a 404 among them. `answeredAtMs` is Azure's own clock, from the header Date,
+ * or that of this machine where there is none.
  */
-export function createArmClient(options: ArmClientOptions): (question: Question) => Promise<Answer> {
+export function createArmClient(options: ArmClientOptions) {
   const { origin, clock, random, maxAttempts, signal, onRetry } = options;
   const { host } = new URL(origin);
   const send = createArmSender({ ...options, limitMs: 60_000, maxBodyBytes: 67_108_864, maxRetries: 0 });
   const waiter = createWaiter(clock, signal);
 
-  async function attempt(question: Question): Promise<Answer> {
+  async function attempt(question: Question) {
     const response = await send(question, signal).catch((error: unknown) => {
       throw errorOf(error);
     });
-    const { status, headers, request, bodyAsText } = response;
-    if (status !== 200) {
-      const retryAfterMs = parseRetryAfter(headers.get('Retry-After') ?? null, clock.now());
-      const asked = { what: question.what, clientRequestId: request.requestId };
-      throw errorOfAnswer({ ...errorDetailOf(response), status, retryAfterMs, ...asked }, options);
-    }
-    const json = parseObject(bodyAsText ?? '');
+    if (response.status !== 200) throw errorOfAnswer(response, question.what, options);
+    const json = parseObject(response.bodyAsText ?? '', parseExact);
     if (json === null) {
       throw new ArmError('answer_unreadable', `What ${host} answered is not ${question.what}.`, answerFix);
     }
-    const date = Date.parse(headers.get('Date') ?? '');
+    const date = Date.parse(response.headers.get('Date') ?? '');
     return { json, answeredAtMs: Number.isNaN(date) ? clock.now() : date };
   }
 
   function errorOf(error: unknown): ArmError {
-    const isAborted = error instanceof EndedError && error.code === 'aborted';
-    if (isAborted || signal?.aborted === true) return aborted();
+    if (signal?.aborted === true) return aborted();
     if (error instanceof TokenError) {
       const { reason, fix } = explainTokenError(error, options.credential);
       return new ArmError(error.code, reason, fix);
@@ -99,7 +86,7 @@ export function createArmClient(options: ArmClientOptions): (question: Question)
     return new ArmError('azure_unavailable', `No answer from ${host}: ${message}`, fix);
   }
 
-  return async (question) => {
+  return async (question: Question) => {
     for (let failures = 0; ; failures += 1) {
       if (signal?.aborted === true) throw aborted();
       try {
@@ -114,22 +101,13 @@ export function createArmClient(options: ArmClientOptions): (question: Question)
   };
 }
 
-function aborted(): ArmError {
-  return new ArmError('aborted', 'It was stopped.');
-}
+const aborted = () => new ArmError('aborted', 'It was stopped.');
 
-/** Null for what is no JSON object. */
-export function parseObject(text: string): JsonObject | null {
-  try {
-    const value = parseExact(text);
-    return isJsonObject(value) ? value : null;
-  } catch {
-    return null;
-  }
-}
-
-/** Sends one question through the SDK's pipeline (TLS, decompression, request id) with tokens of our cache. */
-export function createArmSender(options: ArmSenderOptions) {
+/**
+ * Sends one question through the SDK's pipeline (TLS, decompression, request id) with tokens of our cache. `maxRetries`
+ * is for the SDK's own policy, which waits for as long as a Retry-After says.
+ */
+export function createArmSender(options: ArmAccess & HttpClientOptions & { readonly maxRetries: number }) {
   const { origin } = options;
   if (!origin.startsWith('https://')) throw new TypeError(`Resource Manager must be https, is ${origin}`);
   const retryOptions = { maxRetries: options.maxRetries, retryDelayInMs: 500, maxRetryDelayInMs: 2_000 };

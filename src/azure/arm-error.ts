@@ -1,7 +1,8 @@
-import type { CredentialConfig } from '../config/config.ts';
-import { isPassing } from '../delivery/backoff.ts';
+import type { PipelineResponse } from '@azure/core-rest-pipeline';
+import { isPassing, parseRetryAfter } from '../delivery/backoff.ts';
 import { textOf } from '../ground/json.ts';
-import { type ErrorDetail, errorObjectOf } from './answer.ts';
+import { type ErrorDetail, errorDetailOf, errorObjectOf } from './answer.ts';
+import type { ArmClientOptions } from './arm-client.ts';
 import { assigneeOf, rejectedTokenFix } from './fixes.ts';
 
 /** docs/errors.md says what each means. */
@@ -31,12 +32,17 @@ export class ArmError extends Error {
   readonly status: number | null;
   readonly retryAfterMs: number | null;
 
-  constructor(code: ArmErrorCode, message: string, fix = '', answer: Partial<RefusedAnswer> = {}) {
+  constructor(
+    code: ArmErrorCode,
+    message: string,
+    fix = '',
+    { status, retryAfterMs }: Pick<ArmError, 'status' | 'retryAfterMs'> = { status: null, retryAfterMs: null },
+  ) {
     super(message);
     this.code = code;
     this.fix = fix;
-    this.status = answer.status ?? null;
-    this.retryAfterMs = answer.retryAfterMs ?? null;
+    this.status = status;
+    this.retryAfterMs = retryAfterMs;
   }
 
   /** Whether sending the question again can help. */
@@ -46,30 +52,19 @@ export class ArmError extends Error {
 }
 
 /** What the questions were asked with, so that the advice can name it. */
-export interface ArmContext {
-  readonly workspaceId: string;
-  /** https origin of Resource Manager. */
-  readonly origin: string;
-  readonly credential: CredentialConfig;
-}
+type ArmContext = Pick<ArmClientOptions, 'workspaceId' | 'origin' | 'credential' | 'clock'>;
 
-interface RefusedAnswer extends ErrorDetail {
-  readonly status: number;
-  readonly clientRequestId: string;
-  /** What was asked, for the message: `the incidents`. */
-  readonly what: string;
-  readonly retryAfterMs: number | null;
-}
-
-/** An answer that is no success. */
-export function errorOfAnswer(answer: RefusedAnswer, context: ArmContext): ArmError {
-  const { status, code, what, clientRequestId } = answer;
+/** Of an answer that is no success. `what` was asked for: `the incidents`. */
+export function errorOfAnswer(response: PipelineResponse, what: string, context: ArmContext): ArmError {
+  const { status, headers, request } = response;
+  const { code, message: words } = errorDetailOf(response);
   // Sentinel's own service puts an error as JSON into the message of another one.
-  const message = textOf(errorObjectOf(answer.message ?? '')?.['message']) ?? answer.message;
+  const message = textOf(errorObjectOf(words ?? '')?.['message']) ?? words;
   const said = [code, message].filter((part) => part !== null && part !== '').join(': ');
-  const reason = `Azure answered ${status}${said === '' ? '' : ` (${said})`} when asked for ${what}, request ${clientRequestId}.`;
+  const reason = `Azure answered ${status}${said === '' ? '' : ` (${said})`} when asked for ${what}, request ${request.requestId}.`;
   const [errorCode, fix] = judge({ code, message, status }, context);
-  return new ArmError(errorCode, reason, fix, answer);
+  const retryAfterMs = parseRetryAfter(headers.get('Retry-After') ?? null, context.clock.now());
+  return new ArmError(errorCode, reason, fix, { status, retryAfterMs });
 }
 
 type Judgement = readonly [code: ArmErrorCode, fix: string];
@@ -150,13 +145,15 @@ function roleFix({ message }: ErrorDetail, { credential, workspaceId }: ArmConte
   );
 }
 
+/** What SENTINEL_WORKSPACE_ID is, and where it is found. */
+export const workspaceIdForm =
+  'the resource id of the Log Analytics workspace: ' +
+  '/subscriptions/<id>/resourceGroups/<name>/providers/Microsoft.OperationalInsights/workspaces/<name> (portal: the workspace, ' +
+  'JSON view; or `az monitor log-analytics workspace show --resource-group <group> --workspace-name <name> --query id`)';
+
 function workspaceFix({ workspaceId, origin }: ArmContext): string {
-  return (
-    `SENTINEL_WORKSPACE_ID (now ${workspaceId}) must be the resource id of the Log Analytics workspace: ` +
-    '/subscriptions/<id>/resourceGroups/<name>/providers/Microsoft.OperationalInsights/workspaces/<name> (portal: the workspace, ' +
-    'JSON view; or `az monitor log-analytics workspace show --resource-group <group> --workspace-name <name> --query id`), in the ' +
-    `cloud of ${new URL(origin).host}. It is not the workspace id, a GUID.`
-  );
+  const place = `in the cloud of ${new URL(origin).host}. It is not the workspace id, a GUID.`;
+  return `SENTINEL_WORKSPACE_ID (now ${workspaceId}) must be ${workspaceIdForm}, ${place}`;
 }
 
 function originHint(origin: string): string {

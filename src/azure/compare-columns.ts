@@ -3,6 +3,8 @@ import type { DataCollectionRule, DataFlow, LogTable, NamedType } from './resour
 
 /** `error`: values are lost. `warning`: they can be, or another table than ours is filled. */
 type ColumnProblem = ReturnType<typeof error | typeof warning>;
+/** False: this is as it should be. */
+type Finding = ColumnProblem | false;
 
 interface RuleComparison {
   readonly rule: DataCollectionRule;
@@ -32,32 +34,32 @@ export function compareRule({ rule, stream, schema, table }: RuleComparison): Co
   const flows = flowsOf(rule, stream);
   const ownFlow = flows.find((flow) => tableOf(flow, stream) === table?.name);
   const known = Object.keys(rule.streamDeclarations).join(', ') || 'none';
-  return [
+  const findings = [
     declared === undefined
       ? [error('stream_undeclared', `The rule declares no stream ${stream}. It declares: ${known}.`)]
       : compareStream(declared, stream, schema),
-    flows.length === 0
-      ? [error('stream_not_in_flow', `No data flow of the rule takes ${stream}: nothing arrives.`)]
-      : [],
+    [flows.length === 0 && error('stream_not_in_flow', `No data flow of the rule takes ${stream}: nothing arrives.`)],
     ...flows.map((flow) => compareFlow(flow, stream, schema)),
     table === null || ownFlow === undefined ? [] : compareTable(table, declared ?? [], ownFlow, schema),
-  ].flat();
+  ];
+  return findings.flat().filter((finding) => finding !== false);
 }
 
-function compareStream(declared: readonly NamedType[], stream: string, schema: TableSchema): ColumnProblem[] {
+function compareStream(declared: readonly NamedType[], stream: string, schema: TableSchema): Finding[] {
   const types = typesOf(declared);
   const missing = namesOf(schema).filter((name) => !types.has(name));
   const which = missing.length === 1 ? 'this column' : 'these columns';
   const message = `${stream} does not declare ${missing.join(', ')}: Azure drops ${which} without an error.`;
-  const differing = schema.columns.flatMap(({ name, type }) => {
+  const differing = schema.columns.map(({ name, type }) => {
     const found = types.get(name) ?? type;
-    if (takes(found, type)) return [];
-    return [error('column_type', `${stream} declares ${name} as ${found}, our rows carry ${type}.`)];
+    return (
+      !takes(found, type) && error('column_type', `${stream} declares ${name} as ${found}, our rows carry ${type}.`)
+    );
   });
-  return [...(missing.length === 0 ? [] : [error('column_undeclared', message)]), ...differing];
+  return [missing.length > 0 && error('column_undeclared', message), ...differing];
 }
 
-function compareFlow(flow: DataFlow, stream: string, schema: TableSchema): ColumnProblem[] {
+function compareFlow(flow: DataFlow, stream: string, schema: TableSchema): Finding[] {
   const table = tableOf(flow, stream);
   const { dropped, replaced, filters, unknown } = effectOfTransform(flow.transformKql, namesOf(schema));
   const of = `The transformation of ${stream} into ${table}`;
@@ -69,27 +71,23 @@ function compareFlow(flow: DataFlow, stream: string, schema: TableSchema): Colum
     replaced.length > 0 && warning('transform_changes_rows', `${of} replaces ${replaced.join(', ')}.`),
     filters && warning('transform_changes_rows', `${of} leaves out rows (where).`),
     unknown.length > 0 && warning('transform_unchecked', unchecked),
-  ].filter((problem) => problem !== false);
+  ];
 }
 
-function compareTable(
-  table: LogTable,
-  declared: readonly NamedType[],
-  flow: DataFlow,
-  schema: TableSchema,
-): ColumnProblem[] {
+function compareTable(table: LogTable, declared: readonly NamedType[], flow: DataFlow, schema: TableSchema): Finding[] {
   const types = typesOf(table.columns);
   const streamTypes = typesOf(declared);
   const { dropped, replaced } = effectOfTransform(flow.transformKql, namesOf(schema));
   const missing = namesOf(schema).filter((name) => !types.has(name) && !dropped.includes(name));
   const message = `The table ${table.name} has no column ${missing.join(', ')}: what is sent for it is dropped.`;
-  const differing = schema.columns.flatMap(({ name, type }) => {
-    const found = types.get(name);
+  const differing = schema.columns.map(({ name, type }) => {
     const sent = streamTypes.get(name) ?? type;
-    if (found === undefined || dropped.includes(name) || replaced.includes(name) || takes(found, sent)) return [];
-    return [error('table_column_type', `${table.name}.${name} is ${found}, the stream gives ${sent}.`)];
+    const found = types.get(name) ?? sent;
+    const isSentOn = !dropped.includes(name) && !replaced.includes(name);
+    const text = `${table.name}.${name} is ${found}, the stream gives ${sent}.`;
+    return isSentOn && !takes(found, sent) && error('table_column_type', text);
   });
-  return [...(missing.length === 0 ? [] : [error('table_column_missing', message)]), ...differing];
+  return [missing.length > 0 && error('table_column_missing', message), ...differing];
 }
 
 /** Whether a column of one type keeps values of another. Tables spell `dateTime` what streams spell `datetime`. */
@@ -167,10 +165,7 @@ function bare(name: string): string {
 
 /** `project-away` takes patterns: `a*`. */
 function matching(names: ReadonlySet<string>, pattern: string): string[] {
-  const parts = bare(pattern)
-    .split('*')
-    .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
-  const expression = new RegExp(`^${parts.join('.*')}$`);
+  const expression = new RegExp(`^${bare(pattern).split('*').map(RegExp.escape).join('.*')}$`);
   return [...names].filter((name) => expression.test(name));
 }
 
@@ -178,18 +173,11 @@ function matching(names: ReadonlySet<string>, pattern: string): string[] {
 function splitOutside(text: string, separator: string): string[] {
   const parts = [''];
   let depth = 0;
-  let quote: string | null = null;
-  let escaped = false;
-  for (const character of text) {
-    const inString = quote !== null;
-    if (escaped) escaped = false;
-    else if (inString && character === '\\') escaped = true;
-    else if (inString) quote = character === quote ? null : quote;
-    else if (character === '"' || character === "'") quote = character;
-    else if ('([{'.includes(character)) depth += 1;
-    else if (')]}'.includes(character)) depth -= 1;
-    if (character === separator && depth === 0 && !inString) parts.push('');
-    else parts[parts.length - 1] += character;
+  for (const [piece] of text.matchAll(/"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|./gs)) {
+    if ('([{'.includes(piece)) depth += 1;
+    else if (')]}'.includes(piece)) depth -= 1;
+    if (piece === separator && depth === 0) parts.push('');
+    else parts[parts.length - 1] += piece;
   }
   return parts;
 }

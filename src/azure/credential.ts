@@ -8,11 +8,10 @@ import {
   WorkloadIdentityCredential,
 } from '@azure/identity';
 import { readCertificate } from '../config/certificate.ts';
-import type { CredentialConfig } from '../config/config.ts';
+import type { CredentialConfig } from '../config/credential.ts';
 import type { ProxyConfig } from '../config/proxy.ts';
 import { systemClock } from '../ground/clock.ts';
-import { describeNetworkError } from './answer.ts';
-import { createHttpClient, proxyOf, sdkOptions } from './http-client.ts';
+import { createHttpClient, sdkOptions } from './http-client.ts';
 import { TokenCache, type TokenCacheOptions } from './token-cache.ts';
 import { TokenError, type TokenExchange, tokenErrorOf } from './token-error.ts';
 
@@ -58,9 +57,7 @@ function createSdkCredential(config: CredentialConfig): TokenCredential {
     redirectOptions: { maxRetries: 0 },
   };
   if (config.type === 'managed') {
-    return config.clientId === null
-      ? new ManagedIdentityCredential(client)
-      : new ManagedIdentityCredential({ ...client, clientId: config.clientId });
+    return new ManagedIdentityCredential({ ...client, ...(config.clientId !== null && { clientId: config.clientId }) });
   }
   const { tenantId, clientId } = config;
   const options = {
@@ -117,13 +114,10 @@ const watchedClient: HttpClient = {
     const signals = [request.abortSignal, attempt.signal].filter((one) => one instanceof AbortSignal);
     try {
       const response = await attempt.transport.sendRequest({ ...request, abortSignal: AbortSignal.any(signals) });
-      const { status, headers, bodyAsText } = response;
-      const challenge = headers.get('WWW-Authenticate') ?? null;
-      const proxy = proxyOf(response.request);
-      attempt.last = { type: 'answered', host, status, body: bodyAsText ?? '', challenge, proxy };
+      attempt.last = response;
       return response;
     } catch (error) {
-      attempt.last = { type: 'unanswered', host, message: describeNetworkError(error) };
+      attempt.last = { host, failure: error };
       throw error;
     }
   },

@@ -1,4 +1,4 @@
-import type { CredentialConfig } from '../config/config.ts';
+import type { CredentialConfig } from '../config/credential.ts';
 import type { Explanation } from '../delivery/event.ts';
 import type { Answer, HoldCode, UploadResult } from '../delivery/outcome.ts';
 import { explainNetwork, tunnelFix } from './answer.ts';

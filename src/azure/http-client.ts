@@ -13,6 +13,7 @@ import {
 import manifest from '../../package.json' with { type: 'json' };
 import { type ProxyConfig, usesProxy } from '../config/proxy.ts';
 import { type Clock, runWithin } from '../ground/clock.ts';
+import { parseObject } from '../ground/json.ts';
 import type { TokenCache } from './token-cache.ts';
 
 /** A proxy answered CONNECT with something else than a tunnel, so that nothing reached the host. */
@@ -115,17 +116,18 @@ type Stream = PipelineResponse['readableStreamBody'];
 async function read(stream: Stream, maxBytes: number): Promise<{ readonly bytes: Buffer; readonly isCut: boolean }> {
   const chunks: Buffer[] = [];
   let size = 0;
+  let isCut = false;
   try {
     for await (const chunk of stream ?? []) {
       chunks.push(Buffer.from(chunk));
       size += chunk.length;
-      // Leaving the loop closes the connection, so that the rest need not be read.
-      if (size > maxBytes) return { bytes: Buffer.concat(chunks).subarray(0, maxBytes), isCut: false };
+      // This closes the connection, so that the rest need not be read.
+      if (size > maxBytes) break;
     }
-    return { bytes: Buffer.concat(chunks), isCut: false };
   } catch {
-    return { bytes: Buffer.concat(chunks), isCut: true };
+    isCut = true;
   }
+  return { bytes: Buffer.concat(chunks).subarray(0, maxBytes), isCut };
 }
 
 /** Of gzip and of deflate with its header, which `unzip` tells apart. Some servers send raw deflate: RFC 9110 8.4.1.2. */
@@ -180,8 +182,9 @@ export function authorizePolicy(tokens: TokenCache): PipelinePolicy {
   };
 }
 
-/** RFC 9110 11.6.1: `scheme name=value, name="value"`, and the next scheme after a comma. */
-const word = /([\w!#$%&'*+.^`|~-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]+)))?/g;
+/** RFC 9110 11.6.1: a scheme with a parameter after it, or the claims, or a text in quotes, which holds neither. */
+const challengePart =
+  /(?:^|,)\s*([\w!#$%&'*+.^`|~-]+)(?=\s+[\w-]+\s*=)|(?<![\w-])claims\s*=\s*"?([\w+/=-]+)"?|"(?:[^"\\]|\\.)*"/gi;
 
 /**
  * The decoded claims of a continuous access evaluation challenge, e.g.
@@ -192,29 +195,12 @@ const word = /([\w!#$%&'*+.^`|~-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]+)))
  */
 function claimsOf(header: string): string | undefined {
   let scheme = '';
-  for (const match of header.matchAll(word)) {
-    const [text, name = '', quoted, bare] = match;
-    const value = quoted?.replace(/\\(.)/g, '$1') ?? bare;
-    if (value === undefined) {
-      // Only a parameter after it makes a word a scheme: an unquoted error_description consists of words as well.
-      const isScheme = /^\s+[\w!#$%&'*+.^`|~-]+\s*=/.test(header.slice(match.index + text.length));
-      if (isScheme) scheme = name.toLowerCase();
-    } else if (scheme === 'bearer' && name.toLowerCase() === 'claims') {
-      const claims = decodedClaims(value);
-      if (claims !== undefined) return claims;
-    }
+  for (const [, name, encoded] of header.matchAll(challengePart)) {
+    scheme = name?.toLowerCase() ?? scheme;
+    if (scheme !== 'bearer' || encoded === undefined) continue;
+    // Base64 with or without padding, and base64url: Node's decoder takes all of them.
+    const claims = Buffer.from(encoded, 'base64').toString('utf8');
+    if (parseObject(claims) !== null) return claims;
   }
   return undefined;
-}
-
-/** Base64 with or without padding, and base64url: Node's decoder takes all of them. */
-function decodedClaims(encoded: string): string | undefined {
-  if (!/^[\w+/=-]+$/.test(encoded)) return undefined;
-  const claims = Buffer.from(encoded, 'base64').toString('utf8');
-  try {
-    const value: unknown = JSON.parse(claims);
-    return typeof value === 'object' && value !== null ? claims : undefined;
-  } catch {
-    return undefined;
-  }
 }

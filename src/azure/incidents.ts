@@ -1,7 +1,7 @@
-import { isJsonObject, type JsonObject, type JsonValue, objectsOf, textOf } from '../ground/json.ts';
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue, objectsOf } from '../ground/json.ts';
 import { allOf } from '../sentinel/incidents/filter.ts';
-import { type DetailName, type Incident, property, readIncident } from '../sentinel/incidents/incident.ts';
-import { type Answer, type ArmClientOptions, armPath, createArmClient } from './arm-client.ts';
+import { type DetailName, type Incident, property, readIncident, textAt } from '../sentinel/incidents/incident.ts';
+import { type ArmClientOptions, armPath, createArmClient } from './arm-client.ts';
 import { ArmError } from './arm-error.ts';
 
 /** The latest stable one; NRT rules are in preview versions only. */
@@ -17,12 +17,6 @@ export interface IncidentQuery {
   readonly order: 'asc' | 'desc';
   /** 1 to 1,000. */
   readonly pageSize: number;
-}
-
-export interface IncidentPage {
-  /** Those that were on no page before. */
-  readonly incidents: readonly Incident[];
-  readonly answeredAtMs: number;
 }
 
 export type Incidents = ReturnType<typeof createIncidents>;
@@ -49,39 +43,36 @@ export function createIncidents(options: ArmClientOptions) {
     return parts.join('&');
   }
 
-  function getOne(url: string, what: string): Promise<JsonObject | null> {
-    return unlessMissing(async () => (await ask({ method: 'GET', url, what })).json);
-  }
-
   async function all(url: string, what: string): Promise<readonly JsonObject[]> {
-    const found: JsonObject[] = [];
-    for await (const { items } of walk(url, what)) found.push(...items.filter(isJsonObject));
-    return found;
+    const pages = await Array.fromAsync(walk(url, what));
+    return pages.flatMap(({ items }) => items.filter(isJsonObject));
   }
 
   /** Follows the links, each as it came, and to no other host. */
-  async function* walk(first: string, what: string): AsyncGenerator<Page> {
+  async function* walk(first: string, what: string) {
     const seen = new Set<string>();
-    let url: string | null = first;
-    while (url !== null) {
+    let url = first;
+    for (;;) {
       seen.add(url);
-      const page: Page & { next: string | null } = pageOf(await ask({ method: 'GET', url, what }), what);
-      yield page;
-      url = page.next;
-      if (url !== null && seen.has(url)) throw broken('a page links to one that was read already');
-      if (url !== null) assertOwn(url);
+      const { json, answeredAtMs } = await ask({ method: 'GET', url, what });
+      const items = json['value'];
+      if (!isJsonArray(items)) throw unreadable(`Azure's answer holds no list of ${what}.`);
+      const next = json['nextLink'] ?? '';
+      if (typeof next !== 'string') throw broken('the link to the next page is no text');
+      yield { items, answeredAtMs };
+      if (next === '') return;
+      if (seen.has(next)) throw broken('a page links to one that was read already');
+      const link = URL.parse(next);
+      if (link?.origin !== origin || link.username !== '' || link.password !== '') {
+        throw broken(`a page links to ${link?.origin ?? 'something that is no URL'}, which must not get the token`);
+      }
+      url = next;
     }
   }
 
-  function assertOwn(link: string): void {
-    const url = URL.parse(link);
-    if (url?.origin === origin && url.username === '' && url.password === '') return;
-    throw broken(`a page links to ${url?.origin ?? 'something that is no URL'}, which must not get the token`);
-  }
-
   return {
-    /** All pages, one when it is asked for; at least one. */
-    async *pages(query: IncidentQuery): AsyncGenerator<IncidentPage> {
+    /** All pages, one when it is asked for; at least one. An incident that was on a page before is left out. */
+    async *pages(query: IncidentQuery) {
       const names = new Set<string>();
       let barren = 0;
       let after: string | null = null;
@@ -105,17 +96,18 @@ export function createIncidents(options: ArmClientOptions) {
       }
     },
 
-    async get(name: string): Promise<Incident | null> {
-      const json = await getOne(urlOf('incidents', name), `the incident ${name}`);
-      return json === null ? null : asIncident(json);
-    },
+    get: (name: string): Promise<Incident | null> =>
+      unlessMissing(async () => {
+        const { json } = await ask({ method: 'GET', url: urlOf('incidents', name), what: `the incident ${name}` });
+        return asIncident(json);
+      }),
 
     /**
      * Null: there is no such incident any more. Where the incident itself counts none, nothing is asked: Resource Manager
      * lets a caller have about ten such questions a second.
      */
     async details(incident: Incident, what: DetailName): Promise<readonly JsonObject[] | null> {
-      if (countsNone(incident, what)) return [];
+      if (counts[what].every((count) => property(incident.resource, 'additionalData', count) === 0)) return [];
       const url = urlOf('incidents', incident.name, what);
       const asked = `the ${what} of the incident ${incident.name}`;
       return unlessMissing(async () => {
@@ -126,10 +118,11 @@ export function createIncidents(options: ArmClientOptions) {
     },
 
     /** Name of an analytics rule as the portal shows it; null where there is none, or no longer. */
-    async ruleName(name: string): Promise<string | null> {
-      const json = await getOne(urlOf('alertRules', name), `the rule ${name}`);
-      return json === null ? null : textOf(property(json, 'displayName'));
-    },
+    ruleName: (name: string): Promise<string | null> =>
+      unlessMissing(async () => {
+        const { json } = await ask({ method: 'GET', url: urlOf('alertRules', name), what: `the rule ${name}` });
+        return textAt(json, 'displayName');
+      }),
 
     /** The analytics rules of the workspace, but for those of kind NRT. */
     alertRules: () => all(urlOf('alertRules'), 'the analytics rules'),
@@ -142,10 +135,6 @@ const counts = {
   alerts: ['alertsCount'],
   entities: ['alertsCount', 'bookmarksCount'],
 } as const;
-
-function countsNone({ resource }: Incident, what: DetailName): boolean {
-  return counts[what].every((count) => property(resource, 'additionalData', count) === 0);
-}
 
 /** `The Resource 'Microsoft.OperationalInsights/workspaces/x' under resource group 'y' was not found.` and the like. */
 const aboutWorkspace =
@@ -161,33 +150,19 @@ async function unlessMissing<T>(ask: () => Promise<T>): Promise<T | null> {
   }
 }
 
-interface Page {
-  readonly items: readonly JsonValue[];
-  readonly answeredAtMs: number;
-}
-
-function pageOf({ json, answeredAtMs }: Answer, what: string): Page & { readonly next: string | null } {
-  const { value, nextLink = null } = json;
-  if (!Array.isArray(value))
-    throw new ArmError('answer_unreadable', `Azure's answer holds no list of ${what}.`, pagingFix);
-  if (nextLink !== null && typeof nextLink !== 'string') throw broken('the link to the next page is no text');
-  return { items: value, answeredAtMs, next: nextLink === '' ? null : nextLink };
-}
-
 function asIncident(value: JsonValue): Incident {
   const incident = readIncident(value);
   if (incident !== null) return incident;
-  throw new ArmError('answer_unreadable', 'Azure answered with an incident that has neither name nor id.', pagingFix);
+  throw unreadable('Azure answered with an incident that has neither name nor id.');
 }
 
 /** As Azure wrote it, since a Date has three decimals and Azure's times have seven. */
 function createdAtOf(item: JsonValue | undefined): string | null {
-  const text = item !== undefined && isJsonObject(item) ? textOf(property(item, 'createdTimeUtc')) : null;
+  const text = isJsonObject(item) ? textAt(item, 'createdTimeUtc') : null;
   return text !== null && /^[\d:TZ.+-]+$/.test(text) ? text : null;
 }
 
 const pagingFix = 'Try again. If it goes on, look at what answers in place of Azure, and ask Azure support.';
 
-function broken(what: string): ArmError {
-  return new ArmError('paging_broken', `The list of pages is broken: ${what}.`, pagingFix);
-}
+const unreadable = (what: string) => new ArmError('answer_unreadable', what, pagingFix);
+const broken = (what: string) => new ArmError('paging_broken', `The list of pages is broken: ${what}.`, pagingFix);

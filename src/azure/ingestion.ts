@@ -10,7 +10,7 @@ import { LogsIngestionClient } from '@azure/monitor-ingestion';
 import type { CloudSettings } from '../config/clouds.ts';
 import type { Ingestion, UploadResult } from '../delivery/outcome.ts';
 import { EndedError, systemClock } from '../ground/clock.ts';
-import { answererOf, cleanMessage, describeNetworkError, errorDetailOf, textOfBody, tunnelStatusIn } from './answer.ts';
+import { answererOf, cleanMessage, describeNetworkError, errorDetailOf, textOfBody } from './answer.ts';
 import {
   authorizePolicy,
   authorizePolicyName,
@@ -96,8 +96,8 @@ function answeredBy(response: PipelineResponse, token: string): UploadResult {
 function failureOf(error: unknown, token: string, clientRequestId: string): UploadResult {
   if (error instanceof TokenError) {
     const { aadsts, message: reason, said: message } = error;
-    const blocked = error.isForeign || tunnelStatusIn(reason) !== null;
-    return { type: 'no_token', refused: error.code === 'token_refused', blocked, aadsts, reason, message };
+    const refused = error.code === 'token_refused';
+    return { type: 'no_token', refused, blocked: error.isForeign, aadsts, reason, message };
   }
   if (error instanceof TunnelRefusedError) {
     const { status, proxy } = error;

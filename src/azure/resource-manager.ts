@@ -1,7 +1,6 @@
-import type { PipelineResponse } from '@azure/core-rest-pipeline';
-import { isJsonObject, type JsonValue, objectsOf, textOf, textsOf, valueAt } from '../ground/json.ts';
-import { cleanMessage, describeNetworkError, type ErrorDetail, errorDetailOf } from './answer.ts';
-import { type ArmAccess, armPath, createArmSender, parseObject } from './arm-client.ts';
+import { isJsonObject, type JsonValue, objectsOf, parseObject, textOf, textsOf, valueAt } from '../ground/json.ts';
+import { cleanMessage, describeNetworkError, errorDetailOf } from './answer.ts';
+import { type ArmAccess, armPath, createArmSender } from './arm-client.ts';
 import { judgeProvider } from './arm-error.ts';
 import { inFull, TokenError } from './token-error.ts';
 
@@ -20,36 +19,36 @@ export type DataFlow = DataCollectionRule['dataFlows'][number];
 /** What counts here of a resource of the type Microsoft.OperationalInsights/workspaces/tables. */
 export type LogTable = NonNullable<ReturnType<typeof readLogTable>>;
 
-export type Lookup<T> =
-  | { readonly type: 'found'; readonly value: T }
-  /** 404: it does not exist, or its id names another place. */
-  | { readonly type: 'not_found'; readonly message: string }
-  /** Any other answer, among them 403 without the right to read. */
-  | (ErrorDetail & {
-      readonly type: 'refused';
-      readonly status: number;
-      /** What to do about a refusal that no role changes; null for any other. */
-      readonly fix: string | null;
-    })
-  /** No token, or no answer. */
-  | { readonly type: 'unreachable'; readonly message: string };
-
 export type ResourceManager = ReturnType<typeof createResourceManager>;
-
-type Read<T> = (value: JsonValue) => T | null;
+/** What came of looking something up. */
+export type Lookup = Awaited<ReturnType<ResourceManager[keyof ResourceManager]>>;
 
 /** Reading of Azure's own configuration. No method throws for anything Azure or the network does. */
 export function createResourceManager(access: ArmAccess) {
   const { origin } = access;
+  const { host } = new URL(origin);
   const send = createArmSender({ ...access, limitMs: 15_000, maxBodyBytes: 16_777_216, maxRetries: 2 });
 
-  async function get<T>(path: string, apiVersion: string, read: Read<T>): Promise<Lookup<T>> {
-    const url = new URL(`${path}?api-version=${apiVersion}`, origin);
+  async function get<T>(path: string, apiVersion: string, read: (value: JsonValue) => T | null) {
+    const url = `${origin}${path}?api-version=${apiVersion}`;
     try {
-      return lookupOf(await send({ method: 'GET', url: url.href }), url, read);
+      const response = await send({ method: 'GET', url });
+      const { status } = response;
+      if (status === 200) {
+        const value = read(parseObject(response.bodyAsText ?? ''));
+        if (value !== null) return { type: 'found', value } as const;
+        const message = `${host} answered with something else than the resource`;
+        return { type: 'refused', status, code: null, message, fix: null } as const;
+      }
+      const { code, message } = errorDetailOf(response);
+      // What to do about a refusal that no role changes.
+      const [, fix = null] = judgeProvider({ code, message }, path, origin) ?? [];
+      // It does not exist, or its id names another place.
+      if (status === 404 && fix === null) return { type: 'not_found', message: message ?? 'not found' } as const;
+      return { type: 'refused', status, code, message, fix } as const;
     } catch (error) {
-      if (error instanceof TokenError) return { type: 'unreachable', message: inFull(error) };
-      return { type: 'unreachable', message: cleanMessage(`${url.host}: ${describeNetworkError(error)}`) };
+      if (error instanceof TokenError) return { type: 'unreachable', message: inFull(error) } as const;
+      return { type: 'unreachable', message: cleanMessage(`${host}: ${describeNetworkError(error)}`) } as const;
     }
   }
 
@@ -60,21 +59,6 @@ export function createResourceManager(access: ArmAccess) {
     getTable: (workspaceResourceId: string, tableName: string) =>
       get(`${armPath(workspaceResourceId)}/tables/${encodeURIComponent(tableName)}`, tableApiVersion, readLogTable),
   };
-}
-
-function lookupOf<T>(response: PipelineResponse, { host, pathname, origin }: URL, read: Read<T>): Lookup<T> {
-  const { status } = response;
-  if (status === 200) {
-    const json = parseObject(response.bodyAsText ?? '');
-    const value = json === null ? null : read(json);
-    if (value !== null) return { type: 'found', value };
-    const message = `${host} answered with something else than the resource`;
-    return { type: 'refused', status, code: null, fix: null, message };
-  }
-  const detail = errorDetailOf(response);
-  const [, fix = null] = judgeProvider(detail, pathname, origin) ?? [];
-  if (status === 404 && fix === null) return { type: 'not_found', message: detail.message ?? 'not found' };
-  return { type: 'refused', status, ...detail, fix };
 }
 
 /** Null when the value is no such resource. */

@@ -2,7 +2,7 @@ import type { AccessToken, GetTokenOptions, TokenCredential } from '@azure/core-
 import NodeCache from 'node-cache';
 import { type Clock, EndedError, runWithin, untilAborted } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
-import { TokenError, tokenErrorOfMessage } from './token-error.ts';
+import { TokenError } from './token-error.ts';
 
 /** A token with less than this left is not given out, since the request must still reach Azure. */
 export const tokenMarginMs = 5_000;
@@ -29,11 +29,6 @@ export interface TokenCacheOptions {
 /** What a caller asks for beside the scope. `claims`: decoded, of a continuous access evaluation challenge. */
 type Wanted = { readonly [Name in 'claims' | 'abortSignal']?: GetTokenOptions[Name] | undefined };
 
-interface Flight {
-  readonly claims: string | undefined;
-  readonly token: Promise<AccessToken>;
-}
-
 /**
  * Keeps one token, in node-cache. From half of its life on (or when Entra says so, if that is sooner) a new one is
  * fetched in the background while the old one is still given out. One attempt runs at a time, whoever waits for it.
@@ -44,7 +39,7 @@ export class TokenCache implements TokenCredential {
   /** No check period: it would be one more timer, and a read looks at the time anyway. */
   readonly #store = new NodeCache({ checkperiod: 0, useClones: false });
   readonly #closing = new AbortController();
-  #flight: Flight | null = null;
+  #flight: { readonly claims: string | undefined; readonly token: Promise<AccessToken> } | null = null;
   #refreshAt = Number.POSITIVE_INFINITY;
   #cancelTimer: () => void = () => {};
   #failures = 0;
@@ -122,7 +117,9 @@ export class TokenCache implements TokenCredential {
       this.#report({ type: 'obtained', expiresAt: token.expiresOnTimestamp, background });
       return token;
     } catch (cause) {
-      const error = cause instanceof TokenError ? cause : tokenErrorOfMessage(cause);
+      const why = cause instanceof EndedError ? cause.message : 'the credential failed';
+      const message = `No token for ${this.#options.scope}: ${why}`;
+      const error = cause instanceof TokenError ? cause : new TokenError('token_unreachable', message);
       this.#scheduleRetry();
       this.#report({ type: 'failed', error, background });
       throw error;
@@ -137,10 +134,7 @@ export class TokenCache implements TokenCredential {
     const asked = { enableCae: true, ...(claims === undefined ? {} : { claims }) };
     const token = await runWithin(limits, async (abortSignal) =>
       createCredential().getToken(scope, { ...asked, abortSignal }),
-    ).catch((error: unknown) => {
-      if (!(error instanceof EndedError)) throw error;
-      throw new TokenError('token_unreachable', `No token for ${scope}: ${error.message}`);
-    });
+    );
     if (token === null) throw new TokenError('token_refused', `The credential gave no token for ${scope}.`);
     if (this.#lives(token)) return token;
     throw new TokenError(

@@ -1,20 +1,11 @@
+import type { PipelineResponse } from '@azure/core-rest-pipeline';
 import { isPassing } from '../delivery/backoff.ts';
-import { cleanMessage, codeOrNull, textOfBody } from './answer.ts';
+import { parseObject } from '../ground/json.ts';
+import { cleanMessage, codeOrNull, describeNetworkError, textOfBody } from './answer.ts';
+import { proxyOf, TunnelRefusedError } from './http-client.ts';
 
-/** The last exchange of a credential with its endpoint, as seen on the wire. */
-export type TokenExchange =
-  | {
-      readonly type: 'answered';
-      readonly host: string;
-      readonly status: number;
-      readonly body: string;
-      readonly challenge: string | null;
-      /** `host:port` of the proxy that it was sent through; null: none. */
-      readonly proxy: string | null;
-    }
-  | { readonly type: 'unanswered'; readonly host: string; readonly message: string };
-
-type Answered = Extract<TokenExchange, { type: 'answered' }>;
+/** The last exchange of a credential with its endpoint, as seen on the wire. `failure`: why no answer came. */
+export type TokenExchange = PipelineResponse | { readonly host: string; readonly failure: unknown };
 
 /**
  * No token could be had. `token_refused`: the credential was judged and rejected (by Entra, by the managed identity
@@ -30,7 +21,7 @@ export class TokenError extends Error {
   readonly aadsts: string | null;
   /** Foreign text for a person, on the admin port or in a terminal. It may quote anything, but no secret of ours. */
   readonly said: string | null;
-  /** A proxy, a firewall or a portal answered in place of Entra, and will until somebody changes something. */
+  /** A proxy (to CONNECT too), a firewall or a portal answered in place of Entra: somebody has to change that. */
   readonly isForeign: boolean;
 
   constructor(
@@ -67,25 +58,21 @@ export function tokenErrorOf(
     // Nothing was sent: the certificate or token file, or a value that the credential does not take.
     return new TokenError('token_refused', cleanMessage(text, secrets), { aadsts: aadstsIn(text) });
   }
-  if (exchange.type === 'unanswered') {
-    return new TokenError('token_unreachable', cleanMessage(`${exchange.host}: ${exchange.message}`, secrets));
+  if ('failure' in exchange) {
+    const { host, failure } = exchange;
+    const message = cleanMessage(`${host}: ${describeNetworkError(failure)}`, secrets);
+    return new TokenError('token_unreachable', message, { isForeign: failure instanceof TunnelRefusedError });
   }
   return (managed ? errorOfIdentity(exchange, text) : null) ?? errorOfAnswer(exchange, secrets, managed);
 }
 
-/** For credentials that are not ours: only Entra's own number makes it a refusal. */
-export function tokenErrorOfMessage(error: unknown): TokenError {
-  const text = error instanceof Error ? error.message : String(error);
-  const aadsts = aadstsIn(text);
-  const code = aadsts === null ? 'token_unreachable' : 'token_refused';
-  return new TokenError(code, aadsts ?? 'the credential failed', { aadsts, said: cleanMessage(text) });
-}
-
 /** What a managed identity endpoint's status alone does not say; null for everything else. */
-function errorOfIdentity({ host, status, body, challenge }: Answered, text: string): TokenError | null {
+function errorOfIdentity({ status, headers, request, bodyAsText }: PipelineResponse, text: string): TokenError | null {
+  const { host } = new URL(request.url);
+  const body = bodyAsText ?? '';
   const said = cleanMessage(text);
   // Azure Arc proves that the caller is on the machine: it names a file, whose content the next request must bring.
-  const keyFile = /Basic realm=([\w.:/\\ -]{1,255}\.key)/.exec(challenge ?? '')?.[1];
+  const keyFile = /Basic realm=([\w.:/\\ -]{1,255}\.key)/.exec(headers.get('WWW-Authenticate') ?? '')?.[1];
   if (status === 401 && keyFile !== undefined) {
     const message = `Azure Arc at ${host} asks for the key in ${keyFile}, which this process could not read or use`;
     return new TokenError('token_refused', message, { said });
@@ -101,11 +88,11 @@ function errorOfIdentity({ host, status, body, challenge }: Answered, text: stri
   return null;
 }
 
-function errorOfAnswer(
-  { host, status, body, proxy }: Answered,
-  secrets: readonly string[],
-  managed: boolean,
-): TokenError {
+function errorOfAnswer(response: PipelineResponse, secrets: readonly string[], managed: boolean): TokenError {
+  const { status, request, bodyAsText } = response;
+  const { host } = new URL(request.url);
+  const body = bodyAsText ?? '';
+  const proxy = proxyOf(request);
   const answer = readRefusal(body);
   const aadsts = answer === null ? null : aadstsIn(answer.text);
   const codes = answer === null ? ['without a token'] : [codeOrNull(String(answer.code ?? '')), aadsts];
@@ -132,12 +119,8 @@ function errorOfAnswer(
  * `isOauth`: it has the form of Entra, which no proxy imitates.
  */
 function readRefusal(body: string) {
-  let value: Readonly<Record<string, unknown>>;
-  try {
-    value = Object(JSON.parse(body));
-  } catch {
-    return null;
-  }
+  const value = parseObject(body);
+  if (value === null) return null;
   const { error, error_description: description } = value;
   if (typeof error === 'string') {
     // Trace ID, Correlation ID and Timestamp differ each time: an operator reads past them, a log cannot be compared.

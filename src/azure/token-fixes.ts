@@ -1,4 +1,4 @@
-import type { CredentialConfig } from '../config/config.ts';
+import type { CredentialConfig } from '../config/credential.ts';
 import { isPassing } from '../delivery/backoff.ts';
 import type { Explanation } from '../delivery/event.ts';
 import type { UploadResult } from '../delivery/outcome.ts';

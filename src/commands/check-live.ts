@@ -150,7 +150,7 @@ function notChecked(level: Finding['level'], message: string, fix: string): Find
 }
 
 /** Only a rule or table that is not there is an error: reading them needs roles that delivering does not. */
-function notRead(lookup: Exclude<Lookup<unknown>, { type: 'found' }>, what: string, role: string): Finding {
+function notRead(lookup: Exclude<Lookup, { type: 'found' }>, what: string, role: string): Finding {
   const unread = `${what} could not be read: `;
   if (lookup.type === 'not_found') return notChecked('error', unread + lookup.message, 'Correct the id, or make it.');
   if (lookup.type === 'refused') {

@@ -73,13 +73,3 @@ export async function sendHttp(url: URL, options: HttpRequest): Promise<HttpResu
     return { type: 'failed', code, reason: message || code || 'the connection failed' };
   }
 }
-
-/** The JSON object that an answer is; null for any other text. */
-export function parseObject(text: string): Readonly<Record<string, unknown>> | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : null;
-  } catch {
-    return null;
-  }
-}

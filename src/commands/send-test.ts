@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
 import { readVariables } from '../config/read.ts';
 import { systemClock } from '../ground/clock.ts';
+import { parseObject } from '../ground/json.ts';
 import { kindNamed } from '../kinds/registry.ts';
 import { type CommandContext, exitCodes, type JsonOption, misconfigured } from './context.ts';
-import { findLocalService, parseObject, sendHttp } from './local-service.ts';
+import { findLocalService, sendHttp } from './local-service.ts';
 import { unknownKind } from './template.ts';
 
 const timeLimitMs = 10_000;

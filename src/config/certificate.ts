@@ -117,10 +117,10 @@ function pairOf(certificates: readonly X509Certificate[], keys: readonly KeyObje
 /** Each followed by its issuer, as far as the file has them. What belongs to no link is left out. */
 function chainOf(own: X509Certificate, all: readonly X509Certificate[]): X509Certificate[] {
   const chain = [own];
-  for (;;) {
-    const last = chain.at(-1) ?? own;
+  // The loop goes on with what it appends.
+  for (const last of chain) {
     const issuer = all.find((one) => last.checkIssued(one) && !chain.some((known) => known.raw.equals(one.raw)));
-    if (issuer === undefined) return chain;
-    chain.push(issuer);
+    if (issuer !== undefined) chain.push(issuer);
   }
+  return chain;
 }

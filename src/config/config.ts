@@ -1,46 +1,9 @@
 import { kinds } from '../kinds/registry.ts';
 import { clouds } from './clouds.ts';
-import { createCredentialEnd } from './credential.ts';
+import { type CredentialConfig, createCredentialEnd } from './credential.ts';
 import { describeProxy, type ProxyConfig } from './proxy.ts';
 import type { Reading, Setting } from './read.ts';
 import type { VariableName } from './variables.ts';
-
-interface Application {
-  readonly tenantId: string;
-  readonly clientId: string;
-  /** https, without a trailing slash. */
-  readonly authorityHost: string;
-  /** False for an authority that is not Microsoft's: MSAL would ask login.microsoftonline.com about it. */
-  readonly instanceDiscovery: boolean;
-}
-
-/** Which credential signs in, decided by what is set: secret, certificate, workload identity, else managed identity. */
-export type CredentialConfig =
-  /** `expiresAt`: what AZURE_CLIENT_SECRET_EXPIRES says, milliseconds since the epoch. */
-  | (Application & { readonly type: 'secret'; readonly clientSecret: string; readonly expiresAt?: number | null })
-  | (Application & {
-      readonly type: 'certificate';
-      readonly certificatePath: string;
-      readonly certificatePassword: string | null;
-    })
-  | (Application & { readonly type: 'workload'; readonly tokenFile: string })
-  | { readonly type: 'managed'; readonly clientId: string | null };
-
-export interface OutboxDatabase {
-  /** A name, an address, or the folder of a Unix socket. */
-  readonly host: string;
-  readonly port: number;
-  readonly database: string;
-  readonly user: string;
-  readonly password: string | null;
-  /** A token of Microsoft Entra, from the same credential, stands in for the password. */
-  readonly entra: boolean;
-  /** `unverified`: encrypted, but to whoever answers. */
-  readonly tls: 'verified' | 'unverified' | 'off';
-  readonly rootCertificateFile: string | null;
-  readonly certificateFile: string | null;
-  readonly keyFile: string | null;
-}
 
 /**
  * The validated configuration. It is made once, at start, by `loadConfig` (load.ts) from the variables of variables.ts;

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { readCertificate } from './certificate.ts';
 import type { CloudSettings } from './clouds.ts';
-import type { CredentialConfig } from './config.ts';
 import type { Environment } from './read.ts';
 import { accessProblem, type ConfigProblem, fileProblem } from './variable.ts';
 import type { Values } from './variables.ts';
@@ -71,6 +70,7 @@ export function chooseCredential(values: Pick<Values, CredentialName>, cloud: Cl
   const proof = values[chosen];
   if (tenantId === null || clientId === null || proof === null) return { credential: null, ...found };
   const authorityHost = values.AZURE_AUTHORITY_HOST ?? cloud.authorityHost;
+  // Not for an authority that is not Microsoft's: MSAL would ask login.microsoftonline.com about it.
   const instanceDiscovery = microsoftAuthorities.has(new URL(authorityHost).host);
   const { AZURE_CLIENT_SECRET_EXPIRES: expiresAt, AZURE_CLIENT_CERTIFICATE_PASSWORD: certificatePassword } = values;
   const ways = {
@@ -80,6 +80,9 @@ export function chooseCredential(values: Pick<Values, CredentialName>, cloud: Cl
   } as const;
   return { credential: { ...ways[chosen], tenantId, clientId, authorityHost, instanceDiscovery }, ...found };
 }
+
+/** Which credential signs in. */
+export type CredentialConfig = NonNullable<ReturnType<typeof chooseCredential>['credential']>;
 
 type Failed = ReadonlySet<string>;
 
@@ -139,7 +142,7 @@ function dayOf(timeMs: number): string {
  * part of a second.
  */
 export function createCredentialEnd(credential: CredentialConfig): () => number | null {
-  if (credential.type === 'secret') return () => credential.expiresAt ?? null;
+  if (credential.type === 'secret') return () => credential.expiresAt;
   if (credential.type !== 'certificate') return () => null;
   const { certificatePath: path, certificatePassword: password } = credential;
   let seen = '';

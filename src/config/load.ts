@@ -21,17 +21,14 @@ export function loadConfig(env: Environment) {
   const reading = readVariables(env, variableNames);
   const { values, settings } = reading;
   const signIn = readSignIn(env, reading, sentTo(values));
-  const isFine = ({ name }: ConfigProblem) => !reading.problems.some((problem) => problem.name === name);
-  const together = [...signIn.problems, ...checkTogether(values, reading.problems)].filter(isFine);
-  const problems = inOrder([...reading.problems, ...together]);
+  const problems = inOrder([...reading.problems, ...signIn.problems, ...checkTogether(reading)]);
   const warnings = [
     ...findUnknownNames(env),
     ...signIn.warnings,
     // Not beside problems, since fixing them may change what signs in.
     ...(problems.length === 0 && signIn.credential?.type === 'managed' ? doubtManagedIdentity(env) : []),
-    ...doubtful(values),
-    ...doubtfulHeartbeat(reading),
-  ].filter(({ name }) => !problems.some((problem) => problem.name === name));
+    ...doubts(reading),
+  ].filter(({ name }) => !problems.some((one) => one.name === name));
   const config = problems.length > 0 ? null : assemble(reading, signIn);
   return { config, problems, lapsed: signIn.lapsed, warnings, settings };
 }
@@ -72,56 +69,50 @@ function sentTo(values: Values): (string | null)[] {
 }
 
 /** What is wrong only with several variables taken together. */
-function checkTogether(values: Values, failed: readonly ConfigProblem[]): ConfigProblem[] {
-  const hasFailed = (variable: VariableName) => failed.some(({ name }) => name === variable);
-  const { LOGS_INGESTION_ENDPOINT: endpoint, ADMIN_TOKEN: token } = values;
+function* checkTogether({ values, problems }: Reading<VariableName>): Generator<ConfigProblem> {
+  const hasFailed = (variable: VariableName) => problems.some(({ name }) => name === variable);
+  const { LOGS_INGESTION_ENDPOINT: endpoint, ADMIN_HOST: adminHost, ADMIN_TOKEN: token } = values;
   const allowed = hasFailed('AZURE_CLOUD') ? Object.values(clouds) : [clouds[values.AZURE_CLOUD]];
   const host = endpoint === null ? null : ingestionHostProblem(endpoint, allowed);
-  const isOpen = !hasFailed('ADMIN_HOST') && !isLoopbackHost(values.ADMIN_HOST) && token === null;
-  const messages: Readonly<Partial<Record<VariableName, string | null | false>>> = {
-    LOGS_INGESTION_ENDPOINT: host && `"${endpoint}" ${host}`,
-    ADMIN_TOKEN: isOpen && 'is required unless ADMIN_HOST is loopback; set a token, or ADMIN_HOST to 127.0.0.1',
-    OUTBOX_URL: outboxFileProblem(values.OUTBOX_URL),
-  };
-  const others = Object.entries(messages).flatMap(([name, message]) => (message ? [{ name, message }] : []));
-  return [...checkSecrets(values), ...others];
-}
-
-/** What can work and is more likely a mistake. */
-function doubtful(values: Values): ConfigProblem[] {
-  const warnings: ConfigProblem[] = [];
-  if (values.AZURE_CLIENT_ID !== null && !guid.test(values.AZURE_CLIENT_ID)) {
-    warnings.push({ name: 'AZURE_CLIENT_ID', message: 'is no GUID, as the client ids that Entra gives are' });
+  if (host !== null) yield { name: 'LOGS_INGESTION_ENDPOINT', message: `"${endpoint}" ${host}` };
+  if (token === null && !hasFailed('ADMIN_TOKEN') && !hasFailed('ADMIN_HOST') && !isLoopbackHost(adminHost)) {
+    const message = 'is required unless ADMIN_HOST is loopback; set a token, or ADMIN_HOST to 127.0.0.1';
+    yield { name: 'ADMIN_TOKEN', message };
   }
-  // Not refused, since a secret may hold any sign.
-  const quoted =
-    'has quotes around it, and they are part of the secret: `docker run --env-file` keeps what a shell would take away; ' +
-    'leave them out unless they are meant';
-  const inQuotes = secretNames.filter((name) => isQuoted(values[name] ?? ''));
-  warnings.push(...inQuotes.map((name) => ({ name, message: quoted })), ...outboxWarnings(values.OUTBOX_URL));
-  if (kinds.every(({ streamVariable }) => values[streamVariable] === null)) {
-    const message = 'is off like the streams of all kinds, so every event is quarantined and none is delivered';
-    warnings.push({ name: 'LOGS_INGESTION_STREAM', message });
-  }
-  return warnings;
+  const file = outboxFileProblem(values.OUTBOX_URL);
+  if (file !== null) yield { name: 'OUTBOX_URL', message: file };
+  yield* checkSecrets(values);
 }
 
 const STREAM = 'LOGS_INGESTION_STREAM_HEARTBEAT';
 const INTERVAL = 'HEARTBEAT_INTERVAL_MINUTES';
 
-function doubtfulHeartbeat({ values, given }: Reading<VariableName>): ConfigProblem[] {
-  const { [STREAM]: stream, [INTERVAL]: minutes } = values;
-  const noEffect = (name: string, because: string) => [
-    { name, message: `has no effect: ${because}, so no heartbeat is sent` },
-  ];
-  if (stream === null) return minutes === 0 ? [] : noEffect(INTERVAL, `${STREAM} is off`);
-  if (minutes === 0) {
-    const isMeant = given.has(STREAM) && stream !== variables[STREAM].default;
-    return isMeant ? noEffect(STREAM, `${INTERVAL} is 0`) : [];
+/** What can work and is more likely a mistake. */
+function* doubts({ values, given }: Reading<VariableName>): Generator<ConfigProblem> {
+  const { AZURE_CLIENT_ID: clientId, [STREAM]: stream, [INTERVAL]: minutes } = values;
+  if (clientId !== null && !guid.test(clientId)) {
+    yield { name: 'AZURE_CLIENT_ID', message: 'is no GUID, as the client ids that Entra gives are' };
+  }
+  // Not refused, since a secret may hold any sign.
+  const quoted =
+    'has quotes around it, and they are part of the secret: `docker run --env-file` keeps what a shell would take away; ' +
+    'leave them out unless they are meant';
+  yield* secretNames.filter((name) => isQuoted(values[name] ?? '')).map((name) => ({ name, message: quoted }));
+  yield* outboxWarnings(values.OUTBOX_URL);
+  if (kinds.every(({ streamVariable }) => values[streamVariable] === null)) {
+    const message = 'is off like the streams of all kinds, so every event is quarantined and none is delivered';
+    yield { name: 'LOGS_INGESTION_STREAM', message };
+  }
+  const noEffect = (because: string): string => `has no effect: ${because}, so no heartbeat is sent`;
+  if (stream === null && minutes > 0) yield { name: INTERVAL, message: noEffect(`${STREAM} is off`) };
+  if (minutes === 0 && stream !== null && given.has(STREAM) && stream !== variables[STREAM].default) {
+    yield { name: STREAM, message: noEffect(`${INTERVAL} is 0`) };
   }
   const shared = kinds.find(({ streamVariable }) => values[streamVariable] === stream)?.streamVariable;
-  const message = `is the stream of ${shared} too, and Azure drops the columns that the other's table lacks; give each its own`;
-  return shared === undefined ? [] : [{ name: STREAM, message }];
+  if (minutes > 0 && stream !== null && shared !== undefined) {
+    const message = `is the stream of ${shared} too, and Azure drops the columns that the other's table lacks; give each its own`;
+    yield { name: STREAM, message };
+  }
 }
 
 function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {

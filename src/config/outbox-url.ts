@@ -1,7 +1,6 @@
-import type { OutboxDatabase } from './config.ts';
 import { isLoopbackHost } from './parse.ts';
 import { holdsReference } from './secret-text.ts';
-import { accessProblem, bad, type ConfigProblem, good, type Parse, type Parsed, tildeProblem } from './variable.ts';
+import { accessProblem, bad, type ConfigProblem, good, type Parse, tildeProblem } from './variable.ts';
 
 /** Hosts of Azure Database for PostgreSQL, by cloud: `az cloud show --query suffixes.postgresqlServerEndpoint`. */
 const azureHosts = [
@@ -23,6 +22,12 @@ const encode = 'with %-codes for other characters than letters, digits, - . _ ~ 
 
 const noHost = 'socket.invalid';
 
+/**
+ * `host` is a name, an address, or the folder of a Unix socket. `entra`: a token of Microsoft Entra, from the same
+ * credential as everywhere, stands in for the password. `tls` is `unverified` if it is encrypted to whoever answers.
+ */
+export type OutboxDatabase = Extract<ReturnType<typeof withSecurity>, { ok: true }>['value'];
+
 /** `postgres://…`. What it says of a problem never quotes the value, which holds a password. */
 export const outboxUrl: Parse<OutboxDatabase> = (text) => {
   // The URL standard refuses a user without a host, which a socket has.
@@ -35,10 +40,11 @@ export const outboxUrl: Parse<OutboxDatabase> = (text) => {
     return bad(`has a parameter that is not known, or known elsewhere only; known are ${parameters.join(', ')}`);
   }
   if (new Set(given).size < given.length) return bad('has a parameter twice');
-  return readPlace(url);
+  const place = readPlace(url);
+  return place.ok ? withSecurity(place.value, url.searchParams) : place;
 };
 
-function readPlace(url: URL): Parsed<OutboxDatabase> {
+function readPlace(url: URL) {
   const user = decoded(url.username);
   const password = decoded(url.password);
   const database = decoded(url.pathname.slice(1));
@@ -54,12 +60,12 @@ function readPlace(url: URL): Parsed<OutboxDatabase> {
     return bad(`names no host, ${form}; or ?host=/<folder> of a Unix socket`);
   }
   const place = { host: socket ?? decoded(host) ?? host, port: url.port === '' ? 5432 : Number(url.port), database };
-  return withSecurity({ ...place, user, password: password === '' ? null : password }, url.searchParams);
+  return good({ ...place, user, password: password === '' ? null : password });
 }
 
-type Place = Pick<OutboxDatabase, 'host' | 'port' | 'database' | 'user' | 'password'>;
+type Place = Extract<ReturnType<typeof readPlace>, { ok: true }>['value'];
 
-function withSecurity(place: Place, params: URLSearchParams): Parsed<OutboxDatabase> {
+function withSecurity(place: Place, params: URLSearchParams) {
   const { host, password } = place;
   const auth = params.get('auth');
   const mode = params.get('sslmode');
@@ -77,11 +83,12 @@ function withSecurity(place: Place, params: URLSearchParams): Parsed<OutboxDatab
   }
   const unsafe = problemElsewhere(place, mode);
   if (unsafe !== null) return bad(unsafe);
-  const tls = verifies || certificate !== null ? 'verified' : mode === 'no-verify' ? 'unverified' : 'off';
+  const encrypted = verifies || certificate !== null ? 'verified' : mode === 'no-verify' ? 'unverified' : 'off';
+  const tls: typeof encrypted = mode === 'disable' ? 'off' : encrypted;
   return good({
     ...place,
     entra,
-    tls: mode === 'disable' ? 'off' : tls,
+    tls,
     rootCertificateFile: params.get('sslrootcert'),
     certificateFile: certificate,
     keyFile: key,

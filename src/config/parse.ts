@@ -50,20 +50,14 @@ export function isLoopbackHost(host: string): boolean {
   return isIP(bare) === 4 ? bare.startsWith('127.') : new URL(`http://[${bare}]`).hostname === '[::1]';
 }
 
-/** A block of addresses. A single address is a block of one. */
-export interface Cidr {
-  readonly address: string;
-  readonly prefix: number;
-  readonly family: 'ipv4' | 'ipv6';
-}
-
-/** `10.0.0.0/8`, `2001:db8::/32` or a single address; null when it is neither. */
-export function parseCidr(text: string): Cidr | null {
+/** `10.0.0.0/8`, `2001:db8::/32`, or a single address, which is a block of one; null for any other text. */
+export function parseCidr(text: string) {
   const [, address = '', prefixText] = /^([^/%]+)(?:\/(0|[1-9][0-9]{0,2}))?$/.exec(text) ?? [];
   const version = isIP(address);
   const bits = version === 4 ? 32 : 128;
   const prefix = prefixText === undefined ? bits : Number(prefixText);
-  return version === 0 || prefix > bits ? null : { address, prefix, family: version === 4 ? 'ipv4' : 'ipv6' };
+  if (version === 0 || prefix > bits) return null;
+  return { address, prefix, family: version === 4 ? 'ipv4' : 'ipv6' } as const;
 }
 
 export const cidrList: Parse<readonly string[]> = (text) => {

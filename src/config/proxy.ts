@@ -2,23 +2,16 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { BlockList, isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
-import { type Cidr, hostNamePattern, isLoopbackHost, parseCidr } from './parse.ts';
+import { hostNamePattern, isLoopbackHost, parseCidr } from './parse.ts';
 import type { Environment } from './read.ts';
-import { bad, type ConfigProblem, cannotBeRead, fileProblem, good, type Parsed } from './variable.ts';
+import { bad, type ConfigProblem, cannotBeRead, fileProblem, good } from './variable.ts';
 
-/** The proxy that outgoing HTTPS goes through, by CONNECT. Holds a password: never logged as it is. */
-export interface ProxyConfig {
-  /** The variable that named it, as it is spelt in the environment. */
-  readonly variable: string;
-  /** `https`: the connection to the proxy itself is encrypted. */
-  readonly protocol: 'http' | 'https';
-  /** A name or an address; IPv6 without brackets. */
-  readonly host: string;
-  readonly port: number;
-  /** Null: it is not signed in to. */
-  readonly login: { readonly user: string; readonly password: string } | null;
-  readonly exceptions: readonly Exception[];
-}
+/**
+ * The proxy that outgoing HTTPS goes through, by CONNECT. Holds a password: never logged as it is. `variable` named it,
+ * as it is spelt in the environment; with `https` the connection to the proxy itself is encrypted; an IPv6 `host` has no
+ * brackets; `login` is null where it is not signed in to.
+ */
+export type ProxyConfig = NonNullable<ReturnType<typeof readProxy>['proxy']>;
 
 /** Whether an entry of NO_PROXY names that host, written in lower case and without brackets, at that port. */
 type Exception = (host: string, port: number) => boolean;
@@ -30,7 +23,7 @@ const form = 'expected http://<user>:<password>@<host>:<port>, of which all but 
  * `[scheme://][user:password@]host[:port]`. Not by the URL class: to that `10.0.0.1:3128` is no URL, `proxy:3128` has the
  * scheme `proxy`, and a `#`, `/` or `\` in a password ends the host.
  */
-function parseProxy(text: string): Parsed<Omit<ProxyConfig, 'variable' | 'exceptions'> & { hasPort: boolean }> {
+function parseProxy(text: string) {
   const [, scheme = 'http', rest = text] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text) ?? [];
   const protocol = scheme.toLowerCase();
   if (/^socks/.test(protocol)) return bad(`names a SOCKS proxy, which is not supported; ${form}`);
@@ -54,7 +47,7 @@ function placeOf(text: string, protocol: 'http' | 'https') {
 }
 
 /** Percent-encoded or raw: a % without two hexadecimal digits stands for itself, as with curl. */
-function loginOf(text: string): ProxyConfig['login'] {
+function loginOf(text: string) {
   const [, user = '', password = ''] = /^([^:]*):?(.*)$/s.exec(text) ?? [];
   return user === '' && password === '' ? null : { user: decode(user), password: decode(password) };
 }
@@ -83,7 +76,7 @@ function parseException(item: string): Exception | null {
   return (asked, askedPort) => isAt(askedPort) && (asked === name || asked.endsWith(`.${name}`));
 }
 
-function holds({ address, prefix, family }: Cidr, host: string): boolean {
+function holds({ address, prefix, family }: NonNullable<ReturnType<typeof parseCidr>>, host: string): boolean {
   const version = isIP(host);
   const list = new BlockList();
   list.addSubnet(address, prefix, family);
@@ -141,7 +134,7 @@ export function readProxy(env: Environment) {
   const entries = textOf(exceptionName)
     .split(/[\s,]+/)
     .filter((part) => part !== '');
-  const exceptions = entries.map(parseException).filter((entry) => entry !== null);
+  const exceptions: readonly Exception[] = entries.map(parseException).filter((entry) => entry !== null);
   const wrong = entries.length - exceptions.length;
   const wrongEntries =
     `has ${wrong === 1 ? 'an entry' : `${wrong} entries`} that can match no host; expected names ` +

@@ -13,19 +13,15 @@ export interface Setting {
   readonly from: string;
 }
 
-export interface Reading<N extends VariableName> {
-  /** A variable with a problem has its default's value here, or null. */
-  readonly values: Pick<Values, N>;
-  readonly settings: readonly Setting[];
-  /** The names to which somebody gave a value. */
-  readonly given: ReadonlySet<string>;
-  readonly problems: readonly ConfigProblem[];
-}
+export type Reading<N extends VariableName> = ReturnType<typeof readVariables<N>>;
 
 const maxFileBytes = 65_536;
 
-/** Reads some variables, each by itself. load.ts checks what they mean together. */
-export function readVariables<const N extends VariableName>(env: Environment, names: readonly N[]): Reading<N> {
+/**
+ * Reads some variables, each by itself. load.ts checks what they mean together. A variable with a problem has the value
+ * of its default, or null. `given`: the names to which somebody gave a value.
+ */
+export function readVariables<const N extends VariableName>(env: Environment, names: readonly N[]) {
   const raws = new Map(names.map((name) => [name, readRaw(env, name)]));
   const secrets = names.flatMap((name) => (variables[name].secret ? (raws.get(name)?.text ?? []) : []));
   const values: Record<string, unknown> = {};

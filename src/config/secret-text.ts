@@ -27,8 +27,7 @@ const references: readonly RegExp[] = [
 
 /** Paths at which secrets are mounted, and those of a drive: NAME was set where NAME_FILE was meant. */
 const filePath = /^(~|\.{0,2})\/(run|var|etc|mnt|home|opt|secrets?|data|tmp|root|usr)\/|^[A-Za-z]:\\/;
-const scheme = /^(bearer|basic)\s/i;
-const header = /^(authorization|x-webhook-secret)\s*:/i;
+const header = /^(bearer|basic)\s|^(authorization|x-webhook-secret)\s*:/i;
 /** The end of Base64 (`…=`) is no assignment. */
 const assignment = /^(export\s+)?([A-Z][A-Z0-9_]{2,}|\w*(secret|token|password)\w*)=(?!=*$)/i;
 /** Control and format characters, among them zero-width ones and the byte order mark, and every space but U+0020. */
@@ -84,7 +83,7 @@ function notMeantAsSecret(text: string): string | null {
   if (filePath.test(bare)) {
     return 'is the path of a file and not the secret; set the variable with _FILE at its end to that path';
   }
-  if (scheme.test(bare) || header.test(bare)) {
+  if (header.test(bare)) {
     return 'is a whole header and not the secret alone; leave out its name and the word Bearer';
   }
   if (assignment.test(bare))
@@ -92,10 +91,10 @@ function notMeantAsSecret(text: string): string | null {
   if (isPlaceholder(bare)) {
     return 'is a placeholder that anybody could guess; make a secret with `openssl rand -hex 32`';
   }
-  const [found] = invisible.exec(text) ?? [];
-  return found === undefined
-    ? null
-    : `holds a character that cannot be seen (${codePoint(found)}); enter the secret anew`;
+  const found = invisible.exec(text)?.[0].codePointAt(0);
+  if (found === undefined) return null;
+  const codePoint = found.toString(16).toUpperCase().padStart(4, '0');
+  return `holds a character that cannot be seen (U+${codePoint}); enter the secret anew`;
 }
 
 /** `docker run --env-file` and systemd's credentials keep quotes that a shell would take away. */
@@ -122,8 +121,4 @@ function isPlaceholder(text: string): boolean {
     letters.length >= 8 &&
     keyboardRows.some((row) => row.repeat(Math.ceil(letters.length / row.length)).startsWith(letters))
   );
-}
-
-function codePoint(character: string): string {
-  return `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
 }

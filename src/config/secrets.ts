@@ -1,6 +1,5 @@
 import type { Config } from './config.ts';
 import { type Environment, readVariables } from './read.ts';
-import type { ConfigProblem } from './variable.ts';
 import type { Values } from './variables.ts';
 
 const PREVIOUS = 'APONO_WEBHOOK_SECRET_PREVIOUS';
@@ -14,7 +13,8 @@ export const secretNames = [
   'METRICS_TOKEN',
 ] as const;
 
-export type Secrets = Pick<Values, (typeof secretNames)[number]>;
+type SecretName = (typeof secretNames)[number];
+export type Secrets = Pick<Values, SecretName>;
 
 export function secretsOf({ webhook, credential, admin }: Config): Secrets {
   return {
@@ -31,40 +31,32 @@ export function secretsOf({ webhook, credential, admin }: Config): Secrets {
  * it is while somebody writes it, and an emptied ADMIN_TOKEN must not open the port. Only the previous webhook secret may
  * be taken away.
  */
-export function readSecretsAgain(
-  env: Environment,
-  before: Secrets,
-): { readonly secrets: Secrets; readonly problems: readonly ConfigProblem[] } {
+export function readSecretsAgain(env: Environment, before: Secrets) {
   const { values, problems: found } = readVariables(env, secretNames);
-  const problems = [...found];
   const secrets: Secrets = { ...values };
-  const keep = (name: (typeof secretNames)[number]) => Object.assign(secrets, { [name]: before[name] });
-  for (const name of secretNames) {
-    const hasProblem = problems.some((problem) => problem.name === name);
-    const isEmptied = secrets[name] === null && before[name] !== null && name !== PREVIOUS;
-    if (isEmptied && !hasProblem) problems.push({ name, message: 'is empty now' });
-    if (isEmptied || hasProblem) keep(name);
-  }
-  const together = checkSecrets(secrets);
+  const hasProblem = (name: SecretName) => found.some((problem) => problem.name === name);
+  const isEmptied = (name: SecretName) => secrets[name] === null && before[name] !== null && name !== PREVIOUS;
+  const emptied = secretNames.filter((name) => isEmptied(name) && !hasProblem(name));
+  const keep = (name: SecretName) => Object.assign(secrets, { [name]: before[name] });
+  secretNames.filter((name) => hasProblem(name) || isEmptied(name)).forEach(keep);
+  const together = [...checkSecrets(secrets)];
   for (const { name } of together) {
     keep(name);
     // The one that became the same: a token for metrics must not become that of the operator.
     if (name === 'METRICS_TOKEN') keep('ADMIN_TOKEN');
   }
-  return { secrets, problems: [...problems, ...together] };
+  return { secrets, problems: [...found, ...emptied.map((name) => ({ name, message: 'is empty now' })), ...together] };
 }
 
 /** What is wrong only with several secrets taken together. */
-export function checkSecrets(secrets: Secrets) {
+export function* checkSecrets(secrets: Secrets): Generator<{ name: SecretName; message: string }> {
   const { APONO_WEBHOOK_SECRET_PREVIOUS: previous, ADMIN_TOKEN: token } = secrets;
-  const problems: { name: (typeof secretNames)[number]; message: string }[] = [];
   if (previous !== null && previous === secrets.APONO_WEBHOOK_SECRET) {
     const message = 'is the same as APONO_WEBHOOK_SECRET; set the secret from before, or unset it';
-    problems.push({ name: PREVIOUS, message });
+    yield { name: PREVIOUS, message };
   }
   if (token !== null && secrets.METRICS_TOKEN === token) {
     const message = 'is the same as ADMIN_TOKEN, so it would do more than read metrics; set another one';
-    problems.push({ name: 'METRICS_TOKEN', message });
+    yield { name: 'METRICS_TOKEN', message };
   }
-  return problems;
 }

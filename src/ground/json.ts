@@ -25,6 +25,16 @@ export function isJsonArray(value: JsonValue | undefined): value is readonly Jso
   return Array.isArray(value);
 }
 
+/** The JSON object that a text is; null for any other text. `parse` throws for what is not JSON. */
+export function parseObject(text: string, parse: (text: string) => JsonValue = JSON.parse): JsonObject | null {
+  try {
+    const value = parse(text);
+    return isJsonObject(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
 /** The member at a path such as `properties`, `owner`, `email`; null if any part of it is missing. */
 export function valueAt(value: JsonValue, ...path: readonly string[]): JsonValue {
   return path.reduce((at: JsonValue, part) => (isJsonObject(at) ? (at[part] ?? null) : null), value);

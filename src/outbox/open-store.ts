@@ -1,4 +1,5 @@
-import type { Config, OutboxDatabase } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import type { OutboxDatabase } from '../config/outbox-url.ts';
 import type { Clock } from '../ground/clock.ts';
 import { openSqlite } from './sqlite/engine.ts';
 import { createStore, type StoreEvent } from './store.ts';

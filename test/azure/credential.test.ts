@@ -10,7 +10,7 @@ import { generate } from 'selfsigned';
 import { createCredential } from '../../src/azure/credential.ts';
 import { inFull, TokenError } from '../../src/azure/token-error.ts';
 import { clouds, ingestionScope } from '../../src/config/clouds.ts';
-import type { CredentialConfig } from '../../src/config/config.ts';
+import type { CredentialConfig } from '../../src/config/credential.ts';
 import type { Emulator } from '../support/azure/emulator.ts';
 import type { FaultAnswer } from '../support/azure/faults.ts';
 import { startTestEmulator } from '../support/emulator.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { explainUpload, type UploadContext } from '../../src/azure/fixes.ts';
-import type { CredentialConfig } from '../../src/config/config.ts';
+import type { CredentialConfig } from '../../src/config/credential.ts';
 import { outcomeOf, type UploadResult } from '../../src/delivery/outcome.ts';
 
 const identity = {
@@ -10,7 +10,7 @@ const identity = {
   authorityHost: 'https://login.microsoftonline.com',
   instanceDiscovery: true,
 };
-const secret: CredentialConfig = { ...identity, type: 'secret', clientSecret: 'the-secret-9d2e' };
+const secret: CredentialConfig = { ...identity, type: 'secret', clientSecret: 'the-secret-9d2e', expiresAt: null };
 const credentials: readonly CredentialConfig[] = [
   secret,
   { ...identity, type: 'certificate', certificatePath: '/run/secrets/client.pem', certificatePassword: null },

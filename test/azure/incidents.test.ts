@@ -4,7 +4,7 @@ import type { Retry } from '../../src/azure/arm-client.ts';
 import { ArmError } from '../../src/azure/arm-error.ts';
 import { createIncidents, type IncidentQuery, type Incidents } from '../../src/azure/incidents.ts';
 import { clouds, resourceManagerScope } from '../../src/config/clouds.ts';
-import type { CredentialConfig } from '../../src/config/config.ts';
+import type { CredentialConfig } from '../../src/config/credential.ts';
 import { type Clock, systemClock } from '../../src/ground/clock.ts';
 import type { Emulator } from '../support/azure/emulator.ts';
 import type { FaultAnswer } from '../support/azure/faults.ts';

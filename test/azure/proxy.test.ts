@@ -8,7 +8,7 @@ import { TokenCache } from '../../src/azure/token-cache.ts';
 import { TokenError } from '../../src/azure/token-error.ts';
 import { explainTokenFailure } from '../../src/azure/token-fixes.ts';
 import { clouds, databaseScope, ingestionScope, resourceManagerScope } from '../../src/config/clouds.ts';
-import type { CredentialConfig } from '../../src/config/config.ts';
+import type { CredentialConfig } from '../../src/config/credential.ts';
 import { readProxy } from '../../src/config/proxy.ts';
 import { makeCertificate } from '../../src/emulator/server.ts';
 import { systemClock } from '../../src/ground/clock.ts';

@@ -3,7 +3,7 @@ import { createCredential } from '../../src/azure/credential.ts';
 import { createIngestion, type IngestionOptions } from '../../src/azure/ingestion.ts';
 import { TokenCache, type TokenEvent } from '../../src/azure/token-cache.ts';
 import { clouds, ingestionScope } from '../../src/config/clouds.ts';
-import type { CredentialConfig } from '../../src/config/config.ts';
+import type { CredentialConfig } from '../../src/config/credential.ts';
 import type { ProxyConfig } from '../../src/config/proxy.ts';
 import type { Ingestion } from '../../src/delivery/outcome.ts';
 import { type Clock, systemClock } from '../../src/ground/clock.ts';
@@ -28,6 +28,7 @@ export function secretCredential(emulator: Emulator, clientSecret = emulator.cli
     tenantId: emulator.tenantId,
     clientId: emulator.clientId,
     clientSecret,
+    expiresAt: null,
     authorityHost: emulator.origin,
     instanceDiscovery: false,
   };

@@ -6,7 +6,7 @@ import { explainUpload } from '../../src/azure/fixes.ts';
 import { createIngestion } from '../../src/azure/ingestion.ts';
 import { TokenCache } from '../../src/azure/token-cache.ts';
 import { clouds, ingestionScope } from '../../src/config/clouds.ts';
-import type { CredentialConfig } from '../../src/config/config.ts';
+import type { CredentialConfig } from '../../src/config/credential.ts';
 import { createDelivery, type Delivery } from '../../src/delivery/delivery.ts';
 import { type DeliveryEvent, type Hold, logDelivery, type UploadEvent } from '../../src/delivery/event.ts';
 import type { Ingestion } from '../../src/delivery/outcome.ts';
@@ -80,6 +80,7 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
     tenantId,
     clientId,
     clientSecret,
+    expiresAt: null,
     authorityHost: origin,
     instanceDiscovery: false,
   };

@@ -1,11 +1,10 @@
 import type { ArmClientOptions, Retry } from '../../azure/arm-client.ts';
-import { ArmError } from '../../azure/arm-error.ts';
+import { ArmError, workspaceIdForm } from '../../azure/arm-error.ts';
 import { createIncidents, type Incidents } from '../../azure/incidents.ts';
 import { clouds, resourceManagerScope } from '../../config/clouds.ts';
 import { credentialNames } from '../../config/credential.ts';
 import { readSignIn } from '../../config/load.ts';
 import { readVariables } from '../../config/read.ts';
-import type { ConfigProblem } from '../../config/variable.ts';
 import { systemClock } from '../../ground/clock.ts';
 import { type CommandContext, failed, misconfigured, reportWarnings } from '../context.ts';
 import { tokensFor } from '../tokens.ts';
@@ -25,20 +24,17 @@ export interface Connected {
   readonly workspaceId: string;
 }
 
-type ConnectOptions = Partial<Pick<ArmClientOptions, 'signal' | 'maxAttempts' | 'onRetry'>>;
-
 /**
  * Runs `use` with Azure. One question is sent four times at most by default, since a person is waiting. Rejects with a
  * CommandError for wrong variables, and for what Azure refuses.
  */
 export async function withIncidents(
   context: CommandContext,
-  options: ConnectOptions,
+  options: Partial<Pick<ArmClientOptions, 'signal' | 'maxAttempts' | 'onRetry'>>,
   use: (connected: Connected) => Promise<number>,
 ): Promise<number> {
   const { stderr } = context;
   const { scope, ...settings } = readSettings(context);
-  const { workspaceId } = settings;
   const tokens = tokensFor(settings, scope, stderr);
   const ending = new AbortController();
   const onRetry = (retry: Retry): void => {
@@ -48,7 +44,7 @@ export async function withIncidents(
   const own = { tokens, clock: systemClock, random: Math.random, maxAttempts: 4, onRetry };
   const incidents = createIncidents({ ...settings, ...own, ...options, signal });
   try {
-    return await use({ incidents, workspaceId });
+    return await use({ incidents, workspaceId: settings.workspaceId });
   } catch (error) {
     if (!(error instanceof ArmError)) throw error;
     throw failed(armErrorText(error));
@@ -70,28 +66,18 @@ function readSettings({ env, stderr }: CommandContext) {
   const origin = reading.values.AZURE_RESOURCE_MANAGER_ENDPOINT ?? cloud.resourceManager;
   const { credential, proxy, ...signIn } = readSignIn(env, reading, [origin]);
   const problems = [...reading.problems, ...signIn.problems];
-  const hasWorkspace = workspaceId !== null || reading.problems.some(({ name }) => name === noWorkspace.name);
-  if (!hasWorkspace) problems.push(noWorkspace);
-  if (cloudName === 'china') problems.push(noSentinelInChina);
+  if (workspaceId === null && problems.every(({ name }) => name !== 'SENTINEL_WORKSPACE_ID')) {
+    problems.push({ name: 'SENTINEL_WORKSPACE_ID', message: `is not set. It is ${workspaceIdForm}` });
+  }
+  if (cloudName === 'china') problems.push({ name: 'AZURE_CLOUD', message: noSentinelInChina });
   if (problems.length > 0 || workspaceId === null || credential === null) throw misconfigured(problems);
   reportWarnings(stderr, [...signIn.lapsed, ...signIn.warnings]);
   return { scope: resourceManagerScope(cloud), credential, workspaceId, origin, proxy, logLevel };
 }
 
-const noWorkspace: ConfigProblem = {
-  name: 'SENTINEL_WORKSPACE_ID',
-  message:
-    'is not set. It is the resource id of the Log Analytics workspace: /subscriptions/<id>/resourceGroups/<name>/providers/' +
-    'Microsoft.OperationalInsights/workspaces/<name> (portal: the workspace, JSON view; or `az monitor log-analytics workspace ' +
-    'show --resource-group <group> --workspace-name <name> --query id`)',
-};
-
-const noSentinelInChina: ConfigProblem = {
-  name: 'AZURE_CLOUD',
-  message:
-    'is china, where Microsoft Sentinel has been retired: there are no incidents to be read. Logs are still delivered to a ' +
-    'workspace there',
-};
+const noSentinelInChina =
+  'is china, where Microsoft Sentinel has been retired: there are no incidents to be read. Logs are still delivered to a ' +
+  'workspace there';
 
 /**
  * Like Promise.all, but of several failures the first in the order of the list is thrown, not the one that came first:

@@ -2,9 +2,8 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, Option } from 'commander';
 import { ArmError } from '../../azure/arm-error.ts';
-import { type Incidents, maxPageSize } from '../../azure/incidents.ts';
+import { maxPageSize } from '../../azure/incidents.ts';
 import { systemClock } from '../../ground/clock.ts';
-import { textOf } from '../../ground/json.ts';
 import { allOf } from '../../sentinel/incidents/filter.ts';
 import { createFormat, type FormatName, formatNames } from '../../sentinel/incidents/formats.ts';
 import {
@@ -12,7 +11,7 @@ import {
   type DetailName,
   detailNames,
   type Incident,
-  property,
+  textAt,
 } from '../../sentinel/incidents/incident.ts';
 import { type CommandContext, CommandError, exitCodes, failed, onFirstSignal, wrongUsage } from '../context.ts';
 import { plural, printable } from '../text.ts';
@@ -63,7 +62,7 @@ export async function run(context: CommandContext, options: ExportOptions): Prom
   try {
     const connection = { signal: stopping.signal, maxAttempts, onRetry: progress.retry };
     return await withIncidents(context, connection, (connected) =>
-      exportAll({ ...connected, context, options, progress, filter, out, count: 0, lastCreated: null }),
+      exportAll({ ...connected, context, options, progress, filter, out, changes: null, count: 0, lastCreated: null }),
     );
   } finally {
     release();
@@ -87,7 +86,8 @@ interface Job extends Connected {
   readonly progress: output.Progress;
   readonly filter: string | null;
   readonly out: string | undefined;
-  /** How far it has come. */
+  /** How far it has come. Null: no page was read. */
+  changes: ReturnType<typeof trackChanges> | null;
   count: number;
   lastCreated: string | null;
 }
@@ -99,17 +99,16 @@ async function exportAll(job: Job): Promise<number> {
   const former = incremental === undefined ? null : await loadState(incremental, identity);
   const wanted = await selection.wantedBy(job.incidents, options);
   const target = out === undefined ? output.openStreamOutput(context.stdout) : await output.openFileOutput(out);
-  let changes: Changes | null = null;
   try {
-    changes = await copy(job, target, { former, wanted });
+    await copy(job, target, { former, wanted });
     await target.commit();
   } catch (error) {
     progress.end();
     return giveUp(job, target, error);
   }
   progress.end();
-  if (incremental !== undefined && changes !== null) {
-    await saveState(incremental, changes.next(identity)).catch(({ message }: CommandError) => {
+  if (incremental !== undefined && job.changes !== null) {
+    await saveState(incremental, job.changes.next(identity)).catch(({ message }: CommandError) => {
       throw failed(`The export itself is complete, with ${counted(job)}; the next one repeats it.\n${message}`);
     });
   }
@@ -119,39 +118,39 @@ async function exportAll(job: Job): Promise<number> {
   return exitCodes.done;
 }
 
-type Changes = ReturnType<typeof trackChanges>;
-
 /** Writes what is selected, and its end also after a failure, so that what was written can be read. */
 async function copy(
   job: Job,
   target: output.ExportOutput,
   { former, wanted }: { readonly former: ExportState | null; readonly wanted: selection.Wanted },
-): Promise<Changes | null> {
+): Promise<void> {
   const { incremental, with: details = [], format: name, bom = false } = job.options;
   const format = createFormat({ format: name, details, bom });
   const size = details.length === 0 ? maxPageSize : detailBatch;
   const query = { filter: allOf([job.filter, changedSince(former)]), order: 'asc', pageSize: maxPageSize } as const;
-  let changes: Changes | null = null;
+  const detailed = async (one: Incident): Promise<DetailedIncident> => {
+    const found = details.map(async (detail) => [detail, await job.incidents.details(one, detail)] as const);
+    return { ...one, details: Object.fromEntries(await allInOrder(found)) };
+  };
   try {
     for await (const page of job.incidents.pages(query)) {
-      if (changes === null) await target.write(format.head);
-      changes ??= trackChanges(former, page.answeredAtMs);
-      const { isNew } = changes;
+      if (job.changes === null) await target.write(format.head);
+      job.changes ??= trackChanges(former, page.answeredAtMs);
+      const { isNew } = job.changes;
       const chosen = page.incidents.filter((one) => wanted(one) && (incremental === undefined || isNew(one)));
       for (let at = 0; at < chosen.length; at += size) {
         const batch = chosen.slice(at, at + size);
-        await target.write(format.part(await allInOrder(batch.map((one) => withDetails(job.incidents, one, details)))));
+        await target.write(format.part(await allInOrder(batch.map(detailed))));
         job.count += batch.length;
-        job.lastCreated = textOf(property(batch.at(-1)?.resource ?? {}, 'createdTimeUtc'));
+        job.lastCreated = textAt(batch.at(-1)?.resource ?? {}, 'createdTimeUtc');
         job.progress.update(job.count, job.lastCreated);
       }
     }
   } catch (error) {
-    if (changes !== null) await target.write(format.tail).catch(() => undefined);
+    if (job.changes !== null) await target.write(format.tail).catch(() => undefined);
     throw error;
   }
   await target.write(format.tail);
-  return changes;
 }
 
 const counted = ({ count }: Job) => plural(count, 'incident');
@@ -180,13 +179,4 @@ function missing(job: Job, kept: string | null): string {
   const where = kept === null ? 'What was written' : printable(kept);
   const upTo = lastCreated === null ? '' : `, up to the one created ${printable(lastCreated)}`;
   return `${notWritten('.')}${where} holds ${counted(job)}${upTo}; those created later are missing.${next}`;
-}
-
-async function withDetails(
-  incidents: Incidents,
-  incident: Incident,
-  names: readonly DetailName[],
-): Promise<DetailedIncident> {
-  const found = await allInOrder(names.map(async (name) => [name, await incidents.details(incident, name)] as const));
-  return { ...incident, details: Object.fromEntries(found) };
 }

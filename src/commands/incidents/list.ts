@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
 import { type Incidents, maxPageSize } from '../../azure/incidents.ts';
 import { systemClock } from '../../ground/clock.ts';
-import { textOf } from '../../ground/json.ts';
 import { safeJson } from '../../sentinel/incidents/formats.ts';
-import { type Incident, numberOf, property, timeText } from '../../sentinel/incidents/incident.ts';
+import { type Incident, numberOf, property, textAt, timeText } from '../../sentinel/incidents/incident.ts';
 import { type CommandContext, exitCodes, type JsonOption } from '../context.ts';
 import { cutToWidth, displayWidth, printable, renderTable, wholeNumber } from '../text.ts';
 import { withIncidents } from './connect.ts';
@@ -64,12 +63,12 @@ function renderIncidents(found: readonly Incident[], width: number | undefined):
 }
 
 function cells({ resource }: Incident): string[] {
-  const text = (...path: readonly string[]): string => textOf(property(resource, ...path)) ?? '-';
+  const text = (...path: readonly string[]): string => textAt(resource, ...path) ?? '-';
   const number = (...path: readonly string[]): string => String(numberOf(property(resource, ...path)) ?? '-');
   const owner = [text('owner', 'assignedTo'), text('owner', 'userPrincipalName'), text('owner', 'email')];
   return [
     number('incidentNumber'),
-    timeText(textOf(property(resource, 'createdTimeUtc'))),
+    timeText(textAt(resource, 'createdTimeUtc')),
     text('severity'),
     text('status'),
     text('title'),

@@ -81,18 +81,16 @@ export function openStreamOutput(stdout: TextOutput): ExportOutput {
       // In a terminal a title could hold what steers it; in a file or a pipe every byte counts.
       const shown = isTerminal ? printable(text.replaceAll('\r\n', '\n')) : text;
       if (shown === '') return;
-      if (stdout instanceof Writable) await named('stdout', () => writeTo(stdout, shown));
-      else stdout.write(shown);
+      await named('stdout', () => {
+        if (!(stdout instanceof Writable)) return Promise.resolve(stdout.write(shown));
+        const { promise, resolve, reject } = Promise.withResolvers<void>();
+        stdout.write(shown, (error) => (error ? reject(error) : resolve()));
+        return promise;
+      });
     },
     commit: async () => undefined,
     abandon: async () => null,
   };
-}
-
-function writeTo(stream: Writable, text: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    stream.write(text, (error) => (error ? reject(error) : resolve()));
-  });
 }
 
 const closed = ['EPIPE', 'ERR_STREAM_DESTROYED', 'ECONNRESET'];

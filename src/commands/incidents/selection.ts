@@ -4,7 +4,6 @@ import {
   aponoRuleNames,
   classifications,
   filterProblem,
-  hasClassification,
   hasLabel,
   incidentFilter,
   isMadeBy,
@@ -13,8 +12,8 @@ import {
   statuses,
   timeForms,
 } from '../../sentinel/incidents/filter.ts';
-import type { Incident } from '../../sentinel/incidents/incident.ts';
-import { CommandError, exitCodes, wrongUsage } from '../context.ts';
+import { type Incident, textAt } from '../../sentinel/incidents/incident.ts';
+import { failed, wrongUsage } from '../context.ts';
 
 type Texts = Readonly<Record<'since' | 'until' | 'filter', string>>;
 type Lists = Readonly<Record<'status' | 'severity' | 'title' | 'label' | 'classification', readonly string[]>>;
@@ -76,13 +75,12 @@ export async function wantedBy(incidents: Incidents, options: SelectionOptions):
   const { apono, classification, label } = options;
   const named: Wanted = (incident) =>
     (label === undefined || hasLabel(incident, label)) &&
-    (classification === undefined || hasClassification(incident, classification));
+    (classification === undefined || classification.includes(textAt(incident.resource, 'classification') ?? ''));
   if (apono !== true) return named;
   const rules = await incidents.alertRules();
   const names = aponoRuleNames(rules);
   if (names.size > 0) return (incident) => isMadeBy(incident, names) && named(incident);
-  throw new CommandError(
-    exitCodes.failed,
+  throw failed(
     `no_apono_rules: None of the ${rules.length} analytics rules of this workspace reads Apono's tables or functions.\n` +
       'Fix: Deploy the rules, or leave --apono out and select by --title or --label.',
   );

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { ArmError } from '../../azure/arm-error.ts';
 import type { Incidents } from '../../azure/incidents.ts';
+import { guid } from '../../config/parse.ts';
 import { type JsonObject, objectsOf, textOf, textsOf } from '../../ground/json.ts';
-import { incidentFilter } from '../../sentinel/incidents/filter.ts';
 import { safeJson, withDetails } from '../../sentinel/incidents/formats.ts';
 import {
   alertLine,
@@ -15,6 +15,7 @@ import {
   type IncidentDetails,
   numberOf,
   property,
+  textAt,
 } from '../../sentinel/incidents/incident.ts';
 import { type CommandContext, exitCodes, failed, type JsonOption, wrongUsage } from '../context.ts';
 import { printable, wrap } from '../text.ts';
@@ -26,7 +27,6 @@ export const define = (command: Command) =>
     .description('show one incident, by its number or its GUID, with comments, alerts and entities')
     .option('--json', "print JSON: Resource Manager's own object, with comments, alerts and entities as members");
 
-const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 /** Nobody reads more names than this. */
 const maxRuleNames = 10;
 
@@ -60,50 +60,48 @@ export async function run(context: CommandContext, id: string, { json }: JsonOpt
  */
 async function withReadableDetails(incidents: Incidents, found: Incident) {
   const read = await allInOrder(
-    detailNames.map(async (name) => {
-      try {
-        return { name, items: await incidents.details(found, name) };
-      } catch (error) {
+    detailNames.map((name) =>
+      incidents.details(found, name).catch((error: unknown) => {
         if (error instanceof ArmError && error.code === 'role_missing') return error;
         throw error;
-      }
-    }),
+      }),
+    ),
   );
-  const parts = read.filter((part) => !(part instanceof ArmError));
-  const details: IncidentDetails = Object.fromEntries(parts.map(({ name, items }) => [name, items]));
-  const refusals = read.filter((part) => part instanceof ArmError);
-  return { detailed: { ...found, details }, refusals };
+  const named = detailNames.map((name, index) => [name, read[index]] as const);
+  const details: IncidentDetails = Object.fromEntries(named.filter(([, part]) => !(part instanceof ArmError)));
+  return { detailed: { ...found, details }, refusals: read.filter((part) => part instanceof ArmError) };
 }
 
 async function byNumber(incidents: Incidents, number: number): Promise<Incident | null> {
-  const filter = incidentFilter({ number });
-  for await (const page of incidents.pages({ filter, order: 'desc', pageSize: 10 })) {
+  const query = { filter: `properties/incidentNumber eq ${number}`, order: 'desc', pageSize: 10 } as const;
+  for await (const page of incidents.pages(query)) {
     const found = page.incidents.find(({ resource }) => property(resource, 'incidentNumber') === number);
     if (found !== undefined) return found;
   }
   return null;
 }
 
+type RuleNames = ReadonlyMap<string, string | null>;
+
 /** Names of the rules by their resource ids; a rule that is gone has none. */
-async function ruleNames(incidents: Incidents, { resource }: DetailedIncident): Promise<ReadonlyMap<string, string>> {
+async function ruleNames(incidents: Incidents, { resource }: DetailedIncident): Promise<RuleNames> {
   const ids = textsOf(property(resource, 'relatedAnalyticRuleIds')).slice(0, maxRuleNames);
-  const found = await Promise.all(
-    ids.map(async (id) => [id, await incidents.ruleName(id.split('/').at(-1) ?? '')] as const),
+  return new Map(
+    await Promise.all(ids.map(async (id) => [id, await incidents.ruleName(id.split('/').at(-1) ?? '')] as const)),
   );
-  return new Map(found.flatMap(([id, name]) => (name === null ? [] : [[id, name] as const])));
 }
 
 const labelWidth = 16;
 const minWidth = 40;
 
 /** An incident to be read on a terminal of that width. */
-function renderIncident(incident: DetailedIncident, names: ReadonlyMap<string, string>, width: number): string {
+function renderIncident(incident: DetailedIncident, names: RuleNames, width: number): string {
   const room = Math.max(minWidth, width);
   const { resource, details } = incident;
   const number = numberOf(property(resource, 'incidentNumber')) ?? '-';
-  const title = textOf(property(resource, 'title')) ?? '(no title)';
-  const description = textOf(property(resource, 'description'));
-  const link = textOf(property(resource, 'incidentUrl'));
+  const title = textAt(resource, 'title') ?? '(no title)';
+  const description = textAt(resource, 'description');
+  const link = textAt(resource, 'incidentUrl');
   const lines = [
     ...wrapped(`Incident ${number}: ${title}`, room, ''),
     '',
@@ -116,7 +114,7 @@ function renderIncident(incident: DetailedIncident, names: ReadonlyMap<string, s
     ...section('Alerts', details.alerts, (alert) => wrapped(alertLine(alert), room, '  - ')),
     ...section('Entities', details.entities, (entity) => wrapped(entityLine(entity), room, '  - ')),
     ...section('Comments', details.comments, (comment) => {
-      const time = readableTime(textOf(property(comment, 'createdTimeUtc'))) ?? '-';
+      const time = readableTime(textAt(comment, 'createdTimeUtc')) ?? '-';
       return [`  ${readable(`${time}, ${commentAuthor(comment)}`)}`, ...wrapped(commentText(comment), room, '    ')];
     }),
   ];
@@ -140,8 +138,8 @@ function section(
 
 type Field = readonly [label: string, value: string | null];
 
-function fieldsOf({ name, resource }: DetailedIncident, ruleNames: ReadonlyMap<string, string>): readonly Field[] {
-  const text = (...path: readonly string[]): string | null => textOf(property(resource, ...path));
+function fieldsOf({ name, resource }: DetailedIncident, ruleNames: RuleNames): readonly Field[] {
+  const text = (...path: readonly string[]): string | null => textAt(resource, ...path);
   const time = (member: string): string | null => readableTime(text(member));
   const list = (...path: readonly string[]): string | null => textsOf(property(resource, ...path)).join(', ') || null;
   const rules = textsOf(property(resource, 'relatedAnalyticRuleIds')).map(
@@ -165,7 +163,7 @@ function fieldsOf({ name, resource }: DetailedIncident, ruleNames: ReadonlyMap<s
 }
 
 function ownerOf(resource: JsonObject): string | null {
-  const text = (member: string): string | null => textOf(property(resource, 'owner', member));
+  const text = (member: string): string | null => textAt(resource, 'owner', member);
   const address = text('userPrincipalName') ?? text('email');
   const name = text('assignedTo');
   return name !== null && address !== null ? `${name} (${address})` : (name ?? address ?? text('objectId') ?? 'nobody');

@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { textOf } from '../../ground/json.ts';
-import { type Incident, property } from '../../sentinel/incidents/incident.ts';
+import { isJsonObject, parseObject, textOf } from '../../ground/json.ts';
+import { type Incident, textAt } from '../../sentinel/incidents/incident.ts';
 import { failed } from '../context.ts';
 import { syncFolder, temporaryOf } from './output.ts';
 import type { SelectionOptions } from './selection.ts';
@@ -36,21 +36,17 @@ export const overlapMs = 10 * 60_000;
 
 /** What makes an incremental export the same one again. Times count as they were written: `7d` moves along. */
 export function selectionKey(options: SelectionOptions): string {
-  const { since, until, status, severity, title, label, filter, apono, classification } = options;
-  const parts = { since, until, status, severity, title, label, filter, apono, classification };
-  return hash('sha256', JSON.stringify(parts)).slice(0, 16);
+  const names = ['since', 'until', 'status', 'severity', 'title', 'label', 'filter', 'apono', 'classification'];
+  return hash('sha256', JSON.stringify(options, names)).slice(0, 16);
 }
 
 /** Null: there is none yet. Rejects with a CommandError for a file that is not the state of this export. */
 export async function loadState(file: string, expected: ExportIdentity): Promise<ExportState | null> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
+  const text = await readFile(file, 'utf8').catch(({ code, message }: NodeJS.ErrnoException) => {
     if (code === 'ENOENT') return null;
     throw unusable(`${file} cannot be read: ${message}`);
-  }
+  });
+  if (text === null) return null;
   const state = readState(text);
   if (state === null) {
     const advice = 'name another file, or delete it to export everything once more';
@@ -69,17 +65,12 @@ const unusable = (problem: string) => failed(`incremental_state_unusable: ${prob
 
 /** Null for a text that is no state. */
 export function readState(text: string): ExportState | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    const { version, workspaceId, selection, modifiedSince, exported } = Object(value) as Record<string, unknown>;
-    if (version !== formatVersion || typeof workspaceId !== 'string' || typeof selection !== 'string') return null;
-    if (typeof modifiedSince !== 'string' || Number.isNaN(Date.parse(modifiedSince))) return null;
-    if (typeof exported !== 'object' || exported === null || Array.isArray(exported)) return null;
-    const entries = Object.entries(exported).map(([name, revision]) => [name, String(revision)] as const);
-    return { workspaceId, selection, modifiedSince, exported: new Map(entries) };
-  } catch {
-    return null;
-  }
+  const { version, workspaceId, selection, modifiedSince, exported } = parseObject(text) ?? {};
+  if (version !== formatVersion || typeof workspaceId !== 'string' || typeof selection !== 'string') return null;
+  if (typeof modifiedSince !== 'string' || Number.isNaN(Date.parse(modifiedSince))) return null;
+  if (!isJsonObject(exported)) return null;
+  const entries = Object.entries(exported).map(([name, revision]) => [name, String(revision)] as const);
+  return { workspaceId, selection, modifiedSince, exported: new Map(entries) };
 }
 
 export function writeState({ exported, ...rest }: ExportState): string {
@@ -115,7 +106,7 @@ export function trackChanges(former: ExportState | null, startedAtMs: number) {
   return {
     /** False if the former export had this version of the incident. */
     isNew({ name, resource }: Incident): boolean {
-      const modified = textOf(property(resource, 'lastModifiedTimeUtc')) ?? '';
+      const modified = textAt(resource, 'lastModifiedTimeUtc') ?? '';
       const revision = `${textOf(resource['etag']) ?? ''} ${modified}`.trim();
       // An incident without a time counts as recent, so that the next export can compare it.
       if (!(Date.parse(modified) < sinceMs)) exported.set(name, revision);

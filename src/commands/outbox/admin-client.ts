@@ -1,11 +1,12 @@
 import { readVariables } from '../../config/read.ts';
 import type { Values } from '../../config/variables.ts';
 import type { Retried } from '../../delivery/event.ts';
+import { parseObject } from '../../ground/json.ts';
 import type { HistoryColumns } from '../../http/history.ts';
 import type { StatusJson } from '../../http/status.ts';
 import * as operator from '../../outbox/operator.ts';
 import { type CommandContext, failed, misconfigured } from '../context.ts';
-import { localOrigin, parseObject, sendHttp } from '../local-service.ts';
+import { localOrigin, sendHttp } from '../local-service.ts';
 
 /** An outbox of a service, and what only a service knows. */
 interface AdminClient extends operator.OutboxOperator {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
-import type { OutboxDatabase } from '../../config/config.ts';
+import type { OutboxDatabase } from '../../config/outbox-url.ts';
 
 /** Where the database is and how to sign in, as pg takes it. Holds secrets: never logged. */
 export interface DatabaseSettings extends Pick<OutboxDatabase, 'host' | 'port' | 'database' | 'user'> {

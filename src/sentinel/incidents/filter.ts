@@ -10,7 +10,6 @@ interface IncidentSelection {
   readonly severities?: readonly string[] | undefined;
   /** The title contains one of these texts, in this spelling. */
   readonly titles?: readonly string[] | undefined;
-  readonly number?: number | undefined;
   readonly filter?: string | undefined;
 }
 
@@ -29,17 +28,15 @@ export function odataString(text: string): string {
  * filter.
  */
 export function incidentFilter(selection: IncidentSelection): string | null {
-  const { since, until, statuses = [], severities = [], titles = [], number, filter } = selection;
-  const parts = [
+  const { since, until, statuses = [], severities = [], titles = [], filter } = selection;
+  return allOf([
     filter === undefined ? '' : /\bor\b/i.test(withoutTexts(filter)) ? `(${filter})` : filter.trim(),
     since === undefined ? '' : `properties/createdTimeUtc ge ${since.toISOString()}`,
     until === undefined ? '' : `properties/createdTimeUtc lt ${until.toISOString()}`,
     anyOf(statuses.map((status) => `properties/status eq ${odataString(status)}`)),
     anyOf(severities.map((severity) => `properties/severity eq ${odataString(severity)}`)),
     anyOf(titles.map((title) => `contains(properties/title,${odataString(title)})`)),
-    number === undefined ? '' : `properties/incidentNumber eq ${number}`,
-  ];
-  return allOf(parts);
+  ]);
 }
 
 /** Joins filters with `and`, ignoring empty ones and nulls. Each must be complete in itself. */
@@ -91,10 +88,6 @@ function withoutTexts(filter: string): string {
 /** Whether a label of the incident has one of these names. As with OData's `eq`, case counts. */
 export function hasLabel({ resource }: Incident, names: readonly string[]): boolean {
   return objectsOf(property(resource, 'labels')).some(({ labelName }) => names.some((name) => name === labelName));
-}
-
-export function hasClassification({ resource }: Incident, wanted: readonly string[]): boolean {
-  return wanted.includes(textOf(property(resource, 'classification')) ?? '');
 }
 
 /**

@@ -15,7 +15,6 @@ type Cell = string | number | null;
 
 export interface Column {
   readonly name: string;
-  readonly description: string;
   readonly cell: (incident: DetailedIncident) => Cell;
 }
 
@@ -31,65 +30,61 @@ const labelTexts =
       .join('; ') || null;
 
 /** `path`: below the `properties` of the incident. */
-function column(name: string, description: string, read: Read, ...path: readonly string[]): Column {
-  return { name, description, cell: ({ resource }) => read(property(resource, ...path)) };
+function column(name: string, read: Read, ...path: readonly string[]): Column {
+  return { name, cell: ({ resource }) => read(property(resource, ...path)) };
 }
 
 /** The columns of Get-AzSentinelIncidentListV2.ps1 in its order, with its header `IncidentTile` corrected. */
 export const formerColumns: readonly Column[] = [
-  { name: 'IncidentUniqueId', description: 'The GUID of the incident', cell: ({ name }) => name },
-  column('IncidentTitle', 'Title', textOf, 'title'),
-  column('IncidentNumber', 'Number, as the portal shows it', numberOf, 'incidentNumber'),
-  column('Description', 'Description', textOf, 'description'),
-  column('Severity', 'High, Medium, Low or Informational', textOf, 'severity'),
-  column('Status', 'New, Active or Closed', textOf, 'status'),
-  column('Label', 'Names of the labels (tags)', labelTexts('labelName'), 'labels'),
-  column('Classification', 'Why it was closed', textOf, 'classification'),
-  column('ClassificationComment', 'What was written when it was closed', textOf, 'classificationComment'),
-  column('AssignedTo', 'Name of the owner', textOf, 'owner', 'assignedTo'),
-  column('OwnerEmail', 'E-mail address of the owner', textOf, 'owner', 'email'),
-  column('CreatedTimeUTC', 'When the incident was made', textOf, 'createdTimeUtc'),
-  column('FirstActivityTimeUTC', 'First event of its alerts', textOf, 'firstActivityTimeUtc'),
-  column('LastActivityTimeUTC', 'Last event of its alerts', textOf, 'lastActivityTimeUtc'),
-  column('LastModifiedTimeUTC', 'When the incident last changed', textOf, 'lastModifiedTimeUtc'),
-  column('FirstActivityTimeGenerated', 'Empty: the API no longer gives it', textOf, 'firstActivityTimeGenerated'),
-  column('LastActivityTimeGenerated', 'Empty: the API no longer gives it', textOf, 'lastActivityTimeGenerated'),
-  column('AlertProductName', 'Products that its alerts come from', list, 'additionalData', 'alertProductNames'),
-  column('CommentCount', 'Number of comments', numberOf, 'additionalData', 'commentsCount'),
-  column('AlertCount', 'Number of alerts', numberOf, 'additionalData', 'alertsCount'),
+  { name: 'IncidentUniqueId', cell: ({ name }) => name },
+  column('IncidentTitle', textOf, 'title'),
+  column('IncidentNumber', numberOf, 'incidentNumber'),
+  column('Description', textOf, 'description'),
+  column('Severity', textOf, 'severity'),
+  column('Status', textOf, 'status'),
+  column('Label', labelTexts('labelName'), 'labels'),
+  column('Classification', textOf, 'classification'),
+  column('ClassificationComment', textOf, 'classificationComment'),
+  column('AssignedTo', textOf, 'owner', 'assignedTo'),
+  column('OwnerEmail', textOf, 'owner', 'email'),
+  column('CreatedTimeUTC', textOf, 'createdTimeUtc'),
+  column('FirstActivityTimeUTC', textOf, 'firstActivityTimeUtc'),
+  column('LastActivityTimeUTC', textOf, 'lastActivityTimeUtc'),
+  column('LastModifiedTimeUTC', textOf, 'lastModifiedTimeUtc'),
+  // The API no longer gives these two.
+  column('FirstActivityTimeGenerated', textOf, 'firstActivityTimeGenerated'),
+  column('LastActivityTimeGenerated', textOf, 'lastActivityTimeGenerated'),
+  column('AlertProductName', list, 'additionalData', 'alertProductNames'),
+  column('CommentCount', numberOf, 'additionalData', 'commentsCount'),
+  column('AlertCount', numberOf, 'additionalData', 'alertsCount'),
 ];
 
 export const furtherColumns: readonly Column[] = [
-  column('ClassificationReason', 'What stands beside the classification', textOf, 'classificationReason'),
-  column('OwnerUPN', 'User principal name of the owner', textOf, 'owner', 'userPrincipalName'),
-  column('OwnerObjectId', 'Object id of the owner in Entra ID', textOf, 'owner', 'objectId'),
-  column('OwnerType', 'User, Group or Unknown', textOf, 'owner', 'ownerType'),
-  column('IncidentUrl', 'Link to the incident in the portal', textOf, 'incidentUrl'),
-  column('ProviderName', 'Azure Sentinel, or Microsoft XDR', textOf, 'providerName'),
-  column('ProviderIncidentId', 'Its id there', textOf, 'providerIncidentId'),
-  column('ProviderIncidentUrl', 'Link to it there', textOf, 'additionalData', 'providerIncidentUrl'),
-  column('Tactics', 'MITRE ATT&CK tactics', list, 'additionalData', 'tactics'),
-  column('Techniques', 'MITRE ATT&CK techniques', list, 'additionalData', 'techniques'),
-  column('RelatedAnalyticRuleIds', 'Resource ids of the rules that made its alerts', list, 'relatedAnalyticRuleIds'),
-  column('BookmarksCount', 'Number of bookmarks', numberOf, 'additionalData', 'bookmarksCount'),
-  column('LabelTypes', 'User or AutoAssigned, in the order of Label', labelTexts('labelType'), 'labels'),
-  {
-    name: 'ResourceId',
-    description: 'Resource id of the incident, as Azure spells it',
-    cell: ({ resource }) => textOf(resource['id']),
-  },
+  column('ClassificationReason', textOf, 'classificationReason'),
+  column('OwnerUPN', textOf, 'owner', 'userPrincipalName'),
+  column('OwnerObjectId', textOf, 'owner', 'objectId'),
+  column('OwnerType', textOf, 'owner', 'ownerType'),
+  column('IncidentUrl', textOf, 'incidentUrl'),
+  column('ProviderName', textOf, 'providerName'),
+  column('ProviderIncidentId', textOf, 'providerIncidentId'),
+  column('ProviderIncidentUrl', textOf, 'additionalData', 'providerIncidentUrl'),
+  column('Tactics', list, 'additionalData', 'tactics'),
+  column('Techniques', list, 'additionalData', 'techniques'),
+  column('RelatedAnalyticRuleIds', list, 'relatedAnalyticRuleIds'),
+  column('BookmarksCount', numberOf, 'additionalData', 'bookmarksCount'),
+  column('LabelTypes', labelTexts('labelType'), 'labels'),
+  { name: 'ResourceId', cell: ({ resource }) => textOf(resource['id']) },
 ];
 
 /** Columns whose cells have one line for each comment, alert or entity. */
 export const detailColumns: Readonly<Record<DetailName, Column>> = {
-  comments: detailColumn('comments', 'Comments', 'time, author and message', commentLine),
-  alerts: detailColumn('alerts', 'Alerts', 'time, severity, name and product', alertLine),
-  entities: detailColumn('entities', 'Entities', 'kind and name', entityLine),
+  comments: { name: 'Comments', cell: ({ details }) => linesOf(details.comments, commentLine) },
+  alerts: { name: 'Alerts', cell: ({ details }) => linesOf(details.alerts, alertLine) },
+  entities: { name: 'Entities', cell: ({ details }) => linesOf(details.entities, entityLine) },
 };
 
-function detailColumn(what: DetailName, name: string, parts: string, line: (item: JsonObject) => string): Column {
-  const description = `With \`--with ${what}\`: a line for each, ${parts}`;
-  return { name, description, cell: ({ details }) => details[what]?.map(line).join('\n') || null };
+function linesOf(items: readonly JsonObject[] | null | undefined, line: (item: JsonObject) => string): Cell {
+  return items?.map(line).join('\n') || null;
 }
 
 /** The columns of an export with these details. */

@@ -28,6 +28,11 @@ export function property(resource: JsonObject, ...path: readonly string[]): Json
   return valueAt(resource, 'properties', ...path);
 }
 
+/** Null where there is no text, or an empty one. */
+export function textAt(resource: JsonObject, ...path: readonly string[]): string | null {
+  return textOf(property(resource, ...path));
+}
+
 /** Null for any other value. A number that a double cannot hold keeps its digits as text. */
 export function numberOf(value: JsonValue | undefined): number | string | null {
   if (typeof value === 'number') return value;
@@ -36,24 +41,24 @@ export function numberOf(value: JsonValue | undefined): number | string | null {
 
 /** A comment as one line of text, like an alert and an entity below. */
 export function commentLine(comment: JsonObject): string {
-  return `${timeText(textOf(property(comment, 'createdTimeUtc')))} ${commentAuthor(comment)}: ${oneLine(commentText(comment))}`;
+  return `${timeText(textAt(comment, 'createdTimeUtc'))} ${commentAuthor(comment)}: ${oneLine(commentText(comment))}`;
 }
 
 export function commentAuthor(comment: JsonObject): string {
-  const author = (member: string) => textOf(property(comment, 'author', member));
+  const author = (member: string) => textAt(comment, 'author', member);
   return author('name') ?? author('userPrincipalName') ?? author('email') ?? author('objectId') ?? '(unknown)';
 }
 
 /** The portal writes comments as HTML. */
 export function commentText(comment: JsonObject): string {
-  return plainText(textOf(property(comment, 'message')) ?? '');
+  return plainText(textAt(comment, 'message') ?? '');
 }
 
 export function alertLine(alert: JsonObject): string {
-  const time = textOf(property(alert, 'timeGenerated')) ?? textOf(property(alert, 'startTimeUtc'));
-  const name = textOf(property(alert, 'alertDisplayName')) ?? textOf(property(alert, 'friendlyName')) ?? '(no name)';
-  const product = textOf(property(alert, 'productName'));
-  const severity = textOf(property(alert, 'severity')) ?? '-';
+  const time = textAt(alert, 'timeGenerated') ?? textAt(alert, 'startTimeUtc');
+  const name = textAt(alert, 'alertDisplayName') ?? textAt(alert, 'friendlyName') ?? '(no name)';
+  const product = textAt(alert, 'productName');
+  const severity = textAt(alert, 'severity') ?? '-';
   return `${timeText(time)} ${severity} ${oneLine(name)}${product === null ? '' : ` (${product})`}`;
 }
 
@@ -62,15 +67,15 @@ const naming = ['friendlyName', 'address', 'url', 'domainName', 'hostName', 'acc
 
 export function entityLine(entity: JsonObject): string {
   const kind = textOf(entity['kind']) ?? 'Entity';
-  const name = naming.map((member) => textOf(property(entity, member))).find((found) => found !== null);
+  const name = naming.map((member) => textAt(entity, member)).find((found) => found !== null);
   const account = kind === 'Account' ? accountOf(entity) : null;
   return `${kind}: ${oneLine(account ?? name ?? textOf(entity['name']) ?? '(no name)')}`;
 }
 
 /** `zoe@example.com`, whose name and suffix Sentinel keeps apart. */
 function accountOf(entity: JsonObject): string | null {
-  const name = textOf(property(entity, 'accountName'));
-  const suffix = textOf(property(entity, 'upnSuffix'));
+  const name = textAt(entity, 'accountName');
+  const suffix = textAt(entity, 'upnSuffix');
   return name === null || suffix === null || name.includes('@') ? null : `${name}@${suffix}`;
 }
 
