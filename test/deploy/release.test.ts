@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { parse } from 'yaml';
+import { notesOf } from '../../.ci/changelog.ts';
+import { parts } from '../../.ci/parts.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import { repository } from './support.ts';
 
@@ -23,17 +25,79 @@ describe('the version', () => {
   });
 });
 
-it('the workflows are YAML, and call what .ci/run calls', () => {
-  for (const file of readdirSync(path.join(repository, '.github/workflows'))) {
-    const workflow = parse(read(`.github/workflows/${file}`)) as {
-      jobs: Record<string, { steps: { run?: string }[] }>;
-    };
-    const runs = Object.values(workflow.jobs).flatMap(({ steps }) => steps.map(({ run = '' }) => run));
-    assert.ok(
-      runs.some((run) => run.includes('.ci/run')),
-      file,
-    );
+it('a version that CHANGELOG.md does not have has no notes, so that it cannot be tagged or released', () => {
+  assert.throws(() => notesOf('0.0.0'), /CHANGELOG\.md has no section "## \[0\.0\.0\] - <year>/);
+  assert.throws(() => notesOf('Unreleased'), /has no section/);
+  const { scripts } = manifest;
+  assert.equal(scripts.preversion, 'node .ci/changelog.ts');
+});
+
+it('what the tarball has is in the repository, and its Markdown links to nothing that it lacks', () => {
+  for (const part of parts) assert.ok(existsSync(path.join(repository, part)), part);
+  const pages = globSync(
+    parts.map((part) => (part.endsWith('.md') ? part : `${part}/**/*.md`)),
+    { cwd: repository },
+  );
+  const targets = pages.flatMap((page) =>
+    [...read(page).matchAll(/\]\((?!https?:|mailto:|#)([^)#\s]+)/g)].map(([, target = '']) =>
+      path.posix.join(path.posix.dirname(page.replaceAll('\\', '/')), target),
+    ),
+  );
+  assert.ok(pages.includes('README.md') && targets.length > 100, 'the pages are read');
+  assert.deepEqual(
+    targets.filter((target) => !parts.some((part) => target === part || target.startsWith(`${part}/`))),
+    [],
+  );
+});
+
+describe('the workflows', () => {
+  interface Step {
+    readonly uses?: string;
+    readonly run?: string;
   }
+  interface Job {
+    readonly permissions?: Readonly<Record<string, string>>;
+    readonly uses?: string;
+    readonly needs?: string;
+    readonly steps?: readonly Step[];
+  }
+  interface Workflow {
+    readonly permissions: Readonly<Record<string, string>>;
+    readonly jobs: Readonly<Record<string, Job>>;
+  }
+  const workflow = (file: string): Workflow => parse(read(`.github/workflows/${file}`)) as Workflow;
+  const stepsOf = (file: string): Step[] => Object.values(workflow(file).jobs).flatMap(({ steps = [] }) => steps);
+
+  it('run all checks, the one of a release before it and in a job that may only read', () => {
+    assert.ok(stepsOf('ci.yml').some(({ run }) => run?.endsWith('.ci/run')));
+    assert.deepEqual(workflow('ci.yml').permissions, { contents: 'read' });
+    const { permissions, jobs } = workflow('release.yml');
+    assert.deepEqual(permissions, {});
+    assert.deepEqual(jobs['checks'], { permissions: { contents: 'read' }, uses: './.github/workflows/ci.yml' });
+    assert.equal(jobs['release']?.needs, 'checks');
+    assert.ok(!stepsOf('release.yml').some(({ run = '' }) => /sudo|npm ci|\.ci\/run/.test(run)));
+  });
+
+  it('use actions by their commit, with the version beside it', () => {
+    const actions = readdirSync(path.join(repository, '.github/workflows')).flatMap((file) =>
+      [...read(`.github/workflows/${file}`).matchAll(/^ +(?:- )?uses: (.*)$/gm)].map(([, action = '']) => action),
+    );
+    assert.ok(actions.length > 8);
+    const isPinned = /^(?:\.\/\.github\/.*|[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+)$/;
+    assert.deepEqual(
+      actions.filter((action) => !isPinned.test(action)),
+      [],
+    );
+  });
+
+  it('take the values of a release from .ci/release.ts, which gives them', () => {
+    const text = read('.github/workflows/release.yml');
+    const script = read('.ci/release.ts');
+    const [, given = ''] = /Object\.entries\(\{ ([\w, ]+) \}\)/.exec(script) ?? [];
+    const used = [...text.matchAll(/steps\.release\.outputs\.(\w+)/g)].map(([, name]) => name);
+    assert.deepEqual(new Set(used), new Set(given.split(', ')));
+    assert.doesNotMatch(text, /github\.(?:ref_name|repository|sha)/);
+  });
 });
 
 describe('deploy/systemd/apono-sentinel.service', () => {
