@@ -1,8 +1,18 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  globSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import process from 'node:process';
 import { describe, it, type TestContext } from 'node:test';
 import { parse } from 'yaml';
 import { notesOf } from '../../.ci/changelog.ts';
@@ -133,5 +143,42 @@ describe('deploy/systemd/apono-sentinel.service', () => {
       flags,
     );
     assert.ok(existsSync(path.join(repository, 'src/main.ts')));
+  });
+
+  it('has a command beside it that gets its user, variables and secrets, with the specifiers filled in', (t) => {
+    const folder = path.dirname(unitHere(t));
+    const standIn = (name: string, script: string): void =>
+      writeFileSync(path.join(folder, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    standIn('systemctl', `exec cat '${folder}/apono-sentinel.service'`);
+    standIn('systemd-run', `printf '%s\\n' "$@"`);
+    const command = (...given: readonly string[]) =>
+      spawnSync(path.join(repository, 'deploy/systemd/apono-sentinel'), given, {
+        encoding: 'utf8',
+        env: { PATH: `${folder}:${process.env['PATH']}` },
+      });
+    const { stdout } = command('outbox', 'show', 'a b');
+    const args = stdout.trimEnd().split('\n');
+    const [, name = ''] = /^--unit=(.*)$/m.exec(stdout) ?? [];
+    assert.deepEqual(args.slice(-5), [
+      '--disable-sigusr1',
+      '/opt/apono-sentinel/src/main.ts',
+      ...['outbox', 'show', 'a b'],
+    ]);
+    for (const property of [
+      ...['DynamicUser=yes', 'User=apono-sentinel', 'StateDirectory=apono-sentinel', 'StateDirectoryMode=0700'],
+      'EnvironmentFile=/etc/apono-sentinel/apono-sentinel.env',
+      'LoadCredential=azure_client_secret:/etc/apono-sentinel/azure_client_secret',
+      `Environment=APONO_WEBHOOK_SECRET_FILE=/run/credentials/${name}.service/apono_webhook_secret`,
+      'Environment=DATA_DIR=/var/lib/apono-sentinel SQLITE_TMPDIR=/var/lib/apono-sentinel NODE_ENV=production',
+    ]) {
+      assert.ok(args.includes(`--property=${property}`), property);
+    }
+    const units = read('deploy/systemd/apono-sentinel.service');
+    assert.equal(stdout.match(/^--property=Environment=/gm)?.length, units.match(/^Environment=/gm)?.length);
+    assert.doesNotMatch(stdout, /%/);
+
+    standIn('systemctl', 'exit 1');
+    const without = command('check');
+    assert.deepEqual([without.status, without.stdout], [1, ''], 'without the unit nothing runs, and not as root');
   });
 });
