@@ -239,6 +239,24 @@ describe('the Markdown files', () => {
     );
   });
 
+  it('give a reason for each package in ADR 6, for those that run with the version', () => {
+    const { dependencies, devDependencies } = JSON.parse(read('package.json')) as Readonly<
+      Record<'dependencies' | 'devDependencies', Readonly<Record<string, string>>>
+    >;
+    const record = read('docs/adr/0006-run-time-dependencies.md');
+    const rows = [...record.matchAll(/^\| (\S+) \| (\d\S+) \|/gm)].map(([, name = '', version]) => [
+      name,
+      `^${version}`,
+    ]);
+    assert.deepEqual(Object.fromEntries(rows), dependencies);
+    const [, development = ''] = record.split('\nDevelopment: ');
+    const named = (name: string): boolean => development.includes(name) || name.startsWith('@types/');
+    assert.deepEqual(
+      Object.keys(devDependencies).filter((name) => !named(name)),
+      [],
+    );
+  });
+
   it('name npm scripts that there are', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Readonly<Record<string, string>> };
     for (const file of documents) {
