@@ -23,6 +23,9 @@ const LAYERS = [
   'main.ts',
 ];
 
+/** A file as a comment names it, by the end of its path. What begins with a dot is of another repository. */
+const FILE_NAME = /(?<![\w/.*{}<>-])(?:[\w-]+\/)*[\w-][\w.-]*\.(?:ts|md|mjs|sql)(?![\w(])/g;
+
 const SOURCE = new URL('../src/', import.meta.url).pathname;
 
 describe('the rooms of src/', () => {
@@ -43,6 +46,23 @@ describe('the rooms of src/', () => {
 
   test('are read from the files as they are', () => {
     assert.ok(importsOf('service.ts').includes(join('config', 'config.ts')));
+  });
+});
+
+describe('the comments of src/, deploy/ and test/', () => {
+  const root = join(SOURCE, '..');
+  const files = globSync(['{src,deploy,test,bench,.ci,schemas,docs}/**/*.{ts,md,mjs,sql}', '*.md'], { cwd: root });
+
+  test('name files that there are', () => {
+    const missing = files
+      .filter((file) => file.endsWith('.ts'))
+      .flatMap((file) => {
+        const text = readFileSync(join(root, file), 'utf8');
+        const comments = [...text.matchAll(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/ .*$/gm)].join('\n');
+        return [...comments.matchAll(FILE_NAME)].map(([name]) => ({ file, name }));
+      })
+      .filter(({ name }) => !files.some((file) => `/${file}`.endsWith(`/${name}`)));
+    assert.deepEqual(missing, []);
   });
 });
 

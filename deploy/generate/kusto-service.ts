@@ -6,7 +6,7 @@ import { runInThisContext } from 'node:vm';
  * Microsoft's Kusto language service is C# compiled to JavaScript by Bridge.NET: two scripts that leave their classes in
  * global variables, with overloaded constructors as `$ctorN`. Only what the checks use is described here; the package's
  * own declarations are 50,000 lines of ambient namespaces. Should an update of the package renumber a constructor, the
- * tests of kql.test.ts fail.
+ * tests of test/sentinel-content/functions.test.ts fail.
  */
 
 export interface KustoList<T> {

@@ -78,7 +78,7 @@ export const holdCodes = [
 
 export type HoldCode = (typeof holdCodes)[number];
 
-/** What an answer of Azure means for the rows of the call: DESIGN.md, "What an answer of Azure means". */
+/** What an answer of Azure means for the rows of the call. For users: docs/errors.md, "Delivery: retries and holds". */
 export type Outcome =
   | { readonly type: 'delivered' }
   /** Passing: the same rows again later. `retryAfterMs` is what Azure asked for. */

@@ -16,7 +16,7 @@ const MAX_TURN_MS = 20;
 /** One authentic body, whole, and inflated unless it is refused, as the edge hands it on. */
 export interface ReceivedBody {
   readonly bytes: Uint8Array;
-  /** The X-Apono-Feed header, see feed.ts. */
+  /** The X-Apono-Feed header, as http/exchange.ts reads it. */
   readonly feed: string | null;
   /** Of the path `/apono/webhook/<kind>`; null: the body itself says of which kind it is. */
   readonly kind: string | null;

@@ -26,7 +26,7 @@ const MAX_LOGGED_IDS = 100;
 /** An operator may shorten an id to so many characters or more. */
 const MIN_ID_CHARACTERS = 8;
 
-/** As apono/identity.ts makes them. */
+/** As apono/event.ts makes them. */
 const wholeIdPattern = /^[vq]1[0-9a-f]{64}$/;
 
 export interface OperatorOptions {

@@ -29,7 +29,7 @@ export type PutOutcome =
 export interface AcceptedEvent {
   readonly eventId: string;
   readonly kind: string;
-  /** What happened, one of a few fixed words whatever Apono's spelling (apono/event-action.ts). */
+  /** What happened, one of a few fixed words whatever Apono's spelling (`eventAction` of apono/event.ts). */
   readonly action: string;
   readonly rows: number;
   readonly hasInvalidFields: boolean;

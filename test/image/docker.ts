@@ -10,7 +10,7 @@ export const image = 'apono-sentinel:test';
 /** All that these tests make carries this label, so that what an aborted run left behind is found. */
 const label = 'apono-sentinel.image-test';
 
-/** How Docker documents a hardened container: what DESIGN.md promises that the image works with. */
+/** A hardened container as Docker documents it, and as docs/deployment.md runs it. */
 export const hardened = ['--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'];
 
 export interface Finished {

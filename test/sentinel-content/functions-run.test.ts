@@ -39,6 +39,18 @@ for (const parser of kql.parsers) {
   });
 }
 
+test('the shipped value of each setting is in the expected result, those aside that ship an empty list', () => {
+  const expected = readFileSync(new URL('samples/expected/AponoSettings.kql', import.meta.url), 'utf8');
+  const [settings = {}] = runQuery(
+    `${definitions(parserNamed('AponoSettings'), kql.parsers, {})}\nAponoSettings()`,
+  ).rows;
+  const untested = Object.entries(settings)
+    .filter(([name, value]) => !new RegExp(`\\b${name}\\b`).test(expected) && textOf(value) !== '[]')
+    .map(([name]) => name);
+  assert.ok(Object.keys(settings).length > 10, 'the settings are read');
+  assert.deepEqual(untested, []);
+});
+
 test('there is no sample without its function', () => {
   const expected = kql.parsers.map((parser) => `${parser.FunctionAlias}.kql`).sort();
   assert.deepEqual(

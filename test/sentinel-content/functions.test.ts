@@ -23,7 +23,7 @@ for (const parser of kql.parsers) {
     assert.deepEqual(kql.diagnose(asQuery(parser)).map(describeDiagnostic), []);
   });
 
-  test(`${name}: returns the documented columns`, () => {
+  test(`${name}: returns the documented columns (project of its YAML, function-columns.ts)`, () => {
     const { columns, isOpen } = kql.result(asQuery(parser));
     assert.equal(isOpen, false, 'columns that cannot be known cannot be checked');
     assert.deepEqual(

@@ -12,7 +12,7 @@ import { localOrigin, sendHttp } from '../local-service.ts';
 interface AdminClient extends operator.OutboxOperator {
   /** `http://127.0.0.1:9090`. */
   readonly origin: string;
-  /** Which outbox it serves, to be compared with outbox/store-id.ts. */
+  /** Which outbox it serves, to be compared with `storeId` of outbox/sqlite/lock.ts. */
   storeId(): Promise<string | null>;
   /** What the page shows. */
   status(): Promise<StatusJson>;
