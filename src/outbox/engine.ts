@@ -41,10 +41,10 @@ export interface Engine extends Pick<OutboxRecords, 'show' | 'find' | 'revive'> 
   /** Deletes records: which were there. The identity of an event stays, as if delivered at `now`. Claims of it end. */
   purge(ids: readonly string[], now: number): Promise<readonly boolean[]>;
   /**
-   * All records in batches of a few megabytes: undelivered events, then quarantined bodies, then identities of delivered
-   * events. Rejects with a CopyError if a service uses the database.
+   * All records: undelivered events, then quarantined bodies, then identities of delivered events. Rejects with a
+   * CopyError if a service uses the database.
    */
-  records(): AsyncIterable<readonly StoredRecord[]>;
+  records(): AsyncIterable<StoredRecord>;
   /**
    * Gives the whole database another name after it was copied, since what is delivered from the copy must not be delivered
    * from here again. Returns the new name. The engine is of no use afterwards. Rejects with a CopyError like `records`.

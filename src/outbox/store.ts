@@ -9,6 +9,7 @@ import {
   type PutOutcome,
   type Queue,
   type Settlement,
+  type SettlementOutcome,
   type StoredEntry,
   sumOf,
 } from './port.ts';
@@ -73,7 +74,7 @@ export function createStore(options: StoreOptions): Store {
     ({ records }) => sizeOf(records),
   );
   const addSettlements = createLane(async (calls: readonly (readonly Settlement[])[]) => {
-    const outcomes = [...(await engine.settle(calls.flat(), now()))];
+    const outcomes = [...(await settleInParts(calls.flat()))];
     return calls.map(({ length }) => outcomes.splice(0, length));
   });
   let latest = clock.now();
@@ -82,6 +83,18 @@ export function createStore(options: StoreOptions): Store {
   function now(): number {
     latest = Math.max(latest, clock.now());
     return latest;
+  }
+
+  /** On a full disk a part of them may still be recorded. */
+  async function settleInParts(settlements: readonly Settlement[]): Promise<readonly SettlementOutcome[]> {
+    try {
+      return await engine.settle(settlements, now());
+    } catch (error) {
+      if (!(error instanceof FullError) || settlements.length === 1) throw error;
+      const middle = Math.ceil(settlements.length / 2);
+      const first = await settleInParts(settlements.slice(0, middle));
+      return [...first, ...(await settleInParts(settlements.slice(middle)))];
+    }
   }
 
   const tellWaiting = (): void => onEvent({ type: 'waiting', kind: null, bytes: 1 });

@@ -68,7 +68,7 @@ describe('outbox backup', () => {
     const none = await run(['outbox', 'backup', path.join(dataDir, 'x.db')], { DATA_DIR: path.join(dataDir, 'none') });
     assert.equal(none.exitCode, 1);
     assert.match(none.stderr, /^outbox_missing: /);
-    assert.deepEqual(readdirSync(dataDir).sort(), ['mine.txt', 'outbox.db', 'outbox.lock']);
+    assert.deepEqual(readdirSync(dataDir).sort(), ['mine.txt', 'outbox.db', 'outbox.lock', 'outbox.reserve']);
   });
 
   it('leaves PostgreSQL to pg_dump', async () => {

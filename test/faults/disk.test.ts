@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmdirSync } from 'node:fs';
+import { mkdtempSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -116,9 +116,42 @@ test('a full disk: 503 with Retry-After, not ready, and back by itself when ther
   assert.equal(spawnSync('mount', ['-o', 'remount,size=40m', dataDir]).status, 0);
   await assertBackByItself(service.port, sender);
   await assertAllArrive(service.port, sender, ledger);
+  assert.equal(
+    statSync(path.join(dataDir, 'outbox.reserve')).size,
+    3 * 2 ** 16,
+    'a sixteenth of the disk that it found',
+  );
   service.child.kill('SIGTERM');
   assert.deepEqual(await service.exited, { code: 0, signal: null });
 });
+
+test(
+  'what waits on a full disk is delivered, once, and room for webhooks comes back with it',
+  TIME_LIMIT,
+  async (t) => {
+    const { ledger, env } = await startParts(t);
+    const dataDir = mountDataDir(t, 'size=3m');
+    if (dataDir === null) return;
+    const first = await startServiceProcess(t, { ...env, DATA_DIR: dataDir });
+    const sender = senderTo(t, first.port);
+    await sendUntilRefused(sender);
+    // The log of a service that starts is short, and cannot grow.
+    first.child.kill('SIGTERM');
+    await first.exited;
+    const filler = path.join(dataDir, 'filler');
+    assert.throws(() => writeFileSync(filler, Buffer.alloc(2 ** 22)), /ENOSPC/);
+    const second = await startServiceProcess(t, { ...env, DATA_DIR: dataDir });
+    await assertAllArrive(second.port, sender, ledger);
+    const sent = ledger.storedBy();
+    assert.ok(
+      [...sent.values()].every((times) => times.length === 1),
+      'no row is sent again',
+    );
+    rmSync(filler);
+    await eventually(async () => (await readiness(second.port)) === 200);
+    assert.equal((await senderTo(t, second.port).send()).status, 200);
+  },
+);
 
 test('I/O errors: 503 with Retry-After, not ready, and back by itself when they end', TIME_LIMIT, async (t) => {
   if (spawnSync('prlimit', ['--version']).status !== 0) return t.skip('prlimit (util-linux) is missing');

@@ -220,7 +220,7 @@ describe('salvage', { timeout: 300_000 }, () => {
     const sound = readFileSync(file());
     const pages = sound.length / PAGE;
     const rest = readdirSync(dataDir).filter((name) => name !== 'outbox.db');
-    assert.deepEqual(rest, ['outbox.lock']);
+    assert.deepEqual(rest, ['outbox.lock', 'outbox.reserve']);
     const damage = fc.array(
       fc.record({
         page: fc.integer({ min: 2, max: pages }),

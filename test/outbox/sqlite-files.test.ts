@@ -50,7 +50,7 @@ describe('SQLite outbox and its files', () => {
       await fixture.outbox.put([event('a')]);
       assert.equal(mode(dataDir), 0o700);
       const files = readdirSync(dataDir).sort();
-      assert.deepEqual(files, ['outbox.db', 'outbox.db-shm', 'outbox.db-wal', 'outbox.lock']);
+      assert.deepEqual(files, ['outbox.db', 'outbox.db-shm', 'outbox.db-wal', 'outbox.lock', 'outbox.reserve']);
       for (const name of files) assert.equal(mode(join(dataDir, name)), 0o600, name);
       await fixture.cleanup();
     } finally {

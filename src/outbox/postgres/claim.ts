@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { RowRange } from '../../ground/event.ts';
-import { within } from '../door.ts';
+import { CLOSE_LIMIT_MS, within } from '../door.ts';
 import type { ClaimedRows, ClaimRequest } from '../engine.ts';
 import { type FoundRows, formatRanges, takeEvents } from '../rows.ts';
 import type { Database, Session } from './database.ts';
@@ -12,8 +12,6 @@ type Candidate = FoundRows & Pick<ClaimedRows, 'eventId' | 'receivedAt'> & { seq
 
 /** Three attempts before the lease is over. */
 const RENEWALS_PER_LEASE = 4;
-/** Of the time to stop the service keeps two seconds for the outbox (service.ts). */
-const LEAVE_LIMIT_MS = 500;
 /** An outage makes one with each attempt; only the first can have been committed. */
 const MAX_DOUBTFUL = 100;
 
@@ -110,7 +108,7 @@ export function createHolder({ database, id, leaseMs, clock, waker }: HolderOpti
       await session.run('DELETE FROM replicas WHERE id = $1', [id]);
       if (released > 0) await waker.tellNow(session);
     });
-    await within(left, LEAVE_LIMIT_MS);
+    await within(left, CLOSE_LIMIT_MS);
   }
 
   return { claim, leave };

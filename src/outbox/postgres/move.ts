@@ -1,13 +1,12 @@
 import { escapeIdentifier } from 'pg';
 import { CopyError } from '../engine.ts';
+import { MAX_BATCH_BYTES, MAX_BATCH_RECORDS } from '../move.ts';
 import type { StoredRecord } from '../records.ts';
 import { parseRows, type StoredRows } from '../rows.ts';
 import type { Database, Session } from './database.ts';
 import { isForbidden } from './errors.ts';
 import { DEAD_LETTERS } from './records.ts';
 
-const MAX_BATCH_RECORDS = 200;
-const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 /** PostgreSQL cuts longer names. */
 const MAX_NAME_BYTES = 63;
 
@@ -41,7 +40,7 @@ const IDENTITIES = batchOf(
 );
 
 /** Everything, in transactions of their own. Rejects with a CopyError while a service delivers from it. */
-export async function* readRecords(read: Read): AsyncGenerator<readonly StoredRecord[]> {
+export async function* readRecords(read: Read): AsyncGenerator<StoredRecord> {
   await read(refuseWhileUsed);
   yield* inBatches(read, EVENTS, ({ shared, own, ...event }: Omit<Row<'event'>, 'rows'> & StoredRows) => ({
     type: 'event',
@@ -61,12 +60,12 @@ async function* inBatches<Found extends object>(
   read: Read,
   sql: string,
   toRecord: (row: Found) => StoredRecord,
-): AsyncGenerator<readonly StoredRecord[]> {
+): AsyncGenerator<StoredRecord> {
   for (let last = 0; ; ) {
     const rows = await read((session) => session.query<Found & { readonly seq: number }>(sql, [last]));
     const newest = rows.at(-1);
     if (newest === undefined) return;
-    yield rows.map(({ seq: _, ...row }) => toRecord(row as unknown as Found));
+    yield* rows.map(({ seq: _, ...row }) => toRecord(row as unknown as Found));
     last = newest.seq;
   }
 }

@@ -30,7 +30,10 @@ type CandidateRow = FoundRows & Pick<ClaimedRows, 'eventId' | 'receivedAt'> & { 
 export const CANDIDATES_SQL = `
   SELECT seq FROM events WHERE kind = ? AND pending_rows > 0 ORDER BY received_at, seq`;
 
-/** Claims of events, and what becomes of them. `inTransaction` commits what its function has written. */
+/**
+ * Claims of events, and what becomes of them. `inTransaction` commits what its function has written, which may be called
+ * again when that failed.
+ */
 export function createClaims(
   db: DatabaseSync,
   inTransaction: <T>(act: () => T) => T,
@@ -47,9 +50,9 @@ export function createClaims(
   );
   const update = db.prepare('UPDATE events SET pending = ?, pending_rows = ?, dead_rows = ? WHERE seq = ?');
   const finish = db.prepare(
-    `UPDATE events SET delivered_at = ?, pending = '[]', pending_rows = 0, dead_rows = 0 WHERE seq = ?`,
+    `UPDATE events SET delivered_at = ?, pending = '[]', pending_rows = 0, dead_rows = 0, mapped_bytes = mapped_bytes * ?
+     WHERE seq = ?`,
   );
-  const markPurged = db.prepare('UPDATE events SET mapped_bytes = 0 WHERE seq = ?');
   const removeBody = db.prepare('DELETE FROM bodies WHERE seq = ?');
   const bury = db.prepare('INSERT INTO dead_letters (seq, rows, code, reason, dead_at) VALUES (?, ?, ?, ?, ?)');
   const findLetters = db.prepare('SELECT rows FROM dead_letters WHERE seq = ?');
@@ -89,7 +92,7 @@ export function createClaims(
     const left = countRows(settled.pending);
     const deadRows = event.deadRows + countDead(settled.buried);
     if (left === 0 && deadRows === 0) {
-      finish.run(now, seq);
+      finish.run(now, 1, seq);
       removeBody.run(seq);
     } else if (left !== event.pendingRows) {
       update.run(formatRanges(settled.pending), left, deadRows, seq);
@@ -113,9 +116,8 @@ export function createClaims(
   function purgeOne(id: string, purged: Set<number>, now: number): boolean {
     const event = getRow<EventRow>(find, id);
     if (event === undefined) return removeQuarantined.run(id).changes !== 0;
-    // It counts as delivered from now on, so that its identity is forgotten after DEDUP_DAYS like any other.
-    finish.run(now, event.seq);
-    markPurged.run(event.seq);
+    // It counts as delivered from now on, so that its identity is forgotten after DEDUP_DAYS like any other. No bytes tell.
+    finish.run(now, 0, event.seq);
     removeBody.run(event.seq);
     removeLetters.run(event.seq);
     purged.add(event.seq);
@@ -132,8 +134,10 @@ export function createClaims(
       });
     },
     settle(settlements, now) {
-      const progress = new Map<number, readonly RowRange[]>();
-      const outcomes = inTransaction(() => settlements.map((each) => settleOne(each, progress, now)));
+      const { outcomes, progress } = inTransaction(() => {
+        const progress = new Map<number, readonly RowRange[]>();
+        return { outcomes: settlements.map((each) => settleOne(each, progress, now)), progress };
+      });
       // Only now: a claim that ended before its rows were recorded would send them again.
       for (const [seq, rows] of progress) {
         const claim = claims.get(seq);

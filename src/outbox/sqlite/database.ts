@@ -98,9 +98,8 @@ const SETTINGS: Readonly<Record<string, string | number>> = {
   temp_store: 2,
   // KiB. Identities are spread at random over their tree; this keeps its inner pages at hand.
   cache_size: -8192,
-  // Pages: SQLite folds the log in at 4 MiB. After a group of puts that made it longer (up to 16 MiB of bodies, group.ts)
-  // it is cut back to 16 MiB. What it has counts towards the limit of the outbox (engine.ts).
-  wal_autocheckpoint: 1000,
+  // After a group of puts that made the log longer (up to 16 MiB of bodies, group.ts) it is cut back to 16 MiB. What it has
+  // counts towards the limit of the outbox (engine.ts).
   journal_size_limit: 16 * 1024 * 1024,
 };
 

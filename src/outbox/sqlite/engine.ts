@@ -4,19 +4,22 @@ import { DamageError, type Engine, FullError, fullness, HEADROOM_BYTES, type Usa
 import { ownPace } from '../port.ts';
 import { createClaims } from './claims.ts';
 import { openDatabase } from './database.ts';
-import { describe, toEngineError } from './errors.ts';
+import { describe, isDiskFull, toEngineError } from './errors.ts';
 import { databaseFile } from './files.ts';
 import { readSound } from './move.ts';
 import { createWriter } from './put.ts';
 import { createRecords } from './records.ts';
+import { createReserve } from './reserve.ts';
 import { setAside } from './set-aside.ts';
 import { type AtOnce, type AtOnceName, BUSY_TIMEOUT_MS } from './sql.ts';
+import { PAGE_BYTES } from './wal.ts';
 
 /**
  * SQLite folds the write-ahead log into the database by itself when it has 4 MiB (wal_autocheckpoint), and says nothing
  * when it cannot. Above this size we do it, and tell why it fails.
  */
 const MAX_LOG_BYTES = 8 * 1024 * 1024;
+const DISK_FULL = 'the disk is full';
 /** A checkpoint that a reader hinders will be hindered for longer than this. */
 const PAUSE_MS = 1_000;
 
@@ -38,7 +41,11 @@ export function openSqlite({ dataDir, maxBytes, nowMs, isSuspect, onCheckpointTr
   const { db, damagedFile } = openDatabase(dataDir, nowMs, isSuspect);
   const file = databaseFile(dataDir);
   const log = createWriteAheadLog(db, file, onCheckpointTrouble);
-  const claims = createClaims(db, inTransaction);
+  const reserve = createReserve(dataDir);
+  reserve.keep();
+  // At 4 MiB, and so that the database can take in all of the log when the reserve is given up.
+  db.exec(`PRAGMA wal_autocheckpoint = ${Math.min(1_000, Math.ceil(reserve.bytes / PAGE_BYTES / 2))}`);
+  const claims = createClaims(db, withReserve);
   const store = createWriter(db);
   const { count, ...records } = createRecords(db);
   const used = db.prepare(
@@ -64,6 +71,21 @@ export function openSqlite({ dataDir, maxBytes, nowMs, isSuspect, onCheckpointTr
       throw error;
     } finally {
       log.tidy();
+    }
+  }
+
+  /** As `inTransaction`, for what frees room in the end: a full disk does not stop it while there is the reserve. */
+  function withReserve<T>(act: () => T): T {
+    try {
+      return inTransaction(act);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      reserve.giveUp();
+      log.empty();
+      return inTransaction(act);
+    } finally {
+      // It has grown, and nothing else gives back room.
+      if (reserve.isFull) log.empty();
     }
   }
 
@@ -94,22 +116,23 @@ export function openSqlite({ dataDir, maxBytes, nowMs, isSuspect, onCheckpointTr
       inTransaction(() => {
         const stored = puts.map(store);
         // Only what is new needs room: a duplicate is answered even when the outbox is full.
-        const isAnyNew = stored.flat().some(({ duplicate }) => !duplicate);
-        const reason = isAnyNew ? fullness(usage(), maxBytes) : null;
+        if (stored.flat().every(({ duplicate }) => duplicate)) return stored;
+        if (!reserve.keep()) throw new FullError('disk', DISK_FULL);
+        const reason = fullness(usage(), maxBytes);
         if (reason !== null) throw new FullError('limit', reason);
         return stored;
       }),
     read() {
       // While the outbox is full because of the log, health checks may be all that comes.
       log.tidy();
-      return { counts: count(), ...usage(), refuses: null };
+      return { counts: count(), ...usage(), refuses: reserve.keep() ? null : DISK_FULL };
     },
     probe() {
       inTransaction(() => fill.run());
       inTransaction(() => clear.run());
     },
     prune(deliveredBefore, limit) {
-      const forgotten = Number(inTransaction(() => forget.run(deliveredBefore, limit)).changes);
+      const forgotten = Number(withReserve(() => forget.run(deliveredBefore, limit)).changes);
       if (forgotten < limit) log.empty();
       return forgotten;
     },

@@ -36,7 +36,7 @@ export function isDamage(error: unknown): boolean {
   return error instanceof DamageError || hasResult(error, 'damaged');
 }
 
-function isDiskFull(error: unknown): boolean {
+export function isDiskFull(error: unknown): boolean {
   return hasResult(error, 'full') || hasCode(error, 'ENOSPC', 'EDQUOT');
 }
 

@@ -1,15 +1,11 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { RowRange } from '../../ground/event.ts';
 import { CopyError } from '../engine.ts';
-import { sizeOf } from '../group.ts';
 import type { DeadLetter, StoredRecord } from '../records.ts';
 import { countRows, mergeRanges, parseRows, rangesProblem, subtractRanges } from '../rows.ts';
 import { createReader, type Reader, type Row } from './damaged.ts';
 
 /** Reads every record of a database, for a move to another outbox or, where pages are damaged, for salvage. */
-
-const MAX_BATCH_RECORDS = 200;
-const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 
 /** What to do about what is lost. */
 export interface Losses {
@@ -21,8 +17,8 @@ export interface Losses {
   onDamage(): void;
 }
 
-/** All records of a sound database in batches; the caller has it for itself. Rejects with a CopyError if it is damaged. */
-export async function* readSound(db: DatabaseSync): AsyncGenerator<readonly StoredRecord[]> {
+/** All records of a sound database; the caller has it for itself. Rejects with a CopyError if it is damaged. */
+export async function* readSound(db: DatabaseSync): AsyncGenerator<StoredRecord> {
   function refuse(): never {
     const message = 'The database in DATA_DIR is damaged: nothing was taken away. Start the service on it once';
     throw new CopyError('migrate_unreadable', `${message}, which sets it aside, and then salvage it.`);
@@ -30,30 +26,17 @@ export async function* readSound(db: DatabaseSync): AsyncGenerator<readonly Stor
   yield* readRecords(db, { nowMs: 0, onUnreadable: refuse, onDamage: refuse });
 }
 
-/** All records that can be read, in batches. */
-export function* readRecords(db: DatabaseSync, losses: Losses): Generator<readonly StoredRecord[]> {
-  let batch: StoredRecord[] = [];
-  let bytes = 0;
-  for (const record of findRecords(createReader(db, losses.onDamage), losses.nowMs)) {
-    if (record === null) {
-      losses.onUnreadable();
-      continue;
+/**
+ * All records that can be read. Identities last: an event whose own row was read must not be taken for delivered.
+ */
+export function* readRecords(db: DatabaseSync, { nowMs, onUnreadable, onDamage }: Losses): Generator<StoredRecord> {
+  const reader = createReader(db, onDamage);
+  for (const find of [findEvents, findQuarantined, findIdentities]) {
+    for (const record of find(reader, nowMs)) {
+      if (record === null) onUnreadable();
+      else yield record;
     }
-    batch.push(record);
-    bytes += sizeOf([record]);
-    if (batch.length < MAX_BATCH_RECORDS && bytes < MAX_BATCH_BYTES) continue;
-    yield batch;
-    batch = [];
-    bytes = 0;
   }
-  if (batch.length > 0) yield batch;
-}
-
-/** Identities last: an event whose own row was read must not be taken for delivered. Null: a record that is lost. */
-function* findRecords(reader: Reader, nowMs: number): Generator<StoredRecord | null> {
-  yield* findEvents(reader, nowMs);
-  yield* findQuarantined(reader);
-  yield* findIdentities(reader);
 }
 
 /** Each column of a row with its check: on a half-broken page a column can hold anything. */
@@ -119,6 +102,7 @@ function* seqsIn(reader: Reader, from: string, ...orderedBy: readonly string[]):
   for (const { seq } of reader.fromBothEnds(`SELECT seq FROM ${from}`, ...orderedBy)) yield Number(seq);
 }
 
+/** Null: a record that is lost. */
 function* findEvents(reader: Reader, nowMs: number): Generator<StoredRecord | null> {
   // The table's own tree, and those that show the rows of pages that are broken in it: indexes, bodies, dead letters.
   const lost = new Set([

@@ -66,7 +66,6 @@ export function createRecords(db: DatabaseSync): AtOnce<'recordedUntil' | 'list'
        SELECT event_id AS id FROM events WHERE event_id >= ?1 AND event_id < ?2 AND delivered_at IS NULL
        UNION SELECT quarantine_id FROM quarantine WHERE quarantine_id >= ?1 AND quarantine_id < ?2)`,
   );
-
   const findGone = db.prepare(
     `SELECT event_id AS id, kind, feed, received_at AS receivedAt, delivered_at AS goneAt, row_count AS rowCount,
        mapped_bytes AS mappedBytes

@@ -20,7 +20,7 @@ import {
 const HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
 /** SQLite's default, which nothing here changes. */
-const PAGE_BYTES = 4096;
+export const PAGE_BYTES = 4096;
 const FRAME_BYTES = FRAME_HEADER_BYTES + PAGE_BYTES;
 /** The last bit says whether checksums read words as big-endian; it is that of the machine that began the log. */
 const MAGIC = 0x377f0682;
