@@ -35,7 +35,11 @@ export function createReceiver(store: ReceivingStore, options: UnderstandOptions
       const record = await store.show(id);
       if (record === null || record.type !== 'quarantine') return { outcome: 'nothing_to_replay' };
       const { body, receivedAt, feed, kind, charset } = record;
-      const understood = await understand({ bytes: body, feed, kind, charset }, receivedAt, options);
+      const readAs = (of: string | null) => understand({ bytes: body, feed, kind: of, charset }, receivedAt, options);
+      const asItCame = await readAs(kind);
+      // Nobody can mend the URL of a body that is here: a person who replays it has it read by its content.
+      const isMisdirected = 'refusal' in asItCame && asItCame.refusal.code === 'kind_mismatch';
+      const understood = isMisdirected ? await readAs(null) : asItCame;
       if ('refusal' in understood) {
         const { code, detail } = understood.refusal;
         return { outcome: 'still_refused', code, detail };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { quarantineId } from '../../src/apono/event.ts';
+import { eventId, quarantineId } from '../../src/apono/event.ts';
 import { createLogger } from '../../src/ground/log.ts';
 import { understand } from '../../src/intake/understand.ts';
 import { kinds } from '../../src/kinds/registry.ts';
@@ -124,4 +124,26 @@ test('property: every object with event_type, event_time and data becomes rows o
     }),
     { numRuns: 100 },
   );
+});
+
+test('a body that came to the URL of another kind is replayed as what it is, and one that says nothing stays', async (t) => {
+  const { store, receive } = await openTestStore(t);
+  const send = (body: object) => receive({ bytes: Buffer.from(JSON.stringify(body)), feed: null, kind: 'audit' });
+  const requested = {
+    event_type: 'AccessRequestGranted',
+    event_time: 1_790_000_000,
+    data: { requester: { id: 'u-1' } },
+  };
+  for (const body of [requested, { event_type: 'Odd', event_time: 1_790_000_000, data: { odd: 1 } }]) {
+    const received = await send(body);
+    assert.ok(received.outcome === 'not_understood' && received.code === 'kind_mismatch');
+  }
+  const [first, second] = (await store.list({ state: 'quarantined', limit: 10 })).records;
+  const replayed = { event_id: eventId('request', requested), kind: 'request', rows: 1, duplicate: false };
+  for (const dryRun of [true, false]) {
+    const again = await store.readAgain(first?.id ?? '', dryRun);
+    assert.deepEqual(again, { outcome: 'accepted', events: [replayed] });
+  }
+  const still = await store.readAgain(second?.id ?? '', false);
+  assert.ok(still.outcome === 'still_refused' && still.code === 'unknown_kind');
 });
