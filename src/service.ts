@@ -132,6 +132,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       metrics.onRequest(record);
       history.onRequest(record);
     },
+    onLate(events) {
+      metrics.onLate(events);
+      history.accept(events);
+    },
     limits: { keepAliveTimeoutMs: webhook.keepAliveMs },
   });
   const adminServer = createAdminServer({

@@ -60,10 +60,15 @@ export function createArrivals(kinds: readonly string[], clock: Clock) {
     else known.count += 1;
   }
 
+  function accept(events: RequestRecord['events']): void {
+    for (const { kind } of events) accepted.set(kind, clock.now());
+  }
+
   return {
+    accept,
     /** Called once for each request, when its answer is ready. */
     count(record: RequestRecord): void {
-      for (const { kind } of record.events) accepted.set(kind, clock.now());
+      accept(record.events);
       if (record.authentication === 'previous') previousUsedAt = clock.now();
       if (record.looksEscaped) lookedEscapedAt = clock.now();
       countRefusal(record);

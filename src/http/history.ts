@@ -76,14 +76,19 @@ export function createHistory({ folder, stats, lastDelivery, clock }: HistoryOpt
       .catch(() => undefined);
   }
 
+  function accept(events: RequestRecord['events']): void {
+    for (const { kind, action, rows, duplicate } of events) {
+      accepted.set(`${kind} ${action}`, clock.now());
+      if (!duplicate) now().accepted += rows;
+    }
+  }
+
   return {
+    accept,
     onRequest(record: RequestRecord): void {
       if (record.route !== 'webhook') return;
       if (record.code !== null && record.code !== 'method_not_allowed') now().refused += 1;
-      for (const { kind, action, rows, duplicate } of record.events) {
-        accepted.set(`${kind} ${action}`, clock.now());
-        if (!duplicate) now().accepted += rows;
-      }
+      accept(record.events);
     },
     onDelivery(event: DeliveryEvent): void {
       if (event.type !== 'delivered') return;

@@ -1,7 +1,6 @@
 import type { Request } from 'express';
 import type { Config } from '../config/config.ts';
 import { EndedError, runWithin } from '../ground/clock.ts';
-import type { Logger } from '../ground/log.ts';
 import type { ReceivedBody } from '../intake/understand.ts';
 import type { AcceptedEvent, Receive, Received } from '../outbox/port.ts';
 import { type Answer, HttpProblem, jsonAnswer, problem, quarantined } from './answer.ts';
@@ -27,6 +26,8 @@ export interface ServerOptions extends Pick<ListenerOptions, 'host' | 'port' | '
   readonly health: ServiceState;
   /** Of this service, shown in /healthz. */
   readonly version: string;
+  /** Called with what was stored after its caller had been answered outbox_timeout, which `onRequest` was told. */
+  readonly onLate?: (events: readonly AcceptedEvent[]) => void;
   /** In place of the defaults of limits.ts. */
   readonly limits?: Partial<EdgeLimits>;
 }
@@ -38,6 +39,10 @@ export function createServer(options: ServerOptions) {
   const limits = { ...defaultLimits(options.webhook.maxBodyBytes), ...options.limits };
   const clients = createClients(options.webhook);
   const arrivals = createArrivals(options.kinds, options.clock);
+  function onLate(events: readonly AcceptedEvent[]): void {
+    arrivals.accept(events);
+    options.onLate?.(events);
+  }
   // Assigned at once: the listener asks for its routes while it is created.
   let health: Health;
   const listener = createListener({
@@ -47,7 +52,7 @@ export function createServer(options: ServerOptions) {
     clients,
     routes(state) {
       health = createHealth({ ...options, sources: options.health, arrivals, state });
-      const handleWebhook = createWebhook({ ...options, limits, clients, state });
+      const handleWebhook = createWebhook({ ...options, onLate, limits, clients, state });
       const webhooks = [null, ...options.kinds].map(
         (kind): AppRoute => ({
           path: kind === null ? '/apono/webhook' : `/apono/webhook/${kind}`,
@@ -67,6 +72,7 @@ export function createServer(options: ServerOptions) {
 }
 
 interface WebhookOptions extends Omit<ServerOptions, 'limits'> {
+  readonly onLate: (events: readonly AcceptedEvent[]) => void;
   readonly limits: EdgeLimits;
   readonly clients: Clients;
   readonly state: ListenerState;
@@ -121,10 +127,10 @@ function charsetOf(request: Request): string | null {
 /**
  * `receive`, but its caller waits for `receiveTimeoutMs` at most and then gets a 503 problem: if the disk hangs, each
  * request would hold one of the proxy's connections until the proxy itself times out. What becomes of the body is not
- * known at that time, so it is logged when it is, and the memory of the body is released only then.
+ * known at that time, so it is logged and counted when it is, and the memory of the body is released only then.
  */
 async function receiveInTime(
-  { receive, limits, clock, log }: WebhookOptions,
+  { receive, limits, clock, log, onLate }: WebhookOptions,
   body: ReceivedBody,
   { requestId, release }: { requestId: string; release: () => void },
 ): Promise<Received> {
@@ -133,16 +139,20 @@ async function receiveInTime(
     return await runWithin({ clock, limitMs: limits.receiveTimeoutMs }, () => receiving);
   } catch (error) {
     if (!(error instanceof EndedError)) throw error;
-    void logLate(receiving, log, requestId);
+    void endLate(receiving, { log, requestId, onLate });
     throw problem('outbox_timeout');
   }
 }
 
-async function logLate(receiving: Promise<Received>, log: Logger, requestId: string): Promise<void> {
+async function endLate(
+  receiving: Promise<Received>,
+  { log, requestId, onLate }: Pick<WebhookOptions, 'log' | 'onLate'> & { readonly requestId: string },
+): Promise<void> {
   try {
     const received = await receiving;
-    const [first, ...others] = received.outcome === 'accepted' ? received.events : [];
-    const facts = first && { event_id: first.eventId, event_count: 1 + others.length };
+    const events = received.outcome === 'accepted' ? received.events : [];
+    onLate(events);
+    const facts = events[0] && { event_id: events[0].eventId, event_count: events.length };
     log.warn(
       { request_id: requestId, outcome: received.outcome, ...facts },
       'a webhook that was answered outbox_timeout has ended',

@@ -39,6 +39,7 @@ export function createMetrics(options: MetricsOptions) {
   let scrape = async () => {};
   return {
     onRequest: (record: RequestRecord) => countRequest(instruments, clock, record),
+    onLate: (events: RequestRecord['events']) => countAccepted(instruments, clock, events),
     onStore(event: StoreEvent) {
       if (event.type === 'trouble') instruments.outbox_troubles_total.inc({ operation: event.operation });
       if (event.type !== 'commit') return;
@@ -109,16 +110,20 @@ function countRequest(metrics: Instruments, clock: Clock, record: RequestRecord)
   countEvents(metrics, clock, record);
 }
 
-function countEvents(metrics: Instruments, clock: Clock, record: RequestRecord): void {
-  for (const { kind, action, rows, hasInvalidFields, duplicate } of record.events) {
+function countEvents(metrics: Instruments, clock: Clock, { events, quarantined }: RequestRecord): void {
+  countAccepted(metrics, clock, events);
+  if (events.length > 0) return;
+  metrics.events_total.inc({ kind: 'none', action: 'none', outcome: quarantined ? 'quarantined' : 'rejected' });
+}
+
+function countAccepted(metrics: Instruments, clock: Clock, events: RequestRecord['events']): void {
+  for (const { kind, action, rows, hasInvalidFields, duplicate } of events) {
     metrics.events_total.inc({ kind, action, outcome: duplicate ? 'duplicate' : 'accepted' });
     metrics.last_accepted_timestamp_seconds.set({ kind }, clock.now() / 1000);
     if (duplicate) continue;
     metrics.accepted_rows_total.inc({ kind }, rows);
     if (hasInvalidFields) metrics.events_with_invalid_fields_total.inc({ kind });
   }
-  if (record.events.length > 0) return;
-  metrics.events_total.inc({ kind: 'none', action: 'none', outcome: record.quarantined ? 'quarantined' : 'rejected' });
 }
 
 /** Counts what delivery reports. Holds are a state, so each scrape reads them from delivery instead. */

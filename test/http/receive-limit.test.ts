@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, test } from 'node:test';
-import type { Receive } from '../../src/outbox/port.ts';
+import type { AcceptedEvent, Receive } from '../../src/outbox/port.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { openTestOutbox } from '../support/store.ts';
-import { accepted, assertProblem, condition, event, heldReceiver, post, withEdge } from './edge.ts';
+import { accepted, assertProblem, condition, event, heldReceiver, post, send, withEdge } from './edge.ts';
 
 describe('an outbox that does not answer', () => {
   test('is 503 with Retry-After after 30 seconds, not before, and its late end is logged', async () => {
@@ -81,14 +81,19 @@ test('a real outbox that is kept from committing: 503 in time, the event is stor
   // The thread waits for this lock for 5 seconds, as it would for a disk.
   const blocker = new DatabaseSync(path.join(dataDir, 'outbox.db'));
   const webhook = '{"event_type":"RequestGranted","event_time":1763719200,"data":{"id":"stalled"}}';
+  const late: string[] = [];
+  const onLate = (events: readonly AcceptedEvent[]) => void late.push(...events.map(({ eventId }) => eventId));
   try {
-    await withEdge({ receive, limits: { receiveTimeoutMs: 100 } }, async ({ port, logs }) => {
+    await withEdge({ receive, limits: { receiveTimeoutMs: 100 }, onLate }, async ({ port, logs }) => {
       blocker.exec('BEGIN IMMEDIATE');
       assertProblem(await post(port, webhook), 503, 'outbox_timeout');
       blocker.exec('ROLLBACK');
       await condition(() => logs().some((line) => line['outcome'] === 'accepted'));
+      const { last_accepted: lastAccepted } = (await send(port, { method: 'GET', path: '/healthz' })).json;
+      assert.equal(typeof lastAccepted, 'string', 'it counts as accepted');
       const again = await post(port, webhook);
       assert.deepEqual([again.status, again.json['duplicate']], [200, true]);
+      assert.deepEqual(late, [again.json['event_id']]);
     });
   } finally {
     blocker.close();
