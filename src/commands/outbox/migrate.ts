@@ -3,7 +3,7 @@ import { systemClock } from '../../ground/clock.ts';
 import { copyRecords, type MoveCounts } from '../../outbox/move.ts';
 import type { OpenedStore } from '../../outbox/open-store.ts';
 import { type CommandContext, exitCodes, type JsonOption, misconfigured, printResult } from '../context.ts';
-import { plural, renderCounts } from '../text.ts';
+import { renderCounts } from '../text.ts';
 import { withPostgres, withSqlite, withValues } from './connect.ts';
 
 export const define = (command: Command) =>
@@ -25,8 +25,7 @@ export function run(
   return withValues(context, async (values) => {
     const unset = { name: 'OUTBOX_URL', message: 'is not set: it names the PostgreSQL database' };
     if (values.OUTBOX_URL === null) throw misconfigured([unset]);
-    const onProgress = ({ moved, known }: MoveCounts): void =>
-      void stderr.write(`${plural(moved + known, 'record')} …\n`);
+    const onProgress = ({ moved, known }: MoveCounts): void => void stderr.write(`${moved + known} records …\n`);
     const move = async (source: OpenedStore, target: OpenedStore): Promise<MoveCounts> => {
       const counts = await copyRecords(source.engine.records(), target.store, onProgress);
       const kept = await source.engine.setAside(systemClock.now());
