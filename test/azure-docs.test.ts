@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { parseEnv } from 'node:util';
 import { variableNames } from '../src/config/variables.ts';
 import { createKql, describeDiagnostic } from './sentinel-content/kql.ts';
 import { ownTables } from './sentinel-content/workspace-tables.ts';
@@ -100,12 +101,24 @@ describe('docs/azure.md', () => {
       outputs,
     );
     assert.equal(status, 0, stderr);
-    const lines = az.read('.env').trimEnd().split('\n');
-    const expected = values.filter(([, value]) => value !== '').map(([name, value]) => `${name}=${value}`);
-    assert.deepEqual(lines, [...expected, 'AZURE_CLIENT_ID=client']);
+    const expected = Object.fromEntries([...values.filter(([, value]) => value !== ''), ['AZURE_CLIENT_ID', 'client']]);
     const known: readonly string[] = variableNames;
-    for (const line of lines) assert.ok(known.includes(line.split('=')[0] ?? ''), line);
+    for (const name of Object.keys(expected)) assert.ok(known.includes(name), name);
+    assertSet(expected);
+    // What follows by the order of README and of docs/deployment.md must not undo it.
+    for (const page of ['README.md', 'docs/deployment.md']) {
+      const script = block(page, 'sh', 'PUBLIC_HOSTNAME=').match(/^(?!#|\$EDITOR).*\.env\b.*$/gm) ?? [];
+      const made = az.run(script.join('\n'), 'nothing', '');
+      assert.equal(made.status, 0, made.stderr);
+      assertSet({ ...expected, PUBLIC_HOSTNAME: 'apono-webhook.example.com' });
+    }
   });
+
+  /** The last line with a name is the one that counts. */
+  function assertSet(expected: Readonly<Record<string, string>>): void {
+    const set = parseEnv(az.read('.env'));
+    for (const [name, value] of Object.entries(expected)) assert.equal(set[name], value, name);
+  }
 
   it('adds our columns to a table and keeps those that are there', () => {
     const there = [...recipeColumns, text('ticket')];

@@ -122,9 +122,9 @@ function roleFix({ credential, ruleId }: UploadContext): string {
   const { who, assignee } = assigneeOf(credential);
   return (
     `Give ${who} the role "Monitoring Metrics Publisher" on the data collection rule ${ruleId} (portal: the rule, Access control (IAM); ` +
-    `or \`az role assignment create --role "Monitoring Metrics Publisher" --assignee ${assignee} --scope <resource id of the rule>\`). ` +
-    'A new assignment takes up to 30 minutes to count. If it is there: the rule must belong to the data collection endpoint of ' +
-    'LOGS_INGESTION_ENDPOINT, and that endpoint must allow the network this comes from.'
+    `or \`az role assignment create --role "Monitoring Metrics Publisher" --assignee ${assignee} --scope <resource id of the rule>\`, ` +
+    'which `outbox stats` shows after DcrArmId). A new assignment takes up to 30 minutes to count. If it is there: the rule ' +
+    'must belong to the data collection endpoint of LOGS_INGESTION_ENDPOINT, and that endpoint must allow the network this comes from.'
   );
 }
 

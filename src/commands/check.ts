@@ -89,5 +89,6 @@ function renderEntry(entry: readonly Finding[]): string {
   const lines = [...said, ...(fix === '' ? [] : [`Fix: ${fix}`])].flatMap((text) =>
     wrap(printable(text.replaceAll(/\s+/g, ' ')).trim(), COLUMNS - INDENT),
   );
-  return lines.map((line, index) => `${(index === 0 ? level : '').padEnd(INDENT)}${line}\n`).join('');
+  const shown = level === 'well' ? 'ok' : level;
+  return lines.map((line, index) => `${(index === 0 ? shown : '').padEnd(INDENT)}${line}\n`).join('');
 }

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
-import { type CommandContext, CommandError, type CommandFile, exitCodes } from './context.ts';
+import { type CommandContext, CommandError, type CommandFile, exitCodes, reportWarnings } from './context.ts';
 import { withPrintableOutput } from './text.ts';
+import { unreadEnvFile } from './unread-env-file.ts';
 
 /**
  * Every command, in the order of the help. Only what `args` names is loaded: `healthcheck` runs every few seconds and must
@@ -64,6 +65,8 @@ export async function runCli(args: readonly string[], context: CommandContext): 
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
     if (!(error instanceof CommandError)) throw error;
+    // Most likely it is why a variable is missing, or why another service or outbox was looked for.
+    reportWarnings(printed.stderr, unreadEnvFile(context.env));
     printed.stderr.write(`${error.message}\n`);
     return error.exitCode;
   }

@@ -11,9 +11,10 @@ import { type Emulator, type Fault, startEmulator } from '../emulator/emulator.t
 import { kinds } from '../kinds/registry.ts';
 import { type CommandContext, exitCodes, type TextOutput } from './context.ts';
 import { demoEvents } from './demo-events.ts';
-import { showFault, showHealed } from './demo-fault.ts';
+import { showDeadLetters, showFault, showHealed } from './demo-fault.ts';
 import { emulatedStreams, faultOption, faultText } from './emulator.ts';
 import { sendHttp } from './local-service.ts';
+import { createAdminClient } from './outbox/admin-client.ts';
 import { renderTable } from './text.ts';
 
 const ARRIVAL_LIMIT_MS = 30_000;
@@ -55,6 +56,8 @@ interface DemoService {
   readonly webhookUrl: URL;
   /** Of the admin port. */
   readonly pageUrl: URL;
+  /** What stands before a command for this service. */
+  readonly cli: string;
   /** Resolves when the process has ended. */
   readonly exited: Promise<unknown>;
   stop(): Promise<void>;
@@ -74,8 +77,18 @@ async function show(
   const expected = await sendSamples(stdout, service);
   const shown = new Map<string, number>();
   if (fault !== undefined) await showFault(stdout, emulator, fault, healthUrl);
+  const admin = createAdminClient({
+    ADMIN_HOST: '127.0.0.1',
+    ADMIN_PORT: Number(service.pageUrl.port),
+    ADMIN_TOKEN: null,
+  });
+  const dead = fault === 'refused' ? await showDeadLetters(stdout, admin, service.cli) : [];
   if (fault === undefined || once === true) {
     emulator.heal();
+    if (dead.length > 0) {
+      stdout.write('\nThe demo ends the fault and replays it.\n');
+      await admin.replay(dead, { dryRun: false });
+    }
     await emulator.waitForRows(expected, ARRIVAL_LIMIT_MS);
     if (fault !== undefined) await showHealed(stdout, emulator, expected, healthUrl);
     stdout.write(`\n${expected} rows arrived at the emulated Azure:\n`);
@@ -101,6 +114,7 @@ const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'TEMP', 'TMP', 'SYSTEMROOT', 'NODE_
  */
 async function startService({ env, stderr }: CommandContext, emulator: Emulator): Promise<DemoService> {
   const folder = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-demo-'));
+  const dataDir = path.join(folder, 'data');
   const caFile = path.join(folder, 'ca.pem');
   await writeFile(caFile, emulator.caPem);
   const main = fileURLToPath(new URL('../main.ts', import.meta.url));
@@ -113,7 +127,7 @@ async function startService({ env, stderr }: CommandContext, emulator: Emulator)
       ADMIN_PORT: '0',
       APONO_WEBHOOK_SECRET: DEMO_SECRET,
       NODE_EXTRA_CA_CERTS: caFile,
-      DATA_DIR: path.join(folder, 'data'),
+      DATA_DIR: dataDir,
     },
     stdio: ['ignore', 'inherit', 'pipe'],
   });
@@ -134,7 +148,9 @@ async function startService({ env, stderr }: CommandContext, emulator: Emulator)
   try {
     const { port, adminPort } = await ready.promise;
     const webhookUrl = new URL(`http://127.0.0.1:${port}/apono/webhook`);
-    return { webhookUrl, pageUrl: new URL(`http://127.0.0.1:${adminPort}/`), exited, stop };
+    const pageUrl = new URL(`http://127.0.0.1:${adminPort}/`);
+    const cli = `DATA_DIR=${dataDir} ADMIN_PORT=${adminPort} npm run --silent cli --`;
+    return { webhookUrl, pageUrl, cli, exited, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -184,11 +200,17 @@ const COLUMNS = (
 function printNew(stdout: TextOutput, emulator: Emulator, shown: Map<string, number>): void {
   for (const { defaultStream, table } of kinds) {
     const rows = emulator.rows(defaultStream);
-    const unseen = rows.slice(shown.get(defaultStream));
+    const from = shown.get(defaultStream) ?? 0;
     shown.set(defaultStream, rows.length);
     const columns = COLUMNS.filter((column) => table.columns.some(({ name }) => name === column));
-    const cells = unseen.map((row) => columns.map((column) => cell(row[column])));
-    if (unseen.length > 0) stdout.write(`\n${table.name}\n\n${renderTable(columns, cells)}\n`);
+    const ids = rows.map(({ row_id: id }) => id);
+    const arrivals = ids.map((id, index) => (ids.indexOf(id) < index ? 'again' : 'first')).slice(from);
+    const cells = rows.slice(from).map((row) => columns.map((column) => cell(row[column])));
+    if (arrivals.includes('again')) {
+      columns.unshift('arrived');
+      for (const [index, line] of cells.entries()) line.unshift(arrivals[index] ?? '');
+    }
+    if (cells.length > 0) stdout.write(`\n${table.name}\n\n${renderTable(columns, cells)}\n`);
   }
 }
 
@@ -198,10 +220,10 @@ function cell(value: unknown): string {
   return shown.length > 40 ? `${shown.slice(0, 39)}…` : shown;
 }
 
-function printNextSteps(stdout: TextOutput, { webhookUrl, pageUrl }: DemoService): void {
+function printNextSteps(stdout: TextOutput, { webhookUrl, pageUrl, cli }: DemoService): void {
   const health = new URL('/healthz', webhookUrl).href;
-  const body =
-    '{"event_type":"RequestGranted","event_time":"\'$(date +%s)\'","data":{"id":"r-1","justification":"typed by me"}}';
+  const time = Math.floor(Date.now() / 1000);
+  const body = `{"event_type":"RequestGranted","event_time":"${time}","data":{"id":"r-1","justification":"typed by me"}}`;
   stdout.write(`Look at the service in a browser: ${pageUrl.href}
 
 Send one more:
@@ -209,10 +231,10 @@ Send one more:
   curl -i ${webhookUrl.href} -H 'Authorization: Bearer ${DEMO_SECRET}' -d '${body}'
 
 Then try:
-  - the same line again within the second: "duplicate": true, and no new row
+  - the same line again: "duplicate": true, and no new row; with another id it is another event
   - a wrong secret: 401; a body that is no JSON: 400, kept in quarantine
   - curl -s ${health}
-  - ADMIN_PORT=${pageUrl.port} npm run --silent cli -- outbox list
+  - ${cli} outbox list
 
 New rows are shown here as they arrive. Ctrl-C ends the demo.
 `);

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -5,6 +6,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Answered, type Fault, faults, startEmulator } from '../emulator/emulator.ts';
 import { heartbeatDefaultStream, heartbeatTable } from '../heartbeat/row.ts';
 import { kinds } from '../kinds/registry.ts';
+import { isOutboxLocked } from '../outbox/sqlite/lock.ts';
 import { type CommandContext, exitCodes, onFirstSignal } from './context.ts';
 
 interface EmulatorCommandOptions {
@@ -47,22 +49,27 @@ export async function run(context: CommandContext, { port, fault, rows }: Emulat
   );
   if (emulator === null) return exitCodes.failed;
   const folder = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-emulator-'));
+  const caFile = path.join(folder, 'ca.pem');
+  // Not that of production, where a rehearsed event would be known for DEDUP_DAYS, and what is held would be sent later.
+  const dataDir = path.join(folder, 'data');
   try {
-    const caFile = path.join(folder, 'ca.pem');
     await writeFile(caFile, emulator.caPem);
     const environment = {
       ...emulator.environment,
       NODE_EXTRA_CA_CERTS: caFile,
       APONO_WEBHOOK_SECRET: 'rehearsal-secret-of-no-value',
+      DATA_DIR: dataDir,
     };
     for (const [name, value] of Object.entries(environment)) stdout.write(`${name}=${value}\n`);
-    stderr.write(`The emulated Azure is at ${emulator.origin}. It keeps rows in memory until Ctrl-C.\n`);
+    stderr.write(`The emulated Azure is at ${emulator.origin}. It keeps rows in memory, and DATA_DIR, until Ctrl-C.\n`);
     stderr.write(faultText(emulator.origin, fault ?? null));
     await signal;
     return exitCodes.done;
   } finally {
     await emulator.stop();
-    await rm(folder, { recursive: true, force: true });
+    const isInUse = existsSync(dataDir) && isOutboxLocked(dataDir);
+    if (isInUse) stderr.write(`A service still uses ${dataDir}: stop it, and delete the folder.\n`);
+    await rm(isInUse ? caFile : folder, { recursive: true, force: true });
   }
 }
 
@@ -70,7 +77,7 @@ export async function run(context: CommandContext, { port, fault, rows }: Emulat
 export function faultText(origin: string, fault: Fault | null): string {
   const isWrong = fault === null ? 'It has no fault.' : `Its fault: ${faults[fault]}.`;
   const [change, name] = fault === null ? ['make one', '403'] : ['end it', 'none'];
-  return `${isWrong} To ${change}: curl -k -X POST ${origin}/fault/${name}\n`;
+  return `${isWrong} To ${change}: curl -ksX POST ${origin}/fault/${name}\n`;
 }
 
 function callText({ kind, method, path: called, status, rows, fault }: Answered, withRows: boolean): string {

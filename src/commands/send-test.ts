@@ -115,7 +115,7 @@ function describeAnswer(status: number, text: string): Shown {
   const accepted = status === 200 && answer['status'] === 'accepted';
   const names = accepted
     ? ['status', 'event_id', 'kind', 'rows', 'duplicate', 'message']
-    : ['title', 'detail', 'code', 'request_id', 'errors'];
+    : ['title', 'detail', 'code', 'quarantined', 'request_id', 'errors'];
   const known = names.filter((name) => answer[name] !== undefined).map((name) => [name, answer[name]] as const);
   return { accepted, http_status: status, ...Object.fromEntries(known) };
 }

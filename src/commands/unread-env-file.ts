@@ -9,7 +9,7 @@ const SHOWN = 3;
 
 /**
  * A warning when the current folder has a `.env` with variables of the service that the environment lacks: nothing but
- * compose, systemd or Node reads such a file, and somebody who wrote one thinks that it counts.
+ * compose or systemd reads such a file, and somebody who wrote one thinks that it counts.
  */
 export function unreadEnvFile(env: Environment): ConfigProblem[] {
   const file = path.resolve('.env');
@@ -20,15 +20,9 @@ export function unreadEnvFile(env: Environment): ConfigProblem[] {
   if (unread.length === 0) return [];
   const more = unread.length - SHOWN;
   const named = unread.slice(0, SHOWN).join(', ') + (more > 0 ? ` and ${more} more` : '');
-  // Node takes its certificates before it reads the file, and says nothing.
-  const tooLate =
-    written['NODE_EXTRA_CA_CERTS'] && !env['NODE_EXTRA_CA_CERTS']
-      ? ' NODE_EXTRA_CA_CERTS has no effect through --env-file: set it in the environment.'
-      : '';
   const message =
     `${file} sets ${named}, which the environment does not have. The service reads no .env file itself: load it with ` +
-    '`node --env-file=.env src/main.ts check`, or let compose (env_file) or systemd (EnvironmentFile=) read it.' +
-    tooLate;
+    '`set -a; . ./.env; set +a`, or let compose (env_file) or systemd (EnvironmentFile=) read it.';
   return [{ name: '.env', message }];
 }
 

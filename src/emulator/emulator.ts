@@ -12,7 +12,8 @@ export const faults = {
   '403': 'the role is missing',
   '429': 'the quota is used up: 429 with Retry-After: 5',
   down: 'an outage: 503',
-  lossy: 'every other call is cut after its rows were stored',
+  lossy: 'every other call of a stream is cut after its rows were stored',
+  refused: 'rows of rejected requests are refused: 400',
   slow: 'each answer takes 5 seconds',
 } as const;
 
@@ -49,6 +50,8 @@ interface Emulated {
   fault: Fault | null;
   /** How many calls the faults have met. */
   faultyCalls: number;
+  /** The streams whose last call was cut by `lossy`. */
+  readonly cutStreams: Set<string>;
 }
 
 /**
@@ -60,7 +63,7 @@ export async function startEmulator(
   { port, fault = null, onAnswer }: EmulatorOptions = {},
 ) {
   const state = initialState(streams);
-  const emulated: Emulated = { state, onAnswer, fault, faultyCalls: 0 };
+  const emulated: Emulated = { state, onAnswer, fault, faultyCalls: 0, cutStreams: new Set() };
   const { origin, caPem, stop } = await startServer({ port, handle: (exchange) => handle(emulated, exchange) });
   const allRows = (): readonly Row[] => [...state.rows.values()].flat();
   return {
@@ -143,9 +146,16 @@ async function ingestion(emulated: Emulated, call: Call, payload: Payload): Prom
     case 'down':
       return azureError(503, 'ServiceUnavailable', 'The service is temporarily unavailable.');
     case 'lossy': {
-      const isCut = emulated.faultyCalls % 2 === 1;
       const reply = proper();
-      return isCut ? null : reply;
+      const stream = call.segments[3] ?? '';
+      if (emulated.cutStreams.delete(stream)) return reply;
+      emulated.cutStreams.add(stream);
+      return null;
+    }
+    case 'refused': {
+      const isRejected = ({ event_action: action }: Row): boolean => action === 'Rejected';
+      if (payload.type !== 'rows' || !payload.rows.some(isRejected)) return proper();
+      return azureError(400, 'InvalidPayload', 'A row is of a rejected request, which the emulator refuses now.');
     }
     case 'slow':
       // It keeps no process that has ended otherwise.
@@ -161,7 +171,9 @@ function changeFault(emulated: Emulated, { method, segments: [first, name = '', 
     return azureError(400, 'UnknownFault', `The faults are none, ${Object.keys(faults).join(', ')}.`);
   }
   emulated.fault = name === 'none' ? null : (name as Fault);
-  return jsonReply(200, { fault: name });
+  const reply = jsonReply(200, { fault: name });
+  // For the terminal that `curl` prints it on.
+  return { ...reply, body: `${reply.body}\n` };
 }
 
 export function nothingHere(): Reply {

@@ -92,10 +92,10 @@ test('check --live and the database of OUTBOX_URL', async (t) => {
   await t.test('says that the tables can be made, and makes nothing', async () => {
     const { url, name } = await place(mayCreate);
     const { exitCode, line } = await check(url);
-    assert.match(line, /^well +database 127\.0\.0\.1:\d+\/outbox_\d+: connected .* will be made at the start$/);
+    assert.match(line, /^ok +database 127\.0\.0\.1:\d+\/outbox_\d+: connected .* will be made at the start$/);
     assert.equal(exitCode, 0);
     assert.deepEqual(await query(server, `SELECT FROM pg_namespace WHERE nspname = '${schema}'`, name), []);
-    assert.match((await check(server.url())).line, /^well .* will be made/, 'a superuser');
+    assert.match((await check(server.url())).line, /^ok .* will be made/, 'a superuser');
   });
 
   await t.test('says that the tables are there, also to a process of its own, which then ends by itself', async (t) => {
@@ -116,7 +116,7 @@ test('check --live and the database of OUTBOX_URL', async (t) => {
     assert(!`${spawned.stdout}${spawned.stderr}`.includes(PASSWORD));
     writeFileSync(path.join(folder, 'url'), url);
     const fromFile = await run(['check', '--live'], { ...env, OUTBOX_URL_FILE: path.join(folder, 'url') });
-    assert.match(fromFile.stdout, /^well +database /m);
+    assert.match(fromFile.stdout, /^ok +database /m);
   });
 
   await t.test('names what keeps it from connecting and signing in', async (t) => {

@@ -37,8 +37,8 @@ describe('check --live and the stream of the heartbeat', () => {
       const { exitCode, stdout, isAsked } = await checkLive(t, env);
       assert.equal(exitCode, 0);
       assert.ok(isAsked);
-      assert.match(stdout, new RegExp(`^well +stream ${heartbeatStream} \\(heartbeat\\): it answers 204$`, 'm'));
-      assert.match(stdout, new RegExp(`^well +columns of ${heartbeatStream}: .*all ${heartbeatColumns.length}`, 'm'));
+      assert.match(stdout, new RegExp(`^ok +stream ${heartbeatStream} \\(heartbeat\\): it answers 204$`, 'm'));
+      assert.match(stdout, new RegExp(`^ok +columns of ${heartbeatStream}: .*all ${heartbeatColumns.length}`, 'm'));
     });
 
     it(`finds an error when the rule does not have it, with ${how}`, async (t) => {

@@ -42,7 +42,7 @@ describe('check --live', () => {
     assert.equal(exitCode, 0);
     const lines = stdout.trimEnd().split('\n');
     assert.equal(
-      lines.filter((line) => /^well +stream Custom-\w+_CL \(\w+\): it answers 204$/.test(line)).length,
+      lines.filter((line) => /^ok +stream Custom-\w+_CL \(\w+\): it answers 204$/.test(line)).length,
       kinds.length,
     );
     assert.match(lines[kinds.length] ?? '', /^note +columns not checked$/);
@@ -166,7 +166,7 @@ describe('check --live', () => {
     writeFileSync(ca, emulator.caPem);
     const { exitCode, stdout } = await spawnCli(['check', '--live'], { ...env, NODE_EXTRA_CA_CERTS: ca });
     assert.equal(exitCode, 0);
-    assert.match(stdout, /^well +stream/m);
+    assert.match(stdout, /^ok +stream/m);
   });
 });
 
@@ -176,7 +176,7 @@ describe('check --live with DATA_COLLECTION_RULE_RESOURCE_ID', () => {
     const { exitCode } = result;
     const stdout = findingsOf(result);
     assert.equal(exitCode, 0);
-    assert.match(stdout, new RegExp(`^well +columns of ${requestStream}: .*all ${requestColumns.length} columns`, 'm'));
+    assert.match(stdout, new RegExp(`^ok +columns of ${requestStream}: .*all ${requestColumns.length} columns`, 'm'));
   });
 
   it('names the columns that the stream does not declare and exits 1', async (t) => {
@@ -189,7 +189,7 @@ describe('check --live with DATA_COLLECTION_RULE_RESOURCE_ID', () => {
     const { exitCode } = result;
     const stdout = findingsOf(result);
     assert.equal(exitCode, 1);
-    assert.match(stdout, /^well +stream/m);
+    assert.match(stdout, /^ok +stream/m);
     assert.match(stdout, /^error +columns of .*does not declare justification/m);
   });
 

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import process from 'node:process';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { demoEvents } from '../../src/commands/demo-events.ts';
 import { type Fault, faults } from '../../src/emulator/emulator.ts';
 import { kinds } from '../../src/kinds/registry.ts';
@@ -42,7 +42,14 @@ const seen: Readonly<Record<Fault, readonly [RegExp, RegExp]>> = {
   ],
   '429': [/says "ok": [1-9]\d* waiting, 0 held/, /"status":429.*"upload"/],
   down: [/says "ok": [1-9]\d* waiting, 0 held/, /"status":503.*"upload"/],
-  lossy: [/\d+ rows arrived twice, each with the same row_id/, /"failure":"network"/],
+  lossy: [
+    /\d+ rows arrived twice, each with the same row_id[\s\S]*^first .* Rejected [\s\S]*^again .* Rejected /m,
+    /"failure":"network"/,
+  ],
+  refused: [
+    /says "degraded": \d+ waiting, 0 held, 1 dead\n {2}dead_letters: [\s\S]*The dead letter v1\S+, code refused_by_azure/,
+    /"status":400.*"upload"[\s\S]*"rows became dead letters"/,
+  ],
   slow: [/says "ok": [1-9]\d* waiting, 0 held/, /^$/],
 };
 
@@ -59,31 +66,76 @@ describe('demo --fault', () => {
   }
 
   it('stays without --once until it is ended as the demo says', async (t) => {
-    const child = spawn(process.execPath, [mainFile, 'demo', '--fault', 'down'], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    t.after(() => child.kill('SIGTERM'));
-    const exited = once(child, 'exit');
-    let stdout = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text;
-    });
-    await eventually(
-      () => stdout.includes('Ctrl-C ends the demo.'),
-      () => stdout,
+    const demo = await startDemo(t, 'down');
+    assert.doesNotMatch(demo.stdout(), /^Apono\w+_CL$/m);
+    await demo.endFault();
+    await eventually(() => kinds.every(({ table }) => demo.stdout().includes(`\n${table.name}\n`)), demo.stdout);
+    await demo.end();
+  });
+
+  it('refused prints commands that work as they are printed, and the row arrives after the replay', async (t) => {
+    const demo = await startDemo(t, 'refused');
+    const printed = /^ {2}(?:- )?DATA_DIR=(\S+) ADMIN_PORT=(\d+) npm run --silent cli -- (.+)$/gm;
+    const commands = [...demo.stdout().matchAll(printed)];
+    assert.equal(commands.length, 3);
+    async function runPrinted(index: number) {
+      const [, dataDir = '', port = '', command = ''] = commands[index] ?? [];
+      const { exitCode, stdout, stderr } = await spawnCli(command.split(' '), { DATA_DIR: dataDir, ADMIN_PORT: port });
+      assert.equal(exitCode, 0, `${command}: ${stderr}`);
+      return stdout;
+    }
+    assert.match(
+      await runPrinted(0),
+      /refused_by_azure +InvalidPayload: A row is of a rejected request[\s\S]*"Rejected"/,
     );
-    assert.doesNotMatch(stdout, /^Apono\w+_CL$/m);
-    const [, url = ''] = /To end it: curl -k -X POST (\S+)$/m.exec(stdout) ?? [];
-    const asked = request(url, { method: 'POST', rejectUnauthorized: false, agent: false });
-    asked.end();
-    const [response]: IncomingMessage[] = await once(asked, 'response');
-    response?.resume();
-    assert.equal(response?.statusCode, 200);
-    await eventually(
-      () => kinds.every(({ table }) => stdout.includes(`\n${table.name}\n`)),
-      () => stdout,
-    );
-    child.kill('SIGINT');
-    assert.deepEqual(await exited, [0, null]);
+    assert.match(await runPrinted(2), /^v1\w+ +dead +request /m);
+    await demo.endFault();
+    assert.match(await runPrinted(1), /^v1\w+ +revived /m);
+    await eventually(() => /^\S+ +Rejected /m.test(demo.stdout()), demo.stdout);
+    await demo.end();
+  });
+
+  it('prints an event that is a duplicate when it is sent again', async (t) => {
+    const demo = await startDemo(t);
+    const [, url = '', secret = '', body] = /^ {2}curl -i (\S+) -H '([^']+)' -d '([^']+)'$/m.exec(demo.stdout()) ?? [];
+    const send = async () => {
+      const answer = await fetch(url, {
+        method: 'POST',
+        headers: { authorization: secret.split(': ')[1] ?? '' },
+        body: body ?? '',
+      });
+      return ((await answer.json()) as { duplicate: boolean }).duplicate;
+    };
+    assert.deepEqual([await send(), await send()], [false, true]);
+    await demo.end();
   });
 });
+
+/** Resolves when the demo has printed everything that it prints at its start. */
+async function startDemo(t: TestContext, fault?: Fault) {
+  const args = [mainFile, 'demo', ...(fault === undefined ? [] : ['--fault', fault])];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  t.after(() => child.kill('SIGTERM'));
+  const exited = once(child, 'exit');
+  let stdout = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  const printed = (): string => stdout;
+  await eventually(() => stdout.includes('Ctrl-C ends the demo.'), printed);
+  return {
+    stdout: printed,
+    async endFault(): Promise<void> {
+      const [, url = ''] = /To end it: curl -ksX POST (\S+)$/m.exec(stdout) ?? [];
+      const asked = request(url, { method: 'POST', rejectUnauthorized: false, agent: false });
+      asked.end();
+      const [response]: IncomingMessage[] = await once(asked, 'response');
+      response?.resume();
+      assert.equal(response?.statusCode, 200);
+    },
+    async end(): Promise<void> {
+      child.kill('SIGINT');
+      assert.deepEqual(await exited, [0, null]);
+    },
+  };
+}

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { describe, type TestContext, test } from 'node:test';
@@ -21,7 +20,7 @@ const body = sampleBody('integration', { time: '1763719200' });
 describe('emulator', () => {
   test('a service with the printed variables is held by --fault 403, and delivers once the fault is ended', async (t) => {
     const emulator = await startEmulatorProcess(t, ['--fault', '403']);
-    assert.match(emulator.text(), /Its fault: the role is missing\. To end it: curl -k -X POST \S+\/fault\/none$/m);
+    assert.match(emulator.text(), /Its fault: the role is missing\. To end it: curl -ksX POST \S+\/fault\/none$/m);
     const service = await startService(t, emulator.variables);
     const secret = emulator.variables['APONO_WEBHOOK_SECRET'];
     assert.equal((await service.post(body, { authorization: `Bearer ${secret}` })).status, 200);
@@ -33,7 +32,7 @@ describe('emulator', () => {
       emulator.text,
     );
 
-    assert.deepEqual(await emulator.post('/fault/none'), [200, '{"fault":"none"}']);
+    assert.deepEqual(await emulator.post('/fault/none'), [200, '{"fault":"none"}\n']);
     await eventually(
       () => /^ingest Custom-AponoIntegrationStatus_CL, 2 rows: 204$/m.test(emulator.text()),
       emulator.text,
@@ -41,10 +40,18 @@ describe('emulator', () => {
     await eventually(async () => (await healthOf())['status'] === 'ok', healthOf);
 
     assert.doesNotMatch(emulator.text(), /billing was not found/);
-    assert.match((await emulator.post('/fault/unknown'))[1], /The faults are none, 403, 429, down, lossy, slow\./);
+    assert.match(
+      (await emulator.post('/fault/unknown'))[1],
+      /The faults are none, 403, 429, down, lossy, refused, slow\./,
+    );
+    const { DATA_DIR: dataDir = '', NODE_EXTRA_CA_CERTS: caFile = '' } = emulator.variables;
     emulator.child.kill('SIGTERM');
     assert.deepEqual(await emulator.exited, { code: 0, signal: null });
-    assert.equal(existsSync(emulator.variables['NODE_EXTRA_CA_CERTS'] ?? ''), false);
+    assert.deepEqual([existsSync(caFile), existsSync(path.join(dataDir, 'outbox.db'))], [false, true]);
+    assert.ok(emulator.text().includes(`A service still uses ${dataDir}: `), emulator.text());
+    service.child.kill('SIGTERM');
+    await service.exited;
+    await rm(path.dirname(dataDir), { recursive: true });
   });
 
   test('--rows prints what arrives, and a port that is taken is exit code 1', async (t) => {
@@ -56,8 +63,11 @@ describe('emulator', () => {
     const service = await startService(t, emulator.variables);
     await service.post(body, { authorization: `Bearer ${secret}` });
     await eventually(() => emulator.text().includes('"issue_message":"Schema billing was not found"'), emulator.text);
+    service.child.kill('SIGTERM');
+    await service.exited;
     emulator.child.kill('SIGINT');
     assert.deepEqual(await emulator.exited, { code: 0, signal: null });
+    assert.equal(existsSync(path.dirname(emulator.variables['DATA_DIR'] ?? '')), false);
   });
 
   for (const args of [
@@ -73,15 +83,7 @@ describe('emulator', () => {
 });
 
 async function startService(t: TestContext, variables: Readonly<Record<string, string>>) {
-  const folder = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-rehearsal-'));
-  t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }));
-  const own = {
-    HOST: '127.0.0.1',
-    PORT: '0',
-    ADMIN_PORT: '0',
-    FLUSH_INTERVAL_MS: '50',
-    DATA_DIR: path.join(folder, 'data'),
-  };
+  const own = { HOST: '127.0.0.1', PORT: '0', ADMIN_PORT: '0', FLUSH_INTERVAL_MS: '50' };
   return startServiceProcess(t, { ...baseEnv, ...variables, ...own });
 }
 

@@ -16,7 +16,7 @@ export interface Run {
 
 /** Runs shell commands with a stand-in for the Azure CLI. */
 export interface AzStandIn {
-  /** `az` answers the calls that hold `match`; the folder has the repository's schemas. */
+  /** `az` answers the calls that hold `match`; the folder has the repository's schemas and .env.example. */
   run(script: string, match: string, answer: unknown): Run;
   /** A file that a script has written. */
   read(file: string): string;
@@ -50,7 +50,9 @@ export function startAzStandIn(searchPath: string): AzStandIn {
   const inFolder = (file: string): string => path.join(folder, file);
   writeFileSync(inFolder('az'), AZ);
   chmodSync(inFolder('az'), 0o755);
-  symlinkSync(fileURLToPath(new URL('../../schemas', import.meta.url)), inFolder('schemas'));
+  for (const name of ['schemas', '.env.example']) {
+    symlinkSync(fileURLToPath(new URL(`../../${name}`, import.meta.url)), inFolder(name));
+  }
   const read = (file: string): string => readFileSync(inFolder(file), 'utf8');
   return {
     read,

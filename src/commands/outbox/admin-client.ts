@@ -9,7 +9,7 @@ import { type CommandContext, failed, misconfigured } from '../context.ts';
 import { localOrigin, sendHttp } from '../local-service.ts';
 
 /** An outbox of a service, and what only a service knows. */
-interface AdminClient extends operator.OutboxOperator {
+export interface AdminClient extends operator.OutboxOperator {
   /** `http://127.0.0.1:9090`. */
   readonly origin: string;
   /** Which outbox it serves, to be compared with `storeId` of outbox/sqlite/lock.ts. */

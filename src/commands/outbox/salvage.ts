@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { systemClock } from '../../ground/clock.ts';
 import { type SalvageCounts, salvage } from '../../outbox/sqlite/salvage.ts';
 import { type CommandContext, CommandError, exitCodes, type JsonOption, printResult } from '../context.ts';
-import { renderCounts } from '../text.ts';
+import { plural, renderCounts } from '../text.ts';
 import { withSqlite, withValues } from './connect.ts';
 
 export const define = (command: Command) =>
@@ -20,7 +20,7 @@ export function run(context: CommandContext, file: string, options: JsonOption):
   return withValues(context, async (values) => {
     if (values.OUTBOX_URL !== null) throw new CommandError(exitCodes.usage, inPostgres);
     const onProgress = ({ recovered, duplicate }: SalvageCounts): void =>
-      void context.stderr.write(`${recovered + duplicate} records …\n`);
+      void context.stderr.write(`${plural(recovered + duplicate, 'record')} …\n`);
     const nowMs = systemClock.now();
     const counts = await withSqlite(context, values, ({ store }) => salvage(file, store, { nowMs, onProgress }), {
       create: true,
