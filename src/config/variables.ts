@@ -8,7 +8,7 @@ const streamVariables = Object.fromEntries(
   kinds.map(({ streamVariable, defaultStream, description }) => [
     streamVariable,
     defaulted(defaultStream, parse.streamName, {
-      description: `Stream of ${description} in the data collection rule; off: they are quarantined.`,
+      description: `Stream of ${description}; off: they are quarantined.`,
     }),
   ]),
 ) as Readonly<Record<StreamVariable, Variable<string | null, string>>>;
@@ -42,7 +42,7 @@ export const variables = {
     example: 'dcr-00000000000000000000000000000000',
   }),
   DATA_COLLECTION_RULE_RESOURCE_ID: variable(parse.armId('Microsoft.Insights/dataCollectionRules'), {
-    description: 'Resource id of the rule, with which `check --live` compares its columns with ours.',
+    description: 'Resource id of the rule, so that `check --live` compares its columns.',
     example: '/subscriptions/<id>/resourceGroups/<name>/providers/Microsoft.Insights/dataCollectionRules/<name>',
   }),
   ...streamVariables,
@@ -61,14 +61,14 @@ export const variables = {
   AZURE_CLIENT_ID: variable(parse.clientId, {
     description: 'Client id of the application. Alone: the user-assigned managed identity.',
   }),
-  AZURE_CLIENT_SECRET: variable(parse.clientSecret, { secret: true, description: 'Client secret: sign in with it.' }),
+  AZURE_CLIENT_SECRET: variable(parse.clientSecret, { secret: true, description: 'Client secret, to sign in with.' }),
   AZURE_CLIENT_SECRET_EXPIRES: variable(parse.date, {
     description: 'When the client secret expires: YYYY-MM-DD or an ISO time. Warned of from 30 days before.',
     example: '2027-01-31',
   }),
   AZURE_CLIENT_CERTIFICATE_PATH: variable(parse.path, {
     fromFile: false,
-    description: 'PEM file with certificate and private key: sign in with it, unless a client secret is set.',
+    description: 'PEM file with certificate and private key, to sign in with.',
   }),
   AZURE_CLIENT_CERTIFICATE_PASSWORD: variable(opaqueSecret, {
     secret: true,
@@ -76,8 +76,7 @@ export const variables = {
   }),
   AZURE_FEDERATED_TOKEN_FILE: variable(parse.path, {
     fromFile: false,
-    description:
-      'Token file of a workload identity (Kubernetes sets it): sign in with it, unless a client secret or certificate is set.',
+    description: 'Token file of a workload identity, to sign in with; Kubernetes sets it.',
   }),
   AZURE_AUTHORITY_HOST: variable(parse.httpsOrigin, {
     description: 'Authority to sign in at, when it is not that of AZURE_CLOUD.',

@@ -30,7 +30,7 @@ export const healthCodes = {
   },
   stopping: {
     status: 'failing',
-    meaning: 'The service was told to stop and takes no new events.',
+    meaning: 'The service is stopping and takes no new events.',
     remedy: 'Start the service again if nobody meant to stop it.',
   },
   outbox_not_answering: {
@@ -45,12 +45,12 @@ export const healthCodes = {
   },
   outbox_full: {
     status: 'failing',
-    meaning: 'The outbox has reached OUTBOX_MAX_BYTES, and webhooks are answered 503.',
+    meaning: 'OUTBOX_MAX_BYTES is reached, and webhooks are answered 503.',
     remedy: 'Run `apono-sentinel outbox stats`, end the hold or purge what nobody needs, or raise OUTBOX_MAX_BYTES.',
   },
   delivery_on_hold: {
     status: 'failing',
-    meaning: 'Azure or the sign-in refuses a stream until somebody changes something. Its events are kept and wait.',
+    meaning: 'Azure or the sign-in refuses a stream until somebody changes something. Its events wait.',
     remedy: 'Do what the `fix` of the hold says, then run `apono-sentinel check --live`.',
   },
   delivery_late: {
@@ -60,34 +60,33 @@ export const healthCodes = {
   },
   dead_letters: {
     status: 'degraded',
-    meaning: 'Azure refused rows of some events. They are kept and are not sent again until they are replayed.',
+    meaning: 'Azure refused rows of some events. They are kept until they are replayed or purged.',
     remedy:
       'Run `apono-sentinel outbox list --state dead`, mend the cause, then `apono-sentinel outbox replay --all --state dead`. Purge what nobody needs.',
   },
   bodies_quarantined: {
     status: 'degraded',
-    meaning: 'Bodies that could not be understood are kept in quarantine until they are replayed or purged.',
+    meaning: 'Bodies that could not be understood are kept until they are replayed or purged.',
     remedy:
       'Run `apono-sentinel outbox list --state quarantined`, mend the cause, then `apono-sentinel outbox replay --all --state quarantined`. Purge what nobody needs.',
   },
   webhooks_refused: {
     status: 'degraded',
     meaning:
-      'Requests to the webhook were refused within the last hour and are not kept; `refused` counts them by code. Bodies in quarantine do not count here, since they are kept.',
+      'Requests to the webhook were refused within the last hour, and not kept as bodies in quarantine are; `refused` counts them by code.',
     remedy:
       'Look up the codes in docs/errors.md. Run `apono-sentinel send-test` to see whether a right event is taken.',
   },
   text_looks_escaped: {
     status: 'degraded',
     meaning:
-      'Within the last day an event came whose text holds HTML entities such as &quot;, and was stored as it came, because its event_time is a number as in JSON that no template made.',
+      'Within the last day text with HTML entities such as &quot; was stored as it came, because event_time was a number, as in JSON that no template made.',
     remedy:
       'Put event_time in quotes in the body template, as `apono-sentinel template` prints it, or set APONO_TEMPLATE_ESCAPING to html. If somebody typed the entities, nothing is wrong.',
   },
   outbox_trouble: {
     status: 'degraded',
-    meaning:
-      'Within the last ten minutes the database of the outbox could not do something that the service asked of it.',
+    meaning: 'Within the last ten minutes the database of the outbox failed at something.',
     remedy:
       'Look at the disk of DATA_DIR (`df -h` and the system log), at programs that have outbox.db open, or at the log of the PostgreSQL server.',
   },
@@ -98,7 +97,7 @@ export const healthCodes = {
   },
   heartbeat_failing: {
     status: 'degraded',
-    meaning: 'Azure does not take the rows about the service itself. No event is held back by it.',
+    meaning: 'Azure does not take the heartbeat. No event is held back by it.',
     remedy: 'Do what the `fix` of `heartbeat` says, then run `apono-sentinel check --live`.',
   },
   credential_expires_soon: {
@@ -109,7 +108,7 @@ export const healthCodes = {
   },
   credential_expired: {
     status: 'degraded',
-    meaning: 'The certificate or client secret of the sign-in has ended. What is accepted waits once Azure refuses it.',
+    meaning: 'The certificate or client secret of the sign-in has ended. Events wait once Azure refuses it.',
     remedy:
       'Make a new one for the app registration (Certificates & secrets). Put a certificate in the place of the file of AZURE_CLIENT_CERTIFICATE_PATH; for a secret set AZURE_CLIENT_SECRET and AZURE_CLIENT_SECRET_EXPIRES, and restart.',
   },

@@ -9,14 +9,14 @@ export const problemCodes = {
     status: 400,
     title: 'The body cannot be decompressed',
     meaning:
-      'The body is not what its Content-Encoding says, is cut short, or has bytes after its end. It is kept in quarantine only if it is plain JSON (`"quarantined": true`).',
+      'The body is not what its Content-Encoding says, is cut short, or has bytes after its end. It is quarantined only if it is plain JSON.',
     remedy: 'Send it without Content-Encoding, or compress it correctly.',
   },
   host_invalid: {
     status: 400,
     title: 'The Host header is missing or not clear',
     meaning: 'A request must have exactly one Host header with one value (RFC 9112, 3.2). The body is not read.',
-    remedy: 'Send one Host header; if a reverse proxy or a load balancer is in front, correct it there.',
+    remedy: 'Send one Host header; a reverse proxy or load balancer in front may have to be corrected.',
   },
   secret_missing: {
     status: 401,
@@ -27,20 +27,20 @@ export const problemCodes = {
   authorization_not_bearer: {
     status: 401,
     title: 'The Authorization header is not a Bearer value',
-    meaning: 'There is an Authorization header, but not of the form "Bearer <secret>".',
+    meaning: 'The Authorization header is not of the form "Bearer <secret>".',
     remedy: 'Put the word Bearer and a space before the secret.',
   },
   secret_wrong: {
     status: 401,
     title: 'The shared secret is wrong',
-    meaning: 'A secret was sent, and it is not that of this service (APONO_WEBHOOK_SECRET).',
+    meaning: 'The secret that was sent is not APONO_WEBHOOK_SECRET.',
     remedy:
       'Compare the header in Apono with the secret of this service: whole, without quotes. An OAuth token is not accepted.',
   },
   address_not_allowed: {
     status: 403,
     title: 'This address may not send webhooks',
-    meaning: 'ALLOWED_CIDRS is set and does not hold the address that the request comes from.',
+    meaning: 'ALLOWED_CIDRS does not hold the address that the request comes from.',
     remedy: 'Add the address to ALLOWED_CIDRS; if it is the reverse proxy, set TRUST_PROXY.',
   },
   not_found: {
@@ -59,7 +59,7 @@ export const problemCodes = {
     status: 408,
     title: 'The body came too slowly',
     meaning: 'The body did not arrive whole within the time limit. It is not kept.',
-    remedy: 'Send it again; look at the network between sender and service if it happens often.',
+    remedy: 'Send it again. If it happens often, look at the network in between.',
   },
   body_too_large: {
     status: 413,
@@ -71,8 +71,8 @@ export const problemCodes = {
     status: 415,
     title: 'The encoding of the body is not supported',
     meaning:
-      'The Content-Encoding is one that is not known here, or several. The body is kept in quarantine only if it is plain JSON all the same (`"quarantined": true`).',
-    remedy: 'Use one of the encodings that the Accept-Encoding header of the answer names, or remove the header.',
+      'The Content-Encoding is not known here, or there are several. The body is quarantined only if it is plain JSON all the same.',
+    remedy: 'Use an encoding that the Accept-Encoding header of the answer names, or none.',
   },
   too_many_failures: {
     status: 429,
@@ -84,22 +84,22 @@ export const problemCodes = {
     status: 500,
     title: 'The service failed',
     meaning: 'A defect of this service. The event may not be stored.',
-    remedy: 'Send the event again; look up the request_id in the log of the service.',
+    remedy: 'Send the event again; look up the request_id in the log.',
   },
   too_busy: {
     status: 503,
     retryAfterSeconds: 2,
     title: 'The service is busy',
     meaning:
-      'The webhooks that are being handled take all the memory, or all the connections, that are set aside for them. The body is not kept.',
-    remedy: 'Send the event again after the seconds that Retry-After names.',
+      'Other webhooks take all the memory or all the connections that are set aside for them. The body is not kept.',
+    remedy: 'Send the event again after Retry-After.',
   },
   stopping: {
     status: 503,
     retryAfterSeconds: 5,
     title: 'The service is stopping',
     meaning: 'The service shuts down or restarts and takes no new events.',
-    remedy: 'Send the event again after the seconds that Retry-After names.',
+    remedy: 'Send the event again after Retry-After.',
   },
   outbox_full: {
     status: 503,
@@ -112,24 +112,22 @@ export const problemCodes = {
     status: 503,
     retryAfterSeconds: 10,
     title: 'The outbox cannot store events now',
-    meaning:
-      'The outbox could not commit, or its answer was lost: then the event may be stored all the same, and once more makes no second row.',
-    remedy: 'Look at /readyz and the log of the service; then send the event again.',
+    meaning: 'The outbox could not commit, or its answer was lost: then the event may be stored.',
+    remedy: 'Look at /readyz and the log; then send the event again, which makes no second row.',
   },
   outbox_timeout: {
     status: 503,
     retryAfterSeconds: 30,
     title: 'The outbox did not answer in time',
-    meaning: 'The outbox did not commit within 30 seconds. The event may be stored all the same.',
-    remedy:
-      'Send the event again: if it was stored, it is known as a duplicate. Look at the disk and at the log of the service.',
+    meaning: 'The outbox did not commit within 30 seconds. The event may be stored.',
+    remedy: 'Look at the disk and the log; then send the event again, which makes no second row.',
   },
   not_ready: {
     status: 503,
     retryAfterSeconds: 5,
     title: 'The service is not ready',
     meaning: 'The service takes no events now; `reasons` says why.',
-    remedy: 'Do what `reasons` and the log of the service say.',
+    remedy: 'Do what `reasons` and the log say.',
   },
 } as const satisfies Readonly<Record<string, EdgeCodeInfo>>;
 
@@ -150,40 +148,39 @@ export const adminCodes = {
   token_not_bearer: {
     status: 401,
     title: 'The Authorization header is not a Bearer value',
-    meaning: 'There is an Authorization header, but not of the form "Bearer <token>".',
+    meaning: 'The Authorization header is not of the form "Bearer <token>".',
     remedy: 'Put the word Bearer and a space before the token.',
   },
   token_wrong: {
     status: 401,
     title: 'The admin token is wrong',
     meaning:
-      'A token was sent, and it is not ADMIN_TOKEN. METRICS_TOKEN reads /metrics and nothing else, and the secret of the webhook is not taken here.',
+      'The token is not ADMIN_TOKEN. METRICS_TOKEN reads /metrics and nothing else, and the secret of the webhook is not taken.',
     remedy: 'Compare it with the tokens of this service: whole, without quotes or spaces around it.',
   },
   host_not_allowed: {
     status: 403,
     title: 'The Host header does not name this machine',
     meaning:
-      'Without ADMIN_TOKEN only requests to localhost or a loopback address are answered: a web page whose name was pointed here must not get in.',
+      'Without ADMIN_TOKEN only requests to localhost or a loopback address are answered, to keep out web pages whose name was pointed here.',
     remedy: 'Ask 127.0.0.1 or localhost, or set ADMIN_TOKEN.',
   },
   origin_not_allowed: {
     status: 403,
     title: 'The Origin header names another page',
-    meaning:
-      'A browser sends it for a page that does not come from this port, and such a page may not ask for anything.',
+    meaning: 'The request comes from a page that is not of this port.',
     remedy: 'Open the page of the service itself. A proxy in front of this port must pass the Host header on.',
   },
   id_too_short: {
     status: 404,
     title: 'The id is too short',
-    meaning: 'No record has this id, and at least the first eight characters of an id are needed to find its record.',
+    meaning: 'No record has this id, and a shortened id needs at least eight characters.',
     remedy: 'Give more characters of the id.',
   },
   id_ambiguous: {
     status: 404,
     title: 'The id could be that of several records',
-    meaning: 'More than one record has an id that begins like that; `detail` says how many.',
+    meaning: 'Several records have an id that begins like that; `detail` says how many.',
     remedy: 'Give more characters of the id.',
   },
   record_not_found: {
@@ -195,7 +192,7 @@ export const adminCodes = {
   content_type_not_json: {
     status: 415,
     title: 'The Content-Type is not application/json',
-    meaning: 'What changes something must come as JSON and say so: no form of a web page can.',
+    meaning: 'What changes something must come as JSON and say so.',
     remedy: 'Send "Content-Type: application/json".',
   },
 } as const satisfies Readonly<Record<string, EdgeCodeInfo>>;

@@ -16,8 +16,8 @@ function kept(title: string, meaning: string, remedy: string, status = 422): Pro
 export const quarantineCodes = {
   body_not_json: kept(
     'The body is not JSON',
-    'The body is not JSON, even after the repair of what templates break. `detail` says the line, the column and which fault.',
-    'Compare the body template in Apono with its file, whole. If they are the same, tell the operator, who sees the body with `outbox show <id> --body`.',
+    'The body is not JSON, even after the repair of what templates break. `detail` says the line, the column and the fault.',
+    'Compare the whole body template in Apono with its file. If they are the same, the operator reads the body with `outbox show <id> --body`.',
     400,
   ),
   too_many_values: kept(
@@ -27,13 +27,13 @@ export const quarantineCodes = {
   ),
   duplicate_keys: kept(
     'The body has the same name twice in one object',
-    'A body that a template made has the same name twice in one object, so that one value would hide the other: the template has it twice, or the template engine does not escape text and somebody typed what changed the body.',
-    'Compare the body template in Apono with its file, whole: it has {{…}} and not {{{…}}}. If they are the same, tell the operator, who sees the body with `outbox show <id> --body`.',
+    'A body that a template made has the same name twice in one object: the template has it twice, or the template engine does not escape text and somebody typed what changed the body.',
+    'Compare the whole body template in Apono with its file: it has {{…}} and not {{{…}}}. If they are the same, the operator reads the body with `outbox show <id> --body`.',
   ),
   placeholders_left: kept(
     'The placeholders of the body template were not filled in',
     'The event holds {{…}} where Apono would have put a value.',
-    'Paste the template into the field Body Template of the webhook in Apono, which fills it in. If it is there, copy it again, whole.',
+    'Copy the whole template into the field Body Template of the webhook in Apono, which fills it in.',
   ),
   wrapped_event: kept(
     'The event stands inside of something else',
@@ -42,8 +42,8 @@ export const quarantineCodes = {
   ),
   blank_template: kept(
     'The fields of the body template are blank',
-    'The body looks like the template of one kind of webhook, and the fields of that kind are all blank: the template stands in the webhook of another kind, or the fields have other names.',
-    'Compare the URL and the body template in Apono with the table in docs/apono.md.',
+    'The body looks like the template of one kind, with all its fields blank: the template stands in the webhook of another kind, or the fields have other names.',
+    'Compare URL and body template in Apono with docs/apono.md.',
   ),
   nested_too_deep: kept(
     'The body is nested too deeply',
@@ -58,18 +58,18 @@ export const quarantineCodes = {
   },
   unknown_kind: kept(
     'The body is of no kind of event that is known here',
-    'No kind of webhook has the members that this body has; `errors` says what speaks against each.',
-    'Compare the URL and the body template in Apono with the table in docs/apono.md. If both are right, ask the operator: this service may need an update.',
+    'No kind of webhook has the members of this body; `errors` says what speaks against each.',
+    'Compare URL and body template in Apono with docs/apono.md. If both are right, ask the operator: this service may need an update.',
   ),
   ambiguous_kind: kept(
     'The body could be of more than one kind of event',
-    'The body has the members of several kinds of webhooks; `errors` says of which. It is not guessed.',
+    'The body has the members of several kinds of webhooks; `errors` says of which.',
     'Give the webhook in Apono the URL that names the kind, /apono/webhook/<kind>.',
   ),
   kind_mismatch: kept(
     'The body is not of the kind that the URL names',
-    'The URL ends in a kind, and the body is none of that kind; `errors` says what speaks against it.',
-    'Compare the URL and the body template in Apono with the table in docs/apono.md.',
+    'The body is not of the kind that the URL ends in; `errors` says what speaks against it.',
+    'Compare URL and body template in Apono with docs/apono.md.',
   ),
   schema_mismatch: kept(
     'The body does not fit the schema of its kind',
@@ -83,7 +83,7 @@ export const quarantineCodes = {
   ),
   too_many_bytes: kept(
     'The event makes too many bytes of rows',
-    'The rows of the event together are larger than those of one event may be.',
+    'The rows of the event are together larger than they may be.',
     'Split the access request in Apono, or shorten what is repeated in each of its rows.',
   ),
   mapping_failed: kept(

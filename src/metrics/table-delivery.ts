@@ -16,7 +16,7 @@ export const uploadCodes = {
 export const deliveryMetrics = {
   uploads_total: {
     unit: 'calls',
-    help: 'Calls to the Logs Ingestion API by what their answer means, and its status or how it failed. Calls without rows, which prove the stream, count too.',
+    help: 'Calls to the Logs Ingestion API by outcome, and status or failure. Calls without rows, which prove the stream, count too.',
     labels: Object.entries(uploadCodes).map(([outcome, code]) => ({
       stream: 'streams' as const,
       outcome: [outcome],
@@ -43,7 +43,7 @@ export const deliveryMetrics = {
     labels: [{ stream: 'streams' }],
   },
   delivery_latency_seconds: {
-    help: 'End to end: from the receipt of an event to the answer of Azure that took rows of it. An event whose rows need several calls counts once for each.',
+    help: 'From the receipt of an event until Azure took rows of it. An event that needs several calls counts once for each.',
     labels: [{ stream: 'streams' }],
     buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400],
   },
@@ -58,7 +58,7 @@ export const deliveryMetrics = {
   },
   hold: {
     unit: '1 or 0',
-    help: 'Whether a stream is on hold, and why: the code of the hold (docs/errors.md). A kind whose stream is off, and of which events wait, has the stream `off`.',
+    help: 'Whether a stream is on hold, and why. A kind whose stream is off while its events wait has the stream `off`.',
     labels: [
       { stream: 'streams', reason: holdCodes },
       { stream: ['off'], reason: ['stream_off'] },
@@ -69,11 +69,11 @@ export const deliveryMetrics = {
     labels: [{ stream: 'streams' }, { stream: ['off'] }],
   },
   dead_rows_total: {
-    help: 'Rows that became dead letters, by why (docs/errors.md).',
+    help: 'Rows that became dead letters, and why.',
     labels: [{ stream: 'streams', code: deadLetterCodes }],
   },
   delivery_defects_total: {
-    help: 'Times that delivery met a defect of its own. It goes on; the log says what happened.',
+    help: 'Defects that delivery met. It goes on; the log says what happened.',
     labels: [{ stream: 'streams' }],
   },
 } as const satisfies MetricSpecs;
@@ -81,11 +81,11 @@ export const deliveryMetrics = {
 export const heartbeatMetrics = {
   heartbeats_total: {
     unit: 'tries',
-    help: 'Tries to send a row about the service itself: delivered, failed for a reason that passes (retry), or for one that a person has to look at (hold). None where HEARTBEAT_INTERVAL_MINUTES is 0.',
+    help: 'Tries to send a heartbeat: delivered, failed for a reason that passes (retry), or for one that needs a person (hold).',
     labels: [{ outcome: ['delivered', 'retry', 'hold'] }],
   },
   last_heartbeat_timestamp_seconds: {
-    help: 'When Azure last took such a row; 0: not since the start.',
+    help: 'When Azure last took one; 0: not since the start.',
   },
 } as const satisfies MetricSpecs;
 
@@ -98,7 +98,7 @@ export const tokenMetrics = {
   },
   token_refreshes_total: {
     unit: 'tries',
-    help: 'Tries to get a token: obtained, refused by who judges the sign-in, or unreachable. Trigger "background": ahead of the expiry; "call": an upload waits for it.',
+    help: 'Tries to get a token. Trigger "background": ahead of the expiry; "call": an upload waits for it.',
     labels: [{ result: ['obtained', 'refused', 'unreachable'], trigger: ['background', 'call'] }],
   },
   credential_expiry_timestamp_seconds: {

@@ -4,7 +4,7 @@ const outboxStates = ['waiting', 'held', 'dead', 'quarantined'] as const;
 
 export const outboxMetrics = {
   outbox_events: {
-    help: 'Events that wait for Azure, that wait while their stream is on hold, that have dead letters, and bodies in quarantine.',
+    help: 'Events that wait for Azure, wait for the end of a hold, or have dead letters, and bodies in quarantine.',
     labels: [{ state: outboxStates }],
   },
   outbox_bytes: {
@@ -12,25 +12,25 @@ export const outboxMetrics = {
     labels: [{ state: ['waiting', 'dead', 'quarantined'] }],
   },
   outbox_oldest_age_seconds: {
-    help: 'How long ago the oldest of them was received; 0 when there is none. That of waiting and held is the alarm.',
+    help: 'How long ago the oldest of them was received; 0: there is none. The alarm is on waiting and held.',
     labels: [{ state: outboxStates }],
   },
   outbox_used_bytes: {
-    help: 'What the outbox takes of OUTBOX_MAX_BYTES, with the write-ahead log of SQLite.',
+    help: 'What the outbox takes of OUTBOX_MAX_BYTES, write-ahead log included.',
   },
   outbox_log_bytes: {
-    help: 'Size of the write-ahead log of SQLite, outbox.db-wal; 0 with PostgreSQL. It grows past 16 MiB and further only while another program reads the database in an open transaction.',
+    help: 'Size of outbox.db-wal, the write-ahead log; 0 with PostgreSQL. It grows past 16 MiB only while another program reads in an open transaction.',
   },
   outbox_max_bytes: {
     help: 'OUTBOX_MAX_BYTES: past it webhooks are answered 503.',
   },
   outbox_writable: {
     unit: '1 or 0',
-    help: 'Whether the outbox would take an event now. 0 too when it does not answer within 2 s; the other values of this part are then the last ones known, and the ages go on.',
+    help: 'Whether the outbox would take an event now. 0 too if it does not answer within 2 s; the other values are then the last ones known, and ages go on.',
   },
   outbox_damaged: {
     unit: '1 or 0',
-    help: 'Whether a database that was damaged lies aside, from this start or an earlier one, which nobody has salvaged or removed yet.',
+    help: 'Whether a damaged database is set aside that nobody has salvaged or removed yet.',
   },
   outbox_commit_duration_seconds: {
     help: 'How long a commit of new events took, sync included.',
@@ -48,12 +48,12 @@ export const outboxMetrics = {
   },
   outbox_failures_total: {
     unit: 'tries',
-    help: 'Times that delivery could not take events from the outbox (claim) or write down what became of them (settle). It tries again.',
+    help: 'Times that delivery could not take events (claim) or record what became of them (settle). It tries again.',
     labels: [{ operation: ['claim', 'settle'] }],
   },
   outbox_troubles_total: {
     unit: 'tries',
-    help: 'Times that the database could not store webhooks (commit), write down what became of events (settle), read, or fold its write-ahead log in (checkpoint). /healthz and the log have the reason.',
+    help: 'Times that the database could not store webhooks (commit), record what became of events (settle), read, or fold in its write-ahead log (checkpoint). /healthz and the log have the reason.',
     labels: [{ operation: ['commit', 'settle', 'read', 'checkpoint'] }],
   },
   disk_free_bytes: {

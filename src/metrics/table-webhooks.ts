@@ -8,7 +8,7 @@ export const knownMethods = ['GET', 'HEAD', 'POST', 'PUT'] as const;
 
 export const webhookMetrics = {
   http_requests_total: {
-    help: 'Requests by route (those of the admin port are metrics and admin; what it refuses for token, Host or Origin is admin, whatever the path), method and status of the answer; code="none": the caller went away before there was one.',
+    help: 'Requests by route (of the admin port: metrics and admin; what it refuses for token, Host or Origin is admin), method and status; code="none": the caller went away before an answer.',
     labels: [
       {
         route: ['webhook'],
@@ -27,13 +27,13 @@ export const webhookMetrics = {
     ],
   },
   http_request_duration_seconds: {
-    help: 'From the headers of a request to its answer. That of a webhook holds the commit.',
+    help: 'From the headers of a request to its answer, the commit included.',
     labels: [{ route: ['webhook', 'livez', 'readyz', 'healthz', 'metrics', 'admin', 'other'] }],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
   },
   http_problems_total: {
     unit: 'requests',
-    help: 'Requests that were answered with an error, by its code (docs/errors.md); request_aborted: the caller went away.',
+    help: 'Requests that were answered with an error, by code; request_aborted: the caller went away.',
     labels: [{ code: [...Object.keys({ ...problemCodes, ...quarantineCodes, ...adminCodes }), 'request_aborted'] }],
   },
   authentications_total: {
@@ -45,22 +45,22 @@ export const webhookMetrics = {
     ],
   },
   previous_secret_last_used_timestamp_seconds: {
-    help: 'When APONO_WEBHOOK_SECRET_PREVIOUS last opened the door; 0: not since the start.',
+    help: 'When APONO_WEBHOOK_SECRET_PREVIOUS last matched; 0: not since the start.',
   },
   events_total: {
-    help: 'Events by kind, action and outcome. What was quarantined or rejected (authentic, but neither stored nor kept) was not understood, so it counts as one event of kind and action "none".',
+    help: 'Events by kind, action and outcome. A body that was quarantined or rejected (authentic, and not kept) counts as one event of kind and action "none".',
     labels: [
       { kind: 'kinds', action: eventActions, outcome: ['accepted', 'duplicate'] },
       { kind: ['none'], action: ['none'], outcome: ['quarantined', 'rejected'] },
     ],
   },
   accepted_rows_total: {
-    help: 'Rows of the events that were accepted, without those of duplicates.',
+    help: 'Rows of accepted events, without duplicates.',
     labels: [{ kind: 'kinds' }],
   },
   events_with_invalid_fields_total: {
     unit: 'events',
-    help: 'Accepted events, without duplicates, that had a field which could not be read. Their rows name it in invalid_fields.',
+    help: 'Accepted events, without duplicates, with a field that could not be read, which invalid_fields of their rows names.',
     labels: [{ kind: 'kinds' }],
   },
   last_accepted_timestamp_seconds: {
