@@ -47,10 +47,10 @@ export const variables = {
   }),
   ...streamVariables,
   LOGS_INGESTION_STREAM_HEARTBEAT: defaulted('Custom-AponoProxyHeartbeat_CL', parse.streamName, {
-    description: 'Stream of the rows about the service itself; off: none.',
+    description: 'Stream of the heartbeats; off: none.',
   }),
   HEARTBEAT_INTERVAL_MINUTES: defaulted('0', parse.integer(0, 1440), {
-    description: 'Minutes between rows about the service itself (1 to 1440); 0: none.',
+    description: 'Minutes between heartbeats, the rows about the service itself (1 to 1440); 0: none.',
   }),
   AZURE_CLOUD: defaulted('public', parse.choice(['public', 'usgov', 'china']), {
     description: 'public, usgov or china: token audience, authority, Resource Manager and endpoint suffix.',
@@ -90,9 +90,9 @@ export const variables = {
     description: 'Resource Manager, when it is not that of AZURE_CLOUD.',
     example: 'https://management.azure.com',
   }),
-  HOST: defaulted('0.0.0.0', parse.listenHost, { description: 'Address on which webhooks are received.' }),
+  HOST: defaulted('0.0.0.0', parse.listenHost, { description: 'Address for webhooks.' }),
   PORT: defaulted('8080', parse.integer(0, 65_535), {
-    description: 'Port on which webhooks are received; 0: any free one, printed in the log.',
+    description: 'Port for webhooks; 0: any free one, printed in the log.',
   }),
   ADMIN_HOST: defaulted('127.0.0.1', parse.listenHost, { description: 'Address of metrics and the admin API.' }),
   ADMIN_PORT: defaulted('9090', parse.integer(0, 65_535), {
@@ -110,7 +110,7 @@ export const variables = {
   OUTBOX_URL: variable(outboxUrl, {
     secret: true,
     description:
-      'postgres://… of a database for the outbox, which several replicas may share; DATA_DIR is not used then. ' +
+      'postgres://… of a database for the outbox instead of DATA_DIR, which several replicas may share. ' +
       'Without a password, at Azure Database for PostgreSQL: sign in with the credential above.',
     example: 'postgres://<user>:<password>@<host>:5432/<database>?sslmode=verify-full',
   }),
@@ -132,10 +132,10 @@ export const variables = {
   }),
   TRUST_PROXY: defaulted('loopback', parse.trustProxy, {
     description:
-      'Proxies in front, as Express takes it: how many, or their addresses and CIDR blocks; true is refused.',
+      'Proxies in front, as Express takes it: how many, their addresses and CIDR blocks, loopback, linklocal, uniquelocal or false.',
   }),
   ALLOWED_CIDRS: variable(parse.cidrList, {
-    description: 'Addresses and CIDR blocks from which webhooks are taken; unset: from everywhere.',
+    description: 'Addresses and CIDR blocks that may send webhooks; unset: all.',
     example: '203.0.113.0/24,2001:db8::/32',
   }),
   SHUTDOWN_TIMEOUT_MS: defaulted('25000', parse.integer(100, 86_400_000), {

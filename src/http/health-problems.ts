@@ -35,7 +35,7 @@ export const healthCodes = {
   },
   outbox_not_answering: {
     status: 'failing',
-    meaning: 'The outbox does not answer, so nothing can be stored.',
+    meaning: 'The outbox does not answer.',
     remedy: 'Look at the disk of DATA_DIR or at the database of OUTBOX_URL, and at the log of the service.',
   },
   outbox_not_writable: {

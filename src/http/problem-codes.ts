@@ -16,7 +16,7 @@ export const problemCodes = {
     status: 400,
     title: 'The Host header is missing or not clear',
     meaning: 'A request must have exactly one Host header with one value (RFC 9112, 3.2). The body is not read.',
-    remedy: 'Send one Host header; a reverse proxy or load balancer in front may have to be corrected.',
+    remedy: 'Correct the sender, or the reverse proxy or load balancer in front.',
   },
   secret_missing: {
     status: 401,
@@ -53,7 +53,7 @@ export const problemCodes = {
     status: 405,
     title: 'This method is not allowed here',
     meaning: 'Webhooks are received with POST or PUT.',
-    remedy: 'Choose POST in Apono; anywhere else use a method that the Allow header names.',
+    remedy: 'Choose POST in Apono, elsewhere a method that the Allow header names.',
   },
   body_too_slow: {
     status: 408,
@@ -161,8 +161,7 @@ export const adminCodes = {
   host_not_allowed: {
     status: 403,
     title: 'The Host header does not name this machine',
-    meaning:
-      'Without ADMIN_TOKEN only requests to localhost or a loopback address are answered, to keep out web pages whose name was pointed here.',
+    meaning: 'Without ADMIN_TOKEN only requests to localhost or a loopback address are answered.',
     remedy: 'Ask 127.0.0.1 or localhost, or set ADMIN_TOKEN.',
   },
   origin_not_allowed: {
@@ -186,7 +185,7 @@ export const adminCodes = {
   record_not_found: {
     status: 404,
     title: 'There is no such record',
-    meaning: 'No event that waits or has dead letters, and no quarantined body, has this id.',
+    meaning: 'No event that waits or is dead, and no quarantined body, has this id.',
     remedy: 'List the records; an event that was delivered or purged is none any more.',
   },
   content_type_not_json: {

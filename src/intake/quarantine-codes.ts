@@ -47,7 +47,7 @@ export const quarantineCodes = {
   ),
   nested_too_deep: kept(
     'The body is nested too deeply',
-    'The JSON is nested deeper than any event is.',
+    'The JSON is nested deeper than 64 levels.',
     'Look at what sends it: Apono does not send such bodies.',
   ),
   no_event: {
@@ -73,17 +73,17 @@ export const quarantineCodes = {
   ),
   schema_mismatch: kept(
     'The body does not fit the schema of its kind',
-    'A member is missing or of the wrong type; `errors` says which.',
+    'One of `event_type`, `event_time` and `data` is missing or of the wrong type; `errors` says which.',
     'Copy the body template into Apono again, whole. If it is the same, ask the operator: this service may need an update.',
   ),
   stream_off: kept(
     'Events of this kind are turned off',
     'The variable that names the stream of this kind is `off`.',
-    'The operator sets the variable to a stream of the data collection rule, or the webhook in Apono is made Inactive.',
+    'Set it to a stream of the data collection rule, or make the webhook in Apono Inactive.',
   ),
   too_many_bytes: kept(
     'The event makes too many bytes of rows',
-    'The rows of the event are together larger than they may be.',
+    'The rows of the event are together larger than 256 MiB.',
     'Split the access request in Apono, or shorten what is repeated in each of its rows.',
   ),
   mapping_failed: kept(

@@ -13,7 +13,7 @@ export type LabelSet = Readonly<Record<string, readonly string[] | Dimension>>;
 
 /** A name that ends in `_total` is a counter's, and what has buckets is a histogram; all others are gauges. */
 export interface MetricSpec {
-  /** Where it is not what the name ends in. */
+  /** Of a gauge, where its name does not say it. */
   readonly unit?: string;
   readonly help: string;
   /** The label sets, each with the same labels. A series exists for each of them from the start. Absent: no labels. */

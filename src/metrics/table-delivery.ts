@@ -15,7 +15,6 @@ export const uploadCodes = {
 
 export const deliveryMetrics = {
   uploads_total: {
-    unit: 'calls',
     help: 'Calls to the Logs Ingestion API by outcome, and status or failure. Calls without rows, which prove the stream, count too.',
     labels: Object.entries(uploadCodes).map(([outcome, code]) => ({
       stream: 'streams' as const,
@@ -48,12 +47,11 @@ export const deliveryMetrics = {
     buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400],
   },
   last_delivery_timestamp_seconds: {
-    help: 'When Azure last took rows; 0: not since the start.',
+    help: 'When Azure last took rows.',
     labels: [{ stream: 'streams' }],
   },
   delivery_retries_total: {
-    unit: 'pauses',
-    help: 'Pauses after a failure that passes, each followed by another try.',
+    help: 'Pauses before another try after a failure that passes.',
     labels: [{ stream: 'streams' }],
   },
   hold: {
@@ -65,7 +63,7 @@ export const deliveryMetrics = {
     ],
   },
   hold_since_timestamp_seconds: {
-    help: 'When the hold began; 0: there is none.',
+    help: 'When the hold began.',
     labels: [{ stream: 'streams' }, { stream: ['off'] }],
   },
   dead_rows_total: {
@@ -80,29 +78,27 @@ export const deliveryMetrics = {
 
 export const heartbeatMetrics = {
   heartbeats_total: {
-    unit: 'tries',
     help: 'Tries to send a heartbeat: delivered, failed for a reason that passes (retry), or for one that needs a person (hold).',
     labels: [{ outcome: ['delivered', 'retry', 'hold'] }],
   },
   last_heartbeat_timestamp_seconds: {
-    help: 'When Azure last took one; 0: not since the start.',
+    help: 'When Azure last took one.',
   },
 } as const satisfies MetricSpecs;
 
 export const tokenMetrics = {
   token_expiry_timestamp_seconds: {
-    help: 'When the last token that was obtained expires (or did); 0: none yet.',
+    help: 'When the last token that was obtained expires (or did).',
   },
   token_age_seconds: {
-    help: 'How long ago it was obtained; 0 as long as there is none.',
+    help: 'How long ago it was obtained; 0: none yet.',
   },
   token_refreshes_total: {
-    unit: 'tries',
     help: 'Tries to get a token. Trigger "background": ahead of the expiry; "call": an upload waits for it.',
     labels: [{ result: ['obtained', 'refused', 'unreachable'], trigger: ['background', 'call'] }],
   },
   credential_expiry_timestamp_seconds: {
-    help: 'When the certificate of the sign-in ends, or the client secret by AZURE_CLIENT_SECRET_EXPIRES; 0: not known.',
+    help: 'When the certificate of the sign-in ends, or the client secret by AZURE_CLIENT_SECRET_EXPIRES.',
   },
 } as const satisfies MetricSpecs;
 

@@ -38,7 +38,6 @@ export const outboxMetrics = {
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
   },
   outbox_commit_group_puts: {
-    unit: 'webhooks',
     help: 'Webhooks that shared one commit.',
     buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
   },
@@ -47,12 +46,10 @@ export const outboxMetrics = {
     buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10000],
   },
   outbox_failures_total: {
-    unit: 'tries',
     help: 'Times that delivery could not take events (claim) or record what became of them (settle). It tries again.',
     labels: [{ operation: ['claim', 'settle'] }],
   },
   outbox_troubles_total: {
-    unit: 'tries',
     help: 'Times that the database could not store webhooks (commit), record what became of events (settle), read, or fold in its write-ahead log (checkpoint). /healthz and the log have the reason.',
     labels: [{ operation: ['commit', 'settle', 'read', 'checkpoint'] }],
   },

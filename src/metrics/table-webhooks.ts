@@ -32,23 +32,21 @@ export const webhookMetrics = {
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
   },
   http_problems_total: {
-    unit: 'requests',
     help: 'Requests that were answered with an error, by code; request_aborted: the caller went away.',
     labels: [{ code: [...Object.keys({ ...problemCodes, ...quarantineCodes, ...adminCodes }), 'request_aborted'] }],
   },
   authentications_total: {
-    unit: 'requests',
-    help: 'Webhook requests by what their secret was, and which of the two matched.',
+    help: 'Webhook requests by their secret, and which of the two matched.',
     labels: [
       { result: ['accepted'], secret: ['current', 'previous'] },
       { result: ['missing', 'not_bearer', 'wrong'], secret: ['none'] },
     ],
   },
   previous_secret_last_used_timestamp_seconds: {
-    help: 'When APONO_WEBHOOK_SECRET_PREVIOUS last matched; 0: not since the start.',
+    help: 'When APONO_WEBHOOK_SECRET_PREVIOUS last matched.',
   },
   events_total: {
-    help: 'Events by kind, action and outcome. A body that was quarantined or rejected (authentic, and not kept) counts as one event of kind and action "none".',
+    help: 'Events by outcome. A body that was quarantined or rejected (authentic, and not kept) counts as one of kind and action "none".',
     labels: [
       { kind: 'kinds', action: eventActions, outcome: ['accepted', 'duplicate'] },
       { kind: ['none'], action: ['none'], outcome: ['quarantined', 'rejected'] },
@@ -59,12 +57,11 @@ export const webhookMetrics = {
     labels: [{ kind: 'kinds' }],
   },
   events_with_invalid_fields_total: {
-    unit: 'events',
     help: 'Accepted events, without duplicates, with a field that could not be read, which invalid_fields of their rows names.',
     labels: [{ kind: 'kinds' }],
   },
   last_accepted_timestamp_seconds: {
-    help: 'When an event was last accepted, duplicates included; 0: not since the start.',
+    help: 'When an event was last accepted, duplicates included.',
     labels: [{ kind: 'kinds' }],
   },
 } as const satisfies MetricSpecs;

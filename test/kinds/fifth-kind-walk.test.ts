@@ -168,7 +168,7 @@ test('the walk-through of CONTRIBUTING.md, to the letter, adds a fifth kind with
     `| *Session Webhook* | ${url} | ${link} | \`AponoSessions_CL\` |\n`,
   );
   const counted = `[${columns} columns](../schemas/tables/AponoSessions_CL.json)`;
-  extend('docs/rows.md', /\| `AponoIntegrationStatus_CL` .*\n/, `| \`AponoSessions_CL\` | a command | ${counted} |\n`);
+  extend('docs/rows.md', /- `AponoIntegrationStatus_CL` .*\n/, `- \`AponoSessions_CL\` (${counted}): a command\n`);
   run([node, '--test', '--test-isolation=none', 'test/docs.test.ts', 'test/rows-docs.test.ts'], { UPDATE_DOCS: '1' });
   run([node, '--test', 'test/kinds/rows.test.ts'], { UPDATE_GOLDEN: '1' });
   const generated = run([node, 'deploy/generate/main.ts']);

@@ -20,8 +20,8 @@ const MOST_VALUES = 6;
 const dimensionText = {
   kinds: '',
   streams: '',
-  version: 'of the service',
-  node_version: 'of Node',
+  version: '',
+  node_version: '',
 } as const;
 
 /** The lists of docs/metrics.md, one a part. */
@@ -31,21 +31,16 @@ export function renderMetrics(): string {
     .join('');
 }
 
+/** In brackets what its name does not say. */
 function entryOf([name, spec]: [string, MetricSpec]): string {
-  const labels = labelsOf(spec);
-  const kind = `${typeOf(name, spec)}, ${spec.unit ?? unitOf(name)}${labels === '' ? '' : `; ${labels}`}`;
-  return `- \`${METRIC_PREFIX}${name}\` (${kind}): ${spec.help}\n`;
+  const type = typeOf(name, spec) === 'histogram' ? 'histogram' : '';
+  const notes = [type, spec.unit ?? '', labelsOf(spec)].filter((note) => note !== '').join('; ');
+  return `- \`${METRIC_PREFIX}${name}\`${notes === '' ? '' : ` (${notes})`}: ${spec.help}\n`;
 }
 
 export function typeOf(name: string, { buckets }: MetricSpec): 'counter' | 'gauge' | 'histogram' {
   if (name.endsWith('_total')) return 'counter';
   return buckets === undefined ? 'gauge' : 'histogram';
-}
-
-/** What the name ends in. */
-function unitOf(name: string): string {
-  if (name.endsWith('_timestamp_seconds')) return 'Unix time';
-  return name.replace(/_total$/, '').replace(/^.*_/, '');
 }
 
 /** Each label with the values that it has in any of the label sets. */
