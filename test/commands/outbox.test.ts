@@ -40,6 +40,8 @@ describe('outbox, with events that wait and that are gone', () => {
     assert.match(never.stderr, /it never existed, or is no longer remembered/);
     await stop(service);
     assert.match((await run(['outbox', 'show', eventId], env)).stderr, said, 'without a service too');
+    const help = (await run(['outbox', 'list', '--help'])).stdout.replaceAll(/\s+/g, ' ');
+    assert.match(help, /dead, quarantined, held, then waiting ones, of each state the oldest first/);
   });
 });
 
