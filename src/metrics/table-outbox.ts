@@ -16,7 +16,7 @@ export const outboxMetrics = {
     labels: [{ state: outboxStates }],
   },
   outbox_used_bytes: {
-    help: 'What the outbox takes of OUTBOX_MAX_BYTES, with the write-ahead log of SQLite.',
+    help: 'What the outbox takes on the disk: its data, which OUTBOX_MAX_BYTES limits, and the write-ahead log of SQLite.',
   },
   outbox_log_bytes: {
     help: 'Size of the write-ahead log of SQLite, outbox.db-wal; 0 with PostgreSQL. It grows past 16 MiB and further only while another program reads the database in an open transaction.',
