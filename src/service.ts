@@ -43,8 +43,8 @@ export interface Service {
    * closed, all within SHUTDOWN_TIMEOUT_MS as far as it is in our hands.
    */
   stop(): Promise<void>;
-  /** From now on, in place of those of the configuration. */
-  useSecrets(secrets: Secrets): void;
+  /** From now on, in place of those of the configuration. `problems`: of those that keep their value of before. */
+  useSecrets(secrets: Secrets, problems: ReturnType<ServiceState['secretProblems']>): void;
 }
 
 /**
@@ -101,11 +101,13 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     flushIntervalMs: config.flushIntervalMs,
     pace: outbox.pace,
   });
+  let secretProblems: ReturnType<ServiceState['secretProblems']> = [];
   let isStarted = false;
   const state: ServiceState = {
     stats: async () => outbox.stats(),
     disk: () => diskOf(outbox),
     holds: delivery.holds,
+    retrying: delivery.retrying,
     lastDelivery: delivery.lastDelivery,
     tokenExpiresAt: () => tokens.expiresAt,
     tokenObtainedAt: metrics.tokenObtainedAt,
@@ -114,6 +116,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     trouble: () => outbox.trouble,
     isLocal: () => outbox.folder !== null,
     heartbeat: () => heartbeat?.status() ?? null,
+    secretProblems: () => secretProblems,
     started: () => isStarted,
   };
   metrics.watch(state);
@@ -145,7 +148,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     admin,
     operator: createOperator({ outbox, log, holds: delivery.holds }),
     storeId: outbox.storeId,
-    gone: outbox.gone,
     retry: delivery.retry,
     expose: metrics.expose,
     history,
@@ -164,7 +166,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   return {
     port,
     adminPort,
-    useSecrets(secrets) {
+    useSecrets(secrets, problems) {
+      secretProblems = problems;
       Object.assign(webhook, {
         secret: secrets.APONO_WEBHOOK_SECRET,
         previousSecret: secrets.APONO_WEBHOOK_SECRET_PREVIOUS,

@@ -5,9 +5,10 @@ import type { ConfigProblem } from '../config/variable.ts';
 /** Something that takes text: process.stdout in main.ts, a list in a test. */
 export interface TextOutput {
   write(text: string): unknown;
-  /** It is a terminal, so many columns wide. */
+  /** It is a terminal of so many columns and rows. */
   readonly isTTY?: boolean;
   readonly columns?: number;
+  readonly rows?: number;
 }
 
 /** Exit code of a command: done, it failed, wrong usage or configuration. */

@@ -68,12 +68,15 @@ function renewSecrets(
   { env, log, before }: { readonly env: Environment; readonly log: Logger; readonly before: Secrets },
 ): Secrets {
   const { secrets, problems } = readSecretsAgain(env, before);
-  service.useSecrets(secrets);
+  service.useSecrets(secrets, problems);
   for (const { name, message } of problems) {
     const text = 'a secret could not be read again, and its value of before stays in use';
     log.error({ code: 'secret_not_renewed', variable: name, problem: message }, text);
   }
-  log.info({ changed: secretNames.filter((name) => secrets[name] !== before[name]) }, 'secrets were read again');
+  const changed = secretNames.filter((name) => secrets[name] !== before[name]);
+  const notRenewed = [...new Set(problems.map(({ name }) => name))];
+  const level = notRenewed.length === 0 ? 'info' : 'error';
+  log[level]({ changed, not_renewed: notRenewed }, 'secrets were read again');
   return secrets;
 }
 

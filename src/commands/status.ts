@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { createWaiter, systemClock } from '../ground/clock.ts';
 import type { HistoryColumns } from '../http/history.ts';
-import { bytes, duration, type StatusJson } from '../http/status.ts';
+import { bytes, duration, type StatusJson, usedText } from '../http/status.ts';
 import { type CommandContext, CommandError, exitCodes, type JsonOption, onFirstSignal } from './context.ts';
 import { findAdminClient } from './outbox/admin-client.ts';
 import { cutToWidth, printable, renderTable, timeText, wholeNumber, wrap } from './text.ts';
@@ -21,90 +21,110 @@ interface StatusOptions extends JsonOption {
 const WIDTH = 80;
 /** Half an hour each. */
 const SPARKS = 48;
+const MAX_REFUSALS = 10;
+
+/** What is shown, by lines: `brief` are the problems without their fixes, for a screen that is too low for `toDo`. */
+type Lines = Readonly<Record<'head' | 'toDo' | 'brief' | 'rest', readonly string[]>>;
 
 /** Asks the admin port. Exit code 1 if nothing answers there or the service is failing, as in /healthz. */
-export async function run(context: CommandContext, options: StatusOptions): Promise<number> {
+export async function run(context: CommandContext, { watch, interval, json }: StatusOptions): Promise<number> {
   const client = findAdminClient(context);
+  const { stdout, stderr } = context;
+  const isScreen = watch === true && json !== true && stdout.isTTY === true;
+  let shown: Lines = { head: [], toDo: [], brief: [], rest: [] };
   async function show(): Promise<number> {
     const [status, history] = await Promise.all([client.status(), client.history()]);
-    const json = (): string => `${JSON.stringify(status, null, options.watch === true ? 0 : 2)}\n`;
-    draw(context, options, options.json === true ? json() : render(status, history));
-    return status.health.status === 'failing' ? exitCodes.failed : exitCodes.done;
+    const exitCode = status.health.status === 'failing' ? exitCodes.failed : exitCodes.done;
+    if (json === true) {
+      stdout.write(`${printable(JSON.stringify(status, null, watch === true ? 0 : 2))}\n`);
+      return exitCode;
+    }
+    shown = linesOf(status, history, isScreen ? Math.min(WIDTH, stdout.columns ?? WIDTH) : WIDTH);
+    if (isScreen) drawScreen(context, shown);
+    else stdout.write([...shown.head, ...shown.toDo, ...shown.rest, ''].join('\n'));
+    return exitCode;
   }
-  if (options.watch !== true) return show();
+  if (watch !== true) return show();
   const ending = new AbortController();
   onFirstSignal(context, () => ending.abort());
   const waiter = createWaiter(systemClock, ending.signal);
   // What is wrong at once is most likely the address or the token; later the service may be restarting.
   await show();
   for (;;) {
-    await waiter.until(options.interval * 1_000);
+    await waiter.until(interval * 1_000);
     if (ending.signal.aborted) return exitCodes.done;
     await show().catch((error: unknown) => {
       if (!(error instanceof CommandError)) throw error;
-      context.stderr.write(`${timeText(systemClock.now())} ${printable(error.message)}\n`);
+      const said = `${timeText(systemClock.now())} ${printable(error.message)}`;
+      // What was last known stays on a screen, below.
+      if (isScreen) drawScreen(context, { ...shown, head: [...wrap(said, WIDTH), '', ...shown.head] });
+      else stderr.write(`${said}\n`);
     });
   }
 }
 
-/** On a terminal --watch writes over what was there before; elsewhere one text follows the other. */
-function draw({ stdout }: CommandContext, { watch, json }: StatusOptions, text: string): void {
-  const shown = printable(text);
-  const isScreen = watch === true && json !== true && stdout.isTTY === true;
-  // To the first column of the first line; each line deletes what was to its right, the last one what was below.
-  stdout.write(isScreen ? `\u001b[H${shown.replaceAll('\n', '\u001b[K\n')}\u001b[J` : shown);
+/**
+ * Writes over what was there before, from the first column of the first line: each line deletes what was to its right, the
+ * last one what was below. What the screen does not hold is left out from the end, so that nothing scrolls away.
+ */
+function drawScreen({ stdout }: CommandContext, { head, toDo, brief, rest }: Lines): void {
+  const { rows = 24, columns = WIDTH } = stdout;
+  const all = [...head, ...(head.length + toDo.length < rows ? toDo : brief), ...rest];
+  // The cursor stands in the last line of the screen.
+  const note = `… ${all.length - rows + 2} more lines: enlarge the window, or leave out --watch`;
+  const lines = all.length < rows ? all : [...all.slice(0, rows - 2), note];
+  stdout.write(`\u001b[H${lines.map((line) => `${cutToWidth(line, columns)}\u001b[K\n`).join('')}\u001b[J`);
 }
 
-function render(status: StatusJson, history: HistoryColumns): string {
+function linesOf(status: StatusJson, history: HistoryColumns, width: number): Lines {
   const { now, sentence, health, outbox, disk } = status;
   const { waiting, held, dead, quarantined, oldest_age_seconds: oldest } = health.outbox;
-  const used = outbox === null ? 'unknown' : `${bytes(outbox.used_bytes)} of ${bytes(outbox.max_bytes)}`;
+  const item = (text: string, mark = '  '): string[] =>
+    wrap(printable(text), width - 2).map((line, at) => `${at === 0 ? mark : '  '}${line}`);
+  const problem = ({ code, message }: { code: string; message: string }) => item(`${message} (${code})`, '! ');
+  const cut = (lines: readonly string[]): string[] => lines.map((line) => cutToWidth(line, width));
   const free = disk === null ? 'not known' : `${bytes(disk.free_bytes)} of ${bytes(disk.size_bytes)}`;
-  const parts = [
-    sentence,
-    `Version ${health.version}, running for ${duration(health.uptime_seconds)}, at ${time(now)}`,
-    ...status.to_do.map(({ fix, problems }) => {
-      const said = problems.map(({ code, message }) => `! ${indent(`${message} (${code})`)}\n`);
-      return `\n${said.join('')}  ${indent(fix)}`;
-    }),
-    '',
-    ...table(
-      ['WAITING', 'HELD', 'DEAD', 'QUARANTINED', 'OLDEST WAITS'],
-      [[waiting, held, dead, quarantined, oldest === null ? null : duration(oldest)]],
-    ),
-    ...sparklines(history),
-    '',
-    ...table(
-      ['WEBHOOK', 'STATE', 'WAITING', 'LAST ACCEPTED', 'LAST DELIVERED'],
-      status.feeds.map(({ kind, stream, hold, waiting: count, last_accepted: accepted, last_delivered: delivered }) => [
-        ...[kind, stream === 'off' ? 'off' : hold === null ? 'delivering' : 'on hold', count],
-        ...[time(accepted), time(delivered)],
-      ]),
-    ),
-    ...triggers(status),
-    ...refusals(status),
-    '',
-    `Token ends ${time(health.token_expires_at)}; credential ends ${time(status.credential_expires_at, 'not known')}`,
-    `Outbox ${used}; free on the disk ${free}`,
-  ];
-  return `${parts
-    .flatMap((part) => part.split('\n'))
-    .map((line) => cutToWidth(line, WIDTH))
-    .join('\n')}\n`;
+  const [tokenEnds, credentialEnds] = [health.token_expires_at, status.credential_expires_at];
+  return {
+    head: [
+      ...wrap(printable(sentence), width),
+      `Version ${health.version}, running for ${duration(health.uptime_seconds)}, at ${time(now)}`,
+      '',
+      ...table(
+        ['WAITING', 'HELD', 'DEAD', 'QUARANTINED', 'OLDEST WAITS'],
+        [[waiting, held, dead, quarantined, oldest === null ? null : duration(oldest)]],
+      ),
+    ],
+    toDo: status.to_do.flatMap(({ fix, problems }) => ['', ...problems.flatMap(problem), ...item(fix)]),
+    brief: status.to_do.flatMap(({ problems }) => problems.map((one) => problem(one)[0] ?? '')),
+    rest: cut([
+      ...sparklines(history),
+      '',
+      ...feeds(status),
+      ...triggers(status),
+      ...refusals(status),
+      '',
+      `Token ends ${time(tokenEnds, 'not known')}; credential ends ${time(credentialEnds, 'not known')}`,
+      `Outbox ${outbox === null ? 'unknown' : `${usedText(outbox)}, its write-ahead log ${bytes(outbox.log_bytes)}`}`,
+      `Free on the disk ${free}`,
+    ]),
+  };
 }
 
-function time(iso: string | null, none = 'never'): string {
+function time(iso: string | null, none = 'not since the start'): string {
   return iso === null ? none : timeText(Date.parse(iso));
-}
-
-/** The lines of a text, all but the first by two columns to the right. */
-function indent(text: string): string {
-  return wrap(printable(text), WIDTH - 2).join('\n  ');
 }
 
 function table(head: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string[] {
   const cells = rows.map((row) => row.map((value) => (value === null ? '?' : printable(String(value)))));
   return renderTable(head, cells).trimEnd().split('\n');
+}
+
+function feeds({ feeds: all }: StatusJson): string[] {
+  const rows = all.map(({ kind, state, to_send: toSend, last_accepted: accepted, last_delivered: delivered }) => [
+    ...[kind, state, toSend, time(accepted), time(delivered)],
+  ]);
+  return table(['WEBHOOK', 'STATE', 'TO SEND', 'LAST ACCEPTED', 'LAST DELIVERED'], rows);
 }
 
 function triggers({ feeds }: StatusJson): string[] {
@@ -117,15 +137,14 @@ function triggers({ feeds }: StatusJson): string[] {
 
 function refusals({ refusals: refused }: StatusJson): string[] {
   if (refused.length === 0) return [];
+  // To the minute, which is all that is known.
   const rows = refused
-    .slice(0, 10)
+    .slice(0, MAX_REFUSALS)
     .map(({ count, code, client_address: address, last_at: at }) => [
-      count,
-      code,
-      time(at),
-      address ?? '(has the secret)',
+      ...[count, code, `${at?.slice(11, 16)}Z`, address ?? '(has the secret)'],
     ]);
-  return ['', 'Refused within the last hour', ...table(['REQUESTS', 'CODE', 'LAST', 'FROM'], rows)];
+  const more = refused.length > MAX_REFUSALS ? [`… and ${refused.length - MAX_REFUSALS} more`] : [];
+  return ['', 'Refused within the last hour', ...table(['REQUESTS', 'CODE', 'LAST', 'FROM'], rows), ...more];
 }
 
 type Values = readonly (number | null)[];

@@ -6,7 +6,7 @@ import { type Call, createClaim } from './claim.ts';
 import { Contrast } from './contrast.ts';
 import { createCourier, type Setback } from './courier.ts';
 import { createHold, type Explanation, type Hold, type OnDeliveryEvent, type Retried, whyOff } from './event.ts';
-import type { HoldCode, Ingestion, UploadResult } from './outcome.ts';
+import { answerText, type HoldCode, type Ingestion, type UploadResult } from './outcome.ts';
 
 /** Calls under way at once while there is a backlog. */
 const MAX_PARALLEL_CALLS = 4;
@@ -54,6 +54,8 @@ export function createDelivery(options: DeliveryOptions) {
     },
     /** Streams that wait for a person, in the order of the registry. */
     holds: (): readonly Hold[] => [...pumps.values()].flatMap(({ hold }) => hold.current ?? []),
+    /** Streams that wait after a setback and are not on hold. */
+    retrying: () => [...pumps.values()].flatMap((pump) => pump.retrying() ?? []),
     /** When Azure last took rows of each kind, milliseconds since the epoch; null: not since the start, or it is off. */
     lastDelivery: (): Readonly<Record<string, number | null>> =>
       Object.fromEntries([...pumps].map(([name, pump]) => [name, pump.lastDeliveryAt()])),
@@ -94,8 +96,8 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
   let lastDeliveryAt: number | null = null;
   let waitingBytes = 0;
   let failures = 0;
-  /** It waits after a setback, its own or another replica's. */
-  let isResting = false;
+  /** The setback, its own or another replica's, after which it waits, or is being tried again; null: there is none. */
+  let setback: { since: number; answer: string; nextTryAt: number | null } | null = null;
   /** Such waits end at once, until the next round begins. */
   let isHurried = false;
   let loop: Promise<void> = Promise.resolve();
@@ -112,7 +114,7 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
       } catch (error) {
         const message = error instanceof Error ? `${error.name}: ${error.message}` : 'unknown';
         options.onEvent({ type: 'defect', stream, message });
-        await pause(retryDelayMs(failures, null, random));
+        await pause(retryDelayMs(failures, null, random), 'a defect of this service, which its log names');
         more = true;
       }
     }
@@ -160,6 +162,7 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
     if (first.alone && isNothing) await pace.rest(stream, 0, true); // another may try
     if (taken === null) return true;
     if (isNothing) {
+      setback = null;
       // What was refused was purged meanwhile, unless another replica has it.
       if (isProbe && (await countWaiting()) === 0) recover();
       return claim.isLost();
@@ -171,24 +174,24 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
       await rest(restMs);
       return true;
     }
-    const setback = await send(taken.calls, parallel);
-    const delayMs = setback === null ? 0 : retryDelayMs(failures, retryAfterOf(setback), random);
+    const met = await send(taken.calls, parallel);
+    const delayMs = met === null ? 0 : retryDelayMs(failures, retryAfterOf(met), random);
     // Before the events are free: whoever claims them then knows.
-    if (setback !== null) await pace.rest(stream, delayMs, alone);
+    if (met !== null) await pace.rest(stream, delayMs, alone);
     await claim.release();
-    if (setback === null) {
+    if (met === null) {
       // At the end nothing may have been tried.
       if ((alone || failures > 0) && !stopping.signal.aborted) await pace.resume(stream);
       recover();
       // A claim that ended at one of its bounds, or after which nothing new came, may have left some: look again at once.
       return claim.isLost() || waitingBytes === 0 || isProbe || taken.mayBeMore;
     }
-    const { outcome, result } = setback;
+    const { outcome, result } = met;
     if (outcome.type === 'hold') {
       const clientRequestId = result.type === 'no_token' ? null : result.clientRequestId;
       hold.keep({ code: outcome.code, ...explain(result, kind, outcome.code), clientRequestId });
     }
-    await pause(delayMs);
+    await pause(delayMs, answerText(result));
     return true;
   }
 
@@ -215,24 +218,27 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
 
   function recover(): void {
     failures = 0;
+    setback = null;
     hold.end();
   }
 
-  async function pause(delayMs: number): Promise<void> {
+  async function pause(delayMs: number, answer: string): Promise<void> {
     failures += 1;
     if (hold.current === null) options.onEvent({ type: 'retry_scheduled', stream, failures, delayMs });
-    await rest(delayMs);
+    await rest(delayMs, answer);
   }
 
-  async function rest(delayMs: number): Promise<void> {
-    isResting = true;
+  async function rest(delayMs: number, answer?: string): Promise<void> {
+    const others = { since: clock.now(), answer: 'Azure told another replica to wait' };
+    setback = { ...others, ...setback, ...(answer && { answer }), nextTryAt: clock.now() + delayMs };
     await waiter.until(delayMs, () => isHurried);
-    isResting = false;
+    setback = { ...setback, nextTryAt: null };
   }
 
   return {
     hold,
     lastDeliveryAt: () => lastDeliveryAt,
+    retrying: () => (setback === null || hold.current !== null ? null : { kind: kind.name, stream, ...setback }),
     start(): void {
       loop = run();
     },
@@ -243,7 +249,7 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
     /** Null: nothing was waiting after a setback. With replicas, the one that asks for a turn first tries for all. */
     async retry(): Promise<Retried | null> {
       const wasShared = await pace.endRest(stream);
-      if (isOff || !(wasShared || isResting || failures > 0)) return null;
+      if (isOff || !(wasShared || setback !== null || failures > 0)) return null;
       const retried = { kind: kind.name, stream, code: hold.current?.code ?? null };
       options.onEvent({ type: 'retry_asked', ...retried });
       isHurried = true;

@@ -24,6 +24,14 @@ export interface Hold extends Explanation {
   readonly clientRequestId: string | null;
 }
 
+/** A stream that waits after a setback that ends without a person. Times are milliseconds since the epoch. */
+export interface Retrying extends Pick<Hold, 'kind' | 'stream' | 'since'> {
+  /** What Azure last answered, as `answerText` of outcome.ts says it. */
+  readonly answer: string;
+  /** Null: it is being tried now. */
+  readonly nextTryAt: number | null;
+}
+
 /** A stream whose wait after a setback an operator ended. */
 export interface Retried extends Pick<Hold, 'kind' | 'stream'> {
   /** That of the hold; null: it was waiting to try again, without a hold. */
@@ -117,7 +125,7 @@ export function whyOff({ name, streamVariable }: WebhookKind, count: number): Ho
   const reason = `${streamVariable} is off, and ${waiting} in the outbox, which nothing sends.`;
   const fix =
     `Set ${streamVariable} to a stream of the data collection rule and restart the service; or delete these events: ` +
-    `\`outbox purge --all --state held --kind ${name}\`.`;
+    `\`apono-sentinel outbox purge --all --state held --kind ${name}\`.`;
   return { code: 'stream_off', reason, fix, message: null, clientRequestId: null };
 }
 

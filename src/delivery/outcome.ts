@@ -52,6 +52,13 @@ export interface Ingestion {
   upload(stream: string, rows: string, signal?: AbortSignal): Promise<UploadResult>;
 }
 
+/** What Azure answered, in a few words without those of Azure. */
+export function answerText(result: UploadResult): string {
+  if (result.type === 'no_token') return 'the sign-in does not answer';
+  if (result.type === 'unanswered') return `Azure does not answer (${result.message})`;
+  return `Azure answers ${result.status}${result.code === null ? '' : ` (${result.code})`}`;
+}
+
 export type Answer = Extract<UploadResult, { type: 'answered' }>;
 
 /** Why a stream waits for a person: stable names, in /healthz, in the metric apono_sentinel_hold and in docs/errors.md. */

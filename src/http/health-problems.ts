@@ -21,6 +21,9 @@ export interface HealthCodeInfo {
   readonly remedy: string;
 }
 
+const renewCredential =
+  'Make a new one for the app registration (Certificates & secrets). Put a certificate in the place of the file of AZURE_CLIENT_CERTIFICATE_PATH; for a secret set AZURE_CLIENT_SECRET and AZURE_CLIENT_SECRET_EXPIRES, and restart.';
+
 /** Every code of a problem in /healthz. The table in docs/operations.md is written from this one. */
 export const healthCodes = {
   starting: {
@@ -60,15 +63,16 @@ export const healthCodes = {
   },
   dead_letters: {
     status: 'degraded',
-    meaning: 'Azure refused rows of some events. They are kept until they are replayed or purged.',
+    meaning:
+      'Rows of some events are dead letters: refused by Azure, too large, or salvaged. They are kept until they are replayed or purged.',
     remedy:
-      'Run `apono-sentinel outbox list --state dead`, mend the cause, then `apono-sentinel outbox replay --all --state dead`. Purge what nobody needs.',
+      'Run `apono-sentinel outbox list --state dead`, which shows the code of each. refused_by_azure: correct the rule, then `apono-sentinel outbox replay --all --state dead --code refused_by_azure`. salvaged: `apono-sentinel outbox replay --all --state dead --code salvaged`. row_too_large: no replay helps. Delete what nobody needs: `apono-sentinel outbox purge <id>`.',
   },
   bodies_quarantined: {
     status: 'degraded',
     meaning: 'Bodies that could not be understood are kept until they are replayed or purged.',
     remedy:
-      'Run `apono-sentinel outbox list --state quarantined`, mend the cause, then `apono-sentinel outbox replay --all --state quarantined`. Purge what nobody needs.',
+      'Run `apono-sentinel outbox list --state quarantined`, mend the cause, then `apono-sentinel outbox replay --all --state quarantined`. Delete what nobody needs: `apono-sentinel outbox purge <id>`.',
   },
   webhooks_refused: {
     status: 'degraded',
@@ -80,7 +84,7 @@ export const healthCodes = {
   text_looks_escaped: {
     status: 'degraded',
     meaning:
-      'Within the last day text with HTML entities such as &quot; was stored as it came, because event_time was a number, as in JSON that no template made.',
+      'Within the last day text with HTML entities such as &quot; was stored as it came, because event_time was a number.',
     remedy:
       'Put event_time in quotes in the body template, as `apono-sentinel template` prints it, or set APONO_TEMPLATE_ESCAPING to html. If somebody typed the entities, nothing is wrong.',
   },
@@ -95,6 +99,11 @@ export const healthCodes = {
     meaning: 'A damaged database was set aside, and events may be in it and nowhere else.',
     remedy: 'Run `apono-sentinel outbox salvage <file>`, or remove the file.',
   },
+  secret_not_renewed: {
+    status: 'degraded',
+    meaning: 'At the last SIGHUP a secret could not be read, and its value of before is in use.',
+    remedy: 'Correct the file that <name>_FILE names, then send the service SIGHUP again.',
+  },
   heartbeat_failing: {
     status: 'degraded',
     meaning: 'Azure does not take the heartbeat. No event is held back by it.',
@@ -103,18 +112,26 @@ export const healthCodes = {
   credential_expires_soon: {
     status: 'degraded',
     meaning: 'The certificate or client secret of the sign-in ends within 30 days.',
-    remedy:
-      'Make a new one for the app registration (Certificates & secrets). Put a certificate in the place of the file of AZURE_CLIENT_CERTIFICATE_PATH; for a secret set AZURE_CLIENT_SECRET and AZURE_CLIENT_SECRET_EXPIRES, and restart.',
+    remedy: renewCredential,
   },
   credential_expired: {
     status: 'degraded',
     meaning: 'The certificate or client secret of the sign-in has ended. Events wait once Azure refuses it.',
-    remedy:
-      'Make a new one for the app registration (Certificates & secrets). Put a certificate in the place of the file of AZURE_CLIENT_CERTIFICATE_PATH; for a secret set AZURE_CLIENT_SECRET and AZURE_CLIENT_SECRET_EXPIRES, and restart.',
+    remedy: renewCredential,
   },
 } as const satisfies Readonly<Record<string, HealthCodeInfo>>;
 
 type HealthCode = keyof typeof healthCodes;
+
+/** What the codes of dead letters mean, and what helps. */
+export const deadLetterCodes: Readonly<Record<string, string>> = {
+  refused_by_azure:
+    'Azure refused these rows for good. Compare the columns of the rule with the reason, correct them, then replay.',
+  row_too_large:
+    'A request to Azure cannot hold such a row, and no replay helps. Save what you need of it, then purge it.',
+  salvaged:
+    'They come from a damaged database. Replay them: a row that Azure has already is there twice then, with one row_id.',
+};
 
 const maxOldestAgeSeconds = 15 * 60;
 /** The store reports a trouble that goes on at least once a minute; a slow probe should see a single one too. */
@@ -146,6 +163,10 @@ export function* problemsOf(stats: OutboxStats | null, options: HealthOptions): 
   if (failing !== null) {
     const since = lastSentAt === null ? 'the start' : new Date(lastSentAt).toISOString();
     yield healthProblem('heartbeat_failing', `No heartbeat was sent since ${since}: ${failing.reason}`, failing.fix);
+  }
+  for (const { name, message } of sources.secretProblems()) {
+    const said = `The last SIGHUP did not renew ${name} (${message}), and its value of before is in use.`;
+    yield healthProblem('secret_not_renewed', said, healthCodes.secret_not_renewed.remedy.replace('<name>', name));
   }
   yield* troubleProblems(sources.trouble(), sources.isLocal(), clock.now());
   yield* credentialProblems(sources.credentialEndsAt(), clock.now());
@@ -183,7 +204,7 @@ function* storedProblems(stats: OutboxStats, nowMs: number): Generator<HealthPro
   }
   if (dead.count > 0) {
     const events = dead.count === 1 ? 'There is 1 event' : `There are ${dead.count} events`;
-    yield healthProblem('dead_letters', `${events} with rows that Azure refused.`);
+    yield healthProblem('dead_letters', `${events} with dead letters: rows that may be missing in Sentinel.`);
   }
   if (quarantined.count > 0) {
     const bodies = quarantined.count === 1 ? '1 body is' : `${quarantined.count} bodies are`;

@@ -1,4 +1,4 @@
-import type { Hold } from '../delivery/event.ts';
+import type { Hold, Retrying } from '../delivery/event.ts';
 import { type Clock, createBoundedRead } from '../ground/clock.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
 import type { StoreTrouble } from '../outbox/open.ts';
@@ -20,6 +20,8 @@ export interface ServiceState {
   disk(): Promise<{ readonly freeBytes: number; readonly sizeBytes: number }>;
   /** The streams that delivery holds back until a person has fixed something. */
   holds(): readonly Pick<Hold, 'kind' | 'stream' | 'since' | 'code' | 'reason' | 'fix'>[];
+  /** The streams that are tried again after a setback that ends without a person. */
+  retrying(): readonly Retrying[];
   /** By kind; null: not since the start. */
   lastDelivery(): Readonly<Record<string, number | null>>;
   /** Null: there is no token yet. */
@@ -35,6 +37,8 @@ export interface ServiceState {
   isLocal(): boolean;
   /** Null: no rows about the service itself are sent. */
   heartbeat(): HeartbeatStatus | null;
+  /** The secrets that the last SIGHUP did not renew, and why. */
+  secretProblems(): readonly { readonly name: string; readonly message: string }[];
   started(): boolean;
 }
 
@@ -105,6 +109,9 @@ function facts(stats: OutboxStats | null, { sources, arrivals, clock }: HealthOp
   const [hold = null, ...others] = sources
     .holds()
     .map(({ kind, stream, since, code, reason, fix }) => ({ kind, stream, since: iso(since), code, reason, fix }));
+  const retrying = sources
+    .retrying()
+    .map(({ since, nextTryAt, ...others }) => ({ ...others, since: iso(since), next_try_at: iso(nextTryAt) }));
   const stored = stats && summary(stats, sources.holds());
   return {
     outbox: {
@@ -125,6 +132,7 @@ function facts(stats: OutboxStats | null, { sources, arrivals, clock }: HealthOp
     ...(heartbeat !== null && { heartbeat: heartbeatFacts(heartbeat) }),
     hold,
     ...(others.length > 0 && { holds: [hold, ...others] }),
+    ...(retrying.length > 0 && { retrying }),
   };
 }
 

@@ -4,7 +4,6 @@ import { type ProblemCodeInfo, quarantineCodes } from '../intake/quarantine-code
 import type { WebhookKind } from '../kinds/kind.ts';
 import { kinds } from '../kinds/registry.ts';
 import type { OutboxOperator, StatsJson } from '../outbox/operator.ts';
-import type { OutboxRecords } from '../outbox/records.ts';
 import type { Refusal } from './arrivals.ts';
 import { type HealthDocument, iso, latest, type ServiceState } from './health.ts';
 import type { History } from './history.ts';
@@ -15,7 +14,6 @@ export interface StatusSources extends Pick<ServiceState, 'disk' | 'credentialEn
   health(): Promise<HealthDocument>;
   readonly history: History;
   readonly operator: OutboxOperator;
-  readonly gone: OutboxRecords['gone'];
   /** By kind; null: it is off, and its events are quarantined. */
   readonly streams: Readonly<Record<string, string | null>>;
   /** The refused webhooks of the last hour, the most frequent first. */
@@ -35,13 +33,17 @@ export function createStatus(sources: StatusSources, limits: Limits) {
   const readStats = createBoundedRead(sources.operator.stats, limits);
   return async () => {
     const [health, disk, outbox] = await Promise.all([sources.health(), readDisk(), readStats()]);
+    // Of the history, which knows more than /healthz after a restart.
+    const lastAccepted = latest([...sources.history.lastAccepted().values()]);
     return {
       now: iso(limits.clock.now()),
-      sentence: sentenceOf(health),
+      sentence: sentenceOf(health, lastAccepted),
       to_do: toDoOf(health),
       health,
       outbox,
-      feeds: kinds.map((kind) => feedJson(kind, sources, outbox)),
+      last_accepted: lastAccepted,
+      last_delivered: latest([...sources.history.lastDelivered().values()]),
+      feeds: kinds.map((kind) => feedJson(kind, sources, { outbox, health })),
       refusals: sources.refusals().map(refusalJson),
       token_obtained_at: iso(sources.tokenObtainedAt()),
       credential_expires_at: iso(sources.credentialEndsAt()),
@@ -50,12 +52,14 @@ export function createStatus(sources: StatusSources, limits: Limits) {
   };
 }
 
-/** The first thing that anybody reads: all is well, or how much is not. */
-function sentenceOf(health: HealthDocument): string {
-  const { outbox, last_accepted: lastAccepted } = health;
+/** The first thing that anybody reads: all is well, what is tried again, or how much is not well. */
+function sentenceOf(health: HealthDocument, lastAccepted: string | null): string {
+  const { outbox, retrying: [retried] = [] } = health;
   const count = toDoOf(health).length;
-  if (count === 1) return '1 thing needs attention.';
-  if (count > 1) return `${count} things need attention.`;
+  const toDo = count === 0 ? '' : count === 1 ? '1 thing needs attention.' : `${count} things need attention.`;
+  const events = outbox.waiting === 1 ? '1 event waits' : `${outbox.waiting ?? 'Some'} events wait`;
+  const retry = retried && `${events}: ${retried.answer}. ${triesOf(retried)}.`;
+  if (toDo !== '' || retry !== undefined) return `${toDo} ${retry ?? ''}`.trim();
   if (outbox.waiting !== null && outbox.waiting > 0) {
     return `All is well. ${outbox.waiting === 1 ? '1 event is' : `${outbox.waiting} events are`} on the way to Sentinel.`;
   }
@@ -71,22 +75,35 @@ export function toDoOf({ problems }: Pick<HealthDocument, 'problems'>) {
   }));
 }
 
+/** Since when a stream is tried again, and when next, to the second. */
+export function triesOf({ since, next_try_at: next }: NonNullable<HealthDocument['retrying']>[number]): string {
+  const [from, at] = [since, next].map((time) => time?.replace(/^.*T(.{8}).*$/, '$1Z'));
+  return `Tried since ${from}, ${at === undefined ? 'and now again' : `next at ${at}`}`;
+}
+
 function feedJson(
-  { name: kind, defaultStream, actionOf }: WebhookKind,
+  { name: kind, actionOf }: WebhookKind,
   { history, streams }: StatusSources,
-  outbox: StatsJson | null,
+  { outbox, health }: { readonly outbox: StatsJson | null; readonly health: HealthDocument },
 ) {
-  const waiting = outbox?.kinds[kind];
+  const toSend = outbox?.kinds[kind]?.count ?? 0;
+  const hold = outbox?.holds.find((one) => one.kind === kind) ?? null;
+  const retrying = health.retrying?.find((one) => one.kind === kind) ?? null;
+  const stream = streams[kind] ?? 'off';
+  const lastDelivered = iso(history.lastDelivered().get(kind) ?? null);
+  const whenWell = lastDelivered === null && toSend === 0 ? 'idle' : 'delivering';
   const ofKind = [...history.lastAccepted()].filter(([key]) => key.startsWith(`${kind} `));
   const actions = actionOf === undefined ? [] : eventActions;
   return {
     kind,
-    stream: streams[kind] ?? defaultStream,
+    stream,
+    state: hold !== null ? 'on hold' : stream === 'off' ? 'off' : retrying !== null ? 'trying again' : whenWell,
     last_accepted: latest(ofKind.map(([, time]) => time)),
-    last_delivered: iso(history.lastDelivered().get(kind) ?? null),
-    waiting: outbox === null ? null : (waiting?.count ?? 0),
-    oldest_waiting: waiting?.oldest_received_at ?? null,
-    hold: outbox?.holds.find((hold) => hold.kind === kind) ?? null,
+    last_delivered: lastDelivered,
+    /** Events that wait or are held. */
+    to_send: outbox === null ? null : toSend,
+    hold,
+    retrying,
     /** What Apono can report, in the order of a request's life; empty for a kind that makes no difference. */
     actions: actions.map((action) => ({
       action,
@@ -100,6 +117,11 @@ function refusalJson({ code, clientAddress, count, lastAt }: Refusal) {
   const aborted = { title: 'The caller went away before there was an answer', remedy: 'Look at the network.' };
   const { title, remedy } = known[code] ?? aborted;
   return { code, client_address: clientAddress, count, last_at: iso(lastAt), title, remedy };
+}
+
+/** Without the write-ahead log, which OUTBOX_MAX_BYTES does not limit. */
+export function usedText({ used_bytes: used, log_bytes: log, max_bytes: max }: StatsJson): string {
+  return `${bytes(used - log)} of ${bytes(max)}`;
 }
 
 const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];

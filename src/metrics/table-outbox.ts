@@ -16,7 +16,7 @@ export const outboxMetrics = {
     labels: [{ state: outboxStates }],
   },
   outbox_used_bytes: {
-    help: 'What the outbox takes of OUTBOX_MAX_BYTES, write-ahead log included.',
+    help: 'What the outbox takes on the disk: data, which OUTBOX_MAX_BYTES limits, and the write-ahead log.',
   },
   outbox_log_bytes: {
     help: 'Size of outbox.db-wal, the write-ahead log; 0 with PostgreSQL. It grows past 16 MiB only while another program reads in an open transaction.',

@@ -4,7 +4,8 @@ import type { StoredRecord } from './records.ts';
 
 /** Bodies and rows of one commit, so that its memory and time stay bounded; a single call may be larger. */
 const MAX_GROUP_BYTES = 16 * 1024 * 1024;
-const MAX_GROUP_CALLS = 500;
+/** While one group is synced, the main thread answers the one before and takes what the next is made of. */
+const MAX_GROUP_CALLS = 32;
 
 interface Waiting<Call, Value> extends PromiseWithResolvers<Value> {
   readonly call: Call;

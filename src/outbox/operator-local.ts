@@ -2,6 +2,7 @@ import type { RowRange } from '../ground/event.ts';
 import type { Logger } from '../ground/log.ts';
 import {
   detailJson,
+  goneJson,
   type HeldKind,
   type OperatorListRequest,
   type OutboxOperator,
@@ -47,6 +48,10 @@ export function createOperator({ outbox, holds, log }: OperatorOptions): OutboxO
     async show(id) {
       const record = await outbox.show(await wholeId(id, outbox));
       return record === null ? null : detailJson(record);
+    },
+    async gone(id) {
+      const event = await outbox.gone(id);
+      return event === null ? null : goneJson(event);
     },
     replay(ids, { dryRun }) {
       const act = async (whole: readonly string[]) => {

@@ -1,7 +1,15 @@
 import type { RowRange } from '../ground/event.ts';
 import { CodedError } from './engine.ts';
 import { type OutboxStats, type StateCount, summary } from './port.ts';
-import type { DeadLetter, ListRequest, ReadAgain, RecordDetail, RecordPage, RecordSummary } from './records.ts';
+import type {
+  DeadLetter,
+  GoneEvent,
+  ListRequest,
+  ReadAgain,
+  RecordDetail,
+  RecordPage,
+  RecordSummary,
+} from './records.ts';
 
 /**
  * What an operator can do with the outbox. The admin API serves it over HTTP, and the `outbox` commands use either that
@@ -14,6 +22,8 @@ export interface OutboxOperator {
   list(request: OperatorListRequest): Promise<PageJson>;
   /** Null: no record has this id. Rejects with a RecordIdError. */
   show(id: string): Promise<DetailJson | null>;
+  /** An event of which only the identity is left; null: none that is still remembered has this id. */
+  gone(id: string): Promise<GoneJson | null>;
   /** Sends the dead rows of events again, and reads quarantined bodies again with the schemas and code of now. */
   replay(ids: readonly string[], options: { dryRun: boolean }): Promise<readonly ReplayResult[]>;
   /** Deletes for good; the results are in the order of `ids`. */
@@ -35,6 +45,7 @@ export type RecordJson = ReturnType<typeof summaryJson>;
 export type PageJson = ReturnType<typeof pageJson>;
 export type DeadLetterJson = ReturnType<typeof deadLetterJson>;
 export type DetailJson = ReturnType<typeof detailJson>;
+export type GoneJson = ReturnType<typeof goneJson>;
 
 /** Why an id named no record, if it was too short or named several. */
 interface Unnamed {
@@ -124,6 +135,14 @@ export function detailJson(record: RecordDetail) {
     dead_letters: record.deadLetters.map(deadLetterJson),
     ...bodyJson(record.body),
   };
+}
+
+export function goneJson({ id, kind, feed, rowCount, receivedAt, goneAt, isDelivered }: GoneEvent) {
+  const what = isDelivered
+    ? 'all rows delivered to Azure, and deleted here'
+    : 'deleted: it was purged, or came from another database and is only remembered';
+  const times = { received_at: iso(receivedAt), gone_at: iso(goneAt) };
+  return { id, kind, feed, rows: rowCount, ...times, is_delivered: isDelivered, what };
 }
 
 function deadLetterJson({ rows, code, reason, buriedAt }: DeadLetter) {

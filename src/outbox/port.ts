@@ -141,7 +141,7 @@ export interface OutboxStats {
   readonly quarantined: StateCount;
   /** Of stored rows and bodies. An event with rows of both kinds counts as dead and as waiting. */
   readonly bytes: { readonly waiting: number; readonly dead: number; readonly quarantined: number };
-  /** What the data takes of the limit, on the disk. A write-ahead log comes on top: it is emptied now and then. */
+  /** On the disk: the data, which OUTBOX_MAX_BYTES limits, and a write-ahead log, which is emptied now and then. */
   readonly usedBytes: number;
   readonly logBytes: number;
   readonly maxBytes: number;

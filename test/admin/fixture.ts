@@ -3,6 +3,7 @@ import type { TestContext } from 'node:test';
 import { createLogger } from '../../src/ground/log.ts';
 import { type AdminOptions, createAdminServer } from '../../src/http/admin/server.ts';
 import { createHistory } from '../../src/http/history.ts';
+import { kinds } from '../../src/kinds/registry.ts';
 import { createOperator } from '../../src/outbox/operator-local.ts';
 import type { Store, StoreEvent } from '../../src/outbox/store.ts';
 import { type Reply, send, startEdge, wellHealth } from '../http/edge.ts';
@@ -37,6 +38,7 @@ export async function startAdmin(
     ...{ clock, log },
     onEvent: (event) => event.type === 'waiting' && waiting.push(event),
   });
+  const streams = Object.fromEntries(kinds.map(({ name, defaultStream }) => [name, defaultStream]));
   const operator = createOperator({ outbox, log, holds: () => [] });
   const { token = null, metricsToken = null } = options;
   const admin = { host: '127.0.0.1', port: 0, token, metricsToken };
@@ -45,8 +47,7 @@ export async function startAdmin(
   const server = createAdminServer({
     ...wellHealth,
     ...edge.server,
-    ...{ admin, operator, storeId: 'a-store', clock, log, streams: {} },
-    gone: outbox.gone,
+    ...{ admin, operator, storeId: 'a-store', clock, log, streams },
     retry: async () => [],
     expose: async () => ({ contentType: 'text/plain', body: '' }),
     history: createHistory({ ...wellHealth, folder: null, clock: manualClock() }),

@@ -20,6 +20,31 @@ import {
 } from './outbox-fixture.ts';
 import { run } from './support.ts';
 
+describe('outbox, with events that wait and that are gone', () => {
+  it('counts pending rows and numbers them, and says when an event was delivered', async (t) => {
+    const { emulator, service, env } = await startRunning(t);
+    emulator.setPublisherRole(false);
+    const eventId = await idOf(await service.post(units('r1')));
+    await eventually(async () => (await healthOf(service))['held'] === 1);
+    const held = await run(['outbox', 'show', eventId], env);
+    assert.match(held.stdout, /^rows: +4\nrows pending: 4 \(row 0-3\)\nrows dead: +0$/m);
+    emulator.setPublisherRole(true);
+    await run(['outbox', 'retry'], env);
+    await settled(service, 0);
+    const said =
+      /^No record is left of v1[0-9a-f]{64}\. \S+Z: accepted and stored \(4 rows\)\. \S+Z: all rows delivered to Azure, and deleted here\.\n$/;
+    const gone = await run(['outbox', 'show', eventId.slice(0, 12)], env);
+    assert.deepEqual([gone.exitCode, gone.stdout], [1, '']);
+    assert.match(gone.stderr, said);
+    const never = await run(['outbox', 'show', 'v1aaaaaaaaaaaa'], env);
+    assert.match(never.stderr, /it never existed, or is no longer remembered/);
+    await stop(service);
+    assert.match((await run(['outbox', 'show', eventId], env)).stderr, said, 'without a service too');
+    const help = (await run(['outbox', 'list', '--help'])).stdout.replaceAll(/\s+/g, ' ');
+    assert.match(help, /dead, quarantined, held, then waiting ones, of each state the oldest first/);
+  });
+});
+
 describe('outbox, with dead letters of a running service', () => {
   it('lists and shows them, and replay sends the refused rows alone, once, with the same event_id', async (t) => {
     const { emulator, service, env } = await startRunning(t);

@@ -44,6 +44,7 @@ describe('status', () => {
     assert.match(stdout, /WAITING +HELD +DEAD +QUARANTINED +OLDEST WAITS\n0 +0 +0 +0 +0 s\n/);
     assert.match(stdout, /\nRows accepted {50,}█ +4\nRows delivered {50,}█ +4\nRefused {57,}▁ +0\n/);
     assert.match(stdout, /\nrequest +delivering +0 +\d{4}-\S+Z +\d{4}-\S+Z\n/);
+    assert.match(stdout, /\naudit +idle +0 +not since the start +not since the start\n/);
     assert.match(stdout, /\nrequest +Granted +\d{4}-\S+Z\nrequest +Expired +not seen yet\n/);
     assert.deepEqual(
       linesOf(stdout).filter((line) => displayWidth(line) > 80),
@@ -68,12 +69,43 @@ describe('status', () => {
     assert.match(stdout, /\nrequest +on hold +1 /);
     assert.match(
       stdout,
-      /Refused within the last hour\nREQUESTS +CODE +LAST +FROM\n1 +secret_wrong +\S+Z +127\.0\.0\.1\n/,
+      /Refused within the last hour\nREQUESTS +CODE +LAST +FROM\n1 +secret_wrong +\d\d:\d\dZ +127\.0\.0\.1\n/,
     );
     assert.deepEqual(
       linesOf(stdout).filter((line) => displayWidth(line) > 80),
       [],
     );
+  });
+
+  it('never says that all is well while Azure takes nothing, and what it answers; a stream that is off is off', async (t) => {
+    const { service, emulator, env } = await startRunning(t, { LOGS_INGESTION_STREAM_ANOMALY: 'off' });
+    const answer = { type: 'status', status: 429, headers: { 'retry-after': '600' } } as const;
+    emulator.plan({ target: 'ingest', times: 'forever', answer });
+    await idOf(await service.post(units('a')));
+    await eventually(() => service.logs.some(({ message }) => message === 'delivery will be tried again'));
+    const { exitCode, stdout } = await run(['status'], env);
+    const at = String.raw`\d\d:\d\d:\d\dZ`;
+    assert.match(stdout, new RegExp(`^1 event waits: Azure answers 429\\. Tried since ${at}, next at ${at}\\.\\n`));
+    assert.equal(exitCode, 0);
+    assert.match(stdout, /\nrequest +trying again +1 /);
+    assert.match(stdout, /\nanomaly +off +0 /);
+    const health = await send(service.port, { method: 'GET', path: '/healthz?fail=degraded' });
+    assert.deepEqual([health.status, health.json['status'], health.json['problems']], [200, 'ok', []]);
+    const [retrying] = health.json['retrying'] as Record<string, unknown>[];
+    assert.deepEqual(Object.keys(retrying ?? {}).sort(), ['answer', 'kind', 'next_try_at', 'since', 'stream']);
+    await service.post('no json');
+    assert.match((await run(['status'], env)).stdout, /^1 thing needs attention\. 1 event waits: Azure answers 429\./);
+  });
+
+  it('says how many refusals it does not list', async (t) => {
+    const { service, env } = await startRunning(t, { TRUST_PROXY: 'loopback' });
+    for (let host = 1; host <= 13; host++) {
+      const headers = { authorization: 'Bearer wrong', 'x-forwarded-for': `203.0.113.${host}` };
+      await service.post('{}', headers);
+    }
+    const { stdout } = await run(['status'], env);
+    assert.equal(stdout.match(/secret_wrong +\d\d:\d\dZ +203/g)?.length, 10);
+    assert.match(stdout, /\n… and 3 more\n/);
   });
 
   it('prints with --json what the admin API answers', async (t) => {
@@ -115,17 +147,27 @@ describe('status', () => {
     assert.deepEqual(await exited, [0, null]);
   });
 
-  it('writes over what was there on a terminal', async (t) => {
-    const { env } = await startRunning(t);
+  it('writes over what was there on a terminal, of which nothing scrolls away, and keeps it while the service is away', async (t) => {
+    const { env, emulator, service } = await startRunning(t);
+    emulator.setPublisherRole(false);
+    for (const body of [units('a'), JSON.stringify(auditEvent())]) await idOf(await service.post(body));
+    await service.post('no json');
+    await service.post('no json', { authorization: 'Bearer wrong' });
+    await eventually(async () => (await healthOf(service))['held'] === 2);
     const texts: string[] = [];
+    let stopped: Promise<void> | null = null;
     let interrupt = (_signal: 'SIGINT'): void => {};
     const context: CommandContext = {
       env,
       version: '1.2.3',
       stdout: {
         isTTY: true,
+        columns: 60,
+        rows: 24,
         write(text) {
-          if (texts.push(text) === 2) interrupt('SIGINT');
+          const count = texts.push(text);
+          if (count === 2) stopped = stop(service);
+          else if (/admin_unreachable/.test(text)) interrupt('SIGINT');
         },
       },
       stderr: { write: (text) => assert.fail(text) },
@@ -136,12 +178,32 @@ describe('status', () => {
       exitNow: (code) => assert.fail(`exitNow(${code})`),
     };
     assert.equal(await runCli(['status', '--watch', '--interval', '1'], context), 0);
-    assert.equal(texts.length, 2);
-    for (const text of texts) {
+    await stopped;
+    assert.ok(texts.length >= 3);
+    for (const [index, text] of texts.entries()) {
       const lines = text.replaceAll('\u001b', 'ESC').split('\n');
-      assert.match(lines[0] ?? '', /^ESC\[HAll is well.*ESC\[K$/);
+      const isAway = /admin_unreachable/.test(text);
+      assert.match(
+        lines[0] ?? '',
+        isAway ? /^ESC\[H\d{4}-.*admin_unreachable/ : /^ESC\[H\d things need attention.*ESC\[K$/,
+      );
       assert.ok(lines.slice(0, -1).every((line) => line.endsWith('ESC[K')));
       assert.equal(lines.at(-1), 'ESC[J');
+      assert.equal(lines.length, 24, 'the cursor stands in the last row');
+      assert.deepEqual(
+        lines.filter((line) => displayWidth(line.replaceAll(/ESC\[[HKJ]/g, '')) > 60),
+        [],
+      );
+      assert.match(text, /\n0 +2 +0 +1 /, `the counts, ${index}`);
+      for (const line of [
+        /! Stream \S+AccessRequests_CL/,
+        /! Stream \S+AuditLogs_CL/,
+        /! 1 body is/,
+        /! 1 webhook was/,
+      ]) {
+        assert.match(text, line);
+      }
+      assert.match(text, /\n… \d+ more lines: enlarge the window/);
     }
   });
 

@@ -32,6 +32,7 @@ export const wellHealth: ServiceState = {
   stats: async () => emptyStats,
   disk: async () => ({ freeBytes: 30, sizeBytes: 100 }),
   holds: () => [],
+  retrying: () => [],
   lastDelivery: () => ({}),
   tokenExpiresAt: () => null,
   tokenObtainedAt: () => null,
@@ -40,6 +41,7 @@ export const wellHealth: ServiceState = {
   trouble: () => null,
   isLocal: () => true,
   heartbeat: () => null,
+  secretProblems: () => [],
   started: () => true,
 };
 

@@ -40,11 +40,12 @@ describe('a database that is damaged', { timeout: 300_000 }, () => {
         if (received.outcome === 'unavailable') troubleAtOnce ??= outbox.trouble;
         return received;
       };
-      const received = await Promise.all(Array.from({ length: 100 }, (_, n) => receive(n)));
+      // As many as share a commit: what comes after it finds the thread gone.
+      const received = await Promise.all(Array.from({ length: 32 }, (_, n) => receive(n)));
       const accepted = received.flatMap((each) => (each.outcome === 'accepted' ? each.events : []));
       const outcomes = received.map(({ outcome }) => outcome);
       assert(outcomes.includes('unavailable'), 'some puts touch the page');
-      assert(accepted.length > 50, `${accepted.length} of 100 were stored`);
+      assert(accepted.length > 16, `${accepted.length} of 32 were stored`);
       assert.partialDeepStrictEqual(troubleAtOnce, { operation: 'commit', isDamage: true }, '/healthz says so at once');
       await eventually(async () => outbox.damagedFile !== null && (await outbox.stats()).writable);
       const codes = logged.map(({ code }) => code);

@@ -76,10 +76,7 @@ describe('the page in a browser', needsBrowser, () => {
     await tab.page.click('#plots summary');
     assert.match(await text(tab, '#plots table'), /4\s+2\s+0/);
     await tab.page.click('#dead a');
-    assert.match(
-      await text(tab, '#event'),
-      /2 delivered to Azure[\s\S]*refused by Azure for good: row 1, refused_by_azure/,
-    );
+    assert.match(await text(tab, '#event'), /2 delivered to Azure[\s\S]*became dead letters: row 1, refused_by_azure/);
   });
 
   it('names a hold and what to do, and goes back to green once Azure takes rows again', async (t) => {
@@ -97,6 +94,75 @@ describe('the page in a browser', needsBrowser, () => {
     assert.equal(await tab.page.getAttribute('#verdict', 'class'), 'ok');
     assert.deepEqual(tab.faults, []);
   });
+
+  it('is not green while Azure takes nothing, and says what it answers and when it is tried again', async (t) => {
+    const running = await startRunning(t, { LOGS_INGESTION_STREAM_ANOMALY: 'off' });
+    const body = { error: { code: 'ServiceUnavailable', message: 'of whom nobody hears' } };
+    running.emulator.plan({ target: 'ingest', times: 'forever', answer: { type: 'status', status: 503, body } });
+    const tab = await look(t, running);
+    assert.match(await text(tab, '#feeds'), /request[^\n]*idle[\s\S]*anomaly[^\n]*off: its events are quarantined/);
+    await idOf(await running.service.post(units('a')));
+    await shows(
+      tab,
+      '#verdict',
+      /^1 event waits: Azure answers 503 \(ServiceUnavailable\)\. Tried since \d\d:\d\d:\d\dZ, /,
+    );
+    assert.equal(await tab.page.getAttribute('#verdict', 'class'), 'degraded');
+    await shows(tab, '#feeds', /trying again: Azure answers 503 \(ServiceUnavailable\)/);
+    running.emulator.clearPlan();
+    await tab.page.click('#feeds button[data-action=retry]');
+    await shows(tab, '#verdict', /All is well\. Everything/);
+    await shows(tab, '#feeds', /request[^\n]*delivering/);
+    assert.deepEqual(tab.faults, []);
+  });
+
+  it('knows after a restart when an event last came, and contradicts itself nowhere', async (t) => {
+    const running = await startRunning(t);
+    await idOf(await running.service.post(units('a')));
+    await settled(running.service, 0);
+    await stop(running.service);
+    const { emulator, files } = running;
+    const service = await startServiceProcess(t, serviceEnv(emulator, files));
+    const tab = await look(t, { service });
+    assert.match((await sentence(tab)) ?? '', /Everything that Apono sent has reached Sentinel/);
+    for (const name of ['Last accepted', 'Last delivered']) {
+      const figure = tab.page.locator('#figures div', { hasText: name }).locator('dd');
+      assert.match(await figure.innerText(), /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ/, name);
+    }
+    assert.match(await text(tab, '#refusals'), /No webhook was refused since the start, \d+ s ago/);
+    assert.match(await text(tab, '#machine'), /Previous webhook secret used\s+not since the start/);
+  });
+
+  for (const width of [1280, 360]) {
+    it(`shows long dead letters and bodies in short, with all that one can do about them in sight, ${width} px`, async (t) => {
+      const running = await startRunning(t);
+      refuseSomeRows(running.emulator);
+      const event = JSON.parse(units('a'));
+      event.data.access_groups[0].access_units[0].resource.name = 'r'.repeat(60_000);
+      await idOf(await running.service.post(JSON.stringify(event)));
+      await settled(running.service, 1);
+      await running.service.post(`{"foo":"${'x'.repeat(5_000)}"}`);
+      await running.service.post('{"event_type":"{{data.event_type}}"}');
+      const tab = await look(t, running, { width });
+      await tab.page.waitForSelector('#quarantined a');
+      for (const section of ['#dead', '#quarantined']) {
+        for (const line of (await text(tab, section)).split(/[\n\t]/)) assert.ok(line.length < 300, line);
+        const hidden = await tab.page.evaluate(outOfSight(section));
+        assert.deepEqual(hidden, [], `${section}: nothing to the right of the window`);
+        const purge = tab.page.locator(`${section} code[data-copy]`, { hasText: /^apono-sentinel outbox purge [vq]1/ });
+        assert.ok((await purge.count()) > 0, section);
+      }
+      assert.match(await text(tab, '#dead'), /refused_by_azure: Azure refused these rows for good/);
+      const copied = await tab.page.locator('code[data-copy]').allInnerTexts();
+      assert.deepEqual(
+        copied.filter((code) => !/^\S+ /.test(code)),
+        [],
+        'a word is no command',
+      );
+      assert.match(await text(tab, '#updated'), /^Updated \d\d:\d\d:\d\dZ$/);
+      assert.deepEqual(tab.faults, []);
+    });
+  }
 
   it('replays a dead letter after a dry run, with the keyboard alone', async (t) => {
     const running = await startRunning(t);
@@ -239,6 +305,11 @@ describe('the page in a browser', needsBrowser, () => {
     });
   }
 });
+
+/** What ends to the right of the window in a section. Runs in the page. */
+const outOfSight = (section: string) => `[...document.querySelectorAll('${section} *')]
+  .filter((element) => element.getBoundingClientRect().right > innerWidth - 16)
+  .map((element) => element.outerHTML.slice(0, 100))`;
 
 /** Runs in the page. */
 const tooWide = `[...document.querySelectorAll('.plot')]

@@ -50,10 +50,11 @@ async function start(t: TestContext, files: (emulator: Emulator) => Record<strin
       const before = service.logs.length;
       const lines = () => service.logs.slice(before);
       service.child.kill('SIGHUP');
-      await eventually(() => lines().some(({ message }) => message === READ));
+      const last = () => lines().find(({ message }) => message === READ);
+      await eventually(() => last() !== undefined);
       const errors = lines().filter(({ code }) => code === 'secret_not_renewed');
       return {
-        changed: lines().find(({ message }) => message === READ)?.['changed'],
+        changed: last()?.['changed'],
         errors: Object.fromEntries(errors.map(({ variable, problem }) => [variable, String(problem)])),
       };
     },
@@ -124,8 +125,19 @@ describe('SIGHUP', () => {
       APONO_WEBHOOK_SECRET_PREVIOUS: 'the-secret-of-sunday',
     }));
     await write({ APONO_WEBHOOK_SECRET: null, APONO_WEBHOOK_SECRET_PREVIOUS: 'the-secret-of-saturday' });
+    interface Health {
+      readonly problems: readonly { readonly code: string; readonly message: string; readonly fix: string }[];
+    }
+    const problems = async () => ((await (await fetch(service.url('/healthz'))).json()) as Health).problems;
+    assert.deepEqual(await problems(), []);
     const { changed, errors } = await hangUp();
     assert.deepEqual(changed, ['APONO_WEBHOOK_SECRET_PREVIOUS']);
+    const last = service.logs.findLast(({ message }) => message === READ);
+    assert.deepEqual([last?.['level'], last?.['not_renewed']], ['error', ['APONO_WEBHOOK_SECRET']]);
+    const [problem] = await problems();
+    assert.equal(problem?.code, 'secret_not_renewed');
+    assert.match(problem.message, /did not renew APONO_WEBHOOK_SECRET \(.*ENOENT.*its value of before is in use/);
+    assert.match(problem.fix, /the file that APONO_WEBHOOK_SECRET_FILE names, then send .* SIGHUP again/);
     assert.deepEqual(Object.keys(errors), ['APONO_WEBHOOK_SECRET']);
     assert.match(errors['APONO_WEBHOOK_SECRET'] ?? '', /cannot be read \(ENOENT\)/);
     for (const text of ['', '  ', 'Bearer of-a-secret-with-a-prefix', 'tooshort', 'x'.repeat(70_000)]) {
@@ -136,6 +148,10 @@ describe('SIGHUP', () => {
     assert.equal((await service.post(units('a'), bearer('the-secret-of-monday'))).status, 200);
     assert.equal((await service.post(units('b'), bearer('the-secret-of-saturday'))).status, 200);
     assert.equal((await service.post(units('c'), bearer('the-secret-of-sunday'))).status, 401);
+    await write({ APONO_WEBHOOK_SECRET: 'the-secret-of-tuesday' });
+    assert.deepEqual((await hangUp()).errors, {});
+    const codes = (await problems()).map(({ code }) => code);
+    assert.ok(!codes.includes('secret_not_renewed'), codes.join());
   });
 
   it('signs in with the new client secret at once where the old one had ended', async (t) => {

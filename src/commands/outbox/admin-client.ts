@@ -113,6 +113,9 @@ export function createAdminClient(
     list: ({ limit, ...rest }) =>
       ask<operator.PageJson>(`/outbox/records?${new URLSearchParams({ limit: String(limit), ...rest })}`, 'records'),
     show: (id) => find<operator.DetailJson>(`/outbox/records/${encodeURIComponent(id)}`, 'dead_letters'),
+    gone: async (id) =>
+      (await ask<{ readonly event: operator.GoneJson | null }>(`/outbox/gone/${encodeURIComponent(id)}`, 'event'))
+        .event,
     replay: async (ids, { dryRun }) =>
       (await ask<Results<operator.ReplayResult>>('/outbox/replay', 'results', { ids, dry_run: dryRun })).results,
     purge: async (ids) => (await ask<Results<operator.PurgeResult>>('/outbox/purge', 'results', { ids })).results,

@@ -7,7 +7,7 @@ import { type ChoiceOptions, pagesOf } from './selection.ts';
 
 export const define = (command: Command) =>
   command
-    .description('list records, oldest first')
+    .description('list records: dead, quarantined, held, then waiting ones, of each state the oldest first')
     .addOption(new Option('--state <state>', 'only those of this state').choices(operatorStates))
     .option('--kind <kind>', 'only events of this kind')
     .option('--limit <number>', 'at most so many', wholeNumber, 100)
@@ -21,7 +21,7 @@ const PAGE_SIZE = 1_000;
 /** What needs a person comes first. */
 const everyState: readonly OperatorState[] = ['dead', 'quarantined', 'held', 'waiting'];
 
-/** Lists records, oldest first of each state; an event with rows of both kinds is dead and waiting, and shown as both. */
+/** An event with rows of both kinds is dead and waiting, and shown as both. */
 export function run(context: CommandContext, options: ListOptions): Promise<number> {
   return withOperator(context, async ({ operator }) => {
     const { records, more } = await collect(context, operator, options);

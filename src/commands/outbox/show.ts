@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { DeadLetterJson, DetailJson } from '../../outbox/operator.ts';
 import { type CommandContext, exitCodes, failed, type JsonOption, printResult } from '../context.ts';
-import { printable, rangesText, renderTable, timeText } from '../text.ts';
+import { plural, printable, rangesText, renderTable, timeText } from '../text.ts';
 import { withOperator } from './connect.ts';
 
 export const define = (command: Command) =>
@@ -20,8 +20,13 @@ export function run(
   return withOperator(context, async ({ operator }) => {
     const record = await operator.show(id);
     if (record === null) {
-      const message = `No record has the id ${printable(id)} now: it was delivered or purged, or it never existed.`;
-      throw failed(message);
+      const gone = await operator.gone(id);
+      if (gone === null) {
+        throw failed(`No record has the id ${printable(id)}: it never existed, or is no longer remembered.`);
+      }
+      const [received, ended] = [gone.received_at, gone.gone_at].map((time) => timeText(Date.parse(time)));
+      const rows = gone.rows > 0 ? ` (${plural(gone.rows, 'row')})` : '';
+      throw failed(`No record is left of ${gone.id}. ${received}: accepted and stored${rows}. ${ended}: ${gone.what}.`);
     }
     const { body, body_base64: base64, ...others } = record;
     const text = body ?? Buffer.from(base64, 'base64').toString();
@@ -33,6 +38,8 @@ export function run(
 
 function render(record: DetailJson): string {
   const isEvent = record.type === 'event';
+  const { pending_rows: pending } = record;
+  const pendingText = pending === 0 ? pending : `${pending} (row ${rangesText(record.pending)})`;
   const fields: Readonly<Record<string, string | number | null>> = {
     id: record.id,
     type: record.type,
@@ -41,7 +48,7 @@ function render(record: DetailJson): string {
     feed: record.feed,
     'body bytes': record.body_bytes,
     rows: isEvent ? record.rows : null,
-    'rows pending': isEvent ? rangesText(record.pending) || 'none' : null,
+    'rows pending': isEvent ? pendingText : null,
     'rows dead': isEvent ? record.dead_rows : null,
     // Each dead letter has its own, in the table.
     code: isEvent ? null : record.code,

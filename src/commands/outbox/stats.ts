@@ -31,11 +31,12 @@ function render(found: StatsJson): string {
     String(count),
     oldest === null ? '-' : timeText(Date.parse(oldest)),
   ]);
-  const logLine = `${log} of them are SQLite's write-ahead log: another program may have outbox.db open in a transaction\n`;
+  const data = used - log;
+  const reader = log > LOG_AT_REST_BYTES ? ': another program may have outbox.db open in a transaction' : '';
   return [
     renderTable(['STATE', 'COUNT', 'OLDEST RECEIVED'], rows),
-    `\n${used} of ${max} bytes are used (${Math.round((used / max) * 100)}%)\n`,
-    log > LOG_AT_REST_BYTES ? logLine : '',
+    `\n${data} of ${max} bytes are used (${Math.round((data / max) * 100)}%)\n`,
+    log > 0 ? `SQLite's write-ahead log has ${log} bytes besides${reader}\n` : '',
     ...found.holds.map(renderHold),
     found.writable ? '' : `It cannot be written: ${printable(found.problem ?? 'unknown')}\n`,
   ].join('');

@@ -34,6 +34,9 @@ export function adminRoutes(options: AdminRouteOptions): AppRoute[] {
       if (record === null) throw problem('record_not_found');
       return record;
     }),
+    apiRoute('/outbox/gone/:id', reads, async ({ request }) => ({
+      event: await operator.gone(String(request.params['id'])),
+    })),
     apiRoute('/outbox/replay', ['POST'], async (exchange) => {
       const { ids, dryRun } = readOrder(await readMembers(exchange, readBody, ['ids', 'dry_run']));
       return { dry_run: dryRun, results: await operator.replay(ids, { dryRun }) };

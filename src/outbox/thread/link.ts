@@ -34,6 +34,9 @@ const WHY_UNAVAILABLE: Record<Exclude<State, 'running'>, string> = {
  */
 const resourceLimits = { maxYoungGenerationSizeMb: 16 };
 
+/** So that the thread has something to do while the main thread takes the other requests of a burst. */
+const MAX_REQUESTS_PER_MESSAGE = 8;
+
 export type Link = Awaited<ReturnType<typeof openLink>>;
 
 /**
@@ -112,13 +115,13 @@ export async function openLink(options: LinkOptions) {
     else asked?.reject(answer.isDefect ? new RangeError(answer.reason) : new OutboxUnavailableError(answer.reason));
   }
 
-  /** What is asked in one turn of the event loop goes in one message. */
+  /** What is asked in one turn of the event loop goes in one message, or a few of them. */
   function send(operation: Operation, args: readonly unknown[]): Promise<unknown> {
     const asked = Promise.withResolvers<unknown>();
     const id = nextId++;
     pending.set(id, asked);
     if (outgoing.length === 0) setImmediate(postRequests);
-    outgoing.push({ id, operation, args });
+    if (outgoing.push({ id, operation, args }) >= MAX_REQUESTS_PER_MESSAGE) postRequests();
     return asked.promise;
   }
 

@@ -1,10 +1,8 @@
 import { kindNamed } from '../../../kinds/registry.ts';
-import type { DetailJson } from '../../../outbox/operator.ts';
-import type { GoneEvent } from '../../../outbox/records.ts';
-import { iso } from '../../health.ts';
+import type { DetailJson, GoneJson } from '../../../outbox/operator.ts';
 import { bytes } from '../../status.ts';
 import { facts, type Html, html, table, time } from './layout.ts';
-import { replayButtons } from './overview.ts';
+import { deadLetterHelp, recordActions } from './overview.ts';
 
 /** More would make a page that no browser likes to show; the command prints all of them. */
 const MAX_ROWS_SHOWN = 200;
@@ -39,11 +37,8 @@ ${record.type === 'event' ? eventParts(record) : quarantineParts(record)}</secti
 }
 
 /** An event of which only the identity is left. */
-export function gonePage({ id, kind, feed, rowCount, receivedAt, goneAt, isDelivered }: GoneEvent): Html {
+export function gonePage({ id, kind, feed, rows, is_delivered: isDelivered, what, ...times }: GoneJson): Html {
   const table = kindNamed(kind)?.table.name;
-  const what = isDelivered
-    ? 'all rows delivered to Azure, and deleted here'
-    : 'deleted: it was purged, or came from another database and is only remembered';
   const query = `${table} | where event_id == "${id}"`;
   return html`<section id="event"><h1>Event</h1>
 <p><code data-copy>${id}</code></p>
@@ -53,8 +48,8 @@ ${facts([
 ])}
 <h2>Its way</h2>
 <ol class="way">
-<li>${time(iso(receivedAt))} accepted and stored${rowCount > 0 && `: ${rowCount} ${rowCount === 1 ? 'row' : 'rows'}`}</li>
-<li>${time(iso(goneAt))} ${what}</li>
+<li>${time(times.received_at)} accepted and stored${rows > 0 && `: ${rows} ${rows === 1 ? 'row' : 'rows'}`}</li>
+<li>${time(times.gone_at)} ${what}</li>
 </ol>
 ${isDelivered && table !== undefined && html`<p>In Microsoft Sentinel: <code data-copy>${query}</code></p>`}
 <p>The same event sent again is a duplicate for as long as DEDUP_DAYS says.</p></section>`;
@@ -72,7 +67,7 @@ function eventParts(record: DetailJson): Html {
   const more = html`<p>The first ${MAX_ROWS_SHOWN} of ${rows.length} rows. All of them:
 <code data-copy>apono-sentinel outbox show ${record.id} --body</code></p>`;
   return html`<h2>Its way</h2>${way(record)}
-${record.dead_rows > 0 && html`<p>${replayButtons(record)}</p>`}
+${record.dead_rows > 0 && html`${deadLetterHelp(record.dead_letters.map(({ code }) => code))}${recordActions(record)}`}
 <h2>Its rows</h2>
 ${rows.length > MAX_ROWS_SHOWN && more}
 ${table(
@@ -92,7 +87,7 @@ function way(record: DetailJson): Html {
 <li>${time(received)} accepted and stored: ${rows} ${rows === 1 ? 'row' : 'rows'}</li>
 ${delivered > 0 && html`<li>${delivered} delivered to Azure</li>`}
 ${letters.map(
-  (letter) => html`<li>${time(letter.buried_at)} refused by Azure for good: ${rangesText(letter.rows)},
+  (letter) => html`<li>${time(letter.buried_at)} became dead letters: ${rangesText(letter.rows)},
 <code>${letter.code}</code> ${letter.reason}</li>`,
 )}
 ${pending > 0 && html`<li>waiting for Azure: ${rangesText(record.pending)}</li>`}
@@ -103,7 +98,7 @@ function quarantineParts(record: DetailJson): Html {
   const text = textOf(record);
   return html`<p><code>${record.code}</code> ${record.reason}</p>
 <ol class="way"><li>${time(record.received_at)} refused and kept as it came</li></ol>
-<p>${replayButtons(record)}</p>
+${recordActions(record)}
 <h2>Body</h2><pre tabindex="0">${text.slice(0, MAX_TEXT_SHOWN)}</pre>
 ${text.length > MAX_TEXT_SHOWN && html`<p>It goes on: <code data-copy>apono-sentinel outbox show ${record.id} --body</code></p>`}`;
 }

@@ -97,26 +97,34 @@ export function signInPage(): Html {
 </section>`;
 }
 
-/** A time for people, to the second, in UTC; the script adds how long ago that is. */
-export function time(iso: string | null, none = 'never'): Html {
+/** A time for people, in UTC, to the second or the minute; the script adds how long ago that is. */
+export function time(iso: string | null, none = 'not since the start', to: 'second' | 'minute' = 'second'): Html {
   if (iso === null) return html`<span class="none">${none}</span>`;
-  return html`<time datetime="${iso}">${iso.replace('T', ' ').replace(/\.\d+Z$/, 'Z')}</time>`;
+  const text = iso.slice(0, to === 'second' ? 19 : 16).replace('T', ' ');
+  return html`<time datetime="${iso}">${text}Z</time>`;
 }
 
-/** Text in which what stands between backticks is a command to copy. */
+/** Text in which what stands between backticks is code, and can be copied where it is a whole command. */
 export function withCode(text: string): Html {
   const parts = text.split(/`([^`]+)`/);
-  return html`${parts.map((part, index) => (index % 2 === 1 ? html`<code data-copy>${part}</code>` : html`${part}`))}`;
+  const codeOf = (text: string): Html =>
+    html`<code${/^(apono-sentinel|az|df|fuser) /.test(text) && html` data-copy`}>${text}</code>`;
+  return html`${parts.map((part, index) => (index % 2 === 1 ? codeOf(part) : part))}`;
+}
+
+/** The beginning of a text that may be somebody's whole justification. */
+export function shorten(text: string, length: number): string {
+  return text.length > length ? `${text.slice(0, length - 1)}…` : text;
 }
 
 type Cell = Html | string | number | null;
 
-/** A table that scrolls sideways by itself where the window is narrow. `none`: what is said when there are no rows. */
+/** A table; in a narrow window each row is a list, with the heads beside the cells. `none`: said if there are no rows. */
 export function table(label: string, heads: readonly string[], rows: readonly (readonly Cell[])[], none: string): Html {
   if (rows.length === 0) return html`<p class="none">${none}</p>`;
   return html`<div class="scroll" role="region" aria-label="${label}" tabindex="0"><table>
 <thead><tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
-<tbody>${rows.map((cells) => html`<tr>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody>
+<tbody>${rows.map((cells) => html`<tr>${cells.map((cell, at) => html`<td data-head="${heads[at] ?? ''}">${cell}</td>`)}</tr>`)}</tbody>
 </table></div>`;
 }
 

@@ -1,7 +1,8 @@
 import type { RecordJson } from '../../../outbox/operator.ts';
+import { deadLetterCodes } from '../../health-problems.ts';
 import type { HistoryColumns } from '../../history.ts';
-import { bytes, duration, type FeedJson, type StatusJson } from '../../status.ts';
-import { facts, type Html, html, table, time, withCode } from './layout.ts';
+import { bytes, duration, type FeedJson, type StatusJson, triesOf, usedText } from '../../status.ts';
+import { facts, type Html, html, shorten, table, time, withCode } from './layout.ts';
 
 /** A record of a list, with a line that says what somebody asked for; null where nothing of it can be read. */
 export type ShownRecord = RecordJson & { readonly headline: string | null };
@@ -19,6 +20,10 @@ export interface RecordList {
   readonly hasMore: boolean;
 }
 
+/** Of the lists: the page of a record has the whole text. */
+const MAX_HEADLINE = 120;
+const MAX_REASON = 240;
+
 /** The first page: whether all is well, what to do if it is not, and what happened within the last day. */
 export function overviewPage({ status, history, dead, quarantined }: OverviewData): Html {
   return html`${[
@@ -28,7 +33,7 @@ export function overviewPage({ status, history, dead, quarantined }: OverviewDat
     feeds(status),
     triggers(status),
     refusals(status),
-    records('dead', 'Dead letters', dead, 'No row was refused by Azure for good.'),
+    records('dead', 'Dead letters', dead, 'There is none.'),
     records('quarantined', 'Quarantine', quarantined, 'Every body was understood.'),
     find(),
     machine(status),
@@ -41,13 +46,15 @@ function verdict({ sentence, health, to_do: toDo }: StatusJson): Html {
     return html`<li>${problems.map(({ message }) => html`<h2>${message}</h2>`)}
 <p>${withCode(fix)}</p><p class="code">${codes}</p></li>`;
   });
-  return html`<section id="verdict" class="${health.status}">
+  // /healthz stays ok: it must not restart or page for each pause that Azure asks for.
+  const status = health.status === 'ok' && health.retrying !== undefined ? 'degraded' : health.status;
+  return html`<section id="verdict" class="${status}">
 <h1>${sentence}</h1>
 ${items.length > 0 && html`<ol>${items}</ol>`}
 </section>`;
 }
 
-function figures({ health, outbox }: StatusJson): Html {
+function figures({ health, outbox, ...last }: StatusJson): Html {
   const { waiting, held, dead, quarantined, oldest_age_seconds: oldest } = health.outbox;
   const unknown = html`<span class="none">unknown</span>`;
   return html`<section id="figures" aria-label="Figures">${facts([
@@ -56,9 +63,9 @@ function figures({ health, outbox }: StatusJson): Html {
     ['Dead letters', dead ?? unknown],
     ['In quarantine', quarantined ?? unknown],
     ['Oldest waits', oldest === null ? unknown : duration(oldest)],
-    ['Last accepted', time(health.last_accepted)],
-    ['Last delivered', time(health.last_delivery)],
-    ['Outbox', outbox === null ? unknown : `${bytes(outbox.used_bytes)} of ${bytes(outbox.max_bytes)}`],
+    ['Last accepted', time(last.last_accepted)],
+    ['Last delivered', time(last.last_delivered)],
+    ['Outbox', outbox === null ? unknown : usedText(outbox)],
   ])}</section>`;
 }
 
@@ -68,7 +75,7 @@ function plots(history: HistoryColumns): Html {
 <div id="drawn" hidden></div>
 <details><summary>By the hour, as a table</summary>${table(
     'The last 24 hours by the hour',
-    ['Hour from (UTC)', 'Rows accepted', 'Rows delivered', 'Requests refused', 'Oldest waited', 'Slowest delivery'],
+    ['Hour from', 'Rows accepted', 'Rows delivered', 'Requests refused', 'Oldest waited', 'Slowest delivery'],
     hoursOf(history),
     'Nothing was measured yet.',
   )}</details></section>`;
@@ -84,31 +91,34 @@ function hoursOf(history: HistoryColumns) {
       duration(Math.max(0, ...column.slice(start, start + 60).map((value) => value ?? 0)));
     const hasRun = history.rows_accepted.slice(start, start + 60).some((value) => value !== null);
     if (!hasRun) return [];
-    const from = new Date((history.time[start] ?? 0) * 1_000).toISOString().slice(0, 16).replace('T', ' ');
+    const from = new Date((history.time[start] ?? 0) * 1_000).toISOString();
     const counts = [history.rows_accepted, history.rows_delivered, history.requests_refused].map(sum);
     const longest = [history.oldest_waiting_seconds, history.delivery_max_seconds].map(most);
-    return [[from, ...counts, ...longest]];
+    return [[time(from, '', 'minute'), ...counts, ...longest]];
   });
 }
 
 function feeds({ feeds }: StatusJson): Html {
   return html`<section id="feeds"><h2>Streams</h2>${table(
     'Streams',
-    ['Webhook', 'Stream', 'State', 'Last accepted', 'Last delivered', 'Waiting'],
+    ['Webhook', 'Stream', 'State', 'Last accepted', 'Last delivered', 'To send'],
     feeds.map((feed) => {
-      const { kind, stream, last_accepted: accepted, last_delivered: delivered, waiting } = feed;
-      return [kind, stream, stateOf(feed), time(accepted), time(delivered), waiting];
+      const { kind, stream, last_accepted: accepted, last_delivered: delivered, to_send: toSend } = feed;
+      return [kind, stream, stateOf(feed), time(accepted), time(delivered), toSend];
     }),
     '',
   )}</section>`;
 }
 
-function stateOf({ kind, stream, hold }: FeedJson): Html {
-  if (stream === 'off') return html`off: its events are quarantined`;
-  if (hold === null) return html`delivering`;
-  const azure = hold.message === null ? null : html`<p>Azure said: <q>${hold.message}</q></p>`;
-  return html`<strong>on hold</strong> since ${time(hold.since)}
-<details><summary>${hold.code}</summary><p>${hold.reason}</p><p>${withCode(hold.fix)}</p>${azure}</details>
+function stateOf({ kind, state, hold, retrying }: FeedJson): Html {
+  if (state === 'off') return html`off: its events are quarantined`;
+  const azure = hold?.message ? html`<p>Azure said: <q>${hold.message}</q></p>` : null;
+  const said = hold
+    ? html` since ${time(hold.since)}
+<details><summary>${hold.code}</summary><p>${hold.reason}</p><p>${withCode(hold.fix)}</p>${azure}</details>`
+    : retrying && html`: ${retrying.answer}. ${triesOf(retrying)}.`;
+  if (said === null) return html`${state}`;
+  return html`<strong>${state}</strong>${said}
 <span class="actions" data-kind="${kind}"><button type="button" data-action="retry">Try again now</button>
 <span role="status"></span></span>`;
 }
@@ -126,39 +136,49 @@ function triggers({ feeds }: StatusJson): Html {
   )}</section>`;
 }
 
-function refusals({ refusals }: StatusJson): Html {
+function refusals({ refusals, health: { uptime_seconds: uptime } }: StatusJson): Html {
+  const since = uptime < 3_600 ? ` since the start, ${duration(uptime)} ago` : '';
   return html`<section id="refusals"><h2>Refused within the last hour</h2>${table(
     'Refused within the last hour',
     ['Code', 'Why', 'From', 'Requests', 'Last'],
     refusals.map(({ code, title, remedy, client_address: address, count, last_at: at }) => [
       html`<code>${code}</code>`,
       html`${title}. ${withCode(remedy)}`,
-      ...[address ?? 'a caller with the secret', count, time(at)],
+      ...[address ?? 'a caller with the secret', count, time(at, '', 'minute')],
     ]),
-    'No webhook was refused.',
+    `No webhook was refused${since}.`,
   )}</section>`;
 }
 
 function records(id: string, title: string, list: RecordList | null, none: string): Html {
   const { records, hasMore } = list ?? { records: [], hasMore: false };
   const more = html`<p>There are more: <code data-copy>apono-sentinel outbox list --state ${id}</code></p>`;
-  return html`<section id="${id}"><h2>${title}</h2>${table(
+  const codes = id === 'dead' ? records.map(({ code }) => code) : [];
+  return html`<section id="${id}"><h2>${title}</h2>${deadLetterHelp(codes)}${table(
     title,
-    ['Id', 'Webhook', 'Received', 'Asked for', 'Code', 'Reason', 'Replay'],
+    ['Record', 'Received', 'Asked for', 'Why', 'To do'],
     records.map((record) => [
-      html`<a href="/events/${record.id}">${record.id.slice(0, 12)}…</a>`,
-      ...[record.kind, time(record.received_at), record.headline],
-      ...[record.code && html`<code>${record.code}</code>`, record.reason, replayButtons(record)],
+      html`<a href="/events/${record.id}">${record.id.slice(0, 12)}…</a> ${record.kind}`,
+      ...[time(record.received_at), record.headline && shorten(record.headline, MAX_HEADLINE)],
+      html`<code>${record.code}</code> ${shorten(record.reason ?? '', MAX_REASON)}`,
+      recordActions(record),
     ]),
     list === null ? 'The outbox does not answer.' : none,
   )}${hasMore && more}</section>`;
 }
 
-/** Shown where scripts run. A dry run says what a replay would do and changes nothing. */
-export function replayButtons({ id }: { readonly id: string }): Html {
+/** What helps with each code. */
+export function deadLetterHelp(codes: readonly (string | null)[]): Html {
+  const known = Object.entries(deadLetterCodes).filter(([code]) => codes.includes(code));
+  return html`${known.map(([code, help]) => html`<p><code>${code}</code>: ${help}</p>`)}`;
+}
+
+/** The buttons are shown where scripts run. A dry run says what a replay would do and changes nothing. */
+export function recordActions({ id }: { readonly id: string }): Html {
   return html`<span class="actions" data-id="${id}">
 <button type="button" data-action="dry-run">Dry run</button> <button type="button" data-action="replay">Replay</button>
-<span role="status"></span></span>`;
+<span role="status"></span></span>
+<p>Delete it: <code data-copy>apono-sentinel outbox purge ${id.slice(0, 12)}</code></p>`;
 }
 
 /** An event_id stands in each row and in the answer to each webhook; delivered events are found too. */

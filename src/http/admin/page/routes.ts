@@ -16,7 +16,7 @@ const MAX_RECORDS = 20;
 
 const methods = ['GET', 'HEAD'];
 
-export interface PageSources extends Pick<StatusSources, 'operator' | 'history' | 'gone'> {
+export interface PageSources extends Pick<StatusSources, 'operator' | 'history'> {
   readonly readStatus: ReadStatus;
 }
 
@@ -56,11 +56,11 @@ export function isOpen({ method, path: at }: { readonly method: string; readonly
   return methods.includes(method) && /^\/(|events(\/.*)?|assets\/.*)$/.test(at);
 }
 
-async function eventAnswer({ operator, gone }: PageSources, id: string): Promise<Answer> {
+async function eventAnswer({ operator }: PageSources, id: string): Promise<Answer> {
   try {
     const record = await operator.show(id);
     if (record !== null) return pageAnswer(200, record.id, recordPage(record));
-    const event = await gone(id);
+    const event = await operator.gone(id);
     if (event !== null) return pageAnswer(200, event.id, gonePage(event));
     return pageAnswer(404, 'No such record', notFound('No record has this id, or it is no longer remembered.'));
   } catch (error) {

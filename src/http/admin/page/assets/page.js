@@ -37,14 +37,19 @@ async function refresh() {
     document.title = page.title;
     exchange(page);
     await drawPlots();
-    updated.textContent = `Updated ${new Date().toLocaleTimeString()}`;
+    updated.textContent = `Updated ${clockTime()}`;
     updated.classList.remove('late');
   } catch {
     updated.textContent = `No answer since ${updated.dataset.last ?? 'the page was loaded'}`;
   } finally {
     isLoading = false;
   }
-  updated.dataset.last = new Date().toLocaleTimeString();
+  updated.dataset.last = clockTime();
+}
+
+/** In UTC, as everywhere on the page. */
+function clockTime() {
+  return `${new Date().toISOString().slice(11, 19)}Z`;
 }
 
 function showSignIn(signIn) {
@@ -292,7 +297,7 @@ function draw(holder, { title, series }, data) {
     width: holder.clientWidth,
     height: 180,
     series: [
-      { value: '{YYYY}-{MM}-{DD} {HH}:{mm}' },
+      { value: '{YYYY}-{MM}-{DD} {HH}:{mm}Z' },
       ...series.map(([label, , name]) => ({
         label,
         stroke: () => colour(name),
@@ -304,7 +309,10 @@ function draw(holder, { title, series }, data) {
     // Times are in UTC, as everywhere on the page.
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
     axes: [
-      { ...axis, values: (_plot, seconds) => seconds.map((at) => new Date(at * 1000).toISOString().slice(11, 16)) },
+      {
+        ...axis,
+        values: (_plot, seconds) => seconds.map((at) => `${new Date(at * 1000).toISOString().slice(11, 16)}Z`),
+      },
       { ...axis, size: 60 },
     ],
   };
