@@ -1,8 +1,7 @@
 import { holdCodes } from '../delivery/outcome.ts';
 import type { MetricSpecs } from './instruments.ts';
 
-/** The codes of dead letters, as in docs/errors.md. */
-/** What delivery buries; salvage makes dead letters of another code. */
+/** The codes of dead letters that delivery makes; salvage has one of its own. */
 export const buriedCodes = ['row_too_large', 'refused_by_azure'] as const;
 
 /** Statuses and failures of a call by what they mean. A status that is not listed counts as its class, such as `5xx`. */
