@@ -1,8 +1,8 @@
 import { holdCodes } from '../delivery/outcome.ts';
 import type { MetricSpecs } from './instruments.ts';
 
-/** The codes of dead letters, as in docs/errors.md. */
-export const deadLetterCodes = ['row_too_large', 'refused_by_azure'] as const;
+/** The codes of dead letters that delivery makes; salvage has one of its own. */
+export const buriedCodes = ['row_too_large', 'refused_by_azure'] as const;
 
 /** Statuses and failures of a call by what they mean. A status that is not listed counts as its class, such as `5xx`. */
 export const uploadCodes = {
@@ -68,7 +68,7 @@ export const deliveryMetrics = {
   },
   dead_rows_total: {
     help: 'Rows that became dead letters, and why.',
-    labels: [{ stream: 'streams', code: deadLetterCodes }],
+    labels: [{ stream: 'streams', code: buriedCodes }],
   },
   delivery_defects_total: {
     help: 'Defects that delivery met. It goes on; the log says what happened.',
