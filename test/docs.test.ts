@@ -3,7 +3,7 @@ import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { renderVariablesList } from '../deploy/generate/variables.ts';
+import { renderVariablesTable } from '../deploy/generate/variables.ts';
 import { runCli } from '../src/commands/cli.ts';
 import { variableNames } from '../src/config/variables.ts';
 import { holdCodes } from '../src/delivery/outcome.ts';
@@ -27,7 +27,7 @@ const KEPT = ' The body is kept in quarantine and can be replayed once the cause
 
 /** What is made from the code, by file and name of its `<!-- generated: name -->`. */
 const generated: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  'docs/configuration.md': { variables: renderVariablesList() },
+  'docs/configuration.md': { variables: renderVariablesTable() },
   'docs/metrics.md': { metrics: renderMetrics() },
   'docs/operations.md': { health: shortList(healthCodes) },
   'docs/errors.md': {

@@ -37,7 +37,7 @@ export function renderEnvExample(): string {
   return envExampleHead + parts.join('') + envExampleFoot;
 }
 
-/** The description, and what no reader of a list can know otherwise. */
+/** The description, and what no reader of a table can know otherwise. */
 function meaning({ description, required }: Variable<unknown>): string {
   return `${description}${required ? ' Required.' : ''}`;
 }
@@ -48,12 +48,12 @@ function envExampleEntry(name: VariableName, variable: Variable<unknown>): strin
   return `# ${meaning(variable)}\n${example}${assignment}\n`;
 }
 
-/** The list of the variables in Markdown, for the documentation. */
-export function renderVariablesList(): string {
-  const entries = variableNames.map((name) => {
+/** The table of the variables in Markdown, for the documentation. */
+export function renderVariablesTable(): string {
+  const rows = variableNames.map((name) => {
     const variable: Variable<unknown> = variables[name];
-    const standard = variable.default === null ? '' : ` (\`${variable.default}\`)`;
-    return `- \`${name}\`${standard}: ${meaning(variable)}\n`;
+    const standard = variable.default === null ? '' : `\`${variable.default}\``;
+    return `| \`${name}\` | ${standard} | ${meaning(variable).replaceAll('|', '\\|')} |\n`;
   });
-  return entries.join('');
+  return `| name | default | meaning |\n|---|---|---|\n${rows.join('')}`;
 }

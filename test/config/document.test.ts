@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { parseEnv } from 'node:util';
-import { renderEnvExample, renderVariablesList } from '../../deploy/generate/variables.ts';
+import { renderEnvExample, renderVariablesTable } from '../../deploy/generate/variables.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Variable } from '../../src/config/variable.ts';
 import { variableNames, variables } from '../../src/config/variables.ts';
@@ -36,13 +36,13 @@ describe('.env.example', () => {
   });
 });
 
-describe('the list of the variables', () => {
+describe('the table of the variables', () => {
   it('has each of them once, with its default', () => {
-    const rows = renderVariablesList().trimEnd().split('\n');
+    const rows = renderVariablesTable().trimEnd().split('\n').slice(2);
     assert.equal(rows.length, variableNames.length);
     for (const [index, name] of variableNames.entries()) {
       const { default: fallback }: Variable<unknown> = variables[name];
-      assert.ok(rows[index]?.startsWith(`- \`${name}\`${fallback === null ? '' : ` (\`${fallback}\`)`}: `), name);
+      assert.ok(rows[index]?.startsWith(`| \`${name}\` | ${fallback === null ? '' : `\`${fallback}\``} |`), name);
     }
   });
 });
