@@ -79,7 +79,7 @@ export const quarantineCodes = {
   stream_off: kept(
     'Events of this kind are turned off',
     'The variable that names the stream of this kind is `off`.',
-    'Set it to a stream of the data collection rule, or make the webhook in Apono Inactive.',
+    'The operator sets it to a stream of the data collection rule, or the webhook in Apono is made Inactive.',
   ),
   too_many_bytes: kept(
     'The event makes too many bytes of rows',

@@ -88,7 +88,7 @@ test('what a relay, a charset or an engine without escaping made of a body is re
     const unfilled = await refusalOf(requestKind.bodyTemplate.plain.text());
     assert.deepEqual([unfilled['status'], unfilled['code']], [422, 'placeholders_left']);
     // It may come from Apono: nobody who pasted the template there must be told that he did not.
-    assert.match(String(unfilled['detail']), /not filled in\. Paste .* Body Template .* If it is there, copy it again/);
+    assert.match(String(unfilled['detail']), /not filled in\. Copy the whole template into the field Body Template/);
     assert.deepEqual(
       (unfilled['errors'] as Json[]).map(({ path }) => path),
       ['/event_type'],
@@ -96,7 +96,7 @@ test('what a relay, a charset or an engine without escaping made of a body is re
     const without = await refusalOf(JSON.stringify({ data: { id: 'r-1' } }));
     assert.match(
       String(without['detail']),
-      /^\/event_type is missing; errors says what else is wrong \(\d\)\. Compare the URL and the body template/,
+      /^\/event_type is missing; errors says what else is wrong \(\d\)\. Compare URL and body template/,
     );
     const wrapped = await refusalOf(JSON.stringify({ body: event('x') }));
     assert.deepEqual([wrapped['status'], wrapped['code']], [422, 'wrapped_event']);
