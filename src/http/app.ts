@@ -118,7 +118,7 @@ function checkHost({ request, record }: Exchange, complain: Complain): void {
 }
 
 const outboxGone =
-  'The outbox does not answer now, and nothing was changed. Look at /readyz and the log of the service.';
+  'The outbox does not answer now, and what was asked may be done all the same. Look at /readyz and the log of the service.';
 
 /**
  * The log says where a defect happened; the caller learns nothing of it. The message of a SyntaxError is left out: that

@@ -63,7 +63,7 @@ export function likelyTemplate(value: JsonObject, kinds: readonly WebhookKind[],
 
 /** The kind of the webhook that sent the event, as far as its event_type says so, or else its path; null if neither does. */
 function senderOf(content: ByContent, kinds: readonly WebhookKind[], fixed: string | null): WebhookKind | null {
-  if (content !== null && content.strength > evidences.indexOf('possible_type')) return content.kind;
+  if (content !== null && saysItsKind(content)) return content.kind;
   return kinds.find(({ name }) => name === fixed) ?? null;
 }
 
@@ -91,9 +91,14 @@ function isFilled(data: JsonObject, names: readonly string[]): boolean {
   return names.some((name) => name !== 'id' && !isBlank(data[name]));
 }
 
+/** Whether the event_type could not be one of another kind too. */
+function saysItsKind({ strength }: NonNullable<ByContent>): boolean {
+  return strength > evidences.indexOf('possible_type');
+}
+
 /** Whether the event_type says which kind an event is of, and the event has an id or its template has none. */
-function isSparse({ strength }: NonNullable<ByContent>, data: JsonObject): boolean {
-  return strength > evidences.indexOf('possible_type') && (!Object.hasOwn(data, 'id') || !isBlank(data['id']));
+function isSparse(content: NonNullable<ByContent>, data: JsonObject): boolean {
+  return saysItsKind(content) && (!Object.hasOwn(data, 'id') || !isBlank(data['id']));
 }
 
 function isBlankRecipe(row: JsonObject): boolean {

@@ -6,7 +6,8 @@ import type { GoneEvent, ListArgs, ListedRecord, OutboxRecords, RecordState, Sto
  * stands once, in store.ts. An engine runs in the store thread. Times are milliseconds since the epoch.
  *
  * Each method runs in one transaction and either does all that it says, durably, or rejects and has changed nothing:
- * with a FullError, a CallError, a DamageError, or any other error when the database cannot do it now.
+ * with a FullError, a CallError, a DamageError, or any other error when the database cannot do it now. Where a server's
+ * answer was lost it may be done all the same; every method can be asked again.
  */
 export interface Engine extends Pick<OutboxRecords, 'show' | 'find' | 'revive'> {
   /**

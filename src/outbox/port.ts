@@ -184,7 +184,7 @@ export interface Queue {
   claim(request: CallRequest): Promise<Claimed>;
   /**
    * Records what became of claimed rows, in one durable transaction; the outcomes are in the settlements' order.
-   * Rejects with an OutboxUnavailableError when it could not be committed: nothing was recorded, settle again.
+   * Rejects with an OutboxUnavailableError when it is not known to be committed: settle again.
    */
   settle(settlements: readonly Settlement[]): Promise<readonly SettlementOutcome[]>;
   /** Rejects with an OutboxUnavailableError when the store is gone. */

@@ -111,7 +111,7 @@ export type ReadAgain =
   | { readonly outcome: 'still_refused'; readonly code: string; readonly detail: string }
   /** No quarantined body has this id, or another replay took it meanwhile. */
   | { readonly outcome: 'nothing_to_replay' }
-  /** The outbox is full or cannot commit: nothing was changed. */
+  /** The outbox is full, cannot commit, or did not answer: only then it may be done all the same. */
   | { readonly outcome: 'unavailable' };
 
 /** The operator's port of an outbox. Every method rejects with an OutboxUnavailableError if it cannot be done now. */

@@ -211,7 +211,7 @@ function replayText(result, isDryRun) {
     case 'still_refused':
       return `It is still not understood: ${result.detail}`;
     case 'unavailable':
-      return 'The outbox is full or not available; nothing was changed.';
+      return 'The outbox is full or does not answer; what was asked may be done all the same.';
     default:
       return result.detail ?? 'There is nothing to replay any more.';
   }
