@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { readCertificate } from './certificate.ts';
-import type { CloudSettings } from './clouds.ts';
+import { type CloudSettings, clouds } from './clouds.ts';
 import type { Environment } from './read.ts';
 import { accessProblem, type ConfigProblem, fileProblem } from './variable.ts';
 import type { Values } from './variables.ts';
@@ -31,19 +31,6 @@ const details = [
   ['AZURE_CLIENT_CERTIFICATE_PASSWORD', 'AZURE_CLIENT_CERTIFICATE_PATH'],
 ] as const;
 
-/** MSAL knows these without asking: @azure/msal-node, KnownAuthorities and the hosts of its built-in metadata. */
-const microsoftAuthorities = new Set([
-  'login.microsoftonline.com',
-  'login.windows.net',
-  'login.microsoft.com',
-  'sts.windows.net',
-  'login.microsoftonline.us',
-  'login.usgovcloudapi.net',
-  'login-us.microsoftonline.com',
-  'login.chinacloudapi.cn',
-  'login.partner.microsoftonline.cn',
-]);
-
 /**
  * What is set decides the credential: secret, certificate, workload identity, else a managed identity. Half a set is a
  * problem, since the service would otherwise sign in as somebody else than was meant. `failed`: variables that are set
@@ -70,8 +57,8 @@ export function chooseCredential(values: Pick<Values, CredentialName>, cloud: Cl
   const proof = values[chosen];
   if (tenantId === null || clientId === null || proof === null) return { credential: null, ...found };
   const authorityHost = values.AZURE_AUTHORITY_HOST ?? cloud.authorityHost;
-  // Not for an authority that is not Microsoft's: MSAL would ask login.microsoftonline.com about it.
-  const instanceDiscovery = microsoftAuthorities.has(new URL(authorityHost).host);
+  // Not for any other authority: MSAL would ask login.microsoftonline.com about it. Microsoft's older hosts work without.
+  const instanceDiscovery = Object.values(clouds).some((one) => one.authorityHost === authorityHost);
   const { AZURE_CLIENT_SECRET_EXPIRES: expiresAt, AZURE_CLIENT_CERTIFICATE_PASSWORD: certificatePassword } = values;
   const ways = {
     AZURE_CLIENT_SECRET: { type: 'secret', clientSecret: proof, expiresAt },
