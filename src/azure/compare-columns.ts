@@ -14,15 +14,17 @@ interface RuleComparison {
   readonly table: LogTable | null;
 }
 
-/** Where the rows of a stream go, as tables and the ARM ids of their workspaces. Several data flows can take one stream. */
-export function targetTables(rule: DataCollectionRule, stream: string) {
+/**
+ * Where the rows of a stream go, as a table and the ARM id of its workspace. Several data flows can take one stream: the
+ * table of this name counts if there is one, else the first.
+ */
+export function targetTable(rule: DataCollectionRule, stream: string, name: string) {
   const targets = flowsOf(rule, stream).flatMap((flow) =>
     flow.destinations
       .map((destination) => ({ workspaceResourceId: rule.workspaces[destination] ?? '', table: tableOf(flow, stream) }))
       .filter(({ workspaceResourceId }) => workspaceResourceId !== ''),
   );
-  const keyOf = (target: (typeof targets)[number]) => Object.values(target).join(' ').toLowerCase();
-  return [...Map.groupBy(targets, keyOf).values()].flatMap((same) => same.slice(0, 1));
+  return targets.find(({ table }) => table === name) ?? targets[0];
 }
 
 /**
@@ -36,9 +38,9 @@ export function compareRule({ rule, stream, schema, table }: RuleComparison): Co
   const known = Object.keys(rule.streamDeclarations).join(', ') || 'none';
   const findings = [
     declared === undefined
-      ? [error('stream_undeclared', `The rule declares no stream ${stream}. It declares: ${known}.`)]
+      ? [error(`The rule declares no stream ${stream}. It declares: ${known}.`)]
       : compareStream(declared, stream, schema),
-    [flows.length === 0 && error('stream_not_in_flow', `No data flow of the rule takes ${stream}: nothing arrives.`)],
+    [flows.length === 0 && error(`No data flow of the rule takes ${stream}: nothing arrives.`)],
     ...flows.map((flow) => compareFlow(flow, stream, schema)),
     table === null || ownFlow === undefined ? [] : compareTable(table, declared ?? [], ownFlow, schema),
   ];
@@ -52,11 +54,9 @@ function compareStream(declared: readonly NamedType[], stream: string, schema: T
   const message = `${stream} does not declare ${missing.join(', ')}: Azure drops ${which} without an error.`;
   const differing = schema.columns.map(({ name, type }) => {
     const found = types.get(name) ?? type;
-    return (
-      !takes(found, type) && error('column_type', `${stream} declares ${name} as ${found}, our rows carry ${type}.`)
-    );
+    return !takes(found, type) && error(`${stream} declares ${name} as ${found}, our rows carry ${type}.`);
   });
-  return [missing.length > 0 && error('column_undeclared', message), ...differing];
+  return [missing.length > 0 && error(message), ...differing];
 }
 
 function compareFlow(flow: DataFlow, stream: string, schema: TableSchema): Finding[] {
@@ -66,11 +66,11 @@ function compareFlow(flow: DataFlow, stream: string, schema: TableSchema): Findi
   const elsewhere = `${stream} flows into ${table}; rules and workbooks of this service read ${schema.name}.`;
   const unchecked = `${of} cannot be checked here: ${unknown.join(' | ').slice(0, 200)}`;
   return [
-    table !== schema.name && warning('other_table', elsewhere),
-    dropped.length > 0 && error('transform_drops_columns', `${of} drops ${dropped.join(', ')}.`),
-    replaced.length > 0 && warning('transform_changes_rows', `${of} replaces ${replaced.join(', ')}.`),
-    filters && warning('transform_changes_rows', `${of} leaves out rows (where).`),
-    unknown.length > 0 && warning('transform_unchecked', unchecked),
+    table !== schema.name && warning(elsewhere),
+    dropped.length > 0 && error(`${of} drops ${dropped.join(', ')}.`),
+    replaced.length > 0 && warning(`${of} replaces ${replaced.join(', ')}.`),
+    filters && warning(`${of} leaves out rows (where).`),
+    unknown.length > 0 && warning(unchecked),
   ];
 }
 
@@ -85,9 +85,9 @@ function compareTable(table: LogTable, declared: readonly NamedType[], flow: Dat
     const found = types.get(name) ?? sent;
     const isSentOn = !dropped.includes(name) && !replaced.includes(name);
     const text = `${table.name}.${name} is ${found}, the stream gives ${sent}.`;
-    return isSentOn && !takes(found, sent) && error('table_column_type', text);
+    return isSentOn && !takes(found, sent) && error(text);
   });
-  return [missing.length > 0 && error('table_column_missing', message), ...differing];
+  return [missing.length > 0 && error(message), ...differing];
 }
 
 /** Whether a column of one type keeps values of another. Tables spell `dateTime` what streams spell `datetime`. */
@@ -114,8 +114,8 @@ function tableOf(flow: DataFlow, stream: string): string {
   return (flow.outputStream ?? stream).replace(/^(Custom|Microsoft)-/, '');
 }
 
-const error = (code: string, message: string) => ({ severity: 'error', code, message }) as const;
-const warning = (code: string, message: string) => ({ severity: 'warning', code, message }) as const;
+const error = (message: string) => ({ level: 'error', message }) as const;
+const warning = (message: string) => ({ level: 'warning', message }) as const;
 
 /**
  * What a transformation such as `source | project-away a, b | extend c = …` does to given columns, as far as that can be

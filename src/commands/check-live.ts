@@ -1,4 +1,4 @@
-import { compareRule, targetTables } from '../azure/compare-columns.ts';
+import { compareRule, targetTable } from '../azure/compare-columns.ts';
 import { explainUpload } from '../azure/fixes.ts';
 import { createIngestion } from '../azure/ingestion.ts';
 import {
@@ -125,15 +125,12 @@ async function compareStream(
   { stream, table: schema }: ActiveStream,
 ): Promise<Finding[]> {
   const subject = `columns of ${stream}`;
-  const targets = targetTables(rule, stream);
-  const target = targets.find(({ table }) => table === schema.name) ?? targets[0];
+  const target = targetTable(rule, stream, schema.name);
   const lookup = target && (await manager.getTable(target.workspaceResourceId, target.table));
   const table = lookup?.type === 'found' ? lookup.value : null;
   const { name } = schema;
   const fix = `Bring stream declaration, transformation and table in line with the columns of ${name} (schemas/tables/${name}.json).`;
-  const problems = compareRule({ rule, stream, schema, table }).map(
-    ({ severity, message }): Finding => ({ level: severity, subject, message, fix }),
-  );
+  const problems = compareRule({ rule, stream, schema, table }).map((found): Finding => ({ ...found, subject, fix }));
   if (lookup !== undefined && lookup.type !== 'found') {
     problems.push(notRead(lookup, `the table ${target?.table}`, '"Log Analytics Reader" on the workspace'));
   }

@@ -4,7 +4,6 @@
  */
 export const clouds = {
   public: {
-    name: 'public',
     /** The scope of a token is this with `/.default`. */
     ingestionAudience: 'https://monitor.azure.com',
     authorityHost: 'https://login.microsoftonline.com',
@@ -15,7 +14,6 @@ export const clouds = {
     databaseAudience: 'https://ossrdbms-aad.database.windows.net',
   },
   usgov: {
-    name: 'usgov',
     ingestionAudience: 'https://monitor.azure.us',
     authorityHost: 'https://login.microsoftonline.us',
     resourceManager: 'https://management.usgovcloudapi.net',
@@ -23,7 +21,6 @@ export const clouds = {
     databaseAudience: 'https://ossrdbms-aad.database.usgovcloudapi.net',
   },
   china: {
-    name: 'china',
     ingestionAudience: 'https://monitor.azure.cn',
     authorityHost: 'https://login.chinacloudapi.cn',
     resourceManager: 'https://management.chinacloudapi.cn',

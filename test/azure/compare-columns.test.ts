@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { compareRule, effectOfTransform, targetTables } from '../../src/azure/compare-columns.ts';
+import { compareRule, effectOfTransform, targetTable } from '../../src/azure/compare-columns.ts';
 import {
   type DataCollectionRule,
   type DataFlow,
@@ -44,9 +44,9 @@ function rule(
   };
 }
 
-function codes(changed: DataCollectionRule, changedTable: LogTable | null = table): string[] {
+function problemsOf(changed: DataCollectionRule, changedTable: LogTable | null = table): string[] {
   return compareRule({ rule: changed, stream, schema, table: changedTable }).map(
-    ({ severity, code, message }) => `${severity} ${code}: ${message}`,
+    ({ level, message }) => `${level}: ${message}`,
   );
 }
 
@@ -57,23 +57,26 @@ function assertOne(problems: readonly string[], pattern: RegExp): void {
 
 describe('comparing a rule with our columns', () => {
   test('a rule that fits has no problem, with or without its table', () => {
-    assert.deepEqual(codes(rule()), []);
-    assert.deepEqual(codes(rule(), null), []);
+    assert.deepEqual(problemsOf(rule()), []);
+    assert.deepEqual(problemsOf(rule(), null), []);
     for (const transformKql of [null, 'source', ' source '])
-      assert.deepEqual(codes(rule([{ ...flow, transformKql }])), []);
+      assert.deepEqual(problemsOf(rule([{ ...flow, transformKql }])), []);
   });
 
   test('an undeclared stream names those that are declared', () => {
     const other = { ...rule(), streamDeclarations: { 'Custom-Other_CL': [] } };
-    assertOne(codes(other), /^error stream_undeclared: .*Custom-Things_CL.*Custom-Other_CL/);
+    assertOne(problemsOf(other), /^error: The rule declares no stream Custom-Things_CL.*Custom-Other_CL/);
   });
 
   test('an undeclared column is an error, a column of another type too', () => {
-    assertOne(codes(rule([flow], schema.columns.slice(0, 3))), /^error column_undeclared: .*details/);
+    assertOne(
+      problemsOf(rule([flow], schema.columns.slice(0, 3))),
+      /^error: .* does not declare details: Azure drops this column/,
+    );
     const declared = schema.columns.map(({ name, type }) => ({ name, type: name === 'details' ? 'string' : type }));
-    const problems = codes(rule([flow], declared));
-    assert.match(problems[0] ?? '', /^error column_type: .*details as string.*dynamic/);
-    assert.match(problems[1] ?? '', /^error table_column_type: .*details is dynamic.*string/);
+    const problems = problemsOf(rule([flow], declared));
+    assert.match(problems[0] ?? '', /^error: .*declares details as string.*dynamic/);
+    assert.match(problems[1] ?? '', /^error: Things_CL.details is dynamic.*string/);
   });
 
   test('a wider number is no problem, a narrower one is', () => {
@@ -84,42 +87,42 @@ describe('comparing a rule with our columns', () => {
       columns: schema.columns.map((one) => (one.name === 'count' ? { ...one, type: 'int' } : one)),
     };
     assert.deepEqual(compareRule({ rule: rule(), stream, schema: wide, table }), []);
-    assert.match(codes(rule([flow], column('int')))[0] ?? '', /column_type: .*count as int.*long/);
+    assert.match(problemsOf(rule([flow], column('int')))[0] ?? '', /^error: .*declares count as int.*long/);
   });
 
   test('a column that the table lacks is an error, unless the transformation drops it anyway', () => {
     const small = { ...table, columns: tableColumns.slice(0, 3) };
-    assertOne(codes(rule(), small), /^error table_column_missing: .*Things_CL.*details/);
+    assertOne(problemsOf(rule(), small), /^error: The table Things_CL has no column details/);
     assertOne(
-      codes(rule([{ ...flow, transformKql: 'source | project-away details' }]), small),
-      /transform_drops_columns/,
+      problemsOf(rule([{ ...flow, transformKql: 'source | project-away details' }]), small),
+      /^error: The transformation of .* drops details\.$/,
     );
   });
 
   test('a stream that no flow takes arrives nowhere', () => {
-    assertOne(codes(rule([{ ...flow, streams: ['Custom-Other_CL'] }])), /^error stream_not_in_flow/);
+    assertOne(
+      problemsOf(rule([{ ...flow, streams: ['Custom-Other_CL'] }])),
+      /^error: No data flow of the rule takes Custom-Things_CL/,
+    );
   });
 
   test('another table than ours is a warning, and where it goes is told', () => {
     const other = rule([{ ...flow, outputStream: 'Custom-Elsewhere_CL' }]);
-    assertOne(codes(other), /^warning other_table: .*Elsewhere_CL.*Things_CL/);
-    assert.deepEqual(targetTables(other, stream), [{ workspaceResourceId: workspace, table: 'Elsewhere_CL' }]);
-    assert.deepEqual(targetTables(rule([flow, flow, { ...flow, destinations: ['gone'] }]), stream).length, 1);
+    assertOne(problemsOf(other), /^warning: .*flows into Elsewhere_CL.*Things_CL/);
+    const elsewhere = { workspaceResourceId: workspace, table: 'Elsewhere_CL' };
+    assert.deepEqual(targetTable(other, stream, schema.name), elsewhere);
+    const both = rule([...other.dataFlows, { ...flow, destinations: ['gone'] }, flow]);
+    assert.deepEqual(targetTable(both, stream, schema.name), { ...elsewhere, table: schema.name });
+    assert.equal(targetTable(rule([{ ...flow, destinations: ['gone'] }]), stream, schema.name), undefined);
   });
 
   test('a transformation is read as far as it can be', () => {
-    const transformed = (transformKql: string) => codes(rule([{ ...flow, transformKql }]));
-    assertOne(
-      transformed('source | project TimeGenerated, title, count'),
-      /^error transform_drops_columns: .*drops details/,
-    );
-    assertOne(
-      transformed('source | extend TimeGenerated = now()'),
-      /^warning transform_changes_rows: .*replaces TimeGenerated/,
-    );
-    assertOne(transformed("source | where title != 'a | b'"), /^warning transform_changes_rows: .*leaves out rows/);
-    assertOne(transformed('source | parse title with * "x" y'), /^warning transform_unchecked: .*parse title/);
-    assertOne(transformed('datatable(a:string)["x"]'), /^warning transform_unchecked/);
+    const transformed = (transformKql: string) => problemsOf(rule([{ ...flow, transformKql }]));
+    assertOne(transformed('source | project TimeGenerated, title, count'), /^error: .*drops details/);
+    assertOne(transformed('source | extend TimeGenerated = now()'), /^warning: .*replaces TimeGenerated/);
+    assertOne(transformed("source | where title != 'a | b'"), /^warning: .*leaves out rows/);
+    assertOne(transformed('source | parse title with * "x" y'), /^warning: .*cannot be checked here: parse title/);
+    assertOne(transformed('datatable(a:string)["x"]'), /^warning: .*cannot be checked here: datatable/);
   });
 });
 

@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { runCli } from '../../src/commands/cli.ts';
 import type { JsonObject } from '../../src/ground/json.ts';
 import { severities, statuses } from '../../src/sentinel/incidents/filter.ts';
-import { type Column, detailColumns, formerColumns, furtherColumns } from '../../src/sentinel/incidents/formats.ts';
+import { columnsWith } from '../../src/sentinel/incidents/formats.ts';
+import { detailNames } from '../../src/sentinel/incidents/incident.ts';
 import { listed } from '../support/azure/incidents.ts';
 import { setUpIncidents } from './incidents-fixture.ts';
 import { run } from './support.ts';
@@ -16,8 +17,9 @@ const page = fileOf('incidents.md');
 
 /** Their names say what they hold; the page explains those that do not. */
 function renderColumns(): string {
-  const columns: readonly Column[] = [...formerColumns, ...furtherColumns, ...Object.values(detailColumns)];
-  return `${columns.map(({ name }) => `\`${name}\``).join(', ')}\n`;
+  return `${columnsWith(detailNames)
+    .map(({ name }) => `\`${name}\``)
+    .join(', ')}\n`;
 }
 
 const zoe = { name: 'e', kind: 'Account', properties: { accountName: 'zoe', upnSuffix: 'example.com' } };

@@ -225,9 +225,9 @@ describe('incidents show', () => {
 Severity:       Informational
 Status:         New
 Owner:          Jo Doe (jo@example.com)
-Created:        2026-01-01 00:03:00 UTC
-Modified:       2026-01-01 00:03:00 UTC
-Activity:       2025-12-31 23:53:00 UTC to 2025-12-31 23:58:00 UTC
+Created:        2026-01-01T00:03:00Z
+Modified:       2026-01-01T00:03:00Z
+Activity:       2025-12-31T23:53:00Z to 2025-12-31T23:58:00Z
 Rules:          First access\\u001b[2J
 Provider:       Azure Sentinel
 Name:           ${sampleName(3)}
@@ -246,12 +246,12 @@ Entities (2)
   - Ip: 192.0.2.3
 
 Comments (3)
-  2026-01-02 13:15:30 UTC, Jo Doe
+  2026-01-02T13:15:30Z, Jo Doe
     Asked the owner: it's <fine>
     second line
-  2026-01-02 13:15:30 UTC, jo@example.com
+  2026-01-02T13:15:30Z, jo@example.com
     Comment 1 of 3
-  2026-01-02 13:15:30 UTC, Jo Doe
+  2026-01-02T13:15:30Z, Jo Doe
     Comment 2 of 3
 `,
     );

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { clouds } from '../../src/config/clouds.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { variableNames, variables } from '../../src/config/variables.ts';
 import { kinds } from '../../src/kinds/registry.ts';
@@ -37,7 +38,7 @@ describe('the least configuration', () => {
     assert.equal(config.flushIntervalMs, 1000);
     assert.equal(config.shutdownTimeoutMs, 25_000);
     assert.equal(config.logLevel, 'info');
-    assert.equal(config.cloud.name, 'public');
+    assert.equal(config.cloud, clouds.public);
     assert.equal(config.resourceManager, 'https://management.azure.com');
     assert.deepEqual(config.credential, { type: 'managed', clientId: null });
   });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { clouds } from '../../src/config/clouds.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { type VariableName, variableNames, variables } from '../../src/config/variables.ts';
 import { heartbeatDefaultStream, heartbeatStreamVariable } from '../../src/heartbeat/row.ts';
@@ -52,7 +53,7 @@ describe('the outputs', () => {
     assert.deepEqual([ruleId, ruleResourceId], [IMMUTABLE_ID, RULE_ID]);
     assert.deepEqual(streams, Object.fromEntries(kinds.map(({ name, defaultStream }) => [name, defaultStream])));
     assert.equal(outputs['SENTINEL_WORKSPACE_ID'], WORKSPACE_ID);
-    assert.equal(config.cloud.name, 'public');
+    assert.equal(config.cloud, clouds.public);
     assert.ok(config.credential.type === 'secret');
     assert.equal(config.credential.tenantId, TENANT);
   });

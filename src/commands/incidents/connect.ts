@@ -36,21 +36,17 @@ export async function withIncidents(
   const { stderr } = context;
   const { scope, ...settings } = readSettings(context);
   const tokens = tokensFor(settings, scope, stderr);
-  const ending = new AbortController();
   const onRetry = (retry: Retry): void => {
     if (retry.delayMs >= longWaitMs) stderr.write(`${waitingText(retry)}\n`);
   };
-  const signal = AbortSignal.any([ending.signal, ...(options.signal ? [options.signal] : [])]);
   const own = { tokens, clock: systemClock, random: Math.random, maxAttempts: 4, onRetry };
-  const incidents = createIncidents({ ...settings, ...own, ...options, signal });
+  const incidents = createIncidents({ ...settings, ...own, ...options });
   try {
     return await use({ incidents, workspaceId: settings.workspaceId });
   } catch (error) {
     if (!(error instanceof ArmError)) throw error;
     throw failed(armErrorText(error));
   } finally {
-    // After a failure of one question others may still run.
-    ending.abort();
     tokens.close();
   }
 }

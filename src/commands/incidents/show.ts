@@ -16,6 +16,7 @@ import {
   numberOf,
   property,
   textAt,
+  timeText,
 } from '../../sentinel/incidents/incident.ts';
 import { type CommandContext, exitCodes, failed, type JsonOption, wrongUsage } from '../context.ts';
 import { printable, wrap } from '../text.ts';
@@ -86,9 +87,8 @@ type RuleNames = ReadonlyMap<string, string | null>;
 /** Names of the rules by their resource ids; a rule that is gone has none. */
 async function ruleNames(incidents: Incidents, { resource }: DetailedIncident): Promise<RuleNames> {
   const ids = textsOf(property(resource, 'relatedAnalyticRuleIds')).slice(0, maxRuleNames);
-  return new Map(
-    await Promise.all(ids.map(async (id) => [id, await incidents.ruleName(id.split('/').at(-1) ?? '')] as const)),
-  );
+  const named = ids.map(async (id) => [id, await incidents.ruleName(id.split('/').at(-1) ?? '')] as const);
+  return new Map(await allInOrder(named));
 }
 
 const labelWidth = 16;
@@ -114,7 +114,7 @@ function renderIncident(incident: DetailedIncident, names: RuleNames, width: num
     ...section('Alerts', details.alerts, (alert) => wrapped(alertLine(alert), room, '  - ')),
     ...section('Entities', details.entities, (entity) => wrapped(entityLine(entity), room, '  - ')),
     ...section('Comments', details.comments, (comment) => {
-      const time = readableTime(textAt(comment, 'createdTimeUtc')) ?? '-';
+      const time = timeText(textAt(comment, 'createdTimeUtc'));
       return [`  ${readable(`${time}, ${commentAuthor(comment)}`)}`, ...wrapped(commentText(comment), room, '    ')];
     }),
   ];
@@ -140,7 +140,7 @@ type Field = readonly [label: string, value: string | null];
 
 function fieldsOf({ name, resource }: DetailedIncident, ruleNames: RuleNames): readonly Field[] {
   const text = (...path: readonly string[]): string | null => textAt(resource, ...path);
-  const time = (member: string): string | null => readableTime(text(member));
+  const time = (member: string): string | null => (text(member) === null ? null : timeText(text(member)));
   const list = (...path: readonly string[]): string | null => textsOf(property(resource, ...path)).join(', ') || null;
   const rules = textsOf(property(resource, 'relatedAnalyticRuleIds')).map(
     (id) => ruleNames.get(id) ?? id.split('/').at(-1) ?? id,
@@ -175,9 +175,4 @@ function joined(parts: readonly (string | null)[], separator: string): string | 
 
 function readable(text: string): string {
   return printable(text.replaceAll(/\r\n?/g, '\n'));
-}
-
-/** `2026-11-01 10:00:00 UTC`; another text stays as it is. */
-function readableTime(time: string | null): string | null {
-  return time?.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z$/, '$1 $2 UTC') ?? null;
 }

@@ -34,8 +34,8 @@ function column(name: string, read: Read, ...path: readonly string[]): Column {
   return { name, cell: ({ resource }) => read(property(resource, ...path)) };
 }
 
-/** The columns of Get-AzSentinelIncidentListV2.ps1 in its order, with its header `IncidentTile` corrected. */
-export const formerColumns: readonly Column[] = [
+/** The first twenty are those of Get-AzSentinelIncidentListV2.ps1 in its order, with its header `IncidentTile` corrected. */
+const incidentColumns: readonly Column[] = [
   { name: 'IncidentUniqueId', cell: ({ name }) => name },
   column('IncidentTitle', textOf, 'title'),
   column('IncidentNumber', numberOf, 'incidentNumber'),
@@ -57,9 +57,6 @@ export const formerColumns: readonly Column[] = [
   column('AlertProductName', list, 'additionalData', 'alertProductNames'),
   column('CommentCount', numberOf, 'additionalData', 'commentsCount'),
   column('AlertCount', numberOf, 'additionalData', 'alertsCount'),
-];
-
-export const furtherColumns: readonly Column[] = [
   column('ClassificationReason', textOf, 'classificationReason'),
   column('OwnerUPN', textOf, 'owner', 'userPrincipalName'),
   column('OwnerObjectId', textOf, 'owner', 'objectId'),
@@ -89,7 +86,7 @@ function linesOf(items: readonly JsonObject[] | null | undefined, line: (item: J
 
 /** The columns of an export with these details. */
 export function columnsWith(details: readonly DetailName[]): readonly Column[] {
-  return [...formerColumns, ...furtherColumns, ...details.map((name) => detailColumns[name])];
+  return [...incidentColumns, ...details.map((name) => detailColumns[name])];
 }
 
 export const formatNames = ['csv', 'json', 'ndjson'] as const;
@@ -124,8 +121,7 @@ function createCsv(details: readonly DetailName[], bom: boolean) {
     record_delimiter: 'windows',
     // RFC 4180 wants a lone LF quoted too. With `record_delimiter`, csv-stringify 6.9 has this off by default.
     quote_record_delimiter: true,
-    escape_formulas: true,
-    // csv-stringify's own guard misses the line feed, and blanks before a sign.
+    // In place of escape_formulas, which misses the line feed, and blanks before a sign.
     cast: { string: guardCell },
   } as const;
   return {
