@@ -82,10 +82,10 @@ describe('incidents list', () => {
     const { exitCode, stdout, stderr } = await run(['incidents', 'list', '--limit', '53'], env);
     assert.equal(exitCode, 0);
     const lines = stdout.split('\n');
-    assert.match(lines[0] ?? '', /^NUMBER +CREATED +SEVERITY +STATUS +TITLE +OWNER +ALERTS$/);
+    assert.match(lines[0] ?? '', /^NUMBER +CREATED +SEVERITY +STATUS +ALERTS +OWNER +TITLE$/);
     assert.match(
       lines[1] ?? '',
-      /^60 +2026-01-01T00:59:00Z +Informational +Closed +First access of zoë@.*データベース +Jo Doe +3$/,
+      /^60 +2026-01-01T00:59:00Z +Informational +Closed +3 +Jo Doe +First access of zoë@.*データベース$/,
     );
     assert.equal(lines.length, 55);
     assert.match(stdout, /Title with \\u001b\[31mcolour\\u001b\[0m and a bell\\u0007/);

@@ -4,7 +4,7 @@ import { systemClock } from '../../ground/clock.ts';
 import { safeJson } from '../../sentinel/incidents/formats.ts';
 import { type Incident, numberOf, property, textAt, timeText } from '../../sentinel/incidents/incident.ts';
 import { type CommandContext, exitCodes, type JsonOption } from '../context.ts';
-import { cutToWidth, displayWidth, printable, renderTable, wholeNumber } from '../text.ts';
+import { cutToWidth, printable, renderTable, wholeNumber } from '../text.ts';
 import { withIncidents } from './connect.ts';
 import { defineSelection, isNarrowedHere, readSelection, type SelectionOptions, wantedBy } from './selection.ts';
 
@@ -44,22 +44,12 @@ async function collect(incidents: Incidents, filter: string | null, options: Lis
   return { found, more: false };
 }
 
-const head = ['NUMBER', 'CREATED', 'SEVERITY', 'STATUS', 'TITLE', 'OWNER', 'ALERTS'];
-const titleColumn = head.indexOf('TITLE');
-const minTitleWidth = 20;
+const head = ['NUMBER', 'CREATED', 'SEVERITY', 'STATUS', 'ALERTS', 'OWNER', 'TITLE'];
 
-/** On a terminal the titles are cut, so that each incident is one line. */
-function renderIncidents(found: readonly Incident[], width: number | undefined): string {
-  const rows = found.map(cells);
-  if (width === undefined) return renderTable(head, rows);
-  const widest = (column: number): number => Math.max(...[head, ...rows].map((row) => displayWidth(row[column] ?? '')));
-  const others = head.reduce((sum, _, column) => (column === titleColumn ? sum : sum + widest(column) + 2), 0);
-  const room = Math.max(minTitleWidth, width - others);
-  const cut = (cell: string, column: number): string => (column === titleColumn ? cutToWidth(cell, room) : cell);
-  return renderTable(
-    head,
-    rows.map((row) => row.map(cut)),
-  );
+/** On a terminal the lines are cut, and with them the titles, so that each incident is one line. */
+function renderIncidents(found: readonly Incident[], width = Number.POSITIVE_INFINITY): string {
+  const lines = renderTable(head, found.map(cells)).split('\n');
+  return lines.map((line) => cutToWidth(line, width)).join('\n');
 }
 
 function cells({ resource }: Incident): string[] {
@@ -71,8 +61,8 @@ function cells({ resource }: Incident): string[] {
     timeText(textAt(resource, 'createdTimeUtc')),
     text('severity'),
     text('status'),
-    text('title'),
-    owner.find((name) => name !== '-') ?? '-',
     number('additionalData', 'alertsCount'),
+    owner.find((name) => name !== '-') ?? '-',
+    text('title'),
   ].map((cell) => printable(cell.replaceAll(/\s+/g, ' ')));
 }
