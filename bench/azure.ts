@@ -1,13 +1,13 @@
 /**
  * An Azure for measuring, as a process of its own: it gives tokens, and answers uploads after a fixed time. It looks into
  * the calls only when it is told to, since its work runs on the same processors as what is measured. The demo's emulator
- * (src/emulator/) and that of the tests (test/support/azure/) check and keep everything.
+ * (src/emulator/) and that of the tests (test/support/azure/) read and keep every row.
  */
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import process from 'node:process';
 import { gunzipSync } from 'node:zlib';
-import { makeCertificate } from '../src/emulator/server.ts';
+import { makeCertificate } from '../src/emulator/certificate.ts';
 
 /** What the parent says. `isDown`: answer 503. `looksInside`: note when each event_id arrived. */
 export interface AzureOrder {

@@ -80,11 +80,12 @@ export function faultText(origin: string, fault: Fault | null): string {
   return `${isWrong} To ${change}: curl -ksX POST ${origin}/fault/${name}\n`;
 }
 
-function callText({ kind, method, path: called, status, rows, fault }: Answered, withRows: boolean): string {
-  const what = kind === 'ingest' ? `${called.split('/')[4]}, ${rows.length} rows` : `${method} ${called}`;
+function callText({ method, path: called, status, upload, fault }: Answered, withRows: boolean): string {
+  const rows = upload?.rows ?? [];
+  const what = upload === null ? `${method} ${called}` : `ingest ${upload.stream}, ${rows.length} rows`;
   const why = fault === null ? '' : ` (fault: ${fault})`;
   const texts = withRows ? rows.map((row) => `  ${JSON.stringify(row)}\n`) : [];
-  return `${kind} ${what}: ${status ?? 'the connection was cut'}${why}\n${texts.join('')}`;
+  return `${what}: ${status ?? 'the connection was cut'}${why}\n${texts.join('')}`;
 }
 
 function portNumber(text: string): number {

@@ -1,11 +1,10 @@
 import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Row } from '../sentinel/row.ts';
-import { azureError, type Call, type CallHead, jsonReply, type Reply, readBody, send } from './call.ts';
-import { openid, token } from './entra.ts';
-import { ingest, type Payload, readPayload } from './ingestion.ts';
-import { type Exchange, startServer } from './server.ts';
-import { type AzureState, type DeclaredColumn, initialState } from './state.ts';
+import { azureError, emulateAzure, type Reply, readRows, roleMissing, type Upload } from './azure.ts';
+import { makeCertificate } from './certificate.ts';
 
 /** What may be wrong with the emulated ingestion, and what that looks like. Sign-in works all the time. */
 export const faults = {
@@ -23,7 +22,7 @@ const SLOW_MS = 5_000;
 
 export type Emulator = Awaited<ReturnType<typeof startEmulator>>;
 
-export interface EmulatorOptions {
+interface EmulatorOptions {
   /** Default 0: any free port. */
   readonly port?: number;
   /** What is wrong from the start. `POST /fault/<name>` changes it, and `POST /fault/none` ends it. */
@@ -34,24 +33,14 @@ export interface EmulatorOptions {
 
 /** One call and what became of it. */
 export interface Answered {
-  readonly kind: CallHead['kind'];
   readonly method: string;
   readonly path: string;
   /** Null when the connection was cut. */
   readonly status: number | null;
-  /** Of a call to the ingestion that could be read. */
-  readonly rows: readonly Row[];
+  /** Null: it was no call of the ingestion. */
+  readonly upload: Upload | null;
+  /** What met an upload. */
   readonly fault: Fault | null;
-}
-
-interface Emulated {
-  readonly state: AzureState;
-  readonly onAnswer: EmulatorOptions['onAnswer'];
-  fault: Fault | null;
-  /** How many calls the faults have met. */
-  faultyCalls: number;
-  /** The streams whose last call was cut by `lossy`. */
-  readonly cutStreams: Set<string>;
 }
 
 /**
@@ -59,127 +48,123 @@ interface Emulated {
  * rule has these streams, by name (`Custom-…`), and the client may send to it. Rejects when the port is taken.
  */
 export async function startEmulator(
-  streams: Readonly<Record<string, readonly DeclaredColumn[]>>,
-  { port, fault = null, onAnswer }: EmulatorOptions = {},
+  streams: Parameters<typeof emulateAzure>[0],
+  { port = 0, fault: firstFault = null, onAnswer }: EmulatorOptions = {},
 ) {
-  const state = initialState(streams);
-  const emulated: Emulated = { state, onAnswer, fault, faultyCalls: 0, cutStreams: new Set() };
-  const { origin, caPem, stop } = await startServer({ port, handle: (exchange) => handle(emulated, exchange) });
-  const allRows = (): readonly Row[] => [...state.rows.values()].flat();
+  const azure = emulateAzure(streams);
+  let fault = firstFault;
+  let faultyCalls = 0;
+  /** Those whose last call was cut by `lossy`. */
+  const cutStreams = new Set<string>();
+  const { keyPem, certPem, caPem } = await makeCertificate(['localhost', '127.0.0.1', '::1']);
+  // Azure keeps idle connections for minutes; Node's 5 s would cut them under a client that is about to use one.
+  const tls = { key: keyPem, cert: certPem, keepAliveTimeout: 120_000 };
+  const server = createServer(tls, (req, res) => void handle(req, res));
+  await once(server.listen(port, '127.0.0.1'), 'listening');
+  const origin = `https://localhost:${(server.address() as AddressInfo).port}`;
+
+  async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    try {
+      const { method = '', headers, url = '' } = req;
+      const path = url.replace(/\?.*/s, '');
+      const body = Buffer.concat(await req.toArray());
+      const [, ruleId = '', stream] = /^\/dataCollectionRules\/([^/]+)\/streams\/([^/]+)$/.exec(path) ?? [];
+      const rows = () => readRows(body, headers['content-encoding']);
+      const upload = stream === undefined ? null : { ruleId, stream, headers, rows: rows() };
+      const met = upload && fault;
+      const reply = upload === null ? answer(method, path, body) : await ingest(upload, met);
+      if (reply === null) res.destroy();
+      else send(res, reply);
+      onAnswer?.({ method, path, status: reply?.status ?? null, upload, fault: met });
+    } catch (error) {
+      // Either the client went away before all of its body was read, or the emulator has a defect.
+      if (!res.destroyed) send(res, azureError(500, 'EmulatorDefect', String(error)));
+    }
+  }
+
+  function answer(method: string, path: string, body: Buffer): Reply {
+    const [, first = '', ...rest] = path.split('/');
+    const [name = ''] = rest;
+    if (method === 'POST' && first === 'fault' && rest.length === 1) return changeFault(name);
+    const route = `${method} ${rest.join('/')}`;
+    if (route === 'GET v2.0/.well-known/openid-configuration') return azure.openid(origin, first);
+    if (route === 'POST oauth2/v2.0/token') return azure.token(new URLSearchParams(body.toString()));
+    return azureError(404, 'NotFound', 'The emulator has nothing at this path.');
+  }
+
+  /** `POST /fault/<name>`, which is the emulator's own: Azure has no such path. */
+  function changeFault(name: string): Reply {
+    if (name !== 'none' && !Object.hasOwn(faults, name)) {
+      return azureError(400, 'UnknownFault', `The faults are none, ${Object.keys(faults).join(', ')}.`);
+    }
+    fault = name === 'none' ? null : (name as Fault);
+    return { status: 200, body: { fault: name } };
+  }
+
+  /** Does what Azure does with rows, or what the fault makes of it; null when the connection is to be cut. */
+  async function ingest(upload: Upload, met: Fault | null): Promise<Reply | null> {
+    if (met !== null) faultyCalls += 1;
+    switch (met) {
+      case null:
+        return azure.ingest(upload);
+      case '403':
+        return roleMissing();
+      case '429': {
+        const message = 'The request quota of the data collection rule is exceeded.';
+        return azureError(429, 'TooManyRequests', message, { 'retry-after': '5' });
+      }
+      case 'down':
+        return azureError(503, 'ServiceUnavailable', 'The service is temporarily unavailable.');
+      case 'lossy': {
+        const reply = azure.ingest(upload);
+        if (cutStreams.delete(upload.stream)) return reply;
+        cutStreams.add(upload.stream);
+        return null;
+      }
+      case 'refused':
+        if (!upload.rows?.some(({ event_action: action }) => action === 'Rejected')) return azure.ingest(upload);
+        return azureError(400, 'InvalidPayload', 'A row is of a rejected request, which the emulator refuses now.');
+      case 'slow':
+        // It keeps no process that has ended otherwise.
+        await delay(SLOW_MS, undefined, { ref: false });
+        return azure.ingest(upload);
+    }
+  }
+
   return {
     origin,
     /** The variables that point the service at the emulator. */
-    environment: {
-      LOGS_INGESTION_ENDPOINT: origin,
-      DATA_COLLECTION_RULE_ID: state.ruleId,
-      AZURE_TENANT_ID: state.tenantId,
-      AZURE_CLIENT_ID: state.clientId,
-      AZURE_CLIENT_SECRET: state.clientSecret,
-      AZURE_AUTHORITY_HOST: origin,
-    },
+    environment: { LOGS_INGESTION_ENDPOINT: origin, ...azure.environment, AZURE_AUTHORITY_HOST: origin },
     /** The CA certificate that the service must trust, for a file that NODE_EXTRA_CA_CERTS names. */
     caPem,
-    /** What Azure has stored, in order of arrival. */
-    rows: (stream: string): readonly Row[] => state.rows.get(stream) ?? [],
-    allRows,
+    rows: azure.rows,
+    allRows: azure.allRows,
     /** Resolves when so many rows are stored in all. Rejects if that takes longer than `limitMs`. */
     async waitForRows(count: number, limitMs?: number): Promise<void> {
       const signal = limitMs === undefined ? undefined : AbortSignal.timeout(limitMs);
-      while (allRows().length < count) {
-        await once(state.arrivals, 'rows', { signal }).catch((cause: unknown) => {
-          throw new Error(`only ${allRows().length} of ${count} rows arrived within ${limitMs} ms`, { cause });
+      while (azure.allRows().length < count) {
+        await once(azure.arrivals, 'rows', { signal }).catch((cause: unknown) => {
+          throw new Error(`only ${azure.allRows().length} of ${count} rows arrived within ${limitMs} ms`, { cause });
         });
       }
     },
     /** How many calls the faults have met. */
-    faultyCalls: () => emulated.faultyCalls,
+    faultyCalls: () => faultyCalls,
     heal(): void {
-      emulated.fault = null;
+      fault = null;
     },
     /** Ends every connection at once; resolves when the port is free. */
-    stop,
+    async stop(): Promise<void> {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
   };
 }
 
-async function handle(emulated: Emulated, { head, req, res }: Exchange): Promise<void> {
-  try {
-    const call = { ...head, body: await readBody(req) };
-    const payload = call.kind === 'ingest' ? readPayload(call) : null;
-    const fault = payload && emulated.fault;
-    const reply = payload === null ? answer(emulated, call) : await ingestion(emulated, call, payload);
-    if (reply === null) res.destroy();
-    else send(res, reply);
-    emulated.onAnswer?.({
-      kind: call.kind,
-      method: call.method,
-      path: `/${call.segments.join('/')}`,
-      status: reply?.status ?? null,
-      rows: payload?.type === 'rows' ? payload.rows : [],
-      fault,
-    });
-  } catch (error) {
-    // Either the client went away before all of its body was read, or the emulator has a defect.
-    if (!res.destroyed) send(res, defect(error));
-  }
-}
-
-function answer(emulated: Emulated, call: Call): Reply {
-  if (call.kind === 'openid') return openid(emulated.state, call);
-  if (call.kind === 'token') return token(emulated.state, call);
-  return changeFault(emulated, call) ?? nothingHere();
-}
-
-/** Does what Azure does with rows, or what the fault makes of it; null when the connection is to be cut. */
-async function ingestion(emulated: Emulated, call: Call, payload: Payload): Promise<Reply | null> {
-  const { state, fault } = emulated;
-  const proper = (how = state): Reply => ingest(how, call, payload);
-  if (fault !== null) emulated.faultyCalls += 1;
-  switch (fault) {
-    case null:
-      return proper();
-    case '403':
-      return proper({ ...state, publisherRole: false });
-    case '429':
-      return azureError(429, 'TooManyRequests', 'The request quota of the data collection rule is exceeded.', {
-        'retry-after': '5',
-      });
-    case 'down':
-      return azureError(503, 'ServiceUnavailable', 'The service is temporarily unavailable.');
-    case 'lossy': {
-      const reply = proper();
-      const stream = call.segments[3] ?? '';
-      if (emulated.cutStreams.delete(stream)) return reply;
-      emulated.cutStreams.add(stream);
-      return null;
-    }
-    case 'refused': {
-      const isRejected = ({ event_action: action }: Row): boolean => action === 'Rejected';
-      if (payload.type !== 'rows' || !payload.rows.some(isRejected)) return proper();
-      return azureError(400, 'InvalidPayload', 'A row is of a rejected request, which the emulator refuses now.');
-    }
-    case 'slow':
-      // It keeps no process that has ended otherwise.
-      await delay(SLOW_MS, undefined, { ref: false });
-      return proper();
-  }
-}
-
-/** `POST /fault/<name>`, which is the emulator's own: Azure has no such path. */
-function changeFault(emulated: Emulated, { method, segments: [first, name = '', ...more] }: Call): Reply | null {
-  if (method !== 'POST' || first !== 'fault' || more.length > 0) return null;
-  if (name !== 'none' && !Object.hasOwn(faults, name)) {
-    return azureError(400, 'UnknownFault', `The faults are none, ${Object.keys(faults).join(', ')}.`);
-  }
-  emulated.fault = name === 'none' ? null : (name as Fault);
-  const reply = jsonReply(200, { fault: name });
-  // For the terminal that `curl` prints it on.
-  return { ...reply, body: `${reply.body}\n` };
-}
-
-export function nothingHere(): Reply {
-  return azureError(404, 'NotFound', 'The emulator has nothing at this path.');
-}
-
-export function defect(error: unknown): Reply {
-  return azureError(500, 'EmulatorDefect', error instanceof Error ? error.message : String(error));
+function send(res: ServerResponse, { status, headers, body }: Reply): void {
+  const type = body === undefined ? {} : { 'content-type': 'application/json; charset=utf-8' };
+  // The line break is for the terminal that `curl` prints it on.
+  res.writeHead(status, { ...type, ...headers }).end(body === undefined ? undefined : `${JSON.stringify(body)}\n`);
 }

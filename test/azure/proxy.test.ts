@@ -10,7 +10,7 @@ import { explainTokenFailure } from '../../src/azure/token-fixes.ts';
 import { clouds, databaseScope, ingestionScope, resourceManagerScope } from '../../src/config/clouds.ts';
 import type { CredentialConfig } from '../../src/config/credential.ts';
 import { readProxy } from '../../src/config/proxy.ts';
-import { makeCertificate } from '../../src/emulator/server.ts';
+import { makeCertificate } from '../../src/emulator/certificate.ts';
 import { systemClock } from '../../src/ground/clock.ts';
 import type { Emulator } from '../support/azure/emulator.ts';
 import { startConnectProxy } from '../support/connect-proxy.ts';

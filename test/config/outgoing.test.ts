@@ -6,7 +6,7 @@ import { describe, it, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { describeConfig } from '../../src/config/config.ts';
 import { describeProxy, usesProxy } from '../../src/config/proxy.ts';
-import { makeCertificate } from '../../src/emulator/server.ts';
+import { makeCertificate } from '../../src/emulator/certificate.ts';
 import { configOf, load, problemsOf, warningsOf } from './support.ts';
 
 type Variables = Readonly<Record<string, string>>;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { variables } from '../../src/config/variables.ts';
-import { makeCertificate } from '../../src/emulator/server.ts';
+import { makeCertificate } from '../../src/emulator/certificate.ts';
 import { caddyImage, composeGenerations, postgresImage } from './compose.ts';
 import { buildImage, docker, image, mustRun, removeAll, repository, run, waitUntil } from './docker.ts';
 import { requestEvent, rowsPerEvent } from './event.ts';

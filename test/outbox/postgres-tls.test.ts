@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { outboxUrl } from '../../src/config/outbox-url.ts';
-import { makeCertificate } from '../../src/emulator/server.ts';
+import { makeCertificate } from '../../src/emulator/certificate.ts';
 import { OutboxStartError } from '../../src/outbox/engine.ts';
 import { settingsOf } from '../../src/outbox/postgres/settings.ts';
 import { startPostgres } from '../support/postgres-server.ts';

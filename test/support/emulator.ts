@@ -1,9 +1,9 @@
 import type { TestContext } from 'node:test';
 import tls from 'node:tls';
-import type { DeclaredColumn } from '../../src/emulator/state.ts';
 import { heartbeatDefaultStream, heartbeatTable } from '../../src/heartbeat/row.ts';
 import { kinds } from '../../src/kinds/registry.ts';
 import { requestKind } from '../../src/kinds/request/kind.ts';
+import type { DeclaredColumn } from './azure/core.ts';
 import { type Emulator, startEmulator } from './azure/emulator.ts';
 import type { EmulatorOptions } from './azure/state.ts';
 

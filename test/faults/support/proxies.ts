@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { makeCertificate } from '../../../src/emulator/server.ts';
+import { makeCertificate } from '../../../src/emulator/certificate.ts';
 import { freePort } from '../../support/free-port.ts';
 import { callProxy } from './proxy-client.ts';
 

@@ -1,4 +1,4 @@
-import type { DeclaredColumn } from '../../../src/emulator/state.ts';
+import type { DeclaredColumn } from '../../support/azure/core.ts';
 
 /** Enough of the table to tell rows apart: the emulator then keeps hundreds of thousands of them in little memory. */
 export const idColumns: readonly DeclaredColumn[] = [

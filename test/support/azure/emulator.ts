@@ -1,17 +1,17 @@
 import type { Socket } from 'node:net';
-import { startServer } from '../../../src/emulator/server.ts';
-import { ruleResourceId } from '../../../src/emulator/state.ts';
 import type { Row } from '../../../src/sentinel/row.ts';
+import { ruleResourceId } from './core.ts';
 import { handle, type Parts, remoteSocketOf } from './exchange.ts';
 import { FaultPlan, type FaultStep, type FaultTarget } from './faults.ts';
+import { startServer } from './https-server.ts';
 import type { RecordedRequest } from './requests.ts';
 import { type EmulatorOptions, fakeAzure, workspaceResourceId } from './state.ts';
 import { type Switches, switches } from './switches.ts';
 import { Waiters } from './waiters.ts';
 
 /**
- * The emulator of src/ with all that tests need beside it: a managed identity endpoint, Resource Manager with Sentinel's
- * incidents, a record of the requests, planned faults, and what an administrator can change.
+ * A local Azure that is as strict as the real one: Entra, a managed identity endpoint, Logs Ingestion, Resource Manager with
+ * Sentinel's incidents, a record of the requests, planned faults, and what an administrator can change.
  */
 export interface Emulator extends Switches {
   /** `https://localhost:PORT`: ingestion endpoint, authority host and Resource Manager at once. */

@@ -1,13 +1,12 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { type Call, type Reply, readBody, send } from '../../../src/emulator/call.ts';
-import { defect, nothingHere } from '../../../src/emulator/emulator.ts';
-import { formOf, openid, presentedToken } from '../../../src/emulator/entra.ts';
-import { ingest, type Payload, readPayload, serviceHeaders } from '../../../src/emulator/ingestion.ts';
-import type { Exchange } from '../../../src/emulator/server.ts';
+import { type Call, defect, nothingHere, type Reply, readBody, send } from './call.ts';
+import { formOf, openid, presentedToken } from './entra.ts';
 import { type CutPoint, type FaultAnswer, type FaultPlan, labelOf, plannedReply } from './faults.ts';
+import type { Exchange } from './https-server.ts';
 import { alertRules, incident, incidentDetail, listIncidents } from './incidents.ts';
+import { ingest, type Payload, readPayload, serviceHeaders } from './ingestion.ts';
 import { audiencesOf, type OpenRequest, openRequest } from './requests.ts';
 import { rule, table } from './resource-manager.ts';
 import { managedIdentity, token } from './sign-in.ts';

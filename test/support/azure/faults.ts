@@ -1,5 +1,5 @@
-import { azureError, jsonReply, type Reply } from '../../../src/emulator/call.ts';
 import type { Row } from '../../../src/sentinel/row.ts';
+import { azureError, jsonReply, type Reply } from './call.ts';
 import type { RecordedRequest, RequestKind } from './requests.ts';
 
 export type FaultTarget = Exclude<RequestKind, 'other'>;

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { azureError, type Call, jsonReply, type Reply } from '../../../src/emulator/call.ts';
 import { isJsonObject, type JsonObject } from '../../../src/ground/json.ts';
+import { azureError, type Call, jsonReply, type Reply } from './call.ts';
 import { type Filter, FilterError, parseFilter } from './odata.ts';
 import { type Action, refuse } from './resource-manager.ts';
 import { type FakeAzure, workspaceResourceId } from './state.ts';

@@ -1,6 +1,6 @@
-import type { CallHead } from '../../../src/emulator/call.ts';
-import type { PresentedToken } from '../../../src/emulator/entra.ts';
-import { monitorAudiences } from '../../../src/emulator/state.ts';
+import type { CallHead } from './call.ts';
+import { monitorAudiences } from './core.ts';
+import type { PresentedToken } from './entra.ts';
 import { managementAudiences } from './state.ts';
 
 /** What a request asked for. Those from `rule` to `alert_rule` are Azure Resource Manager's. */

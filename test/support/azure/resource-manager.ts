@@ -1,6 +1,6 @@
-import { azureError, type Call, jsonReply, type Reply } from '../../../src/emulator/call.ts';
-import { presentedToken } from '../../../src/emulator/entra.ts';
-import { type DeclaredColumn, ruleResourceId } from '../../../src/emulator/state.ts';
+import { azureError, type Call, jsonReply, type Reply } from './call.ts';
+import { type DeclaredColumn, ruleResourceId } from './core.ts';
+import { presentedToken } from './entra.ts';
 import { type FakeAzure, managementAudiences, tableOf, workspaceResourceId } from './state.ts';
 
 export type Action =

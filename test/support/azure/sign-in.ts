@@ -1,19 +1,11 @@
 import { constants, verify, X509Certificate } from 'node:crypto';
-import { type Call, jsonReply, type Reply } from '../../../src/emulator/call.ts';
-import {
-  token as entraToken,
-  formOf,
-  invalidClient,
-  isOneOf,
-  issueToken,
-  type Refusal,
-  refuse,
-} from '../../../src/emulator/entra.ts';
+import { type Call, jsonReply, type Reply } from './call.ts';
+import { token as entraToken, formOf, invalidClient, isOneOf, issueToken, type Refusal, refuse } from './entra.ts';
 import type { FakeAzure } from './state.ts';
 
 const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 
-/** Entra's token endpoint with what the emulator in src/ lacks: expired secrets, assertions and `refresh_in`. */
+/** Entra's token endpoint with what entra.ts leaves out: expired secrets, assertions and `refresh_in`. */
 export function token(state: FakeAzure, call: Call): Reply {
   const form = formOf(call);
   const assertion = form.get('client_assertion');

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { type AzureState, type DeclaredColumn, initialState } from '../../../src/emulator/state.ts';
 import type { Clock } from '../../../src/ground/clock.ts';
+import { type AzureState, type DeclaredColumn, initialState } from './core.ts';
 import { IncidentBook } from './incidents.ts';
 
 export interface EmulatorOptions {
@@ -20,7 +20,7 @@ export interface EmulatorOptions {
   readonly clock?: Clock;
 }
 
-/** The state of the emulator in src/, and what Azure has beyond it. */
+/** What Entra and Logs Ingestion know, and what the rest of Azure has beside it. */
 export interface FakeAzure extends AzureState {
   secretExpired: boolean;
   readonly refreshInSeconds: number | null;

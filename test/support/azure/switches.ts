@@ -1,5 +1,5 @@
-import type { DeclaredColumn } from '../../../src/emulator/state.ts';
 import type { JsonObject } from '../../../src/ground/json.ts';
+import type { DeclaredColumn } from './core.ts';
 import { type IncidentDetail, type IncidentSource, listed, type PagingOddities } from './incidents.ts';
 import { type FakeAzure, tableOf } from './state.ts';
 

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { type Call, jsonReply, type Reply } from './call.ts';
-import type { AzureState, IssuedToken } from './state.ts';
+import type { AzureState, IssuedToken } from './core.ts';
 
 /** Entra's refusal: an OAuth error, and the AADSTS number that says what is wrong. */
 export interface Refusal {

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
-import { parseExact } from '../apono/exact-json.ts';
-import { parseIsoTime } from '../ground/clock.ts';
-import { isJsonArray, isJsonObject, isRawNumber, type JsonValue } from '../ground/json.ts';
-import type { Row } from '../sentinel/row.ts';
-import type { ColumnType } from '../sentinel/table.ts';
+import { parseExact } from '../../../src/apono/exact-json.ts';
+import { parseIsoTime } from '../../../src/ground/clock.ts';
+import { isJsonArray, isJsonObject, isRawNumber, type JsonValue } from '../../../src/ground/json.ts';
+import type { Row } from '../../../src/sentinel/row.ts';
+import type { ColumnType } from '../../../src/sentinel/table.ts';
 import { azureError, type Call, type CallHead, maxCallBytes, type ReceivedBody, type Reply } from './call.ts';
+import { type AzureState, type DeclaredColumn, monitorAudiences, ruleResourceId } from './core.ts';
 import { presentedToken } from './entra.ts';
-import { type AzureState, type DeclaredColumn, monitorAudiences, ruleResourceId } from './state.ts';
 
 /** The body of a call, decompressed and parsed as far as possible. `bytes`: its size once decompressed. */
 export type Payload =
@@ -131,7 +131,6 @@ function store(state: AzureState, { segments }: Call, payload: Payload): Reply {
   const receivedAt = state.clock.now();
   const rows = payload.rows.map((row) => storedRow(row, columns, receivedAt));
   state.rows.set(stream, [...(state.rows.get(stream) ?? []), ...rows]);
-  state.arrivals.emit('rows');
   return { status: 204, headers: {}, body: null };
 }
 

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { EventEmitter } from 'node:events';
-import { type Clock, systemClock } from '../ground/clock.ts';
-import type { Row } from '../sentinel/row.ts';
-import type { Column } from '../sentinel/table.ts';
+import { type Clock, systemClock } from '../../../src/ground/clock.ts';
+import type { Row } from '../../../src/sentinel/row.ts';
+import type { Column } from '../../../src/sentinel/table.ts';
 
 /** A column as a stream declaration has it. */
 export type DeclaredColumn = Pick<Column, 'name' | 'type'>;
@@ -42,7 +41,5 @@ export function initialState(streams: Readonly<Record<string, readonly DeclaredC
     streams: new Map(Object.entries(streams)),
     /** What was stored, by stream and in order of arrival. Each arrival makes a new list. */
     rows: new Map<string, readonly Row[]>(),
-    /** Emits `rows` after each arrival. */
-    arrivals: new EventEmitter(),
   };
 }

@@ -98,6 +98,14 @@ export function azureError(
   return jsonReply(status, { error: { code, message } }, { ...named, ...headers });
 }
 
+export function nothingHere(): Reply {
+  return azureError(404, 'NotFound', 'The emulator has nothing at this path.');
+}
+
+export function defect(error: unknown): Reply {
+  return azureError(500, 'EmulatorDefect', error instanceof Error ? error.message : String(error));
+}
+
 export function send(res: ServerResponse, { status, headers, body }: Reply): void {
   const length = body === null ? {} : { 'content-length': Buffer.byteLength(body) };
   res.writeHead(status, { ...headers, ...length });
