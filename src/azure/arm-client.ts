@@ -1,9 +1,4 @@
-import {
-  createPipelineFromOptions,
-  createPipelineRequest,
-  type PipelineResponse,
-  redirectPolicyName,
-} from '@azure/core-rest-pipeline';
+import { createPipelineFromOptions, createPipelineRequest, redirectPolicyName } from '@azure/core-rest-pipeline';
 import { parseExact } from '../apono/exact-json.ts';
 import type { CredentialConfig } from '../config/credential.ts';
 import { retryDelayMs } from '../delivery/backoff.ts';
@@ -22,11 +17,14 @@ export interface ArmAccess extends Pick<HttpClientOptions, 'proxy' | 'clock'> {
   readonly origin: string;
   /** For the scope `resourceManagerScope(cloud)`. Not closed here. */
   readonly tokens: TokenCache;
+  readonly credential: CredentialConfig;
 }
 
 export interface ArmClientOptions extends ArmAccess {
-  readonly workspaceId: string;
-  readonly credential: CredentialConfig;
+  /** The workspace whose incidents are asked for; null: something else is asked for. */
+  readonly workspaceId: string | null;
+  /** How long one try may take; 60 s by default. */
+  readonly limitMs?: number;
   readonly random: () => number;
   /** How often one question is sent at most; 10 takes about a quarter of an hour. */
   readonly maxAttempts: number;
@@ -49,7 +47,8 @@ interface Question {
   readonly what: string;
 }
 
-const answerFix = 'Look for a proxy or a sign-in page between here and Azure, and at AZURE_RESOURCE_MANAGER_ENDPOINT.';
+export const answerFix =
+  'Look for a proxy or a sign-in page between here and Azure, and at AZURE_RESOURCE_MANAGER_ENDPOINT.';
 
 /**
  * Makes the function that asks Azure Resource Manager, again while that can help. It gives the answer with 200, and
@@ -59,11 +58,11 @@ const answerFix = 'Look for a proxy or a sign-in page between here and Azure, an
 export function createArmClient(options: ArmClientOptions) {
   const { origin, clock, random, maxAttempts, signal, onRetry } = options;
   const { host } = new URL(origin);
-  const send = createArmSender({ ...options, limitMs: 60_000, maxBodyBytes: 67_108_864, maxRetries: 0 });
+  const send = createSender(options);
   const waiter = createWaiter(clock, signal);
 
   async function attempt(question: Question) {
-    const response = await send(question, signal).catch((error: unknown) => {
+    const response = await send(question).catch((error: unknown) => {
       throw errorOf(error);
     });
     if (response.status !== 200) throw errorOfAnswer(response, question.what, options);
@@ -103,20 +102,15 @@ export function createArmClient(options: ArmClientOptions) {
 
 const aborted = () => new ArmError('aborted', 'It was stopped.');
 
-/**
- * Sends one question through the SDK's pipeline (TLS, decompression, request id) with tokens of our cache. `maxRetries`
- * is for the SDK's own policy, which waits for as long as a Retry-After says.
- */
-export function createArmSender(options: ArmAccess & HttpClientOptions & { readonly maxRetries: number }) {
-  const { origin } = options;
+/** Sends one question through the SDK's pipeline (TLS, decompression, request id) with tokens of our cache. */
+function createSender({ origin, proxy, clock, tokens, signal, limitMs = 60_000 }: ArmClientOptions) {
   if (!origin.startsWith('https://')) throw new TypeError(`Resource Manager must be https, is ${origin}`);
-  const retryOptions = { maxRetries: options.maxRetries, retryDelayInMs: 500, maxRetryDelayInMs: 2_000 };
-  const pipeline = createPipelineFromOptions({ ...sdkOptions, retryOptions });
+  const pipeline = createPipelineFromOptions(sdkOptions);
   // A redirect would take the token to another host.
   pipeline.removePolicy({ name: redirectPolicyName });
-  pipeline.addPolicy(authorizePolicy(options.tokens), { phase: 'Sign' });
-  const transport = createHttpClient(options);
-  return ({ method, url }: Pick<Question, 'method' | 'url'>, signal?: AbortSignal): Promise<PipelineResponse> => {
+  pipeline.addPolicy(authorizePolicy(tokens), { phase: 'Sign' });
+  const transport = createHttpClient({ proxy, clock, limitMs, maxBodyBytes: 67_108_864 });
+  return ({ method, url }: Question) => {
     const request = createPipelineRequest({ url, method, ...asItIs(url), ...(signal && { abortSignal: signal }) });
     request.headers.set('Accept', 'application/json');
     if (method === 'POST') request.headers.set('Content-Length', '0');

@@ -62,22 +62,26 @@ export function errorOfAnswer(response: PipelineResponse, what: string, context:
   const message = textOf(errorObjectOf(words ?? '')?.['message']) ?? words;
   const said = [code, message].filter((part) => part !== null && part !== '').join(': ');
   const reason = `Azure answered ${status}${said === '' ? '' : ` (${said})`} when asked for ${what}, request ${request.requestId}.`;
-  const [errorCode, fix] = judge({ code, message, status }, context);
+  const [errorCode, fix] = judge({ code, message, status }, new URL(request.url).pathname, context);
   const retryAfterMs = parseRetryAfter(headers.get('Retry-After') ?? null, context.clock.now());
   return new ArmError(errorCode, reason, fix, { status, retryAfterMs });
 }
 
 type Judgement = readonly [code: ArmErrorCode, fix: string];
 
-function judge(answer: ErrorDetail & { readonly status: number }, context: ArmContext): Judgement {
+type Answer = ErrorDetail & { readonly status: number };
+
+function judge(answer: Answer, path: string, context: ArmContext): Judgement {
   const { status } = answer;
   const { workspaceId, origin, credential } = context;
-  const refusal = judgeProvider(answer, `${workspaceId}/providers/Microsoft.SecurityInsights`, origin);
+  const refusal = judgeProvider(answer, path, origin);
   if (refusal !== null) return refusal;
-  if (status === 400) return judgeBadRequest(answer, context);
-  if (status === 401) return ['token_rejected', rejectedTokenFix(credential, 'workspace (public or usgov)')];
-  if (status === 403) return ['role_missing', roleFix(answer, context)];
-  if (status === 404) return ['workspace_not_found', workspaceFix(context)];
+  const resource = workspaceId === null ? 'resource' : 'workspace (public or usgov)';
+  if (status === 401) return ['token_rejected', rejectedTokenFix(credential, resource)];
+  if (status === 400 || status === 403 || status === 404) {
+    // Who asks for something else knows its role and where its id comes from.
+    return workspaceId === null ? ['azure_refused', ''] : judgeOfWorkspace(answer, { ...context, workspaceId });
+  }
   if (isPassing(status)) return ['azure_unavailable', againFix];
   const isRedirect = status >= 300 && status < 400;
   return ['azure_refused', `${isRedirect ? redirectFix : undocumentedFix} ${originHint(origin)}`];
@@ -93,13 +97,13 @@ const versionCode =
 
 /**
  * What Resource Manager refuses before it asks the provider of the resource; null for any other answer. The status is
- * not looked at: the same code is reported with 400, 404 and 409 (AzureTRE#4510, neonKUBE#1670).
+ * not looked at: the same code is reported with 400, 404 and 409 (AzureTRE#4510, neonKUBE#1670). `path`: of the question.
  */
-export function judgeProvider({ code, message }: ErrorDetail, resourceId: string, origin: string): Judgement | null {
+function judgeProvider({ code, message }: ErrorDetail, path: string, origin: string): Judgement | null {
   const registration = /not registered to (?:use namespace )?'(Microsoft\.[A-Za-z.]{1,60})'/i.exec(message ?? '');
   if (code === 'MissingSubscriptionRegistration' || registration !== null) {
-    const namespace = registration?.[1] ?? resourceId.match(/(?<=\/providers\/)[^/]+/gi)?.at(-1);
-    const subscription = /^\/subscriptions\/([^/]+)/i.exec(resourceId)?.[1] ?? '<subscription id>';
+    const namespace = registration?.[1] ?? path.match(/(?<=\/providers\/)[^/]+/gi)?.at(-1);
+    const subscription = /^\/subscriptions\/([^/]+)/i.exec(path)?.[1] ?? '<subscription id>';
     return [
       'provider_not_registered',
       `Register the resource provider once: \`az provider register --namespace ${namespace} --subscription ${subscription} ` +
@@ -114,7 +118,12 @@ export function judgeProvider({ code, message }: ErrorDetail, resourceId: string
   ];
 }
 
-function judgeBadRequest({ message, code }: ErrorDetail, context: ArmContext): Judgement {
+type WorkspaceContext = ArmContext & { readonly workspaceId: string };
+
+function judgeOfWorkspace(answer: Answer, context: WorkspaceContext): Judgement {
+  const { status, message, code } = answer;
+  if (status === 403) return ['role_missing', roleFix(answer, context)];
+  if (status === 404) return ['workspace_not_found', workspaceFix(context)];
   const said = `${code} ${message}`;
   // "Workspace 'x' is not onboarded to Microsoft Sentinel. Please onboard through the portal …"
   if (/not onboarded to (Microsoft|Azure) Sentinel/i.test(said)) {
@@ -134,7 +143,7 @@ function judgeBadRequest({ message, code }: ErrorDetail, context: ArmContext): J
   ];
 }
 
-function roleFix({ message }: ErrorDetail, { credential, workspaceId }: ArmContext): string {
+function roleFix({ message }: ErrorDetail, { credential, workspaceId }: WorkspaceContext): string {
   const { who, assignee } = assigneeOf(credential);
   // The alerts and entities of an incident are asked for by POST, which Resource Manager takes for an action.
   const role = /\/action['"\s]/i.test(message ?? '') ? 'Microsoft Sentinel Responder' : 'Microsoft Sentinel Reader';
@@ -151,7 +160,7 @@ export const workspaceIdForm =
   '/subscriptions/<id>/resourceGroups/<name>/providers/Microsoft.OperationalInsights/workspaces/<name> (portal: the workspace, ' +
   'JSON view; or `az monitor log-analytics workspace show --resource-group <group> --workspace-name <name> --query id`)';
 
-function workspaceFix({ workspaceId, origin }: ArmContext): string {
+function workspaceFix({ workspaceId, origin }: WorkspaceContext): string {
   const place = `in the cloud of ${new URL(origin).host}. It is not the workspace id, a GUID.`;
   return `SENTINEL_WORKSPACE_ID (now ${workspaceId}) must be ${workspaceIdForm}, ${place}`;
 }

@@ -22,7 +22,7 @@ export interface IncidentQuery {
 export type Incidents = ReturnType<typeof createIncidents>;
 
 /** Sentinel's incidents, read. Every method rejects with an ArmError. Needs the role Microsoft Sentinel Reader. */
-export function createIncidents(options: ArmClientOptions) {
+export function createIncidents(options: ArmClientOptions & { readonly workspaceId: string }) {
   const { origin, workspaceId } = options;
   const ask = createArmClient(options);
 

@@ -1,8 +1,6 @@
-import { isJsonObject, type JsonValue, objectsOf, parseObject, textOf, textsOf, valueAt } from '../ground/json.ts';
-import { cleanMessage, describeNetworkError, errorDetailOf } from './answer.ts';
-import { type ArmAccess, armPath, createArmSender } from './arm-client.ts';
-import { judgeProvider } from './arm-error.ts';
-import { inFull, TokenError } from './token-error.ts';
+import { isJsonObject, type JsonValue, objectsOf, textOf, textsOf, valueAt } from '../ground/json.ts';
+import { type ArmAccess, answerFix, armPath, createArmClient } from './arm-client.ts';
+import { ArmError } from './arm-error.ts';
 
 const ruleApiVersion = '2023-03-11';
 const tableApiVersion = '2025-07-01';
@@ -20,44 +18,32 @@ export type DataFlow = DataCollectionRule['dataFlows'][number];
 export type LogTable = NonNullable<ReturnType<typeof readLogTable>>;
 
 export type ResourceManager = ReturnType<typeof createResourceManager>;
-/** What came of looking something up. */
-export type Lookup = Awaited<ReturnType<ResourceManager[keyof ResourceManager]>>;
 
-/** Reading of Azure's own configuration. No method throws for anything Azure or the network does. */
+/** Reading of Azure's own configuration. Every method rejects with an ArmError. */
 export function createResourceManager(access: ArmAccess) {
   const { origin } = access;
-  const { host } = new URL(origin);
-  const send = createArmSender({ ...access, limitMs: 15_000, maxBodyBytes: 16_777_216, maxRetries: 2 });
+  // Somebody waits for the answers.
+  const patience = { maxAttempts: 2, limitMs: 15_000, random: Math.random, onRetry: () => {} };
+  const ask = createArmClient({ ...access, ...patience, workspaceId: null });
 
-  async function get<T>(path: string, apiVersion: string, read: (value: JsonValue) => T | null) {
-    const url = `${origin}${path}?api-version=${apiVersion}`;
-    try {
-      const response = await send({ method: 'GET', url });
-      const { status } = response;
-      if (status === 200) {
-        const value = read(parseObject(response.bodyAsText ?? ''));
-        if (value !== null) return { type: 'found', value } as const;
-        const message = `${host} answered with something else than the resource`;
-        return { type: 'refused', status, code: null, message, fix: null } as const;
-      }
-      const { code, message } = errorDetailOf(response);
-      // What to do about a refusal that no role changes.
-      const [, fix = null] = judgeProvider({ code, message }, path, origin) ?? [];
-      // It does not exist, or its id names another place.
-      if (status === 404 && fix === null) return { type: 'not_found', message: message ?? 'not found' } as const;
-      return { type: 'refused', status, code, message, fix } as const;
-    } catch (error) {
-      if (error instanceof TokenError) return { type: 'unreachable', message: inFull(error) } as const;
-      return { type: 'unreachable', message: cleanMessage(`${host}: ${describeNetworkError(error)}`) } as const;
-    }
+  async function get<T>(what: string, path: string, read: (value: JsonValue) => T | null): Promise<T> {
+    const { json } = await ask({ method: 'GET', url: `${origin}${path}`, what });
+    const value = read(json);
+    if (value === null) throw new ArmError('answer_unreadable', `What ${origin} answered is not ${what}.`, answerFix);
+    return value;
   }
 
   return {
     /** `resourceId`: `/subscriptions/…/providers/Microsoft.Insights/dataCollectionRules/…`. Needs `Monitoring Reader` on it. */
-    getDataCollectionRule: (resourceId: string) => get(armPath(resourceId), ruleApiVersion, readDataCollectionRule),
+    getDataCollectionRule(resourceId: string) {
+      const path = `${armPath(resourceId)}?api-version=${ruleApiVersion}`;
+      return get('the rule of DATA_COLLECTION_RULE_RESOURCE_ID', path, readDataCollectionRule);
+    },
     /** Needs `Log Analytics Reader` on the workspace. */
-    getTable: (workspaceResourceId: string, tableName: string) =>
-      get(`${armPath(workspaceResourceId)}/tables/${encodeURIComponent(tableName)}`, tableApiVersion, readLogTable),
+    getTable(workspaceResourceId: string, name: string) {
+      const path = `${armPath(workspaceResourceId)}/tables/${encodeURIComponent(name)}?api-version=${tableApiVersion}`;
+      return get(`the table ${name}`, path, readLogTable);
+    },
   };
 }
 

@@ -1,12 +1,8 @@
+import { ArmError } from '../azure/arm-error.ts';
 import { compareRule, targetTable } from '../azure/compare-columns.ts';
 import { explainUpload } from '../azure/fixes.ts';
 import { createIngestion } from '../azure/ingestion.ts';
-import {
-  createResourceManager,
-  type DataCollectionRule,
-  type Lookup,
-  type ResourceManager,
-} from '../azure/resource-manager.ts';
+import { createResourceManager, type DataCollectionRule, type ResourceManager } from '../azure/resource-manager.ts';
 import type { TokenCache } from '../azure/token-cache.ts';
 import { TokenError } from '../azure/token-error.ts';
 import { explainTokenError } from '../azure/token-fixes.ts';
@@ -38,13 +34,14 @@ export interface Finding {
  * database of OUTBOX_URL.
  */
 export async function checkLive(config: Config, stderr: TextOutput): Promise<readonly Finding[]> {
-  const { cloud, proxy, resourceManager: origin } = config;
+  const { cloud, proxy, credential, resourceManager: origin } = config;
   const { endpoint, ruleId } = config.ingestion;
   const clock = systemClock;
   using closing = new DisposableStack();
   const tokensOf = (scope: string) => closing.adopt(tokensFor(config, scope, stderr), (tokens) => tokens.close());
   const ingestion = createIngestion({ endpoint, ruleId, cloud, tokens: tokensOf(ingestionScope(cloud)), proxy, clock });
-  const manager = createResourceManager({ origin, tokens: tokensOf(resourceManagerScope(cloud)), proxy, clock });
+  const managerTokens = tokensOf(resourceManagerScope(cloud));
+  const manager = createResourceManager({ origin, tokens: managerTokens, proxy, clock, credential });
   const active = activeStreams(config);
   const findings: Finding[] = [];
   for (const one of active) findings.push(await checkStream(config, ingestion, one));
@@ -105,17 +102,15 @@ async function checkColumns(
     const fix = 'Set DATA_COLLECTION_RULE_RESOURCE_ID, and give the identity the role "Monitoring Reader" on the rule.';
     return [{ level: 'note', subject: 'columns', message: 'columns not checked', fix }];
   }
-  const lookup = await manager.getDataCollectionRule(ruleResourceId);
-  if (lookup.type !== 'found') {
-    return [notRead(lookup, 'the rule of DATA_COLLECTION_RULE_RESOURCE_ID', '"Monitoring Reader" on the rule')];
-  }
-  const { immutableId } = lookup.value;
+  const rule = await manager.getDataCollectionRule(ruleResourceId).catch(orArmError);
+  if (rule instanceof ArmError) return [notRead(rule, '"Monitoring Reader" on the rule')];
+  const { immutableId } = rule;
   if (immutableId?.toLowerCase() !== ruleId.toLowerCase()) {
     const message = `the rule of DATA_COLLECTION_RULE_RESOURCE_ID has the immutable id ${immutableId ?? '(none)'}, DATA_COLLECTION_RULE_ID is ${ruleId}`;
     return [notChecked('error', message, 'Make both name the same rule.')];
   }
   const findings: Finding[] = [];
-  for (const one of active) findings.push(...(await compareStream(manager, lookup.value, one)));
+  for (const one of active) findings.push(...(await compareStream(manager, rule, one)));
   return findings;
 }
 
@@ -126,14 +121,12 @@ async function compareStream(
 ): Promise<Finding[]> {
   const subject = `columns of ${stream}`;
   const target = targetTable(rule, stream, schema.name);
-  const lookup = target && (await manager.getTable(target.workspaceResourceId, target.table));
-  const table = lookup?.type === 'found' ? lookup.value : null;
+  const read = target && (await manager.getTable(target.workspaceResourceId, target.table).catch(orArmError));
+  const table = read === undefined || read instanceof ArmError ? null : read;
   const { name } = schema;
   const fix = `Bring stream declaration, transformation and table in line with the columns of ${name} (schemas/tables/${name}.json).`;
   const problems = compareRule({ rule, stream, schema, table }).map((found): Finding => ({ ...found, subject, fix }));
-  if (lookup !== undefined && lookup.type !== 'found') {
-    problems.push(notRead(lookup, `the table ${target?.table}`, '"Log Analytics Reader" on the workspace'));
-  }
+  if (read instanceof ArmError) problems.push(notRead(read, '"Log Analytics Reader" on the workspace'));
   if (problems.length > 0) return problems;
   return [well(subject, `all ${schema.columns.length} columns pass through the rule into the table`)];
 }
@@ -146,20 +139,15 @@ function notChecked(level: Finding['level'], message: string, fix: string): Find
   return { level, subject: 'columns', message: `columns not checked: ${message}`, fix };
 }
 
+function orArmError(error: unknown): ArmError {
+  if (error instanceof ArmError) return error;
+  throw error;
+}
+
 /** Only a rule or table that is not there is an error: reading them needs roles that delivering does not. */
-function notRead(lookup: Exclude<Lookup, { type: 'found' }>, what: string, role: string): Finding {
-  const unread = `${what} could not be read: `;
-  if (lookup.type === 'not_found') return notChecked('error', unread + lookup.message, 'Correct the id, or make it.');
-  if (lookup.type === 'refused') {
-    const said = [lookup.code, lookup.message].filter((part) => part !== null).join(': ');
-    return notChecked(
-      'warning',
-      `${unread}${lookup.status} ${said}`,
-      lookup.fix ?? `Give the identity the role ${role}.`,
-    );
-  }
-  const way = 'the sign-in to Azure Resource Manager and HTTPS to it (AZURE_RESOURCE_MANAGER_ENDPOINT, AZURE_CLOUD)';
-  return notChecked('warning', unread + lookup.message, `Allow ${way}.`);
+function notRead({ status, message, fix }: ArmError, role: string): Finding {
+  if (status === 404 && fix === '') return notChecked('error', message, 'Correct the id, or make it.');
+  return notChecked('warning', message, fix === '' ? `Give the identity the role ${role}.` : fix);
 }
 
 /** Tries it as a start would, and changes nothing in it. Nothing where the outbox is SQLite. */

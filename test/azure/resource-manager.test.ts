@@ -7,6 +7,7 @@ import { systemClock } from '../../src/ground/clock.ts';
 import type { TableSchema } from '../../src/sentinel/table.ts';
 import type { Emulator } from '../support/azure/emulator.ts';
 import { requestColumns, requestStream, startTestEmulator } from '../support/emulator.ts';
+import { eventually } from '../support/eventually.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { secretCredential, type TestTokensOptions, testTokens } from './support.ts';
 
@@ -19,20 +20,19 @@ const schema: TableSchema = {
 function manager(t: TestContext, emulator: Emulator, options: TestTokensOptions = {}): ResourceManager {
   const { clock = systemClock } = options;
   const { tokens } = testTokens(t, emulator, { scope: resourceManagerScope(clouds.public), ...options });
-  return createResourceManager({ origin: emulator.origin, tokens, proxy: null, clock });
+  const { credential = secretCredential(emulator) } = options;
+  return createResourceManager({ origin: emulator.origin, tokens, proxy: null, clock, credential });
 }
 
 test('the rule and its table are read, and agree with our columns', async (t) => {
   const emulator = await startTestEmulator(t);
   const arm = manager(t, emulator);
   const rule = await arm.getDataCollectionRule(emulator.ruleResourceId);
-  assert.ok(rule.type === 'found', JSON.stringify(rule));
-  assert.equal(rule.value.immutableId, emulator.ruleId);
-  const target = targetTable(rule.value, requestStream, schema.name);
+  assert.equal(rule.immutableId, emulator.ruleId);
+  const target = targetTable(rule, requestStream, schema.name);
   assert.deepEqual(target, { workspaceResourceId: emulator.workspaceResourceId, table: 'AponoAccessRequests_CL' });
   const table = await arm.getTable(emulator.workspaceResourceId, 'AponoAccessRequests_CL');
-  assert.ok(table.type === 'found', JSON.stringify(table));
-  assert.deepEqual(compareRule({ rule: rule.value, stream: requestStream, schema, table: table.value }), []);
+  assert.deepEqual(compareRule({ rule: rule, stream: requestStream, schema, table }), []);
 });
 
 test('a recipe of nine columns is seen to lose all the others', async (t) => {
@@ -42,8 +42,7 @@ test('a recipe of nine columns is seen to lose all the others', async (t) => {
   const arm = manager(t, emulator);
   const rule = await arm.getDataCollectionRule(emulator.ruleResourceId);
   const table = await arm.getTable(emulator.workspaceResourceId, 'AponoAccessRequests_CL');
-  assert.ok(rule.type === 'found' && table.type === 'found');
-  const problems = compareRule({ rule: rule.value, stream: requestStream, schema, table: table.value });
+  const problems = compareRule({ rule: rule, stream: requestStream, schema, table });
   assert.deepEqual(
     problems.map(({ level, message }) => [level, /does not declare|has no column/.exec(message)?.[0]]),
     [
@@ -57,52 +56,61 @@ test('a recipe of nine columns is seen to lose all the others', async (t) => {
 test('what is missing and what may not be read are told apart', async (t) => {
   const emulator = await startTestEmulator(t);
   const arm = manager(t, emulator);
-  assert.equal((await arm.getDataCollectionRule(`${emulator.ruleResourceId}-other`)).type, 'not_found');
-  assert.equal((await arm.getTable(emulator.workspaceResourceId, 'Nothing_CL')).type, 'not_found');
+  const missing = { name: 'ArmError', code: 'azure_refused', status: 404 };
+  await assert.rejects(arm.getDataCollectionRule(`${emulator.ruleResourceId}-other`), missing);
+  await assert.rejects(arm.getTable(emulator.workspaceResourceId, 'Nothing_CL'), missing);
   emulator.setReaderRole(false);
-  const refused = await arm.getDataCollectionRule(emulator.ruleResourceId);
-  assert.ok(refused.type === 'refused', JSON.stringify(refused));
-  assert.deepEqual([refused.status, refused.code], [403, 'AuthorizationFailed']);
+  const refused = { code: 'azure_refused', status: 403, message: /^Azure answered 403 \(AuthorizationFailed: / };
+  await assert.rejects(arm.getDataCollectionRule(emulator.ruleResourceId), refused);
 });
 
 test('a wrong secret, silence, and an answer of something else each have their result', async (t) => {
   const emulator = await startTestEmulator(t);
-  const wrong = await manager(t, emulator, {
-    credential: secretCredential(emulator, 'wrong-1b2c'),
-  }).getDataCollectionRule(emulator.ruleResourceId);
-  assert.ok(wrong.type === 'unreachable' && wrong.message.includes('AADSTS7000215'), JSON.stringify(wrong));
+  await assert.rejects(
+    manager(t, emulator, { credential: secretCredential(emulator, 'wrong-1b2c') }).getDataCollectionRule(
+      emulator.ruleResourceId,
+    ),
+    { code: 'token_refused', message: /AADSTS7000215/, fix: /^AZURE_CLIENT_SECRET is wrong/ },
+  );
   const clock = manualClock(Date.now());
   const arm = manager(t, emulator, { clock });
-  emulator.plan({ target: 'rule', answer: { type: 'hang' } });
-  const asked = arm.getDataCollectionRule(emulator.ruleResourceId);
-  await emulator.waitFor(({ requests }) => requests.some(({ outcome }) => outcome === 'hung'));
-  clock.advance(15_000);
-  const silent = await asked;
-  assert.ok(silent.type === 'unreachable', JSON.stringify(silent));
+  emulator.plan({ target: 'rule', answer: { type: 'hang' }, times: 2 });
+  const asked = assert.rejects(arm.getDataCollectionRule(emulator.ruleResourceId), {
+    code: 'azure_unavailable',
+    message: /No answer within 15 s/,
+  });
+  for (const count of [1, 2]) {
+    // It waits for a moment before it asks again.
+    await eventually(() => {
+      if (count > 1) clock.advance(1_000);
+      return emulator.requests.filter(({ outcome, kind }) => kind === 'rule' && outcome !== 'pending').length === count;
+    });
+    clock.advance(15_000);
+  }
+  await asked;
   for (const body of ['<h1>Sign in</h1>', '[]', '{"properties":null}']) {
     emulator.plan({ target: 'rule', answer: { type: 'status', status: 200, body } });
-    const odd = await arm.getDataCollectionRule(emulator.ruleResourceId);
-    assert.ok(odd.type === 'refused' && odd.status === 200, JSON.stringify(odd));
+    await assert.rejects(arm.getDataCollectionRule(emulator.ruleResourceId), { code: 'answer_unreadable' }, body);
   }
   emulator.plan({
     target: 'rule',
     answer: { type: 'status', status: 302, headers: { location: `${emulator.origin}/elsewhere` } },
   });
-  assert.equal((await arm.getDataCollectionRule(emulator.ruleResourceId)).type, 'refused');
+  await assert.rejects(arm.getDataCollectionRule(emulator.ruleResourceId), { code: 'azure_refused', status: 302 });
   assert.ok(emulator.requests.every(({ kind }) => kind !== 'other'));
 });
 
 test('a passing failure is tried again', async (t) => {
   const emulator = await startTestEmulator(t);
   emulator.plan({ target: 'rule', answer: { type: 'status', status: 503 } });
-  assert.equal((await manager(t, emulator).getDataCollectionRule(emulator.ruleResourceId)).type, 'found');
+  const { immutableId } = await manager(t, emulator).getDataCollectionRule(emulator.ruleResourceId);
+  assert.equal(immutableId, emulator.ruleId);
 });
 
 test('an id cannot lead to another host or carry a query of its own', async (t) => {
   const emulator = await startTestEmulator(t);
   const arm = manager(t, emulator);
   for (const id of ['//elsewhere.invalid/x', '/../../x', '/a?b=c#d', '@elsewhere.invalid']) {
-    const result = await arm.getDataCollectionRule(id);
-    assert.ok(['not_found', 'refused'].includes(result.type), `${id}: ${JSON.stringify(result)}`);
+    await assert.rejects(arm.getDataCollectionRule(id), { name: 'ArmError', status: 404 }, id);
   }
 });
