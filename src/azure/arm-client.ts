@@ -9,7 +9,7 @@ import { ArmError, errorOfAnswer } from './arm-error.ts';
 import { authorizePolicy, createHttpClient, type HttpClientOptions, sdkOptions } from './http-client.ts';
 import type { TokenCache } from './token-cache.ts';
 import { TokenError } from './token-error.ts';
-import { explainTokenError } from './token-fixes.ts';
+import { explainTokenFailure, inFull } from './token-fixes.ts';
 
 /** The way to Resource Manager. */
 export interface ArmAccess extends Pick<HttpClientOptions, 'proxy' | 'clock'> {
@@ -77,8 +77,8 @@ export function createArmClient(options: ArmClientOptions) {
   function errorOf(error: unknown): ArmError {
     if (signal?.aborted === true) return aborted();
     if (error instanceof TokenError) {
-      const { reason, fix } = explainTokenError(error, options.credential);
-      return new ArmError(error.code, reason, fix);
+      const explained = explainTokenFailure(error, options.credential);
+      return new ArmError(error.code, inFull(explained), explained.fix);
     }
     const message = cleanMessage(describeNetworkError(error));
     const fix = explainNetwork(message, host, 'AZURE_RESOURCE_MANAGER_ENDPOINT or AZURE_CLOUD');

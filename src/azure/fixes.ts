@@ -18,7 +18,7 @@ export interface UploadContext {
  * that it led to; null: none. Azure's own words are in `message` alone, since they may quote a row.
  */
 export function explainUpload(result: UploadResult, context: UploadContext, code: HoldCode | null): Explanation {
-  if (result.type === 'no_token') return explainTokenFailure(result, context.credential);
+  if (result.type === 'no_token') return explainTokenFailure(result.failure, context.credential);
   if (result.type === 'answered') return explainAnswer(result, context, code);
   const { host } = new URL(context.endpoint);
   const fixes = {

@@ -94,11 +94,7 @@ function answeredBy(response: PipelineResponse, token: string): UploadResult {
 }
 
 function failureOf(error: unknown, token: string, clientRequestId: string): UploadResult {
-  if (error instanceof TokenError) {
-    const { aadsts, message: reason, said: message } = error;
-    const refused = error.code === 'token_refused';
-    return { type: 'no_token', refused, blocked: error.isForeign, aadsts, reason, message };
-  }
+  if (error instanceof TokenError) return { type: 'no_token', failure: error };
   if (error instanceof TunnelRefusedError) {
     const { status, proxy } = error;
     const text = textOfBody(error.page);

@@ -1,5 +1,6 @@
 import type { PipelineResponse } from '@azure/core-rest-pipeline';
 import { isPassing } from '../delivery/backoff.ts';
+import type { TokenFailure } from '../delivery/outcome.ts';
 import { parseObject } from '../ground/json.ts';
 import { cleanMessage, codeOrNull, describeNetworkError, textOfBody } from './answer.ts';
 import { proxyOf, TunnelRefusedError } from './http-client.ts';
@@ -7,27 +8,17 @@ import { proxyOf, TunnelRefusedError } from './http-client.ts';
 /** The last exchange of a credential with its endpoint, as seen on the wire. `failure`: why no answer came. */
 export type TokenExchange = PipelineResponse | { readonly host: string; readonly failure: unknown };
 
-/**
- * No token could be had. `token_refused`: the credential was judged and rejected (by Entra, by the managed identity
- * endpoint, or because its own file cannot be read), so that a person must change something. `token_unreachable`:
- * nobody judged it, trying again can help.
- *
- * The message holds hosts, statuses and codes alone, so that it may be logged; what Entra said is in `said`.
- */
-export class TokenError extends Error {
+export class TokenError extends Error implements TokenFailure {
   override readonly name = 'TokenError';
-  readonly code: 'token_refused' | 'token_unreachable';
-  /** `AADSTS7000222` and the like, where the answer names one. */
+  readonly code: TokenFailure['code'];
   readonly aadsts: string | null;
-  /** Foreign text for a person, on the admin port or in a terminal. It may quote anything, but no secret of ours. */
   readonly said: string | null;
-  /** A proxy (to CONNECT too), a firewall or a portal answered in place of Entra: somebody has to change that. */
   readonly isForeign: boolean;
 
   constructor(
-    code: TokenError['code'],
+    code: TokenFailure['code'],
     message: string,
-    { aadsts = null, said = null, isForeign = false }: Partial<Pick<TokenError, 'aadsts' | 'said' | 'isForeign'>> = {},
+    { aadsts = null, said = null, isForeign = false }: Partial<Omit<TokenFailure, 'code' | 'message'>> = {},
   ) {
     super(message);
     this.code = code;
@@ -35,10 +26,6 @@ export class TokenError extends Error {
     this.said = said;
     this.isForeign = isForeign;
   }
-}
-
-export function inFull({ message, said }: TokenError): string {
-  return said === null || said === '' ? message : `${message}: ${said}`;
 }
 
 /**

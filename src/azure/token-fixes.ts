@@ -1,11 +1,8 @@
 import type { CredentialConfig } from '../config/credential.ts';
 import { isPassing } from '../delivery/backoff.ts';
 import type { Explanation } from '../delivery/event.ts';
-import type { UploadResult } from '../delivery/outcome.ts';
+import type { TokenFailure } from '../delivery/outcome.ts';
 import { explainNetwork, tunnelFix } from './answer.ts';
-import { inFull, type TokenError } from './token-error.ts';
-
-type NoToken = Pick<Extract<UploadResult, { type: 'no_token' }>, 'refused' | 'aadsts' | 'reason' | 'message'>;
 
 const federation =
   'In Entra, open the app registration, Certificates & secrets, Federated credentials: issuer, subject and audience must be exactly those ' +
@@ -51,27 +48,27 @@ const fixes: Readonly<Record<string, string>> = {
   AADSTS530003: 'Conditional access blocks this sign-in: allow the workload identity from the address of this machine.',
 };
 
-/** For a command, whose terminal may show what Entra said as a part of the reason. */
-export function explainTokenError(error: TokenError, credential: CredentialConfig): Explanation {
-  const { code, aadsts, said: message } = error;
-  return explainTokenFailure({ refused: code === 'token_refused', aadsts, reason: inFull(error), message }, credential);
-}
-
-export function explainTokenFailure(failure: NoToken, credential: CredentialConfig): Explanation {
-  const { refused, reason, message } = failure;
+export function explainTokenFailure(failure: TokenFailure, credential: CredentialConfig): Explanation {
+  const { code, message, said } = failure;
+  const refused = code === 'token_refused';
   const what = refused ? 'The sign-in to Azure was refused' : 'No token could be fetched';
-  const fix = refused ? refusalFix(failure, credential) : unreachableFix(reason, credential);
-  return { reason: `${what}: ${reason}`, fix, message };
+  const fix = refused ? refusalFix(failure, credential) : unreachableFix(message, credential);
+  return { reason: `${what}: ${message}`, fix, message: said };
 }
 
-function refusalFix({ aadsts, reason, message }: NoToken, credential: CredentialConfig): string {
+/** For a terminal, which may show what Entra, Azure or something in between said. */
+export function inFull({ reason, message }: Explanation): string {
+  return message === null || message === '' ? reason : `${reason.replace(/\.$/, '')}. It said: ${message}`;
+}
+
+function refusalFix({ aadsts, message, said }: TokenFailure, credential: CredentialConfig): string {
   if (aadsts === null) {
-    return credential.type === 'managed' && reason.startsWith('Azure Arc at ') ? arc : variablesOf(credential);
+    return credential.type === 'managed' && message.startsWith('Azure Arc at ') ? arc : variablesOf(credential);
   }
   // Entra uses this number for two faults, and its text says which.
-  if (aadsts === 'AADSTS700027' && /\bexpired\b/i.test(message ?? '')) return certificateExpired;
+  if (aadsts === 'AADSTS700027' && /\bexpired\b/i.test(said ?? '')) return certificateExpired;
   // Azure Monitor, or Resource Manager for the incidents commands.
-  const audience = /resource principal named (https:\/\/[\w.-]+)/.exec(message ?? '')?.[1];
+  const audience = /resource principal named (https:\/\/[\w.-]+)/.exec(said ?? '')?.[1];
   if (aadsts === 'AADSTS500011' && audience !== undefined)
     return fixes[aadsts]?.replace('The audience', audience) ?? audience;
   const code = aadsts.slice('AADSTS'.length);

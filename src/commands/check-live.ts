@@ -5,7 +5,7 @@ import { createIngestion } from '../azure/ingestion.ts';
 import { createResourceManager, type DataCollectionRule, type ResourceManager } from '../azure/resource-manager.ts';
 import type { TokenCache } from '../azure/token-cache.ts';
 import { TokenError } from '../azure/token-error.ts';
-import { explainTokenError } from '../azure/token-fixes.ts';
+import { explainTokenFailure, inFull } from '../azure/token-fixes.ts';
 import { databaseScope, ingestionScope, resourceManagerScope } from '../config/clouds.ts';
 import type { Config } from '../config/config.ts';
 import { describeProxy, usesProxy } from '../config/proxy.ts';
@@ -87,10 +87,10 @@ async function checkStream(config: Config, ingestion: Ingestion, active: ActiveS
   const context = { stream, streamVariable, ruleId, endpoint, credential: config.credential };
   // Nothing was sent that could be wrong, so a 400 is about the stream.
   const code = outcome.type === 'hold' ? outcome.code : outcome.type === 'refused' ? 'stream_refused' : null;
-  const { reason, fix, message } = explainUpload(result, context, code);
+  const explained = explainUpload(result, context, code);
   const missing = result.type === 'answered' && result.code === 'InvalidStream' && code === 'stream_refused';
-  const said = message === null ? '' : ` It said: ${message}`;
-  return { level: isOptional && missing ? 'warning' : 'error', subject, message: reason + said, fix };
+  const level = isOptional && missing ? 'warning' : 'error';
+  return { level, subject, message: inFull(explained), fix: explained.fix };
 }
 
 async function checkColumns(
@@ -165,8 +165,8 @@ async function checkDatabase({ outbox, credential }: Config, tokens: TokenCache)
       return [{ level: 'error', subject, message: error.problem, fix: error.fix }];
     }
     if (!(error instanceof TokenError)) throw error;
-    const { reason, fix } = explainTokenError(error, credential);
-    return [{ level: 'error', subject, message: reason, fix }];
+    const explained = explainTokenFailure(error, credential);
+    return [{ level: 'error', subject, message: inFull(explained), fix: explained.fix }];
   }
 }
 

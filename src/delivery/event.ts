@@ -182,7 +182,9 @@ export function logDelivery(log: Logger, event: DeliveryEvent): void {
 
 /** Leaves out the messages of Azure and Entra, which may quote a row, and keeps what names hosts and codes. */
 function resultFields(result: UploadResult) {
-  if (result.type === 'no_token') return { failure: 'no_token', error: result.reason, aadsts: result.aadsts };
+  if (result.type === 'no_token') {
+    return { failure: 'no_token', error: result.failure.message, aadsts: result.failure.aadsts };
+  }
   const { clientRequestId: client_request_id } = result;
   if (result.type === 'unanswered') return { failure: result.reason, error: result.message, client_request_id };
   return { status: result.status, by: result.by, azure_code: result.code, client_request_id };

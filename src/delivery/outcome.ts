@@ -29,19 +29,25 @@ export type UploadResult =
       readonly clientRequestId: string;
     }
   /** No token, so nothing was sent. */
-  | {
-      readonly type: 'no_token';
-      /** The sign-in was judged and refused (AADSTS…): only a person can change that. */
-      readonly refused: boolean;
-      /** Something in between refused the connection to the sign-in or answered in its place, so that nobody was asked. */
-      readonly blocked: boolean;
-      /** `AADSTS7000222` and the like, where the answer names one. */
-      readonly aadsts: string | null;
-      /** What happened: hosts, statuses and codes, so it may be logged. */
-      readonly reason: string;
-      /** The words of Entra or of the identity endpoint: for the admin port and the terminal alone. */
-      readonly message: string | null;
-    };
+  | { readonly type: 'no_token'; readonly failure: TokenFailure };
+
+/** Why no token could be had. */
+export interface TokenFailure {
+  /**
+   * `token_refused`: the credential was judged and rejected (by Entra, by the managed identity endpoint, or because its own
+   * file cannot be read), so that a person must change something. `token_unreachable`: nobody judged it, trying again can
+   * help.
+   */
+  readonly code: 'token_refused' | 'token_unreachable';
+  /** `AADSTS7000222` and the like, where the answer names one. */
+  readonly aadsts: string | null;
+  /** What happened: hosts, statuses and codes, so it may be logged. */
+  readonly message: string;
+  /** The words of Entra or of the identity endpoint, for the admin port and the terminal alone. They hold no secret of ours. */
+  readonly said: string | null;
+  /** A proxy (to CONNECT too), a firewall or a portal answered in place of Entra: somebody has to change that. */
+  readonly isForeign: boolean;
+}
 
 /** The way to Azure, as delivery and `check --live` know it. */
 export interface Ingestion {
@@ -103,8 +109,9 @@ export function outcomeOf(result: UploadResult, nowMs: number): Outcome {
     case 'unanswered':
       return { type: 'retry', retryAfterMs: null };
     case 'no_token':
-      if (result.blocked) return { type: 'hold', code: 'not_azure' };
-      return result.refused ? { type: 'hold', code: 'token_refused' } : { type: 'retry', retryAfterMs: null };
+      if (result.failure.isForeign) return { type: 'hold', code: 'not_azure' };
+      if (result.failure.code === 'token_refused') return { type: 'hold', code: 'token_refused' };
+      return { type: 'retry', retryAfterMs: null };
     case 'answered':
       return outcomeOfAnswer(result, nowMs);
   }

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { generate } from 'selfsigned';
 import { createCredential } from '../../src/azure/credential.ts';
-import { inFull, TokenError } from '../../src/azure/token-error.ts';
+import { TokenError } from '../../src/azure/token-error.ts';
 import { clouds, ingestionScope } from '../../src/config/clouds.ts';
 import type { CredentialConfig } from '../../src/config/credential.ts';
 import type { Emulator } from '../support/azure/emulator.ts';
@@ -228,7 +228,7 @@ async function assertAnswersOfIdentity(emulator: Emulator): Promise<void> {
     emulator.plan({ target: 'managed_identity', answer: { type: 'status', status, body, headers } });
     const error = await failureOf({ type: 'managed', clientId: null });
     assert.equal(error.code, code, `${status} ${error.message}`);
-    assert.match(inFull(error), message);
+    assert.match(error.said === null ? error.message : `${error.message}: ${error.said}`, message);
     // What may be logged holds no foreign sentence.
     assert.doesNotMatch(error.message, /Identity not|resource|allowed|Forbidden|Updating|Gone|Too many|Failed/);
   }

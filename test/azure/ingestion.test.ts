@@ -279,12 +279,13 @@ test('without a token nothing is sent, and the result says who refused', async (
   const { ingestion, lines } = testIngestion(t, emulator, { credential });
   const result = await ingestion.upload(stream, oneRow);
   assert.ok(result.type === 'no_token', JSON.stringify(result));
-  assert.deepEqual([result.refused, result.aadsts], [true, 'AADSTS7000215']);
+  assert.deepEqual([result.failure.code, result.failure.aadsts], ['token_refused', 'AADSTS7000215']);
   emulator.plan({ target: 'token', answer: { type: 'status', status: 503 } });
   const busy = await ingestion.upload(stream, oneRow);
-  assert.ok(busy.type === 'no_token' && !busy.refused, JSON.stringify(busy));
+  assert.ok(busy.type === 'no_token' && busy.failure.code === 'token_unreachable', JSON.stringify(busy));
   assert.equal(ingestCalls(emulator).length, 0);
-  for (const text of [JSON.stringify([result, busy]), ...lines]) assert.doesNotMatch(text, /wrong-secret-c41d/);
+  const texts = [result, busy].flatMap(({ failure }) => [failure.message, JSON.stringify(failure)]);
+  for (const text of [...texts, ...lines]) assert.doesNotMatch(text, /wrong-secret-c41d/);
 });
 
 test('a refused refresh after a 401 says so, and not only 401', async (t) => {
@@ -294,8 +295,8 @@ test('a refused refresh after a 401 says so, and not only 401', async (t) => {
   emulator.revokeTokens();
   emulator.setClientSecretExpired(true);
   const result = await ingestion.upload(stream, oneRow);
-  assert.ok(result.type === 'no_token' && result.refused, JSON.stringify(result));
-  assert.equal(result.aadsts, 'AADSTS7000222');
+  assert.ok(result.type === 'no_token' && result.failure.code === 'token_refused', JSON.stringify(result));
+  assert.equal(result.failure.aadsts, 'AADSTS7000222');
 });
 
 test('an upload ends at its time limit, wherever the answer stops', async (t) => {
@@ -546,8 +547,11 @@ for (const [statusLine, page] of connectAnswers) {
     assert.deepEqual([result.by, result.proxy], ['proxy', `127.0.0.1:${port}`]);
     // The sign-in goes the same way.
     const cold = await testIngestion(t, emulator, { proxy: way }).ingestion.upload(stream, oneRow);
-    assert.ok(cold.type === 'no_token' && cold.blocked, JSON.stringify(cold));
-    assert.match(cold.reason, new RegExp(`proxy 127.0.0.1:${port} answered ${statusLine.slice(0, 3)} to CONNECT$`));
+    assert.ok(cold.type === 'no_token' && cold.failure.isForeign, JSON.stringify(cold));
+    assert.match(
+      cold.failure.message,
+      new RegExp(`proxy 127.0.0.1:${port} answered ${statusLine.slice(0, 3)} to CONNECT$`),
+    );
     assert.doesNotMatch(JSON.stringify([result, cold, proxied.lines]), /proxy-password-81f/);
     assert.equal(countOf(emulator, 'ingest'), 0);
   });

@@ -33,10 +33,11 @@ test('a call that got no answer says why, so that DNS, TLS and proxy can be told
 });
 
 test('a call without a token names status and codes of the sign-in, and not what it said', () => {
-  const reason = 'login.microsoftonline.com answered HTTP 401 invalid_client';
-  const message = 'AADSTS50034: The user account zoe@example.com does not exist';
-  const line = lineOf({ type: 'no_token', refused: true, blocked: false, aadsts: null, reason, message }, 'hold');
-  assert.deepEqual([line['failure'], line['error'], line['aadsts']], ['no_token', reason, null]);
+  const message = 'login.microsoftonline.com answered HTTP 401 invalid_client';
+  const said = 'AADSTS50034: The user account zoe@example.com does not exist';
+  const failure = { code: 'token_refused', aadsts: null, message, said, isForeign: false } as const;
+  const line = lineOf({ type: 'no_token', failure }, 'hold');
+  assert.deepEqual([line['failure'], line['error'], line['aadsts']], ['no_token', message, null]);
   assert.doesNotMatch(JSON.stringify(line), /zoe/);
 });
 

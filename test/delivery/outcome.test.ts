@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type HoldCode, holdCodes, outcomeOf, type UploadResult } from '../../src/delivery/outcome.ts';
+import {
+  type HoldCode,
+  holdCodes,
+  outcomeOf,
+  type TokenFailure,
+  type UploadResult,
+} from '../../src/delivery/outcome.ts';
 
 type Answered = Extract<UploadResult, { type: 'answered' }>;
 
@@ -10,7 +16,9 @@ function answered(status: number, code: string | null = null, more: Partial<Answ
   return { type: 'answered', by: 'azure', status, code, ...rest, ...more };
 }
 
-const refused = { type: 'no_token', refused: true, aadsts: 'AADSTS7000222', reason: '', message: null } as const;
+function noToken(code: TokenFailure['code'], isForeign: boolean): UploadResult {
+  return { type: 'no_token', failure: { code, aadsts: 'AADSTS7000222', message: '', said: null, isForeign } };
+}
 
 test('every answer that holds a stream has its code', () => {
   const codes: readonly (readonly [UploadResult, HoldCode])[] = [
@@ -18,8 +26,8 @@ test('every answer that holds a stream has its code', () => {
     [answered(404, 'NotFound'), 'rule_not_found'],
     [answered(400, 'InvalidStream'), 'stream_refused'],
     [answered(401), 'token_rejected'],
-    [{ ...refused, blocked: false }, 'token_refused'],
-    [{ ...refused, refused: false, blocked: true }, 'not_azure'],
+    [noToken('token_refused', false), 'token_refused'],
+    [noToken('token_unreachable', true), 'not_azure'],
     [answered(405), 'azure_refused'],
     [answered(302), 'not_azure'],
     [answered(200), 'not_azure'],

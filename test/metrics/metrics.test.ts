@@ -250,6 +250,7 @@ describe('delivery', () => {
     const { metrics, read } = create();
     const before = (await read()).samples.length;
     const lost = { message: '', clientRequestId: '' } as const;
+    const token = { aadsts: null, message: '', said: null, isForeign: false };
     const results: readonly UploadResult[] = [
       ...[200, 204, 302, 400, 401, 403, 404, 407, 408, 413, 418, 429, 500, 502, 503, 504, 599].map((status) =>
         answered(status),
@@ -258,8 +259,8 @@ describe('delivery', () => {
       { type: 'unanswered', reason: 'network', ...lost },
       { type: 'unanswered', reason: 'timeout', ...lost },
       { type: 'unanswered', reason: 'aborted', ...lost },
-      { type: 'no_token', refused: true, blocked: false, aadsts: 'AADSTS7000222', reason: '', message: null },
-      { type: 'no_token', refused: false, blocked: false, aadsts: null, reason: '', message: null },
+      { type: 'no_token', failure: { ...token, code: 'token_refused' } },
+      { type: 'no_token', failure: { ...token, code: 'token_unreachable' } },
     ];
     for (const result of results) metrics.onDelivery(upload(result));
     const exposition = await read();
