@@ -62,9 +62,6 @@ export interface HttpClientOptions {
  *
  * A body that cannot be decoded is an empty one. So is one that stops half way, unless a success needs it (then this
  * rejects, as for any broken connection). Of a body over `maxBodyBytes` only the beginning is read.
- *
- * The proxy is that of the configuration, and what NO_PROXY names is asked without it. This is decided last, so that what
- * the SDK made of the environment does not count.
  */
 export function createHttpClient(options: HttpClientOptions): HttpClient {
   const { clock, limitMs, maxBodyBytes, proxy } = options;

@@ -29,10 +29,7 @@ export interface TokenCacheOptions {
 /** What a caller asks for beside the scope. `claims`: decoded, of a continuous access evaluation challenge. */
 type Wanted = { readonly [Name in 'claims' | 'abortSignal']?: GetTokenOptions[Name] | undefined };
 
-/**
- * Keeps one token, in node-cache. From half of its life on (or when Entra says so, if that is sooner) a new one is
- * fetched in the background while the old one is still given out. One attempt runs at a time, whoever waits for it.
- */
+/** Keeps one token, in node-cache; docs/adr/0009-token-cache.md says when it asks for another. */
 export class TokenCache implements TokenCredential {
   readonly #options: TokenCacheOptions;
   readonly #clock: Clock;

@@ -5,10 +5,7 @@ import { describeProxy, type ProxyConfig } from './proxy.ts';
 import type { Reading, Setting } from './read.ts';
 import type { VariableName } from './variables.ts';
 
-/**
- * The validated configuration. It is made once, at start, by `loadConfig` (load.ts) from the variables of variables.ts;
- * nothing else reads the environment.
- */
+/** The validated configuration. It is made once, at start, by `loadConfig` (load.ts). */
 export type Config = ReturnType<typeof assemble>;
 
 export function assemble(

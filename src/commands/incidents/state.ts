@@ -7,19 +7,15 @@ import { failed } from '../context.ts';
 import { syncFolder, temporaryOf } from './output.ts';
 import type { SelectionOptions } from './selection.ts';
 
-/**
- * What an incremental export knows about the one before it. An export asks for incidents that were modified or created
- * at `modifiedSince` or later. That time is before the start of the export that wrote it, so that no incident is missed
- * between two exports; `exported` names the incidents since then that the former export already had.
- */
+/** What an incremental export knows about the one before it: docs/adr/0016-reading-incidents.md. */
 export interface ExportState {
   /** Resource id of the workspace; case does not matter. */
   readonly workspaceId: string;
   /** A hash of the filters: another selection is another export. */
   readonly selection: string;
-  /** ISO 8601. */
+  /** ISO 8601: `overlapMs` before the start of the export that wrote this. */
   readonly modifiedSince: string;
-  /** The version of each incident (its etag, or when it was modified) by its name. */
+  /** The version of each incident since then (its etag, or when it was modified) by its name. */
   readonly exported: ReadonlyMap<string, string>;
 }
 

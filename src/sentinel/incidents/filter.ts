@@ -96,10 +96,7 @@ export function hasLabel({ resource }: Incident, names: readonly string[]): bool
  */
 const ourName = /(?<![A-Za-z0-9])Apono[A-Z]\w*|\b(?:ASim|vim|im)\w*Apono\b/;
 
-/**
- * The names (GUIDs, lower case) of the analytics rules that read Apono's data: those that this product ships, copies of
- * them, and rules that somebody wrote on the same tables and functions.
- */
+/** The names (GUIDs, lower case) of the analytics rules that read Apono's data, whoever wrote them. */
 export function aponoRuleNames(rules: readonly JsonObject[]): ReadonlySet<string> {
   const ours = rules.filter((rule) => readsOurs(withoutComments(textOf(property(rule, 'query')) ?? '')));
   return new Set(ours.flatMap((rule) => lastSegment(textOf(rule['name']) ?? textOf(rule['id']) ?? '') ?? []));
