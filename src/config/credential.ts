@@ -1,7 +1,6 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { readCertificate } from './certificate.ts';
 import { type CloudSettings, clouds } from './clouds.ts';
-import type { Environment } from './read.ts';
 import { accessProblem, type ConfigProblem, fileProblem } from './variable.ts';
 import type { Values } from './variables.ts';
 
@@ -151,34 +150,5 @@ function stateOf(path: string): string {
     return `${ino} ${size} ${mtimeMs}`;
   } catch {
     return 'unreadable';
-  }
-}
-
-/** What Azure puts into the environment of its apps, and what people set to name an identity endpoint of their own. */
-const identityEndpoints = ['IDENTITY_ENDPOINT', 'MSI_ENDPOINT', 'IMDS_ENDPOINT', 'AZURE_POD_IDENTITY_AUTHORITY_HOST'];
-
-/** The agent of Azure Arc, which the SDK looks for as well. */
-const arcAgent = '/opt/azcmagent/bin/himds';
-
-/**
- * The asset tag that every virtual machine of Azure has, containers on it included:
- * https://github.com/canonical/cloud-init, DataSourceAzure.
- */
-const chassisTag = '7783-7084-3265-9085-8269-3286-77';
-
-/** A warning where nothing to sign in with is set and nothing speaks for a managed identity. Asks nothing over the network. */
-export function doubtManagedIdentity(env: Environment): ConfigProblem[] {
-  if (identityEndpoints.some((name) => env[name]) || existsSync(arcAgent) || hasChassisTag()) return [];
-  const message =
-    'is not set, so a managed identity will sign in, but this machine does not look like Azure; outside Azure set ' +
-    'AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET (or AZURE_CLIENT_CERTIFICATE_PATH)';
-  return [{ name: 'AZURE_TENANT_ID', message }];
-}
-
-function hasChassisTag(): boolean {
-  try {
-    return readFileSync('/sys/class/dmi/id/chassis_asset_tag', 'utf8').trim() === chassisTag;
-  } catch {
-    return false;
   }
 }

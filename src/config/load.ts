@@ -1,7 +1,7 @@
 import { kinds } from '../kinds/registry.ts';
 import { clouds } from './clouds.ts';
 import { assemble } from './config.ts';
-import { chooseCredential, type credentialNames, doubtManagedIdentity } from './credential.ts';
+import { chooseCredential, type credentialNames } from './credential.ts';
 import { outboxFileProblem, outboxWarnings } from './outbox-url.ts';
 import { guid, ingestionHostProblem, isLoopbackHost } from './parse.ts';
 import { readOutgoing } from './proxy.ts';
@@ -22,13 +22,9 @@ export function loadConfig(env: Environment) {
   const { values, settings } = reading;
   const signIn = readSignIn(env, reading, sentTo(values));
   const problems = inOrder([...reading.problems, ...signIn.problems, ...checkTogether(reading)]);
-  const warnings = [
-    ...findUnknownNames(env),
-    ...signIn.warnings,
-    // Not beside problems, since fixing them may change what signs in.
-    ...(problems.length === 0 && signIn.credential?.type === 'managed' ? doubtManagedIdentity(env) : []),
-    ...doubts(reading),
-  ].filter(({ name }) => !problems.some((one) => one.name === name));
+  const warnings = [...findUnknownNames(env), ...signIn.warnings, ...doubts(reading)].filter(
+    ({ name }) => !problems.some((one) => one.name === name),
+  );
   const config = problems.length > 0 ? null : assemble(reading, signIn);
   return { config, problems, lapsed: signIn.lapsed, warnings, settings };
 }

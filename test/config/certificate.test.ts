@@ -119,7 +119,7 @@ describe('AZURE_CLIENT_CERTIFICATE_PATH', () => {
     }
     const unused = warningsOf(variablesOf(`${plain.cert}\n${plain.key}`, { AZURE_CLIENT_CERTIFICATE_PASSWORD: 'x' }));
     assert.match(unused['AZURE_CLIENT_CERTIFICATE_PATH'] ?? '', /PASSWORD has no effect/);
-    const alone = warningsOf({ AZURE_CLIENT_CERTIFICATE_PASSWORD: 'x', IDENTITY_ENDPOINT: 'http://localhost' });
+    const alone = warningsOf({ AZURE_CLIENT_CERTIFICATE_PASSWORD: 'x' });
     assert.match(alone['AZURE_CLIENT_CERTIFICATE_PASSWORD'] ?? '', /has no effect/);
   });
 
@@ -224,30 +224,6 @@ describe('AZURE_CLIENT_SECRET_EXPIRES', () => {
     assert.equal(warning(31), undefined);
     assert.match(warning(29) ?? '', /ends on/);
     assert.match(warning(-1) ?? '', /ended on/);
-    assert.match(warningsOf({ [name]: '2037-01-31', IDENTITY_ENDPOINT: 'http://localhost' })[name] ?? '', /no effect/);
+    assert.match(warningsOf({ [name]: '2037-01-31' })[name] ?? '', /no effect/);
   });
-});
-
-describe('a managed identity that nobody named', () => {
-  it('is warned of where nothing speaks for Azure, with the variables to set', () => {
-    const warning = (extra: Readonly<Record<string, string>> = {}) =>
-      warningsOf({ IDENTITY_ENDPOINT: '', ...extra })['AZURE_TENANT_ID'];
-    const isAzure = readTag() === '7783-7084-3265-9085-8269-3286-77';
-    if (!isAzure) {
-      assert.match(warning() ?? '', /does not look like Azure; outside Azure set AZURE_TENANT_ID, AZURE_CLIENT_ID and/);
-      assert.match(warning({ AZURE_CLIENT_ID: application.AZURE_CLIENT_ID }) ?? '', /does not look like Azure/);
-    }
-    for (const name of ['IDENTITY_ENDPOINT', 'MSI_ENDPOINT', 'IMDS_ENDPOINT', 'AZURE_POD_IDENTITY_AUTHORITY_HOST']) {
-      assert.equal(warning({ [name]: 'http://127.0.0.1:1' }), undefined, name);
-    }
-    assert.equal(warning({ ...application, AZURE_CLIENT_SECRET: 'x' }), undefined);
-  });
-
-  function readTag(): string {
-    try {
-      return readFileSync('/sys/class/dmi/id/chassis_asset_tag', 'utf8').trim();
-    } catch {
-      return '';
-    }
-  }
 });

@@ -3,12 +3,11 @@ import { loadConfig } from '../../src/config/load.ts';
 
 export const secret = 'correct-horse-battery-staple';
 
-/** The least that is needed where Azure itself says that there is a managed identity, which signs in. */
+/** The least that is needed in Azure, where a managed identity signs in. */
 export const minimal: Readonly<Record<string, string>> = {
   APONO_WEBHOOK_SECRET: secret,
   LOGS_INGESTION_ENDPOINT: 'https://apono-a1b2.westeurope-1.ingest.monitor.azure.com',
   DATA_COLLECTION_RULE_ID: 'dcr-0123456789abcdef0123456789abcdef',
-  IDENTITY_ENDPOINT: 'http://localhost:42356/msi/token',
 };
 
 export function load(extra: Readonly<Record<string, string | undefined>> = {}) {

@@ -228,8 +228,7 @@ describe('the environment of the container', () => {
       writeFileSync(here, value);
       for (const [name, path_] of Object.entries(env)) if (path_ === file) env[name] = here;
     }
-    // Container Apps sets this where the app has an identity.
-    return loadConfig({ ...env, IDENTITY_ENDPOINT: 'http://localhost:42356/msi/token' });
+    return loadConfig(env);
   }
 
   it('has known variables alone, each once, and no secret in plain', () => {
