@@ -206,6 +206,17 @@ describe('check --live with DATA_COLLECTION_RULE_RESOURCE_ID', () => {
     assert.match(stdout, /^error +columns of .*event_key/m);
   });
 
+  it('warns of a transformation, which it does not check, and exits 0', async (t) => {
+    const setup = await setUp(t);
+    setup.emulator.setTransform(requestStream, 'source | project-away justification');
+    const result = await run(['check', '--live'], withRule(setup));
+    assert.equal(result.exitCode, 0);
+    assert.match(
+      findingsOf(result),
+      /^warning columns of .* is not checked here: source \| project-away justification/m,
+    );
+  });
+
   it('only warns when the identity may not read the rule', async (t) => {
     const setup = await setUp(t);
     setup.emulator.setReaderRole(false);
