@@ -26,7 +26,8 @@ const fixes: Readonly<Record<string, string>> = {
     'value only once, so make a new one if it is lost.',
   AADSTS7000222:
     'AZURE_CLIENT_SECRET has expired. Make a new client secret (Entra, app registration, Certificates & secrets; or ' +
-    '`az ad app credential reset --id <client id> --append`), set it and restart. Everything accepted waits until then.',
+    '`az ad app credential reset --id <client id> --append`), set it and restart; where AZURE_CLIENT_SECRET_FILE holds it, SIGHUP is enough. ' +
+    'Everything accepted waits until then.',
   AADSTS7000216:
     'No proof of the client was sent: set AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH or AZURE_FEDERATED_TOKEN_FILE.',
   AADSTS700016: `No such application in this tenant. ${application}`,
