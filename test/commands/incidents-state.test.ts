@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
@@ -10,6 +10,7 @@ import {
   loadState,
   overlapMs,
   readState,
+  saveState,
   selectionKey,
   trackChanges,
   writeState,
@@ -53,6 +54,19 @@ describe('the state of an incremental export', () => {
     await assert.rejects(loadState(file, { ...workspace, workspaceId: '/other' }), /another workspace/);
     await assert.rejects(loadState(file, { ...workspace, selection: 'other' }), /other filters/);
     assert.notEqual(selectionKey({ status: ['New'] }), selectionKey({ status: ['Closed'] }));
+  });
+
+  test('is written through a link, and leaves no other file', async (t) => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'apono-sentinel-state-'));
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    const [real, link] = [path.join(folder, 'real.json'), path.join(folder, 'link.json')];
+    writeFileSync(real, '');
+    symlinkSync(real, link);
+    const state = trackChanges(null, 0).next(workspace);
+    await saveState(link, state);
+    assert.ok(lstatSync(link).isSymbolicLink());
+    assert.equal(readFileSync(real, 'utf8'), writeState(state));
+    assert.deepEqual(readdirSync(folder).sort(), ['link.json', 'real.json']);
   });
 
   test('lets no change fall between two exports, and repeats none, whatever changes while one runs', () => {

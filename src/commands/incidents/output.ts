@@ -29,8 +29,8 @@ export class OutputError extends CommandError {
 export async function openFileOutput(file: string) {
   let isEmpty = true;
   const { target, temporary, handle } = await named(file, async () => {
-    // A rename would put a file in the place of a link, a pipe or a device.
-    const target = existsSync(file) ? await realpath(file) : path.resolve(file);
+    const target = await targetOf(file);
+    // Nor a pipe or a device.
     if (existsSync(target) && !statSync(target).isFile()) {
       throw new OutputError('output_failed', `${file} is no file; leave --out away to write to stdout`);
     }
@@ -60,6 +60,11 @@ export async function openFileOutput(file: string) {
         return isEmpty ? null : `${target}.partial`;
       }),
   };
+}
+
+/** What a rename may replace: not a link, which would be a file from then on, but what it points to. */
+export async function targetOf(file: string): Promise<string> {
+  return existsSync(file) ? await realpath(file) : path.resolve(file);
 }
 
 export function temporaryOf(target: string): string {

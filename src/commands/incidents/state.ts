@@ -1,10 +1,9 @@
 import { hash } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
-import path from 'node:path';
 import { isJsonObject, parseObject, textOf } from '../../ground/json.ts';
 import { type Incident, textAt } from '../../sentinel/incidents/incident.ts';
 import { failed } from '../context.ts';
-import { syncFolder, temporaryOf } from './output.ts';
+import { syncFolder, targetOf, temporaryOf } from './output.ts';
 import type { SelectionOptions } from './selection.ts';
 
 /** What an incremental export knows about the one before it: docs/adr/0016-reading-incidents.md. */
@@ -75,11 +74,12 @@ export function writeState({ exported, ...rest }: ExportState): string {
 
 /** Whole or not at all. Rejects with a CommandError. */
 export async function saveState(file: string, state: ExportState): Promise<void> {
-  const temporary = temporaryOf(path.resolve(file));
+  const target = await targetOf(file);
+  const temporary = temporaryOf(target);
   try {
     await writeFile(temporary, writeState(state), { flag: 'wx', mode: 0o600, flush: true });
-    await rename(temporary, file);
-    await syncFolder(file);
+    await rename(temporary, target);
+    await syncFolder(target);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
     throw unusable(`${file} cannot be written: ${(error as Error).message}`);
