@@ -108,7 +108,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     disk: () => diskOf(outbox),
     holds: delivery.holds,
     retrying: delivery.retrying,
-    lastDelivery: delivery.lastDelivery,
     tokenExpiresAt: () => tokens.expiresAt,
     tokenObtainedAt: metrics.tokenObtainedAt,
     credentialEndsAt: createCredentialEnd(credential),
@@ -131,14 +130,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     kinds: kinds.map(({ name }) => name),
     receive: outbox.receive,
     health: state,
-    onRequest(record) {
-      metrics.onRequest(record);
-      history.onRequest(record);
-    },
-    onLate(events) {
-      metrics.onLate(events);
-      history.accept(events);
-    },
+    history,
+    onRequest: metrics.onRequest,
+    onAccepted: metrics.onAccepted,
     limits: { keepAliveTimeoutMs: webhook.keepAliveMs },
   });
   const adminServer = createAdminServer({

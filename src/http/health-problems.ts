@@ -143,14 +143,14 @@ function healthProblem(code: HealthCode, message: string, fix: string = healthCo
 
 /** Everything that is wrong. A part of the service that has something to report adds it here. */
 export function* problemsOf(stats: OutboxStats | null, options: HealthOptions): Generator<HealthProblem> {
-  const { sources, arrivals, clock } = options;
+  const { sources, history, clock } = options;
   yield* notReadyProblems(stats, options);
   for (const { stream, reason, fix } of sources.holds()) {
     yield healthProblem('delivery_on_hold', `Stream ${stream} is on hold: ${reason}`, fix);
   }
   if (stats !== null) yield* storedProblems(stats, clock.now());
-  yield* refusalProblems(arrivals.refused('lost'));
-  if (arrivals.looksEscaped()) yield healthProblem('text_looks_escaped', healthCodes.text_looks_escaped.meaning);
+  yield* refusalProblems(history.refused('lost'));
+  if (history.looksEscaped()) yield healthProblem('text_looks_escaped', healthCodes.text_looks_escaped.meaning);
   const file = sources.damagedFile();
   // Listed until a person has looked, over restarts too. Not a 503, since events are taken and delivered.
   if (file !== null) {

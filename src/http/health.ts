@@ -5,9 +5,9 @@ import type { StoreTrouble } from '../outbox/open.ts';
 import { type OutboxStats, oldestAgeMs, STATS_LIMIT_MS, summary } from '../outbox/port.ts';
 import { type Answer, jsonAnswer, problem, problemAnswer } from './answer.ts';
 import type { AppRoute } from './app.ts';
-import type { Arrivals } from './arrivals.ts';
 import type { Exchange } from './exchange.ts';
 import { type HealthProblem, healthCodes, notReadyProblems, problemsOf } from './health-problems.ts';
+import type { History } from './history.ts';
 import type { ListenerState } from './listener.ts';
 
 /**
@@ -22,8 +22,6 @@ export interface ServiceState {
   holds(): readonly Pick<Hold, 'kind' | 'stream' | 'since' | 'code' | 'reason' | 'fix'>[];
   /** The streams that are tried again after a setback that ends without a person. */
   retrying(): readonly Retrying[];
-  /** By kind; null: not since the start. */
-  lastDelivery(): Readonly<Record<string, number | null>>;
   /** Null: there is no token yet. */
   tokenExpiresAt(): number | null;
   tokenObtainedAt(): number | null;
@@ -46,7 +44,9 @@ export interface HealthOptions {
   readonly sources: ServiceState;
   readonly version: string;
   readonly clock: Clock;
-  readonly arrivals: Arrivals;
+  /** Names of the webhook kinds. */
+  readonly kinds: readonly string[];
+  readonly history: History;
   readonly state: ListenerState;
 }
 
@@ -102,9 +102,11 @@ function statusOf(problems: readonly HealthProblem[]): 'ok' | 'degraded' | 'fail
   return problems.some(({ code }) => healthCodes[code].status === 'failing') ? 'failing' : 'degraded';
 }
 
-function facts(stats: OutboxStats | null, { sources, arrivals, clock }: HealthOptions) {
-  const lastAccepted = arrivals.lastAccepted();
-  const lastDelivery = sources.lastDelivery();
+function facts(stats: OutboxStats | null, { sources, kinds, history, clock }: HealthOptions) {
+  const accepted = [...history.lastAccepted()];
+  const delivered = [...history.lastDelivered()];
+  const byKind = (read: (kind: string) => string | null): Readonly<Record<string, string | null>> =>
+    Object.fromEntries(kinds.map((kind) => [kind, read(kind)]));
   const heartbeat = sources.heartbeat();
   const [hold = null, ...others] = sources
     .holds()
@@ -121,13 +123,13 @@ function facts(stats: OutboxStats | null, { sources, arrivals, clock }: HealthOp
       quarantined: stored?.quarantined.count ?? null,
       oldest_age_seconds: stored && Math.floor(oldestAgeMs(stored.undelivered, clock.now()) / 1000),
     },
-    last_accepted: latest(Object.values(lastAccepted)),
-    last_accepted_by_kind: isoByKind(lastAccepted),
-    last_delivery: latest(Object.values(lastDelivery)),
-    last_delivery_by_kind: isoByKind(lastDelivery),
-    refused: arrivals.refused('all'),
+    last_accepted: latest(accepted),
+    last_accepted_by_kind: byKind((kind) => latest(accepted.filter(([key]) => key.startsWith(`${kind} `)))),
+    last_delivery: latest(delivered),
+    last_delivery_by_kind: byKind((kind) => latest(delivered.filter(([key]) => key === kind))),
+    refused: history.refused('all'),
     token_expires_at: iso(sources.tokenExpiresAt()),
-    previous_secret_last_used_at: iso(arrivals.previousSecretLastUsedAt()),
+    previous_secret_last_used_at: iso(history.previousSecretLastUsedAt()),
     damaged_file: sources.damagedFile(),
     ...(heartbeat !== null && { heartbeat: heartbeatFacts(heartbeat) }),
     hold,
@@ -144,13 +146,8 @@ function heartbeatFacts({ stream, lastSentAt, failing }: HeartbeatStatus) {
   };
 }
 
-function isoByKind(times: Readonly<Record<string, number | null>>): Record<string, string | null> {
-  return Object.fromEntries(Object.entries(times).map(([kind, timeMs]) => [kind, iso(timeMs)]));
-}
-
-export function latest(times: readonly (number | null)[]): string | null {
-  const known = times.filter((timeMs) => timeMs !== null);
-  return iso(known.length === 0 ? null : Math.max(...known));
+function latest(times: readonly (readonly [key: string, timeMs: number])[]): string | null {
+  return times.length === 0 ? null : iso(Math.max(...times.map(([, timeMs]) => timeMs)));
 }
 
 export function iso(timeMs: number | null): string | null {

@@ -8,7 +8,7 @@ import type { Totals } from '../heartbeat/row.ts';
 import type { RequestRecord } from '../http/exchange.ts';
 import type { ServiceState } from '../http/health.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
-import { type OutboxStats, oldestAgeMs, STATS_LIMIT_MS, summary } from '../outbox/port.ts';
+import { type AcceptedEvent, type OutboxStats, oldestAgeMs, STATS_LIMIT_MS, summary } from '../outbox/port.ts';
 import type { StoreEvent } from '../outbox/store.ts';
 import { createInstruments, type Instruments } from './instruments.ts';
 import { uploadCodes } from './table-delivery.ts';
@@ -39,7 +39,7 @@ export function createMetrics(options: MetricsOptions) {
   let scrape = async () => {};
   return {
     onRequest: (record: RequestRecord) => countRequest(instruments, clock, record),
-    onLate: (events: RequestRecord['events']) => countAccepted(instruments, clock, events),
+    onAccepted: (events: readonly AcceptedEvent[]) => countAccepted(instruments, clock, events),
     onStore(event: StoreEvent) {
       if (event.type === 'trouble') instruments.outbox_troubles_total.inc({ operation: event.operation });
       if (event.type !== 'commit') return;
@@ -92,7 +92,7 @@ async function sum<L extends string>(counter: Counter<L>, isCounted: (labels: La
   return values.reduce((total, { labels, value }) => total + (isCounted(labels) ? value : 0), 0);
 }
 
-/** Counts one request, and the events that it brought. */
+/** Counts one request; the events that it brought are counted when they are stored. */
 function countRequest(metrics: Instruments, clock: Clock, record: RequestRecord): void {
   const { route, status, code, authentication } = record;
   const method = (knownMethods as readonly string[]).includes(record.method) ? record.method : 'other';
@@ -107,16 +107,11 @@ function countRequest(metrics: Instruments, clock: Clock, record: RequestRecord)
   }
   metrics.authentications_total.inc({ result: 'accepted', secret: authentication });
   if (authentication === 'previous') metrics.previous_secret_last_used_timestamp_seconds.set(clock.now() / 1000);
-  countEvents(metrics, clock, record);
+  if (record.accepted !== null) return;
+  metrics.events_total.inc({ kind: 'none', action: 'none', outcome: record.quarantined ? 'quarantined' : 'rejected' });
 }
 
-function countEvents(metrics: Instruments, clock: Clock, { events, quarantined }: RequestRecord): void {
-  countAccepted(metrics, clock, events);
-  if (events.length > 0) return;
-  metrics.events_total.inc({ kind: 'none', action: 'none', outcome: quarantined ? 'quarantined' : 'rejected' });
-}
-
-function countAccepted(metrics: Instruments, clock: Clock, events: RequestRecord['events']): void {
+function countAccepted(metrics: Instruments, clock: Clock, events: readonly AcceptedEvent[]): void {
   for (const { kind, action, rows, hasInvalidFields, duplicate } of events) {
     metrics.events_total.inc({ kind, action, outcome: duplicate ? 'duplicate' : 'accepted' });
     metrics.last_accepted_timestamp_seconds.set({ kind }, clock.now() / 1000);

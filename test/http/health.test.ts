@@ -78,11 +78,13 @@ test('/healthz says what the contract lists', async () => {
     ...withStats({
       waiting: { request: waiting(3, 42_900), audit: { count: 0, oldestReceivedAt: null } },
     }),
-    lastDelivery: () => ({ request: now - 1_000, audit: null }),
     tokenExpiresAt: () => now + minutes(55),
     damagedFile: () => null,
   };
-  await withEdge({ clock, health }, async ({ port }) => {
+  await withEdge({ clock, health }, async ({ port, history }) => {
+    clock.set(now - 1_000);
+    history.onDelivery({ type: 'delivered', kind: 'request', stream: '', receivedAt: now - 2_000, rows: 1 });
+    clock.set(now);
     const { status, json } = await get(port, '/healthz');
     assert.equal(status, 200);
     const { uptime_seconds: uptime, ...facts } = json;

@@ -59,10 +59,8 @@ function record(overrides: Partial<RequestRecord>): RequestRecord {
     authentication: 'current',
     clientAddress: null,
     bodyBytes: 10,
-    events: [],
     accepted: null,
     quarantined: false,
-    looksEscaped: false,
     feedIgnored: false,
     trace: null,
     ...overrides,
@@ -155,7 +153,7 @@ describe('at the start', () => {
 
   it('prom-client’s global registry stays empty, and two services do not share one', async () => {
     const [a, b] = [create(), create()];
-    a.metrics.onRequest(record({ events: [event()] }));
+    a.metrics.onRequest(record({ accepted: {} }));
     assert.equal((await a.read()).sum('apono_sentinel_http_requests_total'), 1);
     assert.equal((await b.read()).sum('apono_sentinel_http_requests_total'), 0);
     assert.deepEqual(register.getMetricsAsArray(), []);
@@ -173,7 +171,7 @@ describe('at the start', () => {
 describe('requests', () => {
   it('count by route, method and status, with methods that nobody knows as one', async () => {
     const { metrics, read } = create();
-    metrics.onRequest(record({ events: [event()] }));
+    metrics.onRequest(record({ accepted: {} }));
     metrics.onRequest(record({ method: 'PROPFIND', status: 405, code: 'method_not_allowed', authentication: null }));
     metrics.onRequest(record({ method: 'BREW', status: 405, code: 'method_not_allowed', authentication: null }));
     metrics.onRequest(record({ status: null, code: 'request_aborted' }));
@@ -196,15 +194,12 @@ describe('requests', () => {
 
   it('bring events by kind, action and outcome', async () => {
     const { metrics, clock, read } = create();
-    metrics.onRequest(
-      record({
-        events: [
-          event({ rows: 3 }),
-          event({ action: 'Created', hasInvalidFields: true }),
-          event({ duplicate: true, rows: 9, hasInvalidFields: true }),
-        ],
-      }),
-    );
+    metrics.onAccepted([
+      event({ rows: 3 }),
+      event({ action: 'Created', hasInvalidFields: true }),
+      event({ duplicate: true, rows: 9, hasInvalidFields: true }),
+    ]);
+    metrics.onRequest(record({ accepted: {} }));
     metrics.onRequest(record({ status: 422, code: 'schema_mismatch', quarantined: true }));
     metrics.onRequest(record({ status: 503, code: 'outbox_full' }));
     // No events: nobody knows who sent them.
@@ -228,7 +223,7 @@ describe('requests', () => {
   it('tell which secret was used, and when the previous one last was', async () => {
     const { metrics, clock, read } = create();
     const usedAt = clock.now();
-    metrics.onRequest(record({ authentication: 'previous', events: [event()] }));
+    metrics.onRequest(record({ authentication: 'previous', accepted: {} }));
     clock.advance(60_000);
     for (const authentication of ['current', 'missing', 'not_bearer', 'wrong', 'wrong'] as const) {
       metrics.onRequest(record({ authentication, status: authentication === 'current' ? 200 : 401 }));
@@ -290,8 +285,8 @@ describe('delivery', () => {
     const { metrics, clock, read } = create();
     const receivedAt = clock.now();
     clock.advance(2_500);
-    metrics.onDelivery({ type: 'delivered', stream, receivedAt, rows: 3 });
-    metrics.onDelivery({ type: 'delivered', stream, receivedAt: clock.now() + 86_400_000, rows: 1 });
+    metrics.onDelivery({ type: 'delivered', kind: 'request', stream, receivedAt, rows: 3 });
+    metrics.onDelivery({ type: 'delivered', kind: 'request', stream, receivedAt: clock.now() + 86_400_000, rows: 1 });
     const exposition = await read();
     assert.equal(exposition.value('apono_sentinel_delivery_latency_seconds_sum', { stream }), 2.5);
     assert.equal(exposition.value('apono_sentinel_delivery_latency_seconds_count', { stream }), 2);
