@@ -81,7 +81,7 @@ export async function runWithin<T>(
 export function createBoundedRead<T>(read: () => Promise<T>, limits: Limits): () => Promise<T | null> {
   let underWay: Promise<T> | null = null;
   return () => {
-    underWay ??= read().finally(() => {
+    underWay ??= Promise.try(read).finally(() => {
       underWay = null;
     });
     const reading = underWay;

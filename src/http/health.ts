@@ -1,8 +1,8 @@
-import type { Hold, Retrying } from '../delivery/event.ts';
-import { type Clock, createBoundedRead } from '../ground/clock.ts';
+import type { Delivery } from '../delivery/delivery.ts';
+import type { Clock } from '../ground/clock.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
 import type { StoreTrouble } from '../outbox/open.ts';
-import { type OutboxStats, oldestAgeMs, STATS_LIMIT_MS, summary } from '../outbox/port.ts';
+import { type OutboxStats, oldestAgeMs, summary } from '../outbox/port.ts';
 import { type Answer, jsonAnswer, problem, problemAnswer } from './answer.ts';
 import type { AppRoute } from './app.ts';
 import type { Exchange } from './exchange.ts';
@@ -14,14 +14,11 @@ import type { ListenerState } from './listener.ts';
  * What the parts of the service say about themselves, to /healthz, the page and the metrics. All that is no promise is
  * answered at once; times are milliseconds since the epoch.
  */
-export interface ServiceState {
-  stats(): Promise<OutboxStats>;
-  /** Of the file system of DATA_DIR; free is what this user may still take. Rejects if the outbox is elsewhere. */
-  disk(): Promise<{ readonly freeBytes: number; readonly sizeBytes: number }>;
-  /** The streams that delivery holds back until a person has fixed something. */
-  holds(): readonly Pick<Hold, 'kind' | 'stream' | 'since' | 'code' | 'reason' | 'fix'>[];
-  /** The streams that are tried again after a setback that ends without a person. */
-  retrying(): readonly Retrying[];
+export interface ServiceState extends Pick<Delivery, 'holds' | 'retrying'> {
+  /** Null: the outbox failed, or did not answer within STATS_LIMIT_MS. Many callers make one question to it. */
+  stats(): Promise<OutboxStats | null>;
+  /** Of the file system of DATA_DIR; free is what this user may still take. Null as for `stats`, or it is elsewhere. */
+  disk(): Promise<{ readonly freeBytes: number; readonly sizeBytes: number } | null>;
   /** Null: there is no token yet. */
   tokenExpiresAt(): number | null;
   tokenObtainedAt(): number | null;
@@ -57,19 +54,17 @@ export type HealthDocument = Awaited<ReturnType<Health['read']>>;
 /** Never asks Azure: restarting this service would not help if Azure is down. */
 export function createHealth(options: HealthOptions) {
   const startedAtMs = performance.now();
-  const { sources, clock } = options;
-  // One question to the outbox at a time, however many probes come: an engine that hangs is an answer too.
-  const readStats = createBoundedRead(sources.stats, { limitMs: STATS_LIMIT_MS, clock });
+  const { sources } = options;
 
   async function readyz({ record }: Exchange): Promise<Answer> {
-    const reasons = [...notReadyProblems(await readStats(), options)].map(({ message }) => message);
+    const reasons = [...notReadyProblems(await sources.stats(), options)].map(({ message }) => message);
     if (reasons.length === 0) return jsonAnswer(200, { status: 'ready' });
     const refusal = problem('not_ready', { detail: reasons.join(' '), members: { reasons } });
     return problemAnswer(refusal, record.requestId);
   }
 
   async function read() {
-    const stats = await readStats();
+    const stats = await sources.stats();
     const problems = [...problemsOf(stats, options)];
     return {
       status: statusOf(problems),

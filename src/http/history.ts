@@ -70,7 +70,7 @@ export function createHistory({ folder, stats, clock }: HistoryOptions) {
   async function tick(): Promise<void> {
     cancelTimer = clock.setTimer(MINUTE_MS - (clock.now() % MINUTE_MS), tick);
     const minute = now();
-    const known = await stats().catch(() => null);
+    const known = await stats();
     const ageMs = known === null ? 0 : oldestAgeMs(summary(known, []).undelivered, clock.now());
     minute.oldestMs = Math.max(minute.oldestMs, ageMs);
     await save();

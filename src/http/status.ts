@@ -1,18 +1,18 @@
 import { eventActions } from '../apono/event.ts';
-import { createBoundedRead, type Limits } from '../ground/clock.ts';
+import type { Clock } from '../ground/clock.ts';
 import { type ProblemCodeInfo, quarantineCodes } from '../intake/quarantine-codes.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import { kinds } from '../kinds/registry.ts';
-import type { OutboxOperator, StatsJson } from '../outbox/operator.ts';
+import { type StatsJson, statsJson } from '../outbox/operator.ts';
 import { type HealthDocument, iso, type ServiceState } from './health.ts';
 import type { History, Refusal } from './history.ts';
 import { problemCodes } from './problem-codes.ts';
 
 /** Where the status gets its facts, beside those of /healthz. */
-export interface StatusSources extends Pick<ServiceState, 'disk' | 'credentialEndsAt' | 'tokenObtainedAt'> {
+export interface StatusSources
+  extends Pick<ServiceState, 'stats' | 'disk' | 'holds' | 'credentialEndsAt' | 'tokenObtainedAt'> {
   health(): Promise<HealthDocument>;
   readonly history: History;
-  readonly operator: OutboxOperator;
   /** By kind; null: it is off, and its events are quarantined. */
   readonly streams: Readonly<Record<string, string | null>>;
 }
@@ -23,15 +23,14 @@ export type FeedJson = ReturnType<typeof feedJson>;
 
 /**
  * Reads what the page and `status` show, but for the plots and the records. It holds no secret and no text of an event.
- * What the outbox or the disk does not tell within the limits is null; the first is a problem of its own in `health`.
+ * What the outbox or the disk does not tell is null; the first is a problem of its own in `health`.
  */
-export function createStatus(sources: StatusSources, limits: Limits) {
-  const readDisk = createBoundedRead(sources.disk, limits);
-  const readStats = createBoundedRead(sources.operator.stats, limits);
+export function createStatus(sources: StatusSources, clock: Clock) {
   return async () => {
-    const [health, disk, outbox] = await Promise.all([sources.health(), readDisk(), readStats()]);
+    const [health, disk, stats] = await Promise.all([sources.health(), sources.disk(), sources.stats()]);
+    const outbox = stats && statsJson(stats, sources.holds());
     return {
-      now: iso(limits.clock.now()),
+      now: iso(clock.now()),
       sentence: sentenceOf(health),
       to_do: toDoOf(health),
       health,

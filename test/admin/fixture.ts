@@ -45,6 +45,7 @@ export async function startAdmin(
   t.after(() => edge.server.stop(0));
   const server = createAdminServer({
     ...wellHealth,
+    stats: () => outbox.stats(),
     ...edge.server,
     ...{ admin, operator, storeId: 'a-store', clock, log, streams },
     retry: async () => [],

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { createBoundedRead, systemClock } from '../../src/ground/clock.ts';
 import type { ServiceState } from '../../src/http/health.ts';
 import type { HealthProblem } from '../../src/http/health-problems.ts';
 import { defaultLimits } from '../../src/http/limits.ts';
-import { type OutboxStats, OutboxUnavailableError } from '../../src/outbox/port.ts';
+import { type OutboxStats, OutboxUnavailableError, STATS_LIMIT_MS } from '../../src/outbox/port.ts';
 import { assertNothingPrivate } from '../support/log-secrets.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import {
@@ -32,6 +33,8 @@ const hold = {
   reason: '403 from Azure',
   fix: 'Give the application the role Monitoring Metrics Publisher on the rule.',
 };
+/** What a hold has beside these is not for /healthz. */
+const unshown = { message: 'Azure quotes a row', clientRequestId: 'c-1' };
 
 function get(port: number, path: string): Promise<Reply> {
   return send(port, { method: 'GET', path });
@@ -110,32 +113,38 @@ test('/healthz says what the contract lists', async () => {
 test('a hold: /healthz is 503 and says what to fix, /readyz stays 200', async () => {
   const clock = manualClock(now);
   const stats = { waiting: { request: waiting(1, 1_000), audit: waiting(7, 5_000) } };
-  await withEdge({ clock, health: { ...withStats(stats), holds: () => [hold] } }, async ({ port }) => {
-    const { status, json } = await get(port, '/healthz');
-    assert.equal(status, 503);
-    assert.equal(json['status'], 'failing');
-    const message = 'Stream Custom-AponoAuditLogs_CL is on hold: 403 from Azure';
-    assert.deepEqual(json['problems'], [{ code: 'delivery_on_hold', message, fix: hold.fix }]);
-    assert.deepEqual(json['outbox'], { waiting: 1, held: 7, dead: 0, quarantined: 0, oldest_age_seconds: 5 });
-    assert.deepEqual(json['hold'], { ...hold, since: '2026-03-04T05:03:07.000Z' });
-    assert.equal(json['holds'], undefined);
-    assert.equal((await get(port, '/readyz')).status, 200);
-  });
+  await withEdge(
+    { clock, health: { ...withStats(stats), holds: () => [{ ...hold, ...unshown }] } },
+    async ({ port }) => {
+      const { status, json } = await get(port, '/healthz');
+      assert.equal(status, 503);
+      assert.equal(json['status'], 'failing');
+      const message = 'Stream Custom-AponoAuditLogs_CL is on hold: 403 from Azure';
+      assert.deepEqual(json['problems'], [{ code: 'delivery_on_hold', message, fix: hold.fix }]);
+      assert.deepEqual(json['outbox'], { waiting: 1, held: 7, dead: 0, quarantined: 0, oldest_age_seconds: 5 });
+      assert.deepEqual(json['hold'], { ...hold, since: '2026-03-04T05:03:07.000Z' });
+      assert.equal(json['holds'], undefined);
+      assert.equal((await get(port, '/readyz')).status, 200);
+    },
+  );
 });
 
 test('several holds are all listed', async () => {
   const other = { ...hold, kind: 'request', stream: 'Custom-AponoAccessRequests_CL' };
   const clock = manualClock(now);
   const stats = { waiting: { request: waiting(1, 1_000), audit: waiting(7, 5_000) } };
-  await withEdge({ clock, health: { ...withStats(stats), holds: () => [other, hold] } }, async ({ port }) => {
-    const { json } = await get(port, '/healthz');
-    assert.equal((json['hold'] as typeof hold).kind, 'request');
-    assert.deepEqual(
-      (json['holds'] as (typeof hold)[]).map(({ kind }) => kind),
-      ['request', 'audit'],
-    );
-    assert.deepEqual((json['outbox'] as Record<string, unknown>)['held'], 8);
-  });
+  await withEdge(
+    { clock, health: { ...withStats(stats), holds: () => [other, hold].map((one) => ({ ...one, ...unshown })) } },
+    async ({ port }) => {
+      const { json } = await get(port, '/healthz');
+      assert.equal((json['hold'] as typeof hold).kind, 'request');
+      assert.deepEqual(
+        (json['holds'] as (typeof hold)[]).map(({ kind }) => kind),
+        ['request', 'audit'],
+      );
+      assert.deepEqual((json['outbox'] as Record<string, unknown>)['held'], 8);
+    },
+  );
 });
 
 test('an event that waits over 15 minutes makes /healthz 503, at 15 minutes it is 200', async () => {
@@ -315,7 +324,10 @@ test('last_accepted is the time of the last event that was answered 200, and tha
   });
 });
 
-const gone = (): Promise<never> => Promise.reject(new OutboxUnavailableError('worker gone'));
+const gone = createBoundedRead((): Promise<never> => Promise.reject(new OutboxUnavailableError('worker gone')), {
+  limitMs: STATS_LIMIT_MS,
+  clock: systemClock,
+});
 const notReady: [string, ServiceState, string, RegExp][] = [
   ['starting', { ...wellHealth, started: () => false }, 'starting', /starting/],
   ['not writable', withStats({ writable: false, problem: 'disk I/O error' }), 'outbox_not_writable', /disk I\/O error/],
@@ -382,7 +394,8 @@ test('an outbox that hangs does not hang the probes, and many probes ask it once
     asked += 1;
     return new Promise((resolve) => answers.push(resolve));
   };
-  const edge = await startEdge({ clock, health: { ...wellHealth, stats } });
+  const bounded = createBoundedRead(stats, { limitMs: STATS_LIMIT_MS, clock });
+  const edge = await startEdge({ clock, health: { ...wellHealth, stats: bounded } });
   try {
     const probes = Array.from({ length: 20 }, (_, index) => get(edge.port, index % 2 === 0 ? '/readyz' : '/healthz'));
     await condition(() => asked === 1);

@@ -32,7 +32,7 @@ export function createAdminServer(options: AdminOptions): Listener {
   const admit = createAdmission({ ...options, limits });
   const needsToken = () => options.admin.token !== null;
   const bounds = { limitMs: STATS_LIMIT_MS, clock: options.clock };
-  const readStatus = createStatus(options, bounds);
+  const readStatus = createStatus(options, options.clock);
   const routes = [
     ...adminRoutes({ ...options, limits, readStatus }),
     ...pageRoutes({ ...options, readStatus }, bounds, { admit, needsToken }),
