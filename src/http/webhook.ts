@@ -5,7 +5,7 @@ import type { ReceivedBody } from '../intake/understand.ts';
 import type { AcceptedEvent, Receive, Received } from '../outbox/port.ts';
 import { type Answer, HttpProblem, jsonAnswer, problem, quarantined } from './answer.ts';
 import type { AppRoute } from './app.ts';
-import { createAuthenticator, createJudge } from './authenticate.ts';
+import { authenticate, createJudge } from './authenticate.ts';
 import { createBodyReader } from './body.ts';
 import { type Clients, createClients } from './client-address.ts';
 import { createComplaints } from './complaints.ts';
@@ -91,10 +91,6 @@ const codes = { missing: 'secret_missing', not_bearer: 'authorization_not_bearer
  */
 function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: string | null) => Promise<Answer> {
   const { webhook, clients, state } = options;
-  const authenticate = createAuthenticator(
-    () => webhook.secret,
-    () => webhook.previousSecret,
-  );
   const judge = createJudge({ ...options, codes, challenge: 'Bearer' });
   const readBody = createBodyReader(options);
   const complain = createComplaints({ ...options, port: 'webhook' });
@@ -105,7 +101,7 @@ function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: stri
       record.clientAddress = address;
       throw problem('address_not_allowed');
     }
-    await judge(exchange, authenticate(request.headersDistinct));
+    await judge(exchange, authenticate(request.headersDistinct, webhook.secret, webhook.previousSecret));
     // Only authentic requests are looked at, so that nobody else can cause the warning.
     const isForwarded = request.headers['x-forwarded-for'] !== undefined;
     if (isForwarded && !clients.isFromTrustedProxy(request.socket.remoteAddress)) complain('unknown_proxy');

@@ -2,7 +2,7 @@ import type { Config } from '../../config/config.ts';
 import { isLoopbackHost } from '../../config/parse.ts';
 import { STATS_LIMIT_MS } from '../../outbox/port.ts';
 import { problem } from '../answer.ts';
-import { createAuthenticator, createJudge } from '../authenticate.ts';
+import { authenticate, createJudge } from '../authenticate.ts';
 import { createClients } from '../client-address.ts';
 import type { Exchange } from '../exchange.ts';
 import { defaultLimits, type EdgeLimits } from '../limits.ts';
@@ -65,11 +65,6 @@ const codes = { missing: 'token_missing', not_bearer: 'token_not_bearer', wrong:
 function createAdmission(options: AdminOptions & { limits: EdgeLimits }): (exchange: Exchange) => Promise<void> {
   const { admin } = options;
   const judge = createJudge({ ...options, codes, challenge: 'Bearer realm="apono-sentinel admin"', clients });
-  const forAll = createAuthenticator(() => admin.token);
-  const forMetrics = createAuthenticator(
-    () => admin.metricsToken,
-    () => admin.token,
-  );
   return async (exchange) => {
     const { request, record } = exchange;
     record.route = 'admin';
@@ -77,9 +72,9 @@ function createAdmission(options: AdminOptions & { limits: EdgeLimits }): (excha
     // The path as Express matches it.
     const isForMetrics = admin.metricsToken !== null && /^\/metrics\/?$/.test(request.path);
     if (!isForMetrics && admin.token === null) return checkHost(exchange);
-    const authenticate = isForMetrics ? forMetrics : forAll;
     // Not X-Webhook-Secret, which a proxy in front of the webhook port may add.
-    const found = authenticate({ authorization: request.headersDistinct['authorization'] });
+    const { authorization } = request.headersDistinct;
+    const found = authenticate({ authorization }, admin.token, isForMetrics ? admin.metricsToken : null);
     // Both tokens are in use; only the webhook's log says that an old secret was used.
     await judge(exchange, found === 'previous' ? 'current' : found);
   };
