@@ -151,7 +151,7 @@ export function* problemsOf(stats: OutboxStats | null, options: HealthOptions): 
   if (stats !== null) yield* storedProblems(stats, clock.now());
   yield* refusalProblems(history.refused('lost'));
   if (history.looksEscaped()) yield healthProblem('text_looks_escaped', healthCodes.text_looks_escaped.meaning);
-  const file = sources.damagedFile();
+  const { damagedFile: file, trouble, folder } = sources.outbox;
   // Listed until a person has looked, over restarts too. Not a 503, since events are taken and delivered.
   if (file !== null) {
     const message = `A damaged database was set aside as ${file}, and events may be in it.`;
@@ -168,7 +168,7 @@ export function* problemsOf(stats: OutboxStats | null, options: HealthOptions): 
     const said = `The last SIGHUP did not renew ${name} (${message}), and its value of before is in use.`;
     yield healthProblem('secret_not_renewed', said, healthCodes.secret_not_renewed.remedy.replace('<name>', name));
   }
-  yield* troubleProblems(sources.trouble(), sources.isLocal(), clock.now());
+  yield* troubleProblems(trouble, folder !== null, clock.now());
   yield* credentialProblems(sources.credentialEndsAt(), clock.now());
 }
 

@@ -1,7 +1,7 @@
 import type { Delivery } from '../delivery/delivery.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
-import type { StoreTrouble } from '../outbox/open.ts';
+import type { OpenedOutbox } from '../outbox/open.ts';
 import { type OutboxStats, oldestAgeMs, summary } from '../outbox/port.ts';
 import { type Answer, jsonAnswer, problem, problemAnswer } from './answer.ts';
 import type { AppRoute } from './app.ts';
@@ -24,12 +24,7 @@ export interface ServiceState extends Pick<Delivery, 'holds' | 'retrying'> {
   tokenObtainedAt(): number | null;
   /** Of what signs in to Azure; null: that is not known. */
   credentialEndsAt(): number | null;
-  /** The file of a damaged database that was set aside and that nobody has salvaged or removed yet; null: none. */
-  damagedFile(): string | null;
-  /** What the outbox last could not do; null: nothing. */
-  trouble(): StoreTrouble | null;
-  /** Whether the outbox is a SQLite database on this machine. */
-  isLocal(): boolean;
+  readonly outbox: Pick<OpenedOutbox, 'damagedFile' | 'trouble' | 'folder'>;
   /** Null: no rows about the service itself are sent. */
   heartbeat(): HeartbeatStatus | null;
   /** The secrets that the last SIGHUP did not renew, and why. */
@@ -125,7 +120,7 @@ function facts(stats: OutboxStats | null, { sources, kinds, history, clock }: He
     refused: history.refused('all'),
     token_expires_at: iso(sources.tokenExpiresAt()),
     previous_secret_last_used_at: iso(history.previousSecretLastUsedAt()),
-    damaged_file: sources.damagedFile(),
+    damaged_file: sources.outbox.damagedFile,
     ...(heartbeat !== null && { heartbeat: heartbeatFacts(heartbeat) }),
     hold,
     ...(others.length > 0 && { holds: [hold, ...others] }),

@@ -66,7 +66,7 @@ export function createMetrics(options: MetricsOptions) {
       const holds = sources.holds();
       instruments.outbox_writable.set(stats?.writable ? 1 : 0);
       instruments.credential_expiry_timestamp_seconds.set((sources.credentialEndsAt() ?? 0) / 1000);
-      instruments.outbox_damaged.set(sources.damagedFile() === null ? 0 : 1);
+      instruments.outbox_damaged.set(sources.outbox.damagedFile === null ? 0 : 1);
       known = stats ?? known;
       // Without an answer the last counts stand and the ages go on: the alarm must not fall silent with the outbox.
       if (known !== null) setOutbox(instruments, known, holds, clock.now());

@@ -82,7 +82,6 @@ test('/healthz says what the contract lists', async () => {
       waiting: { request: waiting(3, 42_900), audit: { count: 0, oldestReceivedAt: null } },
     }),
     tokenExpiresAt: () => now + minutes(55),
-    damagedFile: () => null,
   };
   await withEdge({ clock, health }, async ({ port, history }) => {
     clock.set(now - 1_000);
@@ -161,8 +160,13 @@ test('an event that waits over 15 minutes makes /healthz 503, at 15 minutes it i
 });
 
 test('a damaged database that was set aside: /healthz is degraded and names it until somebody has looked', async () => {
-  let damagedFile: string | null = '/data/outbox.db.damaged-2026-01-02T03-04-05.000Z';
-  const health = { ...wellHealth, damagedFile: () => damagedFile };
+  const damagedFile = '/data/outbox.db.damaged-2026-01-02T03-04-05.000Z';
+  const outbox: { damagedFile: string | null; trouble: null; folder: string } = {
+    damagedFile,
+    trouble: null,
+    folder: '/data',
+  };
+  const health = { ...wellHealth, outbox };
   await withEdge({ health }, async ({ port }) => {
     const reply = await get(port, '/healthz');
     const { status, json } = reply;
@@ -170,7 +174,7 @@ test('a damaged database that was set aside: /healthz is degraded and names it u
     assert.deepEqual(codesOf(reply), ['damaged_database']);
     assert.match(problemsOf(reply)[0]?.fix ?? '', /outbox salvage \/data\/outbox\.db\.damaged-/);
     assert.equal((await get(port, '/readyz')).status, 200);
-    damagedFile = null;
+    outbox.damagedFile = null;
     assert.equal((await get(port, '/healthz')).json['status'], 'ok');
   });
 });
@@ -372,7 +376,8 @@ for (const [name, { reason, isDamage = false, isLocal = true }, fix] of troubles
   test(`trouble of the database by ${name} makes /healthz degraded for ten minutes, and says what to do`, async () => {
     const clock = manualClock(now);
     const trouble = { operation: 'commit' as const, reason, at: now, isDamage };
-    const health = { ...wellHealth, trouble: () => trouble, isLocal: () => isLocal };
+    const outbox = { damagedFile: null, trouble, folder: isLocal ? '/data' : null };
+    const health = { ...wellHealth, outbox };
     await withEdge({ clock, health }, async ({ port }) => {
       clock.advance(minutes(10) - 1);
       const reply = await get(port, '/healthz');

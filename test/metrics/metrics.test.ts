@@ -416,7 +416,7 @@ describe('the outbox', () => {
   it('is shown as not writable and damaged when it is', async () => {
     const { read } = create({
       stats: async () => ({ ...emptyStats, writable: false, problem: 'full' }),
-      damagedFile: () => 'outbox.db.damaged',
+      outbox: { damagedFile: 'outbox.db.damaged', trouble: null, folder: '/data' },
       disk: () => Promise.reject(new Error('no such file system')),
     });
     const exposition = await read();
