@@ -16,9 +16,10 @@ const HOUR_MINUTES = 60;
 const MAX_REFUSAL_COUNTS = 2_000;
 const FILE = 'history.json';
 
-/** What happened within one minute. The order of the fields is that of the file. */
-const fields = ['accepted', 'delivered', 'refused', 'oldestMs', 'latencyMs', 'deliveries', 'maxLatencyMs'] as const;
-type Minute = Record<(typeof fields)[number], number>;
+/** What happened within one minute. The file has it as it is: another form needs another VERSION. */
+const nothing = { accepted: 0, delivered: 0, refused: 0, oldestMs: 0, latencyMs: 0, deliveries: 0, maxLatencyMs: 0 };
+type Minute = typeof nothing;
+const VERSION = 2;
 
 type Accepted = Extract<Received, { readonly outcome: 'accepted' }>;
 export type History = ReturnType<typeof createHistory>;
@@ -59,7 +60,7 @@ export function createHistory({ folder, stats, clock }: HistoryOptions) {
     const number = Math.floor(clock.now() / MINUTE_MS);
     let minute = minutes.get(number);
     if (minute === undefined) {
-      minute = minuteOf(fields.map(() => 0));
+      minute = { ...nothing };
       minutes.set(number, minute);
       // Also what a clock that was set back has left in the future.
       for (const key of minutes.keys()) if (key <= number - MINUTES || key > number) minutes.delete(key);
@@ -79,10 +80,10 @@ export function createHistory({ folder, stats, clock }: HistoryOptions) {
   async function save(): Promise<void> {
     if (file === null) return;
     const text = JSON.stringify({
-      version: 1,
-      minutes: [...minutes].map(([number, minute]) => [number, ...fields.map((field) => minute[field])]),
-      accepted: Object.fromEntries(accepted),
-      delivered: Object.fromEntries(delivered),
+      version: VERSION,
+      minutes: [...minutes],
+      accepted: [...accepted],
+      delivered: [...delivered],
     });
     // A kill while the file is written must not leave half of one.
     await writeFile(`${file}.new`, text, { mode: 0o600 })
@@ -210,32 +211,19 @@ function columnsOf(minutes: ReadonlyMap<number, Minute>, last: number) {
   };
 }
 
-/** An unreadable file gives an empty history: nothing that is promised depends on it. */
+/** A file that cannot be read gives an empty history: nothing that is promised depends on it. */
 function read(file: string | null) {
-  const nothing = { minutes: new Map<number, Minute>(), accepted: timesOf({}), delivered: timesOf({}) };
-  if (file === null) return nothing;
+  const empty = {
+    minutes: new Map<number, Minute>(),
+    accepted: new Map<string, number>(),
+    delivered: new Map<string, number>(),
+  };
+  if (file === null) return empty;
   try {
     const { version, minutes, accepted, delivered } = JSON.parse(readFileSync(file, 'utf8'));
-    if (version !== 1) return nothing;
-    const entries = (minutes as unknown[][]).map(
-      ([number, ...values]) => [numberOf(number), minuteOf(values)] as const,
-    );
-    return { minutes: new Map(entries), accepted: timesOf(accepted), delivered: timesOf(delivered) };
+    if (version !== VERSION) return empty;
+    return { minutes: new Map(minutes), accepted: new Map(accepted), delivered: new Map(delivered) } as typeof empty;
   } catch {
-    return nothing;
+    return empty;
   }
-}
-
-function minuteOf(values: readonly unknown[]): Minute {
-  return Object.fromEntries(fields.map((field, index) => [field, numberOf(values[index])])) as Minute;
-}
-
-function timesOf(value: object): Map<string, number> {
-  return new Map(Object.entries(value).map(([name, time]) => [name, numberOf(time)]));
-}
-
-/** Throws a TypeError for anything else. */
-function numberOf(value: unknown): number {
-  if (typeof value !== 'number' || !Number.isFinite(value)) throw new TypeError('The history holds no number there');
-  return value;
 }
