@@ -81,7 +81,8 @@ export function problemAnswer({ message: detail, parts }: HttpProblem, requestId
   return { status, contentType: 'application/problem+json', headers, body };
 }
 
-function shorten(text: string, maxLength = maxDetailLength): string {
+/** The beginning of a text that may be somebody's whole justification. */
+export function shorten(text: string, maxLength = maxDetailLength): string {
   if (text.length <= maxLength) return text;
   // Not through the middle of a character that takes two code units.
   return `${text.slice(0, maxLength - 1).replace(/[\uD800-\uDBFF]$/, '')}…`;
