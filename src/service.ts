@@ -62,7 +62,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const credential = { ...config.credential };
   // What was opened is closed in the reverse order, at the end of the service or when the start fails.
   await using opening = new AsyncDisposableStack();
-  const metrics = createMetrics({ ...options, kinds, streams });
+  const metrics = createMetrics({ ...options, streams });
   const databaseTokens = createTokens({ credential, proxy }, { scope: databaseScope(cloud), clock, log });
   opening.defer(() => databaseTokens.close());
   // Nothing is sent before delivery has started, and it looks for everything then.

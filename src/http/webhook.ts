@@ -34,8 +34,6 @@ export interface ServerOptions extends Pick<ListenerOptions, 'host' | 'port' | '
   readonly limits?: Partial<EdgeLimits>;
 }
 
-export type WebhookServer = ReturnType<typeof createServer>;
-
 /** The webhook port; `health` is what /healthz answers. */
 export function createServer(options: ServerOptions) {
   const limits = { ...defaultLimits(options.webhook.maxBodyBytes), ...options.limits };

@@ -7,7 +7,6 @@ import type { HeartbeatOutcome } from '../heartbeat/heartbeat.ts';
 import type { Totals } from '../heartbeat/row.ts';
 import type { RequestRecord } from '../http/exchange.ts';
 import type { ServiceState } from '../http/health.ts';
-import type { WebhookKind } from '../kinds/kind.ts';
 import { type AcceptedEvent, type OutboxStats, oldestAgeMs, summary } from '../outbox/port.ts';
 import type { StoreEvent } from '../outbox/store.ts';
 import { createInstruments, type Instruments } from './instruments.ts';
@@ -17,19 +16,16 @@ import { knownMethods } from './table-webhooks.ts';
 interface MetricsOptions {
   readonly version: string;
   readonly clock: Clock;
-  readonly kinds: readonly Pick<WebhookKind, 'name'>[];
-  /** By the name of the kind; null means that the kind is off. */
+  /** By the name of each kind; null means that the kind is off. */
   readonly streams: Readonly<Record<string, string | null>>;
 }
-
-export type Metrics = ReturnType<typeof createMetrics>;
 
 /** Counts what the parts of the service report, and shows it to Prometheus. None of the listeners throws. */
 export function createMetrics(options: MetricsOptions) {
   const { clock, version } = options;
   const streams = [...new Set(Object.values(options.streams).filter((stream) => stream !== null))];
   const { registry, instruments } = createInstruments({
-    kinds: options.kinds.map(({ name }) => name),
+    kinds: Object.keys(options.streams),
     streams,
     version: [version],
     node_version: [process.version],

@@ -7,7 +7,7 @@ import { createLogger } from '../../src/ground/log.ts';
 import type { RequestRecord } from '../../src/http/exchange.ts';
 import type { ServiceState } from '../../src/http/health.ts';
 import { createHistory, type History } from '../../src/http/history.ts';
-import { createServer, type ServerOptions, type WebhookServer } from '../../src/http/webhook.ts';
+import { createServer, type ServerOptions } from '../../src/http/webhook.ts';
 import type { ReceivedBody } from '../../src/intake/understand.ts';
 import type { AcceptedEvent, OutboxStats, Receive, Received } from '../../src/outbox/port.ts';
 import { eventually } from '../support/eventually.ts';
@@ -62,7 +62,7 @@ export function accepted(events: readonly AcceptedEvent[]): Received {
 
 export interface Edge {
   readonly port: number;
-  readonly server: WebhookServer;
+  readonly server: ReturnType<typeof createServer>;
   readonly history: History;
   /** The bodies that got as far as the receiver. */
   readonly received: ReceivedBody[];

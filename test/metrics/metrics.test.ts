@@ -9,7 +9,7 @@ import { createBoundedRead } from '../../src/ground/clock.ts';
 import type { RequestRecord } from '../../src/http/exchange.ts';
 import type { ServiceState } from '../../src/http/health.ts';
 import { combinations, METRIC_PREFIX, type MetricSpec, metricTable } from '../../src/metrics/instruments.ts';
-import { createMetrics, type Metrics } from '../../src/metrics/metrics.ts';
+import { createMetrics } from '../../src/metrics/metrics.ts';
 import { buriedCodes } from '../../src/metrics/table-delivery.ts';
 import { type OutboxStats, STATS_LIMIT_MS } from '../../src/outbox/port.ts';
 import { emptyStats, event, wellHealth } from '../http/edge.ts';
@@ -32,7 +32,7 @@ const dimensions = {
 };
 
 interface Fixture {
-  readonly metrics: Metrics;
+  readonly metrics: ReturnType<typeof createMetrics>;
   readonly clock: ManualClock;
   read(): Promise<Exposition>;
 }
@@ -49,7 +49,6 @@ function create({ stats = async () => emptyStats, disk = wellHealth.disk, ...sou
   const metrics = createMetrics({
     version: '1.2.3',
     clock,
-    kinds: dimensions.kinds.map((name) => ({ name })),
     streams: { request: stream, audit: null },
   });
   const state: ServiceState = {
