@@ -7,7 +7,7 @@ import { OutboxUnavailableError } from '../outbox/port.ts';
 import { type Answer, HttpProblem, problem, problemAnswer, sendAnswer } from './answer.ts';
 import { RequestAbortedError } from './body.ts';
 import { addressOf } from './client-address.ts';
-import { type Complain, createComplaints } from './complaints.ts';
+import type { Complain } from './complaints.ts';
 import { type Exchange, RequestRecord, type Route } from './exchange.ts';
 import type { EdgeLimits } from './limits.ts';
 
@@ -29,6 +29,7 @@ export interface AppOptions {
   readonly limits: EdgeLimits;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly complain: Complain;
   /** Called once for each request when its answer is ready, or when its caller went away before that. */
   readonly onRequest?: (record: RequestRecord) => void;
 }
@@ -51,8 +52,7 @@ const securityHeaders = helmet({
  * answers, and its record. Express' `request.ip` is not used, see client-address.ts.
  */
 export function createApp(options: AppOptions): Express {
-  const { admit, limits, clock, log } = options;
-  const complain = createComplaints({ port: 'http', log, clock });
+  const { admit, limits, clock, log, complain } = options;
 
   /** `answer`: null if there is nobody left to answer. */
   function finish(exchange: Exchange, answer: Answer | null): void {

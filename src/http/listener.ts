@@ -8,7 +8,7 @@ import { createClientErrorHandler, createComplaints } from './complaints.ts';
 import { trackConnections } from './connections.ts';
 import type { EdgeLimits } from './limits.ts';
 
-export interface ListenerOptions extends Omit<AppOptions, 'routes'> {
+export interface ListenerOptions extends Omit<AppOptions, 'routes' | 'complain'> {
   /** `webhook` or `admin`, for the log. */
   readonly name: string;
   readonly host: string;
@@ -53,7 +53,7 @@ export function createListener(options: ListenerOptions): Listener {
   const connections = trackConnections(server, { ...options, complain });
   const { last, isCrowded } = connections;
   const state = { isStopping: false, isClosing: false, isCrowded };
-  const app = createApp({ ...options, routes: options.routes(state) });
+  const app = createApp({ ...options, complain, routes: options.routes(state) });
   const onClientError = createClientErrorHandler({ last, lingerMs: limits.lingerMs, clock, complain });
   server.on('clientError', (error, socket) => onClientError(error, socket as Socket));
   server.on('drop', () => complain('connections_refused', { max_connections: limits.maxConnections }));
