@@ -47,10 +47,7 @@ const securityHeaders = helmet({
   strictTransportSecurity: { includeSubDomains: false },
 });
 
-/**
- * What surrounds every request on both ports: its id, its headers, its answer, the one place where errors become
- * answers, and its record. Express' `request.ip` is not used, see client-address.ts.
- */
+/** What surrounds every request on both ports. Express' `request.ip` is not used, see client-address.ts. */
 export function createApp(options: AppOptions): Express {
   const { admit, limits, clock, log, complain } = options;
 
@@ -152,10 +149,9 @@ function refusalOf(error: unknown, { requestId }: RequestRecord, log: Logger): H
 const maxLoggedEvents = 100;
 
 /**
- * One line a webhook. Not pino-http: it logs requests and responses with their headers unless each is taken out again,
- * and here a field is logged because it was chosen. Never headers, bodies, feeds or the text of an answer, which may
- * quote the body. An address is logged only of callers without the secret: it is needed to find a wrong TRUST_PROXY or
- * an attacker, and the other callers are Apono. pino leaves out what is `undefined`.
+ * One line a webhook (ADR 6). Never headers, bodies, feeds or the text of an answer, which may quote the body. An address
+ * is logged only of callers without the secret: it is needed to find a wrong TRUST_PROXY or an attacker, and the other
+ * callers are Apono. pino leaves out what is `undefined`.
  */
 function logRequest(log: Logger, record: RequestRecord): void {
   const { events, ...accepted } = record.accepted ?? {};

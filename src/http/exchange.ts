@@ -42,7 +42,6 @@ export class RequestRecord {
   }
 }
 
-/** A request on its way, and what was learnt of it so far. */
 export interface Exchange {
   readonly request: Request;
   readonly response: Response;

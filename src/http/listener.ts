@@ -38,13 +38,9 @@ export interface Listener {
   stop(limitMs: number): Promise<void>;
 }
 
-/**
- * How long connections without a request stay open when the stop has begun. A proxy that keeps them may be sending on
- * one right now, and would answer 502 if it closed. The answer tells the proxy not to use the connection again.
- */
+/** How long connections without a request stay open when the stop has begun: ADR 12. */
 const stopGraceMs = 1_000;
 
-/** A port: an app behind time limits, with a start that fails loudly and a stop that loses nothing. */
 export function createListener(options: ListenerOptions): Listener {
   const { limits, clock, log } = options;
   let stopped: Promise<void> | null = null;

@@ -46,7 +46,6 @@ export function createStatus(sources: StatusSources, clock: Clock) {
   };
 }
 
-/** The first thing that anybody reads: all is well, what is tried again, or how much is not well. */
 function sentenceOf(health: HealthDocument): string {
   const { outbox, retrying: [retried] = [] } = health;
   const count = toDoOf(health).length;

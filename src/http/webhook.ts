@@ -26,7 +26,6 @@ export interface ServerOptions extends Pick<ListenerOptions, 'host' | 'port' | '
   readonly health: ServiceState;
   /** Is told of each request and of what was stored. */
   readonly history: History;
-  /** Of this service, shown in /healthz. */
   readonly version: string;
   /** Called with what was stored, also when its caller had been answered outbox_timeout before. */
   readonly onAccepted?: (events: readonly AcceptedEvent[]) => void;

@@ -58,9 +58,8 @@ const clients = createClients({ trustProxy: false, allowedCidrs: [] });
 const codes = { missing: 'token_missing', not_bearer: 'token_not_bearer', wrong: 'token_wrong' } as const;
 
 /**
- * Decides who may use the admin port: anyone who has the token, or, if none is set, anyone on this machine;
- * config/load.ts makes sure that the port is on loopback then. If METRICS_TOKEN is set, /metrics takes it or
- * ADMIN_TOKEN, and nothing else takes it. Throws the problem that is answered.
+ * Decides who may use the admin port: ADR 11. That it is on loopback where there is no token is config/load.ts's matter.
+ * Throws the problem that is answered.
  */
 function createAdmission(options: AdminOptions & { limits: EdgeLimits }): (exchange: Exchange) => Promise<void> {
   const { admin } = options;
@@ -88,10 +87,7 @@ function checkOrigin({ request, record }: Exchange): void {
   throw problem('origin_not_allowed');
 }
 
-/**
- * A browser on this machine reaches loopback too: a page that has its own name resolve to 127.0.0.1 ("DNS rebinding")
- * would be of the same origin as the answer. Its Host header gives it away.
- */
+/** Against web pages whose own name resolves to this machine ("DNS rebinding"): ADR 11. */
 function checkHost({ request, record }: Exchange): void {
   const host = URL.parse(`http://${request.headers.host ?? ''}`)?.hostname ?? '';
   if (isLoopbackHost(host)) return;
