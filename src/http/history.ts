@@ -3,7 +3,7 @@ import { rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { DeliveryEvent } from '../delivery/event.ts';
 import type { Clock } from '../ground/clock.ts';
-import { oldestAgeMs, type Received, summary } from '../outbox/port.ts';
+import { oldestAgeMs, type ReceivedAs, summary } from '../outbox/port.ts';
 import type { RequestRecord } from './exchange.ts';
 import type { ServiceState } from './health.ts';
 
@@ -21,7 +21,6 @@ const nothing = { accepted: 0, delivered: 0, refused: 0, oldestMs: 0, latencyMs:
 type Minute = typeof nothing;
 const VERSION = 2;
 
-type Accepted = Extract<Received, { readonly outcome: 'accepted' }>;
 export type History = ReturnType<typeof createHistory>;
 /** What the API and the page show of it. */
 export type HistoryColumns = ReturnType<typeof columnsOf>;
@@ -94,7 +93,7 @@ export function createHistory({ folder, stats, clock }: HistoryOptions) {
   return {
     ...refusals,
     /** Called with each body that was stored, also when its caller had been answered outbox_timeout before. */
-    onAccepted({ events, looksEscaped }: Accepted): void {
+    onAccepted({ events, looksEscaped }: ReceivedAs<'accepted'>): void {
       if (looksEscaped) lookedEscapedAt = clock.now();
       for (const { kind, action, rows, duplicate } of events) {
         accepted.set(`${kind} ${action}`, clock.now());

@@ -156,13 +156,10 @@ function answerOf(received: Received, record: RequestRecord, wrongEncoding: Http
   switch (received.outcome) {
     case 'accepted':
       return accepted(received.events, received.batch, record);
-    case 'not_json':
+    case 'quarantined':
       record.quarantined = true;
-      if (wrongEncoding === null) throw quarantined(400, received);
+      if (wrongEncoding === null) throw quarantined(received);
       throw new HttpProblem(wrongEncoding.message, { ...wrongEncoding.parts, members: { quarantined: true } });
-    case 'not_understood':
-      record.quarantined = true;
-      throw quarantined(422, received);
     case 'full':
       throw problem('outbox_full');
     case 'unavailable':

@@ -299,7 +299,7 @@ test('what cannot be an event of Apono is no refusal: other paths, other methods
 
 test('each refusal of the webhook is counted; that of a quarantined body is a problem only while it is kept', async () => {
   const limits = defaultLimits(300);
-  const refusal = { outcome: 'not_understood', code: 'unknown_kind', detail: 'x', errors: [] } as const;
+  const refusal = { outcome: 'quarantined', code: 'unknown_kind', detail: 'x', errors: [] } as const;
   const receive = async () => refusal;
   await withEdge({ receive, limits, webhook: { maxBodyBytes: 300 } }, async ({ port }) => {
     assert.equal((await post(port, '{}')).status, 422);

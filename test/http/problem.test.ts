@@ -28,7 +28,7 @@ test('a problem made without a detail says what to do', () => {
 
 test('a code of quarantine that no table has is answered all the same', () => {
   for (const code of ['new_code', 'constructor', '__proto__']) {
-    const made = quarantined(422, { code, detail: 'why' });
+    const made = quarantined({ code, detail: 'why', errors: [] });
     assert.equal(made.parts.code, code);
     assert.equal(made.parts.title, 'The body could not be understood');
     assert.deepEqual(made.parts.members, { quarantined: true });
