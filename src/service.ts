@@ -8,7 +8,7 @@ import { createCredentialEnd } from './config/credential.ts';
 import type { Secrets } from './config/secrets.ts';
 import { createDelivery, type Delivery } from './delivery/delivery.ts';
 import { logDelivery } from './delivery/event.ts';
-import type { Clock } from './ground/clock.ts';
+import { type Clock, createBoundedRead } from './ground/clock.ts';
 import type { Logger } from './ground/log.ts';
 import { createHeartbeat } from './heartbeat/heartbeat.ts';
 import { createAdminServer } from './http/admin/server.ts';
@@ -20,6 +20,7 @@ import { kinds } from './kinds/registry.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { type OpenedOutbox, openOutbox } from './outbox/open.ts';
 import { createOperator } from './outbox/operator-local.ts';
+import { STATS_LIMIT_MS } from './outbox/port.ts';
 
 /** Of the time to stop: what stays for writing down what the last uploads did, and closing the database. */
 const CLOSE_RESERVE_MS = 2_000;
@@ -61,7 +62,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const credential = { ...config.credential };
   // What was opened is closed in the reverse order, at the end of the service or when the start fails.
   await using opening = new AsyncDisposableStack();
-  const metrics = createMetrics({ ...options, kinds, streams });
+  const metrics = createMetrics({ ...options, streams });
   const databaseTokens = createTokens({ credential, proxy }, { scope: databaseScope(cloud), clock, log });
   opening.defer(() => databaseTokens.close());
   // Nothing is sent before delivery has started, and it looks for everything then.
@@ -103,23 +104,21 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   });
   let secretProblems: ReturnType<ServiceState['secretProblems']> = [];
   let isStarted = false;
+  // An engine that hangs is an answer too: nobody who asks for the state waits for it for long.
+  const bounds = { limitMs: STATS_LIMIT_MS, clock };
   const state: ServiceState = {
-    stats: async () => outbox.stats(),
-    disk: () => diskOf(outbox),
+    stats: createBoundedRead(outbox.stats, bounds),
+    disk: createBoundedRead(() => diskOf(outbox), bounds),
     holds: delivery.holds,
     retrying: delivery.retrying,
-    lastDelivery: delivery.lastDelivery,
+    outbox,
     tokenExpiresAt: () => tokens.expiresAt,
     tokenObtainedAt: metrics.tokenObtainedAt,
     credentialEndsAt: createCredentialEnd(credential),
-    damagedFile: () => outbox.damagedFile,
-    trouble: () => outbox.trouble,
-    isLocal: () => outbox.folder !== null,
     heartbeat: () => heartbeat?.status() ?? null,
     secretProblems: () => secretProblems,
     started: () => isStarted,
   };
-  metrics.watch(state);
   const history = createHistory({ ...state, folder: outbox.folder, clock });
   opening.defer(() => history.stop());
   const { totals, onHeartbeat } = metrics;
@@ -131,14 +130,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     kinds: kinds.map(({ name }) => name),
     receive: outbox.receive,
     health: state,
-    onRequest(record) {
-      metrics.onRequest(record);
-      history.onRequest(record);
-    },
-    onLate(events) {
-      metrics.onLate(events);
-      history.accept(events);
-    },
+    history,
+    onRequest: metrics.onRequest,
+    onAccepted: metrics.onAccepted,
     limits: { keepAliveTimeoutMs: webhook.keepAliveMs },
   });
   const adminServer = createAdminServer({
@@ -149,7 +143,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     operator: createOperator({ outbox, log, holds: delivery.holds }),
     storeId: outbox.storeId,
     retry: delivery.retry,
-    expose: metrics.expose,
+    expose: () => metrics.expose(state),
     history,
     streams,
     onRequest: metrics.onRequest,
@@ -214,7 +208,7 @@ async function startAdmin(admin: Listener, config: Config, log: Logger): Promise
 }
 
 /** Rejects for an outbox that is not on this machine: its disk is its server's. */
-async function diskOf({ folder }: OpenedOutbox): ReturnType<ServiceState['disk']> {
+async function diskOf({ folder }: OpenedOutbox) {
   if (folder === null) throw new Error('The outbox is on another machine');
   const { bavail, blocks, bsize } = await statfs(folder);
   return { freeBytes: bavail * bsize, sizeBytes: blocks * bsize };

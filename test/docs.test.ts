@@ -8,8 +8,8 @@ import { runCli } from '../src/commands/cli.ts';
 import { variableNames } from '../src/config/variables.ts';
 import { holdCodes } from '../src/delivery/outcome.ts';
 import { complaints } from '../src/http/complaints.ts';
-import { deadLetterCodes, type HealthCodeInfo, healthCodes } from '../src/http/health-problems.ts';
-import { adminCodes, problemCodes } from '../src/http/problem-codes.ts';
+import { deadLetterCodes, healthCodes } from '../src/http/health-problems.ts';
+import { adminCodes, type EdgeCodeInfo, problemCodes } from '../src/http/problem-codes.ts';
 import { type ProblemCodeInfo, quarantineCodes } from '../src/intake/quarantine-codes.ts';
 import { kinds } from '../src/kinds/registry.ts';
 import { outboxStartCodes } from '../src/outbox/engine.ts';
@@ -22,40 +22,27 @@ const documents = globSync(['*.md', 'docs/**/*.md'], { cwd: root }).map((file) =
 type Codes = Readonly<Record<string, ProblemCodeInfo>>;
 const answered: Codes = { ...problemCodes, ...quarantineCodes };
 
-/** What the text above the table says once of all of them. */
-const KEPT = ' The body is kept in quarantine and can be replayed once the cause is gone.';
-
 /** What is made from the code, by file and name of its `<!-- generated: name -->`. */
 const generated: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'docs/configuration.md': { variables: renderVariablesTable() },
   'docs/metrics.md': { metrics: renderMetrics() },
-  'docs/operations.md': { health: shortList(healthCodes) },
+  // The admin port's answers say the remedies themselves.
   'docs/errors.md': {
-    answers: codesList(problemCodes),
-    quarantine: codesList(quarantineCodes),
-    admin: shortList(adminCodes),
+    answers: codesList(problemCodes, ({ meaning, remedy }) => `${meaning} ${remedy}`),
+    admin: codesList(adminCodes, ({ meaning }) => meaning),
   },
 };
 
-function codesList(codes: Codes): string {
-  return Object.entries(codes)
-    .map(
-      ([code, { status, meaning, remedy }]) =>
-        `- \`${code}\` (${status}): ${asText(`${meaning.replace(KEPT, '')} ${remedy}`)}\n`,
-    )
-    .join('');
+function codesList(codes: Readonly<Record<string, EdgeCodeInfo>>, textOf: (info: EdgeCodeInfo) => string): string {
+  const lines = Object.entries(codes).map(
+    ([code, info]) => `- \`${code}\` (${info.status}): ${asText(textOf(info))}\n`,
+  );
+  return lines.join('');
 }
 
 /** `<secret>` would be an element of HTML, and `&quot;` a quote. Code is code already. */
 function asText(text: string): string {
   return text.replaceAll(/`[^`]*`|<(?=\w)|&(?=\w+;)/g, (part) => (part.length === 1 ? `\\${part}` : part));
-}
-
-/** Without the remedies, which /healthz and the answers of the admin port say themselves. */
-function shortList(codes: Readonly<Record<string, HealthCodeInfo | ProblemCodeInfo>>): string {
-  return Object.entries(codes)
-    .map(([code, { status, meaning }]) => `- \`${code}\` (${status}): ${asText(meaning)}\n`)
-    .join('');
 }
 
 function withBlock(text: string, name: string, content: string): string {
@@ -106,7 +93,26 @@ describe('what is generated', () => {
   }
 });
 
+/** The entries `- `code` (status): text` of a section, in its order. */
+function entriesOf(part: string): { code: string; status: string; text: string }[] {
+  const entries = [...part.matchAll(/^- `(\w+)` \((\w+)\): (.+)$/gm)];
+  return entries.map(([, code = '', status = '', text = '']) => ({ code, status, text }));
+}
+
 describe('docs/errors.md', () => {
+  it('explains each code of quarantine once, with its status and what to do', () => {
+    const entries = entriesOf(section('docs/errors.md', 'Bodies in quarantine'));
+    const codes: Codes = quarantineCodes;
+    assert.deepEqual(
+      entries.map(({ code, status }) => [code, Number(status)]),
+      Object.entries(codes).map(([code, { status }]) => [code, status]),
+    );
+    for (const { code, text } of entries) {
+      const remedy = asText(codes[code]?.remedy ?? '');
+      assert.ok(text.endsWith(`. ${remedy}`), `${code} ends with: ${remedy}`);
+    }
+  });
+
   it('has what anybody on the network can cause in the log', () => {
     const documented = [...documentedCodes('Log while it runs'), ...documentedCodes('Answers to a webhook')];
     assert.deepEqual(
@@ -204,6 +210,13 @@ describe('docs/apono.md', () => {
 });
 
 describe('docs/operations.md', () => {
+  it('explains each problem of /healthz once, with its status', () => {
+    assert.deepEqual(
+      entriesOf(section('docs/operations.md', 'Watching it')).map(({ code, status }) => [code, status]),
+      Object.entries(healthCodes).map(([code, { status }]) => [code, status]),
+    );
+  });
+
   it('has the commands that there are', async () => {
     const help = await outputOf(['--help']);
     const commands = found(help, /^ {2}([a-z][\w-]*)(?: \[[a-z]+\])? {2,}/gm).filter((name) => name !== 'help');

@@ -1,6 +1,6 @@
 import type { AccessToken, GetTokenOptions, TokenCredential } from '@azure/core-auth';
 import NodeCache from 'node-cache';
-import { type Clock, EndedError, runWithin, untilAborted } from '../ground/clock.ts';
+import { type Clock, EndedError, runWithin } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
 import { TokenError } from './token-error.ts';
 
@@ -97,7 +97,8 @@ export class TokenCache implements TokenCredential {
 
   #fetch(background: boolean, { claims, abortSignal }: Wanted): Promise<AccessToken> {
     // The attempt goes on when one caller gives up, since others may wait for the same token.
-    return untilAborted(abortSignal instanceof AbortSignal ? abortSignal : undefined, async () => {
+    const signal = abortSignal instanceof AbortSignal ? abortSignal : undefined;
+    return runWithin({ clock: this.#clock, limitMs: null, signal }, async () => {
       // A token with claims serves those who asked for none, but not the other way round.
       while (this.#flight !== null && claims !== undefined && this.#flight.claims !== claims) {
         await this.#flight.token.catch(() => {});

@@ -1,5 +1,4 @@
 import { InvalidArgumentError } from 'commander';
-import type { RowRange } from '../ground/event.ts';
 import type { CommandContext, TextOutput } from './context.ts';
 
 /**
@@ -29,11 +28,6 @@ export function timeText(timeMs: number): string {
 
 export function plural(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
-}
-
-/** `0-2, 5`: as people count, both ends included. */
-export function rangesText(ranges: readonly RowRange[]): string {
-  return ranges.map(([from, to]) => (to - from === 1 ? String(from) : `${from}-${to - 1}`)).join(', ');
 }
 
 /** The number that an option names. */

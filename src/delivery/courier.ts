@@ -25,6 +25,7 @@ export interface Setback extends Answered<'retry' | 'hold'> {
 }
 
 interface CourierOptions {
+  readonly kind: string;
   readonly stream: string;
   readonly ingestion: Ingestion;
   readonly contrast: Contrast;
@@ -44,7 +45,8 @@ type Ending = Promise<Setback | null>;
  * Carries calls of one stream to Azure and does with their rows what the answers ask for. What it gives takes one call to
  * its end: delivered, split, bisected, or a setback.
  */
-export function createCourier({ stream, ingestion, contrast, clock, onEvent, settle, isHeld, signal }: CourierOptions) {
+export function createCourier(options: CourierOptions) {
+  const { kind, stream, ingestion, contrast, clock, onEvent, settle, isHeld, signal } = options;
   async function deliver(call: Call): Ending {
     if (call.bytes > MAX_REQUEST_BYTES) {
       return bury(call, 'row_too_large', `the row has ${call.bytes - 2} bytes, and a request ${MAX_REQUEST_BYTES}`);
@@ -91,7 +93,7 @@ export function createCourier({ stream, ingestion, contrast, clock, onEvent, set
     contrast.took(sources);
     const settlements: Settlement[] = [];
     for (const [event, rows] of rangesByEvent(sources)) {
-      onEvent({ type: 'delivered', stream, receivedAt: event.receivedAt, rows: countRows(rows) });
+      onEvent({ type: 'delivered', kind, stream, receivedAt: event.receivedAt, rows: countRows(rows) });
       settlements.push(settlementOf(event, { delivered: rows }));
     }
     for (let from = 0; from < settlements.length; from += MAX_SETTLEMENTS) {

@@ -56,9 +56,6 @@ export function createDelivery(options: DeliveryOptions) {
     holds: (): readonly Hold[] => [...pumps.values()].flatMap(({ hold }) => hold.current ?? []),
     /** Streams that wait after a setback and are not on hold. */
     retrying: () => [...pumps.values()].flatMap((pump) => pump.retrying() ?? []),
-    /** When Azure last took rows of each kind, milliseconds since the epoch; null: not since the start, or it is off. */
-    lastDelivery: (): Readonly<Record<string, number | null>> =>
-      Object.fromEntries([...pumps].map(([name, pump]) => [name, pump.lastDeliveryAt()])),
     /** Takes no new call, waits for those under way, gives unsent rows back. `signal` cuts the waiting short. */
     async stop(signal: AbortSignal): Promise<void> {
       await Promise.all([...pumps.values()].map((pump) => pump.stop(signal)));
@@ -80,20 +77,15 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
   const waiter = createWaiter(clock, stopping.signal);
   const hold = createHold({ kind: kind.name, stream }, clock, options.onEvent);
   const contrast = new Contrast();
-  const common = { ...options, stream, waiter, stopping: stopping.signal };
-  const claim = createClaim({ ...common, kind: kind.name });
+  const common = { ...options, kind: kind.name, stream, waiter, stopping: stopping.signal };
+  const claim = createClaim(common);
   const deliver = createCourier({
     ...common,
     contrast,
-    onEvent(event) {
-      if (event.type === 'delivered') lastDeliveryAt = clock.now();
-      options.onEvent(event);
-    },
     settle: claim.settle,
     isHeld: () => hold.current !== null,
     signal: aborting.signal,
   });
-  let lastDeliveryAt: number | null = null;
   let waitingBytes = 0;
   let failures = 0;
   /** The setback, its own or another replica's, after which it waits, or is being tried again; null: there is none. */
@@ -237,7 +229,6 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
 
   return {
     hold,
-    lastDeliveryAt: () => lastDeliveryAt,
     retrying: () => (setback === null || hold.current !== null ? null : { kind: kind.name, stream, ...setback }),
     start(): void {
       loop = run();

@@ -57,7 +57,13 @@ export interface UploadEvent {
 export type DeliveryEvent =
   | UploadEvent
   /** After `uploaded`, once for each event with rows in the call. `receivedAt` is in milliseconds since the epoch. */
-  | { readonly type: 'delivered'; readonly stream: string; readonly receivedAt: number; readonly rows: number }
+  | {
+      readonly type: 'delivered';
+      readonly kind: string;
+      readonly stream: string;
+      readonly receivedAt: number;
+      readonly rows: number;
+    }
   | { readonly type: 'retry_scheduled'; readonly stream: string; readonly failures: number; readonly delayMs: number }
   /** An operator ended the wait after a setback; `code` is that of the hold, null without one. */
   | ({ readonly type: 'retry_asked' } & Retried)

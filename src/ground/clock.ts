@@ -25,52 +25,40 @@ export class EndedError extends Error {
   }
 }
 
-/** Rejects with an EndedError as soon as the signal is aborted, whatever `run` does then. */
-export async function untilAborted<T>(signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
-  if (signal === undefined) return run();
-  if (signal.aborted) throw new EndedError('aborted', 'Aborted before it began.');
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = () => aborted.reject(new EndedError('aborted', 'Aborted.'));
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([run(), aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
-}
-
 export interface Limits {
   readonly clock: Clock;
-  readonly limitMs: number;
+  /** Null: no limit of time. */
+  readonly limitMs: number | null;
   /** Ends the run early. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Runs `run` for at most `limitMs`, then rejects with an EndedError. The signal that `run` gets is aborted then, but
- * nothing waits for it to obey: MSAL never answers when its endpoint hangs, and the SDK's HTTP client does not end the
- * reading of a compressed body that stops half way.
+ * Runs `run` until its time is up or the signal is aborted, then rejects with an EndedError. The signal that `run` gets is
+ * aborted then, but nothing waits for it to obey: MSAL never answers when its endpoint hangs, and the SDK's HTTP client
+ * does not end the reading of a compressed body that stops half way.
  */
 export async function runWithin<T>(
   { clock, limitMs, signal }: Limits,
   run: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
+  if (signal?.aborted) throw new EndedError('aborted', 'Aborted before it began.');
   const ending = new AbortController();
-  const abort = () => ending.abort();
-  const limit = Promise.withResolvers<never>();
-  const cancelTimer = clock.setTimer(limitMs, () => {
-    limit.reject(new EndedError('time_limit', `No answer within ${limitMs / 1000} s.`));
-    abort();
-  });
+  const ended = Promise.withResolvers<never>();
+  function end(code: EndedError['code'], message: string): void {
+    // First, so that it comes before whatever `run` makes of the abort.
+    ended.reject(new EndedError(code, message));
+    ending.abort();
+  }
+  const onAbort = () => end('aborted', 'Aborted.');
+  const cancelTimer =
+    limitMs === null ? null : clock.setTimer(limitMs, () => end('time_limit', `No answer within ${limitMs / 1000} s.`));
+  signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    return await untilAborted(signal, () => {
-      // After the listener of untilAborted, so that its error comes before whatever `run` makes of the abort.
-      signal?.addEventListener('abort', abort, { once: true });
-      return Promise.race([run(ending.signal), limit.promise]);
-    });
+    return await Promise.race([run(ending.signal), ended.promise]);
   } finally {
-    cancelTimer();
-    signal?.removeEventListener('abort', abort);
+    cancelTimer?.();
+    signal?.removeEventListener('abort', onAbort);
   }
 }
 
@@ -81,7 +69,7 @@ export async function runWithin<T>(
 export function createBoundedRead<T>(read: () => Promise<T>, limits: Limits): () => Promise<T | null> {
   let underWay: Promise<T> | null = null;
   return () => {
-    underWay ??= read().finally(() => {
+    underWay ??= Promise.try(read).finally(() => {
       underWay = null;
     });
     const reading = underWay;

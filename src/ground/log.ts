@@ -1,15 +1,13 @@
-import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
+import { type DestinationStream, type LevelWithSilent, type Logger, pino, stdTimeFunctions } from 'pino';
 
 export type { Logger };
-
-export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
 
 /**
  * Writes each entry as one JSON line. Call it with fields that were chosen one by one, never with a request, a body,
  * headers or a library's error as a whole: what is not passed in cannot leak. `destination` is stderr, since stdout
  * belongs to the results of the commands.
  */
-export function createLogger(level: LogLevel, destination: DestinationStream): Logger {
+export function createLogger(level: LevelWithSilent, destination: DestinationStream): Logger {
   makeBlocking(destination);
   return pino(
     {

@@ -24,7 +24,6 @@ export interface FailingHeartbeat extends Pick<Hold, 'since' | 'reason' | 'fix' 
 
 type Failure = Omit<FailingHeartbeat, 'since'>;
 
-/** What /healthz says about the heartbeat. */
 export interface HeartbeatStatus {
   readonly stream: string;
   /** When Azure last took a row, milliseconds since the epoch; null: not since the start. */
@@ -41,10 +40,8 @@ interface HeartbeatOptions extends Omit<HeartbeatSources, 'instance' | 'startedA
 }
 
 /**
- * Sends a row about this service at once and then at each interval, one at a time, until `stop`. The rows bypass the
- * outbox: a sign of life that is late says nothing, and it must get through when the outbox is full. So each try has a
- * fresh row, and a row that could not be sent is forgotten. The row's `started_at` is the time of this call. Null: the
- * configuration wants no heartbeat.
+ * Sends a row about this service at once and then at each interval, one at a time, until `stop`, past the outbox: ADR 13.
+ * The row's `started_at` is the time of this call. Null: the configuration wants no heartbeat.
  */
 export function createHeartbeat(options: HeartbeatOptions) {
   const { config, clock, ingestion, onHeartbeat } = options;
@@ -123,9 +120,8 @@ export function createHeartbeat(options: HeartbeatOptions) {
 }
 
 /**
- * How long to wait for the next multiple of the interval since the start: more than a tenth of an interval and at most
- * one and a tenth. It is computed anew each time, so that nothing drifts and whatever was missed while the host slept or
- * the clock jumped is skipped. The tolerance is for timers that fire a little early, which would send two rows for one.
+ * How long to wait for the next multiple of the interval since the start (ADR 13): more than a tenth of an interval and at
+ * most one and a tenth. The tolerance is for timers that fire a little early, which would send two rows for one.
  */
 export function untilNextMs(startedAtMs: number, nowMs: number, intervalMs: number): number {
   const elapsed = nowMs - startedAtMs;

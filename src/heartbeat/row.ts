@@ -1,6 +1,6 @@
 import table from '../../schemas/tables/AponoProxyHeartbeat_CL.json' with { type: 'json' };
-import { type Clock, createBoundedRead } from '../ground/clock.ts';
-import { type OutboxStats, oldestAgeMs, STATS_LIMIT_MS, summary } from '../outbox/port.ts';
+import type { Clock } from '../ground/clock.ts';
+import { type OutboxStats, oldestAgeMs, summary } from '../outbox/port.ts';
 import type { Row } from '../sentinel/row.ts';
 import type { TableSchema } from '../sentinel/table.ts';
 
@@ -28,21 +28,21 @@ export interface HeartbeatSources {
   /** Milliseconds since the epoch; the totals count from then on. */
   readonly startedAt: number;
   readonly totals: () => Promise<Totals>;
-  readonly stats: () => Promise<OutboxStats>;
+  /** Null: the outbox does not answer. */
+  readonly stats: () => Promise<OutboxStats | null>;
   /** When the credential for Azure expires, in milliseconds since the epoch; null if that is not known. */
   readonly credentialEndsAt: () => number | null;
   readonly clock: Clock;
 }
 
 /**
- * Makes rows of AponoProxyHeartbeat_CL, each of the moment of its call. When the outbox does not answer within 2 s, the
- * columns that only it knows are null.
+ * Makes rows of AponoProxyHeartbeat_CL, each of the moment of its call. When the outbox does not answer, the columns that
+ * only it knows are null.
  */
 export function createHeartbeatRow(sources: HeartbeatSources): () => Promise<Row> {
   const { instance, version, startedAt, totals, clock } = sources;
-  const readStats = createBoundedRead(async () => sources.stats(), { limitMs: STATS_LIMIT_MS, clock });
   return async () => {
-    const stats = await readStats();
+    const stats = await sources.stats();
     const { accepted, duplicate, unauthorized, delivered } = await totals();
     const now = clock.now();
     const endsAt = sources.credentialEndsAt();

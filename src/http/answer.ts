@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../ground/clock.ts';
 import { type ProblemCodeInfo, quarantineCodes } from '../intake/quarantine-codes.ts';
+import type { ReceivedAs } from '../outbox/port.ts';
 import type { Exchange } from './exchange.ts';
 import type { EdgeLimits } from './limits.ts';
 import { adminCodes, type EdgeCodeInfo, type ProblemCode, problemCodes } from './problem-codes.ts';
@@ -54,21 +55,19 @@ export function problem(code: ProblemCode, options: ProblemOptions = {}): HttpPr
   return new HttpProblem(detail, { code, status, title, headers: { ...options.headers, ...retry }, members });
 }
 
-const UNKNOWN = { title: 'The body could not be understood', remedy: 'Give the operator the request_id.' };
+const UNKNOWN = { status: 422, title: 'The body could not be understood', remedy: 'Give the operator the request_id.' };
 
 /**
- * A body that the receiver put into quarantine: 400 when it is not JSON, 422 when no schema takes it. `detail` says what
- * is wrong; what to do is added, for the admin to whom Apono shows the answer.
+ * A body that the receiver put into quarantine. `detail` says what is wrong; what to do is added, for the admin to whom
+ * Apono shows the answer.
  */
-export function quarantined(
-  status: 400 | 422,
-  { code, detail, errors }: { code: string; detail: string; errors?: readonly { path: string; message: string }[] },
-): HttpProblem {
-  const { title, remedy } = new Map<string, ProblemCodeInfo>(Object.entries(quarantineCodes)).get(code) ?? UNKNOWN;
+export function quarantined({ code, detail, errors }: Omit<ReceivedAs<'quarantined'>, 'outcome'>): HttpProblem {
+  const { status, title, remedy } =
+    new Map<string, ProblemCodeInfo>(Object.entries(quarantineCodes)).get(code) ?? UNKNOWN;
   const shown = errors
-    ?.slice(0, maxErrors)
+    .slice(0, maxErrors)
     .map(({ path, message }) => ({ path: shorten(path), message: shorten(message) }));
-  const members = { quarantined: true, ...(shown && { errors: shown }) };
+  const members = { quarantined: true, ...(shown.length > 0 && { errors: shown }) };
   const said = `${shorten(detail, maxDetailLength - remedy.length - 2)}. ${remedy}`;
   return new HttpProblem(said, { code, status, title, members });
 }
@@ -81,7 +80,8 @@ export function problemAnswer({ message: detail, parts }: HttpProblem, requestId
   return { status, contentType: 'application/problem+json', headers, body };
 }
 
-function shorten(text: string, maxLength = maxDetailLength): string {
+/** The beginning of a text that may be somebody's whole justification. */
+export function shorten(text: string, maxLength = maxDetailLength): string {
   if (text.length <= maxLength) return text;
   // Not through the middle of a character that takes two code units.
   return `${text.slice(0, maxLength - 1).replace(/[\uD800-\uDBFF]$/, '')}…`;

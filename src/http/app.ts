@@ -7,7 +7,7 @@ import { OutboxUnavailableError } from '../outbox/port.ts';
 import { type Answer, HttpProblem, problem, problemAnswer, sendAnswer } from './answer.ts';
 import { RequestAbortedError } from './body.ts';
 import { addressOf } from './client-address.ts';
-import { type Complain, createComplaints } from './complaints.ts';
+import type { Complain } from './complaints.ts';
 import { type Exchange, RequestRecord, type Route } from './exchange.ts';
 import type { EdgeLimits } from './limits.ts';
 
@@ -29,6 +29,7 @@ export interface AppOptions {
   readonly limits: EdgeLimits;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly complain: Complain;
   /** Called once for each request when its answer is ready, or when its caller went away before that. */
   readonly onRequest?: (record: RequestRecord) => void;
 }
@@ -46,13 +47,9 @@ const securityHeaders = helmet({
   strictTransportSecurity: { includeSubDomains: false },
 });
 
-/**
- * What surrounds every request on both ports: its id, its headers, its answer, the one place where errors become
- * answers, and its record. Express' `request.ip` is not used, see client-address.ts.
- */
+/** What surrounds every request on both ports. Express' `request.ip` is not used, see client-address.ts. */
 export function createApp(options: AppOptions): Express {
-  const { admit, limits, clock, log } = options;
-  const complain = createComplaints({ port: 'http', log, clock });
+  const { admit, limits, clock, log, complain } = options;
 
   /** `answer`: null if there is nobody left to answer. */
   function finish(exchange: Exchange, answer: Answer | null): void {
@@ -152,10 +149,9 @@ function refusalOf(error: unknown, { requestId }: RequestRecord, log: Logger): H
 const maxLoggedEvents = 100;
 
 /**
- * One line a webhook. Not pino-http: it logs requests and responses with their headers unless each is taken out again,
- * and here a field is logged because it was chosen. Never headers, bodies, feeds or the text of an answer, which may
- * quote the body. An address is logged only of callers without the secret: it is needed to find a wrong TRUST_PROXY or
- * an attacker, and the other callers are Apono. pino leaves out what is `undefined`.
+ * One line a webhook (ADR 6). Never headers, bodies, feeds or the text of an answer, which may quote the body. An address
+ * is logged only of callers without the secret: it is needed to find a wrong TRUST_PROXY or an attacker, and the other
+ * callers are Apono. pino leaves out what is `undefined`.
  */
 function logRequest(log: Logger, record: RequestRecord): void {
   const { events, ...accepted } = record.accepted ?? {};

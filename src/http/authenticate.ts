@@ -10,48 +10,38 @@ import type { ProblemCode } from './problem-codes.ts';
 /** `current` and `previous` may go on, the others may not. */
 export type Authentication = 'current' | 'previous' | 'missing' | 'not_bearer' | 'wrong';
 
-/** Every value of the two headers, also when one was sent more than once. */
-interface CredentialHeaders {
-  readonly authorization?: readonly string[] | undefined;
-  readonly 'x-webhook-secret'?: readonly string[] | undefined;
-}
+/** Of the secrets in use, and of those that they took the place of since the start. */
+const digests: Record<string, Buffer> = Object.create(null);
 
 /**
- * Any value that matches is enough: a proxy may add an Authorization header of its own, and that must not defeat the
- * right X-Webhook-Secret. Every value is compared with every secret, so that the time does not show which one matched.
- * The secrets are asked for at each request, since they may change while the service runs; null: there is none.
+ * Takes every value of the two headers, also when one was sent more than once. Any that matches is enough: a proxy may add
+ * an Authorization header of its own, and that must not defeat the right X-Webhook-Secret. Every value is compared with
+ * every secret, so that the time does not show which one matched. Null: there is no such secret.
  */
-export function createAuthenticator(
-  secret: () => string | null,
-  previousSecret: () => string | null = () => null,
-): (headers: CredentialHeaders) => Authentication {
-  const isCurrent = createComparison(secret);
-  const isPrevious = createComparison(previousSecret);
-  return ({ authorization = [], 'x-webhook-secret': secrets = [] }) => {
-    const tokens = authorization.flatMap((value) => /^bearer +([^ ].*)$/i.exec(value)?.[1] ?? []);
-    const candidates = [...tokens, ...secrets.filter((value) => value !== '')];
-    const current = candidates.filter(isCurrent);
-    const previous = candidates.filter(isPrevious);
-    if (current.length > 0) return 'current';
-    if (previous.length > 0) return 'previous';
-    if (candidates.length > 0) return 'wrong';
-    return authorization.length > 0 ? 'not_bearer' : 'missing';
-  };
+export function authenticate(
+  { authorization = [], 'x-webhook-secret': values = [] }: NodeJS.Dict<readonly string[]>,
+  secret: string | null,
+  previousSecret: string | null = null,
+): Authentication {
+  const tokens = authorization.flatMap((value) => /^bearer +([^ ].*)$/i.exec(value)?.[1] ?? []);
+  const candidates = [...tokens, ...values.filter((value) => value !== '')];
+  const current = candidates.filter((candidate) => isSame(candidate, secret));
+  const previous = candidates.filter((candidate) => isSame(candidate, previousSecret));
+  if (current.length > 0) return 'current';
+  if (previous.length > 0) return 'previous';
+  if (candidates.length > 0) return 'wrong';
+  return authorization.length > 0 ? 'not_bearer' : 'missing';
 }
 
 /**
  * Compares the SHA-256 of a header's value with that of the secret in constant time, so that neither the secret nor its
  * length leaks. Node decodes headers as latin1; encoding the value as latin1 gives back the bytes that were sent, and
- * the secret is UTF-8. It is hashed when it changes, and not for each request.
+ * the secret is UTF-8. It is hashed once, and not for each request.
  */
-function createComparison(secretOf: () => string | null): (candidate: string) => boolean {
-  let hashed: { readonly secret: string; readonly digest: Buffer } | null = null;
-  return (candidate) => {
-    const secret = secretOf();
-    if (secret === null) return false;
-    if (hashed?.secret !== secret) hashed = { secret, digest: digestOf(secret, 'utf8') };
-    return timingSafeEqual(digestOf(candidate, 'latin1'), hashed.digest);
-  };
+function isSame(candidate: string, secret: string | null): boolean {
+  if (secret === null) return false;
+  digests[secret] ??= digestOf(secret, 'utf8');
+  return timingSafeEqual(digestOf(candidate, 'latin1'), digests[secret]);
 }
 
 function digestOf(text: string, encoding: BufferEncoding): Buffer {

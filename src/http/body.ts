@@ -134,8 +134,8 @@ async function decode(raw: Uint8Array, coding: Coding | null, options: DecodeOpt
   }
 }
 
-/** Each decoder keeps a thread of libuv's pool busy. The pool has four, and name look-ups need them too. */
-const maxDecoders = 4;
+/** Each decoder keeps a thread of libuv's pool busy. The pool has four; one is left to name look-ups and files. */
+const maxDecoders = 3;
 /** What zlib allocates for a decoder (44 KB, https://zlib.net/zlib_tech.html) and its output buffer. */
 const decoderBytes = 65_536;
 

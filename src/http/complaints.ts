@@ -55,7 +55,6 @@ export function createComplaints({ port, log, clock }: { port: string; log: Logg
 type ClientError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer };
 
 interface ClientErrorOptions {
-  /** The last response under way on a connection. */
   readonly last: (socket: Socket) => ServerResponse | undefined;
   readonly lingerMs: number;
   readonly clock: Clock;

@@ -1,7 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import type { Request, Response } from 'express';
-import type { AcceptedEvent } from '../outbox/port.ts';
 import type { Authentication } from './authenticate.ts';
 
 /** `metrics` and `admin` are those of the admin port. */
@@ -28,13 +27,9 @@ export class RequestRecord {
   clientAddress: string | null = null;
   /** After inflation; null: not read. */
   bodyBytes: number | null = null;
-  /** Empty unless accepted. */
-  events: readonly AcceptedEvent[] = [];
-  /** What the answer says of accepted events, `events` those of a batch. The log says the same. */
+  /** What the answer says of accepted events, `events` those of a batch; null unless accepted. The log says the same. */
   accepted: { readonly events?: readonly object[] } | null = null;
   quarantined = false;
-  /** Accepted, with text that looks as if a template had escaped it. */
-  looksEscaped = false;
   /** There was an X-Apono-Feed header that could not be used. */
   feedIgnored = false;
 
@@ -47,7 +42,6 @@ export class RequestRecord {
   }
 }
 
-/** A request on its way, and what was learnt of it so far. */
 export interface Exchange {
   readonly request: Request;
   readonly response: Response;

@@ -13,10 +13,9 @@ export interface HealthProblem {
   readonly fix: string;
 }
 
-export interface HealthCodeInfo {
+interface HealthCodeInfo {
   /** `failing`: the answer is 503. `degraded`: it is 200, unless `?fail=degraded` asks otherwise. */
   readonly status: 'failing' | 'degraded';
-  readonly meaning: string;
   /** The `fix`, where the problem has none of its own. */
   readonly remedy: string;
 }
@@ -24,99 +23,82 @@ export interface HealthCodeInfo {
 const renewCredential =
   'Make a new one for the app registration (Certificates & secrets). Put a certificate in the place of the file of AZURE_CLIENT_CERTIFICATE_PATH; for a secret set AZURE_CLIENT_SECRET and AZURE_CLIENT_SECRET_EXPIRES, and restart.';
 
-/** Every code of a problem in /healthz. The table in docs/operations.md is written from this one. */
+const textLooksEscaped =
+  'Within the last day text with HTML entities such as &quot; was stored as it came, because event_time was a number.';
+
+/** Every code of a problem in /healthz; docs/operations.md explains each. */
 export const healthCodes = {
   starting: {
     status: 'failing',
-    meaning: 'The service has not started yet.',
     remedy: 'Wait a few seconds. If it stays so, read the log of the service.',
   },
   stopping: {
     status: 'failing',
-    meaning: 'The service is stopping and takes no new events.',
     remedy: 'Start the service again if nobody meant to stop it.',
   },
   outbox_not_answering: {
     status: 'failing',
-    meaning: 'The outbox does not answer.',
     remedy: 'Look at the disk of DATA_DIR or at the database of OUTBOX_URL, and at the log of the service.',
   },
   outbox_not_writable: {
     status: 'failing',
-    meaning: 'The outbox answers but cannot store events.',
     remedy: 'Look at the disk of DATA_DIR (`df -h`) or at the database of OUTBOX_URL, and at the log of the service.',
   },
   outbox_full: {
     status: 'failing',
-    meaning: 'OUTBOX_MAX_BYTES is reached, and webhooks are answered 503.',
     remedy: 'Run `apono-sentinel outbox stats`, end the hold or purge what nobody needs, or raise OUTBOX_MAX_BYTES.',
   },
   delivery_on_hold: {
     status: 'failing',
-    meaning: 'Azure or the sign-in refuses a stream until somebody changes something. Its events wait.',
     remedy: 'Do what the `fix` of the hold says, then run `apono-sentinel check --live`.',
   },
   delivery_late: {
     status: 'failing',
-    meaning: 'The oldest event has waited for Azure for more than 15 minutes.',
     remedy: 'Run `apono-sentinel check --live`, and read the log lines `upload`, which say what Azure answers.',
   },
   dead_letters: {
     status: 'degraded',
-    meaning:
-      'Rows of some events are dead letters: refused by Azure, too large, or salvaged. They are kept until they are replayed or purged.',
     remedy:
       'Run `apono-sentinel outbox list --state dead`, which shows the code of each. refused_by_azure: correct the rule, then `apono-sentinel outbox replay --all --state dead --code refused_by_azure`. salvaged: `apono-sentinel outbox replay --all --state dead --code salvaged`. row_too_large: no replay helps. Delete what nobody needs: `apono-sentinel outbox purge <id>`.',
   },
   bodies_quarantined: {
     status: 'degraded',
-    meaning: 'Bodies that could not be understood are kept until they are replayed or purged.',
     remedy:
       'Run `apono-sentinel outbox list --state quarantined`, mend the cause, then `apono-sentinel outbox replay --all --state quarantined`. Delete what nobody needs: `apono-sentinel outbox purge <id>`.',
   },
   webhooks_refused: {
     status: 'degraded',
-    meaning:
-      'Requests to the webhook were refused within the last hour, and not kept as bodies in quarantine are; `refused` counts them by code.',
     remedy:
       'Look up the codes in docs/errors.md. Run `apono-sentinel send-test` to see whether a right event is taken.',
   },
   text_looks_escaped: {
     status: 'degraded',
-    meaning:
-      'Within the last day text with HTML entities such as &quot; was stored as it came, because event_time was a number.',
     remedy:
       'Put event_time in quotes in the body template, as `apono-sentinel template` prints it, or set APONO_TEMPLATE_ESCAPING to html. If somebody typed the entities, nothing is wrong.',
   },
   outbox_trouble: {
     status: 'degraded',
-    meaning: 'Within the last ten minutes the database of the outbox failed at something.',
     remedy:
       'Look at the disk of DATA_DIR (`df -h` and the system log), at programs that have outbox.db open, or at the log of the PostgreSQL server.',
   },
   damaged_database: {
     status: 'degraded',
-    meaning: 'A damaged database was set aside, and events may be in it and nowhere else.',
     remedy: 'Run `apono-sentinel outbox salvage <file>`, or remove the file.',
   },
   secret_not_renewed: {
     status: 'degraded',
-    meaning: 'At the last SIGHUP a secret could not be read, and its value of before is in use.',
     remedy: 'Correct the file that <name>_FILE names, then send the service SIGHUP again.',
   },
   heartbeat_failing: {
     status: 'degraded',
-    meaning: 'Azure does not take the heartbeat. No event is held back by it.',
     remedy: 'Do what the `fix` of `heartbeat` says, then run `apono-sentinel check --live`.',
   },
   credential_expires_soon: {
     status: 'degraded',
-    meaning: 'The certificate or client secret of the sign-in ends within 30 days.',
     remedy: renewCredential,
   },
   credential_expired: {
     status: 'degraded',
-    meaning: 'The certificate or client secret of the sign-in has ended. Events wait once Azure refuses it.',
     remedy: renewCredential,
   },
 } as const satisfies Readonly<Record<string, HealthCodeInfo>>;
@@ -143,15 +125,15 @@ function healthProblem(code: HealthCode, message: string, fix: string = healthCo
 
 /** Everything that is wrong. A part of the service that has something to report adds it here. */
 export function* problemsOf(stats: OutboxStats | null, options: HealthOptions): Generator<HealthProblem> {
-  const { sources, arrivals, clock } = options;
+  const { sources, history, clock } = options;
   yield* notReadyProblems(stats, options);
   for (const { stream, reason, fix } of sources.holds()) {
     yield healthProblem('delivery_on_hold', `Stream ${stream} is on hold: ${reason}`, fix);
   }
   if (stats !== null) yield* storedProblems(stats, clock.now());
-  yield* refusalProblems(arrivals.refused('lost'));
-  if (arrivals.looksEscaped()) yield healthProblem('text_looks_escaped', healthCodes.text_looks_escaped.meaning);
-  const file = sources.damagedFile();
+  yield* refusalProblems(history.refused('lost'));
+  if (history.looksEscaped()) yield healthProblem('text_looks_escaped', textLooksEscaped);
+  const { damagedFile: file, trouble, folder } = sources.outbox;
   // Listed until a person has looked, over restarts too. Not a 503, since events are taken and delivered.
   if (file !== null) {
     const message = `A damaged database was set aside as ${file}, and events may be in it.`;
@@ -168,7 +150,7 @@ export function* problemsOf(stats: OutboxStats | null, options: HealthOptions): 
     const said = `The last SIGHUP did not renew ${name} (${message}), and its value of before is in use.`;
     yield healthProblem('secret_not_renewed', said, healthCodes.secret_not_renewed.remedy.replace('<name>', name));
   }
-  yield* troubleProblems(sources.trouble(), sources.isLocal(), clock.now());
+  yield* troubleProblems(trouble, folder !== null, clock.now());
   yield* credentialProblems(sources.credentialEndsAt(), clock.now());
 }
 

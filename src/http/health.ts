@@ -1,40 +1,30 @@
-import type { Hold, Retrying } from '../delivery/event.ts';
-import { type Clock, createBoundedRead } from '../ground/clock.ts';
+import type { Delivery } from '../delivery/delivery.ts';
+import type { Clock } from '../ground/clock.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
-import type { StoreTrouble } from '../outbox/open.ts';
-import { type OutboxStats, oldestAgeMs, STATS_LIMIT_MS, summary } from '../outbox/port.ts';
+import type { OpenedOutbox } from '../outbox/open.ts';
+import { type OutboxStats, oldestAgeMs, summary } from '../outbox/port.ts';
 import { type Answer, jsonAnswer, problem, problemAnswer } from './answer.ts';
 import type { AppRoute } from './app.ts';
-import type { Arrivals } from './arrivals.ts';
 import type { Exchange } from './exchange.ts';
 import { type HealthProblem, healthCodes, notReadyProblems, problemsOf } from './health-problems.ts';
+import type { History } from './history.ts';
 import type { ListenerState } from './listener.ts';
 
 /**
  * What the parts of the service say about themselves, to /healthz, the page and the metrics. All that is no promise is
  * answered at once; times are milliseconds since the epoch.
  */
-export interface ServiceState {
-  stats(): Promise<OutboxStats>;
-  /** Of the file system of DATA_DIR; free is what this user may still take. Rejects if the outbox is elsewhere. */
-  disk(): Promise<{ readonly freeBytes: number; readonly sizeBytes: number }>;
-  /** The streams that delivery holds back until a person has fixed something. */
-  holds(): readonly Pick<Hold, 'kind' | 'stream' | 'since' | 'code' | 'reason' | 'fix'>[];
-  /** The streams that are tried again after a setback that ends without a person. */
-  retrying(): readonly Retrying[];
-  /** By kind; null: not since the start. */
-  lastDelivery(): Readonly<Record<string, number | null>>;
+export interface ServiceState extends Pick<Delivery, 'holds' | 'retrying'> {
+  /** Null: the outbox failed, or did not answer within STATS_LIMIT_MS. Many callers make one question to it. */
+  stats(): Promise<OutboxStats | null>;
+  /** Of the file system of DATA_DIR; free is what this user may still take. Null as for `stats`, or it is elsewhere. */
+  disk(): Promise<{ readonly freeBytes: number; readonly sizeBytes: number } | null>;
   /** Null: there is no token yet. */
   tokenExpiresAt(): number | null;
   tokenObtainedAt(): number | null;
   /** Of what signs in to Azure; null: that is not known. */
   credentialEndsAt(): number | null;
-  /** The file of a damaged database that was set aside and that nobody has salvaged or removed yet; null: none. */
-  damagedFile(): string | null;
-  /** What the outbox last could not do; null: nothing. */
-  trouble(): StoreTrouble | null;
-  /** Whether the outbox is a SQLite database on this machine. */
-  isLocal(): boolean;
+  readonly outbox: Pick<OpenedOutbox, 'damagedFile' | 'trouble' | 'folder'>;
   /** Null: no rows about the service itself are sent. */
   heartbeat(): HeartbeatStatus | null;
   /** The secrets that the last SIGHUP did not renew, and why. */
@@ -46,7 +36,9 @@ export interface HealthOptions {
   readonly sources: ServiceState;
   readonly version: string;
   readonly clock: Clock;
-  readonly arrivals: Arrivals;
+  /** Names of the webhook kinds. */
+  readonly kinds: readonly string[];
+  readonly history: History;
   readonly state: ListenerState;
 }
 
@@ -57,19 +49,17 @@ export type HealthDocument = Awaited<ReturnType<Health['read']>>;
 /** Never asks Azure: restarting this service would not help if Azure is down. */
 export function createHealth(options: HealthOptions) {
   const startedAtMs = performance.now();
-  const { sources, clock } = options;
-  // One question to the outbox at a time, however many probes come: an engine that hangs is an answer too.
-  const readStats = createBoundedRead(sources.stats, { limitMs: STATS_LIMIT_MS, clock });
+  const { sources } = options;
 
   async function readyz({ record }: Exchange): Promise<Answer> {
-    const reasons = [...notReadyProblems(await readStats(), options)].map(({ message }) => message);
+    const reasons = [...notReadyProblems(await sources.stats(), options)].map(({ message }) => message);
     if (reasons.length === 0) return jsonAnswer(200, { status: 'ready' });
     const refusal = problem('not_ready', { detail: reasons.join(' '), members: { reasons } });
     return problemAnswer(refusal, record.requestId);
   }
 
   async function read() {
-    const stats = await readStats();
+    const stats = await sources.stats();
     const problems = [...problemsOf(stats, options)];
     return {
       status: statusOf(problems),
@@ -102,9 +92,11 @@ function statusOf(problems: readonly HealthProblem[]): 'ok' | 'degraded' | 'fail
   return problems.some(({ code }) => healthCodes[code].status === 'failing') ? 'failing' : 'degraded';
 }
 
-function facts(stats: OutboxStats | null, { sources, arrivals, clock }: HealthOptions) {
-  const lastAccepted = arrivals.lastAccepted();
-  const lastDelivery = sources.lastDelivery();
+function facts(stats: OutboxStats | null, { sources, kinds, history, clock }: HealthOptions) {
+  const accepted = [...history.lastAccepted()];
+  const delivered = [...history.lastDelivered()];
+  const byKind = (read: (kind: string) => string | null): Readonly<Record<string, string | null>> =>
+    Object.fromEntries(kinds.map((kind) => [kind, read(kind)]));
   const heartbeat = sources.heartbeat();
   const [hold = null, ...others] = sources
     .holds()
@@ -121,14 +113,14 @@ function facts(stats: OutboxStats | null, { sources, arrivals, clock }: HealthOp
       quarantined: stored?.quarantined.count ?? null,
       oldest_age_seconds: stored && Math.floor(oldestAgeMs(stored.undelivered, clock.now()) / 1000),
     },
-    last_accepted: latest(Object.values(lastAccepted)),
-    last_accepted_by_kind: isoByKind(lastAccepted),
-    last_delivery: latest(Object.values(lastDelivery)),
-    last_delivery_by_kind: isoByKind(lastDelivery),
-    refused: arrivals.refused('all'),
+    last_accepted: latest(accepted),
+    last_accepted_by_kind: byKind((kind) => latest(accepted.filter(([key]) => key.startsWith(`${kind} `)))),
+    last_delivery: latest(delivered),
+    last_delivery_by_kind: byKind((kind) => latest(delivered.filter(([key]) => key === kind))),
+    refused: history.refused('all'),
     token_expires_at: iso(sources.tokenExpiresAt()),
-    previous_secret_last_used_at: iso(arrivals.previousSecretLastUsedAt()),
-    damaged_file: sources.damagedFile(),
+    previous_secret_last_used_at: iso(history.previousSecretLastUsedAt()),
+    damaged_file: sources.outbox.damagedFile,
     ...(heartbeat !== null && { heartbeat: heartbeatFacts(heartbeat) }),
     hold,
     ...(others.length > 0 && { holds: [hold, ...others] }),
@@ -144,13 +136,8 @@ function heartbeatFacts({ stream, lastSentAt, failing }: HeartbeatStatus) {
   };
 }
 
-function isoByKind(times: Readonly<Record<string, number | null>>): Record<string, string | null> {
-  return Object.fromEntries(Object.entries(times).map(([kind, timeMs]) => [kind, iso(timeMs)]));
-}
-
-export function latest(times: readonly (number | null)[]): string | null {
-  const known = times.filter((timeMs) => timeMs !== null);
-  return iso(known.length === 0 ? null : Math.max(...known));
+function latest(times: readonly (readonly [key: string, timeMs: number])[]): string | null {
+  return times.length === 0 ? null : iso(Math.max(...times.map(([, timeMs]) => timeMs)));
 }
 
 export function iso(timeMs: number | null): string | null {

@@ -3,49 +3,63 @@ import { rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { DeliveryEvent } from '../delivery/event.ts';
 import type { Clock } from '../ground/clock.ts';
-import { oldestAgeMs, summary } from '../outbox/port.ts';
+import { oldestAgeMs, type ReceivedAs, summary } from '../outbox/port.ts';
 import type { RequestRecord } from './exchange.ts';
 import type { ServiceState } from './health.ts';
 
 /** The plots show a day. */
 const MINUTES = 1_440;
 const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+const HOUR_MINUTES = 60;
+/** Of one hour: an attacker with many addresses must not fill the memory. */
+const MAX_REFUSAL_COUNTS = 2_000;
 const FILE = 'history.json';
 
-/** What happened within one minute. The order of the fields is that of the file. */
-const fields = ['accepted', 'delivered', 'refused', 'oldestMs', 'latencyMs', 'deliveries', 'maxLatencyMs'] as const;
-type Minute = Record<(typeof fields)[number], number>;
+/** What happened within one minute. The file has it as it is: another form needs another VERSION. */
+const nothing = { accepted: 0, delivered: 0, refused: 0, oldestMs: 0, latencyMs: 0, deliveries: 0, maxLatencyMs: 0 };
+type Minute = typeof nothing;
+const VERSION = 2;
 
 export type History = ReturnType<typeof createHistory>;
 /** What the API and the page show of it. */
 export type HistoryColumns = ReturnType<typeof columnsOf>;
 
-interface HistoryOptions extends Pick<ServiceState, 'stats' | 'lastDelivery'> {
+/** Refused requests of the last hour that have one code and came from one address. */
+export interface Refusal {
+  readonly code: string;
+  /** Null: the caller had the secret, or there were too many addresses to remember. */
+  readonly clientAddress: string | null;
+  readonly count: number;
+  /** Milliseconds since the epoch, to the minute. */
+  readonly lastAt: number;
+}
+
+interface HistoryOptions extends Pick<ServiceState, 'stats'> {
   /** Where the history is kept over restarts; null: only in memory. */
   readonly folder: string | null;
   readonly clock: Clock;
 }
 
 /**
- * The last day minute by minute, for the page and `status`. It is no audit record: it is written once a minute without a
- * sync, and a file that cannot be read is replaced. A minute in which the service did not run has no entry.
+ * What came to the webhook and what Azure took, for the page, `status` and /healthz: the last day minute by minute, and
+ * when each kind last did. It is no audit record: it is written once a minute without a sync, and a file that cannot be
+ * read is replaced. A minute in which the service did not run has no entry. Refusals, and what is known of the previous
+ * secret and of escaped text, are of this process alone. Times are milliseconds since the epoch.
  */
-export function createHistory({ folder, stats, lastDelivery, clock }: HistoryOptions) {
+export function createHistory({ folder, stats, clock }: HistoryOptions) {
   const file = folder === null ? null : path.join(folder, FILE);
   const { minutes, accepted, delivered } = read(file);
+  const { count, ...refusals } = createRefusals(clock);
+  let lookedEscapedAt = Number.NEGATIVE_INFINITY;
+  let previousUsedAt: number | null = null;
   let cancelTimer = clock.setTimer(0, tick);
-
-  /** By kind, also before the last restart. */
-  function lastDelivered(): ReadonlyMap<string, number> {
-    for (const [kind, time] of Object.entries(lastDelivery())) if (time !== null) delivered.set(kind, time);
-    return delivered;
-  }
 
   function now(): Minute {
     const number = Math.floor(clock.now() / MINUTE_MS);
     let minute = minutes.get(number);
     if (minute === undefined) {
-      minute = minuteOf(fields.map(() => 0));
+      minute = { ...nothing };
       minutes.set(number, minute);
       // Also what a clock that was set back has left in the future.
       for (const key of minutes.keys()) if (key <= number - MINUTES || key > number) minutes.delete(key);
@@ -56,7 +70,7 @@ export function createHistory({ folder, stats, lastDelivery, clock }: HistoryOpt
   async function tick(): Promise<void> {
     cancelTimer = clock.setTimer(MINUTE_MS - (clock.now() % MINUTE_MS), tick);
     const minute = now();
-    const known = await stats().catch(() => null);
+    const known = await stats();
     const ageMs = known === null ? 0 : oldestAgeMs(summary(known, []).undelivered, clock.now());
     minute.oldestMs = Math.max(minute.oldestMs, ageMs);
     await save();
@@ -65,10 +79,10 @@ export function createHistory({ folder, stats, lastDelivery, clock }: HistoryOpt
   async function save(): Promise<void> {
     if (file === null) return;
     const text = JSON.stringify({
-      version: 1,
-      minutes: [...minutes].map(([number, minute]) => [number, ...fields.map((field) => minute[field])]),
-      accepted: Object.fromEntries(accepted),
-      delivered: Object.fromEntries(lastDelivered()),
+      version: VERSION,
+      minutes: [...minutes],
+      accepted: [...accepted],
+      delivered: [...delivered],
     });
     // A kill while the file is written must not leave half of one.
     await writeFile(`${file}.new`, text, { mode: 0o600 })
@@ -76,19 +90,22 @@ export function createHistory({ folder, stats, lastDelivery, clock }: HistoryOpt
       .catch(() => undefined);
   }
 
-  function accept(events: RequestRecord['events']): void {
-    for (const { kind, action, rows, duplicate } of events) {
-      accepted.set(`${kind} ${action}`, clock.now());
-      if (!duplicate) now().accepted += rows;
-    }
-  }
-
   return {
-    accept,
+    ...refusals,
+    /** Called with each body that was stored, also when its caller had been answered outbox_timeout before. */
+    onAccepted({ events, looksEscaped }: ReceivedAs<'accepted'>): void {
+      if (looksEscaped) lookedEscapedAt = clock.now();
+      for (const { kind, action, rows, duplicate } of events) {
+        accepted.set(`${kind} ${action}`, clock.now());
+        if (!duplicate) now().accepted += rows;
+      }
+    },
+    /** Called once for each request to the webhook's port, when its answer is ready. */
     onRequest(record: RequestRecord): void {
-      if (record.route !== 'webhook') return;
-      if (record.code !== null && record.code !== 'method_not_allowed') now().refused += 1;
-      accept(record.events);
+      if (record.authentication === 'previous') previousUsedAt = clock.now();
+      if (record.route !== 'webhook' || record.code === null || record.code === 'method_not_allowed') return;
+      now().refused += 1;
+      count(record.code, record);
     },
     onDelivery(event: DeliveryEvent): void {
       if (event.type !== 'delivered') return;
@@ -98,15 +115,74 @@ export function createHistory({ folder, stats, lastDelivery, clock }: HistoryOpt
       minute.deliveries += 1;
       minute.latencyMs += latencyMs;
       minute.maxLatencyMs = Math.max(minute.maxLatencyMs, latencyMs);
+      delivered.set(event.kind, clock.now());
     },
     columns: () => columnsOf(minutes, Math.floor(clock.now() / MINUTE_MS)),
-    /** By kind and action, a space between; milliseconds since the epoch. */
+    /** By kind and action, a space between; duplicates count. */
     lastAccepted: (): ReadonlyMap<string, number> => accepted,
-    lastDelivered,
+    /** By kind. */
+    lastDelivered: (): ReadonlyMap<string, number> => delivered,
+    previousSecretLastUsedAt: (): number | null => previousUsedAt,
+    /** Whether within the last day an event was accepted whose text looks as if a template had escaped it. */
+    looksEscaped: (): boolean => clock.now() - lookedEscapedAt < DAY_MS,
     /** Writes the file once more. Never rejects. */
     async stop(): Promise<void> {
       cancelTimer();
       await save();
+    },
+  };
+}
+
+/** The refusals of one minute (since the epoch) that have one code and address, and were kept in quarantine or not. */
+interface RefusalCount extends Pick<RequestRecord, 'quarantined' | 'clientAddress'> {
+  readonly minute: number;
+  readonly code: string;
+  count: number;
+}
+
+/**
+ * The refusals of the last hour. Each may mean that an event of Apono's is missing. A wrong method does not (Apono sends
+ * POST or PUT), nor does another path: those requests come from scanners and from people with a browser. Memory is
+ * bounded: above MAX_REFUSAL_COUNTS, further addresses are not told apart.
+ */
+function createRefusals(clock: Clock) {
+  const counts = new Map<string, RefusalCount>();
+  const thisMinute = (): number => Math.floor(clock.now() / MINUTE_MS);
+
+  /** If the clock was set back, minutes that are still to come are not of the last hour. */
+  function lastHour(): RefusalCount[] {
+    const last = thisMinute();
+    return [...counts.values()].filter(({ minute }) => minute <= last && minute > last - HOUR_MINUTES);
+  }
+
+  return {
+    count(code: string, { clientAddress, quarantined }: RequestRecord): void {
+      const minute = thisMinute();
+      const recent = new Set(lastHour());
+      for (const [key, entry] of counts) if (!recent.has(entry)) counts.delete(key);
+      const address = counts.size < MAX_REFUSAL_COUNTS ? clientAddress : null;
+      const key = JSON.stringify([minute, code, address, quarantined]);
+      const known = counts.get(key);
+      if (known === undefined) counts.set(key, { minute, code, clientAddress: address, quarantined, count: 1 });
+      else known.count += 1;
+    },
+    /** By code, the most frequent first. `lost`: only those not kept in quarantine. */
+    refused(which: 'all' | 'lost'): Readonly<Record<string, number>> {
+      const total = new Map<string, number>();
+      for (const { code, count, quarantined } of lastHour()) {
+        if (which === 'all' || !quarantined) total.set(code, (total.get(code) ?? 0) + count);
+      }
+      return Object.fromEntries([...total].toSorted(([, a], [, b]) => b - a));
+    },
+    /** By code and address, the most frequent first, for the admin port alone. */
+    refusals(): readonly Refusal[] {
+      const bySource = new Map<string, Refusal>();
+      for (const { code, clientAddress, minute, count } of lastHour()) {
+        const key = `${code} ${clientAddress}`;
+        const before = bySource.get(key)?.count ?? 0;
+        bySource.set(key, { code, clientAddress, count: before + count, lastAt: minute * MINUTE_MS });
+      }
+      return [...bySource.values()].toSorted((a, b) => b.count - a.count);
     },
   };
 }
@@ -134,32 +210,19 @@ function columnsOf(minutes: ReadonlyMap<number, Minute>, last: number) {
   };
 }
 
-/** An unreadable file gives an empty history: nothing that is promised depends on it. */
+/** A file that cannot be read gives an empty history: nothing that is promised depends on it. */
 function read(file: string | null) {
-  const nothing = { minutes: new Map<number, Minute>(), accepted: timesOf({}), delivered: timesOf({}) };
-  if (file === null) return nothing;
+  const empty = {
+    minutes: new Map<number, Minute>(),
+    accepted: new Map<string, number>(),
+    delivered: new Map<string, number>(),
+  };
+  if (file === null) return empty;
   try {
     const { version, minutes, accepted, delivered } = JSON.parse(readFileSync(file, 'utf8'));
-    if (version !== 1) return nothing;
-    const entries = (minutes as unknown[][]).map(
-      ([number, ...values]) => [numberOf(number), minuteOf(values)] as const,
-    );
-    return { minutes: new Map(entries), accepted: timesOf(accepted), delivered: timesOf(delivered) };
+    if (version !== VERSION) return empty;
+    return { minutes: new Map(minutes), accepted: new Map(accepted), delivered: new Map(delivered) } as typeof empty;
   } catch {
-    return nothing;
+    return empty;
   }
-}
-
-function minuteOf(values: readonly unknown[]): Minute {
-  return Object.fromEntries(fields.map((field, index) => [field, numberOf(values[index])])) as Minute;
-}
-
-function timesOf(value: object): Map<string, number> {
-  return new Map(Object.entries(value).map(([name, time]) => [name, numberOf(time)]));
-}
-
-/** Throws a TypeError for anything else. */
-function numberOf(value: unknown): number {
-  if (typeof value !== 'number' || !Number.isFinite(value)) throw new TypeError('The history holds no number there');
-  return value;
 }

@@ -8,7 +8,7 @@ import { createClientErrorHandler, createComplaints } from './complaints.ts';
 import { trackConnections } from './connections.ts';
 import type { EdgeLimits } from './limits.ts';
 
-export interface ListenerOptions extends Omit<AppOptions, 'routes'> {
+export interface ListenerOptions extends Omit<AppOptions, 'routes' | 'complain'> {
   /** `webhook` or `admin`, for the log. */
   readonly name: string;
   readonly host: string;
@@ -38,13 +38,9 @@ export interface Listener {
   stop(limitMs: number): Promise<void>;
 }
 
-/**
- * How long connections without a request stay open when the stop has begun. A proxy that keeps them may be sending on
- * one right now, and would answer 502 if it closed. The answer tells the proxy not to use the connection again.
- */
+/** How long connections without a request stay open when the stop has begun: ADR 12. */
 const stopGraceMs = 1_000;
 
-/** A port: an app behind time limits, with a start that fails loudly and a stop that loses nothing. */
 export function createListener(options: ListenerOptions): Listener {
   const { limits, clock, log } = options;
   let stopped: Promise<void> | null = null;
@@ -53,7 +49,7 @@ export function createListener(options: ListenerOptions): Listener {
   const connections = trackConnections(server, { ...options, complain });
   const { last, isCrowded } = connections;
   const state = { isStopping: false, isClosing: false, isCrowded };
-  const app = createApp({ ...options, routes: options.routes(state) });
+  const app = createApp({ ...options, complain, routes: options.routes(state) });
   const onClientError = createClientErrorHandler({ last, lingerMs: limits.lingerMs, clock, complain });
   server.on('clientError', (error, socket) => onClientError(error, socket as Socket));
   server.on('drop', () => complain('connections_refused', { max_connections: limits.maxConnections }));

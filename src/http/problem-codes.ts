@@ -1,7 +1,7 @@
 import type { ProblemCodeInfo } from '../intake/quarantine-codes.ts';
 
-/** `retryAfterSeconds`: the Retry-After of the answer. */
-export type EdgeCodeInfo = ProblemCodeInfo & { readonly retryAfterSeconds?: number };
+/** `detail` of the answer says meaning and remedy, unless it says more. `retryAfterSeconds`: its Retry-After. */
+export type EdgeCodeInfo = ProblemCodeInfo & { readonly meaning: string; readonly retryAfterSeconds?: number };
 
 /** Every code that the webhook port answers with by itself; the admin port shares some of them. */
 export const problemCodes = {

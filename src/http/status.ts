@@ -1,23 +1,20 @@
 import { eventActions } from '../apono/event.ts';
-import { createBoundedRead, type Limits } from '../ground/clock.ts';
+import type { Clock } from '../ground/clock.ts';
 import { type ProblemCodeInfo, quarantineCodes } from '../intake/quarantine-codes.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import { kinds } from '../kinds/registry.ts';
-import type { OutboxOperator, StatsJson } from '../outbox/operator.ts';
-import type { Refusal } from './arrivals.ts';
-import { type HealthDocument, iso, latest, type ServiceState } from './health.ts';
-import type { History } from './history.ts';
+import { type StatsJson, statsJson } from '../outbox/operator.ts';
+import { type HealthDocument, iso, type ServiceState } from './health.ts';
+import type { History, Refusal } from './history.ts';
 import { problemCodes } from './problem-codes.ts';
 
 /** Where the status gets its facts, beside those of /healthz. */
-export interface StatusSources extends Pick<ServiceState, 'disk' | 'credentialEndsAt' | 'tokenObtainedAt'> {
+export interface StatusSources
+  extends Pick<ServiceState, 'stats' | 'disk' | 'holds' | 'credentialEndsAt' | 'tokenObtainedAt'> {
   health(): Promise<HealthDocument>;
   readonly history: History;
-  readonly operator: OutboxOperator;
   /** By kind; null: it is off, and its events are quarantined. */
   readonly streams: Readonly<Record<string, string | null>>;
-  /** The refused webhooks of the last hour, the most frequent first. */
-  refusals(): readonly Refusal[];
 }
 
 export type ReadStatus = ReturnType<typeof createStatus>;
@@ -26,25 +23,22 @@ export type FeedJson = ReturnType<typeof feedJson>;
 
 /**
  * Reads what the page and `status` show, but for the plots and the records. It holds no secret and no text of an event.
- * What the outbox or the disk does not tell within the limits is null; the first is a problem of its own in `health`.
+ * What the outbox or the disk does not tell is null; the first is a problem of its own in `health`.
  */
-export function createStatus(sources: StatusSources, limits: Limits) {
-  const readDisk = createBoundedRead(sources.disk, limits);
-  const readStats = createBoundedRead(sources.operator.stats, limits);
+export function createStatus(sources: StatusSources, clock: Clock) {
   return async () => {
-    const [health, disk, outbox] = await Promise.all([sources.health(), readDisk(), readStats()]);
-    // Of the history, which knows more than /healthz after a restart.
-    const lastAccepted = latest([...sources.history.lastAccepted().values()]);
+    const [health, disk, stats] = await Promise.all([sources.health(), sources.disk(), sources.stats()]);
+    const outbox = stats && statsJson(stats, sources.holds());
     return {
-      now: iso(limits.clock.now()),
-      sentence: sentenceOf(health, lastAccepted),
+      now: iso(clock.now()),
+      sentence: sentenceOf(health),
       to_do: toDoOf(health),
       health,
       outbox,
-      last_accepted: lastAccepted,
-      last_delivered: latest([...sources.history.lastDelivered().values()]),
+      last_accepted: health.last_accepted,
+      last_delivered: health.last_delivery,
       feeds: kinds.map((kind) => feedJson(kind, sources, { outbox, health })),
-      refusals: sources.refusals().map(refusalJson),
+      refusals: sources.history.refusals().map(refusalJson),
       token_obtained_at: iso(sources.tokenObtainedAt()),
       credential_expires_at: iso(sources.credentialEndsAt()),
       disk: disk && { free_bytes: disk.freeBytes, size_bytes: disk.sizeBytes },
@@ -52,8 +46,7 @@ export function createStatus(sources: StatusSources, limits: Limits) {
   };
 }
 
-/** The first thing that anybody reads: all is well, what is tried again, or how much is not well. */
-function sentenceOf(health: HealthDocument, lastAccepted: string | null): string {
+function sentenceOf(health: HealthDocument): string {
   const { outbox, retrying: [retried] = [] } = health;
   const count = toDoOf(health).length;
   const toDo = count === 0 ? '' : count === 1 ? '1 thing needs attention.' : `${count} things need attention.`;
@@ -63,7 +56,7 @@ function sentenceOf(health: HealthDocument, lastAccepted: string | null): string
   if (outbox.waiting !== null && outbox.waiting > 0) {
     return `All is well. ${outbox.waiting === 1 ? '1 event is' : `${outbox.waiting} events are`} on the way to Sentinel.`;
   }
-  if (lastAccepted === null) return 'All is well. No event has come from Apono since the start.';
+  if (health.last_accepted === null) return 'All is well. No event has come from Apono since the start.';
   return 'All is well. Everything that Apono sent has reached Sentinel.';
 }
 
@@ -90,15 +83,14 @@ function feedJson(
   const hold = outbox?.holds.find((one) => one.kind === kind) ?? null;
   const retrying = health.retrying?.find((one) => one.kind === kind) ?? null;
   const stream = streams[kind] ?? 'off';
-  const lastDelivered = iso(history.lastDelivered().get(kind) ?? null);
+  const lastDelivered = health.last_delivery_by_kind[kind] ?? null;
   const whenWell = lastDelivered === null && toSend === 0 ? 'idle' : 'delivering';
-  const ofKind = [...history.lastAccepted()].filter(([key]) => key.startsWith(`${kind} `));
   const actions = actionOf === undefined ? [] : eventActions;
   return {
     kind,
     stream,
     state: hold !== null ? 'on hold' : stream === 'off' ? 'off' : retrying !== null ? 'trying again' : whenWell,
-    last_accepted: latest(ofKind.map(([, time]) => time)),
+    last_accepted: health.last_accepted_by_kind[kind] ?? null,
     last_delivered: lastDelivered,
     /** Events that wait or are held. */
     to_send: outbox === null ? null : toSend,

@@ -5,13 +5,13 @@ import type { ReceivedBody } from '../intake/understand.ts';
 import type { AcceptedEvent, Receive, Received } from '../outbox/port.ts';
 import { type Answer, HttpProblem, jsonAnswer, problem, quarantined } from './answer.ts';
 import type { AppRoute } from './app.ts';
-import { createArrivals } from './arrivals.ts';
-import { createAuthenticator, createJudge } from './authenticate.ts';
+import { authenticate, createJudge } from './authenticate.ts';
 import { createBodyReader } from './body.ts';
 import { type Clients, createClients } from './client-address.ts';
 import { createComplaints } from './complaints.ts';
 import { type Exchange, type RequestRecord, readFeed } from './exchange.ts';
 import { createHealth, type Health, type ServiceState } from './health.ts';
+import type { History } from './history.ts';
 import { defaultLimits, type EdgeLimits } from './limits.ts';
 import { createListener, type ListenerOptions, type ListenerState } from './listener.ts';
 
@@ -24,24 +24,27 @@ export interface ServerOptions extends Pick<ListenerOptions, 'host' | 'port' | '
   /** Names of the webhook kinds, each of which has a path of its own. */
   readonly kinds: readonly string[];
   readonly health: ServiceState;
-  /** Of this service, shown in /healthz. */
+  /** Is told of each request and of what was stored. */
+  readonly history: History;
   readonly version: string;
-  /** Called with what was stored after its caller had been answered outbox_timeout, which `onRequest` was told. */
-  readonly onLate?: (events: readonly AcceptedEvent[]) => void;
+  /** Called with what was stored, also when its caller had been answered outbox_timeout before. */
+  readonly onAccepted?: (events: readonly AcceptedEvent[]) => void;
   /** In place of the defaults of limits.ts. */
   readonly limits?: Partial<EdgeLimits>;
 }
 
-export type WebhookServer = ReturnType<typeof createServer>;
-
-/** The webhook port; `health` is what /healthz answers, and `refusals` are those of the last hour. */
+/** The webhook port; `health` is what /healthz answers. */
 export function createServer(options: ServerOptions) {
   const limits = { ...defaultLimits(options.webhook.maxBodyBytes), ...options.limits };
   const clients = createClients(options.webhook);
-  const arrivals = createArrivals(options.kinds, options.clock);
-  function onLate(events: readonly AcceptedEvent[]): void {
-    arrivals.accept(events);
-    options.onLate?.(events);
+  const { history } = options;
+  async function receive(body: ReceivedBody): Promise<Received> {
+    const received = await options.receive(body);
+    if (received.outcome === 'accepted') {
+      history.onAccepted(received);
+      options.onAccepted?.(received.events);
+    }
+    return received;
   }
   // Assigned at once: the listener asks for its routes while it is created.
   let health: Health;
@@ -51,8 +54,8 @@ export function createServer(options: ServerOptions) {
     limits,
     clients,
     routes(state) {
-      health = createHealth({ ...options, sources: options.health, arrivals, state });
-      const handleWebhook = createWebhook({ ...options, onLate, limits, clients, state });
+      health = createHealth({ ...options, sources: options.health, state });
+      const handleWebhook = createWebhook({ ...options, receive, limits, clients, state });
       const webhooks = [null, ...options.kinds].map(
         (kind): AppRoute => ({
           path: kind === null ? '/apono/webhook' : `/apono/webhook/${kind}`,
@@ -64,15 +67,14 @@ export function createServer(options: ServerOptions) {
       return [...webhooks, ...health.routes];
     },
     onRequest(record) {
-      arrivals.count(record);
+      history.onRequest(record);
       options.onRequest?.(record);
     },
   });
-  return { ...listener, health: () => health.read(), refusals: arrivals.refusals };
+  return { ...listener, health: () => health.read() };
 }
 
 interface WebhookOptions extends Omit<ServerOptions, 'limits'> {
-  readonly onLate: (events: readonly AcceptedEvent[]) => void;
   readonly limits: EdgeLimits;
   readonly clients: Clients;
   readonly state: ListenerState;
@@ -86,10 +88,6 @@ const codes = { missing: 'secret_missing', not_bearer: 'authorization_not_bearer
  */
 function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: string | null) => Promise<Answer> {
   const { webhook, clients, state } = options;
-  const authenticate = createAuthenticator(
-    () => webhook.secret,
-    () => webhook.previousSecret,
-  );
   const judge = createJudge({ ...options, codes, challenge: 'Bearer' });
   const readBody = createBodyReader(options);
   const complain = createComplaints({ ...options, port: 'webhook' });
@@ -100,7 +98,7 @@ function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: stri
       record.clientAddress = address;
       throw problem('address_not_allowed');
     }
-    await judge(exchange, authenticate(request.headersDistinct));
+    await judge(exchange, authenticate(request.headersDistinct, webhook.secret, webhook.previousSecret));
     // Only authentic requests are looked at, so that nobody else can cause the warning.
     const isForwarded = request.headers['x-forwarded-for'] !== undefined;
     if (isForwarded && !clients.isFromTrustedProxy(request.socket.remoteAddress)) complain('unknown_proxy');
@@ -111,9 +109,8 @@ function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: stri
     const refusal = wrongEncoding && { code: wrongEncoding.parts.code, detail: wrongEncoding.message };
     const body = { bytes, feed: readFeed(exchange), kind, charset: charsetOf(request), ...(refusal && { refusal }) };
     const received = await receiveInTime(options, body, { requestId: record.requestId, release });
-    const answer = answerOf(received, record, wrongEncoding);
-    if (record.looksEscaped) complain('text_looks_escaped');
-    return answer;
+    if (received.outcome === 'accepted' && received.looksEscaped) complain('text_looks_escaped');
+    return answerOf(received, record, wrongEncoding);
   };
 }
 
@@ -127,55 +124,42 @@ function charsetOf(request: Request): string | null {
 /**
  * `receive`, but its caller waits for `receiveTimeoutMs` at most and then gets a 503 problem: if the disk hangs, each
  * request would hold one of the proxy's connections until the proxy itself times out. What becomes of the body is not
- * known at that time, so it is logged and counted when it is, and the memory of the body is released only then.
+ * known at that time, so it is logged when it is, and the memory of the body is released only then.
  */
 async function receiveInTime(
-  { receive, limits, clock, log, onLate }: WebhookOptions,
+  { receive, limits, clock, log }: WebhookOptions,
   body: ReceivedBody,
   { requestId, release }: { requestId: string; release: () => void },
 ): Promise<Received> {
-  const receiving = Promise.try(receive, body).finally(release);
+  const receiving = receive(body).finally(release);
   try {
     return await runWithin({ clock, limitMs: limits.receiveTimeoutMs }, () => receiving);
   } catch (error) {
     if (!(error instanceof EndedError)) throw error;
-    void endLate(receiving, { log, requestId, onLate });
-    throw problem('outbox_timeout');
-  }
-}
-
-async function endLate(
-  receiving: Promise<Received>,
-  { log, requestId, onLate }: Pick<WebhookOptions, 'log' | 'onLate'> & { readonly requestId: string },
-): Promise<void> {
-  try {
-    const received = await receiving;
-    const events = received.outcome === 'accepted' ? received.events : [];
-    onLate(events);
-    const facts = events[0] && { event_id: events[0].eventId, event_count: events.length };
-    log.warn(
-      { request_id: requestId, outcome: received.outcome, ...facts },
-      'a webhook that was answered outbox_timeout has ended',
+    void receiving.then(
+      (received) => {
+        const { outcome } = received;
+        const events = outcome === 'accepted' ? received.events : [];
+        const facts = events[0] && { event_id: events[0].eventId, event_count: events.length };
+        log.warn({ request_id: requestId, outcome, ...facts }, 'a webhook that was answered outbox_timeout has ended');
+      },
+      (late: unknown) => {
+        const name = late instanceof Error ? late.name : typeof late;
+        log.error({ request_id: requestId, error: name }, 'a late webhook failed');
+      },
     );
-  } catch (error) {
-    const name = error instanceof Error ? error.name : typeof error;
-    log.error({ request_id: requestId, error: name }, 'a late webhook failed');
+    throw problem('outbox_timeout');
   }
 }
 
 function answerOf(received: Received, record: RequestRecord, wrongEncoding: HttpProblem | null): Answer {
   switch (received.outcome) {
     case 'accepted':
-      record.events = received.events;
-      record.looksEscaped = received.looksEscaped;
       return accepted(received.events, received.batch, record);
-    case 'not_json':
+    case 'quarantined':
       record.quarantined = true;
-      if (wrongEncoding === null) throw quarantined(400, received);
+      if (wrongEncoding === null) throw quarantined(received);
       throw new HttpProblem(wrongEncoding.message, { ...wrongEncoding.parts, members: { quarantined: true } });
-    case 'not_understood':
-      record.quarantined = true;
-      throw quarantined(422, received);
     case 'full':
       throw problem('outbox_full');
     case 'unavailable':

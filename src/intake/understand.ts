@@ -37,7 +37,6 @@ export interface UnderstandOptions {
 
 /** Why an authentic body is kept for later instead of taken. */
 export interface Refusal {
-  readonly type: 'not_json' | 'not_understood';
   readonly code: QuarantineCode;
   readonly detail: string;
   readonly errors: readonly Problem[];
@@ -72,7 +71,7 @@ export async function understand(
   const read = readBody(body.bytes, options.escaping, body.charset ?? null);
   switch (read.outcome) {
     case 'not_json':
-      return { refusal: { type: 'not_json', code: 'body_not_json', detail: read.detail, errors: [] } };
+      return { refusal: { code: 'body_not_json', detail: read.detail, errors: [] } };
     case 'too_many_values':
       return refuse('too_many_values', `holds more than ${MAX_VALUES} values`);
     case 'too_deep':
@@ -166,5 +165,5 @@ function refuseAll(code: QuarantineCode, errors: readonly Problem[]): { readonly
   const where = first?.path ? `${first.path} ` : 'the body ';
   const others = errors.length > 1 ? `; errors says what else is wrong (${errors.length - 1})` : '';
   const detail = `${where}${first?.message ?? ''}${others}`;
-  return { refusal: { type: 'not_understood', code, detail, errors } };
+  return { refusal: { code, detail, errors } };
 }

@@ -24,10 +24,7 @@ export interface MetricSpec {
 
 export type MetricSpecs = Readonly<Record<string, MetricSpec>>;
 
-/**
- * Every metric of this service's own, under its name without the prefix; docs/metrics.md states the rule for names. The
- * instruments, that document, and the tests of alarms and dashboard are made from it.
- */
+/** Every metric of this service's own, under its name without the prefix; docs/metrics.md states the rule for names. */
 export const metricTable = {
   ...webhookMetrics,
   ...outboxMetrics,
@@ -47,7 +44,6 @@ type InstrumentOf<Name, S extends MetricSpec> = Name extends `${string}_total`
     ? Histogram<LabelNames<S>>
     : Gauge<LabelNames<S>>;
 
-/** One instrument for each metric of the table, under the same name. */
 export type Instruments = { readonly [Key in keyof typeof metricTable]: InstrumentOf<Key, (typeof metricTable)[Key]> };
 
 type DimensionValues = Readonly<Record<Dimension, readonly string[]>>;

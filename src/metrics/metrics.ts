@@ -2,13 +2,12 @@ import type { Counter, LabelValues } from 'prom-client';
 import type { TokenEvent } from '../azure/token-cache.ts';
 import type { DeliveryEvent, UploadEvent } from '../delivery/event.ts';
 import { holdCodes } from '../delivery/outcome.ts';
-import { type Clock, createBoundedRead } from '../ground/clock.ts';
+import type { Clock } from '../ground/clock.ts';
 import type { HeartbeatOutcome } from '../heartbeat/heartbeat.ts';
 import type { Totals } from '../heartbeat/row.ts';
 import type { RequestRecord } from '../http/exchange.ts';
 import type { ServiceState } from '../http/health.ts';
-import type { WebhookKind } from '../kinds/kind.ts';
-import { type OutboxStats, oldestAgeMs, STATS_LIMIT_MS, summary } from '../outbox/port.ts';
+import { type AcceptedEvent, type OutboxStats, oldestAgeMs, summary } from '../outbox/port.ts';
 import type { StoreEvent } from '../outbox/store.ts';
 import { createInstruments, type Instruments } from './instruments.ts';
 import { uploadCodes } from './table-delivery.ts';
@@ -17,29 +16,26 @@ import { knownMethods } from './table-webhooks.ts';
 interface MetricsOptions {
   readonly version: string;
   readonly clock: Clock;
-  readonly kinds: readonly Pick<WebhookKind, 'name'>[];
-  /** By the name of the kind; null means that the kind is off. */
+  /** By the name of each kind; null means that the kind is off. */
   readonly streams: Readonly<Record<string, string | null>>;
 }
-
-export type Metrics = ReturnType<typeof createMetrics>;
 
 /** Counts what the parts of the service report, and shows it to Prometheus. None of the listeners throws. */
 export function createMetrics(options: MetricsOptions) {
   const { clock, version } = options;
   const streams = [...new Set(Object.values(options.streams).filter((stream) => stream !== null))];
   const { registry, instruments } = createInstruments({
-    kinds: options.kinds.map(({ name }) => name),
+    kinds: Object.keys(options.streams),
     streams,
     version: [version],
     node_version: [process.version],
   });
   instruments.build_info.set({ version, node_version: process.version }, 1);
   let tokenObtainedAt: number | null = null;
-  let scrape = async () => {};
+  let known: OutboxStats | null = null;
   return {
     onRequest: (record: RequestRecord) => countRequest(instruments, clock, record),
-    onLate: (events: RequestRecord['events']) => countAccepted(instruments, clock, events),
+    onAccepted: (events: readonly AcceptedEvent[]) => countAccepted(instruments, clock, events),
     onStore(event: StoreEvent) {
       if (event.type === 'trouble') instruments.outbox_troubles_total.inc({ operation: event.operation });
       if (event.type !== 'commit') return;
@@ -57,16 +53,22 @@ export function createMetrics(options: MetricsOptions) {
       instruments.heartbeats_total.inc({ outcome });
       if (outcome === 'delivered') instruments.last_heartbeat_timestamp_seconds.set(clock.now() / 1000);
     },
-    /** Names what each scrape reads the gauges of state from; until then they are 0. */
-    watch(sources: ServiceState) {
-      scrape = createScrape(instruments, { sources, streams, clock });
-    },
     /** When the token in use was obtained, in milliseconds since the epoch; null: there is none yet. */
     tokenObtainedAt: () => tokenObtainedAt,
     totals: () => readTotals(instruments),
-    /** Prometheus text format, within about STATS_LIMIT_MS even if the outbox or the disk hangs. */
-    async expose() {
-      await scrape();
+    /** Prometheus text format, with the gauges that show a state as they are now. */
+    async expose(sources: ServiceState) {
+      const [stats, disk] = await Promise.all([sources.stats(), sources.disk()]);
+      const holds = sources.holds();
+      instruments.outbox_writable.set(stats?.writable ? 1 : 0);
+      instruments.credential_expiry_timestamp_seconds.set((sources.credentialEndsAt() ?? 0) / 1000);
+      instruments.outbox_damaged.set(sources.outbox.damagedFile === null ? 0 : 1);
+      known = stats ?? known;
+      // Without an answer the last counts stand and the ages go on: the alarm must not fall silent with the outbox.
+      if (known !== null) setOutbox(instruments, known, holds, clock.now());
+      setHolds(instruments, streams, holds);
+      instruments.disk_free_bytes.set(disk?.freeBytes ?? 0);
+      instruments.disk_size_bytes.set(disk?.sizeBytes ?? 0);
       const tokenAgeMs = tokenObtainedAt === null ? 0 : Math.max(0, clock.now() - tokenObtainedAt);
       instruments.token_age_seconds.set(tokenAgeMs / 1000);
       return { contentType: registry.contentType, body: await registry.metrics() };
@@ -92,7 +94,7 @@ async function sum<L extends string>(counter: Counter<L>, isCounted: (labels: La
   return values.reduce((total, { labels, value }) => total + (isCounted(labels) ? value : 0), 0);
 }
 
-/** Counts one request, and the events that it brought. */
+/** Counts one request; the events that it brought are counted when they are stored. */
 function countRequest(metrics: Instruments, clock: Clock, record: RequestRecord): void {
   const { route, status, code, authentication } = record;
   const method = (knownMethods as readonly string[]).includes(record.method) ? record.method : 'other';
@@ -107,16 +109,11 @@ function countRequest(metrics: Instruments, clock: Clock, record: RequestRecord)
   }
   metrics.authentications_total.inc({ result: 'accepted', secret: authentication });
   if (authentication === 'previous') metrics.previous_secret_last_used_timestamp_seconds.set(clock.now() / 1000);
-  countEvents(metrics, clock, record);
+  if (record.accepted !== null) return;
+  metrics.events_total.inc({ kind: 'none', action: 'none', outcome: record.quarantined ? 'quarantined' : 'rejected' });
 }
 
-function countEvents(metrics: Instruments, clock: Clock, { events, quarantined }: RequestRecord): void {
-  countAccepted(metrics, clock, events);
-  if (events.length > 0) return;
-  metrics.events_total.inc({ kind: 'none', action: 'none', outcome: quarantined ? 'quarantined' : 'rejected' });
-}
-
-function countAccepted(metrics: Instruments, clock: Clock, events: RequestRecord['events']): void {
+function countAccepted(metrics: Instruments, clock: Clock, events: readonly AcceptedEvent[]): void {
   for (const { kind, action, rows, hasInvalidFields, duplicate } of events) {
     metrics.events_total.inc({ kind, action, outcome: duplicate ? 'duplicate' : 'accepted' });
     metrics.last_accepted_timestamp_seconds.set({ kind }, clock.now() / 1000);
@@ -194,31 +191,6 @@ function countToken(metrics: Instruments, event: TokenEvent): void {
 }
 
 type Holds = ReturnType<ServiceState['holds']>;
-
-/** Updates the gauges that show a state. Never rejects, and takes at most STATS_LIMIT_MS. */
-function createScrape(
-  metrics: Instruments,
-  { sources, streams, clock }: { sources: ServiceState; streams: readonly string[]; clock: Clock },
-): () => Promise<void> {
-  const bounds = { limitMs: STATS_LIMIT_MS, clock };
-  const readStats = createBoundedRead(async () => sources.stats(), bounds);
-  const readDisk = createBoundedRead(async () => sources.disk(), bounds);
-  let known: OutboxStats | null = null;
-
-  return async () => {
-    const [stats, disk] = await Promise.all([readStats(), readDisk()]);
-    const holds = sources.holds();
-    metrics.outbox_writable.set(stats?.writable ? 1 : 0);
-    metrics.credential_expiry_timestamp_seconds.set((sources.credentialEndsAt() ?? 0) / 1000);
-    metrics.outbox_damaged.set(sources.damagedFile() === null ? 0 : 1);
-    known = stats ?? known;
-    // Without an answer the last counts stand and the ages go on: the alarm must not fall silent with the outbox.
-    if (known !== null) setOutbox(metrics, known, holds, clock.now());
-    setHolds(metrics, streams, holds);
-    metrics.disk_free_bytes.set(disk?.freeBytes ?? 0);
-    metrics.disk_size_bytes.set(disk?.sizeBytes ?? 0);
-  };
-}
 
 function setOutbox(metrics: Instruments, stats: OutboxStats, holds: Holds, nowMs: number): void {
   const { undelivered: _undelivered, ...states } = summary(stats, holds);

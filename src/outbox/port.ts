@@ -45,15 +45,8 @@ export type Received =
    * had escaped it, and was stored as it came.
    */
   | { readonly outcome: 'accepted'; events: readonly AcceptedEvent[]; batch: boolean; looksEscaped: boolean }
-  /** 400, kept in quarantine. */
-  | { readonly outcome: 'not_json'; readonly code: string; readonly detail: string }
-  /** 422, kept in quarantine. */
-  | {
-      readonly outcome: 'not_understood';
-      readonly code: string;
-      readonly detail: string;
-      readonly errors: readonly Problem[];
-    }
+  /** 400 or 422, as intake/quarantine-codes.ts says of the code. The body is kept. `errors` is empty if it is no JSON. */
+  | { readonly outcome: 'quarantined'; code: string; detail: string; errors: readonly Problem[] }
   /** 503 with Retry-After. Nothing was stored: OUTBOX_MAX_BYTES or the disk is reached. */
   | { readonly outcome: 'full' }
   /**
@@ -61,6 +54,8 @@ export type Received =
    * then it may be stored all the same, and is a duplicate when it comes again.
    */
   | { readonly outcome: 'unavailable' };
+
+export type ReceivedAs<Outcome extends Received['outcome']> = Extract<Received, { readonly outcome: Outcome }>;
 
 /** Takes an authentic body. Resolves when what it says is durable; rejects only on a defect, which is answered 500. */
 export type Receive = (body: ReceivedBody) => Promise<Received>;

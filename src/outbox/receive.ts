@@ -16,9 +16,7 @@ type ReceivingStore = Pick<Store, 'put' | 'show' | 'gone'>;
 export function createReceiver(store: ReceivingStore, options: UnderstandOptions): Receiver {
   return {
     async receive(body, receivedAt) {
-      if (body.refusal !== undefined) {
-        return quarantine(body, receivedAt, { type: 'not_json', ...body.refusal, errors: [] }, store);
-      }
+      if (body.refusal !== undefined) return quarantine(body, receivedAt, { ...body.refusal, errors: [] }, store);
       const understood = await understand(body, receivedAt, options);
       if ('refusal' in understood) return quarantine(body, receivedAt, understood.refusal, store);
       const put = await store.put(understood.events.map(({ entry }) => entry));
@@ -58,7 +56,7 @@ export function createReceiver(store: ReceivingStore, options: UnderstandOptions
 async function quarantine(
   { bytes, feed, kind, charset = null }: ReceivedBody,
   receivedAt: number,
-  { type, code, detail, errors }: Omit<Refusal, 'code'> & { readonly code: string },
+  { code, detail, errors }: Omit<Refusal, 'code'> & { readonly code: string },
   store: ReceivingStore,
 ): Promise<Received> {
   const reason = errors.map(({ path, message }) => `${path || 'body'} ${message}`).join('; ') || detail;
@@ -67,7 +65,7 @@ async function quarantine(
     { type: 'quarantine', quarantineId: id, body: bytes, receivedAt, feed, kind, charset, code, reason },
   ]);
   if (put.outcome !== 'stored') return { outcome: put.outcome };
-  return type === 'not_json' ? { outcome: type, code, detail } : { outcome: type, code, detail, errors };
+  return { outcome: 'quarantined', code, detail, errors };
 }
 
 /** As `put` would, without storing anything: an event is known while it waits and after it was delivered. */

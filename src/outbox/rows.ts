@@ -33,6 +33,11 @@ export function parseRanges(text: string): readonly RowRange[] {
   return JSON.parse(text) as readonly RowRange[];
 }
 
+/** `0-2, 5`: as people count, both ends included, but from 0 as in `access_unit_index`. */
+export function rangesText(ranges: readonly RowRange[]): string {
+  return ranges.map(([from, to]) => (to - from === 1 ? String(from) : `${from}-${to - 1}`)).join(', ');
+}
+
 export function countRows(ranges: readonly RowRange[]): number {
   return ranges.reduce((sum, [from, to]) => sum + to - from, 0);
 }

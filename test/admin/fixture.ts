@@ -2,7 +2,6 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import type { TestContext } from 'node:test';
 import { createLogger } from '../../src/ground/log.ts';
 import { type AdminOptions, createAdminServer } from '../../src/http/admin/server.ts';
-import { createHistory } from '../../src/http/history.ts';
 import { kinds } from '../../src/kinds/registry.ts';
 import { createOperator } from '../../src/outbox/operator-local.ts';
 import type { Store, StoreEvent } from '../../src/outbox/store.ts';
@@ -46,11 +45,12 @@ export async function startAdmin(
   t.after(() => edge.server.stop(0));
   const server = createAdminServer({
     ...wellHealth,
+    stats: () => outbox.stats(),
     ...edge.server,
     ...{ admin, operator, storeId: 'a-store', clock, log, streams },
     retry: async () => [],
     expose: async () => ({ contentType: 'text/plain', body: '' }),
-    history: createHistory({ ...wellHealth, folder: null, clock: manualClock() }),
+    history: edge.history,
     ...options,
   });
   const { port } = await server.start();

@@ -68,7 +68,7 @@ describe('send-test', () => {
 
   it('says that a body which is not understood was kept', async () => {
     const errors = [{ path: '', message: 'is of kind request, and LOGS_INGESTION_STREAM is off' }];
-    const refused = { outcome: 'not_understood', code: 'stream_off', detail: 'off', errors } as const;
+    const refused = { outcome: 'quarantined', code: 'stream_off', detail: 'off', errors } as const;
     await withEdge({ receive: async () => refused }, async ({ port }) => {
       const { exitCode, stderr } = await run(['send-test'], { ...env, PORT: String(port) });
       assert.equal(exitCode, 1);

@@ -36,6 +36,7 @@ export interface DeliveryFixture {
   readonly holds: Hold[];
   readonly reminders: Hold[];
   readonly ended: Hold[];
+  readonly delivered: { kind: string; rows: number }[];
   readonly buried: { eventId: string; rows: number; code: string }[];
   readonly logLines: Record<string, unknown>[];
   readonly outbox: Store;
@@ -192,6 +193,7 @@ function recordEvents() {
   const holds: Hold[] = [];
   const reminders: Hold[] = [];
   const ended: Hold[] = [];
+  const delivered: { kind: string; rows: number }[] = [];
   const buried: { eventId: string; rows: number; code: string }[] = [];
   const record = (event: DeliveryEvent): void => {
     if (event.type === 'uploaded') uploads.push(event);
@@ -199,9 +201,10 @@ function recordEvents() {
     if (event.type === 'held') holds.push(event.hold);
     if (event.type === 'still_held') reminders.push(event.hold);
     if (event.type === 'hold_ended') ended.push(event.hold);
+    if (event.type === 'delivered') delivered.push({ kind: event.kind, rows: event.rows });
     if (event.type === 'buried') buried.push(event);
   };
-  return { record, uploads, retries, holds, reminders, ended, buried };
+  return { record, uploads, retries, holds, reminders, ended, delivered, buried };
 }
 
 /** A request event; `data` comes on top of what makes it this one. */

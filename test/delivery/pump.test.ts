@@ -123,7 +123,7 @@ test('an event whose rows cannot be made is kept in quarantine, and those of oth
   const f = await startDelivery(t, { kinds: [broken] });
   await f.send(requestEvent('r-1'));
   const refused = await f.send(requestEvent('break-me', units(5)));
-  assert.ok(refused.outcome === 'not_understood' && refused.code === 'mapping_failed');
+  assert.ok(refused.outcome === 'quarantined' && refused.code === 'mapping_failed');
   await f.sendAndFlush(requestEvent('r-2'));
   await eventually(async () => (await f.waiting()) === 0);
   assert.equal(f.rows().length, 2);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { createBoundedRead } from '../../src/ground/clock.ts';
 import { createHeartbeatRow } from '../../src/heartbeat/row.ts';
-import { type OutboxStats, OutboxUnavailableError } from '../../src/outbox/port.ts';
+import { type OutboxStats, OutboxUnavailableError, STATS_LIMIT_MS } from '../../src/outbox/port.ts';
 import { emptyStats } from '../http/edge.ts';
 import { eventually } from '../support/eventually.ts';
 import { manualClock } from '../support/manual-clock.ts';
@@ -14,7 +15,7 @@ function rowOf(stats: () => Promise<OutboxStats>) {
     version: '1.2.3',
     startedAt: clock.now(),
     totals: async () => totals,
-    stats,
+    stats: createBoundedRead(stats, { limitMs: STATS_LIMIT_MS, clock }),
     credentialEndsAt: () => Date.UTC(2027, 0, 31),
     clock,
   });

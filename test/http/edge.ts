@@ -6,7 +6,8 @@ import { systemClock } from '../../src/ground/clock.ts';
 import { createLogger } from '../../src/ground/log.ts';
 import type { RequestRecord } from '../../src/http/exchange.ts';
 import type { ServiceState } from '../../src/http/health.ts';
-import { createServer, type ServerOptions, type WebhookServer } from '../../src/http/webhook.ts';
+import { createHistory, type History } from '../../src/http/history.ts';
+import { createServer, type ServerOptions } from '../../src/http/webhook.ts';
 import type { ReceivedBody } from '../../src/intake/understand.ts';
 import type { AcceptedEvent, OutboxStats, Receive, Received } from '../../src/outbox/port.ts';
 import { eventually } from '../support/eventually.ts';
@@ -33,13 +34,10 @@ export const wellHealth: ServiceState = {
   disk: async () => ({ freeBytes: 30, sizeBytes: 100 }),
   holds: () => [],
   retrying: () => [],
-  lastDelivery: () => ({}),
+  outbox: { damagedFile: null, trouble: null, folder: '/data' },
   tokenExpiresAt: () => null,
   tokenObtainedAt: () => null,
   credentialEndsAt: () => null,
-  damagedFile: () => null,
-  trouble: () => null,
-  isLocal: () => true,
   heartbeat: () => null,
   secretProblems: () => [],
   started: () => true,
@@ -64,7 +62,8 @@ export function accepted(events: readonly AcceptedEvent[]): Received {
 
 export interface Edge {
   readonly port: number;
-  readonly server: WebhookServer;
+  readonly server: ReturnType<typeof createServer>;
+  readonly history: History;
   /** The bodies that got as far as the receiver. */
   readonly received: ReceivedBody[];
   readonly records: RequestRecord[];
@@ -81,13 +80,17 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
   const received: ReceivedBody[] = [];
   const records: RequestRecord[] = [];
   const receive: Receive = options.receive ?? (async ({ bytes }) => accepted([event({ rows: bytes.length })]));
+  const { clock = systemClock } = options;
+  // Without its timer, which would outlive the server.
+  const history = createHistory({ ...wellHealth, folder: null, clock: { ...clock, setTimer: () => () => undefined } });
   const server = createServer({
     host: '127.0.0.1',
     port: 0,
     health: wellHealth,
     version: '1.2.3',
     kinds: ['request', 'audit'],
-    clock: systemClock,
+    clock,
+    history,
     log: createLogger('debug', lineCollector(lines)),
     onRequest: (record) => records.push(record),
     ...options,
@@ -106,7 +109,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
   });
   const { port } = await server.start();
   const logText = (): string => lines.join('');
-  return { port, server, received, records, logText, logs: () => parseLines(logText()) };
+  return { port, server, history, received, records, logText, logs: () => parseLines(logText()) };
 }
 
 function lineCollector(lines: string[]): Writable {

@@ -136,7 +136,7 @@ describe('a plain body whose Content-Encoding is wrong is kept in quarantine and
     ['Latin-1', Buffer.from('{"name":"José"}', 'latin1')],
     ['UTF-16', Buffer.from('\uFEFF{"name":"José"}', 'utf16le')],
   ];
-  const kept: Received = { outcome: 'not_json', code: 'not used', detail: 'not used' };
+  const kept: Received = { outcome: 'quarantined', code: 'not used', detail: 'not used', errors: [] };
   for (const [name, body] of plain) {
     test(name, async () => {
       await withEdge({ receive: async () => kept }, async ({ port, received, records }) => {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { createBoundedRead, systemClock } from '../../src/ground/clock.ts';
 import type { ServiceState } from '../../src/http/health.ts';
 import type { HealthProblem } from '../../src/http/health-problems.ts';
 import { defaultLimits } from '../../src/http/limits.ts';
-import { type OutboxStats, OutboxUnavailableError } from '../../src/outbox/port.ts';
+import { type OutboxStats, OutboxUnavailableError, STATS_LIMIT_MS } from '../../src/outbox/port.ts';
 import { assertNothingPrivate } from '../support/log-secrets.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import {
@@ -32,6 +33,8 @@ const hold = {
   reason: '403 from Azure',
   fix: 'Give the application the role Monitoring Metrics Publisher on the rule.',
 };
+/** What a hold has beside these is not for /healthz. */
+const unshown = { message: 'Azure quotes a row', clientRequestId: 'c-1' };
 
 function get(port: number, path: string): Promise<Reply> {
   return send(port, { method: 'GET', path });
@@ -78,11 +81,12 @@ test('/healthz says what the contract lists', async () => {
     ...withStats({
       waiting: { request: waiting(3, 42_900), audit: { count: 0, oldestReceivedAt: null } },
     }),
-    lastDelivery: () => ({ request: now - 1_000, audit: null }),
     tokenExpiresAt: () => now + minutes(55),
-    damagedFile: () => null,
   };
-  await withEdge({ clock, health }, async ({ port }) => {
+  await withEdge({ clock, health }, async ({ port, history }) => {
+    clock.set(now - 1_000);
+    history.onDelivery({ type: 'delivered', kind: 'request', stream: '', receivedAt: now - 2_000, rows: 1 });
+    clock.set(now);
     const { status, json } = await get(port, '/healthz');
     assert.equal(status, 200);
     const { uptime_seconds: uptime, ...facts } = json;
@@ -108,32 +112,38 @@ test('/healthz says what the contract lists', async () => {
 test('a hold: /healthz is 503 and says what to fix, /readyz stays 200', async () => {
   const clock = manualClock(now);
   const stats = { waiting: { request: waiting(1, 1_000), audit: waiting(7, 5_000) } };
-  await withEdge({ clock, health: { ...withStats(stats), holds: () => [hold] } }, async ({ port }) => {
-    const { status, json } = await get(port, '/healthz');
-    assert.equal(status, 503);
-    assert.equal(json['status'], 'failing');
-    const message = 'Stream Custom-AponoAuditLogs_CL is on hold: 403 from Azure';
-    assert.deepEqual(json['problems'], [{ code: 'delivery_on_hold', message, fix: hold.fix }]);
-    assert.deepEqual(json['outbox'], { waiting: 1, held: 7, dead: 0, quarantined: 0, oldest_age_seconds: 5 });
-    assert.deepEqual(json['hold'], { ...hold, since: '2026-03-04T05:03:07.000Z' });
-    assert.equal(json['holds'], undefined);
-    assert.equal((await get(port, '/readyz')).status, 200);
-  });
+  await withEdge(
+    { clock, health: { ...withStats(stats), holds: () => [{ ...hold, ...unshown }] } },
+    async ({ port }) => {
+      const { status, json } = await get(port, '/healthz');
+      assert.equal(status, 503);
+      assert.equal(json['status'], 'failing');
+      const message = 'Stream Custom-AponoAuditLogs_CL is on hold: 403 from Azure';
+      assert.deepEqual(json['problems'], [{ code: 'delivery_on_hold', message, fix: hold.fix }]);
+      assert.deepEqual(json['outbox'], { waiting: 1, held: 7, dead: 0, quarantined: 0, oldest_age_seconds: 5 });
+      assert.deepEqual(json['hold'], { ...hold, since: '2026-03-04T05:03:07.000Z' });
+      assert.equal(json['holds'], undefined);
+      assert.equal((await get(port, '/readyz')).status, 200);
+    },
+  );
 });
 
 test('several holds are all listed', async () => {
   const other = { ...hold, kind: 'request', stream: 'Custom-AponoAccessRequests_CL' };
   const clock = manualClock(now);
   const stats = { waiting: { request: waiting(1, 1_000), audit: waiting(7, 5_000) } };
-  await withEdge({ clock, health: { ...withStats(stats), holds: () => [other, hold] } }, async ({ port }) => {
-    const { json } = await get(port, '/healthz');
-    assert.equal((json['hold'] as typeof hold).kind, 'request');
-    assert.deepEqual(
-      (json['holds'] as (typeof hold)[]).map(({ kind }) => kind),
-      ['request', 'audit'],
-    );
-    assert.deepEqual((json['outbox'] as Record<string, unknown>)['held'], 8);
-  });
+  await withEdge(
+    { clock, health: { ...withStats(stats), holds: () => [other, hold].map((one) => ({ ...one, ...unshown })) } },
+    async ({ port }) => {
+      const { json } = await get(port, '/healthz');
+      assert.equal((json['hold'] as typeof hold).kind, 'request');
+      assert.deepEqual(
+        (json['holds'] as (typeof hold)[]).map(({ kind }) => kind),
+        ['request', 'audit'],
+      );
+      assert.deepEqual((json['outbox'] as Record<string, unknown>)['held'], 8);
+    },
+  );
 });
 
 test('an event that waits over 15 minutes makes /healthz 503, at 15 minutes it is 200', async () => {
@@ -150,8 +160,13 @@ test('an event that waits over 15 minutes makes /healthz 503, at 15 minutes it i
 });
 
 test('a damaged database that was set aside: /healthz is degraded and names it until somebody has looked', async () => {
-  let damagedFile: string | null = '/data/outbox.db.damaged-2026-01-02T03-04-05.000Z';
-  const health = { ...wellHealth, damagedFile: () => damagedFile };
+  const damagedFile = '/data/outbox.db.damaged-2026-01-02T03-04-05.000Z';
+  const outbox: { damagedFile: string | null; trouble: null; folder: string } = {
+    damagedFile,
+    trouble: null,
+    folder: '/data',
+  };
+  const health = { ...wellHealth, outbox };
   await withEdge({ health }, async ({ port }) => {
     const reply = await get(port, '/healthz');
     const { status, json } = reply;
@@ -159,7 +174,7 @@ test('a damaged database that was set aside: /healthz is degraded and names it u
     assert.deepEqual(codesOf(reply), ['damaged_database']);
     assert.match(problemsOf(reply)[0]?.fix ?? '', /outbox salvage \/data\/outbox\.db\.damaged-/);
     assert.equal((await get(port, '/readyz')).status, 200);
-    damagedFile = null;
+    outbox.damagedFile = null;
     assert.equal((await get(port, '/healthz')).json['status'], 'ok');
   });
 });
@@ -284,7 +299,7 @@ test('what cannot be an event of Apono is no refusal: other paths, other methods
 
 test('each refusal of the webhook is counted; that of a quarantined body is a problem only while it is kept', async () => {
   const limits = defaultLimits(300);
-  const refusal = { outcome: 'not_understood', code: 'unknown_kind', detail: 'x', errors: [] } as const;
+  const refusal = { outcome: 'quarantined', code: 'unknown_kind', detail: 'x', errors: [] } as const;
   const receive = async () => refusal;
   await withEdge({ receive, limits, webhook: { maxBodyBytes: 300 } }, async ({ port }) => {
     assert.equal((await post(port, '{}')).status, 422);
@@ -313,7 +328,10 @@ test('last_accepted is the time of the last event that was answered 200, and tha
   });
 });
 
-const gone = (): Promise<never> => Promise.reject(new OutboxUnavailableError('worker gone'));
+const gone = createBoundedRead((): Promise<never> => Promise.reject(new OutboxUnavailableError('worker gone')), {
+  limitMs: STATS_LIMIT_MS,
+  clock: systemClock,
+});
 const notReady: [string, ServiceState, string, RegExp][] = [
   ['starting', { ...wellHealth, started: () => false }, 'starting', /starting/],
   ['not writable', withStats({ writable: false, problem: 'disk I/O error' }), 'outbox_not_writable', /disk I\/O error/],
@@ -358,7 +376,8 @@ for (const [name, { reason, isDamage = false, isLocal = true }, fix] of troubles
   test(`trouble of the database by ${name} makes /healthz degraded for ten minutes, and says what to do`, async () => {
     const clock = manualClock(now);
     const trouble = { operation: 'commit' as const, reason, at: now, isDamage };
-    const health = { ...wellHealth, trouble: () => trouble, isLocal: () => isLocal };
+    const outbox = { damagedFile: null, trouble, folder: isLocal ? '/data' : null };
+    const health = { ...wellHealth, outbox };
     await withEdge({ clock, health }, async ({ port }) => {
       clock.advance(minutes(10) - 1);
       const reply = await get(port, '/healthz');
@@ -380,7 +399,8 @@ test('an outbox that hangs does not hang the probes, and many probes ask it once
     asked += 1;
     return new Promise((resolve) => answers.push(resolve));
   };
-  const edge = await startEdge({ clock, health: { ...wellHealth, stats } });
+  const bounded = createBoundedRead(stats, { limitMs: STATS_LIMIT_MS, clock });
+  const edge = await startEdge({ clock, health: { ...wellHealth, stats: bounded } });
   try {
     const probes = Array.from({ length: 20 }, (_, index) => get(edge.port, index % 2 === 0 ? '/readyz' : '/healthz'));
     await condition(() => asked === 1);

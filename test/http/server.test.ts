@@ -185,7 +185,7 @@ describe('what is no HTTP', () => {
         for (let times = 0; times < 3; times += 1) await sendIt();
         assert.equal(lines().length, 1);
         assert.match(String(lines()[0]?.['message']), advice);
-        assert.equal(lines()[0]?.['client_address'], '127.0.0.1');
+        assert.deepEqual([lines()[0]?.['client_address'], lines()[0]?.['listener']], ['127.0.0.1', 'webhook']);
         clock.advance(60_000);
         await sendIt();
         assert.deepEqual([lines().length, lines()[1]?.['suppressed']], [2, 2]);

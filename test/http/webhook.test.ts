@@ -52,7 +52,12 @@ test('several events: the first is named, rows are the sum, duplicate only if al
 });
 
 test('what is not JSON is 400, and says that it is kept and what to do', async () => {
-  const received: Received = { outcome: 'not_json', code: 'body_not_json', detail: 'is not JSON at byte 3' };
+  const received: Received = {
+    outcome: 'quarantined',
+    code: 'body_not_json',
+    detail: 'is not JSON at byte 3',
+    errors: [],
+  };
   await withEdge({ receive: async () => received }, async ({ port }) => {
     const reply = await post(port, '{"a":');
     assertProblem(reply, 400, 'body_not_json');
@@ -63,7 +68,7 @@ test('what is not JSON is 400, and says that it is kept and what to do', async (
 
 test('what no schema takes is 422 with the places, and says that it is kept and what to do', async () => {
   const errors = [{ path: '/event_time', message: 'is no time' }];
-  const received: Received = { outcome: 'not_understood', code: 'schema_mismatch', detail: 'wrong', errors };
+  const received: Received = { outcome: 'quarantined', code: 'schema_mismatch', detail: 'wrong', errors };
   await withEdge({ receive: async () => received }, async ({ port }) => {
     const reply = await post(port, '{}');
     assertProblem(reply, 422, 'schema_mismatch');
@@ -75,7 +80,7 @@ test('what no schema takes is 422 with the places, and says that it is kept and 
 
 test('an answer stays short however much was wrong', async () => {
   const errors = Array.from({ length: 10_000 }, (_, index) => ({ path: `/${index}`, message: 'x'.repeat(10_000) }));
-  const received: Received = { outcome: 'not_understood', code: 'schema_mismatch', detail: '😀'.repeat(9_000), errors };
+  const received: Received = { outcome: 'quarantined', code: 'schema_mismatch', detail: '😀'.repeat(9_000), errors };
   await withEdge({ receive: async () => received }, async ({ port }) => {
     const reply = await post(port, '{}');
     assertProblem(reply, 422, 'schema_mismatch');

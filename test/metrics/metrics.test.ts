@@ -5,10 +5,11 @@ import { register } from 'prom-client';
 import { TokenError } from '../../src/azure/token-error.ts';
 import type { Hold, UploadEvent } from '../../src/delivery/event.ts';
 import { outcomeOf, type UploadResult } from '../../src/delivery/outcome.ts';
+import { createBoundedRead } from '../../src/ground/clock.ts';
 import type { RequestRecord } from '../../src/http/exchange.ts';
 import type { ServiceState } from '../../src/http/health.ts';
 import { combinations, METRIC_PREFIX, type MetricSpec, metricTable } from '../../src/metrics/instruments.ts';
-import { createMetrics, type Metrics } from '../../src/metrics/metrics.ts';
+import { createMetrics } from '../../src/metrics/metrics.ts';
 import { buriedCodes } from '../../src/metrics/table-delivery.ts';
 import { type OutboxStats, STATS_LIMIT_MS } from '../../src/outbox/port.ts';
 import { emptyStats, event, wellHealth } from '../http/edge.ts';
@@ -31,21 +32,32 @@ const dimensions = {
 };
 
 interface Fixture {
-  readonly metrics: Metrics;
+  readonly metrics: ReturnType<typeof createMetrics>;
   readonly clock: ManualClock;
   read(): Promise<Exposition>;
 }
 
-function create(sources: Partial<ServiceState> = {}): Fixture {
+interface Sources extends Omit<Partial<ServiceState>, 'stats' | 'disk'> {
+  /** As the outbox and the file system answer; the service bounds both. */
+  readonly stats?: () => Promise<OutboxStats>;
+  readonly disk?: () => ReturnType<ServiceState['disk']>;
+}
+
+function create({ stats = async () => emptyStats, disk = wellHealth.disk, ...sources }: Sources = {}): Fixture {
   const clock = manualClock();
+  const bounds = { limitMs: STATS_LIMIT_MS, clock };
   const metrics = createMetrics({
     version: '1.2.3',
     clock,
-    kinds: dimensions.kinds.map((name) => ({ name })),
     streams: { request: stream, audit: null },
   });
-  metrics.watch({ ...wellHealth, ...sources });
-  return { metrics, clock, read: async () => new Exposition((await metrics.expose()).body) };
+  const state: ServiceState = {
+    ...wellHealth,
+    ...sources,
+    stats: createBoundedRead(stats, bounds),
+    disk: createBoundedRead(disk, bounds),
+  };
+  return { metrics, clock, read: async () => new Exposition((await metrics.expose(state)).body) };
 }
 
 function record(overrides: Partial<RequestRecord>): RequestRecord {
@@ -59,10 +71,8 @@ function record(overrides: Partial<RequestRecord>): RequestRecord {
     authentication: 'current',
     clientAddress: null,
     bodyBytes: 10,
-    events: [],
     accepted: null,
     quarantined: false,
-    looksEscaped: false,
     feedIgnored: false,
     trace: null,
     ...overrides,
@@ -155,25 +165,17 @@ describe('at the start', () => {
 
   it('prom-client’s global registry stays empty, and two services do not share one', async () => {
     const [a, b] = [create(), create()];
-    a.metrics.onRequest(record({ events: [event()] }));
+    a.metrics.onRequest(record({ accepted: {} }));
     assert.equal((await a.read()).sum('apono_sentinel_http_requests_total'), 1);
     assert.equal((await b.read()).sum('apono_sentinel_http_requests_total'), 0);
     assert.deepEqual(register.getMetricsAsArray(), []);
-  });
-
-  it('is what is answered while there is nothing to watch yet', async () => {
-    const { clock } = create();
-    const metrics = createMetrics({ version: '1', clock, kinds: [], streams: {} });
-    const { contentType, body } = await metrics.expose();
-    assert.match(contentType, /^text\/plain; version=0\.0\.4/);
-    assert.equal(new Exposition(body).value('apono_sentinel_outbox_writable'), 0);
   });
 });
 
 describe('requests', () => {
   it('count by route, method and status, with methods that nobody knows as one', async () => {
     const { metrics, read } = create();
-    metrics.onRequest(record({ events: [event()] }));
+    metrics.onRequest(record({ accepted: {} }));
     metrics.onRequest(record({ method: 'PROPFIND', status: 405, code: 'method_not_allowed', authentication: null }));
     metrics.onRequest(record({ method: 'BREW', status: 405, code: 'method_not_allowed', authentication: null }));
     metrics.onRequest(record({ status: null, code: 'request_aborted' }));
@@ -196,15 +198,12 @@ describe('requests', () => {
 
   it('bring events by kind, action and outcome', async () => {
     const { metrics, clock, read } = create();
-    metrics.onRequest(
-      record({
-        events: [
-          event({ rows: 3 }),
-          event({ action: 'Created', hasInvalidFields: true }),
-          event({ duplicate: true, rows: 9, hasInvalidFields: true }),
-        ],
-      }),
-    );
+    metrics.onAccepted([
+      event({ rows: 3 }),
+      event({ action: 'Created', hasInvalidFields: true }),
+      event({ duplicate: true, rows: 9, hasInvalidFields: true }),
+    ]);
+    metrics.onRequest(record({ accepted: {} }));
     metrics.onRequest(record({ status: 422, code: 'schema_mismatch', quarantined: true }));
     metrics.onRequest(record({ status: 503, code: 'outbox_full' }));
     // No events: nobody knows who sent them.
@@ -228,7 +227,7 @@ describe('requests', () => {
   it('tell which secret was used, and when the previous one last was', async () => {
     const { metrics, clock, read } = create();
     const usedAt = clock.now();
-    metrics.onRequest(record({ authentication: 'previous', events: [event()] }));
+    metrics.onRequest(record({ authentication: 'previous', accepted: {} }));
     clock.advance(60_000);
     for (const authentication of ['current', 'missing', 'not_bearer', 'wrong', 'wrong'] as const) {
       metrics.onRequest(record({ authentication, status: authentication === 'current' ? 200 : 401 }));
@@ -291,8 +290,8 @@ describe('delivery', () => {
     const { metrics, clock, read } = create();
     const receivedAt = clock.now();
     clock.advance(2_500);
-    metrics.onDelivery({ type: 'delivered', stream, receivedAt, rows: 3 });
-    metrics.onDelivery({ type: 'delivered', stream, receivedAt: clock.now() + 86_400_000, rows: 1 });
+    metrics.onDelivery({ type: 'delivered', kind: 'request', stream, receivedAt, rows: 3 });
+    metrics.onDelivery({ type: 'delivered', kind: 'request', stream, receivedAt: clock.now() + 86_400_000, rows: 1 });
     const exposition = await read();
     assert.equal(exposition.value('apono_sentinel_delivery_latency_seconds_sum', { stream }), 2.5);
     assert.equal(exposition.value('apono_sentinel_delivery_latency_seconds_count', { stream }), 2);
@@ -417,7 +416,7 @@ describe('the outbox', () => {
   it('is shown as not writable and damaged when it is', async () => {
     const { read } = create({
       stats: async () => ({ ...emptyStats, writable: false, problem: 'full' }),
-      damagedFile: () => 'outbox.db.damaged',
+      outbox: { damagedFile: 'outbox.db.damaged', trouble: null, folder: '/data' },
       disk: () => Promise.reject(new Error('no such file system')),
     });
     const exposition = await read();
@@ -434,7 +433,7 @@ describe('a scrape', () => {
     let answer = () => {};
     const oldestReceivedAt = manualClock().now() - 60_000;
     const stats = { ...emptyStats, waiting: { request: { count: 1, oldestReceivedAt } } };
-    const { metrics, clock } = create({
+    const { read, clock } = create({
       stats() {
         asked++;
         if (!hangs) return Promise.resolve(stats);
@@ -445,10 +444,10 @@ describe('a scrape', () => {
       disk: () => new Promise(() => {}),
     });
     const scrape = async (): Promise<Exposition> => {
-      const exposing = metrics.expose();
+      const exposing = read();
       await eventually(() => clock.timerCount === (hangs ? 2 : 1));
       clock.advance(STATS_LIMIT_MS);
-      return new Exposition((await exposing).body);
+      return exposing;
     };
     assert.equal((await scrape()).value('apono_sentinel_outbox_writable'), 1);
     hangs = true;

@@ -131,6 +131,8 @@ describe('the page in a browser', needsBrowser, () => {
     }
     assert.match(await text(tab, '#refusals'), /No webhook was refused since the start, \d+ s ago/);
     assert.match(await text(tab, '#machine'), /Previous webhook secret used\s+not since the start/);
+    const health = (await (await fetch(service.url('/healthz'))).json()) as Record<string, unknown>;
+    for (const member of ['last_accepted', 'last_delivery']) assert.ok(Date.parse(String(health[member])) > 0, member);
   });
 
   for (const width of [1280, 360]) {

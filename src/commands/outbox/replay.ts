@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import type { OutboxOperator, ReplayResult } from '../../outbox/operator.ts';
+import { rangesText } from '../../outbox/rows.ts';
 import { type CommandContext, exitCodes, printResult } from '../context.ts';
-import { plural, printable, rangesText, renderTable } from '../text.ts';
+import { plural, printable, renderTable } from '../text.ts';
 import { type Connected, withOperator } from './connect.ts';
 import { type Choice, type ChoiceOptions, defineChoice, inBatches, pagesOf, readChoice } from './selection.ts';
 

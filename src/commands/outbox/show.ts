@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import type { DeadLetterJson, DetailJson } from '../../outbox/operator.ts';
+import { rangesText } from '../../outbox/rows.ts';
 import { type CommandContext, exitCodes, failed, type JsonOption, printResult } from '../context.ts';
-import { plural, printable, rangesText, renderTable, timeText } from '../text.ts';
+import { plural, printable, renderTable, timeText } from '../text.ts';
 import { withOperator } from './connect.ts';
 
 export const define = (command: Command) =>

@@ -1,5 +1,6 @@
 import type { Request } from 'express';
 import type { Delivery } from '../../delivery/delivery.ts';
+import { parseObject } from '../../ground/json.ts';
 import { kindNamed, kinds } from '../../kinds/registry.ts';
 import { type OperatorListRequest, operatorStates } from '../../outbox/operator.ts';
 import { MAX_IDS_PER_CALL } from '../../outbox/operator-local.ts';
@@ -87,7 +88,8 @@ async function readMembers(exchange: Exchange, readBody: ReadBody, known: readon
   const { bytes, wrongEncoding, release } = await readBody(exchange);
   release();
   if (wrongEncoding !== null) throw wrongEncoding;
-  const members = parseObject(bytes);
+  const members = parseObject(Buffer.from(bytes).toString());
+  if (members === null) throw invalid([{ path: '', message: 'must be a JSON object' }]);
   const names = Object.keys(members).filter((name) => !known.includes(name));
   return { members, errors: names.map((name) => unknown(`/${name}`, known)) };
 }
@@ -152,15 +154,4 @@ function readKind({ members, errors }: Members): string | null {
   if (!isKnown) errors.push({ path: '/kind', message: `must be one of ${kinds.map(({ name }) => name).join(', ')}` });
   if (!isKnown || errors.length > 0) throw invalid(errors);
   return kind;
-}
-
-function parseObject(bytes: Uint8Array): Readonly<Record<string, unknown>> {
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.from(bytes).toString('utf8'));
-  } catch {
-    throw invalid([{ path: '', message: 'is not JSON' }]);
-  }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
-  throw invalid([{ path: '', message: 'must be an object' }]);
 }

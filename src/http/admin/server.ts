@@ -2,7 +2,7 @@ import type { Config } from '../../config/config.ts';
 import { isLoopbackHost } from '../../config/parse.ts';
 import { STATS_LIMIT_MS } from '../../outbox/port.ts';
 import { problem } from '../answer.ts';
-import { createAuthenticator, createJudge } from '../authenticate.ts';
+import { authenticate, createJudge } from '../authenticate.ts';
 import { createClients } from '../client-address.ts';
 import type { Exchange } from '../exchange.ts';
 import { defaultLimits, type EdgeLimits } from '../limits.ts';
@@ -32,7 +32,7 @@ export function createAdminServer(options: AdminOptions): Listener {
   const admit = createAdmission({ ...options, limits });
   const needsToken = () => options.admin.token !== null;
   const bounds = { limitMs: STATS_LIMIT_MS, clock: options.clock };
-  const readStatus = createStatus(options, bounds);
+  const readStatus = createStatus(options, options.clock);
   const routes = [
     ...adminRoutes({ ...options, limits, readStatus }),
     ...pageRoutes({ ...options, readStatus }, bounds, { admit, needsToken }),
@@ -58,18 +58,12 @@ const clients = createClients({ trustProxy: false, allowedCidrs: [] });
 const codes = { missing: 'token_missing', not_bearer: 'token_not_bearer', wrong: 'token_wrong' } as const;
 
 /**
- * Decides who may use the admin port: anyone who has the token, or, if none is set, anyone on this machine;
- * config/load.ts makes sure that the port is on loopback then. If METRICS_TOKEN is set, /metrics takes it or
- * ADMIN_TOKEN, and nothing else takes it. Throws the problem that is answered.
+ * Decides who may use the admin port: ADR 11. That it is on loopback where there is no token is config/load.ts's matter.
+ * Throws the problem that is answered.
  */
 function createAdmission(options: AdminOptions & { limits: EdgeLimits }): (exchange: Exchange) => Promise<void> {
   const { admin } = options;
   const judge = createJudge({ ...options, codes, challenge: 'Bearer realm="apono-sentinel admin"', clients });
-  const forAll = createAuthenticator(() => admin.token);
-  const forMetrics = createAuthenticator(
-    () => admin.metricsToken,
-    () => admin.token,
-  );
   return async (exchange) => {
     const { request, record } = exchange;
     record.route = 'admin';
@@ -77,9 +71,9 @@ function createAdmission(options: AdminOptions & { limits: EdgeLimits }): (excha
     // The path as Express matches it.
     const isForMetrics = admin.metricsToken !== null && /^\/metrics\/?$/.test(request.path);
     if (!isForMetrics && admin.token === null) return checkHost(exchange);
-    const authenticate = isForMetrics ? forMetrics : forAll;
     // Not X-Webhook-Secret, which a proxy in front of the webhook port may add.
-    const found = authenticate({ authorization: request.headersDistinct['authorization'] });
+    const { authorization } = request.headersDistinct;
+    const found = authenticate({ authorization }, admin.token, isForMetrics ? admin.metricsToken : null);
     // Both tokens are in use; only the webhook's log says that an old secret was used.
     await judge(exchange, found === 'previous' ? 'current' : found);
   };
@@ -93,10 +87,7 @@ function checkOrigin({ request, record }: Exchange): void {
   throw problem('origin_not_allowed');
 }
 
-/**
- * A browser on this machine reaches loopback too: a page that has its own name resolve to 127.0.0.1 ("DNS rebinding")
- * would be of the same origin as the answer. Its Host header gives it away.
- */
+/** Against web pages whose own name resolves to this machine ("DNS rebinding"): ADR 11. */
 function checkHost({ request, record }: Exchange): void {
   const host = URL.parse(`http://${request.headers.host ?? ''}`)?.hostname ?? '';
   if (isLoopbackHost(host)) return;

@@ -1,5 +1,8 @@
+import { parseExact } from '../../../apono/exact-json.ts';
+import { type JsonObject, objectsOf } from '../../../ground/json.ts';
 import { kindNamed } from '../../../kinds/registry.ts';
 import type { DetailJson, GoneJson } from '../../../outbox/operator.ts';
+import { rangesText } from '../../../outbox/rows.ts';
 import { bytes } from '../../status.ts';
 import { facts, type Html, html, table, time } from './layout.ts';
 import { deadLetterHelp, recordActions } from './overview.ts';
@@ -7,8 +10,6 @@ import { deadLetterHelp, recordActions } from './overview.ts';
 /** More would make a page that no browser likes to show; the command prints all of them. */
 const MAX_ROWS_SHOWN = 200;
 const MAX_TEXT_SHOWN = 100_000;
-
-type Row = Readonly<Record<string, unknown>>;
 
 /** Columns that say what an event is about, most telling first; those of all tables. */
 const telling = [
@@ -87,10 +88,10 @@ function way(record: DetailJson): Html {
 <li>${time(received)} accepted and stored: ${rows} ${rows === 1 ? 'row' : 'rows'}</li>
 ${delivered > 0 && html`<li>${delivered} delivered to Azure</li>`}
 ${letters.map(
-  (letter) => html`<li>${time(letter.buried_at)} became dead letters: ${rangesText(letter.rows)},
+  (letter) => html`<li>${time(letter.buried_at)} became dead letters: row ${rangesText(letter.rows)},
 <code>${letter.code}</code> ${letter.reason}</li>`,
 )}
-${pending > 0 && html`<li>waiting for Azure: ${rangesText(record.pending)}</li>`}
+${pending > 0 && html`<li>waiting for Azure: row ${rangesText(record.pending)}</li>`}
 </ol>`;
 }
 
@@ -103,18 +104,9 @@ ${recordActions(record)}
 ${text.length > MAX_TEXT_SHOWN && html`<p>It goes on: <code data-copy>apono-sentinel outbox show ${record.id} --body</code></p>`}`;
 }
 
-/** The first and the last row of each range, counted from 0 as in `access_unit_index`. */
-function rangesText(ranges: DetailJson['pending']): string {
-  const texts = ranges.map(([first, end]) => (end - first === 1 ? `${first}` : `${first}–${end - 1}`));
-  return `row ${texts.join(', ')}`;
-}
-
 /** Numbers keep their digits: one that a double cannot hold is shown as it is sent. */
-function rowsOf(record: DetailJson): readonly Row[] {
-  const rows: unknown = JSON.parse(textOf(record), (_key, value: unknown, { source }) =>
-    typeof value === 'number' && source !== undefined ? JSON.rawJSON(source) : value,
-  );
-  return Array.isArray(rows) ? rows : [];
+function rowsOf(record: DetailJson): readonly JsonObject[] {
+  return objectsOf(parseExact(textOf(record)));
 }
 
 function textOf(record: DetailJson): string {

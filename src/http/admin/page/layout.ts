@@ -112,11 +112,6 @@ export function withCode(text: string): Html {
   return html`${parts.map((part, index) => (index % 2 === 1 ? codeOf(part) : part))}`;
 }
 
-/** The beginning of a text that may be somebody's whole justification. */
-export function shorten(text: string, length: number): string {
-  return text.length > length ? `${text.slice(0, length - 1)}…` : text;
-}
-
 type Cell = Html | string | number | null;
 
 /** A table; in a narrow window each row is a list, with the heads beside the cells. `none`: said if there are no rows. */

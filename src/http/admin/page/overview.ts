@@ -1,8 +1,9 @@
 import type { RecordJson } from '../../../outbox/operator.ts';
+import { shorten } from '../../answer.ts';
 import { deadLetterCodes } from '../../health-problems.ts';
 import type { HistoryColumns } from '../../history.ts';
 import { bytes, duration, type FeedJson, type StatusJson, triesOf, usedText } from '../../status.ts';
-import { facts, type Html, html, shorten, table, time, withCode } from './layout.ts';
+import { facts, type Html, html, table, time, withCode } from './layout.ts';
 
 /** A record of a list, with a line that says what somebody asked for; null where nothing of it can be read. */
 export type ShownRecord = RecordJson & { readonly headline: string | null };

@@ -16,7 +16,8 @@ const MAX_RECORDS = 20;
 
 const methods = ['GET', 'HEAD'];
 
-export interface PageSources extends Pick<StatusSources, 'operator' | 'history'> {
+export interface PageSources extends Pick<StatusSources, 'history'> {
+  readonly operator: OutboxOperator;
   readonly readStatus: ReadStatus;
 }
 
