@@ -1,6 +1,5 @@
 import { decodeEntities } from '../apono/escaping.ts';
-import { measure, parseExact } from '../apono/exact-json.ts';
-import { MAX_DEPTH, MAX_VALUES } from '../apono/read.ts';
+import { parse } from '../apono/read.ts';
 import { instantText, numberText, parseSeconds } from '../apono/time.ts';
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 
@@ -172,16 +171,11 @@ export function withoutBlanks(value: JsonValue | undefined): JsonValue {
  */
 export function parseEmbedded(text: string): JsonObject | readonly JsonValue[] | null {
   if (!/^\s*[[{]/.test(text)) return null;
-  return parse(text) ?? (text.includes('&') ? parse(decodeEntities(text)) : null);
+  return parseContainer(text) ?? (text.includes('&') ? parseContainer(decodeEntities(text)) : null);
 }
 
-function parse(text: string): JsonObject | readonly JsonValue[] | null {
-  const measured = measure(text);
-  if (measured.values > MAX_VALUES || measured.depth > MAX_DEPTH) return null;
-  try {
-    const parsed = parseExact(text, measured);
-    return isJsonObject(parsed) || isJsonArray(parsed) ? parsed : null;
-  } catch {
-    return null;
-  }
+function parseContainer(text: string): JsonObject | readonly JsonValue[] | null {
+  const parsed = parse(text);
+  const value = typeof parsed === 'string' ? null : parsed.value;
+  return isJsonObject(value) || isJsonArray(value) ? value : null;
 }

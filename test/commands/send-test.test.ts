@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { describe, it } from 'node:test';
+import type { JsonObject } from '../../src/ground/json.ts';
 import { TEST_ID_PREFIX } from '../../src/kinds/kind.ts';
 import { recognize } from '../../src/kinds/recognize.ts';
 import { kinds } from '../../src/kinds/registry.ts';
@@ -26,7 +27,7 @@ describe('send-test', () => {
       assert.match(stdout, /^event_id: v1-abc$/m);
       assert.match(stdout, /^duplicate: false$/m);
       assert.equal(received.length, 1);
-      const body: unknown = JSON.parse(Buffer.from(received[0]?.bytes ?? []).toString());
+      const body: JsonObject = JSON.parse(Buffer.from(received[0]?.bytes ?? []).toString());
       assert.deepEqual(validate(requestKind, body), []);
       assert.ok(!stdout.includes(secret));
     });

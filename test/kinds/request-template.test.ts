@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import Handlebars from 'handlebars';
 import { readBody } from '../../src/apono/read.ts';
+import { isJsonObject } from '../../src/ground/json.ts';
 import { requestKind } from '../../src/kinds/request/kind.ts';
 import { validate } from '../../src/kinds/validator.ts';
 import { mapToRows } from '../support/mapped-rows.ts';
@@ -81,10 +82,11 @@ function renderAndParse(template: string, event: object): Rendered {
 function rowCountOf(body: string): number {
   const read = readBody(Buffer.from(body), 'auto');
   assert.ok(read.outcome === 'read' && read.form === 'template');
-  assert.deepEqual(validate(requestKind, read.plain), []);
-  assert.ok(typeof read.value === 'object' && read.value !== null && !Array.isArray(read.value));
+  const { value } = read;
+  assert.ok(isJsonObject(value));
+  assert.deepEqual(validate(requestKind, value), []);
   const meta = { receivedAt: 0, bodyForm: 'template', feed: null } as const;
-  return mapToRows(requestKind, { eventId: 'v1-x', value: read.value as never, meta }).length;
+  return mapToRows(requestKind, { eventId: 'v1-x', value, meta }).length;
 }
 
 describe('the default template', () => {
