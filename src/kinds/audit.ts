@@ -21,7 +21,7 @@ export const auditKind = {
   streamVariable: 'LOGS_INGESTION_STREAM_AUDIT',
   defaultStream: `Custom-${table.name}`,
   schema,
-  dataFields: ['timestamp', ...TEXTS, ...OBJECTS],
+  dataFields: Object.keys(schema.properties.data.properties),
   // No other feed has action, actor and target in these words. On its own path one of them is enough.
   signs: [
     { evidence: 'own_fields', has: [['action'], ACTOR, TARGET] },

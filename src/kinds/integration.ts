@@ -39,7 +39,7 @@ export const integrationKind = {
   streamVariable: 'LOGS_INGESTION_STREAM_INTEGRATION',
   defaultStream: `Custom-${table.name}`,
   schema,
-  dataFields: [...OWN_FIELDS, 'issues', 'issues_beyond'],
+  dataFields: Object.keys(schema.properties.data.properties),
   signs,
   whatIsMissing(value, onItsPath) {
     const data = objectAt(value['data']);

@@ -90,7 +90,7 @@ export const sessionKind = {
   streamVariable: 'LOGS_INGESTION_STREAM_SESSION',
   defaultStream: \`Custom-\${table.name}\`,
   schema,
-  dataFields: ['session_id', 'commands'],
+  dataFields: Object.keys(schema.properties.data.properties),
   signs: [{ evidence: 'own_fields', has: [['session_id'], ['commands']] }],
   whatIsMissing: () => 'it has no data.commands',
   columns(event) {

@@ -41,7 +41,7 @@ export const requestKind = {
   defaultStream: `Custom-${table.name}`,
   schema,
   recipeRowSchema: rowSchema,
-  dataFields: ['id', ...REQUEST_FIELDS, 'custom_fields', 'units_beyond', 'approvals_beyond'],
+  dataFields: Object.keys(schema.properties.data.properties),
   signs,
   whatIsMissing({ event_type: type }) {
     const isOther = typeof type !== 'string' || eventAction(type) === 'Other';
