@@ -85,11 +85,6 @@ export function hasEntity(text: string): boolean {
   return text.search(ENTITY) !== -1;
 }
 
-/** Whether the JSON text contains entities, including those whose ampersand a JSON writer escaped. */
-export function looksEscaped(json: string): boolean {
-  return hasEntity(json.replaceAll('\\u0026', '&'));
-}
-
 /** Decodes each entity once: `&amp;lt;` becomes `&lt;`, since that is what was typed. */
 export function decodeEntities(text: string): string {
   return text.replace(ENTITY, (_match, name?: string, decimal?: string, hex?: string) => {

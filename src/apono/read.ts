@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonValue } from '../ground/json.ts';
-import { decodeEntitiesDeep, escapeInvalid, looksEscaped, type Reading, readingOf, readLiterally } from './escaping.ts';
+import { decodeEntitiesDeep, escapeInvalid, hasEntity, type Reading, readingOf, readLiterally } from './escaping.ts';
 import { isRecipeRow } from './event.ts';
 import { duplicateKey, measure, parseExact } from './exact-json.ts';
 import { explainFault } from './json-fault.ts';
@@ -62,7 +62,9 @@ export function readBody(bytes: Uint8Array, escaping: TemplateEscaping, charset:
   const duplicate = form === 'template' || QUOTED_TIME.test(parsed.text) ? duplicateKey(parsed.text) : null;
   if (duplicate !== null) return { outcome: 'duplicate_key', path: duplicate };
   const value = reading.decode ? decodeEntitiesDeep(parsed.value) : parsed.value;
-  return { outcome: 'read', value, form, looksEscaped: form === 'json' && escaping === 'auto' && looksEscaped(text) };
+  // A JSON writer may have escaped the ampersand of an entity.
+  const looksEscaped = form === 'json' && escaping === 'auto' && hasEntity(text.replaceAll('\\u0026', '&'));
+  return { outcome: 'read', value, form, looksEscaped };
 }
 
 type Parsed = { readonly value: JsonValue; readonly text: string } | 'not_json' | 'too_many_values' | 'too_deep';

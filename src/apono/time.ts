@@ -44,21 +44,10 @@ function inItsUnit(asSeconds: Instant): Instant | null {
   return inUnits.find((instant) => instant >= START_OF_SMALL_UNITS && instant < END_OF_TIME) ?? null;
 }
 
-/** `formatInstant` of `parseInstant`, null where that is null. */
-export function instantText(value: JsonValue | undefined): string | null {
-  const instant = parseInstant(value);
-  return instant === null ? null : formatInstant(instant);
-}
-
 /** `2023-10-02T16:14:25.851898Z`: always six decimals, so that the text sorts as the time does. */
 export function formatInstant(instant: Instant): string {
-  const seconds = new Date(Number(instant / 1000n)).toISOString().slice(0, 19);
-  return `${seconds}.${(instant % MICROS_PER_SECOND).toString().padStart(6, '0')}Z`;
-}
-
-/** The text of a time in whole milliseconds since the epoch, in the same form. */
-export function formatMs(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, -1)}000Z`;
+  const toTheMs = new Date(Number(instant / 1000n)).toISOString().slice(0, -1);
+  return `${toTheMs}${(instant % 1000n).toString().padStart(3, '0')}Z`;
 }
 
 /** A whole number of seconds, decimals cut off, from a number or its text; null for anything else, and over 2^53. */

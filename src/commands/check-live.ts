@@ -46,8 +46,7 @@ export async function checkLive(config: Config, stderr: TextOutput): Promise<rea
   const ingestion = createIngestion({ endpoint, ruleId, cloud, tokens: tokensOf(ingestionScope(cloud)), proxy, clock });
   const manager = createResourceManager({ origin, tokens: tokensOf(resourceManagerScope(cloud)), proxy, clock });
   const active = activeStreams(config);
-  const findings: Finding[] = [];
-  for (const one of active) findings.push(await checkStream(config, ingestion, one));
+  const findings = await Array.fromAsync(active, (one) => checkStream(config, ingestion, one));
   const declared = active.filter((_, index) => findings[index]?.level !== 'warning');
   const columns = await checkColumns(config, manager, declared);
   return [...wayOut(config), ...findings, ...columns, ...(await checkDatabase(config, tokensOf(databaseScope(cloud))))];
@@ -114,9 +113,7 @@ async function checkColumns(
     const message = `the rule of DATA_COLLECTION_RULE_RESOURCE_ID has the immutable id ${immutableId ?? '(none)'}, DATA_COLLECTION_RULE_ID is ${ruleId}`;
     return [notChecked('error', message, 'Make both name the same rule.')];
   }
-  const findings: Finding[] = [];
-  for (const one of active) findings.push(...(await compareStream(manager, lookup.value, one)));
-  return findings;
+  return (await Array.fromAsync(active, (one) => compareStream(manager, lookup.value, one))).flat();
 }
 
 async function compareStream(

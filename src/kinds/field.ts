@@ -1,6 +1,6 @@
 import { decodeEntities } from '../apono/escaping.ts';
 import { parse } from '../apono/read.ts';
-import { instantText, numberText, parseSeconds } from '../apono/time.ts';
+import { formatInstant, numberText, parseInstant, parseSeconds } from '../apono/time.ts';
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 
 /** Every row repeats the invalid fields of its event, so an event of 10,000 rows multiplies these limits by 10,000. */
@@ -117,7 +117,8 @@ export class EventField {
 
   /** ISO 8601 in UTC. */
   time(): string | null {
-    return this.#orRefused(instantText(this.value));
+    const instant = parseInstant(this.value);
+    return this.#orRefused(instant === null ? null : formatInstant(instant));
   }
 
   /** A whole number of seconds. */

@@ -1,6 +1,6 @@
 import { isRecipeRow } from '../apono/event.ts';
 import type { JsonObject } from '../ground/json.ts';
-import { type ByContent, blankTemplate, likelyTemplate, saysSomething, withoutBlankFields } from './blank-template.ts';
+import { type ByContent, blankTemplate, isFilled, likelyTemplate, withoutBlankFields } from './blank-template.ts';
 import { objectAt, textAt } from './field.ts';
 import { evidences, type Problem, type Sign, type WebhookKind } from './kind.ts';
 
@@ -24,8 +24,8 @@ export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixe
   const { best } = strongest(kinds, (kind) => {
     const onItsPath = kind.name === fixed;
     const strength = strengthOf(kind, filled, onItsPath);
-    // The names of blank fields are evidence only next to fields that are not blank.
-    if (filled === value || !saysSomething(value, kind)) return strength;
+    // The names of blank fields are evidence only next to fields of the kind that are not blank.
+    if (filled === value || !isFilled(objectAt(value['data']), kind.dataFields)) return strength;
     return Math.max(strength, strengthOf(kind, value, onItsPath));
   });
   const [first, second] = best;

@@ -1,4 +1,4 @@
-import { formatMs } from '../apono/time.ts';
+import { formatInstant } from '../apono/time.ts';
 import { type EventRows, joinRow } from '../ground/event.ts';
 import type { JsonValue } from '../ground/json.ts';
 import { columnFitter, type Row, type RowPart } from '../sentinel/row.ts';
@@ -35,7 +35,7 @@ export function mapRows({ table, columns }: WebhookKind, event: DecodedEvent): M
   const eventType = top.at('event_type').text() ?? '';
   const eventTime = top.at(meta.bodyForm === 'recipe' ? 'TimeGenerated' : 'event_time').time();
   const data = isTemplate ? withoutBlanks(value['data']) : value['data'];
-  const receivedAt = formatMs(meta.receivedAt);
+  const receivedAt = formatInstant(BigInt(meta.receivedAt) * 1000n);
   const mapped = columns({ ...event, data, isTemplate, invalid, eventType, eventTime });
   const rows = (mapped.rows ?? [() => ({})]).slice(0, MAX_ROWS_PER_EVENT).map((ownColumns, index) => {
     const ofRow = new InvalidFields();
