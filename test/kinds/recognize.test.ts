@@ -5,6 +5,7 @@ import Handlebars from 'handlebars';
 import { eventId } from '../../src/apono/event.ts';
 import type { JsonObject } from '../../src/ground/json.ts';
 import { understand } from '../../src/intake/understand.ts';
+import { isFilled } from '../../src/kinds/blank-template.ts';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
 import { recognize } from '../../src/kinds/recognize.ts';
 import { kinds } from '../../src/kinds/registry.ts';
@@ -426,6 +427,8 @@ describe('properties', () => {
       fc.assert(
         // That an integration's event is called as a request's is what nobody can tell apart: see above.
         fc.property(kind === 'integration' ? shortTypes : types, data, (type, fields) => {
+          // Of an event without any filled field but the id nobody can tell whose template made it.
+          fc.pre(isFilled(fields as JsonObject, Object.keys(fields)));
           assert.equal(kindOf(event(type, fields)), kind);
         }),
         { numRuns: 300 },
