@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { readVariables } from '../config/read.ts';
 import { systemClock } from '../ground/clock.ts';
 import { parseObject } from '../ground/json.ts';
+import { testEvent } from '../kinds/body-template.ts';
 import { kindNamed } from '../kinds/registry.ts';
 import { type CommandContext, exitCodes, type JsonOption, misconfigured } from './context.ts';
 import { findLocalService, sendHttp } from './local-service.ts';
@@ -31,7 +32,7 @@ export async function run(context: CommandContext, options: SendTestOptions): Pr
   const result = await sendHttp(target.url, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${secret}` },
-    body: JSON.stringify(kind.createTestEvent(systemClock.now(), randomBytes(8).toString('hex'))),
+    body: JSON.stringify(testEvent(kind.name, systemClock.now(), randomBytes(8).toString('hex'))),
     timeLimitMs,
   });
   // What comes back is somebody else's text, and could quote the header.

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { templateText } from '../kinds/body-template.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import { kindNamed, kinds } from '../kinds/registry.ts';
 import { type CommandContext, exitCodes, type JsonOption, misconfigured, printResult } from './context.ts';
@@ -17,14 +18,14 @@ export function run(
 ): number {
   const kind = kindNamed(options.kind);
   if (kind === undefined) throw misconfigured([unknownKind()]);
-  const { bodyTemplate } = kind;
-  const rendered = options.each === true ? bodyTemplate.each : bodyTemplate.plain;
-  if (rendered === null) {
-    const message = `{{#each}} would carry no more of kind ${kind.name}; leave it out`;
+  const { name, bodyTemplate } = kind;
+  const ofTemplate = options.each === true ? bodyTemplate.eachNotes : bodyTemplate.notes;
+  if (ofTemplate === undefined) {
+    const message = `{{#each}} would carry no more of kind ${name}; leave it out`;
     throw misconfigured([{ name: '--each', message }]);
   }
-  const notes = [...rendered.notes, ...commonNotes];
-  const template = rendered.text();
+  const notes = [...ofTemplate, ...(options.each === true ? [eachNote] : []), ...commonNotes];
+  const template = templateText(name, options.each);
   printResult(context, options, { template, settings: settingsOf(kind), notes }, template);
   const said = `\n${describeSettings(kind)}${notes.map((note) => `- ${note}\n`).join('')}`;
   if (options.json !== true) context.stderr.write(said);
@@ -36,7 +37,7 @@ export function unknownKind() {
 }
 
 /** What to enter in Apono beside the body, in the words of its form. */
-function settingsOf({ name, bodyTemplate: { webhook, path, triggers } }: WebhookKind) {
+function settingsOf({ name, bodyTemplate: { webhook, path, triggers = [] } }: WebhookKind) {
   return {
     type: webhook,
     method: 'POST',
@@ -52,6 +53,11 @@ function settingsOf({ name, bodyTemplate: { webhook, path, triggers } }: Webhook
     ],
   };
 }
+
+const eachNote =
+  'No page of Apono says that {{#each}} may be used. Try it with the Test button of a second webhook that is Inactive: if ' +
+  'Apono refuses it, or the body in "View Invocation Data" still shows {{#each}} or has no resources, use the default ' +
+  'template. Otherwise paste it into the first webhook and delete the second: of two that are Active everything comes twice.';
 
 const commonNotes = [
   'The secret may also be sent as X-Webhook-Secret: <APONO_WEBHOOK_SECRET>, without "Bearer".',

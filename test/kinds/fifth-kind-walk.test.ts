@@ -79,7 +79,6 @@ const testEvent = `{
 const kind = `import schema from '../../schemas/apono/session-event.schema.json' with { type: 'json' };
 import table from '../../schemas/tables/AponoSessions_CL.json' with { type: 'json' };
 import type { TableSchema } from '../sentinel/table.ts';
-import { templateFile, testEvent } from './body-template.ts';
 import { EventField, objectAt } from './field.ts';
 import { TEST_ID_PREFIX, type WebhookKind } from './kind.ts';
 
@@ -106,11 +105,8 @@ export const sessionKind = {
   bodyTemplate: {
     webhook: 'Session webhook',
     path: '/apono/webhook/session',
-    triggers: [],
-    plain: { text: templateFile('session'), notes: ['It carries the first command.'] },
-    each: null,
+    notes: ['It carries the first command.'],
   },
-  createTestEvent: testEvent('session'),
 } satisfies WebhookKind;
 `;
 
