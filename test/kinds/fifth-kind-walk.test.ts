@@ -154,7 +154,7 @@ test('the walk-through of CONTRIBUTING.md, to the letter, adds a fifth kind with
   extend('src/kinds/registry.ts', /import \{ requestKind \}.*\n/, "import { sessionKind } from './session.ts';\n");
   extend('src/kinds/registry.ts', /integrationKind(?=\])/, ', sessionKind');
   const shown = "{ title: 'the commands of a session', body: body('test-session'), rows: 1 },";
-  extend('src/commands/demo-events.ts', / *\{ title: 'an integration .*\n/, `    ${shown}\n`);
+  extend('src/commands/demo.ts', / *\{ title: 'an integration .*\n/, `    ${shown}\n`);
   const columns = tableOf(table).columns.length;
   const link = '[session.handlebars](../schemas/templates/session.handlebars)';
   const url = '`https://<host>/apono/webhook/session`';
