@@ -32,15 +32,6 @@ describe('template', () => {
     assert.match(stderr, /Test button/);
   });
 
-  it('prints JSON with template and settings', async () => {
-    const { stdout, stderr } = await run(['template', '--json']);
-    const { template, settings, notes } = JSON.parse(stdout);
-    assert.equal(template, templateText('request'));
-    assert.equal(settings.triggers.length, 6);
-    assert.ok(notes.length > 0);
-    assert.equal(stderr, '');
-  });
-
   for (const { name, bodyTemplate } of kinds) {
     it(`--kind ${name} prints the template of that webhook, and where to send it`, async () => {
       const { exitCode, stdout, stderr } = await run(['template', '--kind', name]);
@@ -49,13 +40,7 @@ describe('template', () => {
       assert.ok(stderr.includes(bodyTemplate.webhook));
       assert.match(stderr, new RegExp(`https://<your host>${bodyTemplate.path}\n`));
       assert.equal(/Triggers/.test(stderr), bodyTemplate.triggers !== undefined);
-      const { settings, template } = JSON.parse((await run(['template', '--kind', name, '--json'])).stdout);
-      assert.equal(template, stdout);
-      assert.equal(settings.url, `https://<your host>${bodyTemplate.path}`);
-      assert.deepEqual(settings.response_validators, [
-        { json_path: '$.data.status', expected_values: ['accepted'] },
-        { json_path: '$.data.kind', expected_values: [name] },
-      ]);
+      assert.ok(stderr.includes(`$.data.status = accepted, and $.data.kind = ${name}\n`));
     });
 
     it(`--kind ${name}: the default uses no helper, and every value is in quotes`, () => {
