@@ -3,9 +3,8 @@ import { isJsonArray, isJsonObject, isRawNumber, type JsonObject, type JsonValue
 import { normalDecimal } from './exact-json.ts';
 
 /**
- * The identity of an event: `v1` and the SHA-256, in hex, of its kind and of the canonical JSON of what was decoded,
- * unknown fields included. It does not depend on the mapper, because a new column must not make an old event a new one.
- * test/apono/identity.test.ts holds golden values; if one changes, upgraded services take duplicates for new events.
+ * The identity of an event (ADR 5): `v1` and a SHA-256 in hex. test/apono/identity.test.ts holds golden values; if one
+ * changes, upgraded services take duplicates for new events.
  */
 export function eventId(kind: string, value: JsonValue): string {
   return `v1${hash('sha256', `${kind}\n${canonicalJson(value)}`)}`;

@@ -39,10 +39,9 @@ const readingBySetting: Readonly<Record<Exclude<TemplateEscaping, 'auto'>, Readi
 const QUOTED_TIME = /"event_time"\s*:\s*"/;
 
 /**
- * Reads a webhook's body. Straight JSON is never altered, unless `escaping` was
- * set by hand. A template made a body whose event_time is a string, which is a recipe row, or which is not JSON until
- * its strings are read literally, because no serializer writes such bodies. `escaping` says how to undo what the
- * template engine did (ADR 3). `charset` is that of the Content-Type header. Takes time linear in the size.
+ * Reads a webhook's body. ADR 3 says which bodies a template made, and how what its engine did is undone; straight JSON
+ * is never altered, unless `escaping` was set by hand. `charset` is that of the Content-Type header. Takes time linear
+ * in the size.
  */
 export function readBody(bytes: Uint8Array, escaping: TemplateEscaping, charset: string | null = null): ReadBody {
   const decoded = decodeText(bytes, charset);

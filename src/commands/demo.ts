@@ -34,7 +34,6 @@ interface DemoOptions {
   readonly fault?: Fault;
 }
 
-/** Shows the whole way without Azure and without configuration: sample events, the real service, an emulator, the rows. */
 export async function run(context: CommandContext, options: DemoOptions): Promise<number> {
   const emulator = await startEmulator(emulatedStreams, { fault: options.fault ?? null });
   try {

@@ -20,7 +20,6 @@ export const define = (command: Command) =>
 
 type SendTestOptions = JsonOption & { readonly url?: string; readonly kind: string };
 
-/** Sends one event that looks like a real one of its kind to the webhook, with the configured secret, and prints the answer. */
 export async function run(context: CommandContext, options: SendTestOptions): Promise<number> {
   const { values, problems } = readVariables(context.env, ['APONO_WEBHOOK_SECRET']);
   const target = findTarget(context, options.url);

@@ -10,7 +10,6 @@ export const define = (command: Command) =>
     .option('--kind <kind>', "which of Apono's webhooks; a wrong name lists them", 'request')
     .option('--each', 'with {{#each}}, which carries everything if Apono offers it');
 
-/** Prints the body template alone to stdout, so that it can be piped, and what else to enter in Apono to stderr. */
 export function run(
   { stdout, stderr }: CommandContext,
   options: { readonly kind: string; readonly each?: boolean },

@@ -142,10 +142,7 @@ export function objectAt(value: JsonValue | undefined): JsonObject {
   return isJsonObject(value) ? value : {};
 }
 
-/**
- * Text as it was sent; numbers as they were written, so that a 20-digit id keeps its digits. In a body that a template
- * made, the empty string stands for a missing value, so it becomes null.
- */
+/** Text as it was sent, numbers with all their digits. The empty string that a template printed is null (ADR 10). */
 export function textAt(value: JsonValue | undefined, isTemplate: boolean): string | null {
   if (value === undefined || value === null || (isTemplate && value === '')) return null;
   if (typeof value === 'string') return value;

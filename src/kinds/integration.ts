@@ -86,10 +86,7 @@ function columns(event: EventToMap): EventColumns {
   };
 }
 
-/**
- * The count is unknown if the event has no issues member, if a template made text of the list, and for Apono's own
- * template, whose single issue is always blank because it asks the list for its status.
- */
+/** ADR 10. Apono's own template asks the list for its status, so that its single issue is always blank. */
 function isCountKnown(given: JsonObject, issueCount: number): boolean {
   const sent = given['issues'];
   if (typeof sent === 'string') return parseEmbedded(sent) !== null || !/^\s*(\[|$)/.test(sent);

@@ -12,9 +12,8 @@ type Recognized =
     };
 
 /**
- * The kind of an event is the one with the strongest evidence. It has none if no kind has any, or if two have equal
- * evidence, because a wrong guess would falsify the audit trail. `fixed` is the kind that the path of the URL names;
- * the event is then of that kind or of none.
+ * The kind of an event: the one with the strongest evidence, and none where two have equal evidence (ADR 14). `fixed`
+ * is the kind that the path of the URL names; the event is then of that kind or of none.
  */
 export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixed: string | null): Recognized {
   const filled = withoutBlankFields(value);
