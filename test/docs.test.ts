@@ -198,12 +198,16 @@ describe('docs/apono.md', () => {
       assert.ok(page.includes(`https://<host>${bodyTemplate.path}\``), bodyTemplate.path);
       assert.ok(page.includes(`\`${table.name}\``), table.name);
       assert.ok(page.includes(`](../schemas/templates/${name}.handlebars)`), name);
-      assert.equal(page.includes(`](../schemas/templates/${name}-each.handlebars)`), bodyTemplate.each !== null, name);
+      assert.equal(
+        page.includes(`](../schemas/templates/${name}-each.handlebars)`),
+        bodyTemplate.eachNotes !== undefined,
+        name,
+      );
     }
   });
 
   it('names every trigger of the request webhook', () => {
-    for (const trigger of kinds.flatMap(({ bodyTemplate }) => bodyTemplate.triggers)) {
+    for (const trigger of kinds.flatMap(({ bodyTemplate }) => bodyTemplate.triggers ?? [])) {
       assert.ok(page.includes(trigger), trigger);
     }
   });

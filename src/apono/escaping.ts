@@ -21,11 +21,7 @@ export function readingOf(text: string): Reading {
   return { backslashes: isWrittenByJsonWriter(text) ? 'json' : 'literal', decode };
 }
 
-/**
- * Whether a JSON writer made a body with both entities and JSON escapes, rather than a template engine that passed on
- * backslashes which somebody typed. A writer never escapes letters, digits and spaces, it writes a character the same
- * way everywhere, and where `\\` is its only escape it leaves no line breaks between the members.
- */
+/** Whether a JSON writer made a body with both entities and JSON escapes: ADR 3 says how that shows. */
 function isWrittenByJsonWriter(text: string): boolean {
   const escapes = new Set<string>();
   for (const [found] of text.matchAll(ESCAPE)) escapes.add(found);
@@ -83,11 +79,6 @@ const NAMED: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', qu
 
 export function hasEntity(text: string): boolean {
   return text.search(ENTITY) !== -1;
-}
-
-/** Whether the JSON text contains entities, including those whose ampersand a JSON writer escaped. */
-export function looksEscaped(json: string): boolean {
-  return hasEntity(json.replaceAll('\\u0026', '&'));
 }
 
 /** Decodes each entity once: `&amp;lt;` becomes `&lt;`, since that is what was typed. */

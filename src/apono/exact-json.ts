@@ -133,15 +133,16 @@ function isExactNumber(source: string): boolean {
   return normalDecimal(shortest) === normalDecimal(source);
 }
 
+const NUMBER_PARTS = /^(-?)(\d+)(?:\.(\d+))?(?:[eE](.+))?$/;
+
 /**
  * One spelling for each decimal: sign, significant digits without zeros at either end, power of ten. Equal numbers have
- * the same spelling, however their zeros and exponents were written; `-0` is `0`.
+ * the same spelling, however their zeros and exponents were written; `-0` is `0`. `source` is a number as JSON or `String` writes it.
  */
 export function normalDecimal(source: string): string {
-  const [mantissa = '', exponent = '0'] = source.toLowerCase().split('e');
+  const [, sign = '', whole = '', fraction = '', exponent = '0'] = NUMBER_PARTS.exec(source) ?? [];
   // No real number has such an exponent, and turning megabytes of digits into a bigint takes seconds.
   if (exponent.length > LONGEST_DOUBLE) return source;
-  const [whole = '', fraction = ''] = mantissa.replace('-', '').split('.');
   const digits = whole + fraction;
   // Not by a pattern: `/0+$/` takes quadratic time on long runs of zeros that do not end the text.
   let start = 0;
@@ -151,5 +152,5 @@ export function normalDecimal(source: string): string {
   while (digits[end - 1] === '0') end--;
   const shift = whole.length - end;
   const power = exponent === '0' ? shift : BigInt(exponent) + BigInt(shift);
-  return `${mantissa.startsWith('-') ? '-' : ''}${digits.slice(start, end)}e${power}`;
+  return `${sign}${digits.slice(start, end)}e${power}`;
 }

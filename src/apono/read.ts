@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonValue } from '../ground/json.ts';
-import { decodeEntitiesDeep, escapeInvalid, looksEscaped, type Reading, readingOf, readLiterally } from './escaping.ts';
+import { decodeEntitiesDeep, escapeInvalid, hasEntity, type Reading, readingOf, readLiterally } from './escaping.ts';
 import { isRecipeRow } from './event.ts';
 import { duplicateKey, measure, parseExact } from './exact-json.ts';
 import { explainFault } from './json-fault.ts';
@@ -15,17 +15,13 @@ export const MAX_VALUES = 300_000;
 type ReadBody =
   | {
       readonly outcome: 'read';
-      /** Has every number as it was written. */
       readonly value: JsonValue;
-      /** The same as `JSON.parse` makes it, for the schemas. */
-      readonly plain: unknown;
       readonly form: 'json' | 'template';
       /** Straight JSON that contains entities, which were left alone: perhaps a template made it after all. */
       readonly looksEscaped: boolean;
     }
   | { readonly outcome: 'not_json'; readonly detail: string }
-  | { readonly outcome: 'too_many_values' }
-  | { readonly outcome: 'too_deep' }
+  | { readonly outcome: 'too_many_values' | 'too_deep' }
   /** A template-made object has two members of the same name. `path`: JSON Pointer of the second. */
   | { readonly outcome: 'duplicate_key'; readonly path: string };
 
@@ -43,53 +39,44 @@ const readingBySetting: Readonly<Record<Exclude<TemplateEscaping, 'auto'>, Readi
 const QUOTED_TIME = /"event_time"\s*:\s*"/;
 
 /**
- * Reads a webhook's body. Straight JSON comes out as `JSON.parse` makes it and is never altered, unless `escaping` was
- * set by hand. A template made a body whose event_time is a string, which is a recipe row, or which is not JSON until
- * its strings are read literally, because no serializer writes such bodies. `escaping` says how to undo what the
- * template engine did (ADR 3). `charset` is that of the Content-Type header. Takes time linear in the size.
+ * Reads a webhook's body. ADR 3 says which bodies a template made, and how what its engine did is undone; straight JSON
+ * is never altered, unless `escaping` was set by hand. `charset` is that of the Content-Type header. Takes time linear
+ * in the size.
  */
 export function readBody(bytes: Uint8Array, escaping: TemplateEscaping, charset: string | null = null): ReadBody {
   const decoded = decodeText(bytes, charset);
   if ('fault' in decoded) return { outcome: 'not_json', detail: decoded.fault };
   const { text } = decoded;
   const strict = parse(text);
-  if (strict === 'too_many_values') return { outcome: strict };
+  if (strict === 'too_many_values' || strict === 'too_deep') return { outcome: strict };
   const isJson = strict !== 'not_json';
-  const form = isJson && !isTemplateMade(strict.plain) ? 'json' : 'template';
+  const form = isJson && !isTemplateMade(strict.value) ? 'json' : 'template';
   const automatic = () => (form === 'json' ? AS_IT_IS : isJson ? readingOf(text) : AS_TYPED);
   const reading = escaping === 'auto' ? automatic() : readingBySetting[escaping];
   const parsed = reading.backslashes === 'json' ? strict : parseLiterally(text, strict);
-  if (parsed === 'too_many_values') return { outcome: parsed };
+  if (parsed === 'too_many_values' || parsed === 'too_deep') return { outcome: parsed };
   if (parsed === 'not_json') return { outcome: parsed, detail: explainFault(text) };
-  // This comes before anything that recurses into the value.
-  if (parsed.measured.depth > MAX_DEPTH) return { outcome: 'too_deep' };
   // Without escaping, text that somebody typed could end its string and repeat members of the template, and a number in
   // place of the template's event_time would make the body look like straight JSON.
   const duplicate = form === 'template' || QUOTED_TIME.test(parsed.text) ? duplicateKey(parsed.text) : null;
   if (duplicate !== null) return { outcome: 'duplicate_key', path: duplicate };
-  const decode = reading.decode ? decodeEntitiesDeep : (value: JsonValue) => value;
-  const plain = decode(parsed.plain);
-  const value = parsed.measured.isExact ? plain : decode(parseExact(parsed.text, parsed.measured));
-  return {
-    outcome: 'read',
-    value,
-    plain,
-    form,
-    looksEscaped: form === 'json' && escaping === 'auto' && looksEscaped(text),
-  };
+  const value = reading.decode ? decodeEntitiesDeep(parsed.value) : parsed.value;
+  // A JSON writer may have escaped the ampersand of an entity.
+  const looksEscaped = form === 'json' && escaping === 'auto' && hasEntity(text.replaceAll('\\u0026', '&'));
+  return { outcome: 'read', value, form, looksEscaped };
 }
 
-/** What was parsed, or why it was not. */
-type Parsed =
-  | { readonly plain: JsonValue; readonly text: string; readonly measured: ReturnType<typeof measure> }
-  | 'not_json'
-  | 'too_many_values';
+type Parsed = { readonly value: JsonValue; readonly text: string } | 'not_json' | 'too_many_values' | 'too_deep';
 
-function parse(text: string): Parsed {
+/** The value that a text of JSON holds, each number as it was written, or why there is none. */
+export function parse(text: string): Parsed {
   const measured = measure(text);
   if (measured.values > MAX_VALUES) return 'too_many_values';
   try {
-    return { plain: JSON.parse(text) as JsonValue, text, measured };
+    if (measured.depth <= MAX_DEPTH) return { value: parseExact(text, measured), text };
+    // Without the reviver of `parseExact`, which recurses.
+    JSON.parse(text);
+    return 'too_deep';
   } catch {
     return 'not_json';
   }
@@ -102,8 +89,8 @@ function parseLiterally(text: string, strict: Parsed): Parsed {
   return strict === 'not_json' ? parse(escapeInvalid(text)) : strict;
 }
 
-function isTemplateMade(plain: JsonValue): boolean {
-  const events: readonly JsonValue[] = Array.isArray(plain) ? plain : [plain];
+function isTemplateMade(value: JsonValue): boolean {
+  const events: readonly JsonValue[] = Array.isArray(value) ? value : [value];
   return events.some((event) => isJsonObject(event) && (typeof event['event_time'] === 'string' || isRecipeRow(event)));
 }
 

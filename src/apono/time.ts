@@ -9,9 +9,7 @@ type Instant = bigint;
  */
 const END_OF_TIME: Instant = 7_258_118_400_000_000n;
 const MICROS_PER_SECOND = 1_000_000n;
-/**
- * 2000-01-01. A number that is too large for seconds is read in smaller units if that gives this time or a later one.
- */
+/** 2000-01-01. A smaller unit than the second is read only if that gives this time or a later one. */
 const START_OF_SMALL_UNITS: Instant = 946_684_800_000_000n;
 const SMALL_UNITS_PER_SECOND = [1_000n, 1_000_000n, 1_000_000_000n] as const;
 
@@ -21,10 +19,8 @@ const ISO_8601 =
   /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,40}))?)?\s?(?:([Zz])|([+-])(\d{2}):?(\d{2})?)?$/;
 
 /**
- * A time as Apono may send it: the time since 1970 as a number or as text, with any number of decimals or an exponent
- * (facts: its Instants print as seconds and nine decimals, a Java double as 1.696263265851898E9), or ISO 8601, where a
- * missing offset means UTC. Digits beyond the microsecond are cut off. Null when it is not a time after the first
- * moment of 1970, which is how many engines write "no time", and before 2200.
+ * A time as Apono may send it (ADR 4): the time since 1970 as a number or as text, or ISO 8601. Digits beyond the
+ * microsecond are cut off. Null when it is not a time after the first moment of 1970 and before 2200.
  */
 export function parseInstant(value: JsonValue | undefined): Instant | null {
   const text = numberText(value) ?? (typeof value === 'string' ? value.trim() : null);
@@ -34,31 +30,17 @@ export function parseInstant(value: JsonValue | undefined): Instant | null {
   return instant === null || instant <= 0n || instant >= END_OF_TIME ? null : instant;
 }
 
-/**
- * Seconds, or the first smaller unit in which the number is a time from 2000 to 2200. These ranges do not overlap, and
- * none of them holds a "never" that is in use: 9999-12-31 and Java's Instant.MAX in any unit, 2^53 - 1, 2^63 - 1.
- */
+/** Seconds, or the first smaller unit in which the number is a time from 2000 to 2200: these ranges do not overlap. */
 function inItsUnit(asSeconds: Instant): Instant | null {
   if (asSeconds < END_OF_TIME) return asSeconds;
   const inUnits = SMALL_UNITS_PER_SECOND.map((perSecond) => asSeconds / perSecond);
   return inUnits.find((instant) => instant >= START_OF_SMALL_UNITS && instant < END_OF_TIME) ?? null;
 }
 
-/** `formatInstant` of `parseInstant`, null where that is null. */
-export function instantText(value: JsonValue | undefined): string | null {
-  const instant = parseInstant(value);
-  return instant === null ? null : formatInstant(instant);
-}
-
 /** `2023-10-02T16:14:25.851898Z`: always six decimals, so that the text sorts as the time does. */
 export function formatInstant(instant: Instant): string {
-  const seconds = new Date(Number(instant / 1000n)).toISOString().slice(0, 19);
-  return `${seconds}.${(instant % MICROS_PER_SECOND).toString().padStart(6, '0')}Z`;
-}
-
-/** The text of a time in whole milliseconds since the epoch, in the same form. */
-export function formatMs(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, -1)}000Z`;
+  const toTheMs = new Date(Number(instant / 1000n)).toISOString().slice(0, -1);
+  return `${toTheMs}${(instant % 1000n).toString().padStart(3, '0')}Z`;
 }
 
 /** A whole number of seconds, decimals cut off, from a number or its text; null for anything else, and over 2^53. */

@@ -43,8 +43,7 @@ export async function checkLive(config: Config, stderr: TextOutput): Promise<rea
   const managerTokens = tokensOf(resourceManagerScope(cloud));
   const manager = createResourceManager({ origin, tokens: managerTokens, proxy, clock, credential });
   const active = activeStreams(config);
-  const findings: Finding[] = [];
-  for (const one of active) findings.push(await checkStream(config, ingestion, one));
+  const findings = await Array.fromAsync(active, (one) => checkStream(config, ingestion, one));
   const declared = active.filter((_, index) => findings[index]?.level !== 'warning');
   const columns = await checkColumns(config, manager, declared);
   return [...wayOut(config), ...findings, ...columns, ...(await checkDatabase(config, tokensOf(databaseScope(cloud))))];
@@ -109,9 +108,7 @@ async function checkColumns(
     const message = `the rule of DATA_COLLECTION_RULE_RESOURCE_ID has the immutable id ${immutableId ?? '(none)'}, DATA_COLLECTION_RULE_ID is ${ruleId}`;
     return [notChecked('error', message, 'Make both name the same rule.')];
   }
-  const findings: Finding[] = [];
-  for (const one of active) findings.push(...(await compareStream(manager, rule, one)));
-  return findings;
+  return (await Array.fromAsync(active, (one) => compareStream(manager, rule, one))).flat();
 }
 
 async function compareStream(

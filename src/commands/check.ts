@@ -22,10 +22,7 @@ const INDENT = 8;
 /** What needs a person comes first. */
 const levels: readonly Finding['level'][] = ['error', 'warning', 'well', 'note'];
 
-/**
- * Checks the configuration, and with `live` tries each stream and the database; what needs a person is printed first. Exit
- * code 2 when the configuration is wrong, 1 when a stream, its columns or the database are.
- */
+/** Exit code 2 when the configuration is wrong, 1 when a stream, its columns or the database are. */
 export async function run(context: CommandContext, options: CheckOptions): Promise<number> {
   const { stdout, stderr } = context;
   const loaded = checkConfig(context.env);

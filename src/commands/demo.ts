@@ -1,16 +1,16 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import process from 'node:process';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import tls from 'node:tls';
 import type { Command } from 'commander';
+import { loadConfig } from '../config/load.ts';
 import { type Emulator, type Fault, startEmulator } from '../emulator/emulator.ts';
+import { systemClock } from '../ground/clock.ts';
+import { createLogger } from '../ground/log.ts';
+import { sampleBody } from '../kinds/body-template.ts';
 import { kinds } from '../kinds/registry.ts';
-import { type CommandContext, exitCodes, type TextOutput } from './context.ts';
-import { demoEvents } from './demo-events.ts';
+import { startService } from '../service.ts';
+import { type CommandContext, exitCodes, misconfigured, onFirstSignal, type TextOutput } from './context.ts';
 import { showDeadLetters, showFault, showHealed } from './demo-fault.ts';
 import { emulatedStreams, faultOption, faultText } from './emulator.ts';
 import { sendHttp } from './local-service.ts';
@@ -34,11 +34,10 @@ interface DemoOptions {
   readonly fault?: Fault;
 }
 
-/** Shows the whole way without Azure and without configuration: sample events, the real service, an emulator, the rows. */
 export async function run(context: CommandContext, options: DemoOptions): Promise<number> {
   const emulator = await startEmulator(emulatedStreams, { fault: options.fault ?? null });
   try {
-    const service = await startService(context, emulator);
+    const service = await startDemo(context, emulator);
     try {
       return await show(context, emulator, service, options);
     } finally {
@@ -52,17 +51,6 @@ export async function run(context: CommandContext, options: DemoOptions): Promis
   }
 }
 
-interface DemoService {
-  readonly webhookUrl: URL;
-  /** Of the admin port. */
-  readonly pageUrl: URL;
-  /** What stands before a command for this service. */
-  readonly cli: string;
-  /** Resolves when the process has ended. */
-  readonly exited: Promise<unknown>;
-  stop(): Promise<void>;
-}
-
 async function show(
   context: CommandContext,
   emulator: Emulator,
@@ -71,9 +59,9 @@ async function show(
 ): Promise<number> {
   const { stdout } = context;
   const healthUrl = new URL('/healthz', service.webhookUrl);
-  // From here on a signal ends the demo in order, so that no process and no folder is left.
+  // From here on a signal ends the demo in order, so that no folder is left.
   const interrupted = Promise.withResolvers<'interrupted'>();
-  context.onSignal(() => interrupted.resolve('interrupted'));
+  onFirstSignal(context, () => interrupted.resolve('interrupted'));
   const expected = await sendSamples(stdout, service);
   const shown = new Map<string, number>();
   if (fault !== undefined) await showFault(stdout, emulator, fault, healthUrl);
@@ -105,64 +93,54 @@ async function show(
   return exitCodes.failed;
 }
 
-/** What a Node process needs from its environment. No variable of the service is inherited: each demo is the same. */
-const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'TEMP', 'TMP', 'SYSTEMROOT', 'NODE_COMPILE_CACHE'];
-
 /**
- * Starts the real service in a process of its own, with a fresh data folder that is removed at the end. Its log lines
- * that are worse than `info` go to stderr. Rejects when the service ends before it is ready.
+ * Starts the real service with a fresh data folder that is removed at the end. It takes nothing from the environment, so
+ * that each demo is the same. Its log lines that are worse than `info` go to stderr.
  */
-async function startService({ env, stderr }: CommandContext, emulator: Emulator): Promise<DemoService> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-demo-'));
-  const dataDir = path.join(folder, 'data');
-  const caFile = path.join(folder, 'ca.pem');
-  await writeFile(caFile, emulator.caPem);
-  const main = fileURLToPath(new URL('../main.ts', import.meta.url));
-  const child = spawn(process.execPath, [main, 'serve'], {
-    env: {
-      ...Object.fromEntries(INHERITED.map((name) => [name, env[name]])),
-      ...emulator.environment,
-      HOST: '127.0.0.1',
-      PORT: '0',
-      ADMIN_PORT: '0',
-      APONO_WEBHOOK_SECRET: DEMO_SECRET,
-      NODE_EXTRA_CA_CERTS: caFile,
-      DATA_DIR: dataDir,
-    },
-    stdio: ['ignore', 'inherit', 'pipe'],
-  });
-  const exited = once(child, 'exit').then(([code]) => code as number | null);
-  const ready = Promise.withResolvers<{ readonly port: number; readonly adminPort: number }>();
-  createInterface({ input: child.stderr }).on('line', (line) => {
-    const entry = logEntry(line);
-    const { message, port, admin_port: adminPort } = entry;
-    if (message === 'ready') ready.resolve({ port: Number(port), adminPort: Number(adminPort) });
-    else if (entry['level'] !== 'info') stderr.write(`${line}\n`);
-  });
-  void exited.then((code) => ready.reject(new Error(`the service ended with exit code ${code} before it was ready`)));
-  async function stop(): Promise<void> {
-    child.kill('SIGTERM');
-    await exited;
-    await rm(folder, { recursive: true, force: true });
-  }
+async function startDemo({ stderr, version }: CommandContext, emulator: Emulator) {
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-demo-'));
+  const removeData = () => rm(dataDir, { recursive: true, force: true });
+  // In place of NODE_EXTRA_CA_CERTS, which Node reads at its start only.
+  tls.setDefaultCACertificates([...tls.getCACertificates('default'), emulator.caPem]);
+  const own = { HOST: '127.0.0.1', PORT: '0', ADMIN_PORT: '0', APONO_WEBHOOK_SECRET: DEMO_SECRET, DATA_DIR: dataDir };
+  const exited = Promise.withResolvers<void>();
   try {
-    const { port, adminPort } = await ready.promise;
-    const webhookUrl = new URL(`http://127.0.0.1:${port}/apono/webhook`);
-    const pageUrl = new URL(`http://127.0.0.1:${adminPort}/`);
-    const cli = `DATA_DIR=${dataDir} ADMIN_PORT=${adminPort} npm run --silent cli --`;
-    return { webhookUrl, pageUrl, cli, exited, stop };
+    const { config, problems } = loadConfig({ ...emulator.environment, ...own });
+    if (config === null) throw misconfigured(problems);
+    const log = createLogger('warn', stderr);
+    const service = await startService({ config, version, clock: systemClock, log, onFatal: () => exited.resolve() });
+    const { port, adminPort } = service;
+    return {
+      webhookUrl: new URL(`http://127.0.0.1:${port}/apono/webhook`),
+      /** Of the admin port. */
+      pageUrl: new URL(`http://127.0.0.1:${adminPort}/`),
+      /** What stands before a command for this service. */
+      cli: `DATA_DIR=${dataDir} ADMIN_PORT=${adminPort} npm run --silent cli --`,
+      /** Resolves when the service cannot go on. */
+      exited: exited.promise,
+      stop: () => service.stop().finally(removeData),
+    };
   } catch (error) {
-    await stop();
+    await removeData();
     throw error;
   }
 }
 
-function logEntry(line: string): Record<string, unknown> {
-  try {
-    return JSON.parse(line) as Record<string, unknown>;
-  } catch {
-    return {};
-  }
+type DemoService = Awaited<ReturnType<typeof startDemo>>;
+
+/** Bodies as Apono sends them, with the current time: four of access requests and one of each other webhook. */
+export function demoEvents(nowMs: number) {
+  const body = (name: string) => sampleBody(name, { time: (nowMs / 1000).toFixed(6) });
+  return [
+    { title: 'the event of Apono’s documentation, as JSON', body: body('documented'), rows: 1 },
+    { title: 'a grant of two resources in two integrations, as JSON', body: body('granted'), rows: 3 },
+    { title: 'a body template with a line break and a backslash in the text', body: body('template'), rows: 1 },
+    // After the rejected one: a row that is refused is called dead only when Azure has taken another one since.
+    { title: 'a row of Apono’s own Sentinel recipe', body: body('recipe'), rows: 1 },
+    { title: 'an event of the audit log: somebody changed an access flow', body: body('audit'), rows: 1 },
+    { title: 'an anomaly with the request that it is about', body: body('anomaly'), rows: 1 },
+    { title: 'an integration in trouble, with two issues', body: body('integration'), rows: 2 },
+  ];
 }
 
 /** Returns how many rows must arrive. Rejects when an event is not accepted. */

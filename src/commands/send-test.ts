@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { readVariables } from '../config/read.ts';
 import { systemClock } from '../ground/clock.ts';
 import { parseObject } from '../ground/json.ts';
+import { testEvent } from '../kinds/body-template.ts';
 import { kindNamed } from '../kinds/registry.ts';
 import { type CommandContext, exitCodes, type JsonOption, misconfigured } from './context.ts';
 import { findLocalService, sendHttp } from './local-service.ts';
@@ -19,7 +20,6 @@ export const define = (command: Command) =>
 
 type SendTestOptions = JsonOption & { readonly url?: string; readonly kind: string };
 
-/** Sends one event that looks like a real one of its kind to the webhook, with the configured secret, and prints the answer. */
 export async function run(context: CommandContext, options: SendTestOptions): Promise<number> {
   const { values, problems } = readVariables(context.env, ['APONO_WEBHOOK_SECRET']);
   const target = findTarget(context, options.url);
@@ -31,7 +31,7 @@ export async function run(context: CommandContext, options: SendTestOptions): Pr
   const result = await sendHttp(target.url, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${secret}` },
-    body: JSON.stringify(kind.createTestEvent(systemClock.now(), randomBytes(8).toString('hex'))),
+    body: JSON.stringify(testEvent(kind.name, systemClock.now(), randomBytes(8).toString('hex'))),
     timeLimitMs,
   });
   // What comes back is somebody else's text, and could quote the header.

@@ -13,7 +13,6 @@ import { type CommandContext, exitCodes, misconfigured, onFirstSignal } from './
 export const define = (command: Command) =>
   command.description('receive webhooks and deliver them, until SIGTERM or SIGINT');
 
-/** Receives and delivers until a signal, or until it cannot go on. */
 export async function run(context: CommandContext): Promise<number> {
   const { config, problems, lapsed, settings, warnings } = loadConfig(context.env);
   if (config === null) throw misconfigured(problems);

@@ -81,8 +81,7 @@ export async function understand(
   }
   const meta = { receivedAt, bodyForm: read.form, feed: body.feed };
   const isList = isJsonArray(read.value);
-  const values = isJsonArray(read.value) ? read.value : [read.value];
-  const plainValues = isList ? (read.plain as readonly unknown[]) : [read.plain];
+  const values = isList ? read.value : [read.value];
   if (values.length === 0) return refuse('no_event', 'is an empty list');
   const events: UnderstoodEvent[] = [];
   let turnEndsAt = performance.now() + MAX_TURN_MS;
@@ -91,7 +90,7 @@ export async function understand(
       await nextTurn();
       turnEndsAt = performance.now() + MAX_TURN_MS;
     }
-    const understood = understandEvent({ value, plain: plainValues[index], fixed: body.kind }, meta, options);
+    const understood = understandEvent({ value, fixed: body.kind }, meta, options);
     if ('refusal' in understood) return isList ? { refusal: at(index, understood.refusal) } : understood;
     events.push(understood);
   }
@@ -114,7 +113,7 @@ type Understanding = UnderstoodEvent | { readonly refusal: Refusal };
 
 /** `fixed`: the kind that the path of the URL named. */
 function understandEvent(
-  { value, plain, fixed }: { readonly value: JsonValue; readonly plain: unknown; readonly fixed: string | null },
+  { value, fixed }: { readonly value: JsonValue; readonly fixed: string | null },
   meta: EventMeta,
   options: UnderstandOptions,
 ): Understanding {
@@ -126,7 +125,7 @@ function understandEvent(
   const { kind } = recognized;
   if (meta.bodyForm === 'template' && hasDataElsewhere(value, kind.dataFields))
     return refuse('duplicate_keys', DATA_ELSEWHERE);
-  const problems = validate(kind, plain);
+  const problems = validate(kind, value);
   if (problems.length > 0) return refuseAll('schema_mismatch', problems);
   if (options.streams[kind.name] == null)
     return refuse('stream_off', `is of kind ${kind.name}, and ${kind.streamVariable} is off`);

@@ -2,7 +2,6 @@ import schema from '../../schemas/apono/anomaly-event.schema.json' with { type: 
 import table from '../../schemas/tables/AponoAnomalies_CL.json' with { type: 'json' };
 import { isJsonObject } from '../ground/json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
-import { templateFile, testEvent } from './body-template.ts';
 import { EventField, objectAt } from './field.ts';
 import { type EventColumns, type EventToMap, TEST_ID_PREFIX, type WebhookKind } from './kind.ts';
 
@@ -28,18 +27,12 @@ export const anomalyKind = {
   bodyTemplate: {
     webhook: 'Anomaly webhook',
     path: '/apono/webhook/anomaly',
-    triggers: [],
-    plain: {
-      text: templateFile('anomaly'),
-      notes: [
-        'Apono documents no payload of anomalies: this template asks for what such an event may have. Open "View request ' +
-          'anomaly event\'s payload schema" in the form, and add the fields of that schema under "data": the whole event is ' +
-          'kept in raw_event, whatever it holds.',
-      ],
-    },
-    each: null,
+    notes: [
+      'Apono documents no payload of anomalies: this template asks for what such an event may have. Open "View request ' +
+        'anomaly event\'s payload schema" in the form, and add the fields of that schema under "data": the whole event is ' +
+        'kept in raw_event, whatever it holds.',
+    ],
   },
-  createTestEvent: testEvent('anomaly'),
 } satisfies WebhookKind;
 
 /** Columns, and the places in `data` where their values may be, best first. */

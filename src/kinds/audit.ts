@@ -3,7 +3,6 @@ import table from '../../schemas/tables/AponoAuditLogs_CL.json' with { type: 'js
 import { canonicalJson } from '../apono/event.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
-import { EACH_NOTE, templateFile, testEvent } from './body-template.ts';
 import { EventField, objectAt, parseEmbedded } from './field.ts';
 import { type EventColumns, type EventToMap, TEST_ID_PREFIX, type WebhookKind } from './kind.ts';
 
@@ -21,7 +20,7 @@ export const auditKind = {
   streamVariable: 'LOGS_INGESTION_STREAM_AUDIT',
   defaultStream: `Custom-${table.name}`,
   schema,
-  dataFields: ['timestamp', ...TEXTS, ...OBJECTS],
+  dataFields: Object.keys(schema.properties.data.properties),
   // No other feed has action, actor and target in these words. On its own path one of them is enough.
   signs: [
     { evidence: 'own_fields', has: [['action'], ACTOR, TARGET] },
@@ -36,25 +35,16 @@ export const auditKind = {
   bodyTemplate: {
     webhook: 'Audit Log webhook',
     path: '/apono/webhook/audit',
-    triggers: [],
-    plain: {
-      text: templateFile('audit'),
-      notes: [
-        'This template carries everything. Where Apono prints metadata and the target objects as JSON, they arrive as JSON; ' +
-          'where it prints "[object Object]", the columns metadata_text, current_target_object_text and ' +
-          'previous_target_object_text say so, and what changed is not known.',
-      ],
-    },
-    each: {
-      text: templateFile('audit-each'),
-      notes: [
-        'This template carries the fields of metadata and of the target objects whose values are text or numbers; values ' +
-          'that are objects again print as "[object Object]", and then changed_fields stays empty.',
-        EACH_NOTE,
-      ],
-    },
+    notes: [
+      'This template carries everything. Where Apono prints metadata and the target objects as JSON, they arrive as JSON; ' +
+        'where it prints "[object Object]", the columns metadata_text, current_target_object_text and ' +
+        'previous_target_object_text say so, and what changed is not known.',
+    ],
+    eachNotes: [
+      'This template carries the fields of metadata and of the target objects whose values are text or numbers; values ' +
+        'that are objects again print as "[object Object]", and then changed_fields stays empty.',
+    ],
   },
-  createTestEvent: testEvent('audit'),
 } satisfies WebhookKind;
 
 function columns(event: EventToMap): EventColumns {

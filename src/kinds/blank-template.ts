@@ -20,17 +20,7 @@ export function withoutBlankFields(value: JsonObject): JsonObject {
   return filled.length === Object.keys(data).length ? value : { ...value, data: Object.fromEntries(filled) };
 }
 
-/** Whether any field of the kind but the id is filled. Only then the names of its blank fields are evidence too. */
-export function saysSomething(value: JsonObject, kind: WebhookKind): boolean {
-  return isFilled(objectAt(value['data']), kind.dataFields);
-}
-
-/**
- * The problem of an event that was made by the template of one kind in the webhook of another: all fields of the first
- * are blank, and its rows would say nothing. Null if the event is of that kind and has an id, or has any field that
- * only its own kind has, since fields may be empty; in the webhook of the template's own kind also a field that the admin
- * added to it.
- */
+/** The problem of an event that another kind's template made; null if it does not look like one (ADR 14). */
 export function blankTemplate(
   value: JsonObject,
   kinds: readonly WebhookKind[],
@@ -87,7 +77,8 @@ function isBlankBeside(data: JsonObject, kind: WebhookKind, other: WebhookKind |
   return own.length >= 2 && !isFilled(data, own);
 }
 
-function isFilled(data: JsonObject, names: readonly string[]): boolean {
+/** Whether any of these fields but the id is filled. */
+export function isFilled(data: JsonObject, names: readonly string[]): boolean {
   return names.some((name) => name !== 'id' && !isBlank(data[name]));
 }
 

@@ -1,7 +1,6 @@
 import { decodeEntities } from '../apono/escaping.ts';
-import { measure, parseExact } from '../apono/exact-json.ts';
-import { MAX_DEPTH, MAX_VALUES } from '../apono/read.ts';
-import { instantText, numberText, parseSeconds } from '../apono/time.ts';
+import { parse } from '../apono/read.ts';
+import { formatInstant, numberText, parseInstant, parseSeconds } from '../apono/time.ts';
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 
 /** Every row repeats the invalid fields of its event, so an event of 10,000 rows multiplies these limits by 10,000. */
@@ -118,7 +117,8 @@ export class EventField {
 
   /** ISO 8601 in UTC. */
   time(): string | null {
-    return this.#orRefused(instantText(this.value));
+    const instant = parseInstant(this.value);
+    return this.#orRefused(instant === null ? null : formatInstant(instant));
   }
 
   /** A whole number of seconds. */
@@ -142,10 +142,7 @@ export function objectAt(value: JsonValue | undefined): JsonObject {
   return isJsonObject(value) ? value : {};
 }
 
-/**
- * Text as it was sent; numbers as they were written, so that a 20-digit id keeps its digits. In a body that a template
- * made, the empty string stands for a missing value, so it becomes null.
- */
+/** Text as it was sent, numbers with all their digits. The empty string that a template printed is null (ADR 10). */
 export function textAt(value: JsonValue | undefined, isTemplate: boolean): string | null {
   if (value === undefined || value === null || (isTemplate && value === '')) return null;
   if (typeof value === 'string') return value;
@@ -172,16 +169,11 @@ export function withoutBlanks(value: JsonValue | undefined): JsonValue {
  */
 export function parseEmbedded(text: string): JsonObject | readonly JsonValue[] | null {
   if (!/^\s*[[{]/.test(text)) return null;
-  return parse(text) ?? (text.includes('&') ? parse(decodeEntities(text)) : null);
+  return parseContainer(text) ?? (text.includes('&') ? parseContainer(decodeEntities(text)) : null);
 }
 
-function parse(text: string): JsonObject | readonly JsonValue[] | null {
-  const measured = measure(text);
-  if (measured.values > MAX_VALUES || measured.depth > MAX_DEPTH) return null;
-  try {
-    const parsed = parseExact(text, measured);
-    return isJsonObject(parsed) || isJsonArray(parsed) ? parsed : null;
-  } catch {
-    return null;
-  }
+function parseContainer(text: string): JsonObject | readonly JsonValue[] | null {
+  const parsed = parse(text);
+  const value = typeof parsed === 'string' ? null : parsed.value;
+  return isJsonObject(value) || isJsonArray(value) ? value : null;
 }

@@ -2,7 +2,6 @@ import schema from '../../schemas/apono/integration-event.schema.json' with { ty
 import table from '../../schemas/tables/AponoIntegrationStatus_CL.json' with { type: 'json' };
 import { isJsonArray, isJsonObject, type JsonObject } from '../ground/json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
-import { EACH_NOTE, templateFile, testEvent } from './body-template.ts';
 import { EventField, objectAt, parseEmbedded, textAt } from './field.ts';
 import { type EventColumns, type EventToMap, type Sign, TEST_ID_PREFIX, type WebhookKind } from './kind.ts';
 import { MAX_ROWS_PER_EVENT } from './rows.ts';
@@ -39,7 +38,7 @@ export const integrationKind = {
   streamVariable: 'LOGS_INGESTION_STREAM_INTEGRATION',
   defaultStream: `Custom-${table.name}`,
   schema,
-  dataFields: [...OWN_FIELDS, 'issues', 'issues_beyond'],
+  dataFields: Object.keys(schema.properties.data.properties),
   signs,
   whatIsMissing(value, onItsPath) {
     const data = objectAt(value['data']);
@@ -52,21 +51,13 @@ export const integrationKind = {
   bodyTemplate: {
     webhook: 'Integration webhook',
     path: '/apono/webhook/integration',
-    triggers: [],
-    plain: {
-      text: templateFile('integration'),
-      notes: [
-        'This template carries 5 issues; of an integration with more the rows say issue_count in ' +
-          'truncated_fields. (Apono’s own template asks for {{data.issues.status}}, which is empty, since issues is a list.)',
-        'Do not filter by status: that an integration is Active again ends the alarm.',
-      ],
-    },
-    each: {
-      text: templateFile('integration-each'),
-      notes: ['This template carries all issues.', EACH_NOTE],
-    },
+    notes: [
+      'This template carries 5 issues; of an integration with more the rows say issue_count in ' +
+        'truncated_fields. (Apono’s own template asks for {{data.issues.status}}, which is empty, since issues is a list.)',
+      'Do not filter by status: that an integration is Active again ends the alarm.',
+    ],
+    eachNotes: ['This template carries all issues.'],
   },
-  createTestEvent: testEvent('integration'),
 } satisfies WebhookKind;
 
 function columns(event: EventToMap): EventColumns {
@@ -95,10 +86,7 @@ function columns(event: EventToMap): EventColumns {
   };
 }
 
-/**
- * The count is unknown if the event has no issues member, if a template made text of the list, and for Apono's own
- * template, whose single issue is always blank because it asks the list for its status.
- */
+/** ADR 10. Apono's own template asks the list for its status, so that its single issue is always blank. */
 function isCountKnown(given: JsonObject, issueCount: number): boolean {
   const sent = given['issues'];
   if (typeof sent === 'string') return parseEmbedded(sent) !== null || !/^\s*(\[|$)/.test(sent);

@@ -94,10 +94,6 @@ export interface WebhookKind {
   readonly actionOf?: (eventType: string) => EventAction;
   /** What to enter in Apono. */
   readonly bodyTemplate: BodyTemplate;
-  /**
-   * An event as Apono sends it, whose rows get `is_test`. `random`: what tells it from other tests, letters and digits.
-   */
-  createTestEvent(nowMs: number, random: string): JsonObject;
 }
 
 /** The ids of `send-test` begin with this; Apono's own are UUIDs. */

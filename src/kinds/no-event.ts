@@ -1,9 +1,8 @@
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue, valueAt } from '../ground/json.ts';
 import type { Problem } from './kind.ts';
 
-/** Limits of the search for an event inside of another value: levels, and values looked at. */
+/** How many levels of a value are searched for an event, its own included. */
 const MAX_LEVELS = 4;
-const MAX_LOOKED_AT = 500;
 
 /** Why a value is not an event of any kind; null if it may be one. The problem never quotes its values. */
 export function whyNoEvent(value: JsonValue) {
@@ -42,18 +41,14 @@ export function hasDataElsewhere(value: JsonObject, dataFields: readonly string[
 }
 
 /** Relays, and the templates that Apono shows for other tools, put the event into a member, as an object or as text. */
-function eventInside(value: JsonValue): Problem | null {
-  let level: (readonly [path: string, value: JsonValue])[] = [['', value]];
-  let lookedAt = 0;
-  for (let depth = 0; depth < MAX_LEVELS && level.length > 0; depth++) {
-    const next: typeof level = [];
-    for (const [path, child] of level) {
-      if (++lookedAt > MAX_LOOKED_AT) return null;
-      const found = eventAt(child);
-      if (found !== null) return { path, message: `${found}. Send that alone` };
-      if (isJsonObject(child)) for (const [name, member] of named(child)) next.push([`${path}/${name}`, member]);
-    }
-    level = next;
+function eventInside(value: JsonValue, path = '', levels = MAX_LEVELS): Problem | null {
+  const found = eventAt(value);
+  if (found !== null) return { path, message: `${found}. Send that alone` };
+  if (levels === 1 || !isJsonObject(value)) return null;
+  for (const [name, member = null] of Object.entries(value)) {
+    // No relay has a name that needs an escape in a path.
+    const inside = /^[\w .-]{1,64}$/.test(name) ? eventInside(member, `${path}/${name}`, levels - 1) : null;
+    if (inside !== null) return inside;
   }
   return null;
 }
@@ -66,11 +61,4 @@ function eventAt(value: JsonValue): string | null {
 
 function holdsEventText(text: string): boolean {
   return /^\s*[[{]/.test(text) && /(?:"|&quot;)(?:event_type|TimeGenerated)(?:"|&quot;)/.test(text);
-}
-
-/** Members whose names need no escape in a path. */
-function named(value: JsonObject): (readonly [string, JsonValue])[] {
-  return Object.entries(value).flatMap(([name, child]) =>
-    child !== undefined && /^[\w .-]{1,64}$/.test(name) ? [[name, child] as const] : [],
-  );
 }

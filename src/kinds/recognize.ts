@@ -1,6 +1,6 @@
 import { isRecipeRow } from '../apono/event.ts';
 import type { JsonObject } from '../ground/json.ts';
-import { type ByContent, blankTemplate, likelyTemplate, saysSomething, withoutBlankFields } from './blank-template.ts';
+import { type ByContent, blankTemplate, isFilled, likelyTemplate, withoutBlankFields } from './blank-template.ts';
 import { objectAt, textAt } from './field.ts';
 import { evidences, type Problem, type Sign, type WebhookKind } from './kind.ts';
 
@@ -12,9 +12,8 @@ type Recognized =
     };
 
 /**
- * The kind of an event is the one with the strongest evidence. It has none if no kind has any, or if two have equal
- * evidence, because a wrong guess would falsify the audit trail. `fixed` is the kind that the path of the URL names;
- * the event is then of that kind or of none.
+ * The kind of an event: the one with the strongest evidence, and none where two have equal evidence (ADR 14). `fixed`
+ * is the kind that the path of the URL names; the event is then of that kind or of none.
  */
 export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixed: string | null): Recognized {
   const filled = withoutBlankFields(value);
@@ -24,8 +23,8 @@ export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixe
   const { best } = strongest(kinds, (kind) => {
     const onItsPath = kind.name === fixed;
     const strength = strengthOf(kind, filled, onItsPath);
-    // The names of blank fields are evidence only next to fields that are not blank.
-    if (filled === value || !saysSomething(value, kind)) return strength;
+    // The names of blank fields are evidence only next to fields of the kind that are not blank.
+    if (filled === value || !isFilled(objectAt(value['data']), kind.dataFields)) return strength;
     return Math.max(strength, strengthOf(kind, value, onItsPath));
   });
   const [first, second] = best;

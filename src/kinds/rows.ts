@@ -1,5 +1,6 @@
-import { formatMs } from '../apono/time.ts';
+import { formatInstant } from '../apono/time.ts';
 import { type EventRows, joinRow } from '../ground/event.ts';
+import type { JsonValue } from '../ground/json.ts';
 import { columnFitter, type Row, type RowPart } from '../sentinel/row.ts';
 import type { TableSchema } from '../sentinel/table.ts';
 import { EventField, InvalidFields, withoutBlanks } from './field.ts';
@@ -34,15 +35,22 @@ export function mapRows({ table, columns }: WebhookKind, event: DecodedEvent): M
   const eventType = top.at('event_type').text() ?? '';
   const eventTime = top.at(meta.bodyForm === 'recipe' ? 'TimeGenerated' : 'event_time').time();
   const data = isTemplate ? withoutBlanks(value['data']) : value['data'];
-  const receivedAt = formatMs(meta.receivedAt);
+  const receivedAt = formatInstant(BigInt(meta.receivedAt) * 1000n);
   const mapped = columns({ ...event, data, isTemplate, invalid, eventType, eventTime });
   const rows = (mapped.rows ?? [() => ({})]).slice(0, MAX_ROWS_PER_EVENT).map((ownColumns, index) => {
     const ofRow = new InvalidFields();
-    return { columns: { ...ownColumns(ofRow), row_id: `${eventId}-${index}` }, ofRow };
+    const ownRow: Record<string, JsonValue> = { ...ownColumns(ofRow), row_id: `${eventId}-${index}` };
+    return { columns: ownRow, ofRow };
   });
+  // Nearly always no row has invalid fields of its own. Then all of them share this column as well.
+  const isInvalidShared = rows.every(({ ofRow }) => ofRow.isEmpty);
+  for (const row of rows) {
+    row.ofRow.addAll(invalid);
+    if (!isInvalidShared) row.columns['invalid_fields'] = row.ofRow.toColumn();
+  }
   const fit = fitterOf(table);
   const shared = fit({
-    ...nullColumns(table, { ...rows[0]?.columns, invalid_fields: null, truncated_fields: null }),
+    ...nullColumns(table, { ...rows[0]?.columns, truncated_fields: null }),
     TimeGenerated: eventTime ?? receivedAt,
     event_type: eventType,
     event_time: eventTime,
@@ -51,37 +59,31 @@ export function mapRows({ table, columns }: WebhookKind, event: DecodedEvent): M
     feed: meta.feed,
     received_at: receivedAt,
     ...mapped.shared,
+    ...(isInvalidShared && { invalid_fields: invalid.toColumn() }),
   });
-  const truncated = [...(mapped.incomplete ?? []), ...shared.truncated];
-  return writeRows(fit, shared.json, rows, { invalid, truncated });
+  return writeRows(fit, { ...shared, truncated: [...(mapped.incomplete ?? []), ...shared.truncated] }, rows);
 }
 
 type OwnRow = { readonly columns: Row; readonly ofRow: InvalidFields };
 
-/** Adds the last two columns. Nearly always these are the same in every row, and so they are shared as well. */
-function writeRows(fit: Fit, shared: string, rows: readonly OwnRow[], { invalid, truncated }: Lost): MappedRows | null {
-  let storedBytes = Buffer.byteLength(shared);
-  const parts: (RowPart & Pick<OwnRow, 'ofRow'>)[] = [];
+/** Adds truncated_fields to each row. `ofRow`: all that its invalid_fields have, shared or not. */
+function writeRows(fit: Fit, shared: RowPart, rows: readonly OwnRow[]): MappedRows | null {
+  const sharedBytes = Buffer.byteLength(shared.json);
+  const own: string[] = [];
+  let [storedBytes, bytes] = [sharedBytes, 0];
   for (const { columns, ofRow } of rows) {
     const part = fit(columns);
-    storedBytes += Buffer.byteLength(part.json);
-    if (storedBytes > MAX_STORED_BYTES) return null;
-    parts.push({ ...part, ofRow });
+    const truncated = new Set([...shared.truncated, ...part.truncated, ...(ofRow.isCut ? ['invalid_fields'] : [])]);
+    const names = truncated.size === 0 ? null : [...truncated];
+    const json = joinRow(part.json, JSON.stringify({ truncated_fields: names }));
+    own.push(json);
+    const ownBytes = Buffer.byteLength(json);
+    storedBytes += ownBytes;
+    // The brace that ends the shared part and the one that begins the row's own become one comma.
+    bytes += sharedBytes - 1 + ownBytes;
+    if (storedBytes > MAX_STORED_BYTES || bytes > MAX_MAPPED_BYTES) return null;
   }
-  if (parts.every((part) => part.ofRow.isEmpty && part.truncated.length === 0)) {
-    const own = parts.map(({ json }) => json);
-    return measured(joinRow(shared, lastColumns(fit, { invalid, truncated })), own, !invalid.isEmpty);
-  }
-  const own: string[] = [];
-  for (const { json, truncated: ofPart, ofRow } of parts) {
-    ofRow.addAll(invalid);
-    const last = lastColumns(fit, { invalid: ofRow, truncated: [...truncated, ...ofPart] });
-    storedBytes += Buffer.byteLength(last);
-    if (storedBytes > MAX_STORED_BYTES) return null;
-    own.push(joinRow(json, last));
-  }
-  const hasInvalidFields = parts.some(({ ofRow }) => !ofRow.isEmpty);
-  return measured(shared, own, hasInvalidFields);
+  return { shared: shared.json, own, bytes, hasInvalidFields: rows.some(({ ofRow }) => !ofRow.isEmpty) };
 }
 
 /** Every row carries every column of its table: those that are not among the others, each null. */
@@ -99,25 +101,4 @@ function fitterOf(table: TableSchema): Fit {
   const fit = fitters.get(table) ?? columnFitter(table);
   fitters.set(table, fit);
   return fit;
-}
-
-/** What the columns invalid_fields and truncated_fields say. */
-interface Lost {
-  readonly invalid: InvalidFields;
-  readonly truncated: readonly string[];
-}
-
-/** These two columns as JSON. */
-function lastColumns(fit: Fit, { invalid, truncated }: Lost): string {
-  const fields = fit({ invalid_fields: invalid.toColumn() });
-  const isCut = invalid.isCut || fields.truncated.length > 0;
-  const names = isCut ? [...truncated, 'invalid_fields'] : truncated;
-  return joinRow(fields.json, JSON.stringify({ truncated_fields: names.length === 0 ? null : names }));
-}
-
-function measured(shared: string, own: readonly string[], hasInvalidFields: boolean): MappedRows | null {
-  // The brace that ends the one and the brace that begins the other become one comma.
-  const sharedBytes = Buffer.byteLength(shared) - 1;
-  const bytes = own.reduce((sum, part) => sum + sharedBytes + Buffer.byteLength(part), 0);
-  return bytes > MAX_MAPPED_BYTES ? null : { shared, own, bytes, hasInvalidFields };
 }

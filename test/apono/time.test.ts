@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseExact } from '../../src/apono/exact-json.ts';
-import { formatInstant, formatMs, instantText, parseInstant, parseSeconds } from '../../src/apono/time.ts';
+import { formatInstant, parseInstant, parseSeconds } from '../../src/apono/time.ts';
 
 const SAMPLE = '2023-10-02T16:14:25.851898Z';
 
@@ -131,29 +131,6 @@ test('property: any microsecond survives as decimal, with nanoseconds, in scient
       assert.equal(parseInstant(`${digits.slice(0, 1)}.${digits.slice(1)}E${digits.length - 7}`), micros);
       assert.equal(parseInstant(formatInstant(micros)), micros);
       assert.equal(parseInstant(parseExact(`${whole}.${fraction}`)), micros);
-    }),
-  );
-});
-
-test('property: the short way from what Apono sends to the text of a column says what the long way does', () => {
-  const digits = fc.string({ unit: fc.constantFrom(...'0123456789'), maxLength: 14 });
-  const decimals = fc
-    .tuple(digits, fc.constantFrom('', '.', '. ', ' ', '-', '+', 'e1', '..'), digits)
-    .map((parts) => parts.join(''));
-  const epoch = fc.double({ min: 0, max: 300_000_000_000, noNaN: true });
-  fc.assert(
-    fc.property(
-      fc.oneof(decimals, epoch, fc.string(), epoch.map(String), fc.date({ noInvalidDate: true }).map(String)),
-      (value) => {
-        const instant = parseInstant(value);
-        assert.equal(instantText(value), instant === null ? null : formatInstant(instant));
-      },
-    ),
-    { numRuns: 2_000 },
-  );
-  fc.assert(
-    fc.property(fc.integer({ min: 0, max: 253_402_300_799_999 }), (ms) => {
-      assert.equal(formatMs(ms), formatInstant(BigInt(ms) * 1000n));
     }),
   );
 });

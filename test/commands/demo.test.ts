@@ -5,7 +5,7 @@ import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import process from 'node:process';
 import { describe, it, type TestContext } from 'node:test';
-import { demoEvents } from '../../src/commands/demo-events.ts';
+import { demoEvents } from '../../src/commands/demo.ts';
 import { type Fault, faults } from '../../src/emulator/emulator.ts';
 import { kinds } from '../../src/kinds/registry.ts';
 import { eventually } from '../support/eventually.ts';
@@ -31,6 +31,12 @@ describe('demo --once', () => {
     assert.match(integrations, /orders-prod .*Error .*Warning .*Schema billing was not found/);
     assert.doesNotMatch(stdout, /undefined|\[object/);
     for (const line of stdout.split('\n')) assert.ok(line.length <= 250, line);
+  });
+
+  it('takes nothing from the environment, neither settings nor a proxy', async () => {
+    const proxy = { NODE_USE_ENV_PROXY: '1', HTTPS_PROXY: 'http://127.0.0.1:9', HTTP_PROXY: 'http://127.0.0.1:9' };
+    const { exitCode, stderr } = await spawnCli(['demo', '--once'], { ...proxy, PORT: 'x', AZURE_CLOUD: 'none' });
+    assert.deepEqual([exitCode, stderr], [0, '']);
   });
 });
 

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { describe, it } from 'node:test';
+import type { JsonObject } from '../../src/ground/json.ts';
+import { testEvent } from '../../src/kinds/body-template.ts';
 import { TEST_ID_PREFIX } from '../../src/kinds/kind.ts';
 import { recognize } from '../../src/kinds/recognize.ts';
 import { kinds } from '../../src/kinds/registry.ts';
@@ -26,7 +28,7 @@ describe('send-test', () => {
       assert.match(stdout, /^event_id: v1-abc$/m);
       assert.match(stdout, /^duplicate: false$/m);
       assert.equal(received.length, 1);
-      const body: unknown = JSON.parse(Buffer.from(received[0]?.bytes ?? []).toString());
+      const body: JsonObject = JSON.parse(Buffer.from(received[0]?.bytes ?? []).toString());
       assert.deepEqual(validate(requestKind, body), []);
       assert.ok(!stdout.includes(secret));
     });
@@ -225,7 +227,7 @@ describe('the test event', () => {
   for (const kind of kinds) {
     it(`of kind ${kind.name} is a valid one of no other, and its row is marked as a test`, () => {
       const nowMs = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
-      const value = JSON.parse(JSON.stringify(kind.createTestEvent(nowMs, 'ab12cd34ef56ab12')));
+      const value = JSON.parse(JSON.stringify(testEvent(kind.name, nowMs, 'ab12cd34ef56ab12')));
       for (const fixed of [null, kind.name]) {
         const recognized = recognize(value, kinds, fixed);
         assert.ok('kind' in recognized && recognized.kind.name === kind.name);
@@ -240,7 +242,7 @@ describe('the test event', () => {
 
   it('is a valid request event whose rows are marked as a test', () => {
     const nowMs = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
-    const value = JSON.parse(JSON.stringify(requestKind.createTestEvent(nowMs, 'ab12cd34ef56ab12')));
+    const value = JSON.parse(JSON.stringify(testEvent('request', nowMs, 'ab12cd34ef56ab12')));
     assert.deepEqual(recognize(value, kinds, null), { kind: requestKind });
     assert.deepEqual(validate(requestKind, value), []);
     const meta = { receivedAt: nowMs, bodyForm: 'json', feed: null } as const;

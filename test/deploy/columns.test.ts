@@ -7,6 +7,7 @@ import { compareRule } from '../../src/azure/compare-columns.ts';
 import { readDataCollectionRule, readLogTable } from '../../src/azure/resource-manager.ts';
 import { systemClock } from '../../src/ground/clock.ts';
 import { createHeartbeatRow, heartbeatDefaultStream } from '../../src/heartbeat/row.ts';
+import { testEvent } from '../../src/kinds/body-template.ts';
 import { kinds, type RegisteredKind } from '../../src/kinds/registry.ts';
 import type { OutboxStats } from '../../src/outbox/port.ts';
 import { mapToRows } from '../support/mapped-rows.ts';
@@ -47,7 +48,7 @@ function checkRow(row: Row, stream: string): void {
 }
 
 function testRows(kind: RegisteredKind): readonly Row[] {
-  const value = kind.createTestEvent(Date.UTC(2026, 10, 22), 'x1');
+  const value = testEvent(kind.name, Date.UTC(2026, 10, 22), 'x1');
   const meta = { receivedAt: Date.UTC(2026, 10, 22), bodyForm: 'json', feed: 'feed-1' } as const;
   return mapToRows(kind, { eventId: eventId(kind.name, value), value, meta });
 }

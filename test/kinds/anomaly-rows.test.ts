@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { anomalyKind } from '../../src/kinds/anomaly.ts';
+import { templateText } from '../../src/kinds/body-template.ts';
 import { anomalyEvent, requestInside } from './anomaly-bodies.ts';
 import { onlyRowOf, pick, RECEIVED_AT, render } from './support.ts';
 
@@ -21,9 +22,7 @@ describe('the row of an anomaly', () => {
 
   it('does so too where a template renders the slots of both', () => {
     const ids = (data: object) =>
-      Object.values(
-        pick(onlyRowOf(anomalyKind, render(anomalyKind.bodyTemplate.plain.text(), anomalyEvent(data))), IDS),
-      );
+      Object.values(pick(onlyRowOf(anomalyKind, render(templateText('anomaly'), anomalyEvent(data))), IDS));
     assert.deepEqual(ids({ id: 'an-1', severity: 'High' }), ['an-1', null, null]);
     assert.deepEqual(ids({ id: 'an-1', requester: requestInside.requester }), ['an-1', null, null]);
     assert.deepEqual(ids(requestInside), [null, '0e4b6f0e', 'AR-8841']);

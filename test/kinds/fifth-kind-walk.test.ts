@@ -79,7 +79,6 @@ const testEvent = `{
 const kind = `import schema from '../../schemas/apono/session-event.schema.json' with { type: 'json' };
 import table from '../../schemas/tables/AponoSessions_CL.json' with { type: 'json' };
 import type { TableSchema } from '../sentinel/table.ts';
-import { templateFile, testEvent } from './body-template.ts';
 import { EventField, objectAt } from './field.ts';
 import { TEST_ID_PREFIX, type WebhookKind } from './kind.ts';
 
@@ -90,7 +89,7 @@ export const sessionKind = {
   streamVariable: 'LOGS_INGESTION_STREAM_SESSION',
   defaultStream: \`Custom-\${table.name}\`,
   schema,
-  dataFields: ['session_id', 'commands'],
+  dataFields: Object.keys(schema.properties.data.properties),
   signs: [{ evidence: 'own_fields', has: [['session_id'], ['commands']] }],
   whatIsMissing: () => 'it has no data.commands',
   columns(event) {
@@ -106,11 +105,8 @@ export const sessionKind = {
   bodyTemplate: {
     webhook: 'Session webhook',
     path: '/apono/webhook/session',
-    triggers: [],
-    plain: { text: templateFile('session'), notes: ['It carries the first command.'] },
-    each: null,
+    notes: ['It carries the first command.'],
   },
-  createTestEvent: testEvent('session'),
 } satisfies WebhookKind;
 `;
 
@@ -158,7 +154,7 @@ test('the walk-through of CONTRIBUTING.md, to the letter, adds a fifth kind with
   extend('src/kinds/registry.ts', /import \{ requestKind \}.*\n/, "import { sessionKind } from './session.ts';\n");
   extend('src/kinds/registry.ts', /integrationKind(?=\])/, ', sessionKind');
   const shown = "{ title: 'the commands of a session', body: body('test-session'), rows: 1 },";
-  extend('src/commands/demo-events.ts', / *\{ title: 'an integration .*\n/, `    ${shown}\n`);
+  extend('src/commands/demo.ts', / *\{ title: 'an integration .*\n/, `    ${shown}\n`);
   const columns = tableOf(table).columns.length;
   const link = '[session.handlebars](../schemas/templates/session.handlebars)';
   const url = '`https://<host>/apono/webhook/session`';

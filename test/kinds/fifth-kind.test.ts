@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { JsonObject } from '../../src/ground/json.ts';
 import { EventField, objectAt } from '../../src/kinds/field.ts';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
 import { kinds } from '../../src/kinds/registry.ts';
@@ -51,14 +50,7 @@ const probeKind: WebhookKind = {
       rows: steps.map((step) => (invalid) => ({ step: step.within(invalid).text() })),
     };
   },
-  bodyTemplate: {
-    webhook: 'Probe webhook',
-    path: '/apono/webhook/probe',
-    triggers: [],
-    plain: { text: () => '{}', notes: [] },
-    each: null,
-  },
-  createTestEvent: (nowMs): JsonObject => ({ event_type: 'x', event_time: nowMs / 1000, data: { steps: ['test'] } }),
+  bodyTemplate: { webhook: 'Probe webhook', path: '/apono/webhook/probe', notes: [] },
 };
 
 const event = (steps: unknown) => JSON.stringify({ event_type: 'ProbeEnded', event_time: 1, data: { id: 's', steps } });

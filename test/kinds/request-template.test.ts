@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import Handlebars from 'handlebars';
 import { readBody } from '../../src/apono/read.ts';
+import { isJsonObject } from '../../src/ground/json.ts';
+import { templateText } from '../../src/kinds/body-template.ts';
 import { requestKind } from '../../src/kinds/request/kind.ts';
 import { validate } from '../../src/kinds/validator.ts';
 import { mapToRows } from '../support/mapped-rows.ts';
@@ -81,22 +83,23 @@ function renderAndParse(template: string, event: object): Rendered {
 function rowCountOf(body: string): number {
   const read = readBody(Buffer.from(body), 'auto');
   assert.ok(read.outcome === 'read' && read.form === 'template');
-  assert.deepEqual(validate(requestKind, read.plain), []);
-  assert.ok(typeof read.value === 'object' && read.value !== null && !Array.isArray(read.value));
+  const { value } = read;
+  assert.ok(isJsonObject(value));
+  assert.deepEqual(validate(requestKind, value), []);
   const meta = { receivedAt: 0, bodyForm: 'template', feed: null } as const;
-  return mapToRows(requestKind, { eventId: 'v1-x', value: read.value as never, meta }).length;
+  return mapToRows(requestKind, { eventId: 'v1-x', value, meta }).length;
 }
 
 describe('the default template', () => {
   it('uses no helper', () => {
-    assert.doesNotMatch(requestKind.bodyTemplate.plain.text(), /\{\{\s*[#/^>!{]|@|\{\{\{/);
-    for (const [, path] of requestKind.bodyTemplate.plain.text().matchAll(/\{\{(.*?)\}\}/g)) {
+    assert.doesNotMatch(templateText('request'), /\{\{\s*[#/^>!{]|@|\{\{\{/);
+    for (const [, path] of templateText('request').matchAll(/\{\{(.*?)\}\}/g)) {
       assert.match(path ?? '', /^(event_type|event_time|data(\.[a-z_]+|\.\[\d\])+)$/);
     }
   });
 
   it('carries two groups of five units and five approvals, the rest blank', () => {
-    const { data, event_time } = renderAndParse(requestKind.bodyTemplate.plain.text(), eventWith([5, 2], 1));
+    const { data, event_time } = renderAndParse(templateText('request'), eventWith([5, 2], 1));
     assert.equal(event_time, '1763719200.5');
     assert.equal(data.access_groups.length, 2);
     assert.deepEqual(
@@ -123,20 +126,20 @@ describe('the default template', () => {
     ['a sixth approval', [5, 5], 6, false, true],
   ] as const) {
     it(`shows ${what} in its probes`, () => {
-      const { data } = renderAndParse(requestKind.bodyTemplate.plain.text(), eventWith(units, approvals));
+      const { data } = renderAndParse(templateText('request'), eventWith(units, approvals));
       assert.equal(data.units_beyond !== '', unitsBeyond);
       assert.equal(data.approvals_beyond !== '', approvalsBeyond);
     });
   }
 
   it('leaves out what cannot be carried without helpers', () => {
-    const body = render(requestKind.bodyTemplate.plain.text(), eventWith([1], 1));
+    const body = render(templateText('request'), eventWith([1], 1));
     assert.ok(!body.includes('[object Object]'));
-    assert.ok(!('custom_fields' in renderAndParse(requestKind.bodyTemplate.plain.text(), eventWith([1], 1)).data));
+    assert.ok(!('custom_fields' in renderAndParse(templateText('request'), eventWith([1], 1)).data));
   });
 
   it('is still JSON of an event that has next to nothing', () => {
-    const { data } = renderAndParse(requestKind.bodyTemplate.plain.text(), {
+    const { data } = renderAndParse(templateText('request'), {
       event_type: 'X',
       event_time: 1,
       data: {},
@@ -146,15 +149,15 @@ describe('the default template', () => {
 
   it('is understood by the service, blanks dropped, awkward text and all', () => {
     const event = eventWith([2, 1], 1);
-    assert.equal(rowCountOf(render(requestKind.bodyTemplate.plain.text(), event)), 3);
+    assert.equal(rowCountOf(render(templateText('request'), event)), 3);
     event.data.justification = '"quoted" & <b>\nsecond line, C:\\temp\\new';
-    assert.equal(rowCountOf(render(requestKind.bodyTemplate.plain.text(), event)), 3);
+    assert.equal(rowCountOf(render(templateText('request'), event)), 3);
   });
 });
 
 describe('the template with {{#each}}', () => {
   it('carries every group, unit, approval and custom field', () => {
-    const { data } = renderAndParse(requestKind.bodyTemplate.each.text(), eventWith([7, 1, 3], 6));
+    const { data } = renderAndParse(templateText('request', true), eventWith([7, 1, 3], 6));
     assert.deepEqual(
       data.access_groups.map(({ access_units }) => access_units.length),
       [7, 1, 3],
@@ -167,12 +170,12 @@ describe('the template with {{#each}}', () => {
 
   it('is still JSON where lists are empty, missing or null', () => {
     for (const data of [{}, { access_groups: [], approvals: null, custom_fields: {} }, eventWith([0], 0).data]) {
-      const rendered = renderAndParse(requestKind.bodyTemplate.each.text(), { event_type: 'X', event_time: 1, data });
+      const rendered = renderAndParse(templateText('request', true), { event_type: 'X', event_time: 1, data });
       assert.deepEqual(rendered.data.approvals, []);
     }
   });
 
   it('is understood by the service, with 1,000 units', () => {
-    assert.equal(rowCountOf(render(requestKind.bodyTemplate.each.text(), eventWith([600, 400], 2))), 1000);
+    assert.equal(rowCountOf(render(templateText('request', true), eventWith([600, 400], 2))), 1000);
   });
 });

@@ -17,12 +17,11 @@ export function decode(kind: WebhookKind, text: string, feed: string | null = nu
   const body = readBody(Buffer.from(text), 'auto');
   assert.equal(body.outcome, 'read');
   const value = Array.isArray(body.value) ? body.value[0] : body.value;
-  const plain = Array.isArray(body.plain) ? body.plain[0] : body.plain;
   assert.ok(isJsonObject(value));
   const recognized = recognize(value, kinds, onItsPath ? kind.name : null);
   assert.ok('kind' in recognized, JSON.stringify(recognized));
   assert.equal(recognized.kind.name, kind.name);
-  assert.deepEqual(validate(kind, plain), []);
+  assert.deepEqual(validate(kind, value), []);
   const bodyForm = isRecipeRow(value) ? 'recipe' : body.form;
   return { eventId: eventId(kind.name, value), value, meta: { receivedAt: RECEIVED_AT, bodyForm, feed } };
 }

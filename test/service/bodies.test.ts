@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import Handlebars from 'handlebars';
+import { templateText } from '../../src/kinds/body-template.ts';
 import { requestKind } from '../../src/kinds/request/kind.ts';
 import { run } from '../commands/support.ts';
 import { requestInside } from '../kinds/anomaly-bodies.ts';
@@ -61,7 +62,7 @@ test('what a relay, a charset or an engine without escaping made of a body is re
   });
 
   await t.test('text that was not escaped changes no row', async () => {
-    for (const bodyTemplate of [requestKind.bodyTemplate.plain.text(), requestKind.bodyTemplate.each.text()]) {
+    for (const bodyTemplate of [templateText('request'), templateText('request', true)]) {
       const unescaped = Handlebars.compile(bodyTemplate, { noEscape: true });
       for (const justification of [
         'ok"}, "event_type": "AccessRequestRejected", "x": {"y": "',
@@ -78,14 +79,14 @@ test('what a relay, a charset or an engine without escaping made of a body is re
   });
 
   await t.test('a template of another kind, placeholders, an envelope, and what is no JSON', async () => {
-    const template = Handlebars.compile(requestKind.bodyTemplate.plain.text());
+    const template = Handlebars.compile(templateText('request'));
     const audit = template({ event_type: 'AccessFlowUpdated', event_time: 1_790_000_005, data: auditData });
     for (const path of ['', '/audit', '/request']) {
       const answer = await refusalOf(audit, path);
       assert.deepEqual([answer['status'], answer['code']], [422, 'blank_template'], path);
       assert.match(String(answer['detail']), /template of the Request webhook/);
     }
-    const unfilled = await refusalOf(requestKind.bodyTemplate.plain.text());
+    const unfilled = await refusalOf(templateText('request'));
     assert.deepEqual([unfilled['status'], unfilled['code']], [422, 'placeholders_left']);
     // It may come from Apono: nobody who pasted the template there must be told that he did not.
     assert.match(String(unfilled['detail']), /not filled in\. Copy the whole template into the field Body Template/);

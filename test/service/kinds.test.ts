@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test';
 import type { JsonObject } from '../../src/ground/json.ts';
 import { anomalyKind } from '../../src/kinds/anomaly.ts';
 import { auditKind } from '../../src/kinds/audit.ts';
+import { templateText, testEvent } from '../../src/kinds/body-template.ts';
 import { integrationKind } from '../../src/kinds/integration.ts';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
 import { kindNamed, kinds } from '../../src/kinds/registry.ts';
@@ -68,8 +69,8 @@ async function rowsOf({ emulator, service }: Running, path: string, kind: Webhoo
 }
 
 function eachOf({ bodyTemplate, name }: WebhookKind): string {
-  assert.ok(bodyTemplate.each !== null, name);
-  return bodyTemplate.each.text();
+  assert.ok(bodyTemplate.eachNotes !== undefined, name);
+  return templateText(name, true);
 }
 
 const richBodies: Readonly<Record<string, string | undefined>> = {
@@ -81,7 +82,7 @@ const richBodies: Readonly<Record<string, string | undefined>> = {
 
 /** Of every kind, its test event where there is no richer one. */
 const bodies = kinds.map(
-  (kind) => [kind, richBodies[kind.name] ?? JSON.stringify(kind.createTestEvent(1763719200000, 'random'))] as const,
+  (kind) => [kind, richBodies[kind.name] ?? JSON.stringify(testEvent(kind.name, 1763719200000, 'random'))] as const,
 );
 
 test('each kind arrives in its own stream with the columns of its table, by content and by path, and once', async (t) => {
@@ -214,7 +215,7 @@ const ofKind: Readonly<Record<string, (send: Send, text: string) => Promise<void
       'justification',
       'units_truncated',
     ];
-    for (const template of [requestKind.bodyTemplate.plain.text(), eachOf(requestKind)]) {
+    for (const template of [templateText('request'), eachOf(requestKind)]) {
       const rows = await send(requestKind, template, awkwardRequest(text));
       assert.deepEqual(
         rows.map((row) => Object.values(pick(row, names))),
@@ -225,7 +226,7 @@ const ofKind: Readonly<Record<string, (send: Send, text: string) => Promise<void
 
   async audit(send, text) {
     const names = ['actor_name', 'target_name', 'metadata', 'changed_fields', 'metadata_text'];
-    for (const [time, template] of [documentedAuditTemplate, auditKind.bodyTemplate.plain.text()].entries()) {
+    for (const [time, template] of [documentedAuditTemplate, templateText('audit')].entries()) {
       // Both render the same body; of another time it is another event.
       const [row] = await send(auditKind, template, { ...awkwardAudit(text), event_time: time + 1 });
       assert.deepEqual(Object.values(pick(row, names)), [text, text, null, null, '[object Object]']);
@@ -236,7 +237,7 @@ const ofKind: Readonly<Record<string, (send: Send, text: string) => Promise<void
   },
 
   async anomaly(send, text) {
-    const [row] = await send(anomalyKind, anomalyKind.bodyTemplate.plain.text(), awkwardAnomaly(text));
+    const [row] = await send(anomalyKind, templateText('anomaly'), awkwardAnomaly(text));
     const names = ['anomaly_id', 'anomaly_type', 'severity', 'summary', 'request_id', 'requester_email'];
     assert.deepEqual(Object.values(pick(row, names)), ['an-1', 'Sudden', 'High', text, '0e4b6f0e', 'zoe@example.com']);
   },
@@ -250,7 +251,7 @@ const ofKind: Readonly<Record<string, (send: Send, text: string) => Promise<void
       'issue_message',
       'truncated_fields',
     ];
-    const plain = integrationKind.bodyTemplate.plain.text();
+    const plain = templateText('integration');
     for (const [template, count, carried] of [
       [plain, 2, 2],
       [plain, 6, 5],

@@ -3,7 +3,6 @@ import schema from '../../../schemas/apono/request-event.schema.json' with { typ
 import table from '../../../schemas/tables/AponoAccessRequests_CL.json' with { type: 'json' };
 import { eventAction } from '../../apono/event.ts';
 import type { TableSchema } from '../../sentinel/table.ts';
-import { EACH_NOTE, templateFile, testEvent } from '../body-template.ts';
 import type { Sign, WebhookKind } from '../kind.ts';
 import { requestColumns } from './rows.ts';
 
@@ -41,7 +40,7 @@ export const requestKind = {
   defaultStream: `Custom-${table.name}`,
   schema,
   recipeRowSchema: rowSchema,
-  dataFields: ['id', ...REQUEST_FIELDS, 'custom_fields', 'units_beyond', 'approvals_beyond'],
+  dataFields: Object.keys(schema.properties.data.properties),
   signs,
   whatIsMissing({ event_type: type }) {
     const isOther = typeof type !== 'string' || eventAction(type) === 'Other';
@@ -55,15 +54,11 @@ export const requestKind = {
     path: '/apono/webhook',
     triggers: ['Created', 'Approved', 'Rejected', 'Granted', 'Expired', 'Failed'].map((step) => `Request${step}`),
     // It carries one more element of each list as a probe: units_beyond and approvals_beyond show whether there are others.
-    plain: {
-      text: templateFile('request'),
-      notes: [
-        'This template carries 2 access groups with 5 access units each and 5 approvals; of a larger ' +
-          'request the rows say units_truncated = true.',
-        'It leaves data.custom_fields out, which `template --each` carries.',
-      ],
-    },
-    each: { text: templateFile('request-each'), notes: ['This template carries everything.', EACH_NOTE] },
+    notes: [
+      'This template carries 2 access groups with 5 access units each and 5 approvals; of a larger ' +
+        'request the rows say units_truncated = true.',
+      'It leaves data.custom_fields out, which `template --each` carries.',
+    ],
+    eachNotes: ['This template carries everything.'],
   },
-  createTestEvent: testEvent('request'),
 } satisfies WebhookKind;

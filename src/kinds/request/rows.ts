@@ -115,15 +115,7 @@ const ID_COLUMNS = ['request_id', 'request_friendly_id', 'requester_id', 'reques
 
 type RequestIds = Readonly<Record<(typeof ID_COLUMNS)[number], string | null>>;
 
-/**
- * event_key is the same for every body that reports the same step of the same request, so that a query can fold
- * overlapping webhooks, or a template and a raw body. A body that does not name its request has a key of its own, and
- * event types that nobody knows differ by their names.
- *
- * is_test says whether the event comes from `send-test`, or is the sample of Apono's documentation, which Apono's Test
- * button sends as far as is known. Two ids must match the sample, because the rules leave test events out and a real
- * request AR-123 has to stay in.
- */
+/** ADR 5 says what event_key is, ADR 10 what is_test is. As far as is known Apono's Test button sends the sample. */
 function stepColumns({ eventType, eventTime, eventId }: EventToMap, ids: RequestIds) {
   const action = eventAction(eventType);
   const step = action === 'Other' ? `Other ${eventType}` : action;
