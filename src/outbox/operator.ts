@@ -63,16 +63,24 @@ export const operatorStates = ['waiting', 'held', 'dead', 'quarantined'] as cons
 
 export type OperatorState = (typeof operatorStates)[number];
 
+/**
+ * Why the stream of a kind waits for a person, and since when. `reason` and `fix` hold no secret, and of foreign text codes
+ * alone.
+ */
 export interface HeldKind {
   readonly kind: string;
+  /** `off` where the stream of the kind is off. */
   readonly stream: string;
   /** Milliseconds since the epoch. */
   readonly since: number;
   readonly code: string;
+  /** What happened, in one sentence; it may be logged. */
   readonly reason: string;
+  /** What a person has to do; empty when nothing has to be done. */
   readonly fix: string;
-  /** Azure's own words, which may quote a row; null: it said nothing. */
+  /** Azure's own words, which may quote a row: for the admin port and the terminal alone. Null: it said nothing. */
   readonly message: string | null;
+  /** x-ms-client-request-id of the request that was refused: Azure's DCRLogErrors shows it. Null where none was sent. */
   readonly clientRequestId: string | null;
 }
 
