@@ -88,6 +88,13 @@ export interface ClaimedEvent {
   readonly ranges: readonly RowRange[];
 }
 
+/** Where a row of a call comes from. */
+export interface RowSource {
+  /** The claim's own object of the event, also after both have come from the store thread in one message. */
+  readonly event: ClaimedEvent;
+  readonly index: number;
+}
+
 /** What goes into one request to Azure. */
 export interface ClaimedCall {
   /** A JSON array of rows: at most MAX_CALL_BYTES, or a single row that is larger. */
@@ -95,8 +102,8 @@ export interface ClaimedCall {
   readonly bytes: number;
   /** Where each row begins in `text`, in UTF-16 units. One character stands between two rows, and one after the last. */
   readonly starts: readonly number[];
-  /** Whose rows they are, in their order. `event` is an index into the claim's events. */
-  readonly parts: readonly { readonly event: number; readonly range: RowRange }[];
+  /** Whose rows they are, in their order. */
+  readonly sources: readonly RowSource[];
 }
 
 export interface Claimed {

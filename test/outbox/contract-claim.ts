@@ -90,13 +90,14 @@ export function claimContract(subject: Subject): void {
         ],
       );
       assert.deepEqual(
-        calls.map(({ parts }) => parts),
+        calls.map(({ sources }) => sources.map(({ event, index }) => [events.indexOf(event), index])),
         [
           [
-            { event: 0, range: [0, 2] },
-            { event: 1, range: [0, 1] },
+            [0, 0],
+            [0, 1],
+            [1, 0],
           ],
-          [{ event: 2, range: [0, 1] }],
+          [[2, 0]],
         ],
       );
       assert.equal(calls[0]?.text, `[${[...rowsOf(a), ...rowsOf(b)].join(',')}]`);

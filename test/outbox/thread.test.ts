@@ -71,6 +71,15 @@ describe('the store thread', TIME_LIMIT, () => {
     assert.deepEqual(codes, ['outbox_worker_died', 'outbox_worker_restarted']);
   });
 
+  it('says whose the rows of a call are with the very events of the claim', async () => {
+    const { outbox } = fixture;
+    await outbox.receive(webhook('a'));
+    await outbox.receive(webhook('b'));
+    const { events, calls } = await claimCalls(outbox);
+    const named = calls.flatMap(({ sources }) => sources.map(({ event }) => events.indexOf(event)));
+    assert.deepEqual([...new Set(named)], [0, 1]);
+  });
+
   it('is given up after the second death', async () => {
     const { outbox, dataDir } = fixture;
     await outbox.receive(webhook('a'));
