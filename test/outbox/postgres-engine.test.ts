@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import { Client } from 'pg';
 import { systemClock } from '../../src/ground/clock.ts';
 import { OutboxStartError } from '../../src/outbox/engine.ts';
+import { COUNT_SQL, LIST_SQL } from '../../src/outbox/reads.ts';
 import { eventually } from '../support/eventually.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres-server.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
@@ -135,6 +137,37 @@ describe('a PostgreSQL outbox', () => {
     await outbox.settle([{ eventId, token, delivered: [], dead, release: false }]);
     assert.deepEqual(await outbox.purge(['a']), [true]);
     assert.deepEqual(await query(server(), `SELECT count(*)::integer AS n FROM "${schema}".dead_letters`), [{ n: 0 }]);
+  });
+
+  it('finds the pages of every list by index, and counts events in an index alone', async (t) => {
+    const schema = newSchema();
+    await replica(t, { schema });
+    const client = new Client({ connectionString: server().url() });
+    await client.connect();
+    const planOf = async (sql: string): Promise<string> =>
+      (await client.query(sql)).rows.map((row) => String(row['QUERY PLAN'])).join('\n');
+    try {
+      await client.query(`SET search_path TO "${schema}"`);
+      await client.query(`INSERT INTO events SELECT n, 'e' || n, 'kind ' || n % 3, n, n, NULL, NULL, 1, 1, 1, '[]', n % 2, n % 5 / 4
+        FROM generate_series(1, 20000) n`);
+      await client.query(`INSERT INTO quarantine (quarantine_id, stored_at, received_at, code, reason, body)
+        SELECT n, n, n, '', '', '' FROM generate_series(1, 5000) n`);
+      await client.query('VACUUM ANALYZE events, quarantine');
+      const values: Record<string, string> = { $1: '9000', $2: '9000', $3: '100', $4: "'kind 1'" };
+      for (const [state, sql] of Object.entries(LIST_SQL)) {
+        const plan = await planOf(`EXPLAIN ${sql.replaceAll(/\$\d/g, (name) => values[name] ?? '')}`);
+        const index = state === 'quarantined' ? 'quarantine_received' : `events_${state}`;
+        assert.match(plan, new RegExp(`^Limit.*\n +-> +Index Scan using ${index} on `), 'nothing is sorted');
+      }
+      for (const state of ['waiting', 'dead'] as const) {
+        assert.match(
+          await planOf(`EXPLAIN ${COUNT_SQL[state]}`),
+          new RegExp(`Index Only Scan using events_${state} on`),
+        );
+      }
+    } finally {
+      await client.end();
+    }
   });
 
   it('says that rows are lost, until the event is purged', async (t) => {
