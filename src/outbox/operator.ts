@@ -35,8 +35,9 @@ export class RecordIdError extends CodedError<'id_too_short' | 'id_ambiguous'> {
   override readonly name = 'RecordIdError';
 }
 
-export interface OperatorListRequest extends Omit<ListRequest, 'state'> {
+export interface OperatorListRequest extends Omit<ListRequest, 'state' | 'kinds'> {
   readonly state: OperatorState;
+  readonly kind?: string;
 }
 
 export type StatsJson = ReturnType<typeof statsJson>;

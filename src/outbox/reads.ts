@@ -49,14 +49,14 @@ export function createReads(
   read: <T>(work: (query: Query) => Promise<T>) => Promise<T>,
 ): Pick<Engine, 'list' | 'show' | 'find' | 'gone' | 'recordedUntil'> {
   return {
-    list: ({ state, kind, after, limit }) =>
+    list: ({ state, kinds: chosen, after, limit }) =>
       read(async (query) => {
         const page = [after.receivedAt, after.seq, limit];
-        if (state === 'quarantined') return kind === null ? query<ListedRecord>(LIST_SQL.quarantined, page) : [];
+        if (state === 'quarantined') return chosen === null ? query<ListedRecord>(LIST_SQL.quarantined, page) : [];
         // The index goes by kind, of which there are few: a page of all is merged from a page of each.
-        const kinds = kind === null ? (await query<RecordCount>(COUNT_SQL[state])).map((count) => count.kind) : [kind];
+        const kinds = chosen ?? (await query<RecordCount>(COUNT_SQL[state])).map(({ kind }) => kind);
         const pages = [];
-        for (const each of kinds) pages.push(await query<ListedRecord>(LIST_SQL[state], [...page, each]));
+        for (const kind of kinds) pages.push(await query<ListedRecord>(LIST_SQL[state], [...page, kind]));
         return pages.flat().sort((a, b) => a.receivedAt - b.receivedAt || a.seq - b.seq);
       }),
     // An event first: should a quarantined body have its id, it is shown once the event is gone.
