@@ -165,7 +165,8 @@ export class CopyError extends CodedError<CopyCode> {
 
 /** Why an outbox could not be opened, as docs/errors.md has it, and what to do about it where the outbox is SQLite's. */
 export const outboxStartFixes = {
-  outbox_locked: 'Stop the other process, or give this one a DATA_DIR of its own',
+  outbox_locked:
+    'Stop the service, or wait for the outbox command, that has it open; a second service needs a DATA_DIR of its own',
   outbox_newer_version: 'Start the version that wrote it, or a later one',
   outbox_older_version: 'Let that version deliver what waits, then give this one a fresh folder',
   outbox_foreign_database: 'Point DATA_DIR to a folder of its own',
