@@ -4,6 +4,7 @@ import {
   type Claimed,
   type ClaimedCall,
   type ClaimedEvent,
+  MAX_CALL_BYTES,
   OutboxUnavailableError,
   type Queue,
   type RowSource,
@@ -66,6 +67,7 @@ const NOTHING: Claimed = { events: [], calls: [], mayBeMore: false };
 
 /** What one round of a stream has claimed of the outbox. */
 export function createClaim({ kind, stream, outbox, onEvent, random, waiter, stopping }: StreamClaimOptions) {
+  const oneRow = { kind, maxEvents: 1, maxBytes: 0 };
   let claimed: readonly ClaimedEvent[] = [];
   /** How many claimed rows of each event are not settled yet. */
   const unsettled = new Map<string, number>();
@@ -127,7 +129,7 @@ export function createClaim({ kind, stream, outbox, onEvent, random, waiter, sto
     release,
 
     /** Claims for a new round. Null: the outbox could not be asked, and a pause is over. */
-    take: (maxCalls: number) => begin(() => outbox.claim({ kind, maxCalls })),
+    take: (calls: number) => begin(() => outbox.claim({ kind, maxBytes: calls * MAX_CALL_BYTES })),
 
     /**
      * As `take`, but one row alone, the one that is worth a try when Azure refused all that it was sent: a row of an event
@@ -135,11 +137,11 @@ export function createClaim({ kind, stream, outbox, onEvent, random, waiter, sto
      */
     takeRow: (contrast: Contrast) =>
       begin(async () => {
-        const fresh = await outbox.claim({ kind, maxCalls: 1, oneRow: { except: contrast.doubted() } });
+        const fresh = await outbox.claim({ ...oneRow, except: contrast.doubted() });
         if (fresh.events.length > 0) return fresh;
         for (const { eventId, fromRows } of contrast.toRetry()) {
           for (const fromRow of fromRows) {
-            const again = await outbox.claim({ kind, maxCalls: 1, oneRow: { eventId, fromRow } });
+            const again = await outbox.claim({ ...oneRow, only: { eventId, fromRow } });
             if (again.events.length > 0) return again;
           }
           // It was purged or delivered.

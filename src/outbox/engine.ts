@@ -66,7 +66,7 @@ export interface Put {
 export interface ClaimRequest {
   readonly kind: string;
   readonly maxEvents: number;
-  /** Of rows, as they will be sent. */
+  /** Of rows, as they will be sent. The first row is given whatever its size. */
   readonly maxBytes: number;
   /** Events that are passed over. */
   readonly except: readonly string[];

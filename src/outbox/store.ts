@@ -4,7 +4,6 @@ import { createDoor, type Trouble } from './door.ts';
 import { type Engine, FullError, fullness, HEADROOM_BYTES, type Put, type RecordCount } from './engine.ts';
 import { createLane, sizeOf } from './group.ts';
 import {
-  MAX_CALL_BYTES,
   OutboxUnavailableError,
   type PutOutcome,
   type Queue,
@@ -114,14 +113,11 @@ export function createStore(options: StoreOptions): Store {
       }
     },
 
-    async claim({ kind, maxCalls, oneRow }) {
-      const maxBytes = oneRow === undefined ? maxCalls * MAX_CALL_BYTES : 0;
-      const maxEvents = oneRow === undefined ? MAX_EVENTS_PER_CLAIM : 1;
-      const except = oneRow !== undefined && 'except' in oneRow ? oneRow.except : [];
-      const only = oneRow !== undefined && 'eventId' in oneRow ? oneRow : null;
-      const claimed = await door.ask('read', () => engine.claim({ kind, maxEvents, maxBytes, except, only }));
+    async claim(asked) {
+      const request = { maxEvents: MAX_EVENTS_PER_CLAIM, except: [], only: null, ...asked };
+      const claimed = await door.ask('read', () => engine.claim(request));
       const bytes = claimed.reduce((sum, each) => sum + each.bytes, 0);
-      return { ...packCalls(claimed), mayBeMore: claimed.length >= maxEvents || bytes >= maxBytes / 2 };
+      return { ...packCalls(claimed), mayBeMore: claimed.length >= request.maxEvents || bytes >= request.maxBytes / 2 };
     },
 
     async settle(settlements) {

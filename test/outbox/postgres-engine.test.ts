@@ -58,7 +58,7 @@ describe('a PostgreSQL outbox', () => {
     await eventually(() => answered.length > 20);
     await server().stop('immediate');
     await assert.rejects(outbox.stats(), isUnavailable);
-    await assert.rejects(outbox.claim({ kind: 'request', maxCalls: 1 }), isUnavailable);
+    await assert.rejects(outbox.claim({ kind: 'request', maxBytes: 1_000_000 }), isUnavailable);
     const before = answered.length;
     await server().start();
     await eventually(() => answered.length > before + 20);
@@ -177,7 +177,7 @@ describe('a PostgreSQL outbox', () => {
     await query(server(), `DELETE FROM "${schema}".bodies`);
     await storeEvents(outbox, 'there');
     await assert.rejects(
-      outbox.claim({ kind: 'request', maxCalls: 1 }),
+      outbox.claim({ kind: 'request', maxBytes: 1_000_000 }),
       /rows of event lost are missing.*outbox purge/,
     );
     assert.equal(String((await outbox.show('lost'))?.body), '91,93', 'an empty list');

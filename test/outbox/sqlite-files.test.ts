@@ -112,7 +112,7 @@ describe('SQLite outbox and its files', () => {
     db.close();
     const fixture = await open();
     const { outbox, events } = fixture;
-    await assert.rejects(outbox.claim({ kind: 'request', maxCalls: 1 }), isUnavailable);
+    await assert.rejects(outbox.claim({ kind: 'request', maxBytes: 1_000_000 }), isUnavailable);
     assert(
       events.some(
         (told) => told.type === 'trouble' && /rows of event lost are missing.*outbox purge/.test(told.reason),

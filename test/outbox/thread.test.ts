@@ -115,7 +115,7 @@ describe('the store thread', TIME_LIMIT, () => {
     const claimers = Array.from({ length: 8 }, async () => {
       while (!isAnswered && claims < 20_000) {
         claims++;
-        const { events } = await outbox.claim({ kind: 'request', maxCalls: 1, oneRow: { except: [] } });
+        const { events } = await outbox.claim({ kind: 'request', maxEvents: 1, maxBytes: 0 });
         await outbox.settle(events.map((event) => settlement(event)));
       }
     });
@@ -133,7 +133,7 @@ describe('the store thread', TIME_LIMIT, () => {
     const senders = Array.from({ length: 4 }, async () => {
       while (!isClaimed && n < 20_000) await outbox.receive(webhook(`e${n++}`));
     });
-    const { events } = await outbox.claim({ kind: 'request', maxCalls: 1, oneRow: { except: [] } });
+    const { events } = await outbox.claim({ kind: 'request', maxEvents: 1, maxBytes: 0 });
     isClaimed = true;
     await Promise.all(senders);
     assert.deepEqual(
