@@ -12,10 +12,9 @@ import type {
 } from './records.ts';
 
 /**
- * What an operator can do with the outbox. The admin API serves it over HTTP, and the `outbox` commands use either that
- * API, while a server runs, or this directly, on a database that nobody serves. An id may be shortened to any
- * unique beginning of eight characters or more; results name the whole id. All results are JSON as the API answers and
- * `--json` prints it: names in snake_case, times in UTC.
+ * What an operator can do with the outbox, over HTTP or directly (ADR 11). An id may be shortened to any unique beginning
+ * of eight characters or more; results name the whole id. All results are JSON as the API answers and `--json` prints it:
+ * names in snake_case, times in UTC.
  */
 export interface OutboxOperator {
   stats(): Promise<StatsJson>;

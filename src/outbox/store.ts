@@ -44,10 +44,9 @@ export interface StoreOptions {
  */
 export interface Store extends Queue, Omit<OutboxRecords, 'readAgain'>, Pick<Engine, 'recordedUntil'> {
   /**
-   * Stores all entries or none, in one durable transaction that many calls may share. An entry whose id is known is a
-   * duplicate: it stores nothing and counts as success. The same id twice in one call: the second is a duplicate of the
-   * first. `resolves` names a quarantined body whose place the entries take, in the same transaction; if it is not there any
-   * more, nothing is stored and the outcome is `stored` without entries, so that two replays make one event.
+   * Stores all entries or none, in one durable transaction that many calls may share; of duplicates and of `resolves` see
+   * `commit` of Engine. Where the body that it resolves is gone, the outcome is `stored` without entries, so that two
+   * replays make one event.
    */
   put(entries: readonly OutboxEntry[], options?: { readonly resolves?: string }): Promise<PutOutcome>;
   /** Forgets the identities of events that were delivered before a time (ms since the epoch). Returns how many. */

@@ -57,10 +57,7 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
   const run = <T>(mode: Mode, work: (session: Session) => Promise<T>): Promise<T> =>
     database.transaction(mode, work).catch(rejectAsEngine);
 
-  /**
-   * Bytes that are used when these are stored. Counting walks the whole backlog, so it is done once a second, and in each
-   * transaction only while the limit is near; in between this process adds up what it stores itself.
-   */
+  /** Bytes that are used when these are stored. Counting walks the backlog, so it is not done each time (ADR 17). */
   async function usedAfter(session: Session, bytes: number): Promise<number> {
     usedBytes += bytes;
     if (performance.now() - countedAt < COUNT_INTERVAL_MS && usedBytes < 0.9 * maxBytes) return usedBytes;

@@ -17,10 +17,7 @@ const IDENTITY_BYTES = 200;
 /** The server's own estimate. */
 const IDENTITIES = `SELECT greatest(reltuples, 0)::bigint AS known FROM pg_class WHERE oid = 'events'::regclass`;
 
-/**
- * Counts, ages and sizes, those of the open transaction included. OUTBOX_MAX_BYTES is compared with what is stored plus an
- * allowance for each record, not with the files, which shrink only when the server vacuums.
- */
+/** Counts, ages and sizes, those of the open transaction included; with an allowance for each record (ADR 17). */
 export async function readState(session: Session): Promise<EngineState> {
   const counts = await countRecords(session.query);
   const [{ known = 0 } = {}] = await session.query<{ known?: number }>(IDENTITIES);

@@ -14,10 +14,7 @@ import { setAside } from './set-aside.ts';
 import { BUSY_TIMEOUT_MS, queryOf } from './sql.ts';
 import { PAGE_BYTES } from './wal.ts';
 
-/**
- * SQLite folds the write-ahead log into the database by itself when it has 4 MiB (wal_autocheckpoint), and says nothing
- * when it cannot. Above this size we do it, and tell why it fails.
- */
+/** Above it we fold the write-ahead log in and tell why it fails: SQLite tries at 4 MiB and says nothing (ADR 7). */
 const MAX_LOG_BYTES = 8 * 1024 * 1024;
 const DISK_FULL = 'the disk is full';
 /** A checkpoint that a reader hinders will be hindered for longer than this. */
