@@ -4,12 +4,14 @@ import {
   type Claimed,
   type ClaimedCall,
   type ClaimedEvent,
+  MAX_CALL_BYTES,
   OutboxUnavailableError,
   type Queue,
+  type RowSource,
   type Settlement,
   type SettlementOutcome,
 } from '../outbox/port.ts';
-import { countRows } from '../outbox/rows.ts';
+import { countRows, joinCall } from '../outbox/rows.ts';
 import { retryDelayMs } from './backoff.ts';
 import type { Contrast } from './contrast.ts';
 import type { OnDeliveryEvent } from './event.ts';
@@ -17,53 +19,20 @@ import type { OnDeliveryEvent } from './event.ts';
 /** The outbox is on this machine or near it: it may be asked more often than Azure. */
 const MAX_PAUSE_MS = 5_000;
 
-/** Where a row of a call comes from. */
-export interface RowSource {
-  readonly event: ClaimedEvent;
-  readonly index: number;
-}
-
-/** What goes into one request. */
-export interface Call extends Omit<ClaimedCall, 'parts'> {
-  /** Whose rows they are, in their order. */
-  readonly sources: readonly RowSource[];
-}
-
-export function callsOf({ calls, events }: Claimed): Call[] {
-  return calls.map(({ text, bytes, starts, parts }) => ({
-    text,
-    bytes,
-    starts,
-    sources: parts.flatMap(({ event: place, range: [from, to] }) => {
-      const event = events[place];
-      if (event === undefined) throw new RangeError(`A call names event ${place} of ${events.length}`);
-      return Array.from({ length: to - from }, (_, offset) => ({ event, index: from + offset }));
-    }),
-  }));
-}
-
 /** The call's rows in two halves of their own. Only for calls with at least two rows. */
-export function halve(call: Call): readonly [Call, Call] {
+export function halve(call: ClaimedCall): readonly [ClaimedCall, ClaimedCall] {
   const middle = Math.ceil(call.sources.length / 2);
   return [pick(call, (index) => index < middle), pick(call, (index) => index >= middle)];
 }
 
 /** A call of those rows whose place in `call` is chosen. */
-export function pick({ text, sources, starts }: Call, isChosen: (index: number) => boolean): Call {
+export function pick({ text, sources, starts }: ClaimedCall, isChosen: (index: number) => boolean): ClaimedCall {
   const places = [...sources.keys()].filter(isChosen);
   const rows = places.map((place) => text.slice(starts[place], (starts[place + 1] ?? text.length) - 1));
-  const array = `[${rows.join(',')}]`;
-  let next = 1;
-  return {
-    text: array,
-    bytes: Buffer.byteLength(array),
-    sources: places.flatMap((place) => sources[place] ?? []),
-    starts: rows.map(({ length }) => {
-      const start = next;
-      next += length + 1;
-      return start;
-    }),
-  };
+  return joinCall(
+    rows,
+    places.flatMap((place) => sources[place] ?? []),
+  );
 }
 
 /** The rows of a call by event, as ranges. */
@@ -98,6 +67,7 @@ const NOTHING: Claimed = { events: [], calls: [], mayBeMore: false };
 
 /** What one round of a stream has claimed of the outbox. */
 export function createClaim({ kind, stream, outbox, onEvent, random, waiter, stopping }: StreamClaimOptions) {
+  const oneRow = { kind, maxEvents: 1, maxBytes: 0 };
   let claimed: readonly ClaimedEvent[] = [];
   /** How many claimed rows of each event are not settled yet. */
   const unsettled = new Map<string, number>();
@@ -114,7 +84,7 @@ export function createClaim({ kind, stream, outbox, onEvent, random, waiter, sto
       failures = 0;
       claimed = found.events;
       for (const { eventId, ranges } of found.events) unsettled.set(eventId, countRows(ranges));
-      return { calls: callsOf(found), mayBeMore: found.mayBeMore };
+      return found;
     } catch (error) {
       await failed('claim', error, failures++);
       return null;
@@ -159,7 +129,7 @@ export function createClaim({ kind, stream, outbox, onEvent, random, waiter, sto
     release,
 
     /** Claims for a new round. Null: the outbox could not be asked, and a pause is over. */
-    take: (maxCalls: number) => begin(() => outbox.claim({ kind, maxCalls })),
+    take: (calls: number) => begin(() => outbox.claim({ kind, maxBytes: calls * MAX_CALL_BYTES })),
 
     /**
      * As `take`, but one row alone, the one that is worth a try when Azure refused all that it was sent: a row of an event
@@ -167,11 +137,11 @@ export function createClaim({ kind, stream, outbox, onEvent, random, waiter, sto
      */
     takeRow: (contrast: Contrast) =>
       begin(async () => {
-        const fresh = await outbox.claim({ kind, maxCalls: 1, oneRow: { except: contrast.doubted() } });
+        const fresh = await outbox.claim({ ...oneRow, except: contrast.doubted() });
         if (fresh.events.length > 0) return fresh;
         for (const { eventId, fromRows } of contrast.toRetry()) {
           for (const fromRow of fromRows) {
-            const again = await outbox.claim({ kind, maxCalls: 1, oneRow: { eventId, fromRow } });
+            const again = await outbox.claim({ ...oneRow, only: { eventId, fromRow } });
             if (again.events.length > 0) return again;
           }
           // It was purged or delivered.

@@ -1,4 +1,4 @@
-import type { RowSource } from './claim.ts';
+import type { RowSource } from '../outbox/port.ts';
 
 /**
  * So many events may become dead letters between two rows that Azure takes. A rule that refuses nearly everything takes

@@ -1,7 +1,7 @@
 import type { Clock } from '../ground/clock.ts';
-import { MAX_REQUEST_BYTES, type Settlement } from '../outbox/port.ts';
+import { type ClaimedCall, MAX_REQUEST_BYTES, type Settlement } from '../outbox/port.ts';
 import { countRows } from '../outbox/rows.ts';
-import { type Call, halve, pick, rangesByEvent, settlementOf } from './claim.ts';
+import { halve, pick, rangesByEvent, settlementOf } from './claim.ts';
 import type { Contrast } from './contrast.ts';
 import type { OnDeliveryEvent } from './event.ts';
 import { type Ingestion, type Outcome, outcomeOf, type UploadResult } from './outcome.ts';
@@ -10,7 +10,7 @@ import { type Ingestion, type Outcome, outcomeOf, type UploadResult } from './ou
 const MAX_SETTLEMENTS = 100;
 
 /** Azure answers it as it would answer rows, and keeps nothing of it. */
-const emptyCall: Call = { text: '[]', bytes: 2, sources: [], starts: [] };
+const emptyCall: ClaimedCall = { text: '[]', bytes: 2, sources: [], starts: [] };
 
 /** An answer of Azure that means `Type`. */
 interface Answered<Type extends Outcome['type']> {
@@ -47,7 +47,7 @@ type Ending = Promise<Setback | null>;
  */
 export function createCourier(options: CourierOptions) {
   const { kind, stream, ingestion, contrast, clock, onEvent, settle, isHeld, signal } = options;
-  async function deliver(call: Call): Ending {
+  async function deliver(call: ClaimedCall): Ending {
     if (call.bytes > MAX_REQUEST_BYTES) {
       return bury(call, 'row_too_large', `the row has ${call.bytes - 2} bytes, and a request ${MAX_REQUEST_BYTES}`);
     }
@@ -62,7 +62,7 @@ export function createCourier(options: CourierOptions) {
   }
 
   /** Sends a call and does what the answer asks for; `onRefused` decides where Azure refuses rows. */
-  async function send(call: Call, onRefused: (refusal: Answered<'refused'>) => Ending): Ending {
+  async function send(call: ClaimedCall, onRefused: (refusal: Answered<'refused'>) => Ending): Ending {
     const { outcome, result } = await upload(call);
     switch (outcome.type) {
       case 'delivered':
@@ -80,7 +80,7 @@ export function createCourier(options: CourierOptions) {
     }
   }
 
-  async function upload(call: Call): Promise<Answered<Outcome['type']>> {
+  async function upload(call: ClaimedCall): Promise<Answered<Outcome['type']>> {
     const started = performance.now();
     const result = await ingestion.upload(stream, call.text, signal);
     const outcome = outcomeOf(result, clock.now());
@@ -89,7 +89,7 @@ export function createCourier(options: CourierOptions) {
     return { outcome, result };
   }
 
-  async function delivered({ sources }: Call): Promise<null> {
+  async function delivered({ sources }: ClaimedCall): Promise<null> {
     contrast.took(sources);
     const settlements: Settlement[] = [];
     for (const [event, rows] of rangesByEvent(sources)) {
@@ -106,9 +106,9 @@ export function createCourier(options: CourierOptions) {
    * Finds the rows of a refused call that are at fault; the others are delivered on the way. First some single rows are
    * tried: when Azure takes none of them it may be refusing every row, and then none is called bad and all of them wait.
    */
-  async function investigate(call: Call, refusedAt: number): Ending {
+  async function investigate(call: ClaimedCall, refusedAt: number): Ending {
     const tried = new Set<number>();
-    const doubted: Call[] = [];
+    const doubted: ClaimedCall[] = [];
     let setback: Setback | null = null;
     for (const index of samplesOf(call)) {
       if (contrast.taken > refusedAt) break;
@@ -130,7 +130,7 @@ export function createCourier(options: CourierOptions) {
   }
 
   /** Sends rows that were refused together with others, in ever smaller parts, until each is delivered or buried. */
-  function narrow(call: Call, refusedAt: number): Ending {
+  function narrow(call: ClaimedCall, refusedAt: number): Ending {
     return send(call, (refusal) => {
       if (call.sources.length === 1) return judge(call, refusal, refusedAt);
       return inTurn(halve(call), (half) => narrow(half, refusedAt));
@@ -138,7 +138,7 @@ export function createCourier(options: CourierOptions) {
   }
 
   /** Decides about a row that was refused in a call of its own. */
-  async function judge(call: Call, { outcome, result }: Answered<'refused'>, refusedAt: number): Ending {
+  async function judge(call: ClaimedCall, { outcome, result }: Answered<'refused'>, refusedAt: number): Ending {
     const [row] = call.sources;
     if (row !== undefined && contrast.isAtFault(row, refusedAt)) {
       return bury(call, 'refused_by_azure', `${outcome.code}: ${outcome.message}`);
@@ -146,7 +146,7 @@ export function createCourier(options: CourierOptions) {
     return { outcome: { type: 'hold', code: 'rows_refused' }, result, refusedAt: contrast.taken };
   }
 
-  async function bury({ sources }: Call, code: string, reason: string): Promise<null> {
+  async function bury({ sources }: ClaimedCall, code: string, reason: string): Promise<null> {
     for (const [event, rows] of rangesByEvent(sources)) {
       await settle([settlementOf(event, { dead: [{ rows, code, reason }] })]);
       onEvent({ type: 'buried', eventId: event.eventId, stream, rows: countRows(rows), code });
@@ -157,7 +157,7 @@ export function createCourier(options: CourierOptions) {
   return deliver;
 }
 
-async function inTurn(calls: readonly Call[], send: (call: Call) => Ending): Ending {
+async function inTurn(calls: readonly ClaimedCall[], send: (call: ClaimedCall) => Ending): Ending {
   for (const call of calls) {
     if (call.sources.length === 0) continue;
     const setback = await send(call);
@@ -167,6 +167,6 @@ async function inTurn(calls: readonly Call[], send: (call: Call) => Ending): End
 }
 
 /** The last row, the first and one in the middle: most likely of different events, the newest one first. */
-function samplesOf({ sources }: Call): ReadonlySet<number> {
+function samplesOf({ sources }: ClaimedCall): ReadonlySet<number> {
   return new Set([sources.length - 1, 0, Math.floor(sources.length / 2)]);
 }

@@ -1,8 +1,8 @@
 import { type Clock, createWaiter } from '../ground/clock.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
-import { MAX_CALL_BYTES, ownPace, type Queue, type SharedPace } from '../outbox/port.ts';
+import { type ClaimedCall, MAX_CALL_BYTES, ownPace, type Queue, type SharedPace } from '../outbox/port.ts';
 import { retryDelayMs } from './backoff.ts';
-import { type Call, createClaim } from './claim.ts';
+import { createClaim } from './claim.ts';
 import { Contrast } from './contrast.ts';
 import { createCourier, type Setback } from './courier.ts';
 import { createHold, type Explanation, type Hold, type OnDeliveryEvent, type Retried, whyOff } from './event.ts';
@@ -188,7 +188,7 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
   }
 
   /** Up to `parallel` calls at once; after the first setback, or when the claim is lost, no new one is begun. */
-  async function send(calls: readonly Call[], parallel: number): Promise<Setback | null> {
+  async function send(calls: readonly ClaimedCall[], parallel: number): Promise<Setback | null> {
     const waiting = calls.values();
     const setbacks: Setback[] = [];
     const carry = async (): Promise<void> => {

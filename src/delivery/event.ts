@@ -1,27 +1,14 @@
 import type { Clock } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
+import type { HeldKind } from '../outbox/operator.ts';
 import type { HoldCode, Outcome, UploadResult } from './outcome.ts';
 
-/** What a person needs to know about an answer. `reason` and `fix` hold no secret, and of foreign text codes alone. */
-export interface Explanation {
-  /** What happened, in one sentence; it may be logged. */
-  readonly reason: string;
-  /** What a person has to do; empty when nothing has to be done. */
-  readonly fix: string;
-  /** Azure's own words, which may quote a row: for the admin port and the terminal alone. Null where it said nothing. */
-  readonly message: string | null;
-}
+/** What a person needs to know about an answer. */
+export type Explanation = Pick<HeldKind, 'reason' | 'fix' | 'message'>;
 
-/** Why a stream waits for a person, and since when (ms since the epoch). */
-export interface Hold extends Explanation {
-  readonly kind: string;
-  /** `off` where the stream of the kind is off. */
-  readonly stream: string;
-  readonly since: number;
+export interface Hold extends HeldKind {
   readonly code: HoldCode;
-  /** x-ms-client-request-id of the request that was refused: Azure's DCRLogErrors shows it. Null where none was sent. */
-  readonly clientRequestId: string | null;
 }
 
 /** A stream that waits after a setback that ends without a person. Times are milliseconds since the epoch. */

@@ -1,3 +1,4 @@
+import { runWithin, systemClock } from '../ground/clock.ts';
 import { CallError, DamageError, type Engine } from './engine.ts';
 import { isOverLimit } from './group.ts';
 import { OutboxUnavailableError } from './port.ts';
@@ -74,8 +75,5 @@ export function createDoor(engine: Engine, onTrouble: (trouble: Trouble) => void
  * the end of the process.
  */
 export async function within(work: Promise<unknown>, limitMs: number): Promise<void> {
-  const limit = Promise.withResolvers<void>();
-  const timer = setTimeout(limit.resolve, limitMs);
-  await Promise.race([work.catch(() => undefined), limit.promise]);
-  clearTimeout(timer);
+  await runWithin({ clock: systemClock, limitMs }, () => work).catch(() => undefined);
 }

@@ -66,7 +66,7 @@ export interface Put {
 export interface ClaimRequest {
   readonly kind: string;
   readonly maxEvents: number;
-  /** Of rows, as they will be sent. */
+  /** Of rows, as they will be sent. The first row is given whatever its size. */
   readonly maxBytes: number;
   /** Events that are passed over. */
   readonly except: readonly string[];
@@ -163,22 +163,24 @@ export class CopyError extends CodedError<CopyCode> {
   override readonly name = 'CopyError';
 }
 
-/** Why an outbox could not be opened; docs/errors.md says what each means. */
-export const outboxStartCodes = [
-  'outbox_locked',
-  'outbox_newer_version',
-  'outbox_older_version',
-  'outbox_foreign_database',
-  'outbox_no_folder',
-  'outbox_permission',
-  'outbox_disk_full',
-  'outbox_io_error',
-  'outbox_unsupported',
-  'outbox_network_file_system',
-  'outbox_cannot_open',
-] as const;
+/** Why an outbox could not be opened, as docs/errors.md has it, and what to do about it where the outbox is SQLite's. */
+export const outboxStartFixes = {
+  outbox_locked:
+    'Stop the service, or wait for the outbox command, that has it open; a second service needs a DATA_DIR of its own',
+  outbox_newer_version: 'Start the version that wrote it, or a later one',
+  outbox_older_version: 'Let that version deliver what waits, then give this one a fresh folder',
+  outbox_foreign_database: 'Point DATA_DIR to a folder of its own',
+  outbox_no_folder: 'Set DATA_DIR to a folder, or to a path where one can be made',
+  outbox_permission:
+    'The user that runs the service must own DATA_DIR and be able to write there: check its owner (`chown -R <uid>:<gid> <folder>`), mode and mount options',
+  outbox_disk_full: 'Free some space on the disk of DATA_DIR, then start again; nothing was lost',
+  outbox_io_error: 'Check the disk and the system log, then start again; nothing was changed',
+  outbox_unsupported: 'Put DATA_DIR on a local file system',
+  outbox_network_file_system: 'Put DATA_DIR on a local disk, or the outbox on a PostgreSQL server (OUTBOX_URL)',
+  outbox_cannot_open: 'Check DATA_DIR, then start again; nothing was changed',
+} as const;
 
-export type OutboxStartCode = (typeof outboxStartCodes)[number];
+export type OutboxStartCode = keyof typeof outboxStartFixes;
 
 /** Says what is wrong, where, and what a person has to do; together its message. Nothing was stored, deleted or renamed. */
 export class OutboxStartError extends CodedError<OutboxStartCode> {

@@ -22,10 +22,7 @@ export interface StoreTrouble extends Omit<Trouble, 'type'> {
 
 /** The outbox of a service, whichever engine it is. */
 export interface OpenedOutbox extends Outbox {
-  /**
-   * Where the newest database is that was found damaged and set aside, at this start or an earlier one, and was neither
-   * salvaged nor removed since; null: there is none. For /healthz and the metrics: a restart must not end the alarm.
-   */
+  /** See `findDamaged`. For /healthz and the metrics: a restart must not end the alarm. */
   readonly damagedFile: string | null;
   /** What the store last could not do; null: nothing since the start, or a damaged database that is set aside by now. */
   readonly trouble: StoreTrouble | null;

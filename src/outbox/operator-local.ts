@@ -12,14 +12,11 @@ import {
   statsJson,
 } from './operator.ts';
 import { OutboxUnavailableError, type Queue } from './port.ts';
-import type { OutboxRecords, RecordPage, RecordSummary } from './records.ts';
+import type { OutboxRecords, RecordPage } from './records.ts';
 import { countRows, mergeRanges } from './rows.ts';
 
 /** Of one call: more would hold the engine, and a request, for too long. */
 export const MAX_IDS_PER_CALL = 1_000;
-
-/** Pages of the outbox that one call looks through; a page of ours may be short, or empty, and still have a `next`. */
-const MAX_PAGES_PER_CALL = 20;
 
 /** What a log line names; the others are counted. */
 const MAX_LOGGED_IDS = 100;
@@ -169,25 +166,19 @@ function logReplay(results: readonly ReplayResult[], log: Logger): void {
 }
 
 /**
- * Which stream is on hold is delivery's knowledge and not the outbox's, so `held` and `waiting` are told apart here.
- * The cursor stays the outbox's own: a hold that begins or ends between two pages skips no record of either state.
+ * Which stream is on hold is delivery's knowledge and not the outbox's, so `held` and `waiting` are told apart here, by
+ * kind. A cursor is a position among all records: a hold that begins or ends between two pages skips none of either state.
  */
 async function listRecords(
-  outbox: OutboxRecords,
-  { state, ...request }: OperatorListRequest,
+  outbox: OperatorOptions['outbox'],
+  { state, kind, ...request }: OperatorListRequest,
   holds: readonly HeldKind[],
 ): Promise<RecordPage> {
-  if (state !== 'held' && state !== 'waiting') return outbox.list({ state, ...request });
-  const held = holds.map(({ kind }) => kind);
-  const wanted = (kind: string | null): boolean => (kind !== null && held.includes(kind)) === (state === 'held');
-  const isEmpty = request.kind === undefined ? state === 'held' && held.length === 0 : !wanted(request.kind);
-  const records: RecordSummary[] = [];
-  let page: RecordPage = { records, next: null };
-  for (let pages = 0; !isEmpty && pages < MAX_PAGES_PER_CALL && records.length < request.limit; pages++) {
-    const after = page.next === null ? {} : { after: page.next };
-    page = await outbox.list({ ...request, ...after, state: 'waiting', limit: request.limit - records.length });
-    records.push(...page.records.filter(({ kind }) => wanted(kind)));
-    if (page.next === null) break;
+  if (state !== 'held' && state !== 'waiting') {
+    return outbox.list({ state, ...request, ...(kind !== undefined && { kinds: [kind] }) });
   }
-  return { records, next: page.next };
+  const held = holds.map((hold) => hold.kind);
+  const kinds =
+    state === 'held' ? held : Object.keys((await outbox.stats()).waiting).filter((name) => !held.includes(name));
+  return outbox.list({ ...request, state: 'waiting', kinds: kinds.filter((name) => name === (kind ?? name)) });
 }

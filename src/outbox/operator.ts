@@ -12,10 +12,9 @@ import type {
 } from './records.ts';
 
 /**
- * What an operator can do with the outbox. The admin API serves it over HTTP, and the `outbox` commands use either that
- * API, while a server runs, or this directly, on a database that nobody serves. An id may be shortened to any
- * unique beginning of eight characters or more; results name the whole id. All results are JSON as the API answers and
- * `--json` prints it: names in snake_case, times in UTC.
+ * What an operator can do with the outbox, over HTTP or directly (ADR 11). An id may be shortened to any unique beginning
+ * of eight characters or more; results name the whole id. All results are JSON as the API answers and `--json` prints it:
+ * names in snake_case, times in UTC.
  */
 export interface OutboxOperator {
   stats(): Promise<StatsJson>;
@@ -35,8 +34,9 @@ export class RecordIdError extends CodedError<'id_too_short' | 'id_ambiguous'> {
   override readonly name = 'RecordIdError';
 }
 
-export interface OperatorListRequest extends Omit<ListRequest, 'state'> {
+export interface OperatorListRequest extends Omit<ListRequest, 'state' | 'kinds'> {
   readonly state: OperatorState;
+  readonly kind?: string;
 }
 
 export type StatsJson = ReturnType<typeof statsJson>;
@@ -63,16 +63,24 @@ export const operatorStates = ['waiting', 'held', 'dead', 'quarantined'] as cons
 
 export type OperatorState = (typeof operatorStates)[number];
 
+/**
+ * Why the stream of a kind waits for a person, and since when. `reason` and `fix` hold no secret, and of foreign text codes
+ * alone.
+ */
 export interface HeldKind {
   readonly kind: string;
+  /** `off` where the stream of the kind is off. */
   readonly stream: string;
   /** Milliseconds since the epoch. */
   readonly since: number;
   readonly code: string;
+  /** What happened, in one sentence; it may be logged. */
   readonly reason: string;
+  /** What a person has to do; empty when nothing has to be done. */
   readonly fix: string;
-  /** Azure's own words, which may quote a row; null: it said nothing. */
+  /** Azure's own words, which may quote a row: for the admin port and the terminal alone. Null: it said nothing. */
   readonly message: string | null;
+  /** x-ms-client-request-id of the request that was refused: Azure's DCRLogErrors shows it. Null where none was sent. */
   readonly clientRequestId: string | null;
 }
 

@@ -1,6 +1,7 @@
 import type { RowRange } from '../ground/event.ts';
 import type { ReceivedBody } from '../intake/understand.ts';
 import type { Problem } from '../kinds/kind.ts';
+import type { ClaimRequest } from './engine.ts';
 import type { OutboxRecords } from './records.ts';
 
 /**
@@ -65,14 +66,6 @@ export const MAX_REQUEST_BYTES = 1_048_576;
 /** Of the rows that are joined into one call; a single row may be larger. */
 export const MAX_CALL_BYTES = 950_000;
 
-export interface CallRequest {
-  readonly kind: string;
-  /** At most this many calls, of MAX_CALL_BYTES each. */
-  readonly maxCalls: number;
-  /** Only one row: the first of the oldest event that is not named, or of this event at or after `fromRow`. */
-  readonly oneRow?: { readonly except: readonly string[] } | { readonly eventId: string; readonly fromRow: number };
-}
-
 /** An event some of whose rows are claimed. */
 export interface ClaimedEvent {
   readonly eventId: string;
@@ -83,6 +76,13 @@ export interface ClaimedEvent {
   readonly ranges: readonly RowRange[];
 }
 
+/** Where a row of a call comes from. */
+export interface RowSource {
+  /** The claim's own object of the event, also after both have come from the store thread in one message. */
+  readonly event: ClaimedEvent;
+  readonly index: number;
+}
+
 /** What goes into one request to Azure. */
 export interface ClaimedCall {
   /** A JSON array of rows: at most MAX_CALL_BYTES, or a single row that is larger. */
@@ -90,8 +90,8 @@ export interface ClaimedCall {
   readonly bytes: number;
   /** Where each row begins in `text`, in UTF-16 units. One character stands between two rows, and one after the last. */
   readonly starts: readonly number[];
-  /** Whose rows they are, in their order. `event` is an index into the claim's events. */
-  readonly parts: readonly { readonly event: number; readonly range: RowRange }[];
+  /** Whose rows they are, in their order. */
+  readonly sources: readonly RowSource[];
 }
 
 export interface Claimed {
@@ -174,9 +174,10 @@ export function oldestAgeMs({ oldestReceivedAt }: StateCount, nowMs: number): nu
 export interface Queue {
   /**
    * Takes rows of one kind that nobody holds, oldest events first, until a settlement releases or completes them or their
-   * holder is gone (its process ended or, with replicas, its lease ran out). Rejects with an OutboxUnavailableError.
+   * holder is gone (its process ended or, with replicas, its lease ran out). By default up to 1,000 events, whichever.
+   * Rejects with an OutboxUnavailableError.
    */
-  claim(request: CallRequest): Promise<Claimed>;
+  claim(request: Pick<ClaimRequest, 'kind' | 'maxBytes'> & Partial<ClaimRequest>): Promise<Claimed>;
   /**
    * Records what became of claimed rows, in one durable transaction; the outcomes are in the settlements' order.
    * Rejects with an OutboxUnavailableError when it is not known to be committed: settle again.

@@ -8,8 +8,8 @@ export type RecordState = 'waiting' | 'dead' | 'quarantined';
 
 export interface ListRequest {
   readonly state: RecordState;
-  /** Only of this webhook kind; quarantined bodies, whose kind is not sure, are then left out. */
-  readonly kind?: string;
+  /** Only of these webhook kinds; quarantined bodies, whose kind is not sure, are then left out. */
+  readonly kinds?: readonly string[];
   /** `next` of the page before; oldest first, and a record that comes or goes meanwhile moves no other. */
   readonly after?: string;
   /** 1 to 1,000. */
@@ -24,7 +24,7 @@ export interface Position {
 
 /** A ListRequest that was checked, as an engine gets it. */
 export interface ListArgs extends Pick<ListRequest, 'state' | 'limit'> {
-  readonly kind: string | null;
+  readonly kinds: readonly string[] | null;
   readonly after: Position;
 }
 
@@ -160,11 +160,11 @@ function decodeCursor(cursor: string): Position {
 }
 
 /** Throws a RangeError for a request that is not valid. */
-export function readListRequest({ state, kind, after, limit }: ListRequest): ListArgs {
+export function readListRequest({ state, kinds, after, limit }: ListRequest): ListArgs {
   if (!['waiting', 'dead', 'quarantined'].includes(state))
     throw new RangeError(`There is no list of the state ${state}`);
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > MAX_PAGE) {
     throw new RangeError(`limit must be a whole number from 1 to ${MAX_PAGE}, got ${limit}`);
   }
-  return { state, kind: kind ?? null, after: after === undefined ? FIRST_POSITION : decodeCursor(after), limit };
+  return { state, kinds: kinds ?? null, after: after === undefined ? FIRST_POSITION : decodeCursor(after), limit };
 }

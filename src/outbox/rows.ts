@@ -1,6 +1,14 @@
 import { type EventRows, joinRow, type RowRange } from '../ground/event.ts';
 import type { ClaimedRows, ClaimRequest } from './engine.ts';
-import { type Claimed, type ClaimedCall, type DeadRows, MAX_CALL_BYTES, type Settlement } from './port.ts';
+import {
+  type Claimed,
+  type ClaimedCall,
+  type ClaimedEvent,
+  type DeadRows,
+  MAX_CALL_BYTES,
+  type RowSource,
+  type Settlement,
+} from './port.ts';
 import type { StoredRecord } from './records.ts';
 
 /**
@@ -172,45 +180,40 @@ export function takeEvents<Event extends Pick<ClaimedRows, 'eventId'>>(
 
 /** Joins claimed rows, in order, into JSON arrays of at most MAX_CALL_BYTES; a row that is larger has a call of its own. */
 export function packCalls(claimed: readonly ClaimedRows[]): Pick<Claimed, 'events' | 'calls'> {
+  const events: ClaimedEvent[] = [];
   const calls: ClaimedCall[] = [];
-  let call = createCall();
-  for (const [event, { ranges, rows }] of claimed.entries()) {
-    const numbers = ranges.flatMap(([from, to]) => Array.from({ length: to - from }, (_, index) => from + index));
-    for (const [index, row] of rows.entries()) {
-      const number = numbers[index] ?? 0;
-      if (call.add(row, event, number)) continue;
-      calls.push(call.finish());
-      call = createCall();
-      call.add(row, event, number);
-    }
-  }
-  const events = claimed.map(({ eventId, token, receivedAt, ranges }) => ({ eventId, token, receivedAt, ranges }));
-  return { events, calls: claimed.length === 0 ? calls : [...calls, call.finish()] };
-}
-
-function createCall() {
-  const rows: string[] = [];
-  const starts: number[] = [];
-  const parts: { event: number; range: RowRange }[] = [];
+  let texts: string[] = [];
+  let sources: RowSource[] = [];
   // Each row brings the comma or bracket that follows it; the first bracket is there from the beginning.
   let bytes = 1;
-  let length = 1;
-  return {
-    /** False: it has no room for the row. */
-    add(row: string, event: number, number: number): boolean {
+  for (const { eventId, token, receivedAt, ranges, rows } of claimed) {
+    const event = { eventId, token, receivedAt, ranges };
+    events.push(event);
+    const indexes = ranges.flatMap(([from, to]) => Array.from({ length: to - from }, (_, offset) => from + offset));
+    for (const [place, row] of rows.entries()) {
       const size = Buffer.byteLength(row) + 1;
-      if (rows.length > 0 && bytes + size > MAX_CALL_BYTES) return false;
-      starts.push(length);
-      rows.push(row);
+      if (texts.length > 0 && bytes + size > MAX_CALL_BYTES) {
+        calls.push(joinCall(texts, sources));
+        [texts, sources, bytes] = [[], [], 1];
+      }
+      texts.push(row);
+      sources.push({ event, index: indexes[place] ?? 0 });
       bytes += size;
-      length += row.length + 1;
-      const last = parts.at(-1);
-      if (last?.event === event && last.range[1] === number) last.range = [last.range[0], number + 1];
-      else parts.push({ event, range: [number, number + 1] });
-      return true;
-    },
-    finish: (): ClaimedCall => ({ text: `[${rows.join(',')}]`, bytes, starts, parts }),
-  };
+    }
+  }
+  return { events, calls: texts.length === 0 ? calls : [...calls, joinCall(texts, sources)] };
+}
+
+/** The call of these rows. */
+export function joinCall(rows: readonly string[], sources: readonly RowSource[]): ClaimedCall {
+  const text = `[${rows.join(',')}]`;
+  let next = 1;
+  const starts = rows.map(({ length }) => {
+    const start = next;
+    next += length + 1;
+    return start;
+  });
+  return { text, bytes: Buffer.byteLength(text), starts, sources };
 }
 
 /**

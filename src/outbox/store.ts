@@ -4,7 +4,6 @@ import { createDoor, type Trouble } from './door.ts';
 import { type Engine, FullError, fullness, HEADROOM_BYTES, type Put, type RecordCount } from './engine.ts';
 import { createLane, sizeOf } from './group.ts';
 import {
-  MAX_CALL_BYTES,
   OutboxUnavailableError,
   type PutOutcome,
   type Queue,
@@ -45,10 +44,9 @@ export interface StoreOptions {
  */
 export interface Store extends Queue, Omit<OutboxRecords, 'readAgain'>, Pick<Engine, 'recordedUntil'> {
   /**
-   * Stores all entries or none, in one durable transaction that many calls may share. An entry whose id is known is a
-   * duplicate: it stores nothing and counts as success. The same id twice in one call: the second is a duplicate of the
-   * first. `resolves` names a quarantined body whose place the entries take, in the same transaction; if it is not there any
-   * more, nothing is stored and the outcome is `stored` without entries, so that two replays make one event.
+   * Stores all entries or none, in one durable transaction that many calls may share; of duplicates and of `resolves` see
+   * `commit` of Engine. Where the body that it resolves is gone, the outcome is `stored` without entries, so that two
+   * replays make one event.
    */
   put(entries: readonly OutboxEntry[], options?: { readonly resolves?: string }): Promise<PutOutcome>;
   /** Forgets the identities of events that were delivered before a time (ms since the epoch). Returns how many. */
@@ -114,14 +112,11 @@ export function createStore(options: StoreOptions): Store {
       }
     },
 
-    async claim({ kind, maxCalls, oneRow }) {
-      const maxBytes = oneRow === undefined ? maxCalls * MAX_CALL_BYTES : 0;
-      const maxEvents = oneRow === undefined ? MAX_EVENTS_PER_CLAIM : 1;
-      const except = oneRow !== undefined && 'except' in oneRow ? oneRow.except : [];
-      const only = oneRow !== undefined && 'eventId' in oneRow ? oneRow : null;
-      const claimed = await door.ask('read', () => engine.claim({ kind, maxEvents, maxBytes, except, only }));
+    async claim(asked) {
+      const request = { maxEvents: MAX_EVENTS_PER_CLAIM, except: [], only: null, ...asked };
+      const claimed = await door.ask('read', () => engine.claim(request));
       const bytes = claimed.reduce((sum, each) => sum + each.bytes, 0);
-      return { ...packCalls(claimed), mayBeMore: claimed.length >= maxEvents || bytes >= maxBytes / 2 };
+      return { ...packCalls(claimed), mayBeMore: claimed.length >= request.maxEvents || bytes >= request.maxBytes / 2 };
     },
 
     async settle(settlements) {

@@ -20,7 +20,7 @@ function readable(body: string) {
 
 async function bury(admin: Admin, id: string, rowCount: number): Promise<void> {
   await admin.outbox.put([event(id, { rowCount })]);
-  const [claimed] = (await admin.outbox.claim({ kind: 'request', maxCalls: 1 })).events;
+  const [claimed] = (await admin.outbox.claim({ kind: 'request', maxBytes: 1_000_000 })).events;
   assert.ok(claimed?.eventId === id);
   const dead = [{ rows: [[0, 1]] as const, code: 'refused_by_azure', reason: 'no' }];
   await admin.outbox.settle([settlement(claimed, { delivered: [[1, rowCount]], dead })]);
@@ -217,7 +217,7 @@ describe('replay', () => {
     );
     const { waiting, quarantined: left } = await admin.outbox.stats();
     assert.deepEqual([waiting['request']?.count, left.count], [1, 0]);
-    const { events: claimed } = await admin.outbox.claim({ kind: 'request', maxCalls: 1 });
+    const { events: claimed } = await admin.outbox.claim({ kind: 'request', maxBytes: 1_000_000 });
     await admin.outbox.settle(claimed.map(delivered));
     await admin.outbox.put([one]);
     const afterwards = await admin.post(`${base}/replay`, { ids: [one.quarantineId], dry_run: true });

@@ -87,7 +87,7 @@ describe('outbox, when no service runs', () => {
       quarantined('quarantined', { feed, reason: nasty, code: nasty, body: Buffer.from(nasty) }),
       outboxEvent('the-event', { receivedAt: 0, feed, note: nasty }),
     ]);
-    const [claimed] = (await outbox.claim({ kind: 'request', maxCalls: 1 })).events;
+    const [claimed] = (await outbox.claim({ kind: 'request', maxBytes: 1_000_000 })).events;
     assert.ok(claimed !== undefined);
     await outbox.settle([settlement(claimed, { dead: [{ rows: [[0, 1]], code: nasty, reason: nasty }] })]);
     await outbox.close();
@@ -164,7 +164,7 @@ describe('outbox, when no service runs', () => {
     const evil = '\u001b]0;owned\u0007\u001b[2Jgone\u202e';
     await outbox.put([quarantined('a', { body: Buffer.from(`${evil}\nnext`), reason: evil, feed: evil })]);
     await outbox.put([outboxEvent('b', { note: evil })]);
-    const [claimed] = (await outbox.claim({ kind: 'request', maxCalls: 1 })).events;
+    const [claimed] = (await outbox.claim({ kind: 'request', maxBytes: 1_000_000 })).events;
     assert.ok(claimed !== undefined);
     await outbox.settle([settlement(claimed, { dead: [{ rows: [[0, 1]], code: 'refused_by_azure', reason: evil }] })]);
     await outbox.close();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { callsOf, halve, pick, rangesByEvent } from '../../src/delivery/claim.ts';
+import { halve, pick, rangesByEvent } from '../../src/delivery/claim.ts';
 import type { RowRange } from '../../src/ground/event.ts';
 import { joinRow } from '../../src/ground/event.ts';
 import type { ClaimedRows } from '../../src/outbox/engine.ts';
@@ -58,7 +58,7 @@ function rowsThatWait(waiting: readonly Waiting[]) {
 test('property: every row that waits is in exactly one call, in order, and no call is too large but that of a large row', () => {
   fc.assert(
     fc.property(events, (waiting) => {
-      const calls = callsOf({ ...packCalls(claimAll(waiting)), mayBeMore: false });
+      const { calls } = packCalls(claimAll(waiting));
       const sent = calls.flatMap(({ text, sources }) => {
         const rows: unknown[] = JSON.parse(text);
         assert.equal(rows.length, sources.length);
@@ -81,7 +81,7 @@ test('property: every row that waits is in exactly one call, in order, and no ca
 test('property: the halves of a call are its rows, and so are those that are picked one by one', () => {
   fc.assert(
     fc.property(events, (waiting) => {
-      for (const call of callsOf({ ...packCalls(claimAll(waiting)), mayBeMore: false })) {
+      for (const call of packCalls(claimAll(waiting)).calls) {
         const rows: unknown[] = JSON.parse(call.text);
         const single = rows.map((_, place) => pick(call, (index) => index === place));
         for (const parts of [single, ...(rows.length > 1 ? [halve(call)] : [])]) {

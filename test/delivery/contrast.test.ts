@@ -89,7 +89,7 @@ test('while another replica has the refused rows, the hold goes on', async (t) =
   refuse(f, all);
   await f.sendAndFlush(requestEvent('r-1'));
   await eventually(() => codeOf(f) === 'rows_refused');
-  const { events } = await f.outbox.claim({ kind: 'request', maxCalls: 1 });
+  const { events } = await f.outbox.claim({ kind: 'request', maxBytes: 1_000_000 });
   assert.equal(events.length, 1);
   const before = emptyClaims;
   await advanceUntil(f, 1_000, () => emptyClaims > before + 2);

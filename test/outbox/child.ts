@@ -48,7 +48,7 @@ async function obey(store: Store): Promise<void> {
       const { writable, problem } = await store.stats();
       say(JSON.stringify({ writable, problem }));
     } else if (command === 'deliver') {
-      const { events } = await store.claim({ kind: 'request', maxCalls: 100 });
+      const { events } = await store.claim({ kind: 'request', maxBytes: 100_000_000 });
       say((await store.settle(events.map(delivered))).length);
     } else {
       break;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { MAX_CALL_BYTES } from '../../src/outbox/port.ts';
 import { claimAll, claimOne, ids, type Subject } from './contract.ts';
 import { delivered, event, receivedAt, rowsOf, settlement } from './samples.ts';
 
@@ -80,7 +81,7 @@ export function claimContract(subject: Subject): void {
       const { outbox } = subject;
       const [a, b] = [receivedAt('a', T, { rowCount: 2 }), receivedAt('b', T + 1, { rowBytes: 500_000 })];
       await outbox.put([a, b, receivedAt('c', T + 2, { rowBytes: 500_000 })]);
-      const { events, calls, mayBeMore } = await outbox.claim({ kind: 'request', maxCalls: 2 });
+      const { events, calls, mayBeMore } = await outbox.claim({ kind: 'request', maxBytes: 2 * MAX_CALL_BYTES });
       assert.deepEqual(
         events.map(({ eventId, ranges }) => [eventId, ranges]),
         [
@@ -90,18 +91,19 @@ export function claimContract(subject: Subject): void {
         ],
       );
       assert.deepEqual(
-        calls.map(({ parts }) => parts),
+        calls.map(({ sources }) => sources.map(({ event, index }) => [events.indexOf(event), index])),
         [
           [
-            { event: 0, range: [0, 2] },
-            { event: 1, range: [0, 1] },
+            [0, 0],
+            [0, 1],
+            [1, 0],
           ],
-          [{ event: 2, range: [0, 1] }],
+          [[2, 0]],
         ],
       );
       assert.equal(calls[0]?.text, `[${[...rowsOf(a), ...rowsOf(b)].join(',')}]`);
       assert.equal(mayBeMore, true);
-      assert.deepEqual(await outbox.claim({ kind: 'request', maxCalls: 1 }), {
+      assert.deepEqual(await outbox.claim({ kind: 'request', maxBytes: 1_000_000 }), {
         events: [],
         calls: [],
         mayBeMore: false,

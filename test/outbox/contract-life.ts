@@ -165,7 +165,7 @@ export function lifeContract(subject: Subject): void {
       assert.deepEqual([put.outcome, settled], ['stored', ['applied']]);
       await closed;
       await outbox.close();
-      await assert.rejects(outbox.claim({ kind: 'request', maxCalls: 1 }), isUnavailable);
+      await assert.rejects(outbox.claim({ kind: 'request', maxBytes: 1_000_000 }), isUnavailable);
       await assert.rejects(outbox.settle([delivered(claimed)]), isUnavailable);
       await assert.rejects(outbox.stats(), isUnavailable);
       assert.equal(await outbox.prune(0), 0);

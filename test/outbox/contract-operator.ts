@@ -51,9 +51,11 @@ export function operatorContract(subject: Subject): void {
       for (let limit = 1; limit <= 10; limit++) {
         assert.deepEqual(await listAll(outbox, { state: 'waiting', limit }), expected, `pages of ${limit}`);
         const requests = expected.filter((id) => !['e0', 'e3', 'e6'].includes(id));
-        assert.deepEqual(await listAll(outbox, { state: 'waiting', kind: 'request', limit }), requests);
+        assert.deepEqual(await listAll(outbox, { state: 'waiting', kinds: ['request'], limit }), requests);
+        assert.deepEqual(await listAll(outbox, { state: 'waiting', kinds: ['audit', 'request'], limit }), expected);
       }
-      assert.deepEqual(await listAll(outbox, { state: 'waiting', kind: 'unheard-of', limit: 5 }), []);
+      assert.deepEqual(await listAll(outbox, { state: 'waiting', kinds: ['unheard-of'], limit: 5 }), []);
+      assert.deepEqual(await listAll(outbox, { state: 'waiting', kinds: [], limit: 5 }), []);
       assert.deepEqual(await listAll(outbox, { state: 'dead', limit: 5 }), []);
     });
 
@@ -111,7 +113,7 @@ export function operatorContract(subject: Subject): void {
           reason: 'Unexpected token',
         },
       ]);
-      assert.deepEqual(await listAll(outbox, { state: 'quarantined', kind: 'request', limit: 1 }), []);
+      assert.deepEqual(await listAll(outbox, { state: 'quarantined', kinds: ['request'], limit: 1 }), []);
     });
 
     it('rejects a page size, a state and a cursor that it does not know', async () => {

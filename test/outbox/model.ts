@@ -227,7 +227,7 @@ const listStep =
       const page: RecordPage = await outbox.list({
         state,
         limit,
-        ...(kind !== null && { kind }),
+        ...(kind !== null && { kinds: [kind] }),
         ...(after !== null && { after }),
       });
       const ofPage = expected.slice(from, from + limit);

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import { Client } from 'pg';
 import { systemClock } from '../../src/ground/clock.ts';
 import { OutboxStartError } from '../../src/outbox/engine.ts';
+import { COUNT_SQL, LIST_SQL } from '../../src/outbox/reads.ts';
 import { eventually } from '../support/eventually.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres-server.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
@@ -56,7 +58,7 @@ describe('a PostgreSQL outbox', () => {
     await eventually(() => answered.length > 20);
     await server().stop('immediate');
     await assert.rejects(outbox.stats(), isUnavailable);
-    await assert.rejects(outbox.claim({ kind: 'request', maxCalls: 1 }), isUnavailable);
+    await assert.rejects(outbox.claim({ kind: 'request', maxBytes: 1_000_000 }), isUnavailable);
     const before = answered.length;
     await server().start();
     await eventually(() => answered.length > before + 20);
@@ -137,6 +139,37 @@ describe('a PostgreSQL outbox', () => {
     assert.deepEqual(await query(server(), `SELECT count(*)::integer AS n FROM "${schema}".dead_letters`), [{ n: 0 }]);
   });
 
+  it('finds the pages of every list by index, and counts events in an index alone', async (t) => {
+    const schema = newSchema();
+    await replica(t, { schema });
+    const client = new Client({ connectionString: server().url() });
+    await client.connect();
+    const planOf = async (sql: string): Promise<string> =>
+      (await client.query(sql)).rows.map((row) => String(row['QUERY PLAN'])).join('\n');
+    try {
+      await client.query(`SET search_path TO "${schema}"`);
+      await client.query(`INSERT INTO events SELECT n, 'e' || n, 'kind ' || n % 3, n, n, NULL, NULL, 1, 1, 1, '[]', n % 2, n % 5 / 4
+        FROM generate_series(1, 20000) n`);
+      await client.query(`INSERT INTO quarantine (quarantine_id, stored_at, received_at, code, reason, body)
+        SELECT n, n, n, '', '', '' FROM generate_series(1, 5000) n`);
+      await client.query('VACUUM ANALYZE events, quarantine');
+      const values: Record<string, string> = { $1: '9000', $2: '9000', $3: '100', $4: "'kind 1'" };
+      for (const [state, sql] of Object.entries(LIST_SQL)) {
+        const plan = await planOf(`EXPLAIN ${sql.replaceAll(/\$\d/g, (name) => values[name] ?? '')}`);
+        const index = state === 'quarantined' ? 'quarantine_received' : `events_${state}`;
+        assert.match(plan, new RegExp(`^Limit.*\n +-> +Index Scan using ${index} on `), 'nothing is sorted');
+      }
+      for (const state of ['waiting', 'dead'] as const) {
+        assert.match(
+          await planOf(`EXPLAIN ${COUNT_SQL[state]}`),
+          new RegExp(`Index Only Scan using events_${state} on`),
+        );
+      }
+    } finally {
+      await client.end();
+    }
+  });
+
   it('says that rows are lost, until the event is purged', async (t) => {
     const schema = newSchema();
     const outbox = await replica(t, { schema });
@@ -144,7 +177,7 @@ describe('a PostgreSQL outbox', () => {
     await query(server(), `DELETE FROM "${schema}".bodies`);
     await storeEvents(outbox, 'there');
     await assert.rejects(
-      outbox.claim({ kind: 'request', maxCalls: 1 }),
+      outbox.claim({ kind: 'request', maxBytes: 1_000_000 }),
       /rows of event lost are missing.*outbox purge/,
     );
     assert.equal(String((await outbox.show('lost'))?.body), '91,93', 'an empty list');

@@ -278,7 +278,7 @@ describe('replicas on one database', () => {
     const held = () => query(server(), `SELECT FROM "${schema}".events WHERE holder IS NOT NULL`);
     // With the end of the text: every transaction begins with READ COMMITTED.
     proxy.swallowAnswerTo('COMMIT\0');
-    await assert.rejects(outbox.claim({ kind: 'request', maxCalls: 1 }), isUnavailable);
+    await assert.rejects(outbox.claim({ kind: 'request', maxBytes: 1_000_000 }), isUnavailable);
     await eventually(async () => (await held()).length === 1);
     await proxy.heal();
     assert.deepEqual(ids(await claimAll(outbox)), ['a']);

@@ -4,10 +4,10 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, st
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { COUNT_SQL, LIST_SQL } from '../../src/outbox/reads.ts';
 import { CANDIDATES_SQL } from '../../src/outbox/sqlite/claims.ts';
 import { openDatabase } from '../../src/outbox/sqlite/database.ts';
 import { isOutboxLocked } from '../../src/outbox/sqlite/lock.ts';
-import { COUNT_SQL, LIST_SQL } from '../../src/outbox/sqlite/records.ts';
 import { SCHEMA_VERSION } from '../../src/outbox/sqlite/schema.ts';
 import { claimAll, claimOne, ids, isUnavailable } from './contract.ts';
 import { delivered, event, quarantined, settlement } from './samples.ts';
@@ -112,7 +112,7 @@ describe('SQLite outbox and its files', () => {
     db.close();
     const fixture = await open();
     const { outbox, events } = fixture;
-    await assert.rejects(outbox.claim({ kind: 'request', maxCalls: 1 }), isUnavailable);
+    await assert.rejects(outbox.claim({ kind: 'request', maxBytes: 1_000_000 }), isUnavailable);
     assert(
       events.some(
         (told) => told.type === 'trouble' && /rows of event lost are missing.*outbox purge/.test(told.reason),

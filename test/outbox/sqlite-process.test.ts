@@ -81,7 +81,7 @@ describe('SQLite outbox and processes', TIME_LIMIT, () => {
     const refusal = (await second.line()) ?? '';
     assert.match(refusal, /^outbox_locked /);
     assert(refusal.includes(dataDir));
-    assert.match(refusal, /Stop the other process/);
+    assert.match(refusal, /Stop the service, .*a second service needs a DATA_DIR of its own/);
     await assert.rejects(openSqliteFixture({ dataDir }), { code: 'outbox_locked' });
     assert.equal(await holder.tell('put a'), 'stored ', 'the holder is not disturbed');
     await holder.kill();

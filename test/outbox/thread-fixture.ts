@@ -82,5 +82,5 @@ export function notJson(bytes: number, fill = 'x'): ReceivedBody {
 }
 
 export function claimCalls({ claim }: Pick<OpenedOutbox, 'claim'>): Promise<Claimed> {
-  return claim({ kind: 'request', maxCalls: 1_000 });
+  return claim({ kind: 'request', maxBytes: 1_000_000_000 });
 }

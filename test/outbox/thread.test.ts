@@ -71,6 +71,15 @@ describe('the store thread', TIME_LIMIT, () => {
     assert.deepEqual(codes, ['outbox_worker_died', 'outbox_worker_restarted']);
   });
 
+  it('says whose the rows of a call are with the very events of the claim', async () => {
+    const { outbox } = fixture;
+    await outbox.receive(webhook('a'));
+    await outbox.receive(webhook('b'));
+    const { events, calls } = await claimCalls(outbox);
+    const named = calls.flatMap(({ sources }) => sources.map(({ event }) => events.indexOf(event)));
+    assert.deepEqual([...new Set(named)], [0, 1]);
+  });
+
   it('is given up after the second death', async () => {
     const { outbox, dataDir } = fixture;
     await outbox.receive(webhook('a'));
@@ -106,7 +115,7 @@ describe('the store thread', TIME_LIMIT, () => {
     const claimers = Array.from({ length: 8 }, async () => {
       while (!isAnswered && claims < 20_000) {
         claims++;
-        const { events } = await outbox.claim({ kind: 'request', maxCalls: 1, oneRow: { except: [] } });
+        const { events } = await outbox.claim({ kind: 'request', maxEvents: 1, maxBytes: 0 });
         await outbox.settle(events.map((event) => settlement(event)));
       }
     });
@@ -124,7 +133,7 @@ describe('the store thread', TIME_LIMIT, () => {
     const senders = Array.from({ length: 4 }, async () => {
       while (!isClaimed && n < 20_000) await outbox.receive(webhook(`e${n++}`));
     });
-    const { events } = await outbox.claim({ kind: 'request', maxCalls: 1, oneRow: { except: [] } });
+    const { events } = await outbox.claim({ kind: 'request', maxEvents: 1, maxBytes: 0 });
     isClaimed = true;
     await Promise.all(senders);
     assert.deepEqual(

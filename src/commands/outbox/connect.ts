@@ -110,7 +110,7 @@ export async function withSqlite<T>(
   { create } = { create: false },
 ): Promise<T> {
   if (!create) requireDatabase(values.DATA_DIR);
-  const lock = lockForCommand(values.DATA_DIR, context.stderr);
+  const lock = lockFolder(values.DATA_DIR, errorsTo(context.stderr));
   try {
     return await withStore(context, { ...values, OUTBOX_URL: null }, use);
   } finally {
@@ -148,18 +148,6 @@ export function requireDatabase(dataDir: string): void {
   if (existsSync(databaseFile(dataDir))) return;
   const message = `There is no outbox in ${dataDir}. Set DATA_DIR to the folder that the service uses.`;
   throw failed(`outbox_missing: ${message}`);
-}
-
-/** The advice of a service that does not start, a DATA_DIR of its own, would be the wrong one here. */
-function lockForCommand(dataDir: string, stderr: TextOutput) {
-  try {
-    return lockFolder(dataDir, errorsTo(stderr));
-  } catch (error) {
-    if (!(error instanceof OutboxStartError) || error.code !== 'outbox_locked') throw error;
-    const problem = 'A process has the outbox of DATA_DIR open, and this command needs it to itself';
-    const fix = 'Stop the service, or wait for the other outbox command; then run this one again.';
-    throw new OutboxStartError('outbox_locked', problem, fix, { cause: error });
-  }
 }
 
 function errorsTo(stderr: TextOutput) {

@@ -12,10 +12,6 @@ export const define = (command: Command) =>
     .addOption(new Option('--to <engine>', 'where to').choices(['postgres', 'sqlite']).makeOptionMandatory())
     .option('--json', 'print JSON');
 
-/**
- * Moves what waits, what is dead or quarantined, and what was delivered within DEDUP_DAYS, from the outbox of DATA_DIR to
- * that of OUTBOX_URL or back. The source is kept under another name, so that no service delivers from it again.
- */
 export function run(
   context: CommandContext,
   options: JsonOption & { readonly to: 'postgres' | 'sqlite' },

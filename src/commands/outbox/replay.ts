@@ -17,10 +17,7 @@ type ReplayOptions = ChoiceOptions & { readonly dryRun?: boolean };
 /** Of one request: each may hold a body that is read again. */
 const BATCH_SIZE = 100;
 
-/**
- * Sends the dead rows of events again, and reads quarantined bodies again. Exit code 1 when a record was not replayed
- * that should have been.
- */
+/** Exit code 1 when a record was not replayed that should have been. */
 export async function run(context: CommandContext, ids: readonly string[], options: ReplayOptions): Promise<number> {
   const choice = readChoice(ids, options);
   const dryRun = options.dryRun === true;

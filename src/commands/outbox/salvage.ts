@@ -15,7 +15,6 @@ const inPostgres =
   'salvage: is for damaged files of SQLite, and OUTBOX_URL is set. Unset it to salvage into the outbox of DATA_DIR, ' +
   'from where `outbox migrate` takes it on.';
 
-/** Brings back what can be read of a database that was set aside as damaged. */
 export function run(context: CommandContext, file: string, options: JsonOption): Promise<number> {
   return withValues(context, async (values) => {
     if (values.OUTBOX_URL !== null) throw new CommandError(exitCodes.usage, inPostgres);

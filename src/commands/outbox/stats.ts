@@ -7,7 +7,6 @@ import { withOperator } from './connect.ts';
 export const define = (command: Command) =>
   command.description('counts and ages, by state').option('--json', 'print JSON');
 
-/** Counts, ages and the condition of the outbox. */
 export function run(context: CommandContext, options: JsonOption): Promise<number> {
   return withOperator(context, async ({ operator, through }) => {
     const found = await operator.stats();

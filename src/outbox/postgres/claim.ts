@@ -23,8 +23,7 @@ const IS_FREE = `(holder IS NULL
 
 /**
  * The oldest events that nobody holds, locked, and as many of them as may fit by their average row. `$1`: kind, `$2`:
- * events, `$3`: ids to pass over, `$4`: the only id or null, `$5`: bytes. Others who claim meanwhile skip those that are
- * locked, also the ones that did not fit, and find them the next time.
+ * events, `$3`: ids to pass over, `$4`: the only id or null, `$5`: bytes.
  */
 const CANDIDATES = `
   WITH free AS MATERIALIZED (
@@ -56,11 +55,7 @@ interface HolderOptions extends Required<Pick<PostgresEngineOptions, 'leaseMs' |
   readonly waker: Waker;
 }
 
-/**
- * This process among the replicas: from its first claim on a row in `replicas` that says until when its claims hold,
- * renewed on a timer and with each claim. A process that stands still for longer than the lease loses only what others
- * have taken meanwhile: a claim that nobody took goes on.
- */
+/** This process among the replicas: from its first claim on a row in `replicas`, which is renewed (ADR 17). */
 export function createHolder({ database, id, leaseMs, clock, waker }: HolderOptions) {
   let state: 'away' | 'here' | 'gone' = 'away';
   let cancel = () => {};
@@ -127,8 +122,7 @@ export async function claimRows(
   const taken = takeEvents(await session.query<Candidate>(CANDIDATES, params), request);
   const claimed = taken.map((event, index) => ({ ...event, token: firstToken + index }));
   if (claimed.length === 0) return [];
-  // Looks again who holds them: a claim that was committed while the statement above ran is in the rows that it locked, but
-  // a replica that made its first one is not yet among those that it knew to be alive.
+  // Looks again who holds them: a replica that made its first claim meanwhile is not among those that were known to live.
   const mine = await session.query<{ token: number }>(
     `UPDATE events e SET holder = $1, token = c.token, claimed = c.claimed
      FROM json_to_recordset($2::json) AS c (seq bigint, token bigint, claimed text)

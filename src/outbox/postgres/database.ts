@@ -13,9 +13,8 @@ export interface Session {
 }
 
 /**
- * `put` keeps to what the server says by default: Azure makes a server that runs out of storage read-only that way, so
- * that nothing new comes in. `write` does not, since settling and purging is what makes room again. `try` is a `put` that
- * is rolled back.
+ * `put` keeps to what the server says by default, which may be read-only. `write` does not, since settling and purging is
+ * what makes room again (ADR 17). `try` is a `put` that is rolled back.
  */
 const MODES = {
   read: { access: 'READ ONLY', end: 'COMMIT' },
@@ -188,10 +187,7 @@ function lostUnlessSaid(error: unknown): unknown {
   return new LostError(describe(error), { cause: error });
 }
 
-/**
- * Everything that a promise rests on is set for each transaction, not for a connection: so it also holds behind a pooler
- * that shares connections, and no default of a role or a database can weaken it.
- */
+/** Everything that a promise rests on is set for each transaction, not for a connection (ADR 17). */
 function beginSql(mode: Mode, schema: string, limits: Limits): string {
   const settings = {
     search_path: `${escapeIdentifier(schema)}, pg_catalog, pg_temp`,

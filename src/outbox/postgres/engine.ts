@@ -3,6 +3,7 @@ import type { Clock } from '../../ground/clock.ts';
 import { type Engine, FullError, fullness } from '../engine.ts';
 import { sizeOf } from '../group.ts';
 import type { StoreLog } from '../open-store.ts';
+import { createReads } from '../reads.ts';
 import type { StoredRecord } from '../records.ts';
 import { createHolder, randomId } from './claim.ts';
 import { type Database, type Mode, openDatabase, type Session } from './database.ts';
@@ -10,7 +11,7 @@ import { describe, isPassing, toEngineError, toStartError } from './errors.ts';
 import { makeTables, tryRights } from './examine.ts';
 import { readRecords, setAside } from './move.ts';
 import { storePuts } from './put.ts';
-import { findGone, findRecords, listRecords, RECORD_BYTES, readState, recordedUntil, showRecord } from './records.ts';
+import { RECORD_BYTES, readState } from './records.ts';
 import { createPace, createWaker } from './replicas.ts';
 import { type DatabaseSettings, DEFAULT_LIMITS, DEFAULT_SCHEMA, type Limits, placeOf } from './settings.ts';
 import { prune, purge, revive, settleAll } from './settle.ts';
@@ -56,10 +57,7 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
   const run = <T>(mode: Mode, work: (session: Session) => Promise<T>): Promise<T> =>
     database.transaction(mode, work).catch(rejectAsEngine);
 
-  /**
-   * Bytes that are used when these are stored. Counting walks the whole backlog, so it is done once a second, and in each
-   * transaction only while the limit is near; in between this process adds up what it stores itself.
-   */
+  /** Bytes that are used when these are stored. Counting walks the backlog, so it is not done each time (ADR 17). */
   async function usedAfter(session: Session, bytes: number): Promise<number> {
     usedBytes += bytes;
     if (performance.now() - countedAt < COUNT_INTERVAL_MS && usedBytes < 0.9 * maxBytes) return usedBytes;
@@ -96,11 +94,7 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
         await session.run('DELETE FROM write_probe');
       }),
     prune: (deliveredBefore, limit) => run('write', (session) => prune(session, deliveredBefore, limit)),
-    recordedUntil: () => run('read', recordedUntil),
-    list: (request) => run('read', (session) => listRecords(session, request)),
-    show: (id) => run('read', (session) => showRecord(session, id)),
-    find: (start) => run('read', (session) => findRecords(session, start)),
-    gone: (start) => run('read', (session) => findGone(session, start)),
+    ...createReads((work) => run('read', ({ query }) => work(query))),
     revive: (eventIds) =>
       run('write', async (session) => {
         const counts = await revive(session, eventIds);

@@ -5,7 +5,6 @@ import type { StoredRecord } from '../records.ts';
 import { parseRows, type StoredRows } from '../rows.ts';
 import type { Database, Session } from './database.ts';
 import { isForbidden } from './errors.ts';
-import { DEAD_LETTERS } from './records.ts';
 
 /** PostgreSQL cuts longer names. */
 const MAX_NAME_BYTES = 63;
@@ -22,6 +21,10 @@ const batchOf = (columns: string, from: string, bytes: string): string => `
     ) next
   ) e WHERE before < ${MAX_BATCH_BYTES} ORDER BY seq`;
 
+/** The dead letters of the event `e`, the oldest first. */
+const DEAD_LETTERS = `(SELECT coalesce(json_agg(json_build_object(
+  'rows', d.rows::json, 'code', d.code, 'reason', d.reason, 'buriedAt', d.dead_at) ORDER BY d.id), '[]')
+  FROM dead_letters d WHERE d.seq = e.seq) AS "deadLetters"`;
 const EVENTS = batchOf(
   `event_id AS "eventId", kind, received_at AS "receivedAt", feed, mapped_bytes AS "mappedBytes", pending::json,
     ${DEAD_LETTERS}, shared, own`,

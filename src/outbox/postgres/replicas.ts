@@ -25,9 +25,8 @@ interface WakerOptions extends Pick<PostgresEngineOptions, 'onWake' | 'clock' | 
 export type Waker = ReturnType<typeof createWaker>;
 
 /**
- * Tells the other replicas that something waits, and hears them: they help where one has more to send than it can. Keeps a
- * connection that listens, and replaces it whenever it is lost. What was said while there was none is lost, and behind a
- * pooler that shares connections everything is: delivery looks at the outbox now and then anyway.
+ * Tells the other replicas that something waits, and hears them (ADR 17). Keeps a connection that listens, and replaces it
+ * whenever it is lost. What was said while there was none is lost: delivery looks at the outbox now and then anyway.
  */
 export function createWaker({ database, channel, self, onWake, clock, log }: WakerOptions) {
   let toldAt = Number.NEGATIVE_INFINITY;

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import type { RowRange } from '../../ground/event.ts';
-import type { ClaimedRows, ClaimRequest } from '../engine.ts';
+import type { ClaimedRows, ClaimRequest, Engine } from '../engine.ts';
 import type { Settlement } from '../port.ts';
 import {
   countDead,
@@ -13,7 +13,7 @@ import {
   settleRows,
   takeEvents,
 } from '../rows.ts';
-import { type AtOnce, eachRow, getRow } from './sql.ts';
+import { eachRow, getRow } from './sql.ts';
 
 type Seq = { readonly seq: number };
 
@@ -37,7 +37,7 @@ export const CANDIDATES_SQL = `
 export function createClaims(
   db: DatabaseSync,
   inTransaction: <T>(act: () => T) => T,
-): AtOnce<'claim' | 'settle' | 'revive' | 'purge'> {
+): Pick<Engine, 'claim' | 'settle' | 'revive' | 'purge'> {
   const candidates = db.prepare(CANDIDATES_SQL);
   const candidate = db.prepare('SELECT seq FROM events WHERE kind = ? AND pending_rows > 0 AND event_id = ?');
   const read = db.prepare(
@@ -125,7 +125,7 @@ export function createClaims(
   }
 
   return {
-    claim(request) {
+    async claim(request) {
       // All are read before any is taken: a page that cannot be read must not leave claims that nobody knows of.
       return takeEvents(candidatesOf(request), request).map(({ seq, ...rows }) => {
         const token = nextToken++;
@@ -133,7 +133,7 @@ export function createClaims(
         return { ...rows, token };
       });
     },
-    settle(settlements, now) {
+    async settle(settlements, now) {
       const { outcomes, progress } = inTransaction(() => {
         const progress = new Map<number, readonly RowRange[]>();
         return { outcomes: settlements.map((each) => settleOne(each, progress, now)), progress };
@@ -146,8 +146,8 @@ export function createClaims(
       }
       return outcomes;
     },
-    revive: (eventIds) => inTransaction(() => eventIds.map(reviveOne)),
-    purge(ids, now) {
+    revive: async (eventIds) => inTransaction(() => eventIds.map(reviveOne)),
+    async purge(ids, now) {
       const purged = new Set<number>();
       const removed = inTransaction(() => ids.map((id) => purgeOne(id, purged, now)));
       for (const seq of purged) claims.delete(seq);

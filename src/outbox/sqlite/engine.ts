@@ -2,22 +2,19 @@ import { statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { DamageError, type Engine, FullError, fullness, HEADROOM_BYTES, type Usage } from '../engine.ts';
 import { ownPace } from '../port.ts';
+import { countRecords, createReads } from '../reads.ts';
 import { createClaims } from './claims.ts';
 import { openDatabase } from './database.ts';
 import { describe, isDiskFull, toEngineError } from './errors.ts';
 import { databaseFile } from './files.ts';
 import { readSound } from './move.ts';
 import { createWriter } from './put.ts';
-import { createRecords } from './records.ts';
 import { createReserve } from './reserve.ts';
 import { setAside } from './set-aside.ts';
-import { type AtOnce, type AtOnceName, BUSY_TIMEOUT_MS } from './sql.ts';
+import { BUSY_TIMEOUT_MS, queryOf } from './sql.ts';
 import { PAGE_BYTES } from './wal.ts';
 
-/**
- * SQLite folds the write-ahead log into the database by itself when it has 4 MiB (wal_autocheckpoint), and says nothing
- * when it cannot. Above this size we do it, and tell why it fails.
- */
+/** Above it we fold the write-ahead log in and tell why it fails: SQLite tries at 4 MiB and says nothing (ADR 7). */
 const MAX_LOG_BYTES = 8 * 1024 * 1024;
 const DISK_FULL = 'the disk is full';
 /** A checkpoint that a reader hinders will be hindered for longer than this. */
@@ -33,9 +30,11 @@ export interface OpenSqliteOptions {
   readonly onCheckpointTrouble: (reason: string) => void;
 }
 
+type Methods = Omit<Engine, 'records' | 'pace'>;
+
 /**
- * Opens the engine on the database of a folder that this process has locked. Every method does its work before it returns;
- * a promise only carries the result (`asPromised`). Throws an OutboxStartError.
+ * Opens the engine on the database of a folder that this process has locked. What writes or claims does so before it
+ * returns: a promise only carries the result. Throws an OutboxStartError.
  */
 export function openSqlite({ dataDir, maxBytes, nowMs, isSuspect, onCheckpointTrouble }: OpenSqliteOptions) {
   const { db, damagedFile } = openDatabase(dataDir, nowMs, isSuspect);
@@ -47,7 +46,7 @@ export function openSqlite({ dataDir, maxBytes, nowMs, isSuspect, onCheckpointTr
   db.exec(`PRAGMA wal_autocheckpoint = ${Math.min(1_000, Math.ceil(reserve.bytes / PAGE_BYTES / 2))}`);
   const claims = createClaims(db, withReserve);
   const store = createWriter(db);
-  const { count, ...records } = createRecords(db);
+  const query = queryOf(db);
   const used = db.prepare(
     `SELECT (page_count - freelist_count) * page_size AS bytes
      FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
@@ -103,16 +102,16 @@ export function openSqlite({ dataDir, maxBytes, nowMs, isSuspect, onCheckpointTr
     return { dataBytes: Number(used.get()?.['bytes']), logBytes: log.bytes() };
   }
 
-  function close(): void {
+  async function close(): Promise<void> {
     if (!db.isOpen) return;
     log.empty();
     db.close();
   }
 
-  const methods: AtOnce<AtOnceName> = {
+  const methods: Methods = {
     ...claims,
-    ...records,
-    commit: (puts) =>
+    ...createReads((work) => work(query)),
+    commit: async (puts) =>
       inTransaction(() => {
         const stored = puts.map(store);
         // Only what is new needs room: a duplicate is answered even when the outbox is full.
@@ -122,48 +121,48 @@ export function openSqlite({ dataDir, maxBytes, nowMs, isSuspect, onCheckpointTr
         if (reason !== null) throw new FullError('limit', reason);
         return stored;
       }),
-    read() {
+    async read() {
       // While the outbox is full because of the log, health checks may be all that comes.
       log.tidy();
-      return { counts: count(), ...usage(), refuses: reserve.keep() ? null : DISK_FULL };
+      return { counts: await countRecords(query), ...usage(), refuses: reserve.keep() ? null : DISK_FULL };
     },
-    probe() {
+    async probe() {
       inTransaction(() => fill.run());
       inTransaction(() => clear.run());
     },
-    prune(deliveredBefore, limit) {
+    async prune(deliveredBefore, limit) {
       const forgotten = Number(withReserve(() => forget.run(deliveredBefore, limit)).changes);
       if (forgotten < limit) log.empty();
       return forgotten;
     },
-    purge(ids, now) {
-      const removed = claims.purge(ids, now);
+    async purge(ids, now) {
+      const removed = await claims.purge(ids, now);
       log.empty();
       return removed;
     },
-    setAside(nowMs) {
-      close();
+    async setAside(nowMs) {
+      await close();
       return setAside(file, nowMs, 'moved');
     },
     close,
   };
-  const engine: Engine = { ...asPromised(methods), records: () => readSound(db), pace: ownPace };
+  const engine: Engine = { ...rejectingAsEngine(methods), records: () => readSound(db), pace: ownPace };
   return { engine, damagedFile };
 }
 
-/** The same methods as an engine has them: they answer with a promise, and reject with its errors. */
-function asPromised<Name extends AtOnceName>(methods: AtOnce<Name>): Pick<Engine, Name> {
-  const promised = Object.entries<(...args: never[]) => unknown>(methods).map(([name, act]) => [
+/** The same methods, which reject with an engine's errors. */
+function rejectingAsEngine(methods: Methods): Methods {
+  const rejecting = Object.entries<(...args: never[]) => Promise<unknown>>(methods).map(([name, act]) => [
     name,
     async (...args: never[]) => {
       try {
-        return act(...args);
+        return await act(...args);
       } catch (error) {
         throw toEngineError(error);
       }
     },
   ]);
-  return Object.fromEntries(promised) as Pick<Engine, Name>;
+  return Object.fromEntries(rejecting) as Methods;
 }
 
 /** The write-ahead log of an open database. `onTrouble` gets the reason if the log is long and cannot be folded in. */

@@ -1,7 +1,14 @@
 import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import process from 'node:process';
-import { CallError, DamageError, FullError, type OutboxStartCode, OutboxStartError } from '../engine.ts';
+import {
+  CallError,
+  DamageError,
+  FullError,
+  type OutboxStartCode,
+  OutboxStartError,
+  outboxStartFixes,
+} from '../engine.ts';
 
 /** Primary result codes (https://www.sqlite.org/rescode.html): the low byte of an error's `errcode` in node:sqlite. */
 const RESULTS = {
@@ -79,21 +86,6 @@ function startCode(error: unknown): OutboxStartCode {
   return 'outbox_cannot_open';
 }
 
-const WHAT_TO_DO: Record<OutboxStartCode, string> = {
-  outbox_locked: 'Stop the other process, or give this one a DATA_DIR of its own',
-  outbox_newer_version: 'Start the version that wrote it, or a later one',
-  outbox_older_version: 'Let that version deliver what waits, then give this one a fresh folder',
-  outbox_foreign_database: 'Point DATA_DIR to a folder of its own',
-  outbox_no_folder: 'Set DATA_DIR to a folder, or to a path where one can be made',
-  outbox_permission:
-    'The user that runs the service must own DATA_DIR and be able to write there: check its owner (`chown -R <uid>:<gid> <folder>`), mode and mount options',
-  outbox_disk_full: 'Free some space on the disk of DATA_DIR, then start again; nothing was lost',
-  outbox_io_error: 'Check the disk and the system log, then start again; nothing was changed',
-  outbox_unsupported: 'Put DATA_DIR on a local file system',
-  outbox_network_file_system: 'Put DATA_DIR on a local disk, or the outbox on a PostgreSQL server (OUTBOX_URL)',
-  outbox_cannot_open: 'Check DATA_DIR, then start again; nothing was changed',
-};
-
 /** Names the user that runs this process, and the owner of the path or of the nearest folder above it that exists. */
 function describeOwner(path: string): string {
   const runner = `This process runs as uid ${process.getuid?.()}, gid ${process.getgid?.()}`;
@@ -113,10 +105,10 @@ export function toStartError(error: unknown, place: string): OutboxStartError {
   const code = startCode(error);
   const owner = code === 'outbox_permission' ? `${describeOwner(place)}. ` : '';
   const problem = `The outbox at ${place} cannot be opened: ${describe(error)}`;
-  return new OutboxStartError(code, problem, `${owner}${WHAT_TO_DO[code]}.`, { cause: error });
+  return new OutboxStartError(code, problem, `${owner}${outboxStartFixes[code]}.`, { cause: error });
 }
 
 /** Makes the same error for a problem that we found ourselves. */
 export function startError(code: OutboxStartCode, problem: string): OutboxStartError {
-  return new OutboxStartError(code, problem, `${WHAT_TO_DO[code]}.`);
+  return new OutboxStartError(code, problem, `${outboxStartFixes[code]}.`);
 }

@@ -4,13 +4,9 @@ import { isBusy, startError, toStartError } from './errors.ts';
 import { identify, lockFile, preparePrivateFile } from './files.ts';
 
 /**
- * Who has the outbox of a folder: one exclusive transaction on a file of its own, held as long as the outbox is open.
- * The operating system ends it with the process, kill -9 included, so that a stale lock cannot exist. It is not taken
- * on the database itself, which a reader (a backup, the sqlite3 shell) may open at any time.
- *
- * The lock belongs to the file and not to its name: when somebody removes the file, another process could make and lock
- * a new one. So the holder watches the name and locks the new file as soon as the old one is gone. If another process
- * was faster, the outbox is lost to this one for good, which then must not write: `isHeld` is asked before each request.
+ * Who has the outbox of a folder: one exclusive transaction on a file of its own (ADR 7). The lock belongs to the file, not
+ * to its name: the holder watches the name, and locks the new file as soon as the old one is gone. If another process was
+ * faster, the outbox is lost to this one for good, which then must not write: `isHeld` is asked before each request.
  */
 export type OutboxLock = ReturnType<typeof acquireLock>;
 

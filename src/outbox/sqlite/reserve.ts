@@ -9,9 +9,8 @@ const MAX_BYTES = 8 * 1024 * 1024;
 const PAUSE_MS = 1_000;
 
 /**
- * A file that keeps room on the disk for recording what Azure took: a write-ahead log has to grow before anything is freed,
- * and what is not recorded would be sent again at each start. It is given up when the disk is full, and nothing new is
- * stored until it is there again. `bytes`: how large it is.
+ * A file that keeps room on the disk for recording what Azure took (ADR 7). It is given up when the disk is full, and
+ * nothing new is stored until it is there again. `bytes`: how large it is.
  */
 export function createReserve(dataDir: string) {
   const file = join(dataDir, 'outbox.reserve');

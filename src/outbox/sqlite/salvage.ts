@@ -24,10 +24,8 @@ export interface SalvageOptions {
 }
 
 /**
- * Reads what can be read of a database that was set aside (`outbox.db.damaged-<time>`) and puts it into the outbox:
- * events with the rows that still wait and their dead letters, quarantined bodies, identities of delivered events. What
- * the outbox knows already stays as it is there, so that it can be done again. In the end the file, when it has that name,
- * is renamed to `outbox.db.salvaged-<time>`, which ends the alarm. Rejects with a CopyError.
+ * Reads what can be read of a database that was set aside and puts it into the outbox. What is known there stays as it is,
+ * so that it can be done again. In the end `markSalvaged` renames the file, which ends the alarm. Rejects with a CopyError.
  */
 export async function salvage(
   file: string,
