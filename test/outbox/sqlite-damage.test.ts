@@ -179,19 +179,21 @@ describe('a damaged outbox of SQLite', { timeout: 300_000 }, () => {
     damageLog((log) => log.writeUInt8(log.readUInt8(HEADER + 100) ^ 1, HEADER + 100));
     const template = join(root, 'template');
     renameSync(dataDir, template);
-    for (let step = 1, isKilled = true; isKilled; step++) {
-      cpSync(template, dataDir, { recursive: true });
-      const child = spawnSync(process.execPath, [SET_ASIDE_CHILD, dataDir, String(step)]);
-      isKilled = child.signal === 'SIGKILL';
-      assert(isKilled || child.status === 0, String(child.stderr));
-      const fixture = await open();
-      const names = readdirSync(dataDir).filter((name) => name.includes('.damaged-'));
-      const sets = names.filter((name) => !/-(wal|shm)$/.test(name));
-      assert.equal(sets.length, 1, `step ${step}: ${names}`);
-      assert(names.includes(`${sets[0]}-wal`), `step ${step}: ${names}`);
-      assert.deepEqual(await lostAfterSalvage(fixture), [], `step ${step}`);
-      await fixture.cleanup();
-      rmSync(dataDir, { recursive: true });
+    for (const links of ['links', 'no-links']) {
+      for (let step = 1, isKilled = true; isKilled; step++) {
+        cpSync(template, dataDir, { recursive: true });
+        const child = spawnSync(process.execPath, [SET_ASIDE_CHILD, dataDir, String(step), links]);
+        isKilled = child.signal === 'SIGKILL';
+        assert(isKilled || child.status === 0, String(child.stderr));
+        const fixture = await open();
+        const names = readdirSync(dataDir).filter((name) => name.includes('.damaged-'));
+        const sets = names.filter((name) => !/-(wal|shm)$/.test(name));
+        assert.equal(sets.length, 1, `${links}, step ${step}: ${names}`);
+        assert(names.includes(`${sets[0]}-wal`), `${links}, step ${step}: ${names}`);
+        assert.deepEqual(await lostAfterSalvage(fixture), [], `${links}, step ${step}`);
+        await fixture.cleanup();
+        rmSync(dataDir, { recursive: true });
+      }
     }
   });
 

@@ -15,8 +15,8 @@ import { hasCode } from './errors.ts';
 /**
  * The files of an outbox. Do not open the database or the lock file with node:fs while it is in use: as soon as a process
  * closes any descriptor of a file, POSIX drops all locks that the process holds on it
- * (https://www.sqlite.org/howtocorrupt.html, 2.2), SQLite's and our own included. Renaming and changing modes is safe,
- * and so is opening with `wx`, which succeeds only for a file that did not exist.
+ * (https://www.sqlite.org/howtocorrupt.html, 2.2), SQLite's and our own included. Renaming, linking and changing modes is
+ * safe, and so is opening with `wx`, which succeeds only for a file that did not exist.
  */
 
 export const databaseFile = (dataDir: string): string => join(dataDir, 'outbox.db');

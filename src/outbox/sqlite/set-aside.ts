@@ -1,52 +1,99 @@
-import { existsSync, readdirSync, renameSync, statSync } from 'node:fs';
+import { existsSync, linkSync, readdirSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Logger } from '../../ground/log.ts';
-import { COMPANIONS, databaseFile, syncPath } from './files.ts';
+import { COMPANIONS, databaseFile, identify, syncPath } from './files.ts';
 import { MENDED } from './wal.ts';
 
 /**
  * A damaged database is set aside: it and its companions get the name `outbox.db.damaged-<UTC time>`, which SQLite still
- * takes for one database. After a kill in between, a part of the set has the old name and the rest the new one, which the
- * next start puts together (`finishSettingAside`): a log without its database, or the other way round, would lose events.
+ * takes for one database. A kill at any moment leaves one whole set, under the old name or the new one, which the next
+ * start sorts out (`finishSettingAside`): a log without its database, or the other way round, would lose events.
  */
 
 const DAMAGED = '.damaged-';
 const SALVAGED = '.salvaged-';
 
-/** In the order in which they are renamed. */
+/** The database is first: while it has its old name, all of the set has. */
 const SUFFIXES = ['', ...COMPANIONS] as const;
 
+/** File systems without hard links answer so, and Linux also where the file belongs to somebody else. */
+const CANNOT_LINK = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
+
 /**
- * Returns the new name of the database. The database goes first: a log that is left without one shows the next start what
- * to finish, while a database without its log looks whole. The folder is synced after each step, so that a power cut keeps
- * the order. `moved`: it was copied to another outbox as a whole. `nowMs` is milliseconds since the epoch.
+ * Returns the new name of the database. `moved`: it was copied to another outbox as a whole, is closed, and nothing is in
+ * its log, so that one renaming is enough. `nowMs` is milliseconds since the epoch.
  */
 export function setAside(file: string, nowMs: number, why: 'damaged' | 'moved' = 'damaged'): string {
   const start = `${file}.${why}-${new Date(nowMs).toISOString().replaceAll(':', '-')}`;
   let name = start;
   for (let n = 2; SUFFIXES.some((suffix) => existsSync(name + suffix)); n++) name = `${start}-${n}`;
+  if (why === 'damaged' && linkAll(file, name)) removeAll(file);
+  else renameAll(file, name);
+  return name;
+}
+
+/** False: this file system has no hard links, and nothing was changed. */
+function linkAll(file: string, name: string): boolean {
+  try {
+    for (const suffix of SUFFIXES) if (existsSync(file + suffix)) linkSync(file + suffix, name + suffix);
+    syncPath(dirname(file));
+    return true;
+  } catch (error) {
+    undoLinks(file, name);
+    if (error instanceof Error && 'code' in error && CANNOT_LINK.includes(String(error.code))) return false;
+    throw error;
+  }
+}
+
+function undoLinks(file: string, name: string): void {
+  for (const suffix of SUFFIXES) if (isSameFile(file + suffix, name + suffix)) unlinkSync(name + suffix);
+}
+
+function removeAll(file: string): void {
+  for (const suffix of SUFFIXES) if (existsSync(file + suffix)) unlinkSync(file + suffix);
+  syncPath(dirname(file));
+}
+
+/**
+ * The database goes first: a log that is left without one shows the next start what to finish, while a database without
+ * its log looks whole. The folder is synced after each step, so that a power cut keeps the order.
+ */
+function renameAll(file: string, name: string): void {
   for (const suffix of SUFFIXES) {
     if (!existsSync(file + suffix)) continue;
     renameSync(file + suffix, name + suffix);
     syncPath(dirname(file));
   }
-  return name;
 }
 
 /**
- * Ends what a kill left half done, and sets aside a log whose database is gone, which SQLite would delete. To be called
- * before the database is opened or made. Returns the name of the set that the database of this folder now is, for the log;
- * null: there is a database to open, or there never was one.
+ * Undoes or ends what a kill left half done, and sets aside a log whose database is gone, which SQLite would delete.
+ * To be called before the database is opened or made. Returns the name of the set that the database of this folder now
+ * is, for the log; null: there is a database to open, or there never was one.
  */
 export function finishSettingAside(file: string, nowMs: number): string | null {
-  if (existsSync(file)) return null;
+  const sets = findSets(dirname(file));
+  if (existsSync(file)) {
+    const linked = sets.find((set) => isSameFile(file, set));
+    if (linked === undefined) return null;
+    const isUndone = SUFFIXES.every(
+      (suffix) => !existsSync(linked + suffix) || isSameFile(file + suffix, linked + suffix),
+    );
+    if (isUndone) undoLinks(file, linked);
+    else removeAll(file);
+    return isUndone ? null : linked;
+  }
   const left = COMPANIONS.filter((suffix) => existsSync(file + suffix));
-  const owner = findSets(dirname(file)).findLast(
-    (set) => existsSync(set) && left.every((suffix) => !existsSync(set + suffix)),
+  const owner = sets.findLast(
+    (set) =>
+      existsSync(set) && left.every((suffix) => !existsSync(set + suffix) || isSameFile(file + suffix, set + suffix)),
   );
   if (left.length === 0) return owner ?? null;
   if (owner === undefined) return setAside(file, nowMs);
-  for (const suffix of left) renameSync(file + suffix, owner + suffix);
+  for (const suffix of left) {
+    if (isSameFile(file + suffix, owner + suffix)) unlinkSync(file + suffix);
+    else renameSync(file + suffix, owner + suffix);
+  }
   syncPath(dirname(file));
   return owner;
 }
@@ -97,4 +144,9 @@ function namesIn(folder: string): string[] {
   } catch {
     return [];
   }
+}
+
+function isSameFile(some: string, other: string): boolean {
+  const identity = identify(some);
+  return identity !== null && identity === identify(other);
 }
