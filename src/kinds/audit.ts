@@ -21,10 +21,11 @@ export const auditKind = {
   defaultStream: `Custom-${table.name}`,
   schema,
   dataFields: Object.keys(schema.properties.data.properties),
-  // No other feed has action, actor and target in these words. On its own path one of them is enough.
+  // No other feed has action, actor and target in these words. Two of the three will do, and on its own path one.
   signs: [
     { evidence: 'own_fields', has: [['action'], ACTOR, TARGET] },
     { evidence: 'fields', has: [['action'], [...ACTOR, ...TARGET]] },
+    { evidence: 'fields', has: [ACTOR, TARGET] },
     { evidence: 'fields', onItsPath: true, has: [['action', ...ACTOR, ...TARGET]] },
   ],
   whatIsMissing: ({ data }) =>

@@ -118,7 +118,7 @@ function wrongTemplate(path: string, template: string, sender: WebhookKind | nul
   return { path, message };
 }
 
-function without(names: readonly string[], others: readonly string[]): string[] {
+export function without(names: readonly string[], others: readonly string[]): string[] {
   return names.filter((name) => !others.includes(name));
 }
 

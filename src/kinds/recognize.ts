@@ -1,6 +1,13 @@
 import { isRecipeRow } from '../apono/event.ts';
 import type { JsonObject } from '../ground/json.ts';
-import { type ByContent, blankTemplate, isFilled, likelyTemplate, withoutBlankFields } from './blank-template.ts';
+import {
+  type ByContent,
+  blankTemplate,
+  isFilled,
+  likelyTemplate,
+  without,
+  withoutBlankFields,
+} from './blank-template.ts';
 import { objectAt, textAt } from './field.ts';
 import { evidences, type Problem, type Sign, type WebhookKind } from './kind.ts';
 
@@ -31,7 +38,8 @@ export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixe
   const likely = first === undefined ? likelyTemplate(value, kinds, fixed) : null;
   if (likely !== null) return { code: 'blank_template', problems: [likely] };
   if (fixed !== null) {
-    const wanted = best.find(({ name }) => name === fixed);
+    const candidates = first === undefined ? kinds.filter((kind) => mayBe(kind, value, kinds)) : best;
+    const wanted = candidates.find(({ name }) => name === fixed);
     return wanted === undefined ? mismatch(value, kinds, { fixed, better: first }) : { kind: wanted };
   }
   if (first === undefined) return { code: 'unknown_kind', problems: whyNone(value, kinds) };
@@ -75,6 +83,19 @@ function shows(sign: Sign, value: JsonObject, { kind, onItsPath }: { kind: Webho
       texts.includes(textAt(data[name], true)?.toLowerCase() ?? ''),
     )
   );
+}
+
+/**
+ * Of an event that no kind recognises: whether its filled fields are documented of this kind, one or more besides the id,
+ * and none is of another kind alone.
+ */
+function mayBe(kind: WebhookKind, value: JsonObject, kinds: readonly WebhookKind[]): boolean {
+  const data = objectAt(value['data']);
+  const foreign = without(
+    kinds.flatMap(({ dataFields }) => dataFields),
+    kind.dataFields,
+  );
+  return missingMembers(value) === null && isFilled(data, kind.dataFields) && !isFilled(data, foreign);
 }
 
 /** The members that every event but a recipe row must have and this one lacks, in words; null if it has them. */

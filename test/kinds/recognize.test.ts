@@ -234,6 +234,27 @@ describe('a path that names a kind takes that kind alone', () => {
     assert.equal(kindOf(body, 'integration'), 'integration');
   });
 
+  it('a missing optional field keeps no event of its kind away', () => {
+    for (const [kind, body] of Object.entries(documented)) {
+      const { data, ...others } = body as { readonly data: JsonObject };
+      const names = Object.keys(data).filter((name) => name !== 'id');
+      fc.assert(
+        fc.property(fc.subarray(names, { minLength: 1 }), (kept) => {
+          const left = Object.fromEntries(['id', ...kept].map((name) => [name, data[name] ?? null]));
+          assert.equal(kindOf({ ...others, data: left }, kind), kind);
+        }),
+      );
+    }
+    assert.equal(kindOf(event('IntegrationError', { id: '1', name: 'n', type: 't' }), 'integration'), 'integration');
+    const { action: _gone, ...withoutAction } = auditData;
+    assert.equal(kindOf(event('x', withoutAction)), 'audit');
+  });
+
+  it('but fields of another kind do, where no kind is recognised', () => {
+    assert.equal(kindOf(event('x', { id: '1', type: 't', severity: 'High' }), 'integration'), 'kind_mismatch');
+    assert.equal(kindOf(event('x', { id: '1' }), 'integration'), 'kind_mismatch');
+  });
+
   it('/anomaly takes any object with event_type, event_time and data, and no other', () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.jsonValue(), fc.jsonValue(), fc.object(), (type, time, data, more) => {
