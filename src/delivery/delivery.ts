@@ -155,8 +155,8 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
     if (taken === null) return true;
     if (isNothing) {
       setback = null;
-      // What was refused was purged meanwhile, unless another replica has it.
-      if (isProbe && (await countWaiting()) === 0) recover();
+      // What was held was purged meanwhile, or another replica delivered it. If another has it, it still counts.
+      if (hold.current !== null && (await countWaiting()) === 0) recover();
       return claim.isLost();
     }
     // Azure may have asked another for a pause since, who gave back what is claimed here.

@@ -73,3 +73,19 @@ test('nothing is said to be tried again once what waited was purged', async (t) 
   await f.outbox.purge(records.map(({ id }) => id));
   await advanceUntil(f, 1_000, () => f.delivery.retrying().length === 0);
 });
+
+test('a hold ends when nothing of its stream waits any more: it was purged, or another replica delivered it', async (t) => {
+  const f = await startDelivery(t);
+  f.emulator.setPublisherRole(false);
+  for (const [held, isPurged] of [true, false].entries()) {
+    await f.sendAndFlush(requestEvent(`r-${held}`));
+    await eventually(() => f.holds.length === held + 1 && f.inFlight() === 0);
+    const { events } = await f.outbox.claim({ kind: 'request', maxBytes: 1_000_000 });
+    const settlement = { delivered: [], dead: [], release: true };
+    const [{ eventId, token, ranges } = assert.fail('nothing waits')] = events;
+    await f.outbox.settle([{ ...settlement, eventId, token, ...(!isPurged && { delivered: ranges }) }]);
+    if (isPurged) await f.outbox.purge([eventId]);
+    await advanceUntil(f, 1_000, () => f.delivery.holds().length === 0);
+    assert.equal(f.ended.length, held + 1);
+  }
+});
