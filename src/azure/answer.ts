@@ -1,4 +1,5 @@
 import type { PipelineResponse } from '@azure/core-rest-pipeline';
+import { isPassing } from '../delivery/backoff.ts';
 import { isJsonObject, type JsonObject, objectsOf, parseObject, textOf } from '../ground/json.ts';
 
 /** What Azure, a proxy or the network said, as texts for people. None of them may carry a token or a secret. */
@@ -27,14 +28,14 @@ export function errorDetailOf(response: PipelineResponse, secrets: readonly stri
  * Azure's answers carry x-ms-request-id, and its errors x-ms-error-code or a body of its form; an answer with none of
  * them is `unmarked`. A page of HTML comes from a proxy, a firewall or a portal, or from the web server in front of Azure
  * Monitor (azure-sdk-for-net#39542): nothing that it says is about rows. The exception is a page with Azure's request id
- * and a status of 500 or more, which Azure's own gateways write when what is behind them is away.
+ * and a passing status, which Azure's own gateways write when what is behind them is away or has enough to do.
  */
 export function answererOf({ status, headers, bodyAsText }: PipelineResponse): 'azure' | 'unmarked' | 'page' {
   const body = bodyAsText ?? '';
   const isMarked = headers.has('x-ms-request-id') || headers.has('x-ms-error-code') || errorObjectOf(body) !== null;
   const isHtml =
     /\b(html|xhtml)\b/i.test(headers.get('Content-Type') ?? '') || /^\s*<(!doctype\s+html|html)\b/i.test(body);
-  if (isHtml && !(isMarked && status >= 500)) return 'page';
+  if (isHtml && !(isMarked && isPassing(status))) return 'page';
   return isMarked ? 'azure' : 'unmarked';
 }
 

@@ -22,6 +22,8 @@ export const complaints = {
     'a request was no valid HTTP/1.1 and was refused; `parser` says what is wrong, `client_address` who sent it',
   unknown_proxy:
     'webhooks come through a proxy that TRUST_PROXY does not name, so all callers have its address: set TRUST_PROXY',
+  outbox_full:
+    'the outbox is full, and webhooks get 503 until Azure has taken some of what waits; /healthz says how full it is',
   text_looks_escaped:
     'the text of an event holds HTML entities and was stored as it came, because its event_time is a number: put event_time in quotes in the body template, or set APONO_TEMPLATE_ESCAPING to html',
 } as const;

@@ -110,6 +110,7 @@ function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: stri
     const body = { bytes, feed: readFeed(exchange), kind, charset: charsetOf(request), ...(refusal && { refusal }) };
     const received = await receiveInTime(options, body, { requestId: record.requestId, release });
     if (received.outcome === 'accepted' && received.looksEscaped) complain('text_looks_escaped');
+    if (received.outcome === 'full') complain('outbox_full');
     return answerOf(received, record, wrongEncoding);
   };
 }

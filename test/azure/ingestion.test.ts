@@ -452,6 +452,7 @@ test('who answered is told apart by the marks of Azure: request id, error code, 
     [{ status: 400, body: 'x', foreign: true, headers: { 'content-type': 'text/html; charset=us-ascii' } }, 'page'],
     [{ status: 502, body: html, foreign: true }, 'page'],
     [{ status: 502, body: html }, 'azure'],
+    [{ status: 429, body: html }, 'azure'],
     [{ status: 503, body: 'no healthy upstream', foreign: true }, 'unmarked'],
     // Longer than what is read of a body.
     [{ status: 403, body: html + ' '.repeat(200_000), foreign: true }, 'page'],

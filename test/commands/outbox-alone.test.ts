@@ -69,7 +69,7 @@ describe('outbox, when no service runs', () => {
       assert.match(none.stdout, /is too short: give the first 8 characters/);
       const missing = await run(['outbox', 'show', 'v1000000'], variables);
       assert.equal(missing.exitCode, 1);
-      assert.match(missing.stderr, /^No record has the id v1000000:/);
+      assert.match(missing.stderr, /^record_not_found: No record has the id v1000000:/);
     };
     await through(env);
     await stop(service);

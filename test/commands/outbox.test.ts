@@ -32,7 +32,7 @@ describe('outbox, with events that wait and that are gone', () => {
     await run(['outbox', 'retry'], env);
     await settled(service, 0);
     const said =
-      /^No record is left of v1[0-9a-f]{64}\. \S+Z: accepted and stored \(4 rows\)\. \S+Z: all rows delivered to Azure, and deleted here\.\n$/;
+      /^record_not_found: No record is left of v1[0-9a-f]{64}\. \S+Z: accepted and stored \(4 rows\)\. \S+Z: all rows delivered to Azure, and deleted here\.\n$/;
     const gone = await run(['outbox', 'show', eventId.slice(0, 12)], env);
     assert.deepEqual([gone.exitCode, gone.stdout], [1, '']);
     assert.match(gone.stderr, said);

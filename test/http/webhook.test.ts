@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { quarantineCodes } from '../../src/intake/quarantine-codes.ts';
 import type { Received } from '../../src/outbox/port.ts';
+import { manualClock } from '../support/manual-clock.ts';
 import { accepted, assertProblem, bearer, event, post, secret, send, withEdge } from './edge.ts';
 
 test('an accepted event is answered with its facts, twice', async () => {
@@ -88,6 +89,22 @@ test('an answer stays short however much was wrong', async () => {
     const detail = String(reply.json['detail']);
     assert.ok(detail.isWellFormed() && detail.length <= 500);
     assert.ok(detail.endsWith(`…. ${quarantineCodes.schema_mismatch.remedy}`), 'what to do is not cut off');
+  });
+});
+
+test('a full outbox is told once a minute in the log, however many webhooks meet it', async () => {
+  const clock = manualClock();
+  await withEdge({ receive: async () => ({ outcome: 'full' }), clock }, async ({ port, logs }) => {
+    const told = () => logs().filter(({ message, code }) => code === 'outbox_full' && message !== 'webhook');
+    for (let sent = 0; sent < 3; sent++) await post(port, '{}');
+    assert.equal(told().length, 1);
+    assert.match(String(told()[0]?.['message']), /the outbox is full/);
+    clock.advance(60_000);
+    await post(port, '{}');
+    assert.deepEqual(
+      told().map(({ suppressed }) => suppressed),
+      [undefined, 2],
+    );
   });
 });
 

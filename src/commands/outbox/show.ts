@@ -23,11 +23,15 @@ export function run(
     if (record === null) {
       const gone = await operator.gone(id);
       if (gone === null) {
-        throw failed(`No record has the id ${printable(id)}: it never existed, or is no longer remembered.`);
+        throw failed(
+          `record_not_found: No record has the id ${printable(id)}: it never existed, or is no longer remembered.`,
+        );
       }
       const [received, ended] = [gone.received_at, gone.gone_at].map((time) => timeText(Date.parse(time)));
       const rows = gone.rows > 0 ? ` (${plural(gone.rows, 'row')})` : '';
-      throw failed(`No record is left of ${gone.id}. ${received}: accepted and stored${rows}. ${ended}: ${gone.what}.`);
+      throw failed(
+        `record_not_found: No record is left of ${gone.id}. ${received}: accepted and stored${rows}. ${ended}: ${gone.what}.`,
+      );
     }
     const { body, body_base64: base64, ...others } = record;
     const text = body ?? Buffer.from(base64, 'base64').toString();
