@@ -138,7 +138,7 @@ describe('rows, as the mappers make them', () => {
       writable: true,
       problem: null,
     };
-    for (const read of [async () => stats, async () => Promise.reject(new Error('gone'))]) {
+    for (const read of [async () => stats, async () => null]) {
       const row = createHeartbeatRow({
         instance: 'host-1',
         version: '1.0.0',
