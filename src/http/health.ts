@@ -93,8 +93,6 @@ function statusOf(problems: readonly HealthProblem[]): 'ok' | 'degraded' | 'fail
 }
 
 function facts(stats: OutboxStats | null, { sources, kinds, history, clock }: HealthOptions) {
-  const accepted = [...history.lastAccepted()];
-  const delivered = [...history.lastDelivered()];
   const byKind = (read: (kind: string) => string | null): Readonly<Record<string, string | null>> =>
     Object.fromEntries(kinds.map((kind) => [kind, read(kind)]));
   const heartbeat = sources.heartbeat();
@@ -113,10 +111,10 @@ function facts(stats: OutboxStats | null, { sources, kinds, history, clock }: He
       quarantined: stored?.quarantined.count ?? null,
       oldest_age_seconds: stored && Math.floor(oldestAgeMs(stored.undelivered, clock.now()) / 1000),
     },
-    last_accepted: latest(accepted),
-    last_accepted_by_kind: byKind((kind) => latest(accepted.filter(([key]) => key.startsWith(`${kind} `)))),
-    last_delivery: latest(delivered),
-    last_delivery_by_kind: byKind((kind) => latest(delivered.filter(([key]) => key === kind))),
+    last_accepted: latest(history.lastAccepted()),
+    last_accepted_by_kind: byKind((kind) => latest(history.lastAccepted(), kind)),
+    last_delivery: latest(history.lastDelivered()),
+    last_delivery_by_kind: byKind((kind) => latest(history.lastDelivered(), kind)),
     refused: history.refused('all'),
     token_expires_at: iso(sources.tokenExpiresAt()),
     previous_secret_last_used_at: iso(history.previousSecretLastUsedAt()),
@@ -136,8 +134,13 @@ function heartbeatFacts({ stream, lastSentAt, failing }: HeartbeatStatus) {
   };
 }
 
-function latest(times: readonly (readonly [key: string, timeMs: number])[]): string | null {
-  return times.length === 0 ? null : iso(Math.max(...times.map(([, timeMs]) => timeMs)));
+/** Of the times of this kind, or of all. A key of `times` is a kind, or a kind and an action. */
+function latest(times: ReadonlyMap<string, number>, kind?: string): string | null {
+  let last: number | null = null;
+  for (const [key, timeMs] of times) {
+    if (kind === undefined || key === kind || key.startsWith(`${kind} `)) last = Math.max(last ?? 0, timeMs);
+  }
+  return iso(last);
 }
 
 export function iso(timeMs: number | null): string | null {

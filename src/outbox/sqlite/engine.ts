@@ -11,7 +11,7 @@ import { readSound } from './move.ts';
 import { createWriter } from './put.ts';
 import { createReserve } from './reserve.ts';
 import { setAside } from './set-aside.ts';
-import { BUSY_TIMEOUT_MS, queryOf } from './sql.ts';
+import { BUSY_TIMEOUT_MS, getRow, queryOf } from './sql.ts';
 import { PAGE_BYTES } from './wal.ts';
 
 /** Above it we fold the write-ahead log in and tell why it fails: SQLite tries at 4 MiB and says nothing (ADR 7). */
@@ -99,7 +99,7 @@ export function openSqlite({ dataDir, maxBytes, nowMs, isSuspect, onCheckpointTr
 
   /** The open transaction included. */
   function usage(): Usage {
-    return { dataBytes: Number(used.get()?.['bytes']), logBytes: log.bytes() };
+    return { dataBytes: getRow<{ bytes: number }>(used)?.bytes ?? 0, logBytes: log.bytes() };
   }
 
   async function close(): Promise<void> {
