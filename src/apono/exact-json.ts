@@ -137,7 +137,8 @@ const NUMBER_PARTS = /^(-?)(\d+)(?:\.(\d+))?(?:[eE](.+))?$/;
 
 /**
  * One spelling for each decimal: sign, significant digits without zeros at either end, power of ten. Equal numbers have
- * the same spelling, however their zeros and exponents were written; `-0` is `0`. `source` is a number as JSON or `String` writes it.
+ * the same spelling, however their zeros and exponents were written; `-0` is `0`. `source` is a number as JSON or `String`
+ * writes it.
  */
 export function normalDecimal(source: string): string {
   const [, sign = '', whole = '', fraction = '', exponent = '0'] = NUMBER_PARTS.exec(source) ?? [];

@@ -123,7 +123,8 @@ function outcomeOfAnswer(answer: Answer, nowMs: number): Outcome {
   if (by === 'proxy') return { type: 'hold', code: 'not_azure' };
   if (status === 204) return { type: 'delivered' };
   // A page is held even with 502 or 503: trying again keeps the rows in either case, but a proxy that blocks the way
-  // answers like this for days, and only a hold tells somebody. It ends with the first 204, as any hold does.
+  // answers like this for days, and only a hold tells somebody. It ends as any hold does: with the first 204, or when
+  // nothing waits any more.
   if (by === 'page') return { type: 'hold', code: 'not_azure' };
   // These come without Azure's marks too, from the load balancers in front of it.
   if (isPassing(status)) return { type: 'retry', retryAfterMs: parseRetryAfter(answer.retryAfter, nowMs) };

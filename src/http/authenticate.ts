@@ -10,9 +10,6 @@ import type { ProblemCode } from './problem-codes.ts';
 /** `current` and `previous` may go on, the others may not. */
 export type Authentication = 'current' | 'previous' | 'missing' | 'not_bearer' | 'wrong';
 
-/** Of the secrets in use, and of those that they took the place of since the start. */
-const digests: Record<string, Buffer> = Object.create(null);
-
 /**
  * Takes every value of the two headers, also when one was sent more than once. Any that matches is enough: a proxy may add
  * an Authorization header of its own, and that must not defeat the right X-Webhook-Secret. Every value is compared with
@@ -36,12 +33,10 @@ export function authenticate(
 /**
  * Compares the SHA-256 of a header's value with that of the secret in constant time, so that neither the secret nor its
  * length leaks. Node decodes headers as latin1; encoding the value as latin1 gives back the bytes that were sent, and
- * the secret is UTF-8. It is hashed once, and not for each request.
+ * the secret is UTF-8.
  */
 function isSame(candidate: string, secret: string | null): boolean {
-  if (secret === null) return false;
-  digests[secret] ??= digestOf(secret, 'utf8');
-  return timingSafeEqual(digestOf(candidate, 'latin1'), digests[secret]);
+  return secret !== null && timingSafeEqual(digestOf(candidate, 'latin1'), digestOf(secret, 'utf8'));
 }
 
 function digestOf(text: string, encoding: BufferEncoding): Buffer {

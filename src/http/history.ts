@@ -14,11 +14,14 @@ const DAY_MS = 86_400_000;
 const HOUR_MINUTES = 60;
 /** Of one hour: an attacker with many addresses must not fill the memory. */
 const MAX_REFUSAL_COUNTS = 2_000;
+/** A Date takes no later time (ECMA-262, 21.4.1.1). */
+const MAX_TIME_MS = 8.64e15;
 const FILE = 'history.json';
 
 /** What happened within one minute. The file has it as it is: another form needs another VERSION. */
 const nothing = { accepted: 0, delivered: 0, refused: 0, oldestMs: 0, latencyMs: 0, deliveries: 0, maxLatencyMs: 0 };
 type Minute = typeof nothing;
+const fields = Object.keys(nothing) as (keyof Minute)[];
 const VERSION = 2;
 
 export type History = ReturnType<typeof createHistory>;
@@ -210,7 +213,7 @@ function columnsOf(minutes: ReadonlyMap<number, Minute>, last: number) {
   };
 }
 
-/** A file that cannot be read gives an empty history: nothing that is promised depends on it. */
+/** A file that cannot be read, or has something else than numbers, gives an empty history: /healthz must not fail of it. */
 function read(file: string | null) {
   const empty = {
     minutes: new Map<number, Minute>(),
@@ -221,7 +224,14 @@ function read(file: string | null) {
   try {
     const { version, minutes, accepted, delivered } = JSON.parse(readFileSync(file, 'utf8'));
     if (version !== VERSION) return empty;
-    return { minutes: new Map(minutes), accepted: new Map(accepted), delivered: new Map(delivered) } as typeof empty;
+    const known = {
+      minutes: new Map(minutes),
+      accepted: new Map(accepted),
+      delivered: new Map(delivered),
+    } as typeof empty;
+    const counts = [...known.minutes.values()].flatMap((minute) => fields.map((field) => minute[field]));
+    const numbers = [...counts, ...known.minutes.keys(), ...known.accepted.values(), ...known.delivered.values()];
+    return numbers.every((one) => typeof one === 'number' && Math.abs(one) <= MAX_TIME_MS) ? known : empty;
   } catch {
     return empty;
   }

@@ -38,9 +38,9 @@ export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixe
   const likely = first === undefined ? likelyTemplate(value, kinds, fixed) : null;
   if (likely !== null) return { code: 'blank_template', problems: [likely] };
   if (fixed !== null) {
-    const candidates = first === undefined ? kinds.filter((kind) => mayBe(kind, value, kinds)) : best;
-    const wanted = candidates.find(({ name }) => name === fixed);
-    return wanted === undefined ? mismatch(value, kinds, { fixed, better: first }) : { kind: wanted };
+    const wanted = (first === undefined ? kinds : best).find(({ name }) => name === fixed);
+    const isWanted = wanted !== undefined && (first !== undefined || mayBe(wanted, value, kinds));
+    return isWanted ? { kind: wanted } : mismatch(value, kinds, { fixed, better: first });
   }
   if (first === undefined) return { code: 'unknown_kind', problems: whyNone(value, kinds) };
   return second === undefined ? { kind: first } : { code: 'ambiguous_kind', problems: [ambiguity(best)] };

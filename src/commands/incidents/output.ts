@@ -63,8 +63,8 @@ export async function openFileOutput(file: string) {
 }
 
 /** What a rename may replace: not a link, which would be a file from then on, but what it points to. */
-export async function targetOf(file: string): Promise<string> {
-  return existsSync(file) ? await realpath(file) : path.resolve(file);
+export function targetOf(file: string): Promise<string> {
+  return realpath(file).catch(() => path.resolve(file));
 }
 
 export function temporaryOf(target: string): string {
