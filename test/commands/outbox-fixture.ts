@@ -77,11 +77,11 @@ export async function healthOf(service: ServiceProcess): Promise<Json> {
   return answer['outbox'] as Json;
 }
 
-/** Nothing waits any more, and so many events have dead letters. */
+/** Nothing waits any more or is held, and so many events have dead letters. */
 export function settled(service: ServiceProcess, dead: number): Promise<void> {
   return eventually(async () => {
     const health = await healthOf(service);
-    return health['waiting'] === 0 && health['dead'] === dead;
+    return health['waiting'] === 0 && health['held'] === 0 && health['dead'] === dead;
   });
 }
 
