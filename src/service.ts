@@ -120,6 +120,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     started: () => isStarted,
   };
   const history = createHistory({ ...state, folder: outbox.folder, clock });
+  history.onSecret(webhook.secret);
   opening.defer(() => history.stop());
   const { totals, onHeartbeat } = metrics;
   const heartbeat = createHeartbeat({ ...options, ...state, ingestion, totals, onHeartbeat });
@@ -166,6 +167,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         secret: secrets.APONO_WEBHOOK_SECRET,
         previousSecret: secrets.APONO_WEBHOOK_SECRET_PREVIOUS,
       });
+      history.onSecret(webhook.secret);
       Object.assign(admin, { token: secrets.ADMIN_TOKEN, metricsToken: secrets.METRICS_TOKEN });
       if (credential.type !== 'secret' || credential.clientSecret === secrets.AZURE_CLIENT_SECRET) return;
       Object.assign(credential, { clientSecret: secrets.AZURE_CLIENT_SECRET });

@@ -105,6 +105,7 @@ function linesOf(status: StatusJson, history: HistoryColumns, width: number): Li
       ...refusals(status),
       '',
       `Token ends ${time(tokenEnds, 'not known')}; credential ends ${time(credentialEnds, 'not known')}`,
+      `Webhook secret in use since ${time(status.webhook_secret_since)}`,
       `Outbox ${outbox === null ? 'unknown' : `${usedText(outbox)}, its write-ahead log ${bytes(outbox.log_bytes)}`}`,
       `Free on the disk ${free}`,
     ]),
@@ -129,10 +130,11 @@ function feeds({ feeds: all }: StatusJson): string[] {
 
 function triggers({ feeds }: StatusJson): string[] {
   const actions = feeds.flatMap((feed) =>
-    feed.actions.map((one) => [feed.kind, one.action, one.last_accepted] as const),
+    feed.actions.map(({ action, last_accepted: accepted, last_delivered: delivered }) => [
+      ...[feed.kind, action, time(accepted, 'not seen yet'), time(delivered, 'not yet')],
+    ]),
   );
-  const rows = actions.map(([kind, action, at]) => [kind, action, time(at, 'not seen yet')]);
-  return ['', ...table(['WEBHOOK', 'EVENT', 'LAST ACCEPTED'], rows)];
+  return ['', ...table(['WEBHOOK', 'EVENT', 'LAST ACCEPTED', 'LAST DELIVERED'], actions)];
 }
 
 function refusals({ refusals: refused }: StatusJson): string[] {

@@ -93,7 +93,8 @@ export function createCourier(options: CourierOptions) {
     contrast.took(sources);
     const settlements: Settlement[] = [];
     for (const [event, rows] of rangesByEvent(sources)) {
-      onEvent({ type: 'delivered', kind, stream, receivedAt: event.receivedAt, rows: countRows(rows) });
+      const { receivedAt, action } = event;
+      onEvent({ type: 'delivered', kind, stream, receivedAt, action, rows: countRows(rows) });
       settlements.push(settlementOf(event, { delivered: rows }));
     }
     for (let from = 0; from < settlements.length; from += MAX_SETTLEMENTS) {

@@ -2,6 +2,7 @@ import type { Clock } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import type { HeldKind } from '../outbox/operator.ts';
+import type { ClaimedEvent } from '../outbox/port.ts';
 import type { HoldCode, Outcome, UploadResult } from './outcome.ts';
 
 /** What a person needs to know about an answer. */
@@ -43,14 +44,13 @@ export interface UploadEvent {
 /** What delivery reports of itself, to the log and to the metrics. */
 export type DeliveryEvent =
   | UploadEvent
-  /** After `uploaded`, once for each event with rows in the call. `receivedAt` is in milliseconds since the epoch. */
-  | {
+  /** After `uploaded`, once for each event with rows in the call. */
+  | (Pick<ClaimedEvent, 'receivedAt' | 'action'> & {
       readonly type: 'delivered';
       readonly kind: string;
       readonly stream: string;
-      readonly receivedAt: number;
       readonly rows: number;
-    }
+    })
   | { readonly type: 'retry_scheduled'; readonly stream: string; readonly failures: number; readonly delayMs: number }
   /** An operator ended the wait after a setback; `code` is that of the hold, null without one. */
   | ({ readonly type: 'retry_asked' } & Retried)

@@ -134,11 +134,11 @@ function heartbeatFacts({ stream, lastSentAt, failing }: HeartbeatStatus) {
   };
 }
 
-/** Of the times of this kind, or of all. A key of `times` is a kind, or a kind and an action. */
+/** Of the times of this kind, or of all. A key of `times` is a kind and an action. */
 function latest(times: ReadonlyMap<string, number>, kind?: string): string | null {
   let last: number | null = null;
   for (const [key, timeMs] of times) {
-    if (kind === undefined || key === kind || key.startsWith(`${kind} `)) last = Math.max(last ?? 0, timeMs);
+    if (kind === undefined || key.startsWith(`${kind} `)) last = Math.max(last ?? 0, timeMs);
   }
   return iso(last);
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -22,7 +23,7 @@ const FILE = 'history.json';
 const nothing = { accepted: 0, delivered: 0, refused: 0, oldestMs: 0, latencyMs: 0, deliveries: 0, maxLatencyMs: 0 };
 type Minute = typeof nothing;
 const fields = Object.keys(nothing) as (keyof Minute)[];
-const VERSION = 2;
+const VERSION = 3;
 
 export type History = ReturnType<typeof createHistory>;
 /** What the API and the page show of it. */
@@ -52,7 +53,7 @@ interface HistoryOptions extends Pick<ServiceState, 'stats'> {
  */
 export function createHistory({ folder, stats, clock }: HistoryOptions) {
   const file = folder === null ? null : path.join(folder, FILE);
-  const { minutes, accepted, delivered } = read(file);
+  const { minutes, accepted, delivered, secret } = read(file);
   const { count, ...refusals } = createRefusals(clock);
   let lookedEscapedAt = Number.NEGATIVE_INFINITY;
   let previousUsedAt: number | null = null;
@@ -86,6 +87,7 @@ export function createHistory({ folder, stats, clock }: HistoryOptions) {
       minutes: [...minutes],
       accepted: [...accepted],
       delivered: [...delivered],
+      secret,
     });
     // A kill while the file is written must not leave half of one.
     await writeFile(`${file}.new`, text, { mode: 0o600 })
@@ -110,6 +112,11 @@ export function createHistory({ folder, stats, clock }: HistoryOptions) {
       now().refused += 1;
       count(record.code, record);
     },
+    /** Called with the webhook secret that holds from now on, at the start and when it is read again. */
+    onSecret(text: string): void {
+      const mark = markOf(text);
+      if (mark !== secret.mark) Object.assign(secret, { mark, since: clock.now() });
+    },
     onDelivery(event: DeliveryEvent): void {
       if (event.type !== 'delivered') return;
       const latencyMs = Math.max(0, clock.now() - event.receivedAt);
@@ -118,13 +125,15 @@ export function createHistory({ folder, stats, clock }: HistoryOptions) {
       minute.deliveries += 1;
       minute.latencyMs += latencyMs;
       minute.maxLatencyMs = Math.max(minute.maxLatencyMs, latencyMs);
-      delivered.set(event.kind, clock.now());
+      delivered.set(`${event.kind} ${event.action}`, clock.now());
     },
     columns: () => columnsOf(minutes, Math.floor(clock.now() / MINUTE_MS)),
     /** By kind and action, a space between; duplicates count. */
     lastAccepted: (): ReadonlyMap<string, number> => accepted,
-    /** By kind. */
+    /** In the same way; of an event whose rows went in several calls the last one that was taken. */
     lastDelivered: (): ReadonlyMap<string, number> => delivered,
+    /** When the webhook secret was first used; without a folder, by this process. */
+    secretSince: (): number => secret.since,
     previousSecretLastUsedAt: (): number | null => previousUsedAt,
     /** Whether within the last day an event was accepted whose text looks as if a template had escaped it. */
     looksEscaped: (): boolean => clock.now() - lookedEscapedAt < DAY_MS,
@@ -213,24 +222,32 @@ function columnsOf(minutes: ReadonlyMap<number, Minute>, last: number) {
   };
 }
 
+/** Sixteen bits of its hash: enough to see that it was changed, and no help to anybody who guesses at it. */
+function markOf(secret: string): number {
+  return createHash('sha256').update(secret).digest().readUInt16BE();
+}
+
 /** A file that cannot be read, or has something else than numbers, gives an empty history: /healthz must not fail of it. */
 function read(file: string | null) {
   const empty = {
     minutes: new Map<number, Minute>(),
     accepted: new Map<string, number>(),
     delivered: new Map<string, number>(),
+    secret: { mark: -1, since: 0 },
   };
   if (file === null) return empty;
   try {
-    const { version, minutes, accepted, delivered } = JSON.parse(readFileSync(file, 'utf8'));
+    const { version, minutes, accepted, delivered, secret } = JSON.parse(readFileSync(file, 'utf8'));
     if (version !== VERSION) return empty;
     const known = {
       minutes: new Map(minutes),
       accepted: new Map(accepted),
       delivered: new Map(delivered),
+      secret: { mark: secret.mark, since: secret.since },
     } as typeof empty;
     const counts = [...known.minutes.values()].flatMap((minute) => fields.map((field) => minute[field]));
-    const numbers = [...counts, ...known.minutes.keys(), ...known.accepted.values(), ...known.delivered.values()];
+    const times = [...known.accepted.values(), ...known.delivered.values(), ...Object.values(known.secret)];
+    const numbers = [...counts, ...known.minutes.keys(), ...times];
     return numbers.every((one) => typeof one === 'number' && Math.abs(one) <= MAX_TIME_MS) ? known : empty;
   } catch {
     return empty;

@@ -41,6 +41,7 @@ export function createStatus(sources: StatusSources, clock: Clock) {
       refusals: sources.history.refusals().map(refusalJson),
       token_obtained_at: iso(sources.tokenObtainedAt()),
       credential_expires_at: iso(sources.credentialEndsAt()),
+      webhook_secret_since: iso(sources.history.secretSince()),
       disk: disk && { free_bytes: disk.freeBytes, size_bytes: disk.sizeBytes },
     };
   };
@@ -100,6 +101,7 @@ function feedJson(
     actions: actions.map((action) => ({
       action,
       last_accepted: iso(history.lastAccepted().get(`${kind} ${action}`) ?? null),
+      last_delivered: iso(history.lastDelivered().get(`${kind} ${action}`) ?? null),
     })),
   };
 }

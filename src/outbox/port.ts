@@ -72,6 +72,8 @@ export interface ClaimedEvent {
   /** Fences this claim: a settlement with another token is stale and changes nothing. */
   readonly token: number;
   readonly receivedAt: number;
+  /** What happened, as AcceptedEvent has it. */
+  readonly action: string;
   /** Never empty. */
   readonly ranges: readonly RowRange[];
 }

@@ -1,4 +1,5 @@
 import { type EventRows, joinRow, type RowRange } from '../ground/event.ts';
+import { textOf } from '../ground/json.ts';
 import type { ClaimedRows, ClaimRequest } from './engine.ts';
 import {
   type Claimed,
@@ -159,7 +160,7 @@ export function takeEvents<Event extends Pick<ClaimedRows, 'eventId'>>(
   candidates: Iterable<Event & FoundRows & { readonly pending: readonly RowRange[] }>,
   { maxEvents, maxBytes, only }: Pick<ClaimRequest, 'maxEvents' | 'maxBytes' | 'only'>,
 ) {
-  const taken: (Omit<Event, 'pending' | keyof StoredRows> & ReturnType<typeof takeRows>)[] = [];
+  const taken: (Omit<Event, 'pending' | keyof StoredRows> & ReturnType<typeof takeRows> & { action: string })[] = [];
   let bytes = 0;
   for (const { pending, shared, own, ...event } of candidates) {
     if (shared === null || own === null) {
@@ -170,12 +171,17 @@ export function takeEvents<Event extends Pick<ClaimedRows, 'eventId'>>(
     const rows = takeRows({ shared, own }, wanted, limits);
     if (rows.rows.length === 0) break;
     bytes += rows.bytes;
-    taken.push({ ...event, ...rows });
+    taken.push({ ...event, ...rows, action: actionIn(shared) });
     // What is left of an event is older than the events after it.
     const isPart = countRows(rows.ranges) < countRows(wanted);
     if (isPart || taken.length >= maxEvents || bytes >= maxBytes) break;
   }
   return taken;
+}
+
+/** As the rows say it, where their table has a column for it. */
+function actionIn(shared: string): string {
+  return textOf(JSON.parse(shared).event_action) ?? 'Other';
 }
 
 /** Joins claimed rows, in order, into JSON arrays of at most MAX_CALL_BYTES; a row that is larger has a call of its own. */
@@ -186,10 +192,11 @@ export function packCalls(claimed: readonly ClaimedRows[]): Pick<Claimed, 'event
   let sources: RowSource[] = [];
   // Each row brings the comma or bracket that follows it; the first bracket is there from the beginning.
   let bytes = 1;
-  for (const { eventId, token, receivedAt, ranges, rows } of claimed) {
-    const event = { eventId, token, receivedAt, ranges };
+  for (const { rows, bytes: _, ...event } of claimed) {
     events.push(event);
-    const indexes = ranges.flatMap(([from, to]) => Array.from({ length: to - from }, (_, offset) => from + offset));
+    const indexes = event.ranges.flatMap(([from, to]) =>
+      Array.from({ length: to - from }, (_, offset) => from + offset),
+    );
     for (const [place, row] of rows.entries()) {
       const size = Buffer.byteLength(row) + 1;
       if (texts.length > 0 && bytes + size > MAX_CALL_BYTES) {

@@ -45,7 +45,8 @@ describe('status', () => {
     assert.match(stdout, /\nRows accepted {50,}█ +4\nRows delivered {50,}█ +4\nRefused {57,}▁ +0\n/);
     assert.match(stdout, /\nrequest +delivering +0 +\d{4}-\S+Z +\d{4}-\S+Z\n/);
     assert.match(stdout, /\naudit +idle +0 +not since the start +not since the start\n/);
-    assert.match(stdout, /\nrequest +Granted +\d{4}-\S+Z\nrequest +Expired +not seen yet\n/);
+    assert.match(stdout, /\nrequest +Granted +\d{4}-\S+Z +\d{4}-\S+Z\nrequest +Expired +not seen yet +not yet\n/);
+    assert.match(stdout, /\nWebhook secret in use since \d{4}-\S+Z\n/);
     assert.deepEqual(
       linesOf(stdout).filter((line) => displayWidth(line) > 80),
       [],

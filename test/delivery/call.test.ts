@@ -44,7 +44,7 @@ function claimAll(waiting: readonly Waiting[]): ClaimedRows[] {
     if (pending.length === 0) return [];
     const stored = { shared, own: own.join('\n') };
     const taken = takeRows(stored, pending, { maxBytes: Number.MAX_SAFE_INTEGER, atLeastOne: true });
-    return [{ eventId: `e-${index}`, token: index, receivedAt: 0, ...taken }];
+    return [{ eventId: `e-${index}`, token: index, receivedAt: 0, action: 'Other', ...taken }];
   });
 }
 
@@ -135,7 +135,7 @@ test('property: what is taken is the first of what waits, within the bytes, and 
 });
 
 test('the rows of a call by event are ranges that do not touch', () => {
-  const event = (eventId: string) => ({ eventId, token: 1, receivedAt: 0, ranges: [] });
+  const event = (eventId: string) => ({ eventId, token: 1, receivedAt: 0, action: 'Other', ranges: [] });
   const [a, b] = [event('a'), event('b')];
   const sources = [0, 1, 2, 5, 6].map((index) => ({ event: a, index })).concat([{ event: b, index: 3 }]);
   assert.deepEqual(

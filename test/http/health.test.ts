@@ -85,7 +85,14 @@ test('/healthz says what the contract lists', async () => {
   };
   await withEdge({ clock, health }, async ({ port, history }) => {
     clock.set(now - 1_000);
-    history.onDelivery({ type: 'delivered', kind: 'request', stream: '', receivedAt: now - 2_000, rows: 1 });
+    history.onDelivery({
+      type: 'delivered',
+      kind: 'request',
+      stream: '',
+      action: 'Granted',
+      receivedAt: now - 2_000,
+      rows: 1,
+    });
     clock.set(now);
     const { status, json } = await get(port, '/healthz');
     assert.equal(status, 200);

@@ -17,15 +17,17 @@ test('a history is read as it was written, and one with anything but numbers is 
   const received = accepted([event({ rows: 3 })]);
   assert.ok(received.outcome === 'accepted');
   first.onAccepted(received);
-  first.onDelivery({ type: 'delivered', kind: 'request', stream: 's', receivedAt: 0, rows: 3 });
+  first.onDelivery({ type: 'delivered', kind: 'request', stream: 's', receivedAt: 0, action: 'Granted', rows: 3 });
+  first.onSecret('the-secret-of-monday');
   await first.stop();
   const good = readFileSync(file, 'utf8');
   const again = open();
   assert.deepEqual([again.lastAccepted(), again.lastDelivered()], [first.lastAccepted(), first.lastDelivered()]);
   assert.deepEqual(again.columns(), first.columns());
+  assert.ok(again.lastDelivered().has('request Granted'));
   await again.stop();
 
-  const at = String(first.lastDelivered().get('request'));
+  const at = String(first.lastDelivered().get('request Granted'));
   assert.ok(good.includes(at));
   for (const wrong of ['"x"', 'null', '{}', '1e300']) {
     writeFileSync(file, good.replaceAll(at, wrong));
@@ -38,4 +40,25 @@ test('a history is read as it was written, and one with anything but numbers is 
       wrong,
     );
   }
+});
+
+test('a webhook secret is in use since it was first seen, also over a restart, and nothing in the file helps to guess it', async (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'apono-sentinel-history-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const clock = manualClock();
+  const [monday, tuesday] = ['the-secret-of-monday', 'the-secret-of-tuesday'];
+  const since = async (...secrets: readonly string[]): Promise<number> => {
+    const history = createHistory({ folder, stats: async () => null, clock });
+    for (const secret of secrets) history.onSecret(secret);
+    await history.stop();
+    return history.secretSince();
+  };
+  const first = clock.now();
+  assert.equal(await since(monday), first);
+  clock.advance(60_000);
+  assert.equal(await since(monday, monday), first);
+  assert.equal(await since(monday, tuesday), first + 60_000);
+  const file = JSON.parse(readFileSync(path.join(folder, 'history.json'), 'utf8'));
+  assert.ok(Number.isInteger(file.secret.mark) && file.secret.mark < 65_536);
+  assert.deepEqual(Object.keys(file.secret), ['mark', 'since']);
 });

@@ -290,8 +290,15 @@ describe('delivery', () => {
     const { metrics, clock, read } = create();
     const receivedAt = clock.now();
     clock.advance(2_500);
-    metrics.onDelivery({ type: 'delivered', kind: 'request', stream, receivedAt, rows: 3 });
-    metrics.onDelivery({ type: 'delivered', kind: 'request', stream, receivedAt: clock.now() + 86_400_000, rows: 1 });
+    metrics.onDelivery({ type: 'delivered', kind: 'request', stream, action: 'Granted', receivedAt, rows: 3 });
+    metrics.onDelivery({
+      type: 'delivered',
+      kind: 'request',
+      stream,
+      action: 'Granted',
+      receivedAt: clock.now() + 86_400_000,
+      rows: 1,
+    });
     const exposition = await read();
     assert.equal(exposition.value('apono_sentinel_delivery_latency_seconds_sum', { stream }), 2.5);
     assert.equal(exposition.value('apono_sentinel_delivery_latency_seconds_count', { stream }), 2);

@@ -79,15 +79,18 @@ export function claimContract(subject: Subject): void {
 
     it('joins rows into calls that say whose they are', async () => {
       const { outbox } = subject;
-      const [a, b] = [receivedAt('a', T, { rowCount: 2 }), receivedAt('b', T + 1, { rowBytes: 500_000 })];
+      const [a, b] = [
+        receivedAt('a', T, { rowCount: 2, action: 'Granted' }),
+        receivedAt('b', T + 1, { rowBytes: 500_000 }),
+      ];
       await outbox.put([a, b, receivedAt('c', T + 2, { rowBytes: 500_000 })]);
       const { events, calls, mayBeMore } = await outbox.claim({ kind: 'request', maxBytes: 2 * MAX_CALL_BYTES });
       assert.deepEqual(
-        events.map(({ eventId, ranges }) => [eventId, ranges]),
+        events.map(({ eventId, action, ranges }) => [eventId, action, ranges]),
         [
-          ['a', [[0, 2]]],
-          ['b', [[0, 1]]],
-          ['c', [[0, 1]]],
+          ['a', 'Granted', [[0, 2]]],
+          ['b', 'Other', [[0, 1]]],
+          ['c', 'Other', [[0, 1]]],
         ],
       );
       assert.deepEqual(

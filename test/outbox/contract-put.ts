@@ -74,6 +74,7 @@ export function putContract(subject: Subject): void {
       assert.deepEqual(claimed, {
         eventId: odd.eventId,
         receivedAt: odd.receivedAt,
+        action: 'Other',
         ranges: [[0, 30]],
         rows: rowsOf(odd),
       });

@@ -11,6 +11,8 @@ export interface SampleOptions {
   readonly rowBytes?: number;
   /** A text in the shared columns. */
   readonly note?: string;
+  /** In the column event_action, which not every table has. */
+  readonly action?: string;
 }
 
 export const RECEIVED_AT = Date.UTC(2026, 0, 2);
@@ -18,7 +20,8 @@ export const RECEIVED_AT = Date.UTC(2026, 0, 2);
 /** An event as intake would put it. */
 export function event(eventId: string, options: SampleOptions = {}): EventEntry {
   const { kind = 'request', receivedAt = RECEIVED_AT, feed = null, rowCount = 1, rowBytes = 0, note = 'n' } = options;
-  const shared = JSON.stringify({ event_id: eventId, received_at: new Date(receivedAt).toISOString(), note });
+  const received = new Date(receivedAt).toISOString();
+  const shared = JSON.stringify({ event_id: eventId, event_action: options.action, received_at: received, note });
   const own = Array.from({ length: rowCount }, (_, n) => {
     const row = { row_id: `${eventId}-${n}`, filler: '' };
     const bytes = Buffer.byteLength(joinRow(shared, JSON.stringify(row)));

@@ -58,8 +58,10 @@ describe('the page in a browser', needsBrowser, () => {
     assert.equal(await tab.page.locator('#drawn canvas').count(), 4);
     assert.deepEqual(await tab.page.evaluate(tooWide), [], 'each plot is as wide as its place');
     assert.match((await sentence(tab)) ?? '', /Everything that Apono sent has reached Sentinel/);
-    assert.match(await text(tab, '#triggers'), /Granted\s+\d{4}-/);
-    assert.match(await text(tab, '#triggers'), /Expired\s+not seen yet/);
+    const time = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ[^\t\n]*`;
+    assert.match(await text(tab, '#triggers'), new RegExp(`Granted\\s+${time}\\s+${time}`));
+    assert.match(await text(tab, '#triggers'), /Expired\s+not seen yet\s+not yet/);
+    assert.match(await text(tab, '#machine'), new RegExp(`Webhook secret in use since\\s+${time}`));
     assert.deepEqual([...new Set(asked)], [new URL(pageOf(running)).origin]);
     assert.deepEqual(tab.faults, []);
   });

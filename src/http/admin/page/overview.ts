@@ -126,12 +126,14 @@ function stateOf({ kind, state, hold, retrying }: FeedJson): Html {
 
 function triggers({ feeds }: StatusJson): Html {
   const rows = feeds.flatMap(({ kind, actions }) =>
-    actions.map(({ action, last_accepted: at }) => [kind, action, time(at, 'not seen yet')]),
+    actions.map(({ action, last_accepted: accepted, last_delivered: delivered }) => [
+      ...[kind, action, time(accepted, 'not seen yet'), time(delivered, 'not yet')],
+    ]),
   );
   return html`<section id="triggers"><h2>What has come from Apono</h2>
 <p>A trigger that never came may not be switched on in Apono's webhook, or nobody did that yet.</p>${table(
     'What has come from Apono',
-    ['Webhook', 'Event', 'Last accepted'],
+    ['Webhook', 'Event', 'Last accepted', 'Last delivered'],
     rows,
     '',
   )}</section>`;
@@ -201,6 +203,7 @@ function machine(status: StatusJson): Html {
       tokenEnds === null ? 'none yet' : html`obtained ${time(status.token_obtained_at)}, ends ${time(tokenEnds)}`,
     ],
     ['Credential ends', time(status.credential_expires_at, 'not known')],
+    ['Webhook secret in use since', time(status.webhook_secret_since)],
     ['Previous webhook secret used', time(previousUsed)],
     ['Write-ahead log', outbox === null ? null : bytes(outbox.log_bytes)],
     ['Disk', disk === null ? 'not known' : `${bytes(disk.free_bytes)} free of ${bytes(disk.size_bytes)}`],
