@@ -3,7 +3,8 @@ import { describe, it } from 'node:test';
 import { assertProblem, send } from '../http/edge.ts';
 import { quarantined } from '../outbox/samples.ts';
 import { startTestEmulator } from '../support/emulator.ts';
-import { SECRET, serviceEnv, serviceFiles, spawnService, startServiceProcess } from '../support/service-process.ts';
+import { startService } from '../support/service.ts';
+import { SECRET, serviceEnv, serviceFiles, spawnService } from '../support/service-process.ts';
 import { adminToken, metricsToken, startAdmin, withToken } from './fixture.ts';
 
 const everyPath = [
@@ -176,7 +177,7 @@ describe('the two ports of the service', () => {
   it('know each their own secret, and nothing of the other port', async (t) => {
     const emulator = await startTestEmulator(t);
     const files = await serviceFiles(t, emulator);
-    const service = await startServiceProcess(t, { ...serviceEnv(emulator, files), ADMIN_TOKEN: adminToken });
+    const service = await startService(t, { ...serviceEnv(emulator, files), ADMIN_TOKEN: adminToken });
     const get = (port: number, path: string, headers: Record<string, string>) =>
       send(port, { method: 'GET', path, headers });
     assert.equal((await get(service.adminPort, '/admin/v1/outbox', withToken)).status, 200);

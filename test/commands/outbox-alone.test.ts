@@ -4,7 +4,8 @@ import { describe, it } from 'node:test';
 import type { OutboxEntry } from '../../src/ground/event.ts';
 import { event as outboxEvent, quarantined, settlement } from '../outbox/samples.ts';
 import { requestStream } from '../support/emulator.ts';
-import { serviceEnv, startServiceProcess } from '../support/service-process.ts';
+import { startService } from '../support/service.ts';
+import { serviceEnv } from '../support/service-process.ts';
 import { openTestStore } from '../support/store.ts';
 import {
   idOf,
@@ -40,7 +41,7 @@ describe('outbox, when no service runs', () => {
     const replay = await run(['outbox', 'replay', eventId], env);
     assert.equal(replay.exitCode, 0, replay.stderr);
     assert.match(replay.stderr, /They are sent when the service runs/);
-    await startServiceProcess(t, serviceEnv(emulator, files));
+    await startService(t, serviceEnv(emulator, files));
     await emulator.waitFor(() => emulator.rowCount(requestStream) === 4);
     assert.deepEqual(resourceIds(emulator), ['r1-a', 'r1-b', 'r1-c', 'r1-d']);
   });

@@ -4,7 +4,8 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { event } from '../outbox/samples.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
-import { serviceEnv, serviceFiles, startServiceProcess } from '../support/service-process.ts';
+import { startService } from '../support/service.ts';
+import { serviceEnv, serviceFiles } from '../support/service-process.ts';
 import { openTestStore } from '../support/store.ts';
 import { idOf, jsonOf, resourceIds, startRunning, stop, units } from './outbox-fixture.ts';
 import { run } from './support.ts';
@@ -30,7 +31,7 @@ describe('outbox backup', () => {
     const restored = await serviceFiles(t, other);
     mkdirSync(restored.dataDir, { recursive: true });
     renameSync(file, path.join(restored.dataDir, 'outbox.db'));
-    const second = await startServiceProcess(t, serviceEnv(other, restored));
+    const second = await startService(t, serviceEnv(other, restored));
     await other.waitFor(() => other.rowCount(requestStream) === 4);
     assert.deepEqual(resourceIds(other), ['r1-a', 'r1-b', 'r1-c', 'r1-d']);
     await stop(second);

@@ -3,13 +3,8 @@ import type { TestContext } from 'node:test';
 import type { Emulator } from '../support/azure/emulator.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
-import {
-  type ServiceFiles,
-  type ServiceProcess,
-  serviceEnv,
-  serviceFiles,
-  startServiceProcess,
-} from '../support/service-process.ts';
+import { startService } from '../support/service.ts';
+import { type Service, type ServiceFiles, serviceEnv, serviceFiles } from '../support/service-process.ts';
 import type { Run } from './support.ts';
 
 export type Json = Record<string, unknown>;
@@ -36,21 +31,21 @@ export const resultsOf = (result: Run): Json[] => jsonOf(result)['results'] as J
 
 export interface Running {
   readonly emulator: Emulator;
-  readonly service: ServiceProcess;
+  readonly service: Service;
   readonly files: ServiceFiles;
   /** The variables of the commands: nothing of Azure's. */
   readonly env: Env;
 }
 
-/** The real service as a process, against an emulator. `over`: variables of both the service and the commands. */
+/** The real service, against an emulator. `over`: variables of both the service and the commands. */
 export async function startRunning(t: TestContext, over: Record<string, string> = {}): Promise<Running> {
   const emulator = await startTestEmulator(t);
   const files = await serviceFiles(t, emulator);
-  const service = await startServiceProcess(t, { ...serviceEnv(emulator, files), ...over });
+  const service = await startService(t, { ...serviceEnv(emulator, files), ...over });
   return { emulator, service, files, env: { ...envOf(service, files), ...over } };
 }
 
-export function envOf(service: ServiceProcess, { dataDir }: ServiceFiles): Env {
+export function envOf(service: Service, { dataDir }: ServiceFiles): Env {
   return { DATA_DIR: dataDir, ADMIN_PORT: String(service.adminPort) };
 }
 
@@ -72,23 +67,17 @@ export async function idOf(response: Response): Promise<string> {
 }
 
 /** The counts of /healthz. */
-export async function healthOf(service: ServiceProcess): Promise<Json> {
+export async function healthOf(service: Service): Promise<Json> {
   const answer = (await (await fetch(service.url('/healthz'))).json()) as Json;
   return answer['outbox'] as Json;
 }
 
 /** Nothing waits any more or is held, and so many events have dead letters. */
-export function settled(service: ServiceProcess, dead: number): Promise<void> {
+export function settled(service: Service, dead: number): Promise<void> {
   return eventually(async () => {
     const health = await healthOf(service);
     return health['waiting'] === 0 && health['held'] === 0 && health['dead'] === dead;
   });
-}
-
-/** As an orchestrator does. */
-export async function stop(service: ServiceProcess): Promise<void> {
-  service.child.kill('SIGTERM');
-  assert.deepEqual(await service.exited, { code: 0, signal: null });
 }
 
 /** Of all rows that Azure has, sorted. */
@@ -97,3 +86,5 @@ export const resourceIds = (emulator: Emulator) =>
     .rows(requestStream)
     .map((row) => String(row['resource_id']))
     .sort();
+
+export const stop = (service: Service): Promise<void> => service.stop();

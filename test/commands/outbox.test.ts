@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { requestStream } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
-import { serviceEnv, startServiceProcess } from '../support/service-process.ts';
+import { startService } from '../support/service.ts';
+import { serviceEnv } from '../support/service-process.ts';
 import {
   envOf,
   healthOf,
@@ -188,7 +189,7 @@ describe('outbox, with bodies in quarantine', () => {
     const { emulator, service, files } = await startRunning(t, { APONO_TEMPLATE_ESCAPING: 'json' });
     assert.equal((await service.post(unescaped, { 'x-apono-feed': 'prod' })).status, 400);
     await stop(service);
-    const again = await startServiceProcess(t, serviceEnv(emulator, files));
+    const again = await startService(t, serviceEnv(emulator, files));
     const env = envOf(again, files);
     const [record] = recordsOf(await run(['outbox', 'list', '--json'], env));
     const id = String(record?.['id']);
@@ -216,7 +217,7 @@ describe('outbox, with bodies in quarantine', () => {
     const { emulator, service, files } = await startRunning(t, { LOGS_INGESTION_STREAM: 'off' });
     await service.post(units('r1'));
     await stop(service);
-    const again = await startServiceProcess(t, serviceEnv(emulator, files));
+    const again = await startService(t, serviceEnv(emulator, files));
     const env = envOf(again, files);
     const args = ['outbox', 'replay', '--all', '--state', 'quarantined', '--json'];
     const both = await Promise.all([run(args, env), run(args, env)]);

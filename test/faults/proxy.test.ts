@@ -5,6 +5,7 @@ import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { assertNothingPrivate } from '../support/log-secrets.ts';
+import { startService } from '../support/service.ts';
 import { SECRET, serviceEnv, serviceFiles, startServiceProcess } from '../support/service-process.ts';
 import { proxyKinds } from './support/proxies.ts';
 import { callProxy } from './support/proxy-client.ts';
@@ -17,7 +18,7 @@ for (const { name, missing, cannotWait, start } of proxyKinds) {
   describe(`behind ${name} as deploy/ has it`, { skip: missing }, () => {
     test('webhooks pass, health does not, a large body is 413 of the service, an idle connection is used again', async (t) => {
       const emulator = await startTestEmulator(t);
-      const service = await startServiceProcess(t, serviceEnv(emulator, await serviceFiles(t, emulator)));
+      const service = await startService(t, serviceEnv(emulator, await serviceFiles(t, emulator)));
       const proxy = await start(t, service.port);
       const agent = new Agent({ keepAlive: true, maxSockets: 1 });
       t.after(() => agent.destroy());
@@ -53,7 +54,7 @@ for (const { name, missing, cannotWait, start } of proxyKinds) {
 
     test('the caller’s address is right, and nobody can claim another', async (t) => {
       const emulator = await startTestEmulator(t);
-      const service = await startServiceProcess(t, {
+      const service = await startService(t, {
         ...serviceEnv(emulator, await serviceFiles(t, emulator)),
         TRUST_PROXY: '127.0.0.1',
         ALLOWED_CIDRS: '127.0.0.2',
@@ -102,8 +103,7 @@ for (const { name, missing, cannotWait, start } of proxyKinds) {
       for (let restart = 0; restart < 3; restart++) {
         const before = accepted;
         await eventually(() => accepted > before + 100 || failed.length > 0);
-        service.child.kill('SIGTERM');
-        assert.deepEqual(await service.exited, { code: 0, signal: null });
+        await service.stop();
         service = await startServiceProcess(t, env);
       }
       const before = accepted;

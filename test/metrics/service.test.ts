@@ -4,13 +4,8 @@ import { type TestContext, test } from 'node:test';
 import type { Emulator } from '../support/azure/emulator.ts';
 import { startTestEmulator, requestStream as stream } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
-import {
-  SECRET,
-  type ServiceProcess,
-  serviceEnv,
-  serviceFiles,
-  startServiceProcess,
-} from '../support/service-process.ts';
+import { startService } from '../support/service.ts';
+import { SECRET, type Service, serviceEnv, serviceFiles } from '../support/service-process.ts';
 import { Exposition, textOf } from './exposition.ts';
 import { withoutPromtool } from './promtool.ts';
 
@@ -18,7 +13,7 @@ const PREVIOUS = 'the-secret-of-yesterday';
 
 interface Running {
   readonly emulator: Emulator;
-  readonly service: ServiceProcess;
+  readonly service: Service;
   text(): Promise<string>;
   read(): Promise<Exposition>;
 }
@@ -26,7 +21,7 @@ interface Running {
 async function start(t: TestContext, env: Record<string, string> = {}): Promise<Running> {
   const emulator = await startTestEmulator(t);
   const variables = serviceEnv(emulator, await serviceFiles(t, emulator));
-  const service = await startServiceProcess(t, { ...variables, ...env });
+  const service = await startService(t, { ...variables, ...env });
   const text = async () => {
     const response = await fetch(`http://127.0.0.1:${service.adminPort}/metrics`);
     assert.equal(response.status, 200);

@@ -16,7 +16,8 @@ import {
 } from '../commands/outbox-fixture.ts';
 import { startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
-import { serviceEnv, serviceFiles, startServiceProcess } from '../support/service-process.ts';
+import { startService } from '../support/service.ts';
+import { serviceEnv, serviceFiles } from '../support/service-process.ts';
 import { type Look, noBrowser, startBrowser, type Tab, type TestBrowser } from './browser.ts';
 
 const needsBrowser = { skip: noBrowser };
@@ -124,7 +125,7 @@ describe('the page in a browser', needsBrowser, () => {
     await settled(running.service, 0);
     await stop(running.service);
     const { emulator, files } = running;
-    const service = await startServiceProcess(t, serviceEnv(emulator, files));
+    const service = await startService(t, serviceEnv(emulator, files));
     const tab = await look(t, { service });
     assert.match((await sentence(tab)) ?? '', /Everything that Apono sent has reached Sentinel/);
     for (const name of ['Last accepted', 'Last delivered']) {
@@ -254,7 +255,7 @@ describe('the page in a browser', needsBrowser, () => {
       path.join(files.dataDir, 'outbox.db'),
       'this is no database, and it is long enough to be one'.repeat(99),
     );
-    const service = await startServiceProcess(t, serviceEnv(emulator, files));
+    const service = await startService(t, serviceEnv(emulator, files));
     const tab = await look(t, { service });
     assert.match(await text(tab, '#verdict'), /A damaged database was set aside[\s\S]*apono-sentinel outbox salvage/);
     assert.equal(await tab.page.getAttribute('#verdict', 'class'), 'degraded');

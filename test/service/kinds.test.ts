@@ -21,13 +21,8 @@ import type { Emulator } from '../support/azure/emulator.ts';
 import { startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import { privateTexts } from '../support/log-secrets.ts';
-import {
-  SECRET,
-  type ServiceProcess,
-  serviceEnv,
-  serviceFiles,
-  startServiceProcess,
-} from '../support/service-process.ts';
+import { startService } from '../support/service.ts';
+import { SECRET, type Service, serviceEnv, serviceFiles } from '../support/service-process.ts';
 
 type Json = Record<string, unknown>;
 
@@ -38,17 +33,17 @@ interface Answer {
 
 interface Running {
   readonly emulator: Emulator;
-  readonly service: ServiceProcess;
+  readonly service: Service;
   readonly env: Record<string, string | undefined>;
 }
 
 async function start(t: TestContext, over: Record<string, string> = {}): Promise<Running> {
   const emulator = await startTestEmulator(t);
   const env = { ...serviceEnv(emulator, await serviceFiles(t, emulator)), ...over };
-  return { emulator, service: await startServiceProcess(t, env), env };
+  return { emulator, service: await startService(t, env), env };
 }
 
-async function sendTo(service: ServiceProcess, path: string, body: string, method = 'POST'): Promise<Answer> {
+async function sendTo(service: Service, path: string, body: string, method = 'POST'): Promise<Answer> {
   service.keepOutOfLog(privateTexts(body));
   const response = await fetch(service.url(path), { method, body, headers: { authorization: `Bearer ${SECRET}` } });
   return { status: response.status, body: (await response.json()) as Json };
@@ -303,10 +298,9 @@ test('a kind whose stream is off goes into quarantine, by path apart, and is rep
   assert.equal((await sendTo(service, '/apono/webhook', request)).status, 200, 'the others go on');
   await emulator.waitFor(() => emulator.rowCount(requestKind.defaultStream) === 1);
 
-  service.child.kill('SIGTERM');
-  assert.equal((await service.exited).code, 0);
+  await service.stop();
   const streamsOn = Object.fromEntries(Object.entries(env).filter(([name]) => !(name in off)));
-  const second = await startServiceProcess(t, streamsOn);
+  const second = await startService(t, streamsOn);
   const outbox = (...args: readonly string[]) =>
     run(['outbox', ...args, '--json'], { DATA_DIR: env['DATA_DIR'] ?? '', ADMIN_PORT: String(second.adminPort) });
   const listed = JSON.parse((await outbox('list', '--state', 'quarantined')).stdout).records as Json[];

@@ -6,12 +6,13 @@ import { healthOf, idOf, units } from '../commands/outbox-fixture.ts';
 import type { Emulator } from '../support/azure/emulator.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
-import { type ServiceProcess, serviceEnv, serviceFiles, startServiceProcess } from '../support/service-process.ts';
+import { startService } from '../support/service.ts';
+import { type Service, serviceEnv, serviceFiles, startServiceProcess } from '../support/service-process.ts';
 
 const READ = 'secrets were read again';
 
 interface Running {
-  readonly service: ServiceProcess;
+  readonly service: Service;
   readonly emulator: Emulator;
   /** Null: removes it. */
   write(files: Readonly<Record<string, string | null>>): Promise<void>;
@@ -20,7 +21,11 @@ interface Running {
 }
 
 /** A service whose secrets are in files; `files` by the name of the variable. */
-async function start(t: TestContext, files: (emulator: Emulator) => Record<string, string>): Promise<Running> {
+async function start(
+  t: TestContext,
+  files: (emulator: Emulator) => Record<string, string>,
+  launch: (...args: Parameters<typeof startService>) => Promise<Service> = startService,
+): Promise<Running> {
   const emulator = await startTestEmulator(t);
   const { folder, ...data } = await serviceFiles(t, emulator);
   const secrets = path.join(folder, 'secrets');
@@ -40,7 +45,7 @@ async function start(t: TestContext, files: (emulator: Emulator) => Record<strin
     delete env[name];
     env[`${name}_FILE`] = path.join(secrets, name);
   }
-  const service = await startServiceProcess(t, env);
+  const service = await launch(t, env);
   return {
     service,
     emulator,
@@ -49,7 +54,7 @@ async function start(t: TestContext, files: (emulator: Emulator) => Record<strin
       service.keepOutOfLog(known);
       const before = service.logs.length;
       const lines = () => service.logs.slice(before);
-      service.child.kill('SIGHUP');
+      service.hangUp();
       const last = () => lines().find(({ message }) => message === READ);
       await eventually(() => last() !== undefined);
       const errors = lines().filter(({ code }) => code === 'secret_not_renewed');
@@ -65,10 +70,8 @@ const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
 describe('SIGHUP', () => {
   it('has the webhook secrets read again: the new one opens, the one before is taken until its file is empty', async (t) => {
-    const { service, write, hangUp } = await start(t, () => ({
-      APONO_WEBHOOK_SECRET: 'the-secret-of-monday\n',
-      APONO_WEBHOOK_SECRET_PREVIOUS: '',
-    }));
+    const files = { APONO_WEBHOOK_SECRET: 'the-secret-of-monday\n', APONO_WEBHOOK_SECRET_PREVIOUS: '' };
+    const { service, write, hangUp } = await start(t, () => files, startServiceProcess);
     const statuses = async (): Promise<number[]> => {
       const answers = ['monday', 'tuesday'].map((day) => service.post(units(day), bearer(`the-secret-of-${day}`)));
       return (await Promise.all(answers)).map(({ status }) => status);
@@ -165,10 +168,9 @@ describe('SIGHUP', () => {
   });
 
   it('changes nothing where the secrets are in variables, and a stop is still in order', async (t) => {
-    const { service, hangUp } = await start(t, () => ({}));
+    const { service, hangUp } = await start(t, () => ({}), startServiceProcess);
     assert.deepEqual(await hangUp(), { changed: [], errors: {} });
     await idOf(await service.post(units('a')));
-    service.child.kill('SIGTERM');
-    assert.deepEqual(await service.exited, { code: 0, signal: null });
+    await service.stop();
   });
 });

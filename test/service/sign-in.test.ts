@@ -10,7 +10,8 @@ import type { Emulator } from '../support/azure/emulator.ts';
 import { startConnectProxy } from '../support/connect-proxy.ts';
 import { heartbeatStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
-import { serviceEnv, serviceFiles, spawnService, startServiceProcess } from '../support/service-process.ts';
+import { startService } from '../support/service.ts';
+import { serviceEnv, serviceFiles, spawnService } from '../support/service-process.ts';
 
 const dayMs = 86_400_000;
 
@@ -42,7 +43,7 @@ test('the end of a certificate is a problem in /healthz, a metric and a column, 
   assert.match(checked.stderr, /AZURE_CLIENT_CERTIFICATE_PATH: names a certificate that expired on .*make a new one/);
 
   // It starts all the same: what it takes now waits at the worst, and would be lost if it did not run.
-  const service = await startServiceProcess(t, variables);
+  const service = await startService(t, variables);
   const told = service.logs.find(({ variable }) => variable === 'AZURE_CLIENT_CERTIFICATE_PATH');
   assert.equal(told?.['level'], 'error');
   const health = async () => {
@@ -78,7 +79,7 @@ test('AZURE_CLIENT_SECRET_EXPIRES makes /healthz degraded from 30 days before', 
   const emulator = await startTestEmulator(t);
   const codesAt = async (days: number) => {
     const ends = new Date(Date.now() + days * dayMs).toISOString().slice(0, 10);
-    const service = await startServiceProcess(t, {
+    const service = await startService(t, {
       ...(await environment(t, emulator)),
       AZURE_CLIENT_SECRET_EXPIRES: ends,
     });
@@ -120,7 +121,7 @@ test('serve delivers, and check --live asks, through a proxy as people write it'
   assert.ok(!/p#w|CORP/.test(stdout + stderr));
   const tunnels = proxy.tunnels.length;
   assert.ok(tunnels > 0);
-  const service = await startServiceProcess(t, { ...env, HEARTBEAT_INTERVAL_MINUTES: '1' });
+  const service = await startService(t, { ...env, HEARTBEAT_INTERVAL_MINUTES: '1' });
   service.keepOutOfLog(['p#w']);
   await eventually(() => emulator.rowCount(heartbeatStream) > 0);
   assert.ok(proxy.tunnels.length > tunnels);

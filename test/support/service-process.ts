@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -18,20 +19,27 @@ export const mainFile = path.join(root, 'src/main.ts');
 
 export const SECRET = 'a-secret-for-the-tests';
 
-export interface ServiceProcess {
+export interface Service {
   readonly port: number;
   /** The port of metrics and the admin API. */
   readonly adminPort: number;
-  readonly child: ChildProcess;
   /** Everything it logged, parsed where it is JSON. */
   readonly logs: Record<string, unknown>[];
-  readonly stdout: () => string;
-  /** Resolves with exit code or signal when it has ended. */
-  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
   url(pathname: string): string;
   post(body: string | Uint8Array, headers?: Record<string, string>): Promise<Response>;
   /** Texts that its log must not hold; `post` adds those of its bodies, and secrets are added by themselves. */
   keepOutOfLog(texts: readonly string[]): void;
+  /** Sends SIGHUP. */
+  hangUp(): void;
+  /** Sends SIGTERM, as an orchestrator does; fails unless it ends in order. */
+  stop(): Promise<void>;
+}
+
+export interface ServiceProcess extends Service {
+  readonly child: ChildProcess;
+  readonly stdout: () => string;
+  /** Resolves with exit code or signal when it has ended. */
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
 }
 
 export interface ServiceFiles {
@@ -40,11 +48,17 @@ export interface ServiceFiles {
   readonly caFile: string;
 }
 
+/** How to end what still uses a folder, by its DATA_DIR: a service in the process of the test cannot be killed. */
+export const users = new Map<string, () => Promise<void>>();
+
 /** A folder for the data and the CA of the emulator, kept over restarts and removed after the test. */
 export async function serviceFiles(t: TestContext, emulator: Emulator): Promise<ServiceFiles> {
   const folder = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-service-'));
-  // The service, which is killed after this, makes its lock anew while the folder is being removed.
-  t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }));
+  t.after(async () => {
+    await users.get(path.join(folder, 'data'))?.();
+    // A service of its own process, which is killed after this, makes its lock anew while the folder is being removed.
+    await rm(folder, { recursive: true, force: true, maxRetries: 10 });
+  });
   const caFile = path.join(folder, 'ca.pem');
   await writeFile(caFile, emulator.caPem);
   return { folder, dataDir: path.join(folder, 'data'), caFile };
@@ -77,13 +91,28 @@ export async function startServiceProcess(
   const running = spawnService(t, env, { command: process.execPath, args: [...nodeOptions(), main, 'serve'] });
   const ready = await Promise.race([running.ready, running.exited.then(() => null)]);
   if (ready === null) throw new Error(`the service ended before it was ready: ${JSON.stringify(running.logs)}`);
-  const url = (pathname: string) => `http://127.0.0.1:${ready.port}${pathname}`;
   return {
     ...running,
-    ...ready,
+    ...callsOf(ready, running.keepOutOfLog),
+    hangUp: () => void running.child.kill('SIGHUP'),
+    async stop() {
+      running.child.kill('SIGTERM');
+      assert.deepEqual(await running.exited, { code: 0, signal: null });
+    },
+  };
+}
+
+type Ports = Pick<Service, 'port' | 'adminPort'>;
+
+/** What a test asks of a service that listens there. */
+export function callsOf({ port, adminPort }: Ports, keepOutOfLog: Service['keepOutOfLog']) {
+  const url = (pathname: string) => `http://127.0.0.1:${port}${pathname}`;
+  return {
+    port,
+    adminPort,
     url,
-    post(body, headers) {
-      running.keepOutOfLog(privateTexts(body));
+    post(body: string | Uint8Array, headers?: Record<string, string>): Promise<Response> {
+      keepOutOfLog(privateTexts(body));
       return fetch(url('/apono/webhook'), {
         method: 'POST',
         body,
@@ -91,6 +120,14 @@ export async function startServiceProcess(
       });
     },
   };
+}
+
+/** A line of the log; `ports` where it says that the service is ready. */
+export function readLine(line: string) {
+  const entry = line.startsWith('{') ? (JSON.parse(line) as Record<string, unknown>) : { text: line };
+  const isReady = 'message' in entry && entry['message'] === 'ready';
+  const ports: Ports | null = isReady ? { port: Number(entry['port']), adminPort: Number(entry['admin_port']) } : null;
+  return { entry, ports };
 }
 
 /**
@@ -115,13 +152,11 @@ export function spawnService(
   child.stdout.on('data', (chunk) => {
     stdout += String(chunk);
   });
-  const ready = Promise.withResolvers<{ readonly port: number; readonly adminPort: number }>();
+  const ready = Promise.withResolvers<Ports>();
   createInterface({ input: child.stderr }).on('line', (line) => {
-    const entry = line.startsWith('{') ? (JSON.parse(line) as Record<string, unknown>) : { text: line };
+    const { entry, ports } = readLine(line);
     logs.push(entry);
-    if (entry['message'] === 'ready') {
-      ready.resolve({ port: Number(entry['port']), adminPort: Number(entry['admin_port']) });
-    }
+    if (ports !== null) ready.resolve(ports);
   });
   const exited = once(child, 'close').then(([code, signal]) => ({ code, signal }));
   t.after(async () => {
