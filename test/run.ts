@@ -9,17 +9,21 @@ import { globSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import { endWithParent, killGroup } from './support/end-with-parent.ts';
+import { alone, together } from './together.ts';
 
 const root = path.join(import.meta.dirname, '..');
 const isQuick = process.argv.includes('--quick');
 const given = process.argv.slice(2).filter((arg) => arg !== '--quick');
-// Those of sentinel-content/ are run together, by sentinel-content.test.ts.
-const all = ['test/*.test.ts', 'test/!(sentinel-content)/**/*.test.ts'];
+const grouped = Object.values(together).flat().join('|');
+const all = ['test/*.test.ts', `test/!(${grouped})/**/*.test.ts`, ...alone.map((file) => `test/${file}`)];
 const slowFolders = ['commands', 'deploy', 'emulator', 'faults', 'image', 'page', 'sentinel-content', 'service'];
 const slowFiles =
-  /postgres|process|walk|service|thread|alerts|salvage|sqlite-|azure-docs|sentinel-content|run\.test|outcomes|contrast|heartbeat\.test/;
-const quick = (): string[] =>
-  globSync('test/**/*.test.ts', { cwd: root, exclude: (name) => slowFolders.includes(name) || slowFiles.test(name) });
+  /postgres|process|service|thread|alerts|salvage|sqlite-|azure-docs|outcomes|contrast|heartbeat\.test|^(run|commands|emulated|sentinel-content)\.test/;
+const quick = (): string[] => {
+  const skipped: readonly string[] = [...slowFolders, ...together.units];
+  const isSlow = (name: string) => skipped.includes(name) || slowFiles.test(name);
+  return globSync('test/**/*.test.ts', { cwd: root, exclude: isSlow });
+};
 const files = given.every((arg) => arg.startsWith('-')) ? (isQuick ? quick() : all) : [];
 const reporter = given.some((arg) => arg.startsWith('--test-reporter'))
   ? []

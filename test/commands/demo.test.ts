@@ -9,7 +9,7 @@ import { demoEvents } from '../../src/commands/demo.ts';
 import { type Fault, faults } from '../../src/emulator/emulator.ts';
 import { kinds } from '../../src/kinds/registry.ts';
 import { eventually } from '../support/eventually.ts';
-import { mainFile, spawnCli } from './support.ts';
+import { mainFile, run, spawnCli } from './support.ts';
 
 describe('demo --once', () => {
   it('sends events of every kind, prints the rows of every table, and exits 0', async () => {
@@ -62,7 +62,7 @@ const seen: Readonly<Record<Fault, readonly [RegExp, RegExp]>> = {
 describe('demo --fault', () => {
   for (const fault of Object.keys(faults) as Fault[]) {
     it(`${fault} --once: shows it, ends it, and exits 0 when every row has arrived`, async () => {
-      const { exitCode, stdout, stderr } = await spawnCli(['demo', '--once', '--fault', fault]);
+      const { exitCode, stdout, stderr } = await run(['demo', '--once', '--fault', fault]);
       assert.equal(exitCode, 0, stderr);
       const [said, logged] = seen[fault];
       assert.match(stdout, said);
