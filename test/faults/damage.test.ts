@@ -8,7 +8,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
-import { type ServiceProcess, serviceEnv, serviceFiles, startServiceProcess } from '../support/service-process.ts';
+import { startService } from '../support/service.ts';
+import { type Service, serviceEnv, serviceFiles, startServiceProcess } from '../support/service-process.ts';
 import { drained } from './support/health.ts';
 import { keepLedger } from './support/ledger.ts';
 import { idColumns } from './support/streams.ts';
@@ -29,11 +30,6 @@ async function send(t: TestContext, port: number, ...names: readonly string[]): 
   return ids;
 }
 
-async function stop(service: ServiceProcess): Promise<void> {
-  service.child.kill('SIGTERM');
-  assert.deepEqual(await service.exited, { code: 0, signal: null });
-}
-
 /** As a bad sector does: one page of the file reads as something else. */
 function breakPageOf(file: string, table: string): void {
   const db = new DatabaseSync(file, { readOnly: true });
@@ -42,7 +38,7 @@ function breakPageOf(file: string, table: string): void {
   writeFileSync(file, readFileSync(file).fill(0xa5, (root - 1) * PAGE, root * PAGE));
 }
 
-async function healthz(service: ServiceProcess): Promise<Record<string, unknown>> {
+async function healthz(service: Service): Promise<Record<string, unknown>> {
   const response = await fetch(service.url('/healthz'));
   return { code: response.status, ...((await response.json()) as Record<string, unknown>) };
 }
@@ -61,7 +57,7 @@ test('a damaged database is set aside at the start, loudly until it is salvaged,
   assert(statSync(path.join(files.dataDir, 'outbox.db-wal')).size > 0);
   breakPageOf(path.join(files.dataDir, 'outbox.db'), 'quarantine');
 
-  const second = await startServiceProcess(t, env);
+  const second = await startService(t, env);
   const line = second.logs.find(({ code }) => code === 'outbox_damaged');
   assert.equal(line?.['level'], 'error');
   const damagedFile = String(line?.['damagedFile']);
@@ -73,17 +69,17 @@ test('a damaged database is set aside at the start, loudly until it is salvaged,
   assert.equal((await fetch(second.url('/readyz'))).status, 200, 'new events are taken');
   // One of those that were lost comes again, and a new one.
   accepted.push(...(await send(t, second.port, 'before-2', 'after')));
-  await stop(second);
+  await second.stop();
 
-  const third = await startServiceProcess(t, env);
+  const third = await startService(t, env);
   assert.equal((await healthz(third))['damaged_file'], damagedFile, 'a restart does not end the alarm');
-  await stop(third);
+  await third.stop();
 
   const salvage = spawnSync(process.execPath, [MAIN, 'outbox', 'salvage', damagedFile, '--json'], { env });
   assert.equal(salvage.status, 0, String(salvage.stderr));
   assert.deepEqual(JSON.parse(String(salvage.stdout)), { recovered: 2, duplicate: 1, unreadable: 0, identities: 0 });
 
-  const fourth = await startServiceProcess(t, env);
+  const fourth = await startService(t, env);
   ledger.plan();
   await drained(fourth.port);
   const calm = await healthz(fourth);
@@ -107,17 +103,17 @@ test('one bit that flips in the write-ahead log loses no acknowledged event, and
   const at = Math.floor(bytes.length / 3);
   writeFileSync(log, bytes.fill(bytes.readUInt8(at) ^ 4, at, at + 1));
 
-  const second = await startServiceProcess(t, env);
+  const second = await startService(t, env);
   const health = await healthz(second);
   const damagedFile = String(health['damaged_file']);
   assert.deepEqual([health['code'], health['status']], [200, 'degraded']);
   assert(second.logs.some(({ code }) => code === 'outbox_damaged'));
   assert.equal(existsSync(`${damagedFile}-wal`), true, 'database and log are set aside together');
-  await stop(second);
+  await second.stop();
   const salvage = spawnSync(process.execPath, [MAIN, 'outbox', 'salvage', damagedFile, '--json'], { env });
   assert.equal(JSON.parse(String(salvage.stdout)).recovered, 40, String(salvage.stderr));
 
-  const third = await startServiceProcess(t, env);
+  const third = await startService(t, env);
   ledger.plan();
   await drained(third.port);
   assert.equal((await healthz(third))['damaged_file'], null);
@@ -129,9 +125,9 @@ test('a file that is no database at all is set aside too, and the service starts
   const emulator = await startTestEmulator(t, { streams: { [requestStream]: idColumns } });
   const files = await serviceFiles(t, emulator);
   const env = serviceEnv(emulator, files);
-  await stop(await startServiceProcess(t, env));
+  await (await startService(t, env)).stop();
   writeFileSync(path.join(files.dataDir, 'outbox.db'), 'this is not a database. '.repeat(1_000));
-  const service = await startServiceProcess(t, env);
+  const service = await startService(t, env);
   assert.equal((await healthz(service))['status'], 'degraded');
   await send(t, service.port, 'taken');
   await drained(service.port);

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { Exposition } from '../metrics/exposition.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
+import { startService } from '../support/service.ts';
 import { serviceEnv, serviceFiles, spawnService, startServiceProcess } from '../support/service-process.ts';
 import { drained, healthOf } from './support/health.ts';
 import { keepLedger } from './support/ledger.ts';
@@ -105,7 +106,7 @@ test('a full disk: 503 with Retry-After, not ready, and back by itself when ther
   const { ledger, env } = await startParts(t);
   const dataDir = mountDataDir(t, 'size=3m');
   if (dataDir === null) return;
-  const service = await startServiceProcess(t, { ...env, DATA_DIR: dataDir });
+  const service = await startService(t, { ...env, DATA_DIR: dataDir });
   const sender = senderTo(t, service.port);
   const refused = await sendUntilRefused(sender);
   assert.equal(JSON.parse(refused.text).code, 'outbox_full');
@@ -121,8 +122,7 @@ test('a full disk: 503 with Retry-After, not ready, and back by itself when ther
     3 * 2 ** 16,
     'a sixteenth of the disk that it found',
   );
-  service.child.kill('SIGTERM');
-  assert.deepEqual(await service.exited, { code: 0, signal: null });
+  await service.stop();
 });
 
 test(
@@ -132,15 +132,14 @@ test(
     const { ledger, env } = await startParts(t);
     const dataDir = mountDataDir(t, 'size=3m');
     if (dataDir === null) return;
-    const first = await startServiceProcess(t, { ...env, DATA_DIR: dataDir });
+    const first = await startService(t, { ...env, DATA_DIR: dataDir });
     const sender = senderTo(t, first.port);
     await sendUntilRefused(sender);
     // The log of a service that starts is short, and cannot grow.
-    first.child.kill('SIGTERM');
-    await first.exited;
+    await first.stop();
     const filler = path.join(dataDir, 'filler');
     assert.throws(() => writeFileSync(filler, Buffer.alloc(2 ** 22)), /ENOSPC/);
-    const second = await startServiceProcess(t, { ...env, DATA_DIR: dataDir });
+    const second = await startService(t, { ...env, DATA_DIR: dataDir });
     await assertAllArrive(second.port, sender, ledger);
     const sent = ledger.storedBy();
     assert.ok(
@@ -213,6 +212,6 @@ test('a disk that becomes read-only refuses events and loses none', TIME_LIMIT, 
   const refused = spawnService(t, { ...env, DATA_DIR: dataDir });
   assert.deepEqual(await refused.exited, { code: 1, signal: null });
   assert.equal(spawnSync('mount', ['-o', 'remount,rw', dataDir]).status, 0);
-  const second = await startServiceProcess(t, { ...env, DATA_DIR: dataDir });
+  const second = await startService(t, { ...env, DATA_DIR: dataDir });
   await assertAllArrive(second.port, sender, ledger);
 });

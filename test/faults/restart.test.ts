@@ -7,6 +7,7 @@ import type { Emulator } from '../support/azure/emulator.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
+import { startService } from '../support/service.ts';
 import { type ServiceProcess, serviceEnv, serviceFiles, startServiceProcess } from '../support/service-process.ts';
 import { drained, healthOf } from './support/health.ts';
 import { keepLedger } from './support/ledger.ts';
@@ -170,7 +171,7 @@ describe('stopping', { concurrency: 3 }, () => {
       assert.ok(service.logs.some((line) => line['message'] === 'stopped' && line['exit_code'] === 0));
       emulator.clearPlan();
       emulator.setPublisherRole(true);
-      const next = await startServiceProcess(t, env);
+      const next = await startService(t, env);
       await drained(next.port);
       const rowIds = emulator.rows(requestStream).map((row) => row['row_id']);
       assert.equal(rowIds.filter((rowId) => rowId === `${eventId}-0`).length, 1);

@@ -5,7 +5,8 @@ import type { Emulator } from '../support/azure/emulator.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import { startPostgres } from '../support/postgres-server.ts';
-import { type ServiceProcess, serviceEnv, serviceFiles, startServiceProcess } from '../support/service-process.ts';
+import { startService } from '../support/service.ts';
+import { type Service, serviceEnv, serviceFiles, startServiceProcess } from '../support/service-process.ts';
 import { drained, healthOf } from './support/health.ts';
 import { OTHER_FLOW, otherVersion } from './support/other-version.ts';
 import { webhook } from './support/webhooks.ts';
@@ -24,7 +25,7 @@ const rowsOf = {
 const describeRow = (row: Row): string => `${row['row_id']} ${row['resource_id']} ${row['access_flow_name']}`;
 
 /** Sends small events and one of 1,000 units. Returns the rows that this version of the service must deliver for them. */
-async function sendMany(service: ServiceProcess, version: keyof typeof rowsOf, prefix: string): Promise<string[]> {
+async function sendMany(service: Service, version: keyof typeof rowsOf, prefix: string): Promise<string[]> {
   const bodies = [
     ...Array.from({ length: SMALL }, (_, n) => ({ id: `${prefix}-small-${n}`, units: 2 })),
     { id: `${prefix}-large`, units: UNITS },
@@ -50,7 +51,7 @@ async function startFailingAzure(t: TestContext): Promise<Emulator> {
 }
 
 /** Each row as it was made; what was under way at a kill may come twice. */
-async function assertAllArrive(emulator: Emulator, { port }: ServiceProcess, expected: readonly string[]) {
+async function assertAllArrive(emulator: Emulator, { port }: Service, expected: readonly string[]) {
   assert.ok(emulator.rowCount(requestStream) < expected.length, 'some of them wait');
   emulator.clearPlan('ingest');
   await drained(port, 120_000);
@@ -67,7 +68,7 @@ test('events that wait over an upgrade arrive as the version that accepted them 
   await eventually(() => emulator.rowCount(requestStream) > 0);
   before.child.kill('SIGKILL');
   await before.exited;
-  await assertAllArrive(emulator, await startServiceProcess(t, env), expected);
+  await assertAllArrive(emulator, await startService(t, env), expected);
 });
 
 test('two replicas of different versions on one database each deliver rows as they were made, also those of the other', async (t) => {
@@ -75,10 +76,7 @@ test('two replicas of different versions on one database each deliver rows as th
   t.after(() => database.cleanup());
   const emulator = await startFailingAzure(t);
   const env = { ...serviceEnv(emulator, await serviceFiles(t, emulator)), OUTBOX_URL: database.url() };
-  const [before, after] = await Promise.all([
-    startServiceProcess(t, env, await otherVersion(t)),
-    startServiceProcess(t, env),
-  ]);
+  const [before, after] = await Promise.all([startServiceProcess(t, env, await otherVersion(t)), startService(t, env)]);
   const expected = [...(await sendMany(before, 'other', 'a')), ...(await sendMany(after, 'this', 'b'))];
   await eventually(() => emulator.rowCount(requestStream) > 0);
   before.child.kill('SIGTERM');

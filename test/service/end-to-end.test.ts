@@ -159,7 +159,7 @@ test('200 webhooks while Azure answers 503, kill -9, restart, Azure well again: 
   // A call that the kill cut off is still answered as planned: Azure well again in the middle of it would take its rows.
   await emulator.waitFor(() => emulator.requests.every(({ outcome }) => outcome !== 'pending'));
   emulator.clearPlan();
-  const second = await startServiceProcess(t, env);
+  const second = await startService(t, env);
   await emulator.waitFor(() => emulator.rowCount(requestStream) === 200);
   const health = async () => answerOf(await fetch(second.url('/healthz')));
   await eventually(async () => ((await health())['outbox'] as Json)['waiting'] === 0);
@@ -238,7 +238,7 @@ test('a stop that would take longer than SHUTDOWN_TIMEOUT_MS gives the upload ba
   await service.post(event('a'));
   await emulator.waitFor(() => emulator.requests.some(({ kind }) => kind === 'ingest'));
   await service.stop();
-  await startServiceProcess(t, env);
+  await startService(t, env);
   await emulator.waitFor(() => emulator.rowCount(requestStream) === 1);
 });
 
@@ -257,7 +257,7 @@ test('a second serve on the same folder ends with a clear error, the first goes 
 
 test('a taken port and a wrong configuration end the start, with 1 and 2', async (t) => {
   const emulator = await startTestEmulator(t);
-  const first = await startServiceProcess(t, serviceEnv(emulator, await serviceFiles(t, emulator)));
+  const first = await startService(t, serviceEnv(emulator, await serviceFiles(t, emulator)));
   const other = serviceEnv(emulator, await serviceFiles(t, emulator));
   const taken = spawnService(t, { ...other, PORT: String(first.port) });
   assert.equal((await taken.exited).code, 1);
