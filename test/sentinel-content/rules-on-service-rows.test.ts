@@ -59,12 +59,12 @@ const rows: readonly ArrivedRow[] = [
 ];
 
 /** What a rule returns when its now() is this, from rows as the service sends them, through the real functions and settings. */
-function resultOf(file: string, now: string): readonly Row[] {
+function resultOf(file: string, now: string, arrived = rows): readonly Row[] {
   const rule = readRules().find((one) => one.file === file);
   const [like] = parsers;
   assert.ok(rule !== undefined && like !== undefined);
   const asFunction = { ...like, FunctionAlias: 'Rule', FunctionQuery: rule.query, FunctionParams: [] };
-  const text = definitions(asFunction, parsers, { AponoAccessRequests_CL: rows });
+  const text = definitions(asFunction, parsers, { AponoAccessRequests_CL: arrived });
   return runQuery(`set query_now = datetime(${arrival(now)});\n${text}\nRule()`).rows;
 }
 
@@ -89,6 +89,19 @@ describe('rules on rows as the service sends them', () => {
       assert.deepEqual(resultOf(file, '10:05:00'), []);
     });
   }
+
+  it('finds an approver whose address came in place of the approver', () => {
+    const approved = (more: Fields) =>
+      rowsOf('request', event('Approved', '09:57:00', { ...request, ...more }), arrival('09:57:05'));
+    const byAddress = (approver: string): Fields => ({ approvals: [{ type: 'user', status: 'Approved', approver }] });
+    const itsRequester = approved(byAddress(' Ana@Example.com'));
+    assert.equal(resultOf('AponoSelfApproval.yaml', '10:00:00', itsRequester).length, 1);
+    const [fast] = resultOf('AponoApprovedWithinSeconds.yaml', '10:00:00', itsRequester);
+    assert.equal(fast?.['Approvers'], 'ana@example.com');
+    const itsGrantee = approved(byAddress('carl@example.com'));
+    assert.equal(resultOf('AponoApproverIsGrantee.yaml', '10:00:00', itsGrantee).length, 1);
+    assert.deepEqual(resultOf('AponoSelfApproval.yaml', '10:00:00', itsGrantee), []);
+  });
 
   it('has all units of an event in the alert, also those that arrived after its first row', () => {
     const [granted] = resultOf('AponoBreakGlassFlowUsed.yaml', '10:00:00');
