@@ -90,7 +90,7 @@ function calledFirst(parsers: readonly Named<Parser>[]): readonly Named<Parser>[
   );
   const ordered: Named<Parser>[] = [];
   while (left.length > 0) {
-    const free = left.findIndex((one) => namedIn(one.value.FunctionQuery, left).every((named) => named === one));
+    const free = left.findIndex((one) => !namedIn(one.value.FunctionQuery, left).some((named) => named !== one));
     const [next] = left.splice(free, free === -1 ? 0 : 1);
     if (next === undefined) throw new ContentError(left.map(({ file }) => file).join(', '), ['call each other']);
     ordered.push(next);
