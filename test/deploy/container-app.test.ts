@@ -614,6 +614,12 @@ describe('docs/container-apps.md', () => {
     for (const name of Object.keys(outputs)) assert.ok(page.includes(`\`${name}\``), name);
   });
 
+  it('gives `az containerapp exec` one word: it sends its command as one name of a program (azure-container-apps#1029)', () => {
+    const commands = [...page.matchAll(/az containerapp exec .*--command (\S+)/g)].map(([, command = '']) => command);
+    assert.notEqual(commands.length, 0);
+    for (const command of commands) assert.match(command, /^\w+$/);
+  });
+
   it('has shell commands that bash takes', () => {
     const scripts = blocks('docs/container-apps.md', 'sh');
     assert.ok(scripts.length >= 6, 'the blocks are found');

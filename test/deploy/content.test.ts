@@ -214,6 +214,20 @@ describe('functions and hunting queries', () => {
     }
   });
 
+  it('are deployed one after another, also without the settings: at once a workspace refuses some of them', () => {
+    for (const parameters of [{}, { deploySettings: false }]) {
+      const deployed = ofType(deployContent(parameters), types.savedSearch);
+      const waitsFor = new Map(deployed.map(({ id, body }) => [id, (body['dependsOn'] ?? []) as readonly string[]]));
+      const depth = (id: string): number =>
+        1 + Math.max(0, ...(waitsFor.get(id) ?? []).filter((other) => waitsFor.has(other)).map(depth));
+      const depths = deployed.map(({ id }) => depth(id)).toSorted((one, other) => one - other);
+      assert.deepEqual(
+        depths,
+        deployed.map((_, index) => index + 1),
+      );
+    }
+  });
+
   it('are functions with the alias and the parameters of their files', () => {
     const functions = savedSearches.filter(({ properties }) => properties['functionAlias'] !== undefined);
     assert.equal(new Set(functions.map(({ properties }) => properties['functionAlias'])).size, content.parsers.length);

@@ -28,7 +28,8 @@ const DOCUMENTED: Readonly<Record<string, string>> = {
     RiskySignInWindow:timespan ExpiryGrace:timespan`,
   AponoAccessRequests: `
     ${table('AponoAccessRequests_CL')}
-    IngestedAt:datetime RequesterUpn GranteeUpn EventIngestedAt:datetime EventIds:dynamic BodyForms:dynamic Feeds:dynamic`,
+    IngestedAt:datetime RequesterUpn GranteeUpn EventIngestedAt:datetime EventIds:dynamic BodyForms:dynamic Feeds:dynamic
+    ApprovalsTruncated:bool`,
   AponoAccessEvents: `
     TimeGenerated:datetime event_time:datetime IngestedAt:datetime event_key EventIds:dynamic event_type event_action
     request_id request_friendly_id requester_id requester_name requester_email RequesterUpn RequesterName
@@ -37,7 +38,8 @@ const DOCUMENTED: Readonly<Record<string, string>> = {
     access_flow_name access_bundle_id access_bundle_name Integrations:dynamic IntegrationIds:dynamic
     IntegrationTypes:dynamic Resources:dynamic ResourceIds:dynamic ResourceTypes:dynamic Permissions:dynamic
     Units:dynamic UnitCount:long units_truncated:bool approvals_logical_relation approvals:dynamic
-    approver_emails:dynamic custom_fields:dynamic BodyForms:dynamic Feeds:dynamic is_test:bool`,
+    approver_emails:dynamic custom_fields:dynamic BodyForms:dynamic Feeds:dynamic is_test:bool
+    ApprovalsTruncated:bool`,
   AponoRequestLifecycle: `
     request_id request_friendly_id requester_id requester_name requester_email RequesterUpn RequesterName
     RequesterUpnSuffix grantee_id grantee_source_id grantee_name grantee_type GranteeUpn GranteeName GranteeUpnSuffix
@@ -49,7 +51,7 @@ const DOCUMENTED: Readonly<Record<string, string>> = {
   AponoAccessAt: `
     GranteeUpn RequesterUpn grantee_name requester_name integration_name integration_type resource_name resource_id
     resource_type_name permission access_flow_name request_id request_friendly_id GrantedAt:datetime EndsAt:datetime
-    is_test:bool`,
+    is_test:bool EndIsUnconfirmed:bool`,
   AponoAuditEvents: `${table('AponoAuditLogs_CL')} IngestedAt:datetime ActorUpn`,
   AponoIntegrationEvents: `${table('AponoIntegrationStatus_CL')} IngestedAt:datetime`,
   AponoAnomalyEvents: `${table('AponoAnomalies_CL')} IngestedAt:datetime RequesterUpn RequesterName RequesterUpnSuffix`,

@@ -8,6 +8,8 @@ import type { Parser } from './parsers.ts';
 import { runQuery } from './run/run.ts';
 import type { Row } from './run/table.ts';
 import { datetimeOf, textOf } from './run/values.ts';
+import { requests, type Step, seconds, shown } from './samples/hunting.ts';
+import { runOnRows } from './samples/run-on-rows.ts';
 import { definitions, sampleScript } from './samples/script.ts';
 
 /* The functions run on sample rows: the same text that a reader pastes into a workspace. */
@@ -120,6 +122,8 @@ const DEFECTS: readonly (readonly [name: string, from: string, to: string])[] = 
   ['AponoAccessRequests', 'union Direct, Folded', 'union Folded'],
   ['AponoAccessRequests', 'SourceUpn matches regex', 'RequesterUpn matches regex'],
   ['AponoAccessRequests', 'resource_id =~ resource_type_name', 'false'],
+  ['AponoAccessRequests', 'array_index_of(truncated_fields, "approvals") >= 0', 'false'],
+  ['AponoAccessRequests', 'approvals, ApprovalsTruncated,', 'approvals,'],
   ['AponoAccessEvents', 'min(EventIngestedAt)', 'max(IngestedAt)'],
   ['AponoAccessEvents', 'isnotempty(integration_name), 250)', 'true, 250)'],
   ['AponoAccessEvents', 'make_list_if(Unit, HasUnit, 100)', 'make_list_if(Unit, true, 100)'],
@@ -127,6 +131,8 @@ const DEFECTS: readonly (readonly [name: string, from: string, to: string])[] = 
   ['AponoRequestLifecycle', 'LastGrantedAt > LastExpiredAt', 'false'],
   ['AponoRequestLifecycle', 'datetime(1900-01-01)', 'Moment'],
   ['AponoRequestLifecycle', 'join kind=leftouter Decisions', 'join kind=inner Decisions'],
+  ['AponoRequestLifecycle', 'gettype(approval.approver) == "string"', 'false'],
+  ['AponoAccessAt', ' or RemovalFailed)', ')'],
   ['AponoAccessAt', 'GrantedAfter < NextExpired', 'true'],
   ['AponoAccessAt', 'GrantedAfter < NextExpired', 'false'],
   ['AponoAccessAt', 'event_time > ExpiredBefore', 'true'],
@@ -177,6 +183,36 @@ test('an event of very many units is one row whose arrays are capped and whose c
     `${script}\nAponoAccessEvents() | project UnitCount, Units = array_length(Units), Resources = array_length(Resources)`,
   );
   assert.deepEqual(events, [{ UnitCount: 300, Units: 100, Resources: 250 }]);
+});
+
+test('access whose removal failed is not confirmed to have ended, until it expires', () => {
+  const step = (id: string, action: string, time: string): Step => ({
+    action,
+    time: `02T${time}`,
+    data: { id, ...(action === 'Granted' ? { revocation_date: seconds('02T10:00') } : {}) },
+  });
+  const rows = requests(
+    step('failed', 'Granted', '09:00'),
+    step('failed', 'Failed', '10:00'),
+    step('failed, then expired', 'Granted', '09:00'),
+    step('failed, then expired', 'Failed', '10:00'),
+    step('failed, then expired', 'Expired', '10:30'),
+    // That says nothing of the removal.
+    step('failed in between', 'Granted', '09:00'),
+    step('failed in between', 'Failed', '09:30'),
+    step('failed before', 'Failed', '08:00'),
+    step('failed before', 'Granted', '09:00'),
+  );
+  const held = (time: string) =>
+    runOnRows(`AponoAccessAt(datetime(${shown(time)}))`, rows, shown('03T00:00'))
+      .map((row) => `${row['request_id']} | ${textOf(row['EndsAt'] ?? null)} | ${row['EndIsUnconfirmed']}`)
+      .toSorted();
+  assert.deepEqual(held('02T10:15'), [
+    `failed | ${shown('02T10:00')} | true`,
+    `failed, then expired | ${shown('02T10:30')} | false`,
+  ]);
+  assert.deepEqual(held('02T11:00'), [`failed | ${shown('02T10:00')} | true`]);
+  assert.ok(held('02T09:45').every((line) => line.endsWith(' | false')));
 });
 
 // ---- ASIM

@@ -51,8 +51,17 @@ export interface Kql {
   readonly parsers: readonly Parser[];
 }
 
+let plain: Kql | null = null;
+
 /** A checker of KQL against a workspace that has our tables, Microsoft's that we read, and our functions. */
-export function createKql(options: KqlAdditions = {}): Kql {
+export function createKql(options?: KqlAdditions): Kql {
+  if (options !== undefined) return newKql(options);
+  // One for all test files of a process: each has to analyse the functions first, which takes a second.
+  plain ??= newKql({});
+  return plain;
+}
+
+function newKql(options: KqlAdditions): Kql {
   const parsers = readParsers();
   const base: KqlAdditions = {
     tables: { ...workspaceTables(), ...options.tables },
@@ -60,13 +69,13 @@ export function createKql(options: KqlAdditions = {}): Kql {
   };
   const baseGlobals = globalsOf(base);
 
-  /** The last one without additions: an analysis takes a tenth of a second, and one query is often asked about twice. */
-  let last: { readonly query: string; readonly code: KustoCode } | null = null;
+  /** Those without additions: an analysis takes a tenth of a second, and several tests ask about one query. */
+  const analysed = new Map<string, KustoCode>();
 
   function analyse(query: string, additions: KqlAdditions | undefined): KustoCode {
-    if (additions === undefined && last?.query === query) return last.code;
-    const code = analyseAnew(query, additions);
-    if (additions === undefined) last = { query, code };
+    if (additions !== undefined) return analyseAnew(query, additions);
+    const code = analysed.get(query) ?? analyseAnew(query, additions);
+    analysed.set(query, code);
     return code;
   }
 

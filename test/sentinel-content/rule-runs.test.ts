@@ -11,16 +11,25 @@ const minuteMs = 60_000;
 
 const instant = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
 
-/** How often each case is reported when the rule runs on its sample again and again. `arrival`: when a row can be read. */
+/**
+ * How often each case is reported when the rule runs on its sample again and again. `arrival`: when a row can be read.
+ * `change`: what to make of the sample first.
+ */
 function reports(
   name: string,
-  options: { from: string; hours: number; caseOf: string | readonly string[]; arrival?: string },
+  options: {
+    from: string;
+    hours: number;
+    caseOf: string | readonly string[];
+    arrival?: string;
+    change?: (sample: string) => string;
+  },
 ): Record<string, number> {
   const rule = readRules().find(({ file }) => file === `${name}.yaml`);
   assert.ok(rule !== undefined);
   const sample = readFileSync(new URL(`${name}.kql`, SAMPLES_URL), 'utf8');
-  const query = `${sample.slice(0, sample.indexOf('let Expected'))}Actual`;
-  const { from, hours, caseOf, arrival = 'IngestedAt' } = options;
+  const { from, hours, caseOf, arrival = 'IngestedAt', change = (text) => text } = options;
+  const query = change(`${sample.slice(0, sample.indexOf('let Expected'))}Actual`);
   const counts: Record<string, number> = {};
   for (let minute = 0; minute <= hours * 60; minute += minutesOf(rule.queryFrequency)) {
     const nowMs = Date.parse(from) + minute * minuteMs;
@@ -94,24 +103,40 @@ describe('a rule that runs again and again', () => {
     assert.deepEqual(counts, {
       'Credential ends j': 1,
       'Events wait b': 1,
-      'Quarantined c, g': 1,
+      'Quarantined c, g, k': 1,
       'Outbox silent f': 1,
-      'Events wait a': 1,
+      'Events wait a, i': 1,
       'Quarantined c': 1,
-      'Dead letters d': 1,
+      'Dead letters d, i': 1,
       'Outbox silent e': 1,
-      'Credential ends h': 1,
+      'Credential ends h, i': 1,
     });
   });
 
-  it('reports a silent feed once', () => {
-    const counts = reports('AponoFeedSilent', {
-      from: '2026-11-02T09:00:00Z',
-      hours: 120,
-      caseOf: 'QuietSince',
-      arrival: 'TimeGenerated',
-    });
-    assert.deepEqual(Object.values(counts), [1]);
+  it('reports a silent feed when the days are over and once a day after it, also where the service was down before', () => {
+    // The days are over on the 5th at 09:15.
+    const days = (heartbeats: readonly string[]) =>
+      reports('AponoFeedSilent', {
+        from: '2026-11-02T09:00:00Z',
+        hours: 120,
+        caseOf: ['QuietSince', 'LastHeartbeatAt'],
+        arrival: 'TimeGenerated',
+        change: (sample) => {
+          const last = /\n {4}"a", datetime\(2026-11-05T09:45:00Z\), (.*)/;
+          assert.match(sample, last);
+          return sample
+            .replace(last, (_all, values: string) =>
+              heartbeats.map((time) => `\n    "a", datetime(2026-11-${time}:00Z), ${values}`).join(','),
+            )
+            .replace(/\| project QuietSince, .*/, '| project QuietSince, LastHeartbeatAt;');
+        },
+      });
+    const found = (...heartbeats: string[]) =>
+      Object.fromEntries(
+        heartbeats.map((time) => [`2026-11-02T09:15:00.0000000Z 2026-11-${time}:00.0000000Z`, 1] as const),
+      );
+    assert.deepEqual(days(['05T09:45', '06T09:45', '07T08:45']), found('05T09:45', '06T09:45'));
+    assert.deepEqual(days(['05T06:30', '05T11:00', '06T09:45', '07T08:45']), found('06T09:45'));
   });
 
   it('reports a missing heartbeat when the hour is over and once a day after it', () => {

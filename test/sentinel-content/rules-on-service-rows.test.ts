@@ -1,14 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { readRules } from './detections.ts';
-import { createKql } from './kql.ts';
-import { runQuery } from './run/run.ts';
 import type { Row } from './run/table.ts';
 import { textOf } from './run/values.ts';
 import { type ArrivedRow, arrival, at, type Fields, rowsOf } from './samples/events.ts';
-import { definitions } from './samples/script.ts';
-
-const { parsers } = createKql();
+import { runOnRows } from './samples/run-on-rows.ts';
 
 const type = { id: 'postgresql-table', name: 'Table', display_path: 'PostgreSQL/Table' };
 const unit = (id: string): Fields => ({
@@ -58,14 +54,11 @@ const rows: readonly ArrivedRow[] = [
   ...rowsOf('request', event('Granted', '09:57:20', { ...request, id: 'apono-sentinel-test-1' }), arrival('09:57:30')),
 ];
 
-/** What a rule returns when its now() is this, from rows as the service sends them, through the real functions and settings. */
-function resultOf(file: string, now: string): readonly Row[] {
+/** What a rule returns when its now() is this. */
+function resultOf(file: string, now: string, arrived = rows): readonly Row[] {
   const rule = readRules().find((one) => one.file === file);
-  const [like] = parsers;
-  assert.ok(rule !== undefined && like !== undefined);
-  const asFunction = { ...like, FunctionAlias: 'Rule', FunctionQuery: rule.query, FunctionParams: [] };
-  const text = definitions(asFunction, parsers, { AponoAccessRequests_CL: rows });
-  return runQuery(`set query_now = datetime(${arrival(now)});\n${text}\nRule()`).rows;
+  assert.ok(rule !== undefined);
+  return runOnRows(rule.query, { AponoAccessRequests_CL: arrived }, arrival(now));
 }
 
 const expected: Readonly<Record<string, readonly string[]>> = {
@@ -89,6 +82,36 @@ describe('rules on rows as the service sends them', () => {
       assert.deepEqual(resultOf(file, '10:05:00'), []);
     });
   }
+
+  it('does not take a list of approvals that was cut for no approval', () => {
+    const pending = ['Bo', 'Eve'].map((name) => ({ name, type: 'user', status: 'Pending', approver: { name } }));
+    const { query = '' } = readRules().find(({ file }) => file === 'AponoGrantedWithoutApproval.yaml') ?? {};
+    const allFlows = query.replace(
+      'AponoSettings() | project FlowsThatNeedApproval',
+      'print FlowsThatNeedApproval = dynamic(["*"])',
+    );
+    const found = (more: Fields) => {
+      const data = { ...request, approvals: pending, ...more };
+      const granted = rowsOf('request', event('Granted', '09:57:10', data), arrival('09:57:15'));
+      return runOnRows(allFlows, { AponoAccessRequests_CL: granted }, arrival('10:00:00')).length;
+    };
+    assert.equal(found({}), 1);
+    assert.equal(found({ approvals_beyond: 'Approved' }), 0);
+    assert.equal(found({ approvals_beyond: 'Approved', approvals_logical_relation: 'AllOf' }), 1);
+  });
+
+  it('finds an approver whose address came in place of the approver', () => {
+    const approved = (more: Fields) =>
+      rowsOf('request', event('Approved', '09:57:00', { ...request, ...more }), arrival('09:57:05'));
+    const byAddress = (approver: string): Fields => ({ approvals: [{ type: 'user', status: 'Approved', approver }] });
+    const itsRequester = approved(byAddress(' Ana@Example.com'));
+    assert.equal(resultOf('AponoSelfApproval.yaml', '10:00:00', itsRequester).length, 1);
+    const [fast] = resultOf('AponoApprovedWithinSeconds.yaml', '10:00:00', itsRequester);
+    assert.equal(fast?.['Approvers'], 'ana@example.com');
+    const itsGrantee = approved(byAddress('carl@example.com'));
+    assert.equal(resultOf('AponoApproverIsGrantee.yaml', '10:00:00', itsGrantee).length, 1);
+    assert.deepEqual(resultOf('AponoSelfApproval.yaml', '10:00:00', itsGrantee), []);
+  });
 
   it('has all units of an event in the alert, also those that arrived after its first row', () => {
     const [granted] = resultOf('AponoBreakGlassFlowUsed.yaml', '10:00:00');

@@ -1,6 +1,6 @@
 import { expression, literal, parameter, parameterValue, quoted, resourceId } from '../expression.ts';
 import type { JsonFields } from '../json.ts';
-import type { Named, Parser, ParserParameter } from './content.ts';
+import type { HuntingQuery, Named, Parser, ParserParameter } from './content.ts';
 import { reportedSteps } from './created-rule.ts';
 import { ContentError } from './read.ts';
 
@@ -8,15 +8,14 @@ import { ContentError } from './read.ts';
 const settings = 'AponoSettings';
 
 /** A function of the workspace: a saved search with an alias. */
-export function functionResource({ value: parser }: Named<Parser>, parsers: readonly Named<Parser>[]): JsonFields {
+export function functionResource({ value: parser }: Named<Parser>, searches: SavedSearches): JsonFields {
   const alias = parser.FunctionAlias;
-  const others = parsers.filter(({ value }) => value.FunctionAlias !== alias);
   return {
     type: 'Microsoft.OperationalInsights/workspaces/savedSearches',
     apiVersion: '2025-07-01',
     name: savedSearchName(alias),
     ...(alias === settings && { condition: parameterValue('deploySettings') }),
-    ...dependencies(parser.FunctionQuery, others),
+    ...searches.dependencies(alias, parser.FunctionQuery),
     properties: {
       // Without it, deploying a second time is a 409. Resource Manager refuses an etag at the root of the resource:
       // https://github.com/Azure/bicep-types-az/issues/1872
@@ -37,24 +36,66 @@ export function savedSearchName(name: string): string {
   return expression(`concat(${parameter('workspaceName')}, ${quoted(`/${name}`)})`);
 }
 
-/** The functions that a query names must be there before it: a rule with an unknown function is refused. */
-export function dependencies(
-  query: string,
+interface Dependencies {
+  readonly dependsOn?: readonly string[];
+}
+
+export interface SavedSearches {
+  /** What must be there before the function or hunting query of this name. */
+  dependencies(name: string, query: string): Dependencies;
+}
+
+/**
+ * They are deployed one after another: of several at once a workspace refuses some with a 409, "Newer data exists in the
+ * Customer Configuration Store" (https://github.com/Azure/azure-guardrails/pull/61).
+ */
+export function savedSearches(
   parsers: readonly Named<Parser>[],
-): { readonly dependsOn?: readonly string[] } {
-  const used = parsers.filter(({ value }) => new RegExp(`\\b${value.FunctionAlias}\\b`).test(query));
-  if (used.length === 0) return {};
+  huntingQueries: readonly Named<HuntingQuery>[],
+): SavedSearches {
+  const order = [
+    ...calledFirst(parsers).map(({ value }) => value.FunctionAlias),
+    ...huntingQueries.map(({ value }) => value.id),
+  ];
   return {
-    dependsOn: used.map(({ value }) =>
-      expression(
-        resourceId(
-          'Microsoft.OperationalInsights/workspaces/savedSearches',
-          parameter('workspaceName'),
-          quoted(value.FunctionAlias),
-        ),
-      ),
-    ),
+    dependencies(name, query) {
+      const before = order[order.indexOf(name) - 1];
+      const named = namedIn(query, parsers).map(({ value }) => value.FunctionAlias);
+      return dependsOn([
+        ...new Set([...named.filter((other) => other !== name), ...(before === undefined ? [] : [before])]),
+      ]);
+    },
   };
+}
+
+/** The functions that a query names must be there before it: a rule with an unknown function is refused. */
+export function dependencies(query: string, parsers: readonly Named<Parser>[]): Dependencies {
+  return dependsOn(namedIn(query, parsers).map(({ value }) => value.FunctionAlias));
+}
+
+function dependsOn(names: readonly string[]): Dependencies {
+  if (names.length === 0) return {};
+  const type = 'Microsoft.OperationalInsights/workspaces/savedSearches';
+  return { dependsOn: names.map((name) => expression(resourceId(type, parameter('workspaceName'), quoted(name)))) };
+}
+
+function namedIn(query: string, parsers: readonly Named<Parser>[]): readonly Named<Parser>[] {
+  return parsers.filter(({ value }) => new RegExp(`\\b${value.FunctionAlias}\\b`).test(query));
+}
+
+/** Each after what it calls. The settings begin: without them, by `deploySettings`, the chain must not fall apart. */
+function calledFirst(parsers: readonly Named<Parser>[]): readonly Named<Parser>[] {
+  const left = parsers.toSorted(
+    (one, other) => Number(other.value.FunctionAlias === settings) - Number(one.value.FunctionAlias === settings),
+  );
+  const ordered: Named<Parser>[] = [];
+  while (left.length > 0) {
+    const free = left.findIndex((one) => !namedIn(one.value.FunctionQuery, left).some((named) => named !== one));
+    const [next] = left.splice(free, free === -1 ? 0 : 1);
+    if (next === undefined) throw new ContentError(left.map(({ file }) => file).join(', '), ['call each other']);
+    ordered.push(next);
+  }
+  return ordered;
 }
 
 /** Its parameter has what the deployment says as its default. */

@@ -55,8 +55,8 @@ export const requestKind = {
     triggers: ['Created', 'Approved', 'Rejected', 'Granted', 'Expired', 'Failed'].map((step) => `Request${step}`),
     // It carries one more element of each list as a probe: units_beyond and approvals_beyond show whether there are others.
     notes: [
-      'This template carries 2 access groups with 5 access units each and 5 approvals; of a larger ' +
-        'request the rows say units_truncated = true.',
+      'This template carries 2 access groups with 5 access units each and 5 approvals. Rows say of more units ' +
+        'units_truncated = true, of more approvals truncated_fields = ["approvals"].',
       'It leaves data.custom_fields out, which `template --each` carries.',
     ],
     eachNotes: ['This template carries everything.'],

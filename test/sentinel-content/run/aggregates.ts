@@ -1,6 +1,6 @@
 import { argumentsOf, evaluate, nameOf } from './expression.ts';
 import type { Row, Scope } from './table.ts';
-import { childAt, type Tree } from './tree.ts';
+import { childAt, childOf, elements, type Tree } from './tree.ts';
 import { compare, groupKey, type Value } from './values.ts';
 
 /** A row with the scope in which its columns have their values. */
@@ -12,10 +12,19 @@ export interface ScopedRow {
 /** The columns that one aggregate of a `summarize` makes of the rows of a group. */
 export function aggregate(tree: Tree, rows: readonly ScopedRow[], defaultName: string): Row {
   if (tree.kind === 'SimpleNamedExpression') return { [nameOf(childAt(tree, 0))]: single(childAt(tree, 2), rows) };
+  if (tree.kind === 'CompoundNamedExpression') return renamed(tree, rows);
   const name = nameOf(childAt(tree, 0));
   if (name === 'arg_max') return argBest(tree, rows, 1);
   if (name === 'arg_min') return argBest(tree, rows, -1);
   return { [defaultName]: single(tree, rows) };
+}
+
+/** `(A, B) = arg_max(a, b)` */
+function renamed(tree: Tree, rows: readonly ScopedRow[]): Row {
+  const names = elements(childOf(childAt(tree, 0), 'List')).map(nameOf);
+  const values = Object.values(aggregate(childAt(tree, 2), rows, ''));
+  if (values.length !== names.length) throw new Error(`not as many names as columns: ${tree.text}`);
+  return Object.fromEntries(names.map((name, index) => [name, values[index] ?? null]));
 }
 
 interface Group {
@@ -33,6 +42,8 @@ interface Group {
 const AGGREGATES: Readonly<Record<string, (group: Group) => Value>> = {
   count: ({ size }) => size,
   countif: ({ holding }) => holding(),
+  // An estimate in Kusto, exact for as few values as a test has.
+  dcount: ({ all }) => distinct(all()).length,
   sum: ({ all }) => all().reduce((total: number, value) => total + Number(value), 0),
   sumif: ({ some }) => some().reduce((total: number, value) => total + Number(value), 0),
   min: ({ all }) => best(all(), -1),

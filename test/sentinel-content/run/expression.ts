@@ -32,7 +32,7 @@ const COMPOUND: Readonly<Record<string, Evaluate>> = {
         evaluate(childAt(pair, 2), scope),
       ]),
     ),
-  UnaryMinusExpression: (tree, scope) => OPERATORS['-']?.(0, evaluate(childAt(tree, 1), scope)) ?? null,
+  UnaryMinusExpression: (tree, scope) => OPERATORS['*']?.(-1, evaluate(childAt(tree, 1), scope)) ?? null,
   PathExpression: (tree, scope) => memberOf(evaluate(childAt(tree, 0), scope), nameOf(childAt(tree, 2))),
   ElementExpression: (tree, scope) =>
     memberOf(evaluate(childAt(tree, 0), scope), evaluate(childAt(childAt(tree, 1), 1), scope)),

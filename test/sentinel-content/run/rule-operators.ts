@@ -20,6 +20,13 @@ function sort(input: Table, tree: Tree, scope: Scope): Table {
   return { ...input, rows };
 }
 
+/** `top 100 by a desc` */
+function top(input: Table, tree: Tree, scope: Scope): Table {
+  const [limit, by] = [childAt(tree, 2), childAt(tree, -1)];
+  const sorted = sort(input, { ...tree, children: [{ kind: 'List', text: by.text, children: [by] }] }, scope);
+  return { ...sorted, rows: sorted.rows.slice(0, Number(limit.text)) };
+}
+
 function distinct(input: Table, tree: Tree, scope: Scope): Table {
   const { columns, rows } = project(input, { ...tree, children: lists(tree).slice(-1) }, scope);
   const keyOf = (row: Row): string => columns.map((column) => groupKey(row[column] ?? null)).join('\n');
@@ -47,9 +54,11 @@ function applyAll(input: Table, tree: Tree, scope: Scope): Table {
   return applyOperator(applyAll(input, childAt(tree, 0), scope), childAt(tree, 2), scope);
 }
 
-/** Tabular operators that the analytics rules use beyond those of our functions. */
+/** Tabular operators that the rules and hunting queries use beyond those of our functions. */
 export const RULE_OPERATORS: Readonly<Record<string, Operator>> = {
   SortOperator: sort,
+  TopOperator: top,
+  CountOperator: (input) => ({ columns: ['Count'], rows: [{ Count: input.rows.length }] }),
   DistinctOperator: distinct,
   MvApplyOperator: mvApply,
 };

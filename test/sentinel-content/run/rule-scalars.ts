@@ -58,6 +58,9 @@ export const RULE_SCALARS: Readonly<Record<string, Scalar>> = {
   round,
   bin: (value, size) =>
     value instanceof Ticks ? new Ticks(value.type, value.ticks - (value.ticks % ticksOf(size))) : null,
+  abs: (value) => (value instanceof Ticks && value.ticks < 0n ? new Ticks(value.type, -value.ticks) : (value ?? null)),
+  startofday: (value) => new Ticks('datetime', ticksOf(value) - (ticksOf(value) % 864_000_000_000n)),
+  strlen: (value) => [...text(value)].length,
   string_size: (value) => Buffer.byteLength(text(value)),
   replace_string: (value, from, to) => text(value).replaceAll(text(from), text(to)),
   hourofday: (value) => dateOf(value).getUTCHours(),

@@ -1,6 +1,6 @@
 import type { Row, Table } from './table.ts';
 import { runBlock } from './tabular.ts';
-import { elements, lists, parseTree } from './tree.ts';
+import { parseStatements } from './tree.ts';
 
 /**
  * Runs a query that reads nothing but its own datatables. No engine of Kusto's can be had on npm, so this follows the
@@ -9,7 +9,7 @@ import { elements, lists, parseTree } from './tree.ts';
  * `arrange` puts the rows of every datatable into another order: Kusto promises none.
  */
 export function runQuery(query: string, arrange = inOrder): Table {
-  const statements = elements(lists(parseTree(query)).at(-1));
+  const statements = parseStatements(query);
   if (statements.length === 0) throw new Error('no statement');
   return runBlock(statements, { row: {}, values: new Map(), tables: new Map(), functions: new Map(), arrange });
 }

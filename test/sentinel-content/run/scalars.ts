@@ -107,6 +107,7 @@ function add(left: Value, right: Value, sign: 1 | -1): Value {
 }
 
 function multiply(left: Value, right: Value): Value {
+  if (left === null || right === null) return null;
   if (right instanceof Ticks) return multiply(right, left);
   if (left instanceof Ticks) return new Ticks('timespan', left.ticks * BigInt(number(right)));
   return number(left) * number(right);

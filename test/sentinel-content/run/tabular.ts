@@ -177,13 +177,13 @@ function summarize(input: Table, tree: Tree, scope: Scope): Table {
 }
 
 /** A null makes one row with a null, an empty array none. */
-function mvExpand(input: Table, tree: Tree): Table {
-  const name = nameOf(childAt(childAt(elements(lists(tree).at(-1))[0] ?? tree, 0), 0));
+function mvExpand(input: Table, tree: Tree, scope: Scope): Table {
+  const [name, array] = nameAndValue(childAt(elements(lists(tree).at(-1))[0] ?? tree, 0));
   const rows = input.rows.flatMap((row) => {
-    const value = row[name];
-    return Array.isArray(value) ? value.map((element: Value) => ({ ...row, [name]: element })) : [row];
+    const value = evaluate(array, within(scope, row));
+    return (Array.isArray(value) ? value : [value]).map((element: Value) => ({ ...row, [name]: element }));
   });
-  return { ...input, rows };
+  return { columns: [...new Set([...input.columns, name])], rows };
 }
 
 /** `join kind=inner|leftouter|leftanti` and `lookup`, on columns of one name; the right side's copy of the key is left out. */

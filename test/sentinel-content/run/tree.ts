@@ -9,14 +9,22 @@ export interface Tree {
 }
 
 let kindNames: ReadonlyMap<number, string> | null = null;
-/** The same query is often run on its rows in several orders. */
-let last: { readonly query: string; readonly tree: Tree } | null = null;
+/** Statements by their text: reading is slow, and the functions are in nearly every query that a test runs. */
+const read = new Map<string, readonly Tree[]>();
 
-export function parseTree(query: string): Tree {
+/** The statements of a query whose top level alone is not indented, as it is in all that our tests run. */
+export function parseStatements(query: string): readonly Tree[] {
+  return query.split(/(?<=;\n)(?=\S)/).flatMap((text) => {
+    const statements = read.get(text) ?? parse(text);
+    read.set(text, statements);
+    return statements;
+  });
+}
+
+function parse(text: string): readonly Tree[] {
   const { KustoCode, Syntax } = kustoService();
   kindNames ??= new Map(Object.entries(Syntax.SyntaxKind).map(([name, value]) => [value, name]));
-  if (last?.query !== query) last = { query, tree: treeOf(KustoCode.Parse(query).Syntax, kindNames) };
-  return last.tree;
+  return elements(lists(treeOf(KustoCode.Parse(text).Syntax, kindNames)).at(-1));
 }
 
 function treeOf(node: KustoNode, names: ReadonlyMap<number, string>): Tree {

@@ -14,6 +14,8 @@ import { type ArrivedRow, arrival, at, type Fields, rowsOf } from './events.ts';
  * AR-4  Dan: granted, expired, granted again. Approvals were not sent.
  * AR-5  Eve: fails twice.
  * AR-7  Eve: the expiry of the first grant never arrived; a second grant expires much later.
+ * AR-8  Fay: a template body, which has no room for the sixth approval; one approver is a bare address. At the planned end
+ *       Apono fails to take the access away.
  * A row of Apono's recipe through the service, one sent straight by the recipe (no row_id), a test event.
  */
 
@@ -72,6 +74,7 @@ const templateOfGranted = {
     id: 'r-1',
     friendly_id: 'AR-1',
     requester: { id: 'u-Ana', name: 'Ana', email: 'Ana@Example.com' },
+    approvals_beyond: 'Approved',
     access_groups: [
       { integration: orders.integration, access_units: [orders.unit, table('orders-prod', 'ledger', 'res-7').unit] },
       {
@@ -119,6 +122,20 @@ const end = (time: string): Fields => ({ revocation_date: at(time) });
 const r4 = { ...dan(4), ...groups([orders]) };
 const eve = { ...request(5, 'Eve', 'eve@example.com'), ...groups([invoices]), approvals: [] };
 const r7 = { ...request(7, 'Eve', 'eve@example.com'), ...groups([invoices]) };
+const fay = { ...request(8, 'Fay', 'fay@example.com'), ...groups([invoices]) };
+const templateOfFay = {
+  event_type: 'RequestGranted',
+  event_time: `${at('18:30:00')}`,
+  data: {
+    ...fay,
+    revocation_date: `${at('18:50:00')}`,
+    approvals: [
+      { name: 'Gil', type: 'user', status: 'Approved', approver: 'Gil@Example.com' },
+      ...['Hal', 'Ida', 'Joe', 'Kim'].map((name) => ({ name, type: 'user', status: 'Pending', approver: { name } })),
+    ],
+    approvals_beyond: 'Pending',
+  },
+};
 const test = { ...request(6, 'Ana', 'Ana@Example.com'), id: 'apono-sentinel-test-6', ...groups([orders]) };
 const carl = { id: 'u-Carl', source_id: 'Carl@Example.com', name: 'Carl', type: 'user' };
 const late = '2026-11-05T10:00:00.000000Z';
@@ -168,6 +185,8 @@ export const requestRows: readonly ArrivedRow[] = [
   ...rowsOf('request', event('Granted', at('06:00:00'), { ...r7, ...end('07:00:00') }), arrival('06:00:10')),
   ...rowsOf('request', event('Granted', at('17:00:00'), { ...r7, ...end('18:00:00') }), arrival('17:00:10')),
   ...rowsOf('request', event('Expired', at('17:30:00'), r7), arrival('17:30:10')),
+  ...rowsOf('request', templateOfFay, arrival('18:30:10')),
+  ...rowsOf('request', event('Failed', at('18:50:05'), fay), arrival('18:50:10')),
   ...rowsOf('request', [recipeRow('RequestGranted', `${at('15:00:00')}`)], arrival('15:00:10')),
   { arrivedAt: arrival('15:30:10'), row: recipeRow('RequestCreated', arrival('15:30:00')) },
   ...rowsOf('request', event('Created', at('16:00:00'), test), arrival('16:00:10')),
