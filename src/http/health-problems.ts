@@ -34,7 +34,7 @@ export const healthCodes = {
   },
   stopping: {
     status: 'failing',
-    remedy: 'Start the service again if nobody meant to stop it.',
+    remedy: 'Wait for SHUTDOWN_TIMEOUT_MS at most; then start the service again if nobody meant to stop it.',
   },
   outbox_not_answering: {
     status: 'failing',
@@ -160,7 +160,10 @@ export function* notReadyProblems(
   { sources, state }: HealthOptions,
 ): Generator<HealthProblem> {
   if (!sources.started()) yield healthProblem('starting', 'The service is starting.');
-  if (state.isStopping) yield healthProblem('stopping', 'The service is stopping.');
+  if (state.isStopping) {
+    const message = 'The service is stopping: it takes no webhooks, and ends when the uploads under way have ended.';
+    yield healthProblem('stopping', message);
+  }
   if (stats === null) {
     const message = `The outbox is not available, or did not answer within ${STATS_LIMIT_MS} ms.`;
     return yield healthProblem('outbox_not_answering', message);
