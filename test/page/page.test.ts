@@ -31,10 +31,13 @@ function look(t: TestContext, running: Pick<Running, 'service'>, options: Look =
 const sentence = ({ page }: Tab) => page.textContent('#verdict h1');
 const text = ({ page }: Tab, selector: string) => page.innerText(selector);
 
-/** As a person waits who has the page open: it refreshes itself. */
+/** As a person sees it who comes back to the tab, which makes it fresh at once and not within five seconds. */
 function shows(tab: Tab, selector: string, what: RegExp): Promise<void> {
   return eventually(
-    async () => what.test(await text(tab, selector)),
+    async () => {
+      await tab.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
+      return what.test(await text(tab, selector));
+    },
     async () => `${selector} shows: ${await text(tab, selector)}`,
   );
 }
@@ -57,6 +60,14 @@ describe('the page in a browser', needsBrowser, () => {
     await tab.page.waitForSelector('#drawn canvas');
     assert.equal(await tab.page.locator('#drawn canvas').count(), 4);
     assert.deepEqual(await tab.page.evaluate(tooWide), [], 'each plot is as wide as its place');
+    const [blue = 0, green = 0] = await tab.page.evaluate<number[]>(drawnColors);
+    assert.ok(blue > 100 && green > 100, `accepted and delivered are equal, and both are seen: ${blue}, ${green}`);
+    const legends = () => tab.page.locator('.u-legend').allInnerTexts();
+    assert.match((await legends())[0] ?? '', /^Time\s*\d\d:\d\dZ\s*Accepted\s*4\s*Delivered\s*4$/);
+    const height = await tab.page.evaluate('document.documentElement.scrollHeight');
+    await tab.page.locator('#drawn .u-over').first().hover();
+    await eventually(async () => /Accepted\s*none/.test((await legends())[0] ?? ''));
+    assert.equal(await tab.page.evaluate('document.documentElement.scrollHeight'), height, 'nothing below jumps');
     assert.match((await sentence(tab)) ?? '', /Everything that Apono sent has reached Sentinel/);
     const time = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ[^\t\n]*`;
     assert.match(await text(tab, '#triggers'), new RegExp(`Granted\\s+${time}\\s+${time}`));
@@ -114,19 +125,34 @@ describe('the page in a browser', needsBrowser, () => {
     running.emulator.clearPlan();
     await tab.page.click('#feeds button[data-action=retry]');
     await shows(tab, '#verdict', /All is well\. Everything/);
+    // What the button says stays for a while, and with it the section.
+    await tab.page.reload();
     await shows(tab, '#feeds', /request[^\n]*delivering/);
     assert.deepEqual(tab.faults, []);
   });
 
-  it('knows after a restart when an event last came, and contradicts itself nowhere', async (t) => {
+  it('is not green when nothing answers, knows after a restart what was, and answers while a stop waits for Azure', async (t) => {
     const running = await startRunning(t);
+    const { emulator, files } = running;
     await idOf(await running.service.post(units('a')));
     await settled(running.service, 0);
+    const tab = await look(t, running);
+    await shows(tab, '#updated', /Updated/);
     await stop(running.service);
-    const { emulator, files } = running;
-    const service = await startServiceProcess(t, serviceEnv(emulator, files));
-    const tab = await look(t, { service });
-    assert.match((await sentence(tab)) ?? '', /Everything that Apono sent has reached Sentinel/);
+    await shows(tab, '#updated', /No answer since/);
+    const silent = await sentence(tab);
+    assert.match(silent ?? '', /^The service has not answered since \d\d:\d\d:\d\dZ\./);
+    assert.equal(await tab.page.getAttribute('#verdict', 'class'), 'silent');
+    assert.equal(await tab.page.title(), silent);
+    const color = await tab.page.locator('#verdict h1').evaluate((head) => getComputedStyle(head).color);
+    assert.equal(color, 'rgb(164, 14, 38)', 'as when it fails');
+    await tab.page.waitForEvent('requestfailed');
+    assert.equal(await sentence(tab), silent, 'the time is that of the last answer');
+
+    const env = { ...serviceEnv(emulator, files), ADMIN_PORT: String(running.service.adminPort) };
+    const service = await startServiceProcess(t, env);
+    await shows(tab, '#verdict', /Everything that Apono sent has reached Sentinel/);
+    assert.equal(await tab.page.getAttribute('#verdict', 'class'), 'ok');
     for (const name of ['Last accepted', 'Last delivered']) {
       const figure = tab.page.locator('#figures div', { hasText: name }).locator('dd');
       assert.match(await figure.innerText(), /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ/, name);
@@ -135,6 +161,19 @@ describe('the page in a browser', needsBrowser, () => {
     assert.match(await text(tab, '#machine'), /Previous webhook secret used\s+not since the start/);
     const health = (await (await fetch(service.url('/healthz'))).json()) as Record<string, unknown>;
     for (const member of ['last_accepted', 'last_delivery']) assert.ok(Date.parse(String(health[member])) > 0, member);
+
+    emulator.plan({ target: 'ingest', answer: { type: 'hang' } });
+    await idOf(await service.post(units('b')));
+    await emulator.waitFor(({ remainingPlan }) => remainingPlan.length === 0);
+    service.child.kill('SIGTERM');
+    await shows(tab, '#verdict', /The service is stopping: it takes no webhooks[\s\S]*start the service again/);
+    assert.equal(await tab.page.getAttribute('#verdict', 'class'), 'failing');
+    assert.match(await text(tab, '#figures'), /Waiting\s+1/);
+    const late = await look(t, { service });
+    assert.match((await sentence(late)) ?? '', /^1 thing needs attention/);
+    await emulator.stop();
+    assert.deepEqual(await service.exited, { code: 0, signal: null });
+    await shows(tab, '#verdict', /^The service has not answered since/);
   });
 
   for (const width of [1280, 360]) {
@@ -260,15 +299,6 @@ describe('the page in a browser', needsBrowser, () => {
     assert.equal(await tab.page.getAttribute('#verdict', 'class'), 'degraded');
   });
 
-  it('says since when nothing answers, after the service has stopped', async (t) => {
-    const running = await startRunning(t);
-    const tab = await look(t, running);
-    await shows(tab, '#updated', /Updated/);
-    await stop(running.service);
-    await shows(tab, '#updated', /No answer since/);
-    assert.match((await sentence(tab)) ?? '', /All is well/, 'what was last known stays');
-  });
-
   it('asks for the token, keeps it in the tab alone, and forgets a wrong one', async (t) => {
     const running = await startRunning(t, { ADMIN_TOKEN: adminToken });
     const { page, faults } = await look(t, running);
@@ -319,6 +349,15 @@ const outOfSight = (section: string) => `[...document.querySelectorAll('${sectio
 const tooWide = `[...document.querySelectorAll('.plot')]
   .map((plot) => [plot.clientWidth, plot.querySelector('.uplot').offsetWidth])
   .filter(([place, drawn]) => drawn > place)`;
+
+/** How many pixels of the first plot are of the colour of what was accepted, and of what was delivered. In the page. */
+const drawnColors = `(() => {
+  const canvas = document.querySelector('#drawn canvas');
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  const pixels = [...Array(data.length / 4).keys()].map((at) => data.slice(4 * at, 4 * at + 4));
+  const strong = pixels.filter(([, , , alpha]) => alpha > 100);
+  return [strong.filter(([r, g, b]) => b > r + 80 && b > g + 40).length, strong.filter(([r, g, b]) => g > r + 80 && g > b + 40).length];
+})()`;
 
 /** Texts whose contrast with their ground is below 4.5 (WCAG 2.2, 1.4.3). Runs in the page. */
 const lowContrasts = `(() => {
