@@ -54,7 +54,7 @@ export interface Service {
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, clock, log } = options;
-  const { endpoint, ruleId, streams } = config.ingestion;
+  const { endpoint, ruleId, ruleResourceId, streams } = config.ingestion;
   const { cloud, proxy } = config;
   // Copies that `useSecrets` changes: each part reads a secret at the moment when it needs it.
   const webhook = { ...config.webhook };
@@ -90,7 +90,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     ingestion,
     explain(result, { name, streamVariable, defaultStream }, code) {
       const stream = streams[name] ?? defaultStream;
-      return explainUpload(result, { stream, streamVariable, ruleId, endpoint, credential }, code);
+      return explainUpload(result, { stream, streamVariable, ruleId, ruleResourceId, endpoint, credential }, code);
     },
     clock,
     random: Math.random,
