@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
 import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
 import type { OutboxEntry } from '../../src/ground/event.ts';
 import { event as outboxEvent, quarantined, settlement } from '../outbox/samples.ts';
@@ -194,6 +197,25 @@ describe('outbox, when no service runs', () => {
         ['b', 'waiting', 3],
       ],
     );
+  });
+
+  it('salvage fails, and keeps naming the file, when a record is lost', async (t) => {
+    const old = await openTestStore(t);
+    await old.store.put([quarantined('a'), outboxEvent('b', { rowCount: 3 })]);
+    await old.store.close();
+    const file = path.join(old.dataDir, 'outbox.db');
+    const db = new DatabaseSync(file);
+    db.exec('DELETE FROM bodies');
+    db.close();
+    const { dataDir, store: outbox } = await openTestStore(t);
+    await outbox.close();
+    const damaged = path.join(dataDir, 'outbox.db.damaged-2026-11-29');
+    await copyFile(file, damaged);
+    const salvage = await run(['outbox', 'salvage', damaged], { DATA_DIR: dataDir });
+    assert.equal(salvage.exitCode, 1, salvage.stderr);
+    assert.match(salvage.stdout, /^recovered +1\n.*\nunreadable +1$/m);
+    assert.match(salvage.stderr, /1 record .* must come from a backup or from Apono\. .* keeps its name/);
+    assert.ok(existsSync(damaged));
   });
 
   it('salvage says when there is nothing to read', async (t) => {

@@ -189,6 +189,7 @@ describe('salvage', { timeout: 300_000 }, () => {
     const { recovered, unreadable } = await salvageInto(fixture, damagedFile);
     assert(unreadable > 1 && unreadable < 20, `${unreadable} were on the pages`);
     assert.equal(recovered + unreadable, 220);
+    assert.equal(fixture.damagedFile, damagedFile, 'what is missing stays named until a person removes the file');
   });
 
   it('counts the traces that an index has on both sides of its own broken page', async () => {

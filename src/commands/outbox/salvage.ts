@@ -27,6 +27,9 @@ export function run(context: CommandContext, file: string, options: JsonOption):
     const { recovered, duplicate, unreadable, identities } = counts;
     const shown = { recovered, 'known already': duplicate, unreadable, 'delivered, remembered again': identities };
     printResult(context, options, counts, renderCounts(shown));
-    return exitCodes.done;
+    if (unreadable === 0) return exitCodes.done;
+    const missing = `${plural(unreadable, 'record')} of which only traces are left must come from a backup or from Apono.`;
+    context.stderr.write(`${missing} ${file} keeps its name, and /healthz names it, until you remove it.\n`);
+    return exitCodes.failed;
   });
 }
