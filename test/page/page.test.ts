@@ -24,8 +24,8 @@ const pageOf = ({ service }: Pick<Running, 'service'>, at = '/') => `http://127.
 
 let browser: TestBrowser;
 
-function look(t: TestContext, running: Pick<Running, 'service'>, options: Look = {}): Promise<Tab> {
-  return browser.open(t, pageOf(running), options);
+function look(t: TestContext, running: Pick<Running, 'service'>, options: Look = {}, at = '/'): Promise<Tab> {
+  return browser.open(t, pageOf(running, at), options);
 }
 
 const sentence = ({ page }: Tab) => page.textContent('#verdict h1');
@@ -72,6 +72,10 @@ describe('the page in a browser', needsBrowser, () => {
     const time = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ[^\t\n]*`;
     assert.match(await text(tab, '#triggers'), new RegExp(`Granted\\s+${time}\\s+${time}`));
     assert.match(await text(tab, '#triggers'), /Expired\s+not seen yet\s+not yet/);
+    assert.doesNotMatch(await text(tab, '#triggers'), /Manual|Other/, 'nobody is to switch these on');
+    const other = JSON.stringify({ ...JSON.parse(units('b')), event_type: 'RequestManual' });
+    await idOf(await running.service.post(other));
+    await shows(tab, '#triggers', new RegExp(`Manual\\s+${time}`));
     assert.match(await text(tab, '#machine'), new RegExp(`Webhook secret in use since\\s+${time}`));
     assert.deepEqual([...new Set(asked)], [new URL(pageOf(running)).origin]);
     assert.deepEqual(tab.faults, []);
@@ -95,11 +99,19 @@ describe('the page in a browser', needsBrowser, () => {
   it('names a hold and what to do, and goes back to green once Azure takes rows again', async (t) => {
     const running = await startRunning(t);
     running.emulator.setPublisherRole(false);
-    await idOf(await running.service.post(units('a')));
+    const id = await idOf(await running.service.post(units('a')));
     const tab = await look(t, running);
     await shows(tab, '#verdict', /Stream Custom-AponoAccessRequests_CL is on hold[\s\S]*Monitoring Metrics Publisher/);
     assert.equal(await tab.page.getAttribute('#verdict', 'class'), 'failing');
     assert.match(await text(tab, '#feeds'), /on hold since/);
+    const command = tab.page.locator('#verdict code[data-copy]').first();
+    assert.match(await command.innerText(), /^az role assignment create [^<>]* --scope "\/subscriptions\/[^<>]*"$/);
+    assert.match(await text(tab, 'footer'), /npm run --silent cli --[\s\S]*docker compose exec sentinel/);
+    const event = await look(t, running, {}, `/events/${id}`);
+    assert.match(await text(event, '.way'), /waiting for Azure: row 0-3\s+Its stream is on hold since .*answered 403/);
+    assert.equal(await event.page.getAttribute('.way a', 'href'), '/');
+    const [telling] = await event.page.locator('#event tbody td').allInnerTexts();
+    assert.equal(telling, 'resource_name', 'a column a line, and what tells most comes first');
     running.emulator.setPublisherRole(true);
     await tab.page.click('#feeds button[data-action=retry]');
     // What the button says is gone with the next refresh, which may come first.
@@ -144,7 +156,7 @@ describe('the page in a browser', needsBrowser, () => {
     assert.match(silent ?? '', /^The service has not answered since \d\d:\d\d:\d\dZ\./);
     assert.equal(await tab.page.getAttribute('#verdict', 'class'), 'silent');
     assert.equal(await tab.page.title(), silent);
-    const color = await tab.page.locator('#verdict h1').evaluate((head) => getComputedStyle(head).color);
+    const color = await tab.page.evaluate("getComputedStyle(document.querySelector('#verdict h1')).color");
     assert.equal(color, 'rgb(164, 14, 38)', 'as when it fails');
     await tab.page.waitForEvent('requestfailed');
     assert.equal(await sentence(tab), silent, 'the time is that of the last answer');
@@ -196,6 +208,12 @@ describe('the page in a browser', needsBrowser, () => {
         assert.ok((await purge.count()) > 0, section);
       }
       assert.match(await text(tab, '#dead'), /refused_by_azure: Azure refused these rows for good/);
+      assert.match(
+        await text(tab, '#quarantined'),
+        /placeholders_left: Copy the whole template.* A replay never helps/,
+      );
+      const buttons = tab.page.locator('#quarantined tr', { hasText: 'placeholders_left' }).locator('.actions');
+      assert.equal(await buttons.count(), 0, 'no button that never helps');
       const copied = await tab.page.locator('code[data-copy]').allInnerTexts();
       assert.deepEqual(
         copied.filter((code) => !/^\S+ /.test(code)),
@@ -295,7 +313,10 @@ describe('the page in a browser', needsBrowser, () => {
     );
     const service = await startServiceProcess(t, serviceEnv(emulator, files));
     const tab = await look(t, { service });
-    assert.match(await text(tab, '#verdict'), /A damaged database was set aside[\s\S]*apono-sentinel outbox salvage/);
+    assert.match(
+      await text(tab, '#verdict'),
+      /A damaged database was set aside[\s\S]*Stop the service, run apono-sentinel outbox salvage/,
+    );
     assert.equal(await tab.page.getAttribute('#verdict', 'class'), 'degraded');
   });
 
