@@ -124,9 +124,9 @@ export const replayHelps: Readonly<Record<string, string>> = {
   stream_off: 'A replay helps once the variable names a stream.',
   body_not_json: 'A replay helps after an update, or if APONO_TEMPLATE_ESCAPING was wrong and is right now.',
   duplicate_keys: 'A replay helps if APONO_TEMPLATE_ESCAPING was wrong and is right now.',
-  unknown_kind: 'A replay helps after an update at most.',
-  schema_mismatch: 'A replay helps after an update at most.',
-  mapping_failed: 'A replay helps after an update.',
+  unknown_kind: 'A replay helps only after an update.',
+  schema_mismatch: 'A replay helps only after an update.',
+  mapping_failed: 'A replay helps only after an update.',
 };
 const noReplay = 'A replay never helps: correct the body, send it to the URL of its kind, and purge this one.';
 

@@ -71,14 +71,15 @@ function eventParts(record: DetailJson, holds: readonly HoldJson[]): Html {
   const own = [...new Set([...known, ...filled])].filter((name) => !shared.includes(name));
   const more = html`<p>The first ${MAX_ROWS_SHOWN} of ${rows.length} rows. All of them:
 <code data-copy>apono-sentinel outbox show ${record.id} --body</code></p>`;
-  const lines = shown.map((row, index) => [String(index), ...own.map((name) => cellOf(row[name]))]);
-  const [heads = [], ...columns] = ['Row', ...own].map((name, at) => [name, ...lines.map((line) => line[at] ?? '')]);
   const isSideBySide = rows.length <= MAX_ROWS_SIDE_BY_SIDE;
+  const lines = shown.map((row, index) => [index, ...own.map((name) => cellOf(row[name]))]);
+  const columns = own.map((name) => [name, ...shown.map((row) => cellOf(row[name]))]);
+  const heads = ['Column', ...shown.map((_, index) => (rows.length === 1 ? 'Value' : `Row ${index}`))];
   return html`<h2>Its way</h2>${way(record, holds)}
 ${record.dead_rows > 0 && html`${recordHelp(record.dead_letters)}${recordActions(record)}`}
 <h2>Its rows</h2>
 ${rows.length > MAX_ROWS_SHOWN && more}
-${isSideBySide ? table('Rows', heads, columns, 'It has no rows.') : table('Rows', ['Row', ...own], lines, '')}
+${isSideBySide ? table('Rows', heads, columns, 'None.') : table('Rows', ['Row', ...own], lines, '')}
 ${shared.length > 0 && html`<h3>The same in all rows</h3>${facts(shared.map((name) => [name, cellOf(shown[0]?.[name])]))}`}
 <h3>Empty</h3><p class="none">${names.filter(isBlank).join(', ') || 'none'}</p>`;
 }
@@ -102,7 +103,7 @@ ${pending > 0 && html`<li>waiting for Azure: ${which(record.pending)}${held ?? n
 
 function quarantineParts(record: DetailJson): Html {
   const text = textOf(record);
-  return html`<p><code>${record.code}</code> ${record.reason}</p>
+  return html`<p>${record.reason}</p>${recordHelp([record])}
 <ol class="way"><li>${time(record.received_at)} refused and kept as it came</li></ol>
 ${recordActions(record)}
 <h2>Body</h2><pre tabindex="0">${text.slice(0, MAX_TEXT_SHOWN)}</pre>

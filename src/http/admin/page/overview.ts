@@ -175,10 +175,7 @@ export function recordHelp(records: readonly { readonly code: string | null }[])
   return html`${codes.map((code) => html`<p><code>${code}</code>: ${withCode(helpWith(code))}</p>`)}`;
 }
 
-/**
- * The buttons are shown where scripts run, and a replay may help. A dry run says what a replay would do and changes
- * nothing.
- */
+/** Buttons where scripts run and a replay may help. A dry run says what a replay would do and changes nothing. */
 export function recordActions({ id, code, dead_rows: dead }: Pick<RecordJson, 'id' | 'code' | 'dead_rows'>): Html {
   const buttons = html`<span class="actions" data-id="${id}">
 <button type="button" data-action="dry-run">Dry run</button> <button type="button" data-action="replay">Replay</button>
