@@ -153,7 +153,7 @@ describe('the page in a browser', needsBrowser, () => {
     await stop(running.service);
     await shows(tab, '#updated', /No answer since/);
     const silent = await sentence(tab);
-    assert.match(silent ?? '', /^The service has not answered since \d\d:\d\d:\d\dZ\./);
+    assert.match(silent ?? '', /^The service has not answered since \d\d:\d\d:\d\dZ: look whether it runs\./);
     assert.equal(await tab.page.getAttribute('#verdict', 'class'), 'silent');
     assert.equal(await tab.page.title(), silent);
     const color = await tab.page.evaluate("getComputedStyle(document.querySelector('#verdict h1')).color");
@@ -282,25 +282,20 @@ describe('the page in a browser', needsBrowser, () => {
     assert.deepEqual(tab.faults, []);
   });
 
-  it('shows a body in quarantine as text, whatever is in it', async (t) => {
+  it('shows a body in quarantine as text, whatever is in it, and counts refusals by code and address', async (t) => {
     const running = await startRunning(t);
     const body = '{"event_type": <script>document.title = "owned"</script><img src=x onerror="document.title=1">';
     assert.equal((await running.service.post(body)).status, 400);
+    await fetch(running.service.url('/apono/webhook'), { method: 'POST', body: '{}' });
     const tab = await look(t, running);
     await tab.page.waitForSelector('#quarantined a');
+    assert.match(await text(tab, '#refusals'), /secret_missing[\s\S]*127\.0\.0\.1\s+1/);
+    assert.match(await text(tab, '#verdict'), /1 webhook was refused within the last hour/);
     assert.match(await text(tab, '#quarantined'), /body_not_json[\s\S]*line 1/);
     await tab.page.click('#quarantined a');
     assert.equal(await tab.page.innerText('#event pre'), body);
     assert.notEqual(await tab.page.title(), 'owned');
     assert.deepEqual(tab.faults, []);
-  });
-
-  it('counts refusals by code and address', async (t) => {
-    const running = await startRunning(t);
-    await fetch(running.service.url('/apono/webhook'), { method: 'POST', body: '{}' });
-    const tab = await look(t, running);
-    assert.match(await text(tab, '#refusals'), /secret_missing[\s\S]*127\.0\.0\.1\s+1/);
-    assert.match(await text(tab, '#verdict'), /1 webhook was refused within the last hour/);
   });
 
   it('names a damaged database and the command that reads it', async (t) => {
@@ -394,7 +389,7 @@ const lowContrasts = `(() => {
     }
     return [255, 255, 255];
   };
-  return [...document.querySelectorAll('main *, header *')]
+  return [...document.querySelectorAll('main *, header *, footer')]
     .filter((element) => element.checkVisibility() && [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim() !== ''))
     .map((element) => {
       const [a, b] = [light(parse(getComputedStyle(element).color)), light(groundOf(element))].sort((x, y) => y - x);

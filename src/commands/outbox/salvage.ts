@@ -29,7 +29,7 @@ export function run(context: CommandContext, file: string, options: JsonOption):
     printResult(context, options, counts, renderCounts(shown));
     if (unreadable === 0) return exitCodes.done;
     const missing = `${plural(unreadable, 'record')} of which only traces are left must come from a backup or from Apono.`;
-    context.stderr.write(`${missing} ${file} keeps its name, and /healthz names it, until you remove it.\n`);
+    context.stderr.write(`${missing} ${file} keeps its name: if /healthz names it, that ends when you remove it.\n`);
     return exitCodes.failed;
   });
 }

@@ -59,7 +59,7 @@ function showSilence() {
   tellAges();
   const verdict = document.querySelector('#verdict');
   if (verdict === null) return;
-  const sentence = `The service has not answered since ${answeredAt}. What stands below was so then.`;
+  const sentence = `The service has not answered since ${answeredAt}: look whether it runs. What stands below was so then.`;
   if (verdict.className !== 'silent') verdict.querySelector('h1').textContent = sentence;
   verdict.className = 'silent';
   document.title = sentence;
