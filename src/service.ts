@@ -40,8 +40,8 @@ export interface Service {
   /** The port of metrics and the admin API; null: it could not be had, see `startAdmin`. */
   readonly adminPort: number | null;
   /**
-   * Readiness off, listener closed, requests in flight answered, running uploads finished or given back, database
-   * closed, all within SHUTDOWN_TIMEOUT_MS as far as it is in our hands.
+   * Readiness off, listener closed, requests in flight answered, running uploads finished or given back, admin port and
+   * database closed, all within SHUTDOWN_TIMEOUT_MS as far as it is in our hands.
    */
   stop(): Promise<void>;
   /** From now on, in place of those of the configuration. `problems`: of those that keep their value of before. */
@@ -54,7 +54,7 @@ export interface Service {
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, clock, log } = options;
-  const { endpoint, ruleId, streams } = config.ingestion;
+  const { endpoint, ruleId, ruleResourceId, streams } = config.ingestion;
   const { cloud, proxy } = config;
   // Copies that `useSecrets` changes: each part reads a secret at the moment when it needs it.
   const webhook = { ...config.webhook };
@@ -90,7 +90,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     ingestion,
     explain(result, { name, streamVariable, defaultStream }, code) {
       const stream = streams[name] ?? defaultStream;
-      return explainUpload(result, { stream, streamVariable, ruleId, endpoint, credential }, code);
+      return explainUpload(result, { stream, streamVariable, ruleId, ruleResourceId, endpoint, credential }, code);
     },
     clock,
     random: Math.random,
@@ -178,13 +178,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       const limitMs = Math.max(0, config.shutdownTimeoutMs - CLOSE_RESERVE_MS);
       const abort = new AbortController();
       const cancelAbort = clock.setTimer(limitMs, () => abort.abort());
-      await Promise.all([
-        server.stop(limitMs),
-        adminServer.stop(limitMs),
-        delivery.stop(abort.signal),
-        heartbeat?.stop(),
-      ]);
+      const startedAtMs = performance.now();
+      await Promise.all([server.stop(limitMs), delivery.stop(abort.signal), heartbeat?.stop()]);
       cancelAbort();
+      // Only now: while an upload is under way, an operator looks at what the service is doing.
+      await adminServer.stop(Math.max(0, limitMs - (performance.now() - startedAtMs)), 0);
       await opened.disposeAsync();
     },
   };

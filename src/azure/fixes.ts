@@ -9,6 +9,8 @@ export interface UploadContext {
   /** The variable that names the stream, e.g. LOGS_INGESTION_STREAM_AUDIT. */
   readonly streamVariable: string;
   readonly ruleId: string;
+  /** ARM id of the rule, if it is known. */
+  readonly ruleResourceId: string | null;
   readonly endpoint: string;
   readonly credential: CredentialConfig;
 }
@@ -68,7 +70,7 @@ function fixBetween({ by, proxy, status }: Answer, context: UploadContext): stri
   );
 }
 
-function fixForStatus({ status, code }: Answer, context: UploadContext): string {
+function fixForStatus({ status, code, message }: Answer, context: UploadContext): string {
   switch (status) {
     case 204:
       return '';
@@ -77,7 +79,7 @@ function fixForStatus({ status, code }: Answer, context: UploadContext): string 
     case 401:
       return rejectedTokenFix(context.credential, 'rule (public, usgov or china)');
     case 403:
-      return roleFix(context);
+      return roleFix(context, message);
     case 404:
       return (
         `No rule ${context.ruleId} is known there. DATA_COLLECTION_RULE_ID is the immutableId of the rule (portal: JSON view; or ` +
@@ -118,13 +120,16 @@ export function rejectedTokenFix(credential: CredentialConfig, what: string): st
   return `A new token was rejected too: AZURE_CLOUD must be that of the ${what}${tenant}. Check that the clock of this machine is right.`;
 }
 
-function roleFix({ credential, ruleId }: UploadContext): string {
+/** With a command only where it can be run as it stands. `said`: Azure's answer, which mostly has the ARM id of the rule. */
+function roleFix({ credential, ruleId, ruleResourceId }: UploadContext, said: string | null): string {
   const { who, assignee } = assigneeOf(credential);
+  const scope = ruleResourceId ?? /\bDcrArmId: (\/subscriptions(?:\/[\w.()-]+)+)/.exec(said ?? '')?.[1];
+  const create = `az role assignment create --role "Monitoring Metrics Publisher" --assignee ${assignee} --scope "${scope}"`;
+  const command = scope === undefined || credential.clientId === null ? '' : `; or \`${create}\``;
   return (
-    `Give ${who} the role "Monitoring Metrics Publisher" on the data collection rule ${ruleId} (portal: the rule, Access control (IAM); ` +
-    `or \`az role assignment create --role "Monitoring Metrics Publisher" --assignee ${assignee} --scope <resource id of the rule>\`, ` +
-    'which `outbox stats` shows after DcrArmId). A new assignment takes up to 30 minutes to count. If it is there: the rule ' +
-    'must belong to the data collection endpoint of LOGS_INGESTION_ENDPOINT, and that endpoint must allow the network this comes from.'
+    `Give ${who} the role "Monitoring Metrics Publisher" on the data collection rule ${ruleId} (portal: the rule, Access control ` +
+    `(IAM)${command}). A new assignment takes up to 30 minutes to count. If it is there: the rule must belong to the data ` +
+    'collection endpoint of LOGS_INGESTION_ENDPOINT, and that endpoint must allow the network this comes from.'
   );
 }
 

@@ -46,7 +46,10 @@ export async function checkLive(config: Config, stderr: TextOutput): Promise<rea
   const findings = await Array.fromAsync(active, (one) => checkStream(config, ingestion, one));
   const declared = active.filter((_, index) => findings[index]?.level !== 'warning');
   const columns = await checkColumns(config, manager, declared);
-  return [...wayOut(config), ...findings, ...columns, ...(await checkDatabase(config, tokensOf(databaseScope(cloud))))];
+  const database = await checkDatabase(config, tokensOf(databaseScope(cloud)));
+  // What the service says of itself is not so of a command.
+  const runAgain = (fix: string): string => fix.replace(/^Nothing, it is tried again/, 'Run it again');
+  return [...wayOut(config), ...findings, ...columns, ...database].map((one) => ({ ...one, fix: runAgain(one.fix) }));
 }
 
 /** First, since it explains most of what follows where it is wrong. Nothing without a proxy. */
@@ -82,8 +85,7 @@ async function checkStream(config: Config, ingestion: Ingestion, active: ActiveS
   const outcome = outcomeOf(result, Date.now());
   // Short, so that it fits into one line of 80 columns with the longest of our names.
   if (outcome.type === 'delivered') return well(subject, 'it answers 204');
-  const { endpoint, ruleId } = config.ingestion;
-  const context = { stream, streamVariable, ruleId, endpoint, credential: config.credential };
+  const context = { ...config, ...config.ingestion, stream, streamVariable };
   // Nothing was sent that could be wrong, so a 400 is about the stream.
   const code = outcome.type === 'hold' ? outcome.code : outcome.type === 'refused' ? 'stream_refused' : null;
   const explained = explainUpload(result, context, code);

@@ -64,9 +64,10 @@ export function misconfigured(problems: readonly ConfigProblem[]): CommandError 
   return new CommandError(exitCodes.usage, problemsText(problems));
 }
 
-/** `NAME: what is wrong`, one a line, and how many. */
+/** `NAME: what is wrong`, one a line, and how many, or how to see the options where it is only about those. */
 export function problemsText(problems: readonly ConfigProblem[]): string {
   const lines = problems.map(({ name, message }) => `${name}: ${message}\n`).join('');
+  if (problems.every(({ name }) => name.startsWith('--'))) return `${lines}(--help lists what there is)`;
   return `${lines}${problems.length === 1 ? '1 problem' : `${problems.length} problems`} in the configuration`;
 }
 

@@ -39,7 +39,7 @@ export async function run(context: CommandContext, { watch, interval, json }: St
       stdout.write(`${printable(JSON.stringify(status, null, watch === true ? 0 : 2))}\n`);
       return exitCode;
     }
-    shown = linesOf(status, history, isScreen ? Math.min(WIDTH, stdout.columns ?? WIDTH) : WIDTH);
+    shown = linesOf(status, history, isScreen ? Math.min(WIDTH, stdout.columns || WIDTH) : WIDTH);
     if (isScreen) drawScreen(context, shown);
     else stdout.write([...shown.head, ...shown.toDo, ...shown.rest, ''].join('\n'));
     return exitCode;
@@ -68,7 +68,8 @@ export async function run(context: CommandContext, { watch, interval, json }: St
  * last one what was below. What the screen does not hold is left out from the end, so that nothing scrolls away.
  */
 function drawScreen({ stdout }: CommandContext, { head, toDo, brief, rest }: Lines): void {
-  const { rows = 24, columns = WIDTH } = stdout;
+  // Some terminals do not know their size, and say 0.
+  const [rows, columns] = [stdout.rows || 24, stdout.columns || WIDTH];
   const all = [...head, ...(head.length + toDo.length < rows ? toDo : brief), ...rest];
   // The cursor stands in the last line of the screen.
   const note = `… ${all.length - rows + 2} more lines: enlarge the window, or leave out --watch`;
@@ -97,17 +98,18 @@ function linesOf(status: StatusJson, history: HistoryColumns, width: number): Li
     ],
     toDo: status.to_do.flatMap(({ fix, problems }) => ['', ...problems.flatMap(problem), ...item(fix)]),
     brief: status.to_do.flatMap(({ problems }) => problems.map((one) => problem(one)[0] ?? '')),
+    // A low screen leaves out the end: what was, and not what is.
     rest: cut([
-      ...sparklines(history),
       '',
       ...feeds(status),
-      ...triggers(status),
       ...refusals(status),
       '',
       `Token ends ${time(tokenEnds, 'not known')}; credential ends ${time(credentialEnds, 'not known')}`,
       `Webhook secret in use since ${time(status.webhook_secret_since)}`,
       `Outbox ${outbox === null ? 'unknown' : `${usedText(outbox)}, its write-ahead log ${bytes(outbox.log_bytes)}`}`,
       `Free on the disk ${free}`,
+      ...sparklines(history),
+      ...triggers(status),
     ]),
   };
 }
@@ -139,7 +141,6 @@ function triggers({ feeds }: StatusJson): string[] {
 
 function refusals({ refusals: refused }: StatusJson): string[] {
   if (refused.length === 0) return [];
-  // To the minute, which is all that is known.
   const rows = refused
     .slice(0, MAX_REFUSALS)
     .map(({ count, code, client_address: address, last_at: at }) => [

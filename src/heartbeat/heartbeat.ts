@@ -47,8 +47,7 @@ export function createHeartbeat(options: HeartbeatOptions) {
   const { config, clock, ingestion, onHeartbeat } = options;
   if (config.heartbeat === null || config.heartbeat.intervalMs === 0) return null;
   const { stream, intervalMs } = config.heartbeat;
-  const { endpoint, ruleId } = config.ingestion;
-  const context = { stream, streamVariable: heartbeatStreamVariable, ruleId, endpoint, credential: config.credential };
+  const context = { ...config, ...config.ingestion, stream, streamVariable: heartbeatStreamVariable };
   const makeRow = createHeartbeatRow({ ...options, instance: hostname(), startedAt: clock.now() });
   const logged = logHeartbeat(options.log, clock, stream);
   const stopping = new AbortController();

@@ -1,5 +1,5 @@
 import { endWarningMs } from '../config/credential.ts';
-import type { ProblemCodeInfo } from '../intake/quarantine-codes.ts';
+import { type ProblemCodeInfo, quarantineCodes } from '../intake/quarantine-codes.ts';
 import type { StoreTrouble } from '../outbox/open.ts';
 import { type OutboxStats, oldestAgeMs, STATS_LIMIT_MS, summary } from '../outbox/port.ts';
 import type { HealthOptions } from './health.ts';
@@ -34,7 +34,7 @@ export const healthCodes = {
   },
   stopping: {
     status: 'failing',
-    remedy: 'Start the service again if nobody meant to stop it.',
+    remedy: 'Wait for SHUTDOWN_TIMEOUT_MS at most; then start the service again if nobody meant to stop it.',
   },
   outbox_not_answering: {
     status: 'failing',
@@ -64,7 +64,7 @@ export const healthCodes = {
   bodies_quarantined: {
     status: 'degraded',
     remedy:
-      'Run `apono-sentinel outbox list --state quarantined`, mend the cause, then `apono-sentinel outbox replay --all --state quarantined`. Delete what nobody needs: `apono-sentinel outbox purge <id>`.',
+      'Run `apono-sentinel outbox list --state quarantined`, which shows the code of each. docs/errors.md says what to mend for each code, and whether a replay helps: `apono-sentinel outbox replay --all --state quarantined --code <code>`. Delete what nobody needs: `apono-sentinel outbox purge <id>`.',
   },
   webhooks_refused: {
     status: 'degraded',
@@ -83,7 +83,8 @@ export const healthCodes = {
   },
   damaged_database: {
     status: 'degraded',
-    remedy: 'Run `apono-sentinel outbox salvage <file>`, or remove the file.',
+    remedy:
+      'Stop the service, run `apono-sentinel outbox salvage <file>`, and start it again. What it cannot read is in a backup or in Apono at best. Removing the file ends the problem too.',
   },
   secret_not_renewed: {
     status: 'degraded',
@@ -114,6 +115,26 @@ export const deadLetterCodes: Readonly<Record<string, string>> = {
   salvaged:
     'They come from a damaged database. Replay them: a row that Azure has already is there twice then, with one row_id.',
 };
+
+/** When a replay of a body in quarantine helps; for other codes it never does. docs/errors.md has the same. */
+export const replayHelps: Readonly<Record<string, string>> = {
+  kind_mismatch: 'A replay goes by the content, so it helps at once.',
+  body_not_decompressible: 'A replay helps at once.',
+  encoding_unsupported: 'A replay helps at once.',
+  stream_off: 'A replay helps once the variable names a stream.',
+  body_not_json: 'A replay helps after an update, or if APONO_TEMPLATE_ESCAPING was wrong and is right now.',
+  duplicate_keys: 'A replay helps if APONO_TEMPLATE_ESCAPING was wrong and is right now.',
+  unknown_kind: 'A replay helps only after an update.',
+  schema_mismatch: 'A replay helps only after an update.',
+  mapping_failed: 'A replay helps only after an update.',
+};
+const noReplay = 'A replay never helps: correct the body, send it to the URL of its kind, and purge this one.';
+
+/** What to do about a dead letter, or a body in quarantine, that has this code. */
+export function helpWith(code: string): string {
+  const known: Readonly<Record<string, ProblemCodeInfo>> = { ...problemCodes, ...quarantineCodes };
+  return deadLetterCodes[code] ?? `${known[code]?.remedy ?? ''} ${replayHelps[code] ?? noReplay}`;
+}
 
 const maxOldestAgeSeconds = 15 * 60;
 /** The store reports a trouble that goes on at least once a minute; a slow probe should see a single one too. */
@@ -160,7 +181,10 @@ export function* notReadyProblems(
   { sources, state }: HealthOptions,
 ): Generator<HealthProblem> {
   if (!sources.started()) yield healthProblem('starting', 'The service is starting.');
-  if (state.isStopping) yield healthProblem('stopping', 'The service is stopping.');
+  if (state.isStopping) {
+    const message = 'The service is stopping: it takes no webhooks, and ends when the uploads under way have ended.';
+    yield healthProblem('stopping', message);
+  }
   if (stats === null) {
     const message = `The outbox is not available, or did not answer within ${STATS_LIMIT_MS} ms.`;
     return yield healthProblem('outbox_not_answering', message);

@@ -103,6 +103,11 @@ function facts(stats: OutboxStats | null, { sources, kinds, history, clock }: He
     .retrying()
     .map(({ since, nextTryAt, ...others }) => ({ ...others, since: iso(since), next_try_at: iso(nextTryAt) }));
   const stored = stats && summary(stats, sources.holds());
+  const accepted = new Map(history.lastAccepted());
+  // After a kill the history has forgotten its last minute; what waits has not.
+  for (const [kind, { oldestReceivedAt }] of Object.entries(stats?.waiting ?? {})) {
+    if (oldestReceivedAt !== null) accepted.set(`${kind} waiting`, oldestReceivedAt);
+  }
   return {
     outbox: {
       waiting: stored?.waiting.count ?? null,
@@ -111,8 +116,8 @@ function facts(stats: OutboxStats | null, { sources, kinds, history, clock }: He
       quarantined: stored?.quarantined.count ?? null,
       oldest_age_seconds: stored && Math.floor(oldestAgeMs(stored.undelivered, clock.now()) / 1000),
     },
-    last_accepted: latest(history.lastAccepted()),
-    last_accepted_by_kind: byKind((kind) => latest(history.lastAccepted(), kind)),
+    last_accepted: latest(accepted),
+    last_accepted_by_kind: byKind((kind) => latest(accepted, kind)),
     last_delivery: latest(history.lastDelivered()),
     last_delivery_by_kind: byKind((kind) => latest(history.lastDelivered(), kind)),
     refused: history.refused('all'),

@@ -35,7 +35,7 @@ export interface Refusal {
   /** Null: the caller had the secret, or there were too many addresses to remember. */
   readonly clientAddress: string | null;
   readonly count: number;
-  /** Milliseconds since the epoch, to the minute. */
+  /** Milliseconds since the epoch. */
   readonly lastAt: number;
 }
 
@@ -149,7 +149,8 @@ export function createHistory({ folder, stats, clock }: HistoryOptions) {
 interface RefusalCount extends Pick<RequestRecord, 'quarantined' | 'clientAddress'> {
   readonly minute: number;
   readonly code: string;
-  count: number;
+  readonly count: number;
+  readonly lastAt: number;
 }
 
 /**
@@ -174,9 +175,8 @@ function createRefusals(clock: Clock) {
       for (const [key, entry] of counts) if (!recent.has(entry)) counts.delete(key);
       const address = counts.size < MAX_REFUSAL_COUNTS ? clientAddress : null;
       const key = JSON.stringify([minute, code, address, quarantined]);
-      const known = counts.get(key);
-      if (known === undefined) counts.set(key, { minute, code, clientAddress: address, quarantined, count: 1 });
-      else known.count += 1;
+      const count = (counts.get(key)?.count ?? 0) + 1;
+      counts.set(key, { minute, code, clientAddress: address, quarantined, count, lastAt: clock.now() });
     },
     /** By code, the most frequent first. `lost`: only those not kept in quarantine. */
     refused(which: 'all' | 'lost'): Readonly<Record<string, number>> {
@@ -189,10 +189,10 @@ function createRefusals(clock: Clock) {
     /** By code and address, the most frequent first, for the admin port alone. */
     refusals(): readonly Refusal[] {
       const bySource = new Map<string, Refusal>();
-      for (const { code, clientAddress, minute, count } of lastHour()) {
+      for (const { code, clientAddress, count, lastAt } of lastHour()) {
         const key = `${code} ${clientAddress}`;
         const before = bySource.get(key)?.count ?? 0;
-        bySource.set(key, { code, clientAddress, count: before + count, lastAt: minute * MINUTE_MS });
+        bySource.set(key, { code, clientAddress, count: before + count, lastAt });
       }
       return [...bySource.values()].toSorted((a, b) => b.count - a.count);
     },

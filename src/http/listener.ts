@@ -31,11 +31,11 @@ export interface Listener {
   /** Resolves when it listens; rejects with a ListenError when it cannot. */
   start(): Promise<{ readonly port: number }>;
   /**
-   * Closes the listener, answers what is under way or comes on an open connection within a second, then closes idle
-   * connections, and after `limitMs` what is left. Resolves when no connection is left. Calling it again gives the same
-   * promise.
+   * Closes the listener, answers what is under way or comes on an open connection within `graceMs` (a second), then closes
+   * idle connections, and after `limitMs` what is left. Resolves when no connection is left. Calling it again gives the
+   * same promise.
    */
-  stop(limitMs: number): Promise<void>;
+  stop(limitMs: number, graceMs?: number): Promise<void>;
 }
 
 /** How long connections without a request stay open when the stop has begun: ADR 12. */
@@ -73,7 +73,7 @@ export function createListener(options: ListenerOptions): Listener {
   // An unknown expectation may be ignored (RFC 9110, 10.1.1); without this listener Node would answer it.
   server.on('checkExpectation', onRequest);
 
-  async function stop(limitMs: number): Promise<void> {
+  async function stop(limitMs: number, graceMs: number): Promise<void> {
     state.isStopping = true;
     connections.announceClose();
     // Not the HTTP server's own `close`, which ends idle connections at once.
@@ -83,7 +83,8 @@ export function createListener(options: ListenerOptions): Listener {
       server.closeIdleConnections();
       connections.destroy('idle');
     };
-    const cancelGrace = limitMs > 0 ? clock.setTimer(Math.min(stopGraceMs, limitMs), endGrace) : endGrace();
+    const waitMs = Math.min(graceMs, limitMs);
+    const cancelGrace = waitMs > 0 ? clock.setTimer(waitMs, endGrace) : endGrace();
     const cancelLimit = clock.setTimer(limitMs, () => {
       const left = connections.destroy('all');
       if (left > 0) log.warn({ connections: left }, 'shutdown timed out, and open connections were closed');
@@ -97,8 +98,8 @@ export function createListener(options: ListenerOptions): Listener {
 
   return {
     start: () => listen(server, options),
-    stop(limitMs) {
-      stopped ??= stop(limitMs);
+    stop(limitMs, graceMs = stopGraceMs) {
+      stopped ??= stop(limitMs, graceMs);
       return stopped;
     },
   };

@@ -61,12 +61,17 @@ function sentenceOf(health: HealthDocument): string {
   return 'All is well. Everything that Apono sent has reached Sentinel.';
 }
 
-/** What to do, and each problem that it ends: one missing role holds all streams. */
-export function toDoOf({ problems }: Pick<HealthDocument, 'problems'>) {
-  return [...Map.groupBy(problems, ({ fix }) => fix)].map(([fix, sharing]) => ({
-    fix,
-    problems: sharing.map(({ code, message }) => ({ code, message })),
-  }));
+/** What to do, and each problem that it ends. One missing role holds all streams, which is one problem here. */
+export function toDoOf({ problems, holds = [] }: Pick<HealthDocument, 'problems' | 'holds'>) {
+  return [...Map.groupBy(problems, ({ fix }) => fix)].map(([fix, sharing]) => {
+    const held = holds.flatMap((hold) => (hold?.fix === fix ? hold : []));
+    const names = held.map(({ stream }) => stream).join(', ');
+    const together = `${held.length} streams are on hold: ${names}. Of the first: ${held[0]?.reason}`;
+    const said = sharing.map(({ code, message }) => {
+      return { code, message: code === 'delivery_on_hold' && held.length > 1 ? together : message };
+    });
+    return { fix, problems: [...new Map(said.map((one) => [one.message, one])).values()] };
+  });
 }
 
 /** Since when a stream is tried again, and when next, to the second. */
@@ -76,7 +81,7 @@ export function triesOf({ since, next_try_at: next }: NonNullable<HealthDocument
 }
 
 function feedJson(
-  { name: kind, actionOf }: WebhookKind,
+  { name: kind, actionOf, bodyTemplate: { triggers = [] } }: WebhookKind,
   { history, streams }: StatusSources,
   { outbox, health }: { readonly outbox: StatsJson | null; readonly health: HealthDocument },
 ) {
@@ -86,7 +91,11 @@ function feedJson(
   const stream = streams[kind] ?? 'off';
   const lastDelivered = health.last_delivery_by_kind[kind] ?? null;
   const whenWell = lastDelivered === null && toSend === 0 ? 'idle' : 'delivering';
-  const actions = actionOf === undefined ? [] : eventActions;
+  const [accepted, delivered] = [history.lastAccepted(), history.lastDelivered()];
+  const expected = actionOf && triggers.map(actionOf);
+  const actions = eventActions.filter(
+    (action) => expected && (expected.includes(action) || accepted.has(`${kind} ${action}`)),
+  );
   return {
     kind,
     stream,
@@ -97,11 +106,11 @@ function feedJson(
     to_send: outbox === null ? null : toSend,
     hold,
     retrying,
-    /** What Apono can report, in the order of a request's life; empty for a kind that makes no difference. */
+    /** What was to be switched on in Apono or has come, in the order of a request's life; empty for other kinds. */
     actions: actions.map((action) => ({
       action,
-      last_accepted: iso(history.lastAccepted().get(`${kind} ${action}`) ?? null),
-      last_delivered: iso(history.lastDelivered().get(`${kind} ${action}`) ?? null),
+      last_accepted: iso(accepted.get(`${kind} ${action}`) ?? null),
+      last_delivered: iso(delivered.get(`${kind} ${action}`) ?? null),
     })),
   };
 }

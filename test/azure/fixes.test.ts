@@ -22,6 +22,7 @@ const context: UploadContext = {
   stream: 'Custom-AponoAuditLogs_CL',
   streamVariable: 'LOGS_INGESTION_STREAM_AUDIT',
   ruleId: 'dcr-0123456789abcdef0123456789abcdef',
+  ruleResourceId: null,
   endpoint: 'https://dcr-x.westeurope-1.ingest.monitor.azure.com',
   credential: secret,
 };
@@ -63,10 +64,7 @@ test('each failure names what to change', () => {
     [answered(400, 'InvalidStream'), [/LOGS_INGESTION_STREAM_AUDIT/, /streamDeclarations/, /Custom-AponoAuditLogs_CL/]],
     [answered(400, 'Other'), [/DATA_COLLECTION_RULE_RESOURCE_ID/, /DCRLogErrors/]],
     [answered(401), [/AZURE_CLOUD/, /AZURE_TENANT_ID/, /clock/]],
-    [
-      answered(403, 'OperationFailed'),
-      [/Monitoring Metrics Publisher/, /az role assignment create/, /30 minutes/, /22222222/],
-    ],
+    [answered(403, 'OperationFailed'), [/Monitoring Metrics Publisher/, /Access control/, /30 minutes/, /22222222/]],
     [answered(404, 'NotFound'), [/DATA_COLLECTION_RULE_ID/, /immutableId/, /LOGS_INGESTION_ENDPOINT/]],
     [answered(307), [/Redirects/, /LOGS_INGESTION_ENDPOINT/]],
     [answered(407, null, { by: 'proxy', proxy: '10.0.0.1:3128' }), [/user and password into HTTPS_PROXY/]],
@@ -128,6 +126,22 @@ test('each failure names what to change', () => {
     const { reason, fix } = explain(result);
     assert.notEqual(reason, '');
     for (const pattern of patterns) assert.match(fix, pattern, JSON.stringify(result));
+  }
+});
+
+test('a command in a fix can be run as it stands; without the id of the rule, or of the identity, there is none', () => {
+  const ruleResourceId =
+    '/subscriptions/3f/resourceGroups/rg-(1)/providers/Microsoft.Insights/dataCollectionRules/d.c-r';
+  const message = `Access: False, DcrArmId: ${ruleResourceId}, Message: none`;
+  const said = answered(403, 'OperationFailed', { message });
+  for (const { fix } of [explain(said), explain(answered(403), { ...context, ruleResourceId })]) {
+    assert.ok(fix.includes(`--assignee ${identity.clientId} --scope "${ruleResourceId}"\``), fix);
+  }
+  const managed = { type: 'managed', clientId: null } as const;
+  const other = answered(403, 'OperationFailed', { message: 'DcrArmId: /subscriptions/$(reboot)' });
+  for (const { fix } of [explain(answered(403)), explain(other), explain(said, { ...context, credential: managed })]) {
+    assert.match(fix, /the role "Monitoring Metrics Publisher" on the data collection rule dcr-/);
+    assert.doesNotMatch(fix, /az role|<|reboot/);
   }
 });
 

@@ -74,6 +74,12 @@ describe('check --live', () => {
       /Fix: /,
     ],
     [
+      '503',
+      (emulator) => emulator.plan({ target: 'ingest', answer: { type: 'status', status: 503 }, times: 'forever' }),
+      /answered 503/,
+      /Fix: Run it again\. If it goes on/,
+    ],
+    [
       '200 with a page of a firewall',
       (emulator) => emulator.plan({ target: 'ingest', times: 'forever', answer: blocked }),
       /answered 200 in place of Azure .* It said: Web Page \\u001b\[2JBlocked /,

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
 import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
 import type { OutboxEntry } from '../../src/ground/event.ts';
 import { event as outboxEvent, quarantined, settlement } from '../outbox/samples.ts';
@@ -16,7 +19,6 @@ import {
   resultsOf,
   settled,
   startRunning,
-  stop,
   units,
 } from './outbox-fixture.ts';
 import { type Run, run, spawnCli } from './support.ts';
@@ -27,7 +29,7 @@ describe('outbox, when no service runs', () => {
     refuseSomeRows(emulator);
     const eventId = await idOf(await service.post(units('r1')));
     await settled(service, 1);
-    await stop(service);
+    await service.stop();
     emulator.clearPlan('ingest');
     const list = await spawnCli(['outbox', 'list', '--json'], { DATA_DIR: files.dataDir });
     assert.equal(list.exitCode, 0, list.stderr);
@@ -73,7 +75,7 @@ describe('outbox, when no service runs', () => {
       assert.match(missing.stderr, /^record_not_found: No record has the id v1000000:/);
     };
     await through(env);
-    await stop(service);
+    await service.stop();
     await through({ DATA_DIR: files.dataDir });
     const purged = await run(['outbox', 'purge', eventId.slice(0, 8), '--yes'], { DATA_DIR: files.dataDir });
     assert.deepEqual([purged.exitCode, purged.stderr], [0, '1 record deleted.\n']);
@@ -196,6 +198,31 @@ describe('outbox, when no service runs', () => {
       ],
     );
   });
+
+  for (const [what, wasQuarantined] of [
+    ['some records are lost: they are counted', true],
+    ['no record comes back: it fails, and the file goes on being named', false],
+  ] as const) {
+    it(`salvage where ${what}`, async (t) => {
+      const old = await openTestStore(t);
+      await old.store.put([outboxEvent('b', { rowCount: 3 }), ...(wasQuarantined ? [quarantined('a')] : [])]);
+      await old.store.close();
+      const file = path.join(old.dataDir, 'outbox.db');
+      const db = new DatabaseSync(file);
+      db.exec('DELETE FROM bodies');
+      db.close();
+      const { dataDir, store: outbox } = await openTestStore(t);
+      await outbox.close();
+      const damaged = path.join(dataDir, 'outbox.db.damaged-2026-11-29');
+      await copyFile(file, damaged);
+      const salvage = await run(['outbox', 'salvage', damaged], { DATA_DIR: dataDir });
+      assert.equal(salvage.exitCode, wasQuarantined ? 0 : 1, salvage.stderr);
+      assert.match(salvage.stdout, new RegExp(`^recovered +${wasQuarantined ? 1 : 0}\\n.*\\nunreadable +1$`, 'm'));
+      assert.match(salvage.stderr, /1 record of which only traces are left must come from a backup or from Apono\./);
+      assert.equal(/Nothing came back\. .* keeps its name/.test(salvage.stderr), !wasQuarantined);
+      assert.equal(existsSync(damaged), !wasQuarantined);
+    });
+  }
 
   it('salvage says when there is nothing to read', async (t) => {
     const { dataDir, store: outbox } = await openTestStore(t);

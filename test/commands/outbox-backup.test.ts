@@ -7,7 +7,7 @@ import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { startService } from '../support/service.ts';
 import { serviceEnv, serviceFiles } from '../support/service-process.ts';
 import { openTestStore } from '../support/store.ts';
-import { idOf, jsonOf, resourceIds, startRunning, stop, units } from './outbox-fixture.ts';
+import { idOf, jsonOf, resourceIds, startRunning, units } from './outbox-fixture.ts';
 import { run } from './support.ts';
 
 describe('outbox backup', () => {
@@ -25,7 +25,7 @@ describe('outbox backup', () => {
       ['copy.db'],
     );
     await idOf(await service.post(units('r2')));
-    await stop(service);
+    await service.stop();
 
     const other = await startTestEmulator(t);
     const restored = await serviceFiles(t, other);
@@ -34,7 +34,7 @@ describe('outbox backup', () => {
     const second = await startService(t, serviceEnv(other, restored));
     await other.waitFor(() => other.rowCount(requestStream) === 4);
     assert.deepEqual(resourceIds(other), ['r1-a', 'r1-b', 'r1-c', 'r1-d']);
-    await stop(second);
+    await second.stop();
   });
 
   it('lets the write-ahead log start over once it is done', async (t) => {

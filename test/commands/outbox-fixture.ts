@@ -86,5 +86,3 @@ export const resourceIds = (emulator: Emulator) =>
     .rows(requestStream)
     .map((row) => String(row['resource_id']))
     .sort();
-
-export const stop = (service: Service): Promise<void> => service.stop();

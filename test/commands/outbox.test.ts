@@ -16,7 +16,6 @@ import {
   resultsOf,
   settled,
   startRunning,
-  stop,
   units,
 } from './outbox-fixture.ts';
 import { run } from './support.ts';
@@ -39,7 +38,7 @@ describe('outbox, with events that wait and that are gone', () => {
     assert.match(gone.stderr, said);
     const never = await run(['outbox', 'show', 'v1aaaaaaaaaaaa'], env);
     assert.match(never.stderr, /it never existed, or is no longer remembered/);
-    await stop(service);
+    await service.stop();
     assert.match((await run(['outbox', 'show', eventId], env)).stderr, said, 'without a service too');
     const help = (await run(['outbox', 'list', '--help'])).stdout.replaceAll(/\s+/g, ' ');
     assert.match(help, /dead, quarantined, held, then waiting ones, of each state the oldest first/);
@@ -188,7 +187,7 @@ describe('outbox, with bodies in quarantine', () => {
   it('a body that becomes readable is replayed into its rows, under the id that it would have had at once', async (t) => {
     const { emulator, service, files } = await startRunning(t, { APONO_TEMPLATE_ESCAPING: 'json' });
     assert.equal((await service.post(unescaped, { 'x-apono-feed': 'prod' })).status, 400);
-    await stop(service);
+    await service.stop();
     const again = await startService(t, serviceEnv(emulator, files));
     const env = envOf(again, files);
     const [record] = recordsOf(await run(['outbox', 'list', '--json'], env));
@@ -216,7 +215,7 @@ describe('outbox, with bodies in quarantine', () => {
   it('two replays at once make one event', async (t) => {
     const { emulator, service, files } = await startRunning(t, { LOGS_INGESTION_STREAM: 'off' });
     await service.post(units('r1'));
-    await stop(service);
+    await service.stop();
     const again = await startService(t, serviceEnv(emulator, files));
     const env = envOf(again, files);
     const args = ['outbox', 'replay', '--all', '--state', 'quarantined', '--json'];

@@ -125,7 +125,11 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
     ingestion: counted,
     explain(result, { name, streamVariable }, code) {
       const stream = streams[name] ?? '';
-      return explainUpload(result, { stream, streamVariable, ruleId, endpoint: origin, credential }, code);
+      return explainUpload(
+        result,
+        { stream, streamVariable, ruleId, ruleResourceId: null, endpoint: origin, credential },
+        code,
+      );
     },
     clock,
     random: options.random ?? (() => 1 - Number.EPSILON),

@@ -102,8 +102,9 @@ test('/healthz says what the contract lists', async () => {
       status: 'ok',
       version: '1.2.3',
       outbox: { waiting: 3, held: 0, dead: 0, quarantined: 0, oldest_age_seconds: 42 },
-      last_accepted: null,
-      last_accepted_by_kind: { request: null, audit: null },
+      // Nothing is known of it but what waits, as after a kill.
+      last_accepted: '2026-03-04T05:05:24.100Z',
+      last_accepted_by_kind: { request: '2026-03-04T05:05:24.100Z', audit: null },
       last_delivery: '2026-03-04T05:06:06.000Z',
       last_delivery_by_kind: { request: '2026-03-04T05:06:06.000Z', audit: null },
       refused: {},

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import type { RequestRecord } from '../../src/http/exchange.ts';
 import { createHistory } from '../../src/http/history.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { accepted, event } from './edge.ts';
@@ -40,6 +41,20 @@ test('a history is read as it was written, and one with anything but numbers is 
       wrong,
     );
   }
+});
+
+test('the last refusal is as old as it is, and not up to a minute older', async () => {
+  const clock = manualClock(60_000 * 1_000);
+  const history = createHistory({ folder: null, stats: async () => null, clock });
+  const refusal = { route: 'webhook', code: 'secret_wrong', clientAddress: '203.0.113.1', quarantined: false } as const;
+  for (const passed of [42_000, 3_000]) {
+    clock.advance(passed);
+    history.onRequest(refusal as RequestRecord);
+  }
+  assert.deepEqual(history.refusals(), [
+    { code: 'secret_wrong', clientAddress: '203.0.113.1', count: 2, lastAt: 60_000 * 1_000 + 45_000 },
+  ]);
+  await history.stop();
 });
 
 test('a webhook secret is in use since it was first seen, also over a restart, and nothing in the file helps to guess it', async (t) => {

@@ -154,7 +154,7 @@ describe('outbox migrate', () => {
     await service.put([event('large', { note: 'x'.repeat(100_000) })]);
     await claimAll(service);
     const used = await run(['outbox', 'migrate', '--to', 'sqlite'], both.env);
-    assert.deepEqual([used.exitCode, /migrate_in_use: 1 services use/.test(used.stderr)], [1, true], used.stderr);
+    assert.deepEqual([used.exitCode, /migrate_in_use: 1 service uses/.test(used.stderr)], [1, true], used.stderr);
     await service.close();
     const small = { ...both.env, DATA_DIR: `${both.dataDir}/small`, OUTBOX_MAX_BYTES: '98304' };
     const tooSmall = await run(['outbox', 'migrate', '--to', 'sqlite'], small);

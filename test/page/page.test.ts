@@ -11,7 +11,6 @@ import {
   resourceIds,
   settled,
   startRunning,
-  stop,
   units,
 } from '../commands/outbox-fixture.ts';
 import { startTestEmulator } from '../support/emulator.ts';
@@ -25,17 +24,20 @@ const pageOf = ({ service }: Pick<Running, 'service'>, at = '/') => `http://127.
 
 let browser: TestBrowser;
 
-function look(t: TestContext, running: Pick<Running, 'service'>, options: Look = {}): Promise<Tab> {
-  return browser.open(t, pageOf(running), options);
+function look(t: TestContext, running: Pick<Running, 'service'>, options: Look = {}, at = '/'): Promise<Tab> {
+  return browser.open(t, pageOf(running, at), options);
 }
 
 const sentence = ({ page }: Tab) => page.textContent('#verdict h1');
 const text = ({ page }: Tab, selector: string) => page.innerText(selector);
 
-/** As a person waits who has the page open: it refreshes itself. */
+/** As a person sees it who comes back to the tab, which makes it fresh at once and not within five seconds. */
 function shows(tab: Tab, selector: string, what: RegExp): Promise<void> {
   return eventually(
-    async () => what.test(await text(tab, selector)),
+    async () => {
+      await tab.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
+      return what.test(await text(tab, selector));
+    },
     async () => `${selector} shows: ${await text(tab, selector)}`,
   );
 }
@@ -58,10 +60,22 @@ describe('the page in a browser', needsBrowser, () => {
     await tab.page.waitForSelector('#drawn canvas');
     assert.equal(await tab.page.locator('#drawn canvas').count(), 4);
     assert.deepEqual(await tab.page.evaluate(tooWide), [], 'each plot is as wide as its place');
+    const [blue = 0, green = 0] = await tab.page.evaluate<number[]>(drawnColors);
+    assert.ok(blue > 100 && green > 100, `accepted and delivered are equal, and both are seen: ${blue}, ${green}`);
+    const legends = () => tab.page.locator('.u-legend').allInnerTexts();
+    assert.match((await legends())[0] ?? '', /^Time\s*\d\d:\d\dZ\s*Accepted\s*4\s*Delivered\s*4$/);
+    const height = await tab.page.evaluate('document.documentElement.scrollHeight');
+    await tab.page.locator('#drawn .u-over').first().hover();
+    await eventually(async () => /Accepted\s*none/.test((await legends())[0] ?? ''));
+    assert.equal(await tab.page.evaluate('document.documentElement.scrollHeight'), height, 'nothing below jumps');
     assert.match((await sentence(tab)) ?? '', /Everything that Apono sent has reached Sentinel/);
     const time = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ[^\t\n]*`;
     assert.match(await text(tab, '#triggers'), new RegExp(`Granted\\s+${time}\\s+${time}`));
     assert.match(await text(tab, '#triggers'), /Expired\s+not seen yet\s+not yet/);
+    assert.doesNotMatch(await text(tab, '#triggers'), /Manual|Other/, 'nobody is to switch these on');
+    const other = JSON.stringify({ ...JSON.parse(units('b')), event_type: 'RequestManual' });
+    await idOf(await running.service.post(other));
+    await shows(tab, '#triggers', new RegExp(`Manual\\s+${time}`));
     assert.match(await text(tab, '#machine'), new RegExp(`Webhook secret in use since\\s+${time}`));
     assert.deepEqual([...new Set(asked)], [new URL(pageOf(running)).origin]);
     assert.deepEqual(tab.faults, []);
@@ -85,11 +99,19 @@ describe('the page in a browser', needsBrowser, () => {
   it('names a hold and what to do, and goes back to green once Azure takes rows again', async (t) => {
     const running = await startRunning(t);
     running.emulator.setPublisherRole(false);
-    await idOf(await running.service.post(units('a')));
+    const id = await idOf(await running.service.post(units('a')));
     const tab = await look(t, running);
     await shows(tab, '#verdict', /Stream Custom-AponoAccessRequests_CL is on hold[\s\S]*Monitoring Metrics Publisher/);
     assert.equal(await tab.page.getAttribute('#verdict', 'class'), 'failing');
     assert.match(await text(tab, '#feeds'), /on hold since/);
+    const command = tab.page.locator('#verdict code[data-copy]').first();
+    assert.match(await command.innerText(), /^az role assignment create [^<>]* --scope "\/subscriptions\/[^<>]*"$/);
+    assert.match(await text(tab, 'footer'), /npm run --silent cli --[\s\S]*docker compose exec sentinel/);
+    const event = await look(t, running, {}, `/events/${id}`);
+    assert.match(await text(event, '.way'), /waiting for Azure: row 0-3\s+Its stream is on hold since .*answered 403/);
+    assert.equal(await event.page.getAttribute('.way a', 'href'), '/');
+    const [telling] = await event.page.locator('#event tbody td').allInnerTexts();
+    assert.equal(telling, 'resource_name', 'a column a line, and what tells most comes first');
     running.emulator.setPublisherRole(true);
     await tab.page.click('#feeds button[data-action=retry]');
     // What the button says is gone with the next refresh, which may come first.
@@ -115,19 +137,34 @@ describe('the page in a browser', needsBrowser, () => {
     running.emulator.clearPlan();
     await tab.page.click('#feeds button[data-action=retry]');
     await shows(tab, '#verdict', /All is well\. Everything/);
+    // What the button says stays for a while, and with it the section.
+    await tab.page.reload();
     await shows(tab, '#feeds', /request[^\n]*delivering/);
     assert.deepEqual(tab.faults, []);
   });
 
-  it('knows after a restart when an event last came, and contradicts itself nowhere', async (t) => {
+  it('is not green when nothing answers, knows after a restart what was, and answers while a stop waits for Azure', async (t) => {
     const running = await startRunning(t);
+    const { emulator, files } = running;
     await idOf(await running.service.post(units('a')));
     await settled(running.service, 0);
-    await stop(running.service);
-    const { emulator, files } = running;
-    const service = await startService(t, serviceEnv(emulator, files));
-    const tab = await look(t, { service });
-    assert.match((await sentence(tab)) ?? '', /Everything that Apono sent has reached Sentinel/);
+    const tab = await look(t, running);
+    await shows(tab, '#updated', /Updated/);
+    await running.service.stop();
+    await shows(tab, '#updated', /No answer since/);
+    const silent = await sentence(tab);
+    assert.match(silent ?? '', /^The service has not answered since \d\d:\d\d:\d\dZ: look whether it runs\./);
+    assert.equal(await tab.page.getAttribute('#verdict', 'class'), 'silent');
+    assert.equal(await tab.page.title(), silent);
+    const color = await tab.page.evaluate("getComputedStyle(document.querySelector('#verdict h1')).color");
+    assert.equal(color, 'rgb(164, 14, 38)', 'as when it fails');
+    await tab.page.waitForEvent('requestfailed');
+    assert.equal(await sentence(tab), silent, 'the time is that of the last answer');
+
+    const env = { ...serviceEnv(emulator, files), ADMIN_PORT: String(running.service.adminPort) };
+    const service = await startService(t, env);
+    await shows(tab, '#verdict', /Everything that Apono sent has reached Sentinel/);
+    assert.equal(await tab.page.getAttribute('#verdict', 'class'), 'ok');
     for (const name of ['Last accepted', 'Last delivered']) {
       const figure = tab.page.locator('#figures div', { hasText: name }).locator('dd');
       assert.match(await figure.innerText(), /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ/, name);
@@ -136,6 +173,19 @@ describe('the page in a browser', needsBrowser, () => {
     assert.match(await text(tab, '#machine'), /Previous webhook secret used\s+not since the start/);
     const health = (await (await fetch(service.url('/healthz'))).json()) as Record<string, unknown>;
     for (const member of ['last_accepted', 'last_delivery']) assert.ok(Date.parse(String(health[member])) > 0, member);
+
+    emulator.plan({ target: 'ingest', answer: { type: 'hang' } });
+    await idOf(await service.post(units('b')));
+    await emulator.waitFor(({ remainingPlan }) => remainingPlan.length === 0);
+    const stopped = service.stop();
+    await shows(tab, '#verdict', /The service is stopping: it takes no webhooks[\s\S]*start the service again/);
+    assert.equal(await tab.page.getAttribute('#verdict', 'class'), 'failing');
+    assert.match(await text(tab, '#figures'), /Waiting\s+1/);
+    const late = await look(t, { service });
+    assert.match((await sentence(late)) ?? '', /^1 thing needs attention/);
+    await emulator.stop();
+    await stopped;
+    await shows(tab, '#verdict', /^The service has not answered since/);
   });
 
   for (const width of [1280, 360]) {
@@ -158,6 +208,12 @@ describe('the page in a browser', needsBrowser, () => {
         assert.ok((await purge.count()) > 0, section);
       }
       assert.match(await text(tab, '#dead'), /refused_by_azure: Azure refused these rows for good/);
+      assert.match(
+        await text(tab, '#quarantined'),
+        /placeholders_left: Copy the whole template.* A replay never helps/,
+      );
+      const buttons = tab.page.locator('#quarantined tr', { hasText: 'placeholders_left' }).locator('.actions');
+      assert.equal(await buttons.count(), 0, 'no button that never helps');
       const copied = await tab.page.locator('code[data-copy]').allInnerTexts();
       assert.deepEqual(
         copied.filter((code) => !/^\S+ /.test(code)),
@@ -226,25 +282,20 @@ describe('the page in a browser', needsBrowser, () => {
     assert.deepEqual(tab.faults, []);
   });
 
-  it('shows a body in quarantine as text, whatever is in it', async (t) => {
+  it('shows a body in quarantine as text, whatever is in it, and counts refusals by code and address', async (t) => {
     const running = await startRunning(t);
     const body = '{"event_type": <script>document.title = "owned"</script><img src=x onerror="document.title=1">';
     assert.equal((await running.service.post(body)).status, 400);
+    await fetch(running.service.url('/apono/webhook'), { method: 'POST', body: '{}' });
     const tab = await look(t, running);
     await tab.page.waitForSelector('#quarantined a');
+    assert.match(await text(tab, '#refusals'), /secret_missing[\s\S]*127\.0\.0\.1\s+1/);
+    assert.match(await text(tab, '#verdict'), /1 webhook was refused within the last hour/);
     assert.match(await text(tab, '#quarantined'), /body_not_json[\s\S]*line 1/);
     await tab.page.click('#quarantined a');
     assert.equal(await tab.page.innerText('#event pre'), body);
     assert.notEqual(await tab.page.title(), 'owned');
     assert.deepEqual(tab.faults, []);
-  });
-
-  it('counts refusals by code and address', async (t) => {
-    const running = await startRunning(t);
-    await fetch(running.service.url('/apono/webhook'), { method: 'POST', body: '{}' });
-    const tab = await look(t, running);
-    assert.match(await text(tab, '#refusals'), /secret_missing[\s\S]*127\.0\.0\.1\s+1/);
-    assert.match(await text(tab, '#verdict'), /1 webhook was refused within the last hour/);
   });
 
   it('names a damaged database and the command that reads it', async (t) => {
@@ -257,17 +308,11 @@ describe('the page in a browser', needsBrowser, () => {
     );
     const service = await startService(t, serviceEnv(emulator, files));
     const tab = await look(t, { service });
-    assert.match(await text(tab, '#verdict'), /A damaged database was set aside[\s\S]*apono-sentinel outbox salvage/);
+    assert.match(
+      await text(tab, '#verdict'),
+      /A damaged database was set aside[\s\S]*Stop the service, run apono-sentinel outbox salvage/,
+    );
     assert.equal(await tab.page.getAttribute('#verdict', 'class'), 'degraded');
-  });
-
-  it('says since when nothing answers, after the service has stopped', async (t) => {
-    const running = await startRunning(t);
-    const tab = await look(t, running);
-    await shows(tab, '#updated', /Updated/);
-    await stop(running.service);
-    await shows(tab, '#updated', /No answer since/);
-    assert.match((await sentence(tab)) ?? '', /All is well/, 'what was last known stays');
   });
 
   it('asks for the token, keeps it in the tab alone, and forgets a wrong one', async (t) => {
@@ -321,6 +366,15 @@ const tooWide = `[...document.querySelectorAll('.plot')]
   .map((plot) => [plot.clientWidth, plot.querySelector('.uplot').offsetWidth])
   .filter(([place, drawn]) => drawn > place)`;
 
+/** How many pixels of the first plot are of the colour of what was accepted, and of what was delivered. In the page. */
+const drawnColors = `(() => {
+  const canvas = document.querySelector('#drawn canvas');
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  const pixels = [...Array(data.length / 4).keys()].map((at) => data.slice(4 * at, 4 * at + 4));
+  const strong = pixels.filter(([, , , alpha]) => alpha > 100);
+  return [strong.filter(([r, g, b]) => b > r + 80 && b > g + 40).length, strong.filter(([r, g, b]) => g > r + 80 && g > b + 40).length];
+})()`;
+
 /** Texts whose contrast with their ground is below 4.5 (WCAG 2.2, 1.4.3). Runs in the page. */
 const lowContrasts = `(() => {
   const parse = (color) => color.match(/[\\d.]+/g).map(Number);
@@ -335,7 +389,7 @@ const lowContrasts = `(() => {
     }
     return [255, 255, 255];
   };
-  return [...document.querySelectorAll('main *, header *')]
+  return [...document.querySelectorAll('main *, header *, footer')]
     .filter((element) => element.checkVisibility() && [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim() !== ''))
     .map((element) => {
       const [a, b] = [light(parse(getComputedStyle(element).color)), light(groundOf(element))].sort((x, y) => y - x);

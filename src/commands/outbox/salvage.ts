@@ -27,6 +27,11 @@ export function run(context: CommandContext, file: string, options: JsonOption):
     const { recovered, duplicate, unreadable, identities } = counts;
     const shown = { recovered, 'known already': duplicate, unreadable, 'delivered, remembered again': identities };
     printResult(context, options, counts, renderCounts(shown));
-    return exitCodes.done;
+    if (unreadable === 0) return exitCodes.done;
+    const missing = `${plural(unreadable, 'record')} of which only traces are left must come from a backup or from Apono.`;
+    const hasFailed = recovered + duplicate === 0;
+    const named = `Nothing came back. ${file} keeps its name: if /healthz names it, that ends when you remove it.`;
+    context.stderr.write(`${missing}${hasFailed ? ` ${named}` : ''}\n`);
+    return hasFailed ? exitCodes.failed : exitCodes.done;
   });
 }

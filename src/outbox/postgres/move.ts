@@ -79,7 +79,8 @@ async function refuseWhileUsed(session: Session): Promise<void> {
     'SELECT count(*) AS alive FROM replicas WHERE alive_until > clock_timestamp()',
   );
   if (found === undefined || found.alive === 0) return;
-  const message = `${found.alive} services use the database, or did a minute ago. Nothing was taken away from it`;
+  const services = found.alive === 1 ? '1 service uses' : `${found.alive} services use`;
+  const message = `${services} the database, or did a minute ago. Nothing was taken away from it`;
   throw new CopyError('migrate_in_use', `${message}: stop them all, wait for a minute, then run this again.`);
 }
 

@@ -25,7 +25,8 @@ export interface SalvageOptions {
 
 /**
  * Reads what can be read of a database that was set aside and puts it into the outbox. What is known there stays as it is,
- * so that it can be done again. In the end `markSalvaged` renames the file, which ends the alarm. Rejects with a CopyError.
+ * so that it can be done again. In the end `markSalvaged` renames the file, which ends the alarm, unless nothing came back
+ * of the records in it: then a person ends it by removing the file. Rejects with a CopyError.
  */
 export async function salvage(
   file: string,
@@ -38,7 +39,7 @@ export async function salvage(
   const tell = (counts: MoveCounts) => onProgress?.(countsOf(counts, unreadable));
   const advice = 'Make room, then salvage the file again: what is stored already is known';
   const counts = await copyRecords(records, into, tell, 'salvage_not_stored', advice).finally(done);
-  markSalvaged(file);
+  if (unreadable === 0 || counts.moved + counts.known > 0) markSalvaged(file);
   return countsOf(counts, unreadable);
 }
 

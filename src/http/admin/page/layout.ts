@@ -71,6 +71,8 @@ export function pageAnswer(status: number, title: string, main: Html): Answer {
 <body>
 <header><a href="/">Apono → Microsoft Sentinel</a> <span id="updated" role="status"></span></header>
 <main>${main}</main>
+<footer>In a checkout <code>npm run --silent cli --</code> stands for <code>apono-sentinel</code>, with compose
+<code>docker compose exec sentinel apono-sentinel</code>; docs/operations.md says more.</footer>
 </body>
 </html>
 `;
@@ -97,18 +99,17 @@ export function signInPage(): Html {
 </section>`;
 }
 
-/** A time for people, in UTC, to the second or the minute; the script adds how long ago that is. */
-export function time(iso: string | null, none = 'not since the start', to: 'second' | 'minute' = 'second'): Html {
+/** A time for people, in UTC, to the second; the script adds how long ago that is. */
+export function time(iso: string | null, none = 'not since the start'): Html {
   if (iso === null) return html`<span class="none">${none}</span>`;
-  const text = iso.slice(0, to === 'second' ? 19 : 16).replace('T', ' ');
-  return html`<time datetime="${iso}">${text}Z</time>`;
+  return html`<time datetime="${iso}">${iso.slice(0, 19).replace('T', ' ')}Z</time>`;
 }
 
-/** Text in which what stands between backticks is code, and can be copied where it is a whole command. */
+/** Text in which what stands between backticks is code, and can be copied where it is a command without any <blank>. */
 export function withCode(text: string): Html {
   const parts = text.split(/`([^`]+)`/);
   const codeOf = (text: string): Html =>
-    html`<code${/^(apono-sentinel|az|df|fuser) /.test(text) && html` data-copy`}>${text}</code>`;
+    html`<code${/^(apono-sentinel|az|df|fuser) [^<]*$/.test(text) && html` data-copy`}>${text}</code>`;
   return html`${parts.map((part, index) => (index % 2 === 1 ? codeOf(part) : part))}`;
 }
 

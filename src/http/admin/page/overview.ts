@@ -1,6 +1,6 @@
 import type { RecordJson } from '../../../outbox/operator.ts';
 import { shorten } from '../../answer.ts';
-import { deadLetterCodes } from '../../health-problems.ts';
+import { helpWith, replayHelps } from '../../health-problems.ts';
 import type { HistoryColumns } from '../../history.ts';
 import { bytes, duration, type FeedJson, type StatusJson, triesOf, usedText } from '../../status.ts';
 import { facts, type Html, html, table, time, withCode } from './layout.ts';
@@ -95,7 +95,7 @@ function hoursOf(history: HistoryColumns) {
     const from = new Date((history.time[start] ?? 0) * 1_000).toISOString();
     const counts = [history.rows_accepted, history.rows_delivered, history.requests_refused].map(sum);
     const longest = [history.oldest_waiting_seconds, history.delivery_max_seconds].map(most);
-    return [[time(from, '', 'minute'), ...counts, ...longest]];
+    return [[time(from), ...counts, ...longest]];
   });
 }
 
@@ -147,7 +147,7 @@ function refusals({ refusals, health: { uptime_seconds: uptime } }: StatusJson):
     refusals.map(({ code, title, remedy, client_address: address, count, last_at: at }) => [
       html`<code>${code}</code>`,
       html`${title}. ${withCode(remedy)}`,
-      ...[address ?? 'a caller with the secret', count, time(at, '', 'minute')],
+      ...[address ?? 'a caller with the secret', count, time(at)],
     ]),
     `No webhook was refused${since}.`,
   )}</section>`;
@@ -156,14 +156,13 @@ function refusals({ refusals, health: { uptime_seconds: uptime } }: StatusJson):
 function records(id: string, title: string, list: RecordList | null, none: string): Html {
   const { records, hasMore } = list ?? { records: [], hasMore: false };
   const more = html`<p>There are more: <code data-copy>apono-sentinel outbox list --state ${id}</code></p>`;
-  const codes = id === 'dead' ? records.map(({ code }) => code) : [];
-  return html`<section id="${id}"><h2>${title}</h2>${deadLetterHelp(codes)}${table(
+  return html`<section id="${id}"><h2>${title}</h2>${recordHelp(records)}${table(
     title,
-    ['Record', 'Received', 'Asked for', 'Why', 'To do'],
+    ['Record', 'Received', 'Asked for', 'Code', 'Why', 'To do'],
     records.map((record) => [
       html`<a href="/events/${record.id}">${record.id.slice(0, 12)}…</a> ${record.kind}`,
       ...[time(record.received_at), record.headline && shorten(record.headline, MAX_HEADLINE)],
-      html`<code>${record.code}</code> ${shorten(record.reason ?? '', MAX_REASON)}`,
+      ...[html`<code>${record.code}</code>`, shorten(record.reason ?? '', MAX_REASON)],
       recordActions(record),
     ]),
     list === null ? 'The outbox does not answer.' : none,
@@ -171,16 +170,17 @@ function records(id: string, title: string, list: RecordList | null, none: strin
 }
 
 /** What helps with each code. */
-export function deadLetterHelp(codes: readonly (string | null)[]): Html {
-  const known = Object.entries(deadLetterCodes).filter(([code]) => codes.includes(code));
-  return html`${known.map(([code, help]) => html`<p><code>${code}</code>: ${help}</p>`)}`;
+export function recordHelp(records: readonly { readonly code: string | null }[]): Html {
+  const codes = [...new Set(records.flatMap(({ code }) => code ?? []))].sort();
+  return html`${codes.map((code) => html`<p><code>${code}</code>: ${withCode(helpWith(code))}</p>`)}`;
 }
 
-/** The buttons are shown where scripts run. A dry run says what a replay would do and changes nothing. */
-export function recordActions({ id }: { readonly id: string }): Html {
-  return html`<span class="actions" data-id="${id}">
+/** Buttons where scripts run and a replay may help. A dry run says what a replay would do and changes nothing. */
+export function recordActions({ id, code, dead_rows: dead }: Pick<RecordJson, 'id' | 'code' | 'dead_rows'>): Html {
+  const buttons = html`<span class="actions" data-id="${id}">
 <button type="button" data-action="dry-run">Dry run</button> <button type="button" data-action="replay">Replay</button>
-<span role="status"></span></span>
+<span role="status"></span></span>`;
+  return html`${(dead > 0 || replayHelps[code ?? ''] !== undefined) && buttons}
 <p>Delete it: <code data-copy>apono-sentinel outbox purge ${id.slice(0, 12)}</code></p>`;
 }
 

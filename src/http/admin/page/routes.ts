@@ -60,7 +60,8 @@ export function isOpen({ method, path: at }: { readonly method: string; readonly
 async function eventAnswer({ operator }: PageSources, id: string): Promise<Answer> {
   try {
     const record = await operator.show(id);
-    if (record !== null) return pageAnswer(200, record.id, recordPage(record));
+    const holds = record?.pending_rows ? (await operator.stats()).holds : [];
+    if (record !== null) return pageAnswer(200, record.id, recordPage(record, holds));
     const event = await operator.gone(id);
     if (event !== null) return pageAnswer(200, event.id, gonePage(event));
     return pageAnswer(404, 'No such record', notFound('No record has this id, or it is no longer remembered.'));

@@ -10,6 +10,8 @@ const main = document.querySelector('main');
 const updated = document.querySelector('#updated');
 let token = sessionStorage.getItem(TOKEN);
 let isLoading = false;
+/** When the service last answered; the page itself is such an answer. */
+let answeredAt = clockTime();
 
 /** Every request of this page. Rejects when nothing answers within ten seconds. */
 function ask(url, options = {}) {
@@ -28,23 +30,39 @@ function ask(url, options = {}) {
 async function refresh() {
   if (isLoading) return;
   isLoading = true;
-  try {
-    const answer = await ask(location.href, { headers: { Accept: 'text/html' } });
-    const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-    if (page.querySelector('main') === null) throw new Error(`HTTP ${answer.status}`);
-    const signIn = page.querySelector('#sign-in');
-    if (signIn !== null) return showSignIn(signIn);
-    document.title = page.title;
-    exchange(page);
-    await drawPlots();
-    updated.textContent = `Updated ${clockTime()}`;
-    updated.classList.remove('late');
-  } catch {
-    updated.textContent = `No answer since ${updated.dataset.last ?? 'the page was loaded'}`;
-  } finally {
-    isLoading = false;
-  }
-  updated.dataset.last = clockTime();
+  const loaded = await load().catch(() => null);
+  isLoading = false;
+  if (loaded === null) return showSilence();
+  const { page, history } = loaded;
+  answeredAt = clockTime();
+  const signIn = page.querySelector('#sign-in');
+  if (signIn !== null) return showSignIn(signIn);
+  document.title = page.title;
+  exchange(page);
+  if (history !== null) drawPlots(history);
+  updated.textContent = `Updated ${answeredAt}`;
+}
+
+/** Rejects when nothing answers, or something else does. */
+async function load() {
+  const answer = await ask(location.href, { headers: { Accept: 'text/html' } });
+  const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+  if (page.querySelector('main') === null) throw new Error(`HTTP ${answer.status}`);
+  const hasPlots = page.querySelector('#drawn') !== null && typeof uPlot !== 'undefined';
+  const figures = hasPlots ? await ask('/admin/v1/history') : null;
+  return { page, history: figures?.ok ? await figures.json() : null };
+}
+
+/** What the service said last must not be taken for how it is now: most of all not that all is well. */
+function showSilence() {
+  updated.textContent = `No answer since ${answeredAt}`;
+  tellAges();
+  const verdict = document.querySelector('#verdict');
+  if (verdict === null) return;
+  const sentence = `The service has not answered since ${answeredAt}: look whether it runs. What stands below was so then.`;
+  if (verdict.className !== 'silent') verdict.querySelector('h1').textContent = sentence;
+  verdict.className = 'silent';
+  document.title = sentence;
 }
 
 /** In UTC, as everywhere on the page. */
@@ -69,7 +87,7 @@ function exchange(page) {
     const source = section.outerHTML;
     const old = isSame ? document.getElementById(section.id) : null;
     if (old === null) main.append(section);
-    else if (old.dataset.source !== source && !isInUse(old)) exchangeOne(old, section);
+    else if (old.className === 'silent' || (old.dataset.source !== source && !isInUse(old))) exchangeOne(old, section);
     else continue;
     const placed = document.getElementById(section.id);
     placed.dataset.source = source;
@@ -203,7 +221,7 @@ function replayText(result, isDryRun) {
   const would = isDryRun ? 'would' : 'will';
   switch (result.outcome) {
     case 'revived':
-      return `${result.rows} ${result.rows === 1 ? 'row' : 'rows'} ${would} be sent again.`;
+      return `${result.rows} ${result.rows === 1 ? 'row' : 'rows'} ${would} be sent again. What Azure refuses comes back here.`;
     case 'accepted': {
       const rows = result.events.reduce((sum, event) => sum + (event.duplicate ? 0 : event.rows), 0);
       return `It is understood now: ${rows} ${rows === 1 ? 'row' : 'rows'} ${would} be sent.`;
@@ -222,29 +240,29 @@ function replayText(result, isDryRun) {
 const plots = [
   {
     title: 'Rows a minute',
+    isCount: true,
     series: [
       ['Accepted', 'rows_accepted', 'accepted'],
       ['Delivered', 'rows_delivered', 'delivered'],
     ],
   },
-  { title: 'Refused requests a minute', series: [['Refused', 'requests_refused', 'refused']] },
+  { title: 'Refused requests a minute', isCount: true, series: [['Refused', 'requests_refused', 'refused']] },
   { title: 'Oldest that waits, seconds', series: [['Oldest', 'oldest_waiting_seconds', 'waiting']] },
   {
     title: 'Time to delivered, seconds',
     series: [
-      ['Mean', 'delivery_mean_seconds', 'delivered'],
       ['Slowest', 'delivery_max_seconds', 'waiting'],
+      ['Mean', 'delivery_mean_seconds', 'delivered'],
     ],
   },
 ];
+/** In minutes. A young service shows at least so many; up to so many are drawn as bars, which show a lone minute too. */
+const MIN_SHOWN = 20;
+const MAX_BARS = 180;
 let drawn = [];
 
-async function drawPlots() {
+function drawPlots(history) {
   const place = document.querySelector('#drawn');
-  if (place === null || typeof uPlot === 'undefined') return;
-  const answer = await ask('/admin/v1/history');
-  if (!answer.ok) return;
-  const history = await answer.json();
   const start = firstShown(history);
   const data = plots.map(({ series }) =>
     ['time', ...series.map(([, column]) => column)].map((column) => history[column].slice(start)),
@@ -260,10 +278,10 @@ async function drawPlots() {
   drawn = plots.map((plot, at) => draw(holders[at], plot, data[at]));
 }
 
-/** A young service shows the hour or more for which it has figures, an old one the whole day. */
+/** A young service shows the minutes for which it has figures, an old one the whole day. */
 function firstShown({ time, rows_accepted: known }) {
   const first = known.findIndex((value) => value !== null);
-  return Math.min(first < 0 ? time.length : first, time.length - 60);
+  return Math.min(first < 0 ? time.length : first, time.length - MIN_SHOWN);
 }
 
 /** Where the neighbours are not known, a line would show nothing. */
@@ -286,37 +304,69 @@ function holderOf({ title }) {
   return holder;
 }
 
-function draw(holder, { title, series }, data) {
+/**
+ * The first series is a filled area or a wide bar, and the second a line or a narrow bar on top of it, so that both are
+ * seen where they are equal.
+ */
+function draw(holder, { title, isCount, series }, data) {
   const axis = {
     stroke: () => colour('quiet'),
     grid: { stroke: () => colour('line'), width: 1 },
     ticks: { show: false },
   };
+  const line = uPlot.paths.linear();
+  const bars = [0.9, 0.4].map((size) => uPlot.paths.bars({ size: [size] }));
+  // It has no data yet while it is made.
+  const areBars = (plot) => (plot.data ?? data)[0].length <= MAX_BARS;
   const options = {
     title,
     width: holder.clientWidth,
     height: 180,
+    // Without room on the right the last time would be cut.
+    padding: [null, 28, null, null],
     series: [
-      { value: '{YYYY}-{MM}-{DD} {HH}:{mm}Z' },
-      ...series.map(([label, , name]) => ({
+      { value: (_plot, seconds) => timeOfDay(seconds) },
+      ...series.map(([label, , name], at) => ({
         label,
         stroke: () => colour(name),
-        width: 1.5,
-        points: { show: true, size: 4, fill: () => colour(name), filter: lonePoints },
+        fill: (plot) => (at === 0 ? `${colour(name)}80` : areBars(plot) ? colour(name) : null),
+        width: 1,
+        value: (_plot, value) => (value === null ? 'none' : String(value)),
+        paths: (plot, ...drawing) => (areBars(plot) ? bars[at] : line)(plot, ...drawing),
+        points: {
+          show: true,
+          size: 4,
+          fill: () => colour(name),
+          filter: (plot, column) => (areBars(plot) ? [] : lonePoints(plot, column)),
+        },
       })),
     ],
-    scales: { y: { range: (_plot, _low, high) => [0, Math.max(1, high ?? 1)] } },
+    scales: {
+      x: { range: (_plot, first, last) => [first - 30, last + 30] },
+      // The highest peak must not touch the upper edge.
+      y: { range: (_plot, _low, high) => [0, Math.max(1, high ?? 0) * 1.15] },
+    },
     // Times are in UTC, as everywhere on the page.
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
     axes: [
-      {
-        ...axis,
-        values: (_plot, seconds) => seconds.map((at) => `${new Date(at * 1000).toISOString().slice(11, 16)}Z`),
-      },
-      { ...axis, size: 60 },
+      { ...axis, size: 32, values: (_plot, seconds) => seconds.map(timeOfDay) },
+      { ...axis, size: 60, ...(isCount && { incrs: wholeSteps }) },
     ],
+    hooks: { ready: [showLast], setData: [showLast], setCursor: [showLast] },
   };
   return new uPlot(options, data, holder);
+}
+
+/** There is no half of a row. */
+const wholeSteps = [...Array(9).keys()].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power));
+
+/** While nobody points at a minute, the legend has the figures of the last one. */
+function showLast(plot) {
+  if ((plot.cursor.idx ?? null) === null) plot.setLegend({ idx: plot.data[0].length - 1 });
+}
+
+function timeOfDay(seconds) {
+  return seconds === null ? '' : `${new Date(seconds * 1000).toISOString().slice(11, 16)}Z`;
 }
 
 addEventListener('resize', () => {
@@ -332,7 +382,11 @@ decorate(main);
 tellAges();
 listenForSignIn();
 if (document.querySelector('#sign-in') === null || token !== null) void refresh();
-setInterval(() => {
+setInterval(refreshIfSeen, REFRESH_MS);
+// Somebody comes back to this tab, and must not see for seconds what was so long ago.
+document.addEventListener('visibilitychange', refreshIfSeen);
+
+function refreshIfSeen() {
   const waitsForToken = document.querySelector('#sign-in') !== null && token === null;
   if (!document.hidden && !waitsForToken) void refresh();
-}, REFRESH_MS);
+}
