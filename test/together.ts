@@ -2,14 +2,14 @@ import { globSync } from 'node:fs';
 import path from 'node:path';
 
 /**
- * Folders whose tests run in one process, by the file of test/ that `npm test` runs in place of them; each can still be run
+ * Folders whose tests run in one process, by the file `all-…` that `npm test` runs in place of them; each can still be run
  * alone. A process for each file would take a fifth more processor time: many files take less than the modules that they
  * load, and Microsoft's Kusto language service takes six seconds to get going.
  */
 export const together = {
   commands: ['commands'],
   emulated: ['admin', 'emulator', 'heartbeat', 'metrics'],
-  'sentinel-content': ['deploy', 'sentinel-content'],
+  content: ['deploy', 'sentinel-content'],
   units: ['apono', 'azure', 'config', 'ground', 'http', 'kinds', 'sentinel'],
 } as const;
 

@@ -10,9 +10,9 @@ import { SECRET, serviceEnv, serviceFiles, startServiceProcess } from '../suppor
 import { inflate, type MutatedBody, mutatedBody } from './support/mutated-bodies.ts';
 import { isLong, seededRandom } from './support/random.ts';
 
-const bodyCount = isLong ? 100_000 : 5_000;
+const bodyCount = isLong ? 100_000 : 3_000;
 /** After so many the process has met everything, and its memory is what it will stay at. */
-const warmUpCount = isLong ? 20_000 : 2_000;
+const warmUpCount = isLong ? 20_000 : 1_500;
 const bodiesPerRun = 100;
 const maxBodyBytes = 100_000;
 

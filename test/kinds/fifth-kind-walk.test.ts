@@ -165,8 +165,8 @@ test('the walk-through of CONTRIBUTING.md, to the letter, adds a fifth kind with
   );
   const counted = `[${columns} columns](../schemas/tables/AponoSessions_CL.json)`;
   extend('docs/rows.md', /- `AponoIntegrationStatus_CL` .*\n/, `- \`AponoSessions_CL\` (${counted}): a command\n`);
-  run([node, '--test', '--test-isolation=none', 'test/docs.test.ts', 'test/rows-docs.test.ts'], { UPDATE_DOCS: '1' });
-  run([node, '--test', 'test/kinds/rows.test.ts'], { UPDATE_GOLDEN: '1' });
+  const written = ['test/docs.test.ts', 'test/rows-docs.test.ts', 'test/kinds/rows.test.ts'];
+  run([node, '--test', '--test-isolation=none', ...written], { UPDATE_DOCS: '1', UPDATE_GOLDEN: '1' });
   const generated = run([node, 'deploy/generate/main.ts']);
   assert.equal(generated.status, 0, generated.output);
   assert.match(readFileSync(path.join(copy, 'docker-compose.yml'), 'utf8'), /LOGS_INGESTION_STREAM_SESSION:/);

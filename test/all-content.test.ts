@@ -1,3 +1,3 @@
 import { runTogether } from './together.ts';
 
-await runTogether('sentinel-content');
+await runTogether('content');
