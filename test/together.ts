@@ -8,6 +8,7 @@ import path from 'node:path';
  */
 export const together = {
   commands: ['commands'],
+  service: ['service'],
   emulated: ['admin', 'emulator', 'heartbeat', 'metrics'],
   content: ['deploy', 'sentinel-content'],
   units: ['apono', 'azure', 'config', 'ground', 'http', 'kinds', 'sentinel'],

@@ -127,7 +127,7 @@ test('refused rows among others, wherever they are: exactly they are buried, the
       },
     ),
     {
-      numRuns: 12,
+      numRuns: 8,
       examples: [
         // The samples of the call are bad, and of the last event one row was never refused alone.
         [

@@ -333,7 +333,7 @@ export function modelContract(name: string, open: OpenFixture): void {
           await fixture.cleanup();
         }
       });
-      await fc.assert(property, { numRuns: 25 });
+      await fc.assert(property, { numRuns: name === 'PostgreSQL' ? 10 : 25 });
     });
   });
 }

@@ -1,10 +1,12 @@
 import type { TestContext } from 'node:test';
 import tls from 'node:tls';
+import { makeCertificate } from '../../src/emulator/certificate.ts';
 import { heartbeatDefaultStream, heartbeatTable } from '../../src/heartbeat/row.ts';
 import { kinds } from '../../src/kinds/registry.ts';
 import { requestKind } from '../../src/kinds/request/kind.ts';
 import type { DeclaredColumn } from './azure/core.ts';
 import { type Emulator, startEmulator } from './azure/emulator.ts';
+import type { Certificate } from './azure/https-server.ts';
 import type { EmulatorOptions } from './azure/state.ts';
 
 export const requestStream = requestKind.defaultStream;
@@ -17,18 +19,27 @@ export const allStreams: Readonly<Record<string, readonly DeclaredColumn[]>> = O
   [heartbeatStream, heartbeatColumns],
 ]);
 
+let certificate: Promise<Certificate> | null = null;
+
 /**
- * A running emulator that this process trusts and that stops after the test. Without `streams` it has all streams.
+ * A running emulator that this process trusts and that stops after the test. Without `streams` it has all streams. Those
+ * of one process share a certificate: to make and to trust one takes Node as long as many a test.
  */
 export async function startTestEmulator(t: TestContext, options: Partial<EmulatorOptions> = {}): Promise<Emulator> {
-  const emulator = await startEmulator({ streams: allStreams, ...options });
+  certificate ??= makeCertificate(['localhost', '127.0.0.1', '::1']);
+  const shared = options.hostNames === undefined ? { certificate: await certificate } : {};
+  const emulator = await startEmulator({ streams: allStreams, ...shared, ...options });
   t.after(() => emulator.stop());
   trust(emulator.caPem);
   return emulator;
 }
 
+const trusted = new Set<string>();
+
 /** Adds a CA to those that TLS clients of this process trust by default. */
 export function trust(caPem: string): void {
+  if (trusted.has(caPem)) return;
+  trusted.add(caPem);
   tls.setDefaultCACertificates([...tls.getCACertificates('default'), caPem]);
 }
 

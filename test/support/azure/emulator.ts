@@ -60,13 +60,19 @@ export class EmulatorTimeoutError extends Error {
 
 /** Rejects when the address is taken. */
 export async function startEmulator(options: EmulatorOptions): Promise<Emulator> {
-  const { host, port, hostNames } = options;
+  const { host, port, hostNames, certificate } = options;
   const state = fakeAzure(options);
   const waiters = new Waiters();
   const plan = new FaultPlan();
   const connections = new Map<string, Socket>();
   const parts: Parts = { connections, state, plan, requests: [], changed: () => waiters.notify() };
-  const server = await startServer({ host, port, hostNames, handle: (exchange) => handle(parts, exchange) });
+  const server = await startServer({
+    host,
+    port,
+    hostNames,
+    certificate,
+    handle: (exchange) => handle(parts, exchange),
+  });
   server.server.on('connection', (socket: Socket) => {
     const key = remoteSocketOf(socket);
     connections.set(key, socket);

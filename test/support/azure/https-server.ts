@@ -12,6 +12,8 @@ export interface Exchange {
   readonly res: ServerResponse;
 }
 
+export type Certificate = Awaited<ReturnType<typeof makeCertificate>>;
+
 interface ServerOptions {
   /** Default 127.0.0.1: the emulator holds no real secrets, but only this machine has to reach it. */
   readonly host?: string | undefined;
@@ -19,6 +21,8 @@ interface ServerOptions {
   readonly port?: number | undefined;
   /** Names and addresses for the certificate besides localhost, 127.0.0.1 and ::1. */
   readonly hostNames?: readonly string[] | undefined;
+  /** Default: a new one, of a CA of its own. */
+  readonly certificate?: Certificate | undefined;
   /** Answers one request. Must not reject. */
   readonly handle: (exchange: Exchange) => Promise<void>;
 }
@@ -27,9 +31,9 @@ interface ServerOptions {
  * Rejects when the address cannot be listened on. Gives the origin (`https://localhost:PORT`), the port, and the CA
  * certificate that clients have to trust.
  */
-export async function startServer({ host, port, hostNames = [], handle }: ServerOptions) {
+export async function startServer({ host, port, hostNames = [], certificate, handle }: ServerOptions) {
   const names = new Set(['localhost', '127.0.0.1', '::1', ...hostNames]);
-  const { keyPem, certPem, caPem } = await makeCertificate([...names]);
+  const { keyPem, certPem, caPem } = certificate ?? (await makeCertificate([...names]));
   // Azure keeps idle connections for minutes; Node's 5 s would cut them under a client that is about to use one.
   const tls = { key: keyPem, cert: certPem, keepAliveTimeout: 120_000, minVersion: 'TLSv1.2' } as const;
   const server = createServer(tls, (req, res) => {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../../src/ground/clock.ts';
 import { type AzureState, type DeclaredColumn, initialState } from './core.ts';
+import type { Certificate } from './https-server.ts';
 import { IncidentBook } from './incidents.ts';
 
 export interface EmulatorOptions {
@@ -10,6 +11,8 @@ export interface EmulatorOptions {
   readonly port?: number;
   /** Names and IP addresses for the certificate besides localhost, 127.0.0.1 and ::1. */
   readonly hostNames?: readonly string[];
+  /** For localhost, 127.0.0.1 and ::1; default: a new one, of a CA of its own. */
+  readonly certificate?: Certificate;
   /** The rule's stream declarations, by stream name (`Custom-…`); each flows into the table of the same name. */
   readonly streams: Readonly<Record<string, readonly DeclaredColumn[]>>;
   /** Default 3600. As Entra does, `expires_in` says one second less. MSAL takes a token as expired 5 minutes early. */
