@@ -8,6 +8,7 @@ import path from 'node:path';
  */
 export const together = {
   commands: ['commands'],
+  page: ['page'],
   service: ['service'],
   emulated: ['admin', 'emulator', 'heartbeat', 'metrics'],
   content: ['deploy', 'sentinel-content'],
