@@ -85,7 +85,8 @@ async function checkStream(config: Config, ingestion: Ingestion, active: ActiveS
   const outcome = outcomeOf(result, Date.now());
   // Short, so that it fits into one line of 80 columns with the longest of our names.
   if (outcome.type === 'delivered') return well(subject, 'it answers 204');
-  const context = { ...config, ...config.ingestion, stream, streamVariable };
+  const { endpoint, ruleId, ruleResourceId } = config.ingestion;
+  const context = { stream, streamVariable, ruleId, ruleResourceId, endpoint, credential: config.credential };
   // Nothing was sent that could be wrong, so a 400 is about the stream.
   const code = outcome.type === 'hold' ? outcome.code : outcome.type === 'refused' ? 'stream_refused' : null;
   const explained = explainUpload(result, context, code);

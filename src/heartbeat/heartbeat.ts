@@ -47,7 +47,9 @@ export function createHeartbeat(options: HeartbeatOptions) {
   const { config, clock, ingestion, onHeartbeat } = options;
   if (config.heartbeat === null || config.heartbeat.intervalMs === 0) return null;
   const { stream, intervalMs } = config.heartbeat;
-  const context = { ...config, ...config.ingestion, stream, streamVariable: heartbeatStreamVariable };
+  const { endpoint, ruleId, ruleResourceId } = config.ingestion;
+  const streamVariable = heartbeatStreamVariable;
+  const context = { stream, streamVariable, ruleId, ruleResourceId, endpoint, credential: config.credential };
   const makeRow = createHeartbeatRow({ ...options, instance: hostname(), startedAt: clock.now() });
   const logged = logHeartbeat(options.log, clock, stream);
   const stopping = new AbortController();

@@ -1,9 +1,8 @@
 import { endWarningMs } from '../config/credential.ts';
-import { type ProblemCodeInfo, quarantineCodes } from '../intake/quarantine-codes.ts';
 import type { StoreTrouble } from '../outbox/open.ts';
 import { type OutboxStats, oldestAgeMs, STATS_LIMIT_MS, summary } from '../outbox/port.ts';
 import type { HealthOptions } from './health.ts';
-import { problemCodes } from './problem-codes.ts';
+import { infoOf } from './problem-codes.ts';
 
 /** One member of `problems` in /healthz. It holds no secret, no text of an event and nobody's address. */
 export interface HealthProblem {
@@ -132,8 +131,7 @@ const noReplay = 'A replay never helps: correct the body, send it to the URL of 
 
 /** What to do about a dead letter, or a body in quarantine, that has this code. */
 export function helpWith(code: string): string {
-  const known: Readonly<Record<string, ProblemCodeInfo>> = { ...problemCodes, ...quarantineCodes };
-  return deadLetterCodes[code] ?? `${known[code]?.remedy ?? ''} ${replayHelps[code] ?? noReplay}`;
+  return deadLetterCodes[code] ?? `${infoOf(code)?.remedy ?? ''} ${replayHelps[code] ?? noReplay}`;
 }
 
 const maxOldestAgeSeconds = 15 * 60;
@@ -226,8 +224,7 @@ function* refusalProblems(lostByCode: Readonly<Record<string, number>>): Generat
   const total = lost.reduce((sum, [, count]) => sum + count, 0);
   const codes = lost.map(([code, count]) => `${count} ${code}`).join(', ');
   const message = `${total === 1 ? '1 webhook was' : `${total} webhooks were`} refused within the last hour: ${codes}.`;
-  const known: Readonly<Record<string, ProblemCodeInfo>> = problemCodes;
-  const remedies = [known[mostFrequent[0]]?.remedy ?? [], healthCodes.webhooks_refused.remedy].flat();
+  const remedies = [infoOf(mostFrequent[0])?.remedy ?? [], healthCodes.webhooks_refused.remedy].flat();
   yield healthProblem('webhooks_refused', message, remedies.join(' '));
 }
 

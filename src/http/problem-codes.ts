@@ -1,4 +1,4 @@
-import type { ProblemCodeInfo } from '../intake/quarantine-codes.ts';
+import { type ProblemCodeInfo, quarantineCodes } from '../intake/quarantine-codes.ts';
 
 /** `detail` of the answer says meaning and remedy, unless it says more. `retryAfterSeconds`: its Retry-After. */
 export type EdgeCodeInfo = ProblemCodeInfo & { readonly meaning: string; readonly retryAfterSeconds?: number };
@@ -195,5 +195,12 @@ export const adminCodes = {
     remedy: 'Send "Content-Type: application/json".',
   },
 } as const satisfies Readonly<Record<string, EdgeCodeInfo>>;
+
+const ofWebhooks: Readonly<Record<string, ProblemCodeInfo>> = { ...problemCodes, ...quarantineCodes };
+
+/** Of a code with which a webhook was refused or quarantined; undefined for any other text. */
+export function infoOf(code: string): ProblemCodeInfo | undefined {
+  return ofWebhooks[code];
+}
 
 export type ProblemCode = keyof typeof problemCodes | keyof typeof adminCodes;

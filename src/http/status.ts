@@ -1,12 +1,11 @@
 import { eventActions } from '../apono/event.ts';
 import type { Clock } from '../ground/clock.ts';
-import { type ProblemCodeInfo, quarantineCodes } from '../intake/quarantine-codes.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import { kinds } from '../kinds/registry.ts';
 import { type StatsJson, statsJson } from '../outbox/operator.ts';
 import { type HealthDocument, iso, type ServiceState } from './health.ts';
 import type { History, Refusal } from './history.ts';
-import { problemCodes } from './problem-codes.ts';
+import { infoOf } from './problem-codes.ts';
 
 /** Where the status gets its facts, beside those of /healthz. */
 export interface StatusSources
@@ -61,16 +60,17 @@ function sentenceOf(health: HealthDocument): string {
   return 'All is well. Everything that Apono sent has reached Sentinel.';
 }
 
-/** What to do, and each problem that it ends. One missing role holds all streams, which is one problem here. */
+/** What to do, and each problem that it ends. Streams that one thing holds, such as a missing role, are one problem. */
 export function toDoOf({ problems, holds = [] }: Pick<HealthDocument, 'problems' | 'holds'>) {
   return [...Map.groupBy(problems, ({ fix }) => fix)].map(([fix, sharing]) => {
     const held = holds.flatMap((hold) => (hold?.fix === fix ? hold : []));
-    const names = held.map(({ stream }) => stream).join(', ');
-    const together = `${held.length} streams are on hold: ${names}. Of the first: ${held[0]?.reason}`;
-    const said = sharing.map(({ code, message }) => {
-      return { code, message: code === 'delivery_on_hold' && held.length > 1 ? together : message };
-    });
-    return { fix, problems: [...new Map(said.map((one) => [one.message, one])).values()] };
+    const said = sharing.map(({ code, message }) => ({ code, message }));
+    if (held.length < 2) return { fix, problems: said };
+    const streams = held.map(({ stream }) => stream).join(', ');
+    const message = `${held.length} streams are on hold: ${streams}. Of the first: ${held[0]?.reason}`;
+    const [first] = said.filter(({ code }) => code === 'delivery_on_hold');
+    const told = said.filter((one) => one === first || one.code !== 'delivery_on_hold');
+    return { fix, problems: told.map((one) => (one === first ? { ...one, message } : one)) };
   });
 }
 
@@ -116,9 +116,8 @@ function feedJson(
 }
 
 function refusalJson({ code, clientAddress, count, lastAt }: Refusal) {
-  const known: Readonly<Record<string, ProblemCodeInfo>> = { ...problemCodes, ...quarantineCodes };
   const aborted = { title: 'The caller went away before there was an answer', remedy: 'Look at the network.' };
-  const { title, remedy } = known[code] ?? aborted;
+  const { title, remedy } = infoOf(code) ?? aborted;
   return { code, client_address: clientAddress, count, last_at: iso(lastAt), title, remedy };
 }
 

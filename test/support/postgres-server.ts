@@ -141,7 +141,14 @@ export interface PostgresOptions {
 
 const password = 'of-nobody-but-the-tests';
 
-/** A cluster that is made once, because `initdb` takes half of the time of a start. In it a folder `data`. */
+/** Makes the copy the user's alone, since PostgreSQL starts on no folder of another's, or that others may read. */
+function copyOwned(from: string, to: string, { uid, gid }: RunAs): void {
+  cpSync(from, to, { recursive: true });
+  chmodSync(to, 0o700);
+  if (uid !== undefined) execFileSync('chown', ['-R', `${uid}:${gid}`, to]);
+}
+
+/** A cluster that is made once, because `initdb` takes half of the time of a start. */
 function templateOf(binaries: Binaries, user: RunAs): string {
   const version = execFileSync(binaries.initdb, ['--version'], { ...user, env: envOf(binaries), cwd: '/' });
   const name = `postgres-${String(version).replace(/[^\d.]/g, '')}-${user.uid ?? 'own'}`;
@@ -160,14 +167,13 @@ function templateOf(binaries: Binaries, user: RunAs): string {
     [...initialise, '--auth=scram-sha-256', `--pwfile=${passwordFile}`, `--pgdata=${data}`],
     { ...user, env: envOf(binaries), stdio: 'pipe', cwd: folder },
   );
-  // Another test may have been quicker.
   const copy = `${template}-${process.pid}`;
-  mkdirSync(path.dirname(template), { recursive: true });
-  execFileSync('cp', ['-a', folder, copy]);
+  copyOwned(data, copy, user);
   rmSync(folder, { recursive: true });
   try {
     renameSync(copy, template);
   } catch {
+    // Another test was quicker.
     rmSync(copy, { recursive: true });
   }
   return template;
@@ -180,8 +186,7 @@ export async function startPostgres({ settings = '', files = {} }: PostgresOptio
   chmodSync(folder, 0o755);
   const binaries = findBinaries(folder, user);
   const data = path.join(folder, 'data');
-  // With the owners, since PostgreSQL starts on no folder of another user's.
-  execFileSync('cp', ['-a', path.join(templateOf(binaries, user), 'data'), data]);
+  copyOwned(templateOf(binaries, user), data, user);
   const port = await freePort();
   writeFileSync(path.join(data, 'postgresql.conf'), `${CONFIGURATION}port = ${port}\n${settings}\n`, { flag: 'a' });
   for (const [name, content] of Object.entries(files)) {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { systemClock } from '../../ground/clock.ts';
-import { type SalvageCounts, salvage } from '../../outbox/sqlite/salvage.ts';
+import { cameToNothing, type SalvageCounts, salvage } from '../../outbox/sqlite/salvage.ts';
 import { type CommandContext, CommandError, exitCodes, type JsonOption, printResult } from '../context.ts';
 import { plural, renderCounts } from '../text.ts';
 import { withSqlite, withValues } from './connect.ts';
@@ -29,7 +29,7 @@ export function run(context: CommandContext, file: string, options: JsonOption):
     printResult(context, options, counts, renderCounts(shown));
     if (unreadable === 0) return exitCodes.done;
     const missing = `${plural(unreadable, 'record')} of which only traces are left must come from a backup or from Apono.`;
-    const hasFailed = recovered + duplicate === 0;
+    const hasFailed = cameToNothing(counts);
     const named = `Nothing came back. ${file} keeps its name: if /healthz names it, that ends when you remove it.`;
     context.stderr.write(`${missing}${hasFailed ? ` ${named}` : ''}\n`);
     return hasFailed ? exitCodes.failed : exitCodes.done;

@@ -39,8 +39,14 @@ export async function salvage(
   const tell = (counts: MoveCounts) => onProgress?.(countsOf(counts, unreadable));
   const advice = 'Make room, then salvage the file again: what is stored already is known';
   const counts = await copyRecords(records, into, tell, 'salvage_not_stored', advice).finally(done);
-  if (unreadable === 0 || counts.moved + counts.known > 0) markSalvaged(file);
-  return countsOf(counts, unreadable);
+  const salvaged = countsOf(counts, unreadable);
+  if (!cameToNothing(salvaged)) markSalvaged(file);
+  return salvaged;
+}
+
+/** Whether there were records, and none came back. */
+export function cameToNothing({ recovered, duplicate, unreadable }: SalvageCounts): boolean {
+  return unreadable > 0 && recovered + duplicate === 0;
 }
 
 /** `done` closes it, and removes a copy that was made to read what stands after a damaged frame of the log. */
