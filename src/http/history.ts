@@ -125,7 +125,10 @@ export function createHistory({ folder, stats, clock }: HistoryOptions) {
       minute.deliveries += 1;
       minute.latencyMs += latencyMs;
       minute.maxLatencyMs = Math.max(minute.maxLatencyMs, latencyMs);
-      delivered.set(`${event.kind} ${event.action}`, clock.now());
+      const key = `${event.kind} ${event.action}`;
+      delivered.set(key, clock.now());
+      // After a kill the history has forgotten its last minute; what is delivered now was accepted then.
+      accepted.set(key, Math.max(accepted.get(key) ?? 0, event.receivedAt));
     },
     columns: () => columnsOf(minutes, Math.floor(clock.now() / MINUTE_MS)),
     /** By kind and action, a space between; duplicates count. */

@@ -102,9 +102,9 @@ test('/healthz says what the contract lists', async () => {
       status: 'ok',
       version: '1.2.3',
       outbox: { waiting: 3, held: 0, dead: 0, quarantined: 0, oldest_age_seconds: 42 },
-      // Nothing is known of it but what waits, as after a kill.
-      last_accepted: '2026-03-04T05:05:24.100Z',
-      last_accepted_by_kind: { request: '2026-03-04T05:05:24.100Z', audit: null },
+      // Nothing is known of it but what was delivered, as after a kill.
+      last_accepted: '2026-03-04T05:06:05.000Z',
+      last_accepted_by_kind: { request: '2026-03-04T05:06:05.000Z', audit: null },
       last_delivery: '2026-03-04T05:06:06.000Z',
       last_delivery_by_kind: { request: '2026-03-04T05:06:06.000Z', audit: null },
       refused: {},
@@ -333,6 +333,19 @@ test('last_accepted is the time of the last event that was answered 200, and tha
     const { json } = await get(port, '/healthz');
     assert.equal(json['last_accepted'], '2026-03-04T05:06:07.000Z');
     assert.deepEqual(json['last_accepted_by_kind'], { request: null, audit: '2026-03-04T05:06:07.000Z' });
+  });
+});
+
+test('after a kill, what waits and what is delivered then say when events were last accepted', async () => {
+  const clock = manualClock(now);
+  const health = withStats({ waiting: { request: waiting(1, 42_900), audit: waiting(2, 9_000) } });
+  await withEdge({ clock, health }, async ({ port, history }) => {
+    const lastAccepted = async () => (await get(port, '/healthz')).json['last_accepted_by_kind'];
+    assert.deepEqual(await lastAccepted(), { request: '2026-03-04T05:05:24.100Z', audit: '2026-03-04T05:05:58.000Z' });
+    const delivered = { type: 'delivered', kind: 'audit', stream: '', action: 'Other', rows: 1 } as const;
+    for (const ageMs of [1_000, 86_400_000]) history.onDelivery({ ...delivered, receivedAt: now - ageMs });
+    assert.deepEqual(await lastAccepted(), { request: '2026-03-04T05:05:24.100Z', audit: '2026-03-04T05:06:06.000Z' });
+    assert.equal(history.lastAccepted().get('audit Other'), now - 1_000);
   });
 });
 
