@@ -44,6 +44,14 @@ describe('the rooms of src/', () => {
     assert.deepEqual(upward, []);
   });
 
+  test('load the Azure SDK only for commands that sign in', () => {
+    const signingIn = /[\\/](incidents[\\/].*|check-live|demo|serve|tokens)\.ts$/;
+    const others = files.filter((file) => roomOf(file) === 'commands' && !signingIn.test(file));
+    const loading = others.filter((file) => [...loadedWith(file)].some((loaded) => roomOf(loaded) === 'azure'));
+    assert.ok([...loadedWith(join('commands', 'tokens.ts'))].some((loaded) => roomOf(loaded) === 'azure'));
+    assert.deepEqual(loading, []);
+  });
+
   test('are read from the files as they are', () => {
     assert.ok(importsOf('service.ts').includes(join('config', 'config.ts')));
   });
@@ -70,9 +78,26 @@ function roomOf(file: string): string {
   return file.split(/[\\/]/)[0] ?? '';
 }
 
+/** The files that Node loads together with this one: not those that it imports types from, or later. */
+function loadedWith(file: string, loaded = new Set<string>()): Set<string> {
+  if (loaded.has(file)) return loaded;
+  loaded.add(file);
+  const text = readFileSync(join(SOURCE, file), 'utf8');
+  const withoutTypes = text
+    .replaceAll(/^import type .*?;$/gms, '')
+    .replaceAll(/\btype \w+( as \w+)?,?/g, '')
+    .replaceAll(/^import \{\s*\} from .*$/gm, '')
+    .replaceAll(/\bimport\(/g, '');
+  for (const target of importsIn(withoutTypes, file)) loadedWith(target, loaded);
+  return loaded;
+}
+
 /** The files of src/ that a file imports, by their paths in src/. */
 function importsOf(file: string): string[] {
-  const text = readFileSync(join(SOURCE, file), 'utf8');
+  return importsIn(readFileSync(join(SOURCE, file), 'utf8'), file);
+}
+
+function importsIn(text: string, file: string): string[] {
   return [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+\.ts)'/g)]
     .map(([, path = '']) => relative(SOURCE, normalize(join(SOURCE, dirname(file), path))))
     .filter((target) => !target.startsWith('..'));

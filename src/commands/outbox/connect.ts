@@ -17,7 +17,6 @@ import { databaseFile } from '../../outbox/sqlite/files.ts';
 import { isOutboxLocked, storeId } from '../../outbox/sqlite/lock.ts';
 import { lockFolder } from '../../outbox/sqlite/open.ts';
 import { type CommandContext, failed, misconfigured, type TextOutput } from '../context.ts';
-import { tokensFor } from '../tokens.ts';
 import { createAdminClient } from './admin-client.ts';
 
 /** Only what these commands use: they work where the service's Azure variables are not set. */
@@ -94,6 +93,8 @@ export async function withPostgres<T>(
   const { cloud, credential, proxy } = signIn;
   const problems = [...reading.problems, ...signIn.problems];
   if (problems.length > 0 || credential === null) throw misconfigured(problems);
+  // Loads the Azure SDK, which all other outboxes do without.
+  const { tokensFor } = await import('../tokens.ts');
   const tokens = tokensFor({ credential, proxy, logLevel: 'silent' }, databaseScope(cloud), stderr);
   try {
     return await withStore(context, values, use, async () => (await tokens.getToken()).token);
