@@ -71,7 +71,7 @@ export const deliveryMetrics = {
     labels: [{ stream: 'streams', code: buriedCodes }],
   },
   delivery_defects_total: {
-    help: 'Defects that delivery met. It goes on; the log says what happened.',
+    help: 'Defects that delivery met. It goes on.',
     labels: [{ stream: 'streams' }],
   },
 } as const satisfies MetricSpecs;

@@ -50,7 +50,7 @@ export const outboxMetrics = {
     labels: [{ operation: ['claim', 'settle'] }],
   },
   outbox_troubles_total: {
-    help: 'Times that the database could not store webhooks (commit), record what became of events (settle), read, or fold in its write-ahead log (checkpoint). /healthz and the log have the reason.',
+    help: 'Times that the database could not store webhooks (commit), record what became of events (settle), read, or fold in its write-ahead log (checkpoint).',
     labels: [{ operation: ['commit', 'settle', 'read', 'checkpoint'] }],
   },
   disk_free_bytes: {

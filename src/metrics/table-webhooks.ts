@@ -8,7 +8,7 @@ export const knownMethods = ['GET', 'HEAD', 'POST', 'PUT'] as const;
 
 export const webhookMetrics = {
   http_requests_total: {
-    help: 'Requests by route (of the admin port: metrics and admin; what it refuses for token, Host or Origin is admin), method and status; code="none": the caller went away before an answer.',
+    help: 'Requests by route, method and status; code="none": the caller went away before an answer. What the admin port refuses for token, Host or Origin has the route admin.',
     labels: [
       {
         route: ['webhook'],
@@ -57,7 +57,7 @@ export const webhookMetrics = {
     labels: [{ kind: 'kinds' }],
   },
   events_with_invalid_fields_total: {
-    help: 'Accepted events, without duplicates, with a field that could not be read, which invalid_fields of their rows names.',
+    help: 'Accepted events, without duplicates, with a field that could not be read.',
     labels: [{ kind: 'kinds' }],
   },
   last_accepted_timestamp_seconds: {
