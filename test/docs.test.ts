@@ -8,7 +8,7 @@ import { runCli } from '../src/commands/cli.ts';
 import { variableNames } from '../src/config/variables.ts';
 import { holdCodes } from '../src/delivery/outcome.ts';
 import { complaints } from '../src/http/complaints.ts';
-import { deadLetterCodes, healthCodes } from '../src/http/health-problems.ts';
+import { deadLetterCodes, healthCodes, replayHelps } from '../src/http/health-problems.ts';
 import { adminCodes, type EdgeCodeInfo, problemCodes } from '../src/http/problem-codes.ts';
 import { type ProblemCodeInfo, quarantineCodes } from '../src/intake/quarantine-codes.ts';
 import { kinds } from '../src/kinds/registry.ts';
@@ -100,6 +100,15 @@ function entriesOf(part: string): { code: string; status: string; text: string }
 }
 
 describe('docs/errors.md', () => {
+  it('says when a replay helps, as the page does', () => {
+    const part = section('docs/errors.md', 'Bodies in quarantine');
+    const under = (when: string) => found(part.match(new RegExp(`^- ${when}: .*$`, 'm'))?.[0] ?? '', /`([a-z_]+)`/g);
+    const saying = (text: RegExp) => Object.keys(replayHelps).filter((code) => text.test(replayHelps[code] ?? ''));
+    assert.deepEqual(under('at once'), saying(/at once/).sort());
+    assert.deepEqual(under('once the variable is right'), saying(/variable|APONO_TEMPLATE_ESCAPING/).sort());
+    assert.deepEqual(under('after an update'), saying(/after an update/).sort());
+  });
+
   it('explains each code of quarantine once, with its status and what to do', () => {
     const entries = entriesOf(section('docs/errors.md', 'Bodies in quarantine'));
     const codes: Codes = quarantineCodes;
