@@ -10,10 +10,8 @@ import { answerText, type HoldCode, type Ingestion, type UploadResult } from './
 
 /** Calls under way at once while there is a backlog. */
 const MAX_PARALLEL_CALLS = 4;
-/** A look at the outbox now and then, should a notification ever be missed. */
-const IDLE_LOOK_MS = 30_000;
-/** While events of a kind wait whose stream is off, a purge should be seen soon. */
-const HELD_LOOK_MS = 5_000;
+/** For what this process does not hear of: a command or another replica gave rows back, replayed or purged some. */
+const LOOK_MS = 5_000;
 
 export interface DeliveryOptions {
   readonly kinds: readonly WebhookKind[];
@@ -114,7 +112,7 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
 
   /** Until the first new row has waited for company long enough, or there is enough for a call. */
   async function waitForWork(): Promise<void> {
-    await waiter.until(hold.current === null ? IDLE_LOOK_MS : HELD_LOOK_MS, () => waitingBytes > 0 || isHurried);
+    await waiter.until(LOOK_MS, () => waitingBytes > 0 || isHurried);
     if (isOff || waitingBytes === 0) return;
     await waiter.until(flushIntervalMs, () => waitingBytes >= MAX_CALL_BYTES);
   }

@@ -40,7 +40,7 @@ function openSqliteOf({ outbox: { dataDir, maxBytes }, clock, onEvent, isSuspect
   return openSqlite({ dataDir, maxBytes, nowMs: clock.now(), isSuspect, onCheckpointTrouble });
 }
 
-async function openPostgresOf({ outbox, databaseToken, clock, log, onEvent }: OpenStoreOptions, url: OutboxDatabase) {
+async function openPostgresOf({ outbox, databaseToken, clock, log }: OpenStoreOptions, url: OutboxDatabase) {
   // Loaded where it is needed: most installations have one replica and no server.
   const [{ openPostgresEngine }, { settingsOf }] = await Promise.all([
     import('./postgres/engine.ts'),
@@ -51,7 +51,6 @@ async function openPostgresOf({ outbox, databaseToken, clock, log, onEvent }: Op
     maxBytes: outbox.maxBytes,
     clock,
     log,
-    onWake: () => onEvent({ type: 'waiting', kind: null, bytes: 1 }),
     patienceMs: PATIENCE_MS,
   });
   return { engine, damagedFile: null };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { settlementOf } from '../../src/delivery/claim.ts';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
 import { requestKind } from '../../src/kinds/request/kind.ts';
 import { type Claimed, OutboxUnavailableError } from '../../src/outbox/port.ts';
@@ -276,6 +277,18 @@ test('of a duplicate nothing is kept: the rows say when the first was received',
   f.delivery.start();
   await eventually(() => f.rows().length === 1);
   assert.equal(Date.parse(String(f.rows()[0]?.['received_at'])), firstAt);
+});
+
+test('rows that another replica or a command gave back are found within five seconds', async (t) => {
+  let claims = 0;
+  const f = await startDelivery(t, { afterClaim: async () => void claims++ });
+  await f.send(requestEvent('r-1'));
+  const { events } = await f.outbox.claim({ kind: 'request', maxBytes: 1_000_000 });
+  f.clock.advance(FLUSH_MS);
+  await eventually(() => claims === 2 && f.clock.timerCount > 0);
+  await f.outbox.settle(events.map((event) => settlementOf(event, { release: true })));
+  f.clock.advance(5_000);
+  await f.emulator.waitFor(() => f.rows().length === 1);
 });
 
 test('events of a kind whose stream is off: a hold from the start that says so every minute, until none waits', async (t) => {

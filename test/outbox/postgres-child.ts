@@ -22,7 +22,6 @@ const engine = await openPostgresEngine({
   maxBytes: 2 ** 30,
   clock: systemClock,
   log: createLogger('silent', { write: () => undefined }),
-  onWake: () => undefined,
 });
 const claimed = await engine.claim({
   kind: 'request',

@@ -8,7 +8,6 @@ import type { SharedPace } from '../../src/outbox/port.ts';
 import { openPostgresEngine } from '../../src/outbox/postgres/engine.ts';
 import type { DatabaseSettings, Limits } from '../../src/outbox/postgres/settings.ts';
 import { createStore } from '../../src/outbox/store.ts';
-import { eventually } from '../support/eventually.ts';
 import { type ManualClock, manualClock } from '../support/manual-clock.ts';
 import type { PostgresServer } from '../support/postgres-server.ts';
 import type { FixtureOptions, OutboxFixture, TestStore } from './contract.ts';
@@ -31,7 +30,6 @@ export interface OpenOptions extends FixtureOptions {
   readonly leaseMs?: number;
   readonly limits?: Partial<Limits>;
   readonly port?: number;
-  readonly onWake?: () => void;
   readonly database?: DatabaseSettings;
 }
 
@@ -52,7 +50,6 @@ export async function openOutbox(
     clock,
     maxBytes,
     log: createLogger('silent', { write: () => undefined }),
-    onWake: () => undefined,
     ...rest,
   });
   const store = createStore({ engine, clock, maxBytes, onEvent: () => undefined });
@@ -102,12 +99,6 @@ export const IMPATIENT = { connectMs: 3_000, answerMs: 3_000, statementMs: 2_500
 export async function storeEvents(outbox: PostgresStore, ...eventIds: readonly string[]): Promise<void> {
   const put = await outbox.put(eventIds.map((id) => event(id)));
   assert.equal(put.outcome, 'stored', JSON.stringify(put));
-}
-
-/** Waits until so many replicas listen on the schema's channel. */
-export async function untilListening(server: PostgresServer, schema: string, count = 1): Promise<void> {
-  const listening = `SELECT FROM pg_stat_activity WHERE query LIKE 'LISTEN "${schema}"%'`;
-  await eventually(async () => (await query(server, listening)).length === count);
 }
 
 export async function query(

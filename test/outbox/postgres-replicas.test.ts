@@ -9,7 +9,7 @@ import type { ClaimedRows } from '../../src/outbox/engine.ts';
 import { eventually } from '../support/eventually.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres-server.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
-import { claimAll, claimOne, ids, isUnavailable } from './contract.ts';
+import { claimAll, ids, isUnavailable } from './contract.ts';
 import {
   IMPATIENT,
   newSchema,
@@ -19,9 +19,8 @@ import {
   query,
   settingsOf,
   storeEvents,
-  untilListening,
 } from './postgres-fixture.ts';
-import { delivered, event, quarantined, settlement } from './samples.ts';
+import { delivered, event, quarantined } from './samples.ts';
 
 const child = fileURLToPath(new URL('postgres-child.ts', import.meta.url));
 const SHORT_LEASE_MS = 2_000;
@@ -284,38 +283,6 @@ describe('replicas on one database', () => {
     assert.deepEqual(ids(await claimAll(outbox)), ['a']);
   });
 
-  it('wake each other', async (t) => {
-    const schema = newSchema();
-    const woken = { other: 0, own: 0 };
-    await replica(t, { schema, onWake: () => void woken.other++ });
-    const outbox = await replica(t, { schema, onWake: () => void woken.own++ });
-    await untilListening(server(), schema, 2);
-    await outbox.put([event('a'), event('b', { kind: 'audit' })]);
-    await eventually(() => woken.other === 1);
-    const claimed = await claimOne(outbox);
-    await outbox.settle([settlement(claimed, { dead: [{ rows: [[0, 1]], code: 'refused', reason: 'no' }] })]);
-    await outbox.revive(['a']);
-    await eventually(() => woken.other === 2);
-    await outbox.put([event('a'), quarantined('q')]);
-    assert.deepEqual(woken, { other: 2, own: 0 }, 'a duplicate wakes nobody, and nobody wakes itself');
-  });
-
-  it('listen again after the database was gone, and look at once at what they missed', async (t) => {
-    const schema = newSchema();
-    let woken = 0;
-    const outbox = await replica(t, { schema, onWake: () => void woken++ });
-    await untilListening(server(), schema);
-    await query(
-      server(),
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN "${schema}"%'`,
-    );
-    await eventually(() => woken === 1);
-    const other = await replica(t, { schema });
-    await storeEvents(other, 'a');
-    await eventually(() => woken === 2);
-    assert.deepEqual(ids(await claimAll(outbox)), ['a']);
-  });
-
   it('rest together when Azure asks one of them, and one tries for all', async (t) => {
     const schema = newSchema();
     const replicas = await Promise.all(Array.from({ length: 3 }, () => replica(t, { schema })));
@@ -340,19 +307,5 @@ describe('replicas on one database', () => {
     assert.equal(hurried.filter(({ alone, restMs }) => !alone && restMs > 0).length, 2);
     await b.resume('s');
     assert.deepEqual(await turns(), [go, go, go]);
-  });
-
-  it('are woken once by a burst of messages, whoever sends it and whatever it says', async (t) => {
-    const schema = newSchema();
-    let woken = 0;
-    await replica(t, { schema, onWake: () => void woken++ });
-    await untilListening(server(), schema);
-    const burst = `NOTIFY "${schema}"; NOTIFY "${schema}", '{}';
-      SELECT pg_notify('${schema}', 'nonsense ' || n) FROM generate_series(1, 200) n`;
-    await query(server(), burst);
-    await eventually(() => woken > 0);
-    await query(server(), burst);
-    await eventually(() => woken > 1);
-    assert.equal(woken, 2);
   });
 });

@@ -6,7 +6,6 @@ import { type FoundRows, formatRanges, takeEvents } from '../rows.ts';
 import type { Database, Session } from './database.ts';
 import type { PostgresEngineOptions } from './engine.ts';
 import { AgainError } from './errors.ts';
-import type { Waker } from './replicas.ts';
 
 type Candidate = FoundRows & Pick<ClaimedRows, 'eventId' | 'receivedAt'> & { seq: number; pending: RowRange[] };
 
@@ -52,11 +51,10 @@ interface HolderOptions extends Required<Pick<PostgresEngineOptions, 'leaseMs' |
   readonly database: Database;
   /** Of this process among the replicas. */
   readonly id: number;
-  readonly waker: Waker;
 }
 
 /** This process among the replicas: from its first claim on a row in `replicas`, which is renewed (ADR 17). */
-export function createHolder({ database, id, leaseMs, clock, waker }: HolderOptions) {
+export function createHolder({ database, id, leaseMs, clock }: HolderOptions) {
   let state: 'away' | 'here' | 'gone' = 'away';
   let cancel = () => {};
   // Nobody knows whether these claims were committed, because their answer was lost. They are this holder's as long as it
@@ -93,15 +91,14 @@ export function createHolder({ database, id, leaseMs, clock, waker }: HolderOpti
     }
   }
 
-  /** Ends the renewals, gives the claims back and tells the others. Without the database the lease ends by itself. */
+  /** Ends the renewals and gives the claims back. Without the database the lease ends by itself. */
   async function leave(): Promise<void> {
     cancel();
     if (state !== 'here') return;
     state = 'gone';
     const left = database.transaction('write', async (session) => {
-      const released = await session.run(GIVE_BACK, [id, 0, Number.MAX_SAFE_INTEGER]);
+      await session.run(GIVE_BACK, [id, 0, Number.MAX_SAFE_INTEGER]);
       await session.run('DELETE FROM replicas WHERE id = $1', [id]);
-      if (released > 0) await waker.tellNow(session);
     });
     await within(left, CLOSE_LIMIT_MS);
   }

@@ -57,7 +57,7 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
       sockets.add(socket);
       return socket.once('close', () => sockets.delete(socket));
     },
-    max: limits.connections + 1,
+    max: limits.connections,
     idleTimeoutMillis: IDLE_CONNECTION_MS,
     maxLifetimeSeconds: CONNECTION_LIFE_S,
   });
@@ -87,7 +87,7 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
     }
   }
 
-  /** For whatever needs no transaction, too. The connection must be released, for good with `true`. */
+  /** The connection must be released, for good with `true`. */
   async function connect(): Promise<PoolClient> {
     try {
       return await pool.connect();
@@ -161,7 +161,6 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
         }
       }
     },
-    connect,
     /** Ends all connections; those over which nothing comes any more are cut. */
     async close(): Promise<void> {
       await within(pool.end(), CLOSE_LIMIT_MS);

@@ -10,9 +10,9 @@ import { type Database, type Mode, openDatabase, type Session } from './database
 import { describe, isPassing, toEngineError, toStartError } from './errors.ts';
 import { makeTables, tryRights } from './examine.ts';
 import { readRecords, setAside } from './move.ts';
+import { createPace } from './pace.ts';
 import { storePuts } from './put.ts';
 import { RECORD_BYTES, readState } from './records.ts';
-import { createPace, createWaker } from './replicas.ts';
 import { type DatabaseSettings, DEFAULT_LIMITS, DEFAULT_SCHEMA, type Limits, placeOf } from './settings.ts';
 import { prune, purge, revive, settleAll } from './settle.ts';
 
@@ -22,8 +22,6 @@ export interface PostgresEngineOptions {
   readonly maxBytes: number;
   readonly clock: Clock;
   readonly log: StoreLog;
-  /** Another process stored something. */
-  readonly onWake: () => void;
   /** The schema that holds the tables; made if it is missing. */
   readonly schema?: string;
   /** How long claims hold after the last sign of life of their holder, by the database's clock. */
@@ -43,12 +41,10 @@ const COUNT_INTERVAL_MS = 1_000;
  * are none. Rejects with an OutboxStartError, whose message says what to do.
  */
 export async function openPostgresEngine(options: PostgresEngineOptions): Promise<Engine> {
-  const { clock, log, onWake, maxBytes, schema = DEFAULT_SCHEMA, leaseMs = LEASE_MS } = options;
+  const { clock, maxBytes, schema = DEFAULT_SCHEMA, leaseMs = LEASE_MS } = options;
   const database = openDatabase(options.database, schema, { ...DEFAULT_LIMITS, ...options.limits });
   await prepare(database, schema, options);
-  const self = randomId();
-  const waker = createWaker({ database, channel: schema, self, onWake, clock, log });
-  const holder = createHolder({ database, id: self, leaseMs, clock, waker });
+  const holder = createHolder({ database, id: randomId(), leaseMs, clock });
 
   /** As counted last, and what this process has stored since. */
   let usedBytes = 0;
@@ -73,7 +69,6 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
     const dataBytes = await usedAfter(session, sizeOf(records) + records.length * RECORD_BYTES);
     const reason = fullness({ dataBytes, logBytes: 0 }, maxBytes);
     if (reason !== null) throw new FullError('limit', reason);
-    if (records.some(({ type }) => type === 'event')) await waker.tell(session);
   }
 
   return {
@@ -95,18 +90,12 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
       }),
     prune: (deliveredBefore, limit) => run('write', (session) => prune(session, deliveredBefore, limit)),
     ...createReads((work) => run('read', ({ query }) => work(query))),
-    revive: (eventIds) =>
-      run('write', async (session) => {
-        const counts = await revive(session, eventIds);
-        if (counts.some((count) => count > 0)) await waker.tellNow(session);
-        return counts;
-      }),
+    revive: (eventIds) => run('write', (session) => revive(session, eventIds)),
     purge: (ids, now) => run('write', (session) => purge(session, ids, now)),
     records: () => readRecords((work) => run('read', work)),
     setAside: (now) => setAside(database, schema, now).catch(rejectAsEngine),
     pace: createPace(database),
     async close() {
-      waker.stop();
       await holder.leave();
       await database.close();
     },

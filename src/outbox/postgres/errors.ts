@@ -95,7 +95,7 @@ const FIXES: readonly (readonly [pattern: RegExp, fix: string])[] = [
       'its grants.',
   ],
   [/^53100 /, 'Free some space on the server, then start again; nothing was lost.'],
-  [/^53300 /, 'Raise max_connections of the server, or the connection limit of the role: a replica opens up to nine.'],
+  [/^53300 /, 'Raise max_connections of the server, or the connection limit of the role: a replica opens up to eight.'],
   [/^57P03 /, 'Nothing, if the server is starting; else look at its log.'],
   [
     /ENOTFOUND|EAI_AGAIN|ENODATA/,

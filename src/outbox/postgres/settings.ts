@@ -50,7 +50,7 @@ export const DEFAULT_LIMITS = {
    * means that the network or the server is gone.
    */
   answerMs: 5_000,
-  /** Connections of the pool for transactions; one more listens. */
+  /** The most that one process opens. */
   connections: 8,
 };
 export type Limits = Readonly<typeof DEFAULT_LIMITS>;
