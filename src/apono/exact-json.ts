@@ -4,16 +4,19 @@ import type { JsonValue } from '../ground/json.ts';
 const LONGEST_DOUBLE = 400;
 
 /**
- * What a text holds if it is JSON: `values`, counted by the `[`, `{` and `,` outside of strings; `depth`, its levels of
- * lists and objects; `isExact`, whether a double holds each of its numbers. Takes linear time, does not recurse and
+ * What a text holds if it is JSON: `values`, the lists and objects among them; `depth`, its levels of lists and objects;
+ * `isExact`, whether a double holds each of its numbers. Takes linear time, does not recurse and
  * builds no value, because a body of empty lists would take a hundred times its size in memory, and one that is nested
  * deeply enough would overflow the stack of anything that walks over it.
  */
 export function measure(text: string) {
-  let [values, depth, deepest, isExact] = [0, 0, 0, true];
+  // The text is a value, and in each list and object one stands behind the bracket, unless that is empty, and each comma.
+  let [values, depth, deepest, isExact] = [1, 0, 0, true];
+  let isOpened = false;
   forEachToken(text, (char, start, end) => {
-    if (char === '[' || char === '{') {
-      values++;
+    if (isOpened && char !== ']' && char !== '}') values++;
+    isOpened = char === '[' || char === '{';
+    if (isOpened) {
       depth++;
       deepest = Math.max(deepest, depth);
     } else if (char === ']' || char === '}') depth--;

@@ -49,19 +49,19 @@ export function readSignIn(
   const cloud = clouds[values.AZURE_CLOUD];
   const { credential, lapsed, ...choice } = chooseCredential(values, cloud, failed);
   // A managed identity is asked for on this machine or its host.
-  const authority = credential === null || credential.type === 'managed' ? null : credential.authorityHost;
-  const { proxy, ...outgoing } = readOutgoing(env, [...origins, authority]);
+  const authority = credential === null || credential.type === 'managed' ? [] : [credential.authorityHost];
+  const { proxy, ...outgoing } = readOutgoing(env, [...origins, ...authority]);
   const ofChoice = choice.problems.filter(({ name }) => !failed.has(name));
   const warnings = [...choice.warnings, ...outgoing.warnings];
   return { cloud, credential, proxy, problems: [...ofChoice, ...outgoing.problems], lapsed, warnings };
 }
 
-/** What is sent to by https. Resource Manager is asked only where one of its resources or itself is named. */
+/** What is sent to by https; null where it is not known. Resource Manager is asked only where one of its resources or itself is named. */
 function sentTo(values: Values): (string | null)[] {
   const { AZURE_RESOURCE_MANAGER_ENDPOINT: manager, DATA_COLLECTION_RULE_RESOURCE_ID: rule } = values;
   const asksManager = manager !== null || rule !== null || values.SENTINEL_WORKSPACE_ID !== null;
   const origin = manager ?? clouds[values.AZURE_CLOUD].resourceManager;
-  return [values.LOGS_INGESTION_ENDPOINT, asksManager ? origin : null];
+  return [values.LOGS_INGESTION_ENDPOINT, ...(asksManager ? [origin] : [])];
 }
 
 /** What is wrong only with several variables taken together. */
@@ -74,6 +74,11 @@ function* checkTogether({ values, problems }: Reading<VariableName>): Generator<
   if (token === null && !hasFailed('ADMIN_TOKEN') && !hasFailed('ADMIN_HOST') && !isLoopbackHost(adminHost)) {
     const message = 'is required unless ADMIN_HOST is loopback; set a token, or ADMIN_HOST to 127.0.0.1';
     yield { name: 'ADMIN_TOKEN', message };
+  }
+  if (!hasFailed('PORT') && !hasFailed('ADMIN_PORT') && values.PORT > 0 && values.PORT === values.ADMIN_PORT) {
+    const { HOST: host } = values;
+    const isShared = host === adminHost || [host, adminHost].some((one) => /^(0\.0\.0\.0|::)$/.test(one));
+    if (isShared) yield { name: 'ADMIN_PORT', message: `is ${values.PORT}, like PORT; give each a port of its own` };
   }
   const file = outboxFileProblem(values.OUTBOX_URL);
   if (file !== null) yield { name: 'OUTBOX_URL', message: file };

@@ -104,7 +104,7 @@ export function describeProxy({ variable, protocol, host, port, login }: ProxyCo
  */
 export function readOutgoing(env: Environment, targets: readonly (string | null)[]) {
   const { proxy, problems, warnings } = readProxy(env);
-  const hosts = targets.flatMap((target) => (target === null ? [] : [new URL(target).hostname]));
+  const hosts = targets.map((target) => (target === null ? 'unknown' : new URL(target).hostname));
   if (proxy?.protocol === 'https') hosts.push(proxy.host);
   return { proxy, problems: [...problems, ...extraCertificates(env), ...uncheckedTls(env, hosts)], warnings };
 }

@@ -9,11 +9,13 @@ import { bad, good, type Parse } from './variable.ts';
 const references: readonly RegExp[] = [
   // Shells, compose, Azure Pipelines, Windows, Helm and the like. Inside of a text only with a name between the signs.
   /^\$\{.*\}$/s,
-  /\$\{\{?\s*[A-Za-z_][\w.:/-]+\s*\}?\}/,
+  /\$\{\{?\s*[A-Za-z_][\w.:/-]*\s*\}?\}/,
   /^\$\(.*\)$/s,
   /\$\([A-Za-z_][\w.-]+\)/,
   /^\$[A-Z_][A-Z0-9_]*$/,
   /^%[A-Za-z_]\w*%$/,
+  /^#\{.*\}#?$/s,
+  /^__[A-Z][A-Z0-9_]*__$/,
   /\{\{.*\}\}/s,
   /^<[^>]*>$/,
   // App Service, Container Apps, AWS, Google Cloud, Kubernetes operators.
@@ -28,8 +30,8 @@ const references: readonly RegExp[] = [
 /** Paths at which secrets are mounted, and those of a drive: NAME was set where NAME_FILE was meant. */
 const filePath = /^(~|\.{0,2})\/(run|var|etc|mnt|home|opt|secrets?|data|tmp|root|usr)\/|^[A-Za-z]:\\/;
 const header = /^(bearer|basic)\s|^(authorization|x-webhook-secret)\s*:/i;
-/** The end of Base64 (`…=`) is no assignment. */
-const assignment = /^(export\s+)?([A-Z][A-Z0-9_]{2,}|\w*(secret|token|password)\w*)=(?!=*$)/i;
+/** The end of Base64 (`…=`) is no assignment, and an equals sign behind letters in any case is not either. */
+const assignment = /^(export\s+)?([A-Z][A-Z0-9_]{2,}|\w*(?i:secret|token|password)\w*)=(?!=*$)/;
 /** Control and format characters, among them zero-width ones and the byte order mark, and every space but U+0020. */
 const invisible = /[\p{C}\u2028\u2029]|(?! )\p{Z}/u;
 

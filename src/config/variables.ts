@@ -1,8 +1,8 @@
 import { kinds, type StreamVariable } from '../kinds/registry.ts';
 import { outboxUrl } from './outbox-url.ts';
 import * as parse from './parse.ts';
-import { headerSecret, opaqueSecret } from './secret-text.ts';
-import { defaulted, type Variable, variable } from './variable.ts';
+import { headerSecret } from './secret-text.ts';
+import { defaulted, good, type Variable, variable } from './variable.ts';
 
 const streamVariables = Object.fromEntries(
   kinds.map(({ streamVariable, defaultStream, description }) => [
@@ -70,7 +70,8 @@ export const variables = {
     fromFile: false,
     description: 'PEM file with certificate and private key, to sign in with.',
   }),
-  AZURE_CLIENT_CERTIFICATE_PASSWORD: variable(opaqueSecret, {
+  // Whether it is meant shows when it opens the key.
+  AZURE_CLIENT_CERTIFICATE_PASSWORD: variable<string>(good, {
     secret: true,
     description: 'Password of the private key in that file, where it is encrypted.',
   }),

@@ -60,7 +60,7 @@ export function addressOf(entry: string): string | null {
   const unquoted = entry.replace(/^"(.*)"$/, '$1');
   const withoutPort =
     /^\[([^\]]+)\](?::\d{1,5})?$/.exec(unquoted)?.[1] ?? unquoted.replace(/^([^:]*|.*:[\d.]+\.\d+):\d{1,5}$/, '$1');
-  const bare = withoutPort.replace(/%.*$/, '');
+  const bare = withoutPort.replace(/^(.*:.*)%.*$/, '$1');
   if (isIP(bare) === 0) return null;
   if (isIP(bare) === 4) return bare;
   const { address } = new SocketAddress({ address: bare, family: 'ipv6' });

@@ -458,11 +458,22 @@ function spell(name: string, isEscaped: boolean): string {
   return isEscaped ? `"${escapeUnits(name, /[\s\S]/g)}"` : JSON.stringify(name);
 }
 
+function valuesIn(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 1;
+  return Object.values(value).reduce((sum: number, child) => sum + valuesIn(child), 1);
+}
+
 test('over 300,000 values are refused before they are parsed, and strings do not count', () => {
   const event = (data: string) => `{"event_type":"x","event_time":1,"data":[${data}]}`;
-  assert.equal(read(event(Array(299_990).fill('1').join(','))).outcome, 'read');
-  assert.equal(read(event(Array(300_010).fill('1').join(','))).outcome, 'too_many_values');
-  assert.equal(read(`[${'[],'.repeat(200_000)}`).outcome, 'too_many_values');
+  // The event, its three members, and the elements of one of them.
+  for (const element of ['1', '[]', '{}', '[1]', '{"a":[{}]}']) {
+    const most = Math.floor((300_000 - 4) / valuesIn(JSON.parse(element)));
+    const left = Array(300_000 - 4 - most * valuesIn(JSON.parse(element))).fill('1');
+    const elements = [...Array(most).fill(element), ...left];
+    assert.equal(read(event(elements.join(','))).outcome, 'read', element);
+    assert.equal(read(event([...elements, '1'].join(', '))).outcome, 'too_many_values', element);
+  }
+  assert.equal(read(`[${'[],'.repeat(400_000)}`).outcome, 'too_many_values');
   assert.equal(read('['.repeat(400_000)).outcome, 'too_many_values');
   assert.equal(read(event(`"${',[{'.repeat(500_000)}"`)).outcome, 'read');
   assert.equal(read(rendered(`C:\\ ${',[{'.repeat(500_000)}`)).outcome, 'read');

@@ -68,6 +68,8 @@ describe('usage', () => {
     ['check', '--no-such-option'],
     ['template', 'extra'],
     ['send-test', '--url'],
+    ['outbox', 'list', '--kind', 'reqest'],
+    ['outbox', 'purge', '--all', '--state', 'dead', '--kind', 'reqest', '--yes'],
   ]) {
     it(`${args.join(' ') || 'no command'}: exits 2 and says so on stderr`, async () => {
       const { exitCode, stdout, stderr } = await run(args);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
@@ -178,6 +179,17 @@ describe('outbox, when no service runs', () => {
     }
     const raw = jsonOf(await run(['outbox', 'show', 'a', '--body', '--json'], { DATA_DIR: dataDir }));
     assert.equal(raw['body'], `${evil}\nnext`, 'as it came');
+  });
+
+  it('salvage of a file that is not there makes no outbox', async (t) => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'apono-sentinel-salvage-'));
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    const salvage = await run(['outbox', 'salvage', path.join(folder, 'none')], {
+      DATA_DIR: path.join(folder, 'data'),
+    });
+    assert.equal(salvage.exitCode, 1);
+    assert.match(salvage.stderr, /^salvage_unreadable: There is no file/);
+    assert.deepEqual(readdirSync(folder), []);
   });
 
   it('salvage brings back what another database holds', async (t) => {

@@ -123,6 +123,14 @@ describe('AZURE_CLIENT_CERTIFICATE_PATH', () => {
     assert.match(alone['AZURE_CLIENT_CERTIFICATE_PASSWORD'] ?? '', /has no effect/);
   });
 
+  it('takes any password that opens the key', () => {
+    for (const one of ['changeit', 'Winter=2026', '$(NOT_A_REFERENCE)', 'Bearer x', '12345678']) {
+      const key = openssl('pkcs8', '-topk8', '-in', file(plain.key), '-passout', `pass:${one}`, '-v2', 'aes-256-cbc');
+      const { problems } = load(variablesOf(`${plain.cert}\n${key}`, { AZURE_CLIENT_CERTIFICATE_PASSWORD: one }));
+      assert.deepEqual(problems, [], one);
+    }
+  });
+
   it('warns of a chain in reverse order, and takes the certificate of the key all the same', () => {
     const inOrder = variablesOf(`${issued.key}\n${issued.cert}\n${issuer.cert}`);
     assert.deepEqual(warningsOf(inOrder), {});

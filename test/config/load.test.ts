@@ -144,6 +144,8 @@ describe('secrets', () => {
       'bearer-of-good-news-from-afar',
       '$5$rounds=5000$usesomesillystri$',
       'q:b/c?d=e&z=g#h;i,j!k~l^m|n',
+      'fJ3k9sLq2Wm8Xz5=Vb7Nt1Rp4',
+      'a#{b}c-and-__NOT_A_NAME',
     ]) {
       assert.equal(configOf({ APONO_WEBHOOK_SECRET: value }).webhook.secret, value);
       assert.deepEqual(warningsOf({ APONO_WEBHOOK_SECRET: value }), {});
@@ -174,6 +176,10 @@ describe('secrets', () => {
       'projects/my-project/secrets/apono/versions/latest',
       'file:///run/secrets/apono_webhook_secret',
       '"${APONO_WEBHOOK_SECRET}"',
+      '${X}-and-fifteen-more',
+      '#{APONO_WEBHOOK_SECRET}#',
+      '#{Octopus.Webhook.Secret}',
+      '__APONO_WEBHOOK_SECRET__',
     ],
     'is the path of a file': [
       '/run/secrets/apono_webhook_secret',
@@ -189,6 +195,7 @@ describe('secrets', () => {
       'APONO_WEBHOOK_SECRET=4f9c21d07be8a653',
       'export APONO_WEBHOOK_SECRET=4f9c21d07be8a653',
       'webhook_secret=4f9c21d07be8a653',
+      'WebhookToken=4f9c21d07be8a653',
     ],
     'is a placeholder': [
       'changeme-changeme',

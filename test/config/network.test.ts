@@ -54,6 +54,25 @@ describe('HOST and PORT', () => {
     assert.equal(configOf({ PORT: '0' }).webhook.port, 0);
   });
 
+  it('are not those of the admin port too', () => {
+    const token = { ADMIN_TOKEN: 'a-token-for-the-admin-port' };
+    for (const same of [
+      { PORT: '9090' },
+      { ADMIN_PORT: '8080', HOST: '127.0.0.1' },
+      { ...token, PORT: '1234', ADMIN_PORT: '1234', ADMIN_HOST: '0.0.0.0', HOST: '10.0.0.1' },
+      { ...token, PORT: '1234', ADMIN_PORT: '1234', ADMIN_HOST: '::', HOST: '10.0.0.1' },
+    ]) {
+      assert.match(problemsOf(same)['ADMIN_PORT'] ?? '', /like PORT/, JSON.stringify(same));
+    }
+    for (const other of [
+      { PORT: '0', ADMIN_PORT: '0' },
+      { PORT: '9090', HOST: '10.0.0.1' },
+      { PORT: '9090', ADMIN_PORT: '8080' },
+    ]) {
+      assert.deepEqual(problemsOf(other), {}, JSON.stringify(other));
+    }
+  });
+
   it('refuse what cannot be listened on', () => {
     for (const wrong of ['http://0.0.0.0', '0.0.0.0:8080', 'a b', '256.1.1.1', '-x']) {
       assert.ok('HOST' in problemsOf({ HOST: wrong }), wrong);

@@ -213,6 +213,13 @@ describe('NODE_TLS_REJECT_UNAUTHORIZED', () => {
     for (const value of ['', '1', 'false', '00']) assert.equal(problemsOf({ [name]: value })[name], undefined, value);
   });
 
+  it('is listed beside an endpoint that is missing or wrong', () => {
+    for (const endpoint of ['', 'http://localhost:1', 'https://example.com']) {
+      const problems = problemsOf({ LOGS_INGESTION_ENDPOINT: endpoint, [name]: '0' });
+      assert.deepEqual(Object.keys(problems), ['LOGS_INGESTION_ENDPOINT', name], endpoint);
+    }
+  });
+
   it('may be 0 where everything that is sent to is on this machine', () => {
     assert.deepEqual(problemsOf({ ...local, [name]: '0' }), {});
     const elsewhere: readonly Variables[] = [

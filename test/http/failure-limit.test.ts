@@ -177,6 +177,7 @@ describe('X-Forwarded-For behind trusted proxies', () => {
     ['IPv4 within IPv6 in hexadecimal', blocks, '::FFFF:CB00:7105, ::ffff:a00:4', '203.0.113.5'],
     ['IPv4 within IPv6 with a port', blocks, '[::ffff:203.0.113.5]:1, ::ffff:10.0.0.4:6000', '203.0.113.5'],
     ['a zone', blocks, '2001:DB8::5%eth0, fd00::4%25eth1', '2001:db8::5'],
+    ['a zone at IPv4, which has none', blocks, '203.0.113.5%eth0, 10.0.0.4', '10.0.0.4'],
     ['several headers', blocks, ['203.0.113.5:5000', '10.0.0.4:6000'], '203.0.113.5'],
     ['empty elements', blocks, ' , 203.0.113.5:5000,, 10.0.0.4 ,', '203.0.113.5'],
     ['no address left of a proxy', blocks, '203.0.113.5, unknown, 10.0.0.4:6000', '10.0.0.4'],

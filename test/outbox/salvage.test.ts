@@ -182,6 +182,22 @@ describe('salvage', { timeout: 300_000 }, () => {
     for (const { eventId, rows } of claimed) assert.deepEqual(rows, expectedRows(eventId).slice(-rows.length));
   });
 
+  it('brings back what is there of a file whose end was cut off', async () => {
+    await fill(200);
+    const bytes = readFileSync(file());
+    writeFileSync(file(), bytes.subarray(0, Math.floor(bytes.length * 0.6) + 100));
+    const { fixture, damagedFile } = await openDamaged();
+    const { recovered, unreadable } = await salvageInto(fixture, damagedFile);
+    assert(recovered > 20 && unreadable > 0, `${recovered} were read, ${unreadable} not`);
+    for (const { eventId, rows } of await claimAll(fixture.outbox)) {
+      assert.deepEqual(rows, expectedRows(eventId).slice(-rows.length));
+    }
+    assert.deepEqual(
+      readdirSync(dataDir).filter((name) => name.includes('.mended')),
+      [],
+    );
+  });
+
   it('counts what has lost its body', async () => {
     await fill(200);
     breakPages(leavesOf('bodies').slice(2, 4));

@@ -3,13 +3,13 @@ import { type OperatorState, type OutboxOperator, operatorStates, type RecordJso
 import { type CommandContext, exitCodes, printResult } from '../context.ts';
 import { printable, renderTable, timeText, wholeNumber } from '../text.ts';
 import { withOperator } from './connect.ts';
-import { type ChoiceOptions, pagesOf } from './selection.ts';
+import { type ChoiceOptions, kindOption, pagesOf } from './selection.ts';
 
 export const define = (command: Command) =>
   command
     .description('list records: dead, quarantined, held, then waiting ones, of each state the oldest first')
     .addOption(new Option('--state <state>', 'only those of this state').choices(operatorStates))
-    .option('--kind <kind>', 'only events of this kind')
+    .addOption(kindOption('only events of this kind'))
     .option('--limit <number>', 'at most so many', wholeNumber, 100)
     .option('--all', 'all of them')
     .option('--json', 'print JSON');

@@ -1,7 +1,8 @@
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { systemClock } from '../../ground/clock.ts';
 import { cameToNothing, type SalvageCounts, salvage } from '../../outbox/sqlite/salvage.ts';
-import { type CommandContext, CommandError, exitCodes, type JsonOption, printResult } from '../context.ts';
+import { type CommandContext, CommandError, exitCodes, failed, type JsonOption, printResult } from '../context.ts';
 import { plural, renderCounts } from '../text.ts';
 import { withSqlite, withValues } from './connect.ts';
 
@@ -18,6 +19,10 @@ const inPostgres =
 export function run(context: CommandContext, file: string, options: JsonOption): Promise<number> {
   return withValues(context, async (values) => {
     if (values.OUTBOX_URL !== null) throw new CommandError(exitCodes.usage, inPostgres);
+    // Before an outbox is made in a folder that was not meant either.
+    if (![file, `${file}-wal`].some((one) => existsSync(one))) {
+      throw failed(`salvage_unreadable: There is no file ${file}. Is the path right?`);
+    }
     const onProgress = ({ recovered, duplicate }: SalvageCounts): void =>
       void context.stderr.write(`${plural(recovered + duplicate, 'record')} …\n`);
     const nowMs = systemClock.now();

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { kinds } from '../../kinds/registry.ts';
 import type { OperatorState, OutboxOperator, PageJson, RecordJson } from '../../outbox/operator.ts';
 import { type JsonOption, wrongUsage } from '../context.ts';
 
@@ -14,12 +15,15 @@ export type ChoiceOptions = Partial<Selection> & JsonOption & { readonly all?: b
 
 export type Choice = { readonly ids: readonly string[] } | { readonly all: Selection };
 
+export const kindOption = (description: string) =>
+  new Option('--kind <kind>', description).choices(kinds.map(({ name }) => name));
+
 export function defineChoice(command: Command, states: readonly OperatorState[]): Command {
   return command
     .argument('[ids...]')
     .option('--all', 'all of a state')
     .addOption(new Option('--state <state>', 'with --all').choices(states))
-    .option('--kind <kind>', 'with --all: only events of this kind')
+    .addOption(kindOption('with --all: only events of this kind'))
     .option('--code <code>', 'with --all: only records of this code');
 }
 

@@ -7,7 +7,7 @@ import { readRecords } from './move.ts';
 import { APPLICATION_ID } from './schema.ts';
 import { markSalvaged } from './set-aside.ts';
 import { pragma } from './sql.ts';
-import { mendLog, removeMended } from './wal.ts';
+import { mendSet, removeMended } from './wal.ts';
 
 export type SalvageCounts = ReturnType<typeof countsOf>;
 
@@ -49,7 +49,7 @@ export function cameToNothing({ recovered, duplicate, unreadable }: SalvageCount
   return unreadable > 0 && recovered + duplicate === 0;
 }
 
-/** `done` closes it, and removes a copy that was made to read what stands after a damaged frame of the log. */
+/** `done` closes it, and removes a copy that was made because SQLite cannot read the files as they are. */
 function openDamaged(file: string): { readonly db: DatabaseSync; done(): void } {
   let db: DatabaseSync | null = null;
   let mended: string | null = null;
@@ -58,7 +58,7 @@ function openDamaged(file: string): { readonly db: DatabaseSync; done(): void } 
     if (mended !== null) removeMended(mended);
   };
   try {
-    mended = mendLog(file);
+    mended = mendSet(file);
     db = new DatabaseSync(mended ?? file, { readOnly: true });
     if (Number(pragma(db, 'application_id')) === APPLICATION_ID) return { db, done };
   } catch (error) {

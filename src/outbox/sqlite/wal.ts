@@ -7,6 +7,7 @@ import {
   openSync,
   readSync,
   rmSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -59,14 +60,17 @@ export function isLogDamaged(file: string): boolean {
 }
 
 /**
- * Where SQLite cannot read the whole set (its log is damaged, or the database is missing beside it): makes a copy of the
- * database with every committed frame that is intact written into it, and returns its path, for the caller to remove.
- * A frame that is lost leaves an older version of its page. Null: SQLite can read the files as they are.
+ * Where SQLite cannot read the whole set (its log is damaged, the database is missing beside it, or its end is cut off):
+ * makes a copy of the database, as long as it was, with every committed frame that is intact written into it, and returns
+ * its path, for the caller to remove. A frame that is lost leaves an older version of its page, or an empty one. Null:
+ * SQLite can read the files as they are.
  */
-export function mendLog(file: string): string | null {
-  const { frames, pages, isDamaged } = measure(file);
+export function mendSet(file: string): string | null {
+  const { frames, isDamaged, ...log } = measure(file);
   const hasDatabase = existsSync(file);
-  if (!isDamaged && (hasDatabase || frames === 0)) return null;
+  const pages = frames === 0 && hasDatabase ? pagesOf(file) : log.pages;
+  const isCutOff = hasDatabase && statSync(file).size < pages * PAGE_BYTES;
+  if (!isDamaged && !isCutOff && (hasDatabase || frames === 0)) return null;
   const copy = file + MENDED;
   removeMended(copy);
   if (hasDatabase) copyFileSync(file, copy, constants.COPYFILE_FICLONE);
@@ -83,6 +87,18 @@ export function mendLog(file: string): string | null {
     closeSync(descriptor);
   }
   return copy;
+}
+
+/** As the header of the database has it (https://www.sqlite.org/fileformat2.html#the_database_header). */
+function pagesOf(file: string): number {
+  const header = Buffer.alloc(32);
+  const descriptor = openSync(file, 'r');
+  try {
+    readSync(descriptor, header, 0, header.length, 0);
+  } finally {
+    closeSync(descriptor);
+  }
+  return header.toString('latin1', 0, 15) === 'SQLite format 3' ? header.readUInt32BE(28) : 0;
 }
 
 export function removeMended(copy: string): void {
