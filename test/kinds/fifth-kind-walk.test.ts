@@ -169,6 +169,7 @@ test('the walk-through of CONTRIBUTING.md, to the letter, adds a fifth kind with
   run([node, '--test', '--test-isolation=none', ...written], { UPDATE_DOCS: '1', UPDATE_GOLDEN: '1' });
   const generated = run([node, 'deploy/generate/main.ts']);
   assert.equal(generated.status, 0, generated.output);
+  assert.match(generated.output, /^written: deploy\/azuredeploy\.json$/m);
   assert.match(readFileSync(path.join(copy, 'docker-compose.yml'), 'utf8'), /LOGS_INGESTION_STREAM_SESSION:/);
 
   const types = run([tsc, '--noEmit']);
