@@ -101,11 +101,23 @@ export interface KqlFunction {
 /** Column names and types, in KQL's spelling: `{ TimeGenerated: 'datetime' }`. */
 export type KqlColumns = Readonly<Record<string, string>>;
 
-/** What a query is analysed against: a workspace with these tables and functions. */
+const workspaces = new Map<string, KustoGlobals>();
+
+/**
+ * What a query is analysed against: a workspace with these tables and functions. It is kept for the next call with the
+ * same, since to analyse all of our functions takes seconds.
+ */
 export function kustoWorkspace(
   tables: Readonly<Record<string, KqlColumns>>,
   functions: readonly KqlFunction[],
 ): KustoGlobals {
+  const key = JSON.stringify([tables, functions]);
+  const workspace = workspaces.get(key) ?? newWorkspace(tables, functions);
+  workspaces.set(key, workspace);
+  return workspace;
+}
+
+function newWorkspace(tables: Readonly<Record<string, KqlColumns>>, functions: readonly KqlFunction[]): KustoGlobals {
   const { Symbols, GlobalState } = kustoService();
   const tableSymbols = Object.entries(tables).map(([name, columns]) => {
     const schema = Object.entries(columns).map(([column, type]) => `${column}:${type}`);

@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import { assertProblem, send } from '../http/edge.ts';
 import { quarantined } from '../outbox/samples.ts';
 import { startTestEmulator } from '../support/emulator.ts';
-import { startService } from '../support/service.ts';
-import { SECRET, serviceEnv, serviceFiles, spawnService } from '../support/service-process.ts';
+import { failToServe, startService } from '../support/service.ts';
+import { SECRET, serviceEnv, serviceFiles } from '../support/service-process.ts';
 import { adminToken, metricsToken, startAdmin, withToken } from './fixture.ts';
 
 const everyPath = [
@@ -194,11 +194,11 @@ describe('the two ports of the service', () => {
     for (const path of ['/apono/webhook', '/healthz', '/livez']) {
       assertProblem(await get(service.adminPort, path, withToken), 404, 'not_found');
     }
-    const taken = spawnService(t, {
+    const taken = await failToServe({
       ...serviceEnv(emulator, await serviceFiles(t, emulator)),
       ADMIN_PORT: String(service.adminPort),
     });
-    assert.deepEqual(await taken.exited, { code: 1, signal: null }, 'a port that is taken is a failed start');
+    assert.equal(taken.exitCode, 1, 'a port that is taken is a failed start');
     assert.ok(
       taken.logs.some(({ code, error }) => code === 'EADDRINUSE' && String(error).includes(`${service.adminPort}`)),
     );

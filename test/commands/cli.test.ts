@@ -28,13 +28,13 @@ describe('the command line, as a process', () => {
   });
 
   it('check --verbose prints a configuration that is right, without its secrets, and exits 0', async () => {
-    const { exitCode, stdout, stderr } = await spawnCli(['check', '--verbose'], {
+    const { exitCode, stdout, stderr } = await run(['check', '--verbose'], {
       ...validEnv,
       APONO_WEBHOOK_SECERT: 'x',
     });
     assert.equal(exitCode, 0);
     assert.match(stdout, /^The configuration is valid\.$/m);
-    assert.doesNotMatch((await spawnCli(['check'], validEnv)).stdout, /^NAME/m);
+    assert.doesNotMatch((await run(['check'], validEnv)).stdout, /^NAME/m);
     assert.match(stdout, /^NAME +VALUE +FROM$/m);
     assert.match(stdout, /^APONO_WEBHOOK_SECRET +set \(21 characters\) +environment$/m);
     assert.match(stdout, /^PORT +8080 +default$/m);

@@ -8,13 +8,19 @@ import { describe, it, type TestContext } from 'node:test';
 import { demoEvents } from '../../src/commands/demo.ts';
 import { type Fault, faults } from '../../src/emulator/emulator.ts';
 import { kinds } from '../../src/kinds/registry.ts';
+import { type Run, type RunningCommand, run, startCommand } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
-import { mainFile, run, spawnCli } from './support.ts';
+import { mainFile, spawnCli } from './support.ts';
 
 describe('demo --once', () => {
-  it('sends events of every kind, prints the rows of every table, and exits 0', async () => {
-    const { exitCode, stdout, stderr } = await spawnCli(['demo', '--once']);
-    assert.equal(exitCode, 0, stderr);
+  it('sends events of every kind, prints the rows of every table, exits 0, and takes nothing from the environment, neither settings nor a proxy', async () => {
+    const proxy = { NODE_USE_ENV_PROXY: '1', HTTPS_PROXY: 'http://127.0.0.1:9', HTTP_PROXY: 'http://127.0.0.1:9' };
+    const { exitCode, stdout, stderr } = await spawnCli(['demo', '--once'], {
+      ...proxy,
+      PORT: 'x',
+      AZURE_CLOUD: 'none',
+    });
+    assert.deepEqual([exitCode, stderr], [0, '']);
     const events = demoEvents(0);
     const rows = events.reduce((sum, event) => sum + event.rows, 0);
     assert.equal(stdout.match(/^ {2}→ 200 \{"status":"accepted"/gm)?.length, events.length);
@@ -31,12 +37,6 @@ describe('demo --once', () => {
     assert.match(integrations, /orders-prod .*Error .*Warning .*Schema billing was not found/);
     assert.doesNotMatch(stdout, /undefined|\[object/);
     for (const line of stdout.split('\n')) assert.ok(line.length <= 250, line);
-  });
-
-  it('takes nothing from the environment, neither settings nor a proxy', async () => {
-    const proxy = { NODE_USE_ENV_PROXY: '1', HTTPS_PROXY: 'http://127.0.0.1:9', HTTP_PROXY: 'http://127.0.0.1:9' };
-    const { exitCode, stderr } = await spawnCli(['demo', '--once'], { ...proxy, PORT: 'x', AZURE_CLOUD: 'none' });
-    assert.deepEqual([exitCode, stderr], [0, '']);
   });
 });
 
@@ -72,7 +72,8 @@ describe('demo --fault', () => {
   }
 
   it('stays without --once until it is ended as the demo says', async (t) => {
-    const demo = await startDemo(t, 'down');
+    // As a terminal does it: a process that gets SIGINT.
+    const demo = await startDemo(t, 'down', startProcess);
     assert.doesNotMatch(demo.stdout(), /^Apono\w+_CL$/m);
     await demo.endFault();
     await eventually(() => kinds.every(({ table }) => demo.stdout().includes(`\n${table.name}\n`)), demo.stdout);
@@ -86,7 +87,7 @@ describe('demo --fault', () => {
     assert.equal(commands.length, 3);
     async function runPrinted(index: number) {
       const [, dataDir = '', port = '', command = ''] = commands[index] ?? [];
-      const { exitCode, stdout, stderr } = await spawnCli(command.split(' '), { DATA_DIR: dataDir, ADMIN_PORT: port });
+      const { exitCode, stdout, stderr } = await run(command.split(' '), { DATA_DIR: dataDir, ADMIN_PORT: port });
       assert.equal(exitCode, 0, `${command}: ${stderr}`);
       return stdout;
     }
@@ -117,22 +118,33 @@ describe('demo --fault', () => {
   });
 });
 
-/** Resolves when the demo has printed everything that it prints at its start. */
-async function startDemo(t: TestContext, fault?: Fault) {
-  const args = [mainFile, 'demo', ...(fault === undefined ? [] : ['--fault', fault])];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] });
-  t.after(() => child.kill('SIGTERM'));
-  const exited = once(child, 'exit');
+type Started = Pick<RunningCommand, 'stdout' | 'signal'> & { readonly ended: Promise<Pick<Run, 'exitCode'>> };
+
+function startProcess(args: readonly string[]): Started {
+  const child = spawn(process.execPath, [mainFile, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
   let stdout = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text;
   });
-  const printed = (): string => stdout;
-  await eventually(() => stdout.includes('Ctrl-C ends the demo.'), printed);
   return {
-    stdout: printed,
+    stdout: () => stdout,
+    signal: (name) => void child.kill(name),
+    ended: once(child, 'exit').then(([exitCode]) => ({ exitCode })),
+  };
+}
+
+const startHere = (args: readonly string[]): Started => startCommand(args, {});
+
+/** Resolves when the demo has printed everything that it prints at its start. */
+async function startDemo(t: TestContext, fault?: Fault, start: (args: string[]) => Started = startHere) {
+  const demo = start(['demo', ...(fault === undefined ? [] : ['--fault', fault])]);
+  t.after(() => demo.signal('SIGTERM'));
+  const { stdout } = demo;
+  await eventually(() => stdout().includes('Ctrl-C ends the demo.'), stdout);
+  return {
+    stdout,
     async endFault(): Promise<void> {
-      const [, url = ''] = /To end it: curl -ksX POST (\S+)$/m.exec(stdout) ?? [];
+      const [, url = ''] = /To end it: curl -ksX POST (\S+)$/m.exec(stdout()) ?? [];
       const asked = request(url, { method: 'POST', rejectUnauthorized: false, agent: false });
       asked.end();
       const [response]: IncomingMessage[] = await once(asked, 'response');
@@ -140,8 +152,8 @@ async function startDemo(t: TestContext, fault?: Fault) {
       assert.equal(response?.statusCode, 200);
     },
     async end(): Promise<void> {
-      child.kill('SIGINT');
-      assert.deepEqual(await exited, [0, null]);
+      demo.signal('SIGINT');
+      assert.equal((await demo.ended).exitCode, 0);
     },
   };
 }

@@ -9,10 +9,13 @@ import process from 'node:process';
 import { describe, type TestContext, test } from 'node:test';
 import { parseEnv } from 'node:util';
 import { sampleBody } from '../../src/kinds/body-template.ts';
+import { type RunningCommand, run, startCommand } from '../support/command.ts';
+import { trust } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
+import { startService } from '../support/service.ts';
 import { mainFile, spawnService, startServiceProcess } from '../support/service-process.ts';
-import { spawnCli } from './support.ts';
 
+const own = { HOST: '127.0.0.1', PORT: '0', ADMIN_PORT: '0', FLUSH_INTERVAL_MS: '50' };
 const baseEnv = { PATH: process.env['PATH'], NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] };
 // Without an e-mail address, which spawnService looks for in everything that a process prints.
 const body = sampleBody('integration', { time: '1763719200' });
@@ -21,7 +24,7 @@ describe('emulator', () => {
   test('a service with the printed variables is held by --fault 403, and delivers once the fault is ended', async (t) => {
     const emulator = await startEmulatorProcess(t, ['--fault', '403']);
     assert.match(emulator.text(), /Its fault: the role is missing\. To end it: curl -ksX POST \S+\/fault\/none$/m);
-    const service = await startService(t, emulator.variables);
+    const service = await startServiceProcess(t, { ...baseEnv, ...emulator.variables, ...own });
     const secret = emulator.variables['APONO_WEBHOOK_SECRET'];
     assert.equal((await service.post(body, { authorization: `Bearer ${secret}` })).status, 200);
     const healthOf = async () => (await fetch(service.url('/healthz'))).json() as Promise<Record<string, unknown>>;
@@ -55,19 +58,22 @@ describe('emulator', () => {
   });
 
   test('--rows prints what arrives, and a port that is taken is exit code 1', async (t) => {
-    const emulator = await startEmulatorProcess(t, ['--rows']);
-    const { LOGS_INGESTION_ENDPOINT: endpoint = '', APONO_WEBHOOK_SECRET: secret = '' } = emulator.variables;
-    const second = await spawnCli(['emulator', '--port', new URL(endpoint).port]);
+    const emulator = startCommand(['emulator', '--rows'], {});
+    t.after(() => emulator.signal('SIGINT'));
+    const variables = await printedVariables(emulator);
+    const { LOGS_INGESTION_ENDPOINT: endpoint = '', APONO_WEBHOOK_SECRET: secret = '' } = variables;
+    const second = await run(['emulator', '--port', new URL(endpoint).port]);
     assert.equal(second.exitCode, 1);
     assert.match(second.stderr, /could not start: listen EADDRINUSE/);
-    const service = await startService(t, emulator.variables);
+    trust(readFileSync(variables['NODE_EXTRA_CA_CERTS'] ?? '', 'utf8'));
+    const service = await startService(t, { ...variables, ...own });
     await service.post(body, { authorization: `Bearer ${secret}` });
-    await eventually(() => emulator.text().includes('"issue_message":"Schema billing was not found"'), emulator.text);
-    service.child.kill('SIGTERM');
-    await service.exited;
-    emulator.child.kill('SIGINT');
-    assert.deepEqual(await emulator.exited, { code: 0, signal: null });
-    assert.equal(existsSync(path.dirname(emulator.variables['DATA_DIR'] ?? '')), false);
+    const row = '"issue_message":"Schema billing was not found"';
+    await eventually(() => emulator.stderr().includes(row), emulator.stderr);
+    await service.stop();
+    emulator.signal('SIGINT');
+    assert.equal((await emulator.ended).exitCode, 0);
+    assert.equal(existsSync(path.dirname(variables['DATA_DIR'] ?? '')), false);
   });
 
   for (const args of [
@@ -76,23 +82,23 @@ describe('emulator', () => {
     ['--port', 'x'],
   ]) {
     test(`emulator ${args.join(' ')} is wrong usage`, async () => {
-      const { exitCode, stdout } = await spawnCli(['emulator', ...args]);
+      const { exitCode, stdout } = await run(['emulator', ...args]);
       assert.deepEqual([exitCode, stdout], [2, '']);
     });
   }
 });
 
-async function startService(t: TestContext, variables: Readonly<Record<string, string>>) {
-  const own = { HOST: '127.0.0.1', PORT: '0', ADMIN_PORT: '0', FLUSH_INTERVAL_MS: '50' };
-  return startServiceProcess(t, { ...baseEnv, ...variables, ...own });
+/** What the emulator prints, when that is everything that it prints at its start. */
+async function printedVariables({ stdout, stderr }: Pick<RunningCommand, 'stdout' | 'stderr'>) {
+  await eventually(() => stderr().includes('/fault/') && stdout().includes('APONO_WEBHOOK_SECRET='), stderr);
+  return parseEnv(stdout()) as Record<string, string>;
 }
 
-/** Runs the command; resolves when it has printed everything that it prints at its start. */
+/** Runs the command in a process of its own. */
 async function startEmulatorProcess(t: TestContext, args: readonly string[]) {
   const running = spawnService(t, baseEnv, { command: process.execPath, args: [mainFile, 'emulator', ...args] });
   const text = () => running.logs.map(({ text: line }) => String(line)).join('\n');
-  await eventually(() => text().includes('/fault/') && running.stdout().includes('APONO_WEBHOOK_SECRET='), text);
-  const variables = parseEnv(running.stdout()) as Record<string, string>;
+  const variables = await printedVariables({ ...running, stderr: text });
   const ca = readFileSync(variables['NODE_EXTRA_CA_CERTS'] ?? '');
   async function post(pathname: string): Promise<[number, string]> {
     const asked = request(new URL(pathname, variables['LOGS_INGESTION_ENDPOINT']), {

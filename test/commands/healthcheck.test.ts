@@ -7,7 +7,7 @@ import { run, spawnCli } from './support.ts';
 describe('healthcheck', () => {
   it('exits 0 while the service answers, with HOST and PORT and nothing else set', async () => {
     await withEdge({}, async ({ port }) => {
-      const { exitCode, stdout } = await spawnCli(['healthcheck'], { PORT: String(port) });
+      const { exitCode, stdout } = await run(['healthcheck'], { PORT: String(port) });
       assert.equal(exitCode, 0);
       assert.equal(stdout, 'alive\n');
     });

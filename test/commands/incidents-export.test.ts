@@ -93,7 +93,7 @@ describe('incidents export, as a process', () => {
     // Each page takes longer than half of a token's life, after which a new one is fetched.
     emulator.plan({ target: 'incidents', answer: { type: 'pass', delayMs: 1_200 }, times: 'forever' });
     const args = ['incidents', 'export', '--format', 'ndjson', '--out', file('all.ndjson')];
-    const { exitCode, stderr } = await spawnCli(args, env);
+    const { exitCode, stderr } = await run(args, env);
     assert.equal(exitCode, 0, stderr);
     assert.deepEqual(namesOf(linesOf(exported(setup, 'all.ndjson'))), allNames(300));
     assert.ok(new Set(listRequests(emulator).map(({ tokenId }) => tokenId)).size > 1);

@@ -22,7 +22,7 @@ import {
   startRunning,
   units,
 } from './outbox-fixture.ts';
-import { type Run, run, spawnCli } from './support.ts';
+import { type Run, run } from './support.ts';
 
 describe('outbox, when no service runs', () => {
   it('works on the database itself, needs no Azure variable, and the service sends what was replayed', async (t) => {
@@ -32,7 +32,7 @@ describe('outbox, when no service runs', () => {
     await settled(service, 1);
     await service.stop();
     emulator.clearPlan('ingest');
-    const list = await spawnCli(['outbox', 'list', '--json'], { DATA_DIR: files.dataDir });
+    const list = await run(['outbox', 'list', '--json'], { DATA_DIR: files.dataDir });
     assert.equal(list.exitCode, 0, list.stderr);
     assert.deepEqual(
       recordsOf(list).map(({ id }) => id),

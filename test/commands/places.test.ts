@@ -7,18 +7,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { openTestStore } from '../support/store.ts';
-import { mainFile, type Run, run, spawnCli, validEnv } from './support.ts';
+import { mainFile, type Run, run, validEnv } from './support.ts';
 
 const onLinux = process.platform === 'linux';
 const isRoot = process.getuid?.() === 0;
 const env = { ...validEnv, HOST: '127.0.0.1', PORT: '0', ADMIN_PORT: '0' };
 /** The service tells of a failed start in its log, `check` in lines of its own. */
 const commands = ['serve', 'check'] as const;
-
-/** The service in a process of its own, where it could spin for ever. */
-function start(command: (typeof commands)[number], given: Record<string, string>): Promise<Run> {
-  return command === 'check' ? run([command], given) : spawnCli([command], given);
-}
 
 function temporaryFolder(t: TestContext): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'apono-sentinel-places-'));
@@ -71,7 +66,7 @@ describe('a DATA_DIR that cannot be one ends serve and check with exit code 2 an
         const folder = temporaryFolder(t);
         const dataDir = make(folder);
         const before = readdirSync(folder);
-        const { exitCode, stdout, stderr } = await start(command, { ...env, DATA_DIR: dataDir });
+        const { exitCode, stdout, stderr } = await run([command], { ...env, DATA_DIR: dataDir });
         assert.equal(exitCode, 2, stderr);
         assert.ok(stderr.includes(dataDir) && stderr.includes('outbox_no_folder'), stderr);
         assert.match(stderr, /DATA_DIR/);
@@ -91,7 +86,7 @@ describe('a DATA_DIR that cannot be one ends serve and check with exit code 2 an
       await once(keeper.stdout, 'data');
       rmSync(gone, { recursive: true });
       const dataDir = `/proc/${keeper.pid}/cwd/data`;
-      const { exitCode, stderr } = await start(command, { ...env, DATA_DIR: dataDir });
+      const { exitCode, stderr } = await run([command], { ...env, DATA_DIR: dataDir });
       assert.equal(exitCode, 2, stderr);
       assert.ok(stderr.includes(dataDir) && stderr.includes('outbox_no_folder'), stderr);
     });
@@ -181,7 +176,7 @@ describe('HOST and ADMIN_HOST', () => {
       test(`${name}=${value}: ${command} ends with exit code 2 and its name`, async (t) => {
         const dataDir = path.join(temporaryFolder(t), 'data');
         const given = { ...env, DATA_DIR: dataDir, ADMIN_TOKEN: 'a-token-for-the-admin-port', [name]: value };
-        const { exitCode, stderr } = await start(command, given);
+        const { exitCode, stderr } = await run([command], given);
         assert.equal(exitCode, 2, stderr);
         assert.match(stderr, new RegExp(`\\b(?<!_)${name}\\b`));
         assert.match(stderr, why);
@@ -200,7 +195,7 @@ describe('HOST and ADMIN_HOST', () => {
       const address = other.address();
       assert.ok(address !== null && typeof address === 'object');
       const given = { ...env, DATA_DIR: path.join(temporaryFolder(t), 'data'), [name]: String(address.port) };
-      const { exitCode, stderr } = await spawnCli(['serve'], given);
+      const { exitCode, stderr } = await run(['serve'], given);
       assert.equal(exitCode, 1, stderr);
       assert.match(stderr, new RegExp(`"error":"${name} ${address.port} on 127.0.0.1 is in use`));
       assert.equal((await run(['check'], given)).exitCode, 0, 'it may be the service itself');

@@ -20,7 +20,7 @@ const env = { APONO_WEBHOOK_SECRET: secret };
 describe('send-test', () => {
   it('sends one event to the service on PORT, prints its answer and exits 0', async () => {
     await withEdge({}, async ({ port, received }) => {
-      const { exitCode, stdout, stderr } = await spawnCli(['send-test'], { ...env, PORT: String(port) });
+      const { exitCode, stdout, stderr } = await run(['send-test'], { ...env, PORT: String(port) });
       assert.equal(stderr, '');
       assert.equal(exitCode, 0);
       assert.match(stdout, /^http_status: 200$/m);
@@ -129,7 +129,9 @@ describe('send-test', () => {
       [`${untrusted}/apono/webhook`, /The certificate of .* is not trusted/, /NODE_EXTRA_CA_CERTS/],
     ];
     for (const [url, problem, fix] of cases) {
-      const { exitCode, stderr } = await spawnCli(['send-test', '--url', url], env);
+      // The last one in a process of its own, which does not trust the emulator.
+      const send = url.startsWith(untrusted) ? spawnCli : run;
+      const { exitCode, stderr } = await send(['send-test', '--url', url], env);
       assert.equal(exitCode, 1, url);
       assert.match(stderr, problem);
       assert.match(stderr, fix);

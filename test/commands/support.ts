@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { runCli } from '../../src/commands/cli.ts';
-import type { CommandContext } from '../../src/commands/context.ts';
+import type { Run } from '../support/command.ts';
 
 export const secret = 'correct-horse-battery';
 
@@ -14,31 +13,9 @@ export const validEnv: Readonly<Record<string, string>> = {
   IDENTITY_ENDPOINT: 'http://localhost:42356/msi/token',
 };
 
-export interface Run {
-  readonly exitCode: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+export { type Run, run } from '../support/command.ts';
 
 type Env = Readonly<Record<string, string>>;
-
-/** Runs a command in this process, which trusts the emulators that its tests start. */
-export async function run(args: readonly string[], env: Env = {}): Promise<Run> {
-  const stdout: string[] = [];
-  const stderr: string[] = [];
-  const context: CommandContext = {
-    env,
-    stdout: { write: (text) => stdout.push(text) },
-    stderr: { write: (text) => stderr.push(text) },
-    version: '1.2.3',
-    onSignal: () => () => {},
-    exitNow: (code) => {
-      throw new Error(`exitNow(${code}) in a command that does not run on`);
-    },
-  };
-  const exitCode = await runCli(args, context);
-  return { exitCode, stdout: stdout.join(''), stderr: stderr.join('') };
-}
 
 export const mainFile = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { templateText } from '../../src/kinds/body-template.ts';
 import { kinds } from '../../src/kinds/registry.ts';
-import { run, spawnCli } from './support.ts';
+import { run } from './support.ts';
 
 describe('template', () => {
   it('prints the template alone to stdout, and what else to enter to stderr', async () => {
-    const { exitCode, stdout, stderr } = await spawnCli(['template']);
+    const { exitCode, stdout, stderr } = await run(['template']);
     assert.equal(exitCode, 0);
     assert.equal(stdout, templateText('request'));
     for (const trigger of ['Created', 'Approved', 'Rejected', 'Granted', 'Expired', 'Failed']) {

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import process from 'node:process';
 import { describe, type TestContext, test } from 'node:test';
-import { spawnCli, validEnv } from './support.ts';
+import { type Run, run, spawnCli, validEnv } from './support.ts';
 
 const fullText = Object.entries(validEnv)
   .map(([name, value]) => `${name}=${value}\n`)
@@ -23,7 +24,7 @@ describe('a command in a folder with a .env', () => {
 
   test('is still valid with the rest in the environment, and says so in JSON too', async (t) => {
     const folder = folderWith(t, 'PORT=8081\n');
-    const { exitCode, stdout } = await spawnCli(['check', '--json'], validEnv, folder);
+    const { exitCode, stdout } = await runIn(folder, ['check', '--json'], validEnv);
     assert.equal(exitCode, 0);
     const { ok, warnings } = JSON.parse(stdout) as { ok: boolean; warnings: { name: string; message: string }[] };
     assert.equal(ok, true);
@@ -37,7 +38,7 @@ describe('a command in a folder with a .env', () => {
   ] as const) {
     test(`${command} that fails for what is missing names the file too`, async (t) => {
       // Port 1 is privileged: nothing of a test listens there.
-      const { stderr } = await spawnCli([command], { ADMIN_PORT: '1' }, folderWith(t, fullText));
+      const { stderr } = await runIn(folderWith(t, fullText), [command], { ADMIN_PORT: '1' });
       assert.match(stderr, problem);
       assert.match(stderr, /^warning: \.env: .* sets APONO_WEBHOOK_SECRET, /m);
     });
@@ -49,12 +50,23 @@ describe('a command in a folder with a .env', () => {
     ['of something else', 'EDITOR=vi\nPORT=\n'],
   ] as const) {
     test(`says nothing of one ${what}`, async (t) => {
-      const { exitCode, stderr } = await spawnCli(['check'], validEnv, folderWith(t, text));
+      const { exitCode, stderr } = await runIn(folderWith(t, text), ['check'], validEnv);
       assert.equal(exitCode, 0);
       assert.doesNotMatch(stderr, /\.env/);
     });
   }
 });
+
+/** Runs a command in this process, in a folder. */
+async function runIn(folder: string, ...command: Parameters<typeof run>): Promise<Run> {
+  const before = process.cwd();
+  process.chdir(folder);
+  try {
+    return await run(...command);
+  } finally {
+    process.chdir(before);
+  }
+}
 
 function folderWith(t: TestContext, text: string): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'apono-sentinel-env-'));

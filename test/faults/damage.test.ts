@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
-import process from 'node:process';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { run } from '../support/command.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { startService } from '../support/service.ts';
 import { type Service, serviceEnv, serviceFiles, startServiceProcess } from '../support/service-process.ts';
@@ -15,7 +13,6 @@ import { keepLedger } from './support/ledger.ts';
 import { idColumns } from './support/streams.ts';
 import { eventsOf, postOnce, webhook } from './support/webhooks.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const PAGE = 4096;
 
 async function send(t: TestContext, port: number, ...names: readonly string[]): Promise<string[]> {
@@ -75,9 +72,9 @@ test('a damaged database is set aside at the start, loudly until it is salvaged,
   assert.equal((await healthz(third))['damaged_file'], damagedFile, 'a restart does not end the alarm');
   await third.stop();
 
-  const salvage = spawnSync(process.execPath, [MAIN, 'outbox', 'salvage', damagedFile, '--json'], { env });
-  assert.equal(salvage.status, 0, String(salvage.stderr));
-  assert.deepEqual(JSON.parse(String(salvage.stdout)), { recovered: 2, duplicate: 1, unreadable: 0, identities: 0 });
+  const salvage = await run(['outbox', 'salvage', damagedFile, '--json'], env);
+  assert.equal(salvage.exitCode, 0, salvage.stderr);
+  assert.deepEqual(JSON.parse(salvage.stdout), { recovered: 2, duplicate: 1, unreadable: 0, identities: 0 });
 
   const fourth = await startService(t, env);
   ledger.plan();
@@ -110,8 +107,8 @@ test('one bit that flips in the write-ahead log loses no acknowledged event, and
   assert(second.logs.some(({ code }) => code === 'outbox_damaged'));
   assert.equal(existsSync(`${damagedFile}-wal`), true, 'database and log are set aside together');
   await second.stop();
-  const salvage = spawnSync(process.execPath, [MAIN, 'outbox', 'salvage', damagedFile, '--json'], { env });
-  assert.equal(JSON.parse(String(salvage.stdout)).recovered, 40, String(salvage.stderr));
+  const salvage = await run(['outbox', 'salvage', damagedFile, '--json'], env);
+  assert.equal(JSON.parse(salvage.stdout).recovered, 40, salvage.stderr);
 
   const third = await startService(t, env);
   ledger.plan();

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
@@ -7,15 +6,11 @@ import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import { Exposition } from '../metrics/exposition.ts';
 import { breakIndexPage, fillLargeDatabase } from '../outbox/damaged-page.ts';
+import { run } from '../support/command.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
-import {
-  mainFile,
-  type ServiceProcess,
-  serviceEnv,
-  serviceFiles,
-  startServiceProcess,
-} from '../support/service-process.ts';
+import { startService } from '../support/service.ts';
+import { type Service, serviceEnv, serviceFiles, startServiceProcess } from '../support/service-process.ts';
 import { type Health, healthOf } from './support/health.ts';
 import { idColumns } from './support/streams.ts';
 import { postOnce, webhook } from './support/webhooks.ts';
@@ -31,14 +26,14 @@ async function startParts(t: TestContext) {
   return { dataDir: files.dataDir, env: serviceEnv(emulator, files), agent };
 }
 
-async function metricsOf({ adminPort }: ServiceProcess): Promise<Exposition> {
+async function metricsOf({ adminPort }: Service): Promise<Exposition> {
   return new Exposition(await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text());
 }
 
-const troublesOf = async (service: ServiceProcess, operation: string): Promise<number> =>
+const troublesOf = async (service: Service, operation: string): Promise<number> =>
   (await metricsOf(service)).value('apono_sentinel_outbox_troubles_total', { operation }) ?? 0;
 
-const logBytesOf = async (service: ServiceProcess): Promise<number> =>
+const logBytesOf = async (service: Service): Promise<number> =>
   (await metricsOf(service)).value('apono_sentinel_outbox_log_bytes') ?? 0;
 
 /** From which size on the alarm is true. */
@@ -73,8 +68,7 @@ test('a reader with an open transaction is told, in /healthz and by an alarm, un
   assert((await troublesOf(service, 'checkpoint')) > 0, 'and so is OutboxTrouble');
   const told = service.logs.find(({ code }) => code === 'outbox_trouble');
   assert.match(String(told?.['reason']), /read transaction/);
-  const asks = { env: { ...env, ADMIN_PORT: String(service.adminPort) }, encoding: 'utf8' } as const;
-  const { stdout, stderr } = spawnSync(process.execPath, [mainFile, 'outbox', 'stats'], asks);
+  const { stdout, stderr } = await run(['outbox', 'stats'], { ...env, ADMIN_PORT: String(service.adminPort) });
   assert.match(
     stdout,
     /^SQLite's write-ahead log has \d+ bytes besides: another program may have outbox\.db open/m,
@@ -91,7 +85,7 @@ test('a page damaged while the service runs is told at once, set aside, and webh
   const { dataDir, env, agent } = await startParts(t);
   await fillLargeDatabase(dataDir);
   breakIndexPage(dataDir);
-  const service = await startServiceProcess(t, env);
+  const service = await startService(t, env);
   const { port } = service;
   assert.equal(
     (await healthOf(port)).problems.some(({ code }) => code === 'damaged_database'),

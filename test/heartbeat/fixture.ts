@@ -76,8 +76,14 @@ export async function startWithHeartbeat(
     get: (pathname) => answerOf(fetch(url(service.port, pathname))),
     metrics,
     async tries(count) {
-      await eventually(async () => (await tries()) >= count, tries);
-      assert.equal(await tries(), count);
+      // The metric, which costs a request, follows soon after.
+      await emulator.waitFor(() => sent.length >= count);
+      let ended = 0;
+      await eventually(async () => {
+        ended = await tries();
+        return ended >= count;
+      }, tries);
+      assert.equal(ended, count);
     },
     until: (condition) =>
       eventually(() => {

@@ -7,7 +7,7 @@ import { everyScript, requestBodies } from '../kinds/request-bodies.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';
 import { nodeOptions } from '../support/node-options.ts';
-import { startService } from '../support/service.ts';
+import { failToServe, startService } from '../support/service.ts';
 import {
   mainFile,
   SECRET,
@@ -233,7 +233,7 @@ test('SIGUSR1 does not open the inspector, however the service was started', {
 test('a stop that would take longer than SHUTDOWN_TIMEOUT_MS gives the upload back and ends in time', async (t) => {
   const emulator = await startTestEmulator(t);
   const env = { ...serviceEnv(emulator, await serviceFiles(t, emulator)), SHUTDOWN_TIMEOUT_MS: '2500' };
-  const service = await startServiceProcess(t, env);
+  const service = await startService(t, env);
   emulator.plan({ target: 'ingest', answer: { type: 'hang' } });
   await service.post(event('a'));
   await emulator.waitFor(() => emulator.requests.some(({ kind }) => kind === 'ingest'));
@@ -245,7 +245,7 @@ test('a stop that would take longer than SHUTDOWN_TIMEOUT_MS gives the upload ba
 test('a second serve on the same folder ends with a clear error, the first goes on', async (t) => {
   const emulator = await startTestEmulator(t);
   const env = serviceEnv(emulator, await serviceFiles(t, emulator));
-  const first = await startServiceProcess(t, env);
+  const first = await startService(t, env);
   const second = spawnService(t, env);
   assert.equal((await second.exited).code, 1);
   assert.ok(
@@ -259,11 +259,11 @@ test('a taken port and a wrong configuration end the start, with 1 and 2', async
   const emulator = await startTestEmulator(t);
   const first = await startService(t, serviceEnv(emulator, await serviceFiles(t, emulator)));
   const other = serviceEnv(emulator, await serviceFiles(t, emulator));
-  const taken = spawnService(t, { ...other, PORT: String(first.port) });
-  assert.equal((await taken.exited).code, 1);
+  const taken = await failToServe({ ...other, PORT: String(first.port) });
+  assert.equal(taken.exitCode, 1);
   assert.ok(taken.logs.some((line) => line['code'] === 'EADDRINUSE'));
-  const wrong = spawnService(t, { ...other, APONO_WEBHOOK_SECRET: 'short' });
-  assert.equal((await wrong.exited).code, 2);
+  const wrong = await failToServe({ ...other, APONO_WEBHOOK_SECRET: 'short' });
+  assert.equal(wrong.exitCode, 2);
 });
 
 test('the default admin port in use costs the metrics and no webhook; one that was chosen must be there', async (t) => {
@@ -273,13 +273,13 @@ test('the default admin port in use costs the metrics and no webhook; one that w
   // Whoever has it, this test or another program: it is taken.
   await new Promise<void>((resolve) => other.once('error', () => resolve()).listen(9090, '127.0.0.1', resolve));
   t.after(() => other.close());
-  const service = await startServiceProcess(t, env);
+  const service = await startService(t, env);
   assert.ok(service.logs.some((line) => line['code'] === 'admin_port_taken' && line['level'] === 'error'));
   assert.equal((await service.post(event('a'))).status, 200);
   await emulator.waitFor(() => emulator.rowCount(requestStream) === 1);
   await service.stop();
-  const chosen = spawnService(t, { ...env, ADMIN_PORT: '9090' });
-  assert.equal((await chosen.exited).code, 1);
+  const chosen = await failToServe({ ...env, ADMIN_PORT: '9090' });
+  assert.equal(chosen.exitCode, 1);
 });
 
 test('past OUTBOX_MAX_BYTES: 503 with Retry-After and not ready, never a 2xx or a 4xx; room again after delivery', async (t) => {
@@ -329,7 +329,7 @@ test('a hold shows in /healthz with what to fix, /readyz stays 200', async (t) =
 test('no secret, token, justification, name or e-mail address stands in the log of all that', async (t) => {
   const emulator = await startTestEmulator(t);
   const env = { ...serviceEnv(emulator, await serviceFiles(t, emulator)), LOG_LEVEL: 'trace' };
-  const service = await startServiceProcess(t, env);
+  const service = await startService(t, env);
   for (const body of [
     requestBodies['every-field'] ?? '',
     requestBodies['recipe'] ?? '',
@@ -350,8 +350,7 @@ test('no secret, token, justification, name or e-mail address stands in the log 
   emulator.revokeTokens();
   await service.post(event('z'));
   await eventually(() => service.logs.some((line) => line['fix'] !== undefined));
-  service.child.kill('SIGTERM');
-  await service.exited;
+  await service.stop();
   const text = service.logs.map((line) => JSON.stringify(line)).join('\n');
   assert.ok(service.logs.length > 10);
   for (const secret of [SECRET, emulator.clientSecret, 'example.com', 'INC-4411', 'Zoë', 'a-wrong-one', 'eyJ']) {

@@ -168,7 +168,7 @@ describe('SIGHUP', () => {
   });
 
   it('changes nothing where the secrets are in variables, and a stop is still in order', async (t) => {
-    const { service, hangUp } = await start(t, () => ({}), startServiceProcess);
+    const { service, hangUp } = await start(t, () => ({}));
     assert.deepEqual(await hangUp(), { changed: [], errors: {} });
     await idOf(await service.post(units('a')));
     await service.stop();
