@@ -27,10 +27,7 @@ const textLooksEscaped =
 
 /** Every code of a problem in /healthz; docs/operations.md explains each. */
 export const healthCodes = {
-  starting: {
-    status: 'failing',
-    remedy: 'Wait a few seconds. If it stays so, read the log of the service.',
-  },
+  starting: { status: 'failing', remedy: 'Wait a few seconds. If it stays so, read the log of the service.' },
   stopping: {
     status: 'failing',
     remedy: 'Wait for SHUTDOWN_TIMEOUT_MS at most; then start the service again if nobody meant to stop it.',
@@ -93,14 +90,8 @@ export const healthCodes = {
     status: 'degraded',
     remedy: 'Do what the `fix` of `heartbeat` says, then run `apono-sentinel check --live`.',
   },
-  credential_expires_soon: {
-    status: 'degraded',
-    remedy: renewCredential,
-  },
-  credential_expired: {
-    status: 'degraded',
-    remedy: renewCredential,
-  },
+  credential_expires_soon: { status: 'degraded', remedy: renewCredential },
+  credential_expired: { status: 'degraded', remedy: renewCredential },
 } as const satisfies Readonly<Record<string, HealthCodeInfo>>;
 
 type HealthCode = keyof typeof healthCodes;
@@ -236,7 +227,8 @@ function* troubleProblems(trouble: StoreTrouble | null, isLocal: boolean, nowMs:
   yield healthProblem('outbox_trouble', message, troubleFix(trouble, isLocal));
 }
 
-function troubleFix({ isDamage, reason }: StoreTrouble, isLocal: boolean): string {
+function troubleFix({ operation, isDamage, reason }: StoreTrouble, isLocal: boolean): string {
+  if (operation === 'prune') return 'Raise OUTBOX_MAX_BYTES, or lower DEDUP_DAYS.';
   if (!isLocal) return 'Look at the PostgreSQL server of OUTBOX_URL and at its log.';
   if (isDamage) {
     return 'The service checks the database and sets it aside by itself. If this does not end within minutes, restart the service.';

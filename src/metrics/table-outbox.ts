@@ -50,8 +50,8 @@ export const outboxMetrics = {
     labels: [{ operation: ['claim', 'settle'] }],
   },
   outbox_troubles_total: {
-    help: 'Times that the database could not store webhooks (commit), record what became of events (settle), read, or fold in its write-ahead log (checkpoint).',
-    labels: [{ operation: ['commit', 'settle', 'read', 'checkpoint'] }],
+    help: 'Times that the database could not store webhooks (commit), record what became of events (settle), read, fold in its write-ahead log (checkpoint), or remember identities for DEDUP_DAYS (prune).',
+    labels: [{ operation: ['commit', 'settle', 'read', 'checkpoint', 'prune'] }],
   },
   disk_free_bytes: {
     help: 'Free on the file system of DATA_DIR, for this user; 0 with a size of 0: not known.',

@@ -6,10 +6,10 @@ import { OutboxUnavailableError } from './port.ts';
 /** `commit`: events are stored. `settle`: anything else is written. */
 export type Operation = 'commit' | 'settle' | 'read';
 
-/** The database could not do something, and why. */
+/** The database could not do something, and why. `prune`: it forgot identities too early, for want of room. */
 export interface Trouble {
   readonly type: 'trouble';
-  readonly operation: Operation | 'checkpoint';
+  readonly operation: Operation | 'checkpoint' | 'prune';
   readonly reason: string;
   /** The database is damaged: nothing more should be asked of it. */
   readonly isDamage: boolean;

@@ -101,10 +101,13 @@ export interface RecordCount extends StateCount {
   readonly bytes: number;
 }
 
-/** What was to be stored would take the database past OUTBOX_MAX_BYTES (`limit`), or the `disk` is full. */
+/**
+ * What was to be stored would take the database past OUTBOX_MAX_BYTES (`limit`), its write-ahead log is too long and cannot
+ * be emptied (`log`), or the `disk` is full.
+ */
 export class FullError extends Error {
   override readonly name = 'FullError';
-  readonly reached: 'limit' | 'disk';
+  readonly reached: 'limit' | 'log' | 'disk';
 
   constructor(reached: FullError['reached'], message: string, options?: ErrorOptions) {
     super(message, options);
@@ -132,14 +135,16 @@ export const HEADROOM_BYTES = 64 * 1024;
 const MAX_LOG_OVERSHOOT_BYTES = 64 * 1024 * 1024;
 
 /** Why nothing more may be stored with `headroom` bytes to spare; null if there is room. */
-export function fullness({ dataBytes, logBytes }: Usage, maxBytes: number, headroom = 0): string | null {
+export function fullness({ dataBytes, logBytes }: Usage, maxBytes: number, headroom = 0): FullError | null {
   if (dataBytes + headroom > maxBytes) {
-    return `the outbox is full: ${dataBytes} of ${maxBytes} bytes are used (OUTBOX_MAX_BYTES)`;
+    const used = `${dataBytes} of ${maxBytes} bytes are used (OUTBOX_MAX_BYTES)`;
+    return new FullError('limit', `the outbox is full: ${used}`);
   }
   if (dataBytes + logBytes <= maxBytes + MAX_LOG_OVERSHOOT_BYTES) return null;
-  return (
-    `the outbox is full: its write-ahead log has ${logBytes} bytes and cannot be emptied, ` +
-    'because another program has the database open in a read transaction'
+  const why = 'because another program has the database open in a read transaction';
+  return new FullError(
+    'log',
+    `the outbox is full: its write-ahead log has ${logBytes} bytes and cannot be emptied, ${why}`,
   );
 }
 

@@ -63,9 +63,9 @@ export function createLane<Call, Value>(
   };
 }
 
-/** OUTBOX_MAX_BYTES is reached: nothing is wrong with the database, and less may still fit. */
-export function isOverLimit(error: unknown): boolean {
-  return error instanceof FullError && error.reached === 'limit';
+/** OUTBOX_MAX_BYTES is reached, by the data or the log: nothing is wrong with the database, and less may still fit. */
+export function isOverLimit(error: unknown): error is FullError {
+  return error instanceof FullError && error.reached !== 'disk';
 }
 
 /** Of the texts and bodies that a commit of these records writes. Characters count as bytes: nearly all are ASCII. */

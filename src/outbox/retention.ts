@@ -1,9 +1,11 @@
 import type { Clock } from '../ground/clock.ts';
 import { OutboxUnavailableError } from './port.ts';
-import type { Store } from './store.ts';
+import type { Store, StoreOptions } from './store.ts';
 
 const DAY_MS = 86_400_000;
 const PRUNE_INTERVAL_MS = 3_600_000;
+/** Identities forgotten in one transaction: some milliseconds of work. */
+export const PRUNE_CHUNK = 500;
 
 /**
  * Forgets identities when DEDUP_DAYS are over: now, and every hour. An identity that is forgotten too early cannot be
@@ -44,4 +46,18 @@ export function keepPruning(
     stopped = true;
     cancel();
   };
+}
+
+/**
+ * Makes room where it is identities that fill the outbox, and not what waits: the oldest are forgotten before DEDUP_DAYS
+ * are over. An event that is refused may be lost, while one that comes again after all makes rows with the same row_id.
+ * False: there are none, or events need more than half of OUTBOX_MAX_BYTES.
+ */
+export async function forgetOldest(neededBytes: number, { engine, maxBytes, onEvent }: StoreOptions): Promise<boolean> {
+  const { counts } = await engine.read();
+  if (counts.reduce((sum, { bytes }) => sum + bytes, neededBytes) > maxBytes / 2) return false;
+  const forgotten = await engine.prune(Number.MAX_SAFE_INTEGER, PRUNE_CHUNK);
+  const reason = `OUTBOX_MAX_BYTES is reached although little waits, so that ${forgotten} identities of delivered events were forgotten before DEDUP_DAYS`;
+  if (forgotten > 0) onEvent({ type: 'trouble', operation: 'prune', reason, isDamage: false });
+  return forgotten > 0;
 }

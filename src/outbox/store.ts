@@ -2,7 +2,7 @@ import type { Clock } from '../ground/clock.ts';
 import type { OutboxEntry } from '../ground/event.ts';
 import { createDoor, type Trouble } from './door.ts';
 import { type Engine, FullError, fullness, HEADROOM_BYTES, type Put, type RecordCount } from './engine.ts';
-import { createLane, sizeOf } from './group.ts';
+import { createLane, isOverLimit, sizeOf } from './group.ts';
 import {
   OutboxUnavailableError,
   type PutOutcome,
@@ -13,6 +13,7 @@ import {
   sumOf,
 } from './port.ts';
 import { encodeCursor, type OutboxRecords, readListRequest, type StoredRecord } from './records.ts';
+import { forgetOldest, PRUNE_CHUNK } from './retention.ts';
 import { packCalls } from './rows.ts';
 
 /** What happens in a store, for the log, the metrics and delivery. */
@@ -61,8 +62,8 @@ export interface Store extends Queue, Omit<OutboxRecords, 'readAgain'>, Pick<Eng
 
 /** While so many events are claimed, webhooks wait. */
 const MAX_EVENTS_PER_CLAIM = 1_000;
-/** Identities forgotten in one transaction: some milliseconds of work. */
-const PRUNE_CHUNK = 500;
+/** Of one transaction of puts: with 500 identities less there is nearly always room. */
+const MAX_ROOM_TRIES = 10;
 
 export function createStore(options: StoreOptions): Store {
   const { engine, clock, maxBytes, onEvent } = options;
@@ -124,10 +125,15 @@ export function createStore(options: StoreOptions): Store {
     },
 
     async stats() {
-      const state = await door.ask('read', () => engine.read());
-      if (door.problem !== null) await door.ask('commit', () => engine.probe()).catch(() => undefined);
       const headroom = Math.min(HEADROOM_BYTES, Math.floor(maxBytes / 16));
-      const problem = door.problem ?? state.refuses ?? fullness(state, maxBytes, headroom);
+      const read = () => door.ask('read', () => engine.read());
+      let state = await read();
+      // Who looks at /readyz sends nothing to a service that is full, and a put alone would make room.
+      if (fullness(state, maxBytes, headroom)?.reached === 'limit') {
+        if (await door.ask('settle', () => forgetOldest(headroom, options))) state = await read();
+      }
+      if (door.problem !== null) await door.ask('commit', () => engine.probe()).catch(() => undefined);
+      const problem = door.problem ?? state.refuses ?? fullness(state, maxBytes, headroom)?.message ?? null;
       const { counts, dataBytes, logBytes } = state;
       const usedBytes = dataBytes + logBytes;
       return { ...statsOf(counts), usedBytes, logBytes, maxBytes, writable: problem === null, problem };
@@ -200,14 +206,27 @@ function recordOf(entry: OutboxEntry, storedAt: number): StoredRecord {
   return { ...entry, storedAt, pending: [[0, entry.rows.own.length]], deadLetters: [] };
 }
 
+async function commitWithRoom(puts: readonly Put[], options: StoreOptions) {
+  const neededBytes = puts.reduce((sum, { records }) => sum + sizeOf(records), 0);
+  for (let tries = 0; ; tries++) {
+    try {
+      return await options.engine.commit(puts);
+    } catch (error) {
+      const isFull = isOverLimit(error) && error.reached === 'limit' && tries < MAX_ROOM_TRIES;
+      if (!isFull || !(await forgetOldest(neededBytes, options))) throw error;
+    }
+  }
+}
+
 /** One transaction of puts, and what is told of it. */
-async function commit(puts: readonly Put[], { engine, onEvent }: StoreOptions) {
+async function commit(puts: readonly Put[], options: StoreOptions) {
+  const { onEvent } = options;
   const begunAt = performance.now();
   const events = puts.reduce((sum, { records }) => sum + records.length, 0);
   const tell = (outcome: 'committed' | 'full' | 'failed'): void =>
     onEvent({ type: 'commit', durationMs: performance.now() - begunAt, puts: puts.length, events, outcome });
   try {
-    const stored = await engine.commit(puts);
+    const stored = await commitWithRoom(puts, options);
     tell('committed');
     for (const [kind, bytes] of newlyWaiting(puts, stored)) onEvent({ type: 'waiting', kind, bytes });
     return stored;

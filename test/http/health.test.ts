@@ -4,6 +4,7 @@ import { createBoundedRead, systemClock } from '../../src/ground/clock.ts';
 import type { ServiceState } from '../../src/http/health.ts';
 import type { HealthProblem } from '../../src/http/health-problems.ts';
 import { defaultLimits } from '../../src/http/limits.ts';
+import type { StoreTrouble } from '../../src/outbox/open.ts';
 import { type OutboxStats, OutboxUnavailableError, STATS_LIMIT_MS } from '../../src/outbox/port.ts';
 import { assertNothingPrivate } from '../support/log-secrets.ts';
 import { manualClock } from '../support/manual-clock.ts';
@@ -386,17 +387,19 @@ test('a write-ahead log counts to what is used, and does not make the outbox ful
 
 const readerReason =
   'another program has the database open in a read transaction, so that its write-ahead log cannot be emptied';
-const troubles: [string, { reason: string; isDamage?: boolean; isLocal?: boolean }, RegExp][] = [
+type Shown = Pick<StoreTrouble, 'reason'> & Partial<StoreTrouble> & { readonly isLocal?: boolean };
+const troubles: [string, Shown, RegExp][] = [
   ['a disk that fails', { reason: 'disk I/O error (SQLite result code 778)' }, /`df -h`.*system log/],
   ['a reader', { reason: readerReason }, /End the program that has outbox\.db open.*backup.*sqlite3/],
   ['a writer', { reason: 'database is locked (SQLite result code 5)' }, /End the program that has outbox\.db open/],
   ['damage', { reason: 'database disk image is malformed', isDamage: true }, /sets it aside by itself/],
+  ['identities', { reason: 'OUTBOX_MAX_BYTES is reached', operation: 'prune' }, /lower DEDUP_DAYS/],
   ['PostgreSQL', { reason: 'Connection terminated', isLocal: false }, /PostgreSQL server.*log/],
 ];
-for (const [name, { reason, isDamage = false, isLocal = true }, fix] of troubles) {
+for (const [name, { operation = 'commit', reason, isDamage = false, isLocal = true }, fix] of troubles) {
   test(`trouble of the database by ${name} makes /healthz degraded for ten minutes, and says what to do`, async () => {
     const clock = manualClock(now);
-    const trouble = { operation: 'commit' as const, reason, at: now, isDamage };
+    const trouble = { operation, reason, at: now, isDamage };
     const outbox = { damagedFile: null, trouble, folder: isLocal ? '/data' : null };
     const health = { ...wellHealth, outbox };
     await withEdge({ clock, health }, async ({ port }) => {
@@ -404,7 +407,10 @@ for (const [name, { reason, isDamage = false, isLocal = true }, fix] of troubles
       const reply = await get(port, '/healthz');
       assert.deepEqual([reply.status, reply.json['status'], codesOf(reply)], [200, 'degraded', ['outbox_trouble']]);
       const [problem] = problemsOf(reply);
-      assert(problem?.message.includes(`with a commit at 2026-03-04T05:06:07.000Z: ${reason}.`), problem?.message);
+      assert(
+        problem?.message.includes(`with a ${operation} at 2026-03-04T05:06:07.000Z: ${reason}.`),
+        problem?.message,
+      );
       assert.match(problem?.fix ?? '', fix);
       clock.advance(1);
       assert.equal((await get(port, '/healthz')).json['status'], 'ok');

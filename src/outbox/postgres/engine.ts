@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from '../../ground/clock.ts';
-import { type Engine, FullError, fullness } from '../engine.ts';
+import { type Engine, fullness } from '../engine.ts';
 import { sizeOf } from '../group.ts';
 import type { StoreLog } from '../open-store.ts';
 import { createReads } from '../reads.ts';
@@ -67,8 +67,8 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
     const records = added.filter(({ type }) => type !== 'identity');
     if (records.length === 0) return;
     const dataBytes = await usedAfter(session, sizeOf(records) + records.length * RECORD_BYTES);
-    const reason = fullness({ dataBytes, logBytes: 0 }, maxBytes);
-    if (reason !== null) throw new FullError('limit', reason);
+    const full = fullness({ dataBytes, logBytes: 0 }, maxBytes);
+    if (full !== null) throw full;
   }
 
   return {

@@ -117,8 +117,8 @@ export function openSqlite({ dataDir, maxBytes, nowMs, isSuspect, onCheckpointTr
         // Only what is new needs room: a duplicate is answered even when the outbox is full.
         if (stored.flat().every(({ duplicate }) => duplicate)) return stored;
         if (!reserve.keep()) throw new FullError('disk', DISK_FULL);
-        const reason = fullness(usage(), maxBytes);
-        if (reason !== null) throw new FullError('limit', reason);
+        const full = fullness(usage(), maxBytes);
+        if (full !== null) throw full;
         return stored;
       }),
     async read() {
