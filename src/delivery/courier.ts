@@ -71,9 +71,11 @@ export function createCourier(options: CourierOptions) {
         return onRefused({ outcome, result });
       case 'split':
         if (call.sources.length > 1) return inTurn(halve(call), deliver);
-        // Nothing is wrong with the row: on a slow uplink it did not arrive in time.
-        if (!outcome.isRowAtFault) return { outcome: { type: 'retry', retryAfterMs: null }, result };
-        return bury(call, 'row_too_large', 'Azure refused the row alone as too large (413)');
+        if (outcome.alone === 'bury') {
+          return bury(call, 'row_too_large', 'Azure refused the row alone as too large (413)');
+        }
+        if (outcome.alone === 'hold') return { outcome: { type: 'hold', code: 'not_azure' }, result };
+        return { outcome: { type: 'retry', retryAfterMs: null }, result };
       case 'retry':
       case 'hold':
         return { outcome, result };

@@ -34,7 +34,6 @@ test('every answer that holds a stream has its code', () => {
     [answered(202), 'not_azure'],
     [answered(403, null, { by: 'unmarked' }), 'not_azure'],
     [answered(400, null, { by: 'page' }), 'not_azure'],
-    [answered(413, null, { by: 'unmarked' }), 'not_azure'],
     [answered(503, null, { by: 'page' }), 'not_azure'],
     [answered(204, null, { by: 'proxy' }), 'not_azure'],
     [answered(502, null, { by: 'proxy' }), 'not_azure'],
@@ -54,9 +53,11 @@ test('204 alone is a delivery, and only what Azure itself answers can make a dea
   });
   fc.assert(
     fc.property(answer, ({ status, by, code }) => {
-      const { type } = outcomeOf(answered(status, code, { by }), 0);
+      const outcome = outcomeOf(answered(status, code, { by }), 0);
+      const { type } = outcome;
       assert.equal(type === 'delivered', status === 204 && by !== 'proxy');
-      if (type === 'refused' || type === 'split') assert.equal(by, 'azure');
+      if (type === 'refused') assert.equal(by, 'azure');
+      if (outcome.type === 'split') assert.equal(outcome.alone === 'hold', by === 'unmarked');
       if (by === 'page' && status !== 204) assert.equal(type, 'hold');
       if (status >= 500 && (by === 'azure' || by === 'unmarked')) assert.equal(type, 'retry');
     }),
@@ -64,16 +65,14 @@ test('204 alone is a delivery, and only what Azure itself answers can make a dea
 });
 
 test('413 because the body came too slowly says nothing about the row, 413 because of its length does', () => {
-  const isRowAtFault = (code: string | null, message: string | null) => {
-    const outcome = outcomeOf(answered(413, code, { message }), 0);
+  const alone = (code: string | null, message: string | null, by: 'azure' | 'unmarked' = 'azure') => {
+    const outcome = outcomeOf(answered(413, code, { message, by }), 0);
     assert.ok(outcome.type === 'split');
-    return outcome.isRowAtFault;
+    return outcome.alone;
   };
-  assert.equal(isRowAtFault('TimeoutExpired', 'ReadyBody_ClientConnectionAbort'), false);
-  assert.equal(isRowAtFault(null, 'ReadyBody_ClientConnectionAbort'), false);
-  assert.equal(
-    isRowAtFault('ContentLengthLimitExceeded', 'Maximum allowed content length: 1048576 bytes (1 MB).'),
-    true,
-  );
-  assert.equal(isRowAtFault(null, null), true);
+  assert.equal(alone('TimeoutExpired', 'ReadyBody_ClientConnectionAbort'), 'retry');
+  assert.equal(alone(null, 'ReadyBody_ClientConnectionAbort'), 'retry');
+  assert.equal(alone('ContentLengthLimitExceeded', 'Maximum allowed content length: 1048576 bytes (1 MB).'), 'bury');
+  assert.equal(alone(null, null), 'bury');
+  assert.equal(alone(null, null, 'unmarked'), 'hold', 'what has a lower limit than Azure');
 });

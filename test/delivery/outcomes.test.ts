@@ -215,6 +215,15 @@ test('413: halves until it fits, and a single row that is too big is a dead lett
   assert.equal((await f.stats()).dead.count, 1);
 });
 
+test('413 of what stands before Azure and takes less: halves until it passes, nothing held and nothing buried', async (t) => {
+  const f = await startDelivery(t);
+  const isMany = (request: { rowCount: number | null }) => (request.rowCount ?? 0) > 2;
+  f.emulator.plan({ target: 'ingest', times: 'forever', matches: isMany, answer: status(413, { foreign: true }) });
+  await f.sendAndFlush(requestEvent('r-1', units(8)));
+  await eventually(async () => (await f.waiting()) === 0);
+  assert.deepEqual([f.rows().length, f.buried.length, f.holds.length], [8, 0, 0]);
+});
+
 test('413 because the body came too slowly: smaller calls, never a dead letter, and the last row alone later', async (t) => {
   const f = await startDelivery(t);
   const slow = status(413, {
