@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { openTestStore } from '../support/store.ts';
 import { adminToken, recordsOf, startRunning } from './outbox-fixture.ts';
 import { startStandIn } from './stand-in.ts';
-import { run } from './support.ts';
+import { mainFile, run } from './support.ts';
 
 describe('outbox, never the database beside a service', () => {
   it('fails with what to do when the service has the outbox and its admin API is not reached', async (t) => {
@@ -21,7 +21,7 @@ describe('outbox, never the database beside a service', () => {
       nobody.stderr,
       /^admin_unreachable: A process has the outbox open, .*nothing answers at http:\/\/127\.0\.0\.1:1: /,
     );
-    const salvage = await run(['outbox', 'salvage', 'x'], env);
+    const salvage = await run(['outbox', 'salvage', mainFile], env);
     assert.equal(salvage.exitCode, 1);
     assert.match(salvage.stderr, /^outbox_locked: .*Stop the service, or wait/);
   });
