@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
 import { kinds } from '../../src/kinds/registry.ts';
 import { mapRows } from '../../src/kinds/rows.ts';
@@ -13,6 +14,7 @@ import { decode, rowsOf } from './support.ts';
 const bodiesOf = new Map<string, Readonly<Record<string, string>>>();
 for (const { name } of kinds) bodiesOf.set(name, (await import(`./${name}-bodies.ts`))[`${name}Bodies`]);
 
+const ajv = new Ajv2020();
 const golden = new URL('../golden/', import.meta.url);
 /** Larger goldens hold the first row, the last one and a digest of all. */
 const MAX_GOLDEN_BYTES = 32_768;
@@ -54,6 +56,12 @@ for (const kind of kinds) {
         assert.equal(actual, readFileSync(file, 'utf8'));
       });
     }
+
+    it('are made of events whose schema is a valid one', () => {
+      for (const schema of [kind.schema, kind.recipeRowSchema ?? true]) {
+        assert.ok(ajv.validateSchema(schema), JSON.stringify(ajv.errors));
+      }
+    });
 
     it('have a golden file each, and there is none without its body', () => {
       assert.notEqual(Object.keys(bodies).length, 0);
