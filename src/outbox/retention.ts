@@ -51,13 +51,14 @@ export function keepPruning(
 /**
  * Makes room where it is identities that fill the outbox, and not what waits: the oldest are forgotten before DEDUP_DAYS
  * are over. An event that is refused may be lost, while one that comes again after all makes rows with the same row_id.
- * False: there are none, or events need more than half of OUTBOX_MAX_BYTES.
+ * False: events need more than half of OUTBOX_MAX_BYTES, or nothing became less (a PostgreSQL server knows how many
+ * identities there are only after its next vacuum).
  */
 export async function forgetOldest(neededBytes: number, { engine, maxBytes, onEvent }: StoreOptions): Promise<boolean> {
-  const { counts } = await engine.read();
-  if (counts.reduce((sum, { bytes }) => sum + bytes, neededBytes) > maxBytes / 2) return false;
+  const before = await engine.read();
+  if (before.counts.reduce((sum, { bytes }) => sum + bytes, neededBytes) > maxBytes / 2) return false;
   const forgotten = await engine.prune(Number.MAX_SAFE_INTEGER, PRUNE_CHUNK);
   const reason = `OUTBOX_MAX_BYTES is reached although little waits, so that ${forgotten} identities of delivered events were forgotten before DEDUP_DAYS`;
   if (forgotten > 0) onEvent({ type: 'trouble', operation: 'prune', reason, isDamage: false });
-  return forgotten > 0;
+  return forgotten > 0 && (await engine.read()).dataBytes < before.dataBytes;
 }
