@@ -28,7 +28,7 @@ const files = given.every((arg) => arg.startsWith('-')) ? (isQuick ? quick() : a
 const reporter = given.some((arg) => arg.startsWith('--test-reporter'))
   ? []
   : [`--test-reporter=${path.join(root, 'test/support/reporter.ts')}`, '--test-reporter-destination=stdout'];
-const args = ['--test', '--test-concurrency=6', '--test-timeout=600000', ...reporter, ...given, ...files];
+const args = ['--test', '--test-concurrency=5', '--test-timeout=600000', ...reporter, ...given, ...files];
 // A process group of its own, so that nothing of it is left when the runner ends or is killed.
 const child = spawn(process.execPath, args, {
   cwd: root,
