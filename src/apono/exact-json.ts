@@ -4,13 +4,13 @@ import type { JsonValue } from '../ground/json.ts';
 const LONGEST_DOUBLE = 400;
 
 /**
- * What a text holds if it is JSON: `values`, the lists and objects among them; `depth`, its levels of lists and objects;
- * `isExact`, whether a double holds each of its numbers. Takes linear time, does not recurse and
+ * What a text holds if it is JSON: `values`, the number of its values, lists and objects among them; `depth`, its levels
+ * of lists and objects; `isExact`, whether a double holds each of its numbers. Takes linear time, does not recurse and
  * builds no value, because a body of empty lists would take a hundred times its size in memory, and one that is nested
  * deeply enough would overflow the stack of anything that walks over it.
  */
 export function measure(text: string) {
-  // The text is a value, and in each list and object one stands behind the bracket, unless that is empty, and each comma.
+  // The text itself is one value. A list or object that is not empty has one after its bracket and one after each comma.
   let [values, depth, deepest, isExact] = [1, 0, 0, true];
   let isOpened = false;
   forEachToken(text, (char, start, end) => {

@@ -10,7 +10,7 @@ import { answerText, type HoldCode, type Ingestion, type UploadResult } from './
 
 /** Calls under way at once while there is a backlog. */
 const MAX_PARALLEL_CALLS = 4;
-/** For what this process does not hear of: a command or another replica gave rows back, replayed or purged some. */
+/** For what this process does not hear of: a command or another replica gave back, replayed or purged rows. */
 const LOOK_MS = 5_000;
 
 export interface DeliveryOptions {

@@ -131,7 +131,7 @@ function outcomeOfAnswer(answer: Answer, nowMs: number): Outcome {
   if (by === 'page') return { type: 'hold', code: 'not_azure' };
   // These come without Azure's marks too, from the load balancers in front of it.
   if (isPassing(status)) return { type: 'retry', retryAfterMs: parseRetryAfter(answer.retryAfter, nowMs) };
-  // Less may pass what has this limit.
+  // Something in between has a lower limit than Azure. A smaller call may pass it.
   if (by === 'unmarked' && status === 413) return { type: 'split', alone: 'hold' };
   // An unmarked 400 is about a proxy's rules, not about a row.
   if (by === 'unmarked' || status < 400) return { type: 'hold', code: 'not_azure' };

@@ -64,7 +64,7 @@ export function createLane<Call, Value>(
 }
 
 /** OUTBOX_MAX_BYTES is reached, by the data or the log: nothing is wrong with the database, and less may still fit. */
-export function isOverLimit(error: unknown): error is FullError {
+export function isOverLimit(error: unknown): boolean {
   return error instanceof FullError && error.reached !== 'disk';
 }
 

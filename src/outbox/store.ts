@@ -2,7 +2,7 @@ import type { Clock } from '../ground/clock.ts';
 import type { OutboxEntry } from '../ground/event.ts';
 import { createDoor, type Trouble } from './door.ts';
 import { type Engine, FullError, fullness, HEADROOM_BYTES, type Put, type RecordCount } from './engine.ts';
-import { createLane, isOverLimit, sizeOf } from './group.ts';
+import { createLane, sizeOf } from './group.ts';
 import {
   OutboxUnavailableError,
   type PutOutcome,
@@ -206,13 +206,17 @@ function recordOf(entry: OutboxEntry, storedAt: number): StoredRecord {
   return { ...entry, storedAt, pending: [[0, entry.rows.own.length]], deadLetters: [] };
 }
 
+/**
+ * Commits. If that would pass OUTBOX_MAX_BYTES, forgets the oldest identities and tries again.
+ * @throws FullError when there is no room to be made, or when it is the disk or the log that is full
+ */
 async function commitWithRoom(puts: readonly Put[], options: StoreOptions) {
   const neededBytes = puts.reduce((sum, { records }) => sum + sizeOf(records), 0);
   for (let tries = 0; ; tries++) {
     try {
       return await options.engine.commit(puts);
     } catch (error) {
-      const isFull = isOverLimit(error) && error.reached === 'limit' && tries < MAX_ROOM_TRIES;
+      const isFull = error instanceof FullError && error.reached === 'limit' && tries < MAX_ROOM_TRIES;
       if (!isFull || !(await forgetOldest(neededBytes, options))) throw error;
     }
   }
