@@ -18,7 +18,7 @@ const grouped = Object.values(together).flat().join('|');
 const all = ['test/*.test.ts', `test/!(${grouped})/**/*.test.ts`, ...alone.map((file) => `test/${file}`)];
 const slowFolders = ['commands', 'deploy', 'emulator', 'faults', 'image', 'page', 'sentinel-content', 'service'];
 const slowFiles =
-  /postgres|process|service|thread|alerts|salvage|sqlite-|azure-docs|outcomes|contrast|heartbeat\.test|^(npm-test|all-(?!units).*)\.test/;
+  /postgres|process|service|thread|alerts|salvage|sqlite-|outcomes|contrast|heartbeat\.test|^(npm-test|all-(?!units).*)\.test/;
 const quick = (): string[] => {
   const skipped: readonly string[] = [...slowFolders, ...together.units];
   const isSlow = (name: string) => skipped.includes(name) || slowFiles.test(name);

@@ -12,6 +12,8 @@ export const together = {
   service: ['service'],
   emulated: ['admin', 'emulator', 'heartbeat', 'metrics'],
   content: ['deploy', 'sentinel-content'],
+  delivery: ['delivery'],
+  outbox: ['outbox'],
   units: ['apono', 'azure', 'config', 'ground', 'http', 'kinds', 'sentinel'],
 } as const;
 

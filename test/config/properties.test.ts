@@ -6,10 +6,11 @@ import { loadConfig } from '../../src/config/load.ts';
 import { parseCidr } from '../../src/config/parse.ts';
 import { editDistance } from '../../src/config/read.ts';
 import { variableNames, variables } from '../../src/config/variables.ts';
+import { anyCharacter } from '../support/any-character.ts';
 import { minimal } from './support.ts';
 
 const text = fc.oneof(
-  fc.string({ unit: 'binary', maxLength: 40 }),
+  fc.string({ unit: anyCharacter, maxLength: 40 }),
   fc.constantFrom(
     '',
     'off',

@@ -7,6 +7,7 @@ import { joinRow } from '../../src/ground/event.ts';
 import type { ClaimedRows } from '../../src/outbox/engine.ts';
 import { MAX_CALL_BYTES } from '../../src/outbox/port.ts';
 import { packCalls, takeRows } from '../../src/outbox/rows.ts';
+import { anyCharacter } from '../support/any-character.ts';
 
 /** An event as it is stored, and which of its rows wait. */
 interface Waiting {
@@ -21,7 +22,7 @@ const events: fc.Arbitrary<readonly Waiting[]> = fc.array(
   fc
     .array(
       fc.record({
-        text: fc.string({ unit: 'binary' }),
+        text: fc.string({ unit: anyCharacter }),
         filler: fc.oneof(
           { weight: 8, arbitrary: fc.constant(0) },
           { weight: 2, arbitrary: fc.integer({ min: 100_000, max: 400_000 }) },

@@ -18,7 +18,7 @@ const COPIED = [
   ...['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'],
 ];
 
-/** The cheap ones of those that know the kinds; test/rows-docs.test.ts is about requests alone. */
+/** The cheap ones of those that know the kinds; test/sentinel-content/rows-docs.test.ts is about requests alone. */
 const TESTS = [
   ...['test/docs.test.ts', 'test/layers.test.ts', 'test/config/document.test.ts'],
   ...['test/kinds/rows.test.ts', 'test/kinds/recognize.test.ts', 'test/kinds/never-lost.test.ts'],

@@ -5,6 +5,7 @@ import { eventId, quarantineId } from '../../src/apono/event.ts';
 import { createLogger } from '../../src/ground/log.ts';
 import { understand } from '../../src/intake/understand.ts';
 import { kinds } from '../../src/kinds/registry.ts';
+import { anyCharacter } from '../support/any-character.ts';
 import { textsOf } from '../support/mapped-rows.ts';
 import { openTestStore } from '../support/store.ts';
 import { anomalyBodies } from './anomaly-bodies.ts';
@@ -38,7 +39,7 @@ function bodies(): fc.Arbitrary<string> {
     '[object Object]',
     '1763719200',
   );
-  const value = fc.oneof(text, fc.jsonValue(), fc.string({ unit: 'binary' }));
+  const value = fc.oneof(text, fc.jsonValue(), fc.string({ unit: anyCharacter }));
   const data = fc.oneof(value, fc.dictionary(fc.constantFrom(...names, ...words), value));
   const event = fc.record({ event_type: value, event_time: fc.oneof(value, fc.double()), data });
   const near = fc

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
+import { anyCharacter } from '../support/any-character.ts';
 import { createKql, describeDiagnostic } from './kql.ts';
 import { changed, itemsOf, parametersOf, queriesOf, readWorkbook, referencesIn } from './workbook.ts';
 import { base64, opened } from './workbook-choices.ts';
@@ -116,7 +117,7 @@ describe('the parameters of the workbook', () => {
   it('leave a query whole whatever is typed', () => {
     const query = 'let Requester = "{Requester:escapejson}"; print Requester';
     fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), (Requester) => {
+      fc.property(fc.string({ unit: anyCharacter }), (Requester) => {
         assert.deepEqual(diagnostics(query, { ...opened, Requester }), []);
       }),
     );
@@ -125,7 +126,7 @@ describe('the parameters of the workbook', () => {
   it('leave a query whole whatever an integration is called, and choose it by that name', () => {
     const [query = ''] = queries.flatMap(({ query: text }) => text.match(/let Chosen = [^;]*;/) ?? []);
     fc.assert(
-      fc.property(fc.array(fc.string({ unit: 'binary' }), { maxLength: 3 }), (names) => {
+      fc.property(fc.array(fc.string({ unit: anyCharacter }), { maxLength: 3 }), (names) => {
         const Integration = names.map(base64);
         const text = withChoices(query, { ...opened, Integration }, parameters);
         assert.ok(text.includes(`split("${Integration.join(',')}", ",")`), text);

@@ -5,18 +5,18 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parseEnv } from 'node:util';
-import { variableNames } from '../src/config/variables.ts';
-import { createKql, describeDiagnostic } from './sentinel-content/kql.ts';
-import { ownTables } from './sentinel-content/workspace-tables.ts';
-import { type AzStandIn, startAzStandIn } from './support/az-stand-in.ts';
-import { azCalls, azReference, block, blocks, globalOptions } from './support/documented-commands.ts';
+import { variableNames } from '../../src/config/variables.ts';
+import { createKql, describeDiagnostic } from '../sentinel-content/kql.ts';
+import { ownTables } from '../sentinel-content/workspace-tables.ts';
+import { type AzStandIn, startAzStandIn } from '../support/az-stand-in.ts';
+import { azCalls, azReference, block, blocks, globalOptions } from '../support/documented-commands.ts';
 
 /*
  * The commands of docs/azure.md, as far as they run without Azure: a stand-in for `az` notes what
  * it is called with and answers what a subscription would. That the real one does what its reference says is not tested.
  */
 
-const root = fileURLToPath(new URL('..', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
 const pages = ['docs/azure.md'] as const;
 const read = (file: string): string => readFileSync(path.join(root, file), 'utf8');
 

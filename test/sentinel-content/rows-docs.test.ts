@@ -2,20 +2,20 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { kindNamed } from '../src/kinds/registry.ts';
-import { mapRows } from '../src/kinds/rows.ts';
-import { decode } from './kinds/support.ts';
-import { readRules } from './sentinel-content/detections.ts';
-import { createKql, describeDiagnostic } from './sentinel-content/kql.ts';
-import { runQuery } from './sentinel-content/run/run.ts';
-import { textOf } from './sentinel-content/run/values.ts';
-import { definitions } from './sentinel-content/samples/script.ts';
-import { block, blocks } from './support/documented-commands.ts';
-import { mapToRows, textsOf } from './support/mapped-rows.ts';
+import { kindNamed } from '../../src/kinds/registry.ts';
+import { mapRows } from '../../src/kinds/rows.ts';
+import { decode } from '../kinds/support.ts';
+import { block, blocks } from '../support/documented-commands.ts';
+import { mapToRows, textsOf } from '../support/mapped-rows.ts';
+import { readRules } from './detections.ts';
+import { createKql, describeDiagnostic } from './kql.ts';
+import { runQuery } from './run/run.ts';
+import { textOf } from './run/values.ts';
+import { definitions } from './samples/script.ts';
 
 /* The example of docs/rows.md: what the mapper makes of its event, and the analytics rule of those rows. */
 
-const page = fileURLToPath(new URL('../docs/rows.md', import.meta.url));
+const page = fileURLToPath(new URL('../../docs/rows.md', import.meta.url));
 const request = kindNamed('request');
 assert.ok(request !== undefined);
 const text = block('docs/rows.md', 'json', 'event_type');
