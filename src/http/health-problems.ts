@@ -6,17 +6,10 @@ import { infoOf } from './problem-codes.ts';
 
 /** One member of `problems` in /healthz. It holds no secret, no text of an event and nobody's address. */
 export interface HealthProblem {
-  readonly code: HealthCode;
+  readonly code: keyof typeof remedies;
   readonly message: string;
   /** What to do, with a command to type where there is one. */
   readonly fix: string;
-}
-
-interface HealthCodeInfo {
-  /** `failing`: the answer is 503. `degraded`: it is 200, unless `?fail=degraded` asks otherwise. */
-  readonly status: 'failing' | 'degraded';
-  /** The `fix`, where the problem has none of its own. */
-  readonly remedy: string;
 }
 
 const renewCredential =
@@ -25,76 +18,41 @@ const renewCredential =
 const textLooksEscaped =
   'Within the last day text with HTML entities such as &quot; was stored as it came, because event_time was a number.';
 
-/** Every code of a problem in /healthz; docs/operations.md explains each. */
-export const healthCodes = {
-  starting: { status: 'failing', remedy: 'Wait a few seconds. If it stays so, read the log of the service.' },
-  stopping: {
-    status: 'failing',
-    remedy: 'Wait for SHUTDOWN_TIMEOUT_MS at most; then start the service again if nobody meant to stop it.',
-  },
-  outbox_not_answering: {
-    status: 'failing',
-    remedy: 'Look at the disk of DATA_DIR or at the database of OUTBOX_URL, and at the log of the service.',
-  },
-  outbox_not_writable: {
-    status: 'failing',
-    remedy: 'Look at the disk of DATA_DIR (`df -h`) or at the database of OUTBOX_URL, and at the log of the service.',
-  },
-  outbox_full: {
-    status: 'failing',
-    remedy: 'Run `apono-sentinel outbox stats`, end the hold or purge what nobody needs, or raise OUTBOX_MAX_BYTES.',
-  },
-  delivery_on_hold: {
-    status: 'failing',
-    remedy: 'Do what the `fix` of the hold says, then run `apono-sentinel check --live`.',
-  },
-  delivery_late: {
-    status: 'failing',
-    remedy: 'Run `apono-sentinel check --live`, and read the log lines `upload`, which say what Azure answers.',
-  },
-  dead_letters: {
-    status: 'degraded',
-    remedy:
-      'Run `apono-sentinel outbox list --state dead`, which shows the code of each. refused_by_azure: correct the rule, then `apono-sentinel outbox replay --all --state dead --code refused_by_azure`. salvaged: `apono-sentinel outbox replay --all --state dead --code salvaged`. row_too_large: no replay helps. Delete what nobody needs: `apono-sentinel outbox purge <id>`.',
-  },
-  bodies_quarantined: {
-    status: 'degraded',
-    remedy:
-      'Run `apono-sentinel outbox list --state quarantined`, which shows the code of each. docs/errors.md says what to mend for each code, and whether a replay helps: `apono-sentinel outbox replay --all --state quarantined --code <code>`. Delete what nobody needs: `apono-sentinel outbox purge <id>`.',
-  },
-  webhooks_refused: {
-    status: 'degraded',
-    remedy:
-      'Look up the codes in docs/errors.md. Run `apono-sentinel send-test` to see whether a right event is taken.',
-  },
-  text_looks_escaped: {
-    status: 'degraded',
-    remedy:
-      'Put event_time in quotes in the body template, as `apono-sentinel template` prints it, or set APONO_TEMPLATE_ESCAPING to html. If somebody typed the entities, nothing is wrong.',
-  },
-  outbox_trouble: {
-    status: 'degraded',
-    remedy:
-      'Look at the disk of DATA_DIR (`df -h` and the system log), at programs that have outbox.db open, or at the log of the PostgreSQL server.',
-  },
-  damaged_database: {
-    status: 'degraded',
-    remedy:
-      'Stop the service, run `apono-sentinel outbox salvage <file>`, and start it again. What it cannot read is in a backup or in Apono at best. Removing the file ends the problem too.',
-  },
-  secret_not_renewed: {
-    status: 'degraded',
-    remedy: 'Correct the file that <name>_FILE names, then send the service SIGHUP again.',
-  },
-  heartbeat_failing: {
-    status: 'degraded',
-    remedy: 'Do what the `fix` of `heartbeat` says, then run `apono-sentinel check --live`.',
-  },
-  credential_expires_soon: { status: 'degraded', remedy: renewCredential },
-  credential_expired: { status: 'degraded', remedy: renewCredential },
-} as const satisfies Readonly<Record<string, HealthCodeInfo>>;
+// Every code of a problem in /healthz, with its `fix`: empty where each problem has one of its own. docs/operations.md
+// explains the codes.
 
-type HealthCode = keyof typeof healthCodes;
+/** With any of these the answer is 503. */
+export const failingCodes = {
+  starting: 'Wait a few seconds. If it stays so, read the log of the service.',
+  stopping: 'Wait for SHUTDOWN_TIMEOUT_MS at most; then start the service again if nobody meant to stop it.',
+  outbox_not_answering: 'Look at the disk of DATA_DIR or at the database of OUTBOX_URL, and at the log of the service.',
+  outbox_not_writable:
+    'Look at the disk of DATA_DIR (`df -h`) or at the database of OUTBOX_URL, and at the log of the service.',
+  outbox_full: 'Run `apono-sentinel outbox stats`, end the hold or purge what nobody needs, or raise OUTBOX_MAX_BYTES.',
+  delivery_on_hold: '',
+  delivery_late: 'Run `apono-sentinel check --live`, and read the log lines `upload`, which say what Azure answers.',
+} as const;
+
+/** With these alone it is 200, unless `?fail=degraded` asks otherwise. */
+export const degradedCodes = {
+  dead_letters:
+    'Run `apono-sentinel outbox list --state dead`, which shows the code of each. refused_by_azure: correct the rule, then `apono-sentinel outbox replay --all --state dead --code refused_by_azure`. salvaged: `apono-sentinel outbox replay --all --state dead --code salvaged`. row_too_large: no replay helps. Delete what nobody needs: `apono-sentinel outbox purge <id>`.',
+  bodies_quarantined:
+    'Run `apono-sentinel outbox list --state quarantined`, which shows the code of each. docs/errors.md says what to mend for each code, and whether a replay helps: `apono-sentinel outbox replay --all --state quarantined --code <code>`. Delete what nobody needs: `apono-sentinel outbox purge <id>`.',
+  webhooks_refused:
+    'Look up the codes in docs/errors.md. Run `apono-sentinel send-test` to see whether a right event is taken.',
+  text_looks_escaped:
+    'Put event_time in quotes in the body template, as `apono-sentinel template` prints it, or set APONO_TEMPLATE_ESCAPING to html. If somebody typed the entities, nothing is wrong.',
+  outbox_trouble: '',
+  damaged_database:
+    'Stop the service, run `apono-sentinel outbox salvage <file>`, and start it again. What it cannot read is in a backup or in Apono at best. Removing the file ends the problem too.',
+  secret_not_renewed: 'Correct the file that <name>_FILE names, then send the service SIGHUP again.',
+  heartbeat_failing: '',
+  credential_expires_soon: renewCredential,
+  credential_expired: renewCredential,
+} as const;
+
+const remedies = { ...failingCodes, ...degradedCodes };
 
 /** What the codes of dead letters mean, and what helps. */
 export const deadLetterCodes: Readonly<Record<string, string>> = {
@@ -129,7 +87,7 @@ const maxOldestAgeSeconds = 15 * 60;
 /** The store reports a trouble that goes on at least once a minute; a slow probe should see a single one too. */
 const troubleShownMs = 10 * 60_000;
 
-function healthProblem(code: HealthCode, message: string, fix: string = healthCodes[code].remedy): HealthProblem {
+function healthProblem(code: HealthProblem['code'], message: string, fix: string = remedies[code]): HealthProblem {
   return { code, message, fix };
 }
 
@@ -147,7 +105,7 @@ export function* problemsOf(stats: OutboxStats | null, options: HealthOptions): 
   // Listed until a person has looked, over restarts too. Not a 503, since events are taken and delivered.
   if (file !== null) {
     const message = `A damaged database was set aside as ${file}, and events may be in it.`;
-    const fix = healthCodes.damaged_database.remedy.replace('<file>', () => file);
+    const fix = remedies.damaged_database.replace('<file>', () => file);
     yield healthProblem('damaged_database', message, fix);
   }
   const { lastSentAt = null, failing = null } = sources.heartbeat() ?? {};
@@ -158,7 +116,7 @@ export function* problemsOf(stats: OutboxStats | null, options: HealthOptions): 
   }
   for (const { name, message } of sources.secretProblems()) {
     const said = `The last SIGHUP did not renew ${name} (${message}), and its value of before is in use.`;
-    yield healthProblem('secret_not_renewed', said, healthCodes.secret_not_renewed.remedy.replace('<name>', name));
+    yield healthProblem('secret_not_renewed', said, remedies.secret_not_renewed.replace('<name>', name));
   }
   yield* troubleProblems(trouble, folder !== null, clock.now());
   yield* credentialProblems(sources.credentialEndsAt(), clock.now());
@@ -215,8 +173,8 @@ function* refusalProblems(lostByCode: Readonly<Record<string, number>>): Generat
   const total = lost.reduce((sum, [, count]) => sum + count, 0);
   const codes = lost.map(([code, count]) => `${count} ${code}`).join(', ');
   const message = `${total === 1 ? '1 webhook was' : `${total} webhooks were`} refused within the last hour: ${codes}.`;
-  const remedies = [infoOf(mostFrequent[0])?.remedy ?? [], healthCodes.webhooks_refused.remedy].flat();
-  yield healthProblem('webhooks_refused', message, remedies.join(' '));
+  const fixes = [infoOf(mostFrequent[0])?.remedy ?? [], remedies.webhooks_refused].flat();
+  yield healthProblem('webhooks_refused', message, fixes.join(' '));
 }
 
 /** Not a 503: what cannot be stored is a problem of its own. */

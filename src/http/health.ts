@@ -6,7 +6,7 @@ import { type OutboxStats, oldestAgeMs, summary } from '../outbox/port.ts';
 import { type Answer, jsonAnswer, problem, problemAnswer } from './answer.ts';
 import type { AppRoute } from './app.ts';
 import type { Exchange } from './exchange.ts';
-import { type HealthProblem, healthCodes, notReadyProblems, problemsOf } from './health-problems.ts';
+import { failingCodes, type HealthProblem, notReadyProblems, problemsOf } from './health-problems.ts';
 import type { History } from './history.ts';
 import type { ListenerState } from './listener.ts';
 
@@ -89,7 +89,7 @@ export function createHealth(options: HealthOptions) {
 
 function statusOf(problems: readonly HealthProblem[]): 'ok' | 'degraded' | 'failing' {
   if (problems.length === 0) return 'ok';
-  return problems.some(({ code }) => healthCodes[code].status === 'failing') ? 'failing' : 'degraded';
+  return problems.some(({ code }) => code in failingCodes) ? 'failing' : 'degraded';
 }
 
 function facts(stats: OutboxStats | null, { sources, kinds, history, clock }: HealthOptions) {
