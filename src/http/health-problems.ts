@@ -128,7 +128,7 @@ export function* notReadyProblems(
   { sources, state }: HealthOptions,
 ): Generator<HealthProblem> {
   if (!sources.started()) yield healthProblem('starting', 'The service is starting.');
-  if (state.isStopping) {
+  if (state().isStopping) {
     const message = 'The service is stopping: it takes no webhooks, and ends when the uploads under way have ended.';
     yield healthProblem('stopping', message);
   }

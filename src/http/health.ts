@@ -39,12 +39,11 @@ export interface HealthOptions {
   /** Names of the webhook kinds. */
   readonly kinds: readonly string[];
   readonly history: History;
-  readonly state: ListenerState;
+  readonly state: () => ListenerState;
 }
 
-export type Health = ReturnType<typeof createHealth>;
 /** What /healthz answers. */
-export type HealthDocument = Awaited<ReturnType<Health['read']>>;
+export type HealthDocument = Awaited<ReturnType<ReturnType<typeof createHealth>['read']>>;
 
 /** Never asks Azure: restarting this service would not help if Azure is down. */
 export function createHealth(options: HealthOptions) {

@@ -2,22 +2,22 @@ import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import process from 'node:process';
-import { type AppOptions, type AppRoute, createApp } from './app.ts';
+import { type AppOptions, createApp } from './app.ts';
 import type { Clients } from './client-address.ts';
 import { createClientErrorHandler, createComplaints } from './complaints.ts';
 import { trackConnections } from './connections.ts';
 import type { EdgeLimits } from './limits.ts';
 
-export interface ListenerOptions extends Omit<AppOptions, 'routes' | 'complain'> {
+export interface ListenerOptions extends Omit<AppOptions, 'complain'> {
   /** `webhook` or `admin`, for the log. */
   readonly name: string;
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
   readonly clients: Clients;
-  readonly routes: (state: ListenerState) => readonly AppRoute[];
 }
 
+/** How it is at the moment. */
 export interface ListenerState {
   /** The stop has begun. */
   readonly isStopping: boolean;
@@ -28,6 +28,7 @@ export interface ListenerState {
 }
 
 export interface Listener {
+  readonly state: ListenerState;
   /** Resolves when it listens; rejects with a ListenError when it cannot. */
   start(): Promise<{ readonly port: number }>;
   /**
@@ -49,7 +50,7 @@ export function createListener(options: ListenerOptions): Listener {
   const connections = trackConnections(server, { ...options, complain });
   const { last, isCrowded } = connections;
   const state = { isStopping: false, isClosing: false, isCrowded };
-  const app = createApp({ ...options, complain, routes: options.routes(state) });
+  const app = createApp({ ...options, complain });
   const onClientError = createClientErrorHandler({ last, lingerMs: limits.lingerMs, clock, complain });
   server.on('clientError', (error, socket) => onClientError(error, socket as Socket));
   server.on('drop', () => complain('connections_refused', { max_connections: limits.maxConnections }));
@@ -97,6 +98,7 @@ export function createListener(options: ListenerOptions): Listener {
   }
 
   return {
+    state,
     start: () => listen(server, options),
     stop(limitMs, graceMs = stopGraceMs) {
       stopped ??= stop(limitMs, graceMs);

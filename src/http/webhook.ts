@@ -10,7 +10,7 @@ import { createBodyReader } from './body.ts';
 import { type Clients, createClients } from './client-address.ts';
 import { createComplaints } from './complaints.ts';
 import { type Exchange, type RequestRecord, readFeed } from './exchange.ts';
-import { createHealth, type Health, type ServiceState } from './health.ts';
+import { createHealth, type ServiceState } from './health.ts';
 import type { History } from './history.ts';
 import { defaultLimits, type EdgeLimits } from './limits.ts';
 import { createListener, type ListenerOptions, type ListenerState } from './listener.ts';
@@ -46,38 +46,35 @@ export function createServer(options: ServerOptions) {
     }
     return received;
   }
-  // Assigned at once: the listener asks for its routes while it is created.
-  let health: Health;
+  const state = (): ListenerState => listener.state;
+  const health = createHealth({ ...options, sources: options.health, state });
+  const handleWebhook = createWebhook({ ...options, receive, limits, clients, state });
+  const webhooks = [null, ...options.kinds].map(
+    (kind): AppRoute => ({
+      path: kind === null ? '/apono/webhook' : `/apono/webhook/${kind}`,
+      route: 'webhook',
+      methods: ['POST', 'PUT'],
+      handler: (exchange) => handleWebhook(exchange, kind),
+    }),
+  );
   const listener = createListener({
     ...options,
     name: 'webhook',
     limits,
     clients,
-    routes(state) {
-      health = createHealth({ ...options, sources: options.health, state });
-      const handleWebhook = createWebhook({ ...options, receive, limits, clients, state });
-      const webhooks = [null, ...options.kinds].map(
-        (kind): AppRoute => ({
-          path: kind === null ? '/apono/webhook' : `/apono/webhook/${kind}`,
-          route: 'webhook',
-          methods: ['POST', 'PUT'],
-          handler: (exchange) => handleWebhook(exchange, kind),
-        }),
-      );
-      return [...webhooks, ...health.routes];
-    },
+    routes: [...webhooks, ...health.routes],
     onRequest(record) {
       history.onRequest(record);
       options.onRequest?.(record);
     },
   });
-  return { ...listener, health: () => health.read() };
+  return { ...listener, health: health.read };
 }
 
 interface WebhookOptions extends Omit<ServerOptions, 'limits'> {
   readonly limits: EdgeLimits;
   readonly clients: Clients;
-  readonly state: ListenerState;
+  readonly state: () => ListenerState;
 }
 
 const codes = { missing: 'secret_missing', not_bearer: 'authorization_not_bearer', wrong: 'secret_wrong' } as const;
@@ -102,8 +99,8 @@ function createWebhook(options: WebhookOptions): (exchange: Exchange, kind: stri
     // Only authentic requests are looked at, so that nobody else can cause the warning.
     const isForwarded = request.headers['x-forwarded-for'] !== undefined;
     if (isForwarded && !clients.isFromTrustedProxy(request.socket.remoteAddress)) complain('unknown_proxy');
-    if (state.isClosing) throw problem('stopping');
-    if (state.isCrowded()) throw problem('too_busy');
+    if (state().isClosing) throw problem('stopping');
+    if (state().isCrowded()) throw problem('too_busy');
     const { bytes, wrongEncoding, release } = await readBody(exchange);
     record.bodyBytes = bytes.length;
     const refusal = wrongEncoding && { code: wrongEncoding.parts.code, detail: wrongEncoding.message };

@@ -33,17 +33,16 @@ export function createAdminServer(options: AdminOptions): Listener {
   const needsToken = () => options.admin.token !== null;
   const bounds = { limitMs: STATS_LIMIT_MS, clock: options.clock };
   const readStatus = createStatus(options, options.clock);
-  const routes = [
-    ...adminRoutes({ ...options, limits, readStatus }),
-    ...pageRoutes({ ...options, readStatus }, bounds, { admit, needsToken }),
-  ];
   return createListener({
     ...options,
     ...options.admin,
     name: 'admin',
     limits,
     clients,
-    routes: () => routes,
+    routes: [
+      ...adminRoutes({ ...options, limits, readStatus }),
+      ...pageRoutes({ ...options, readStatus }, bounds, { admit, needsToken }),
+    ],
     async admit(exchange) {
       // Without a token everything is open to this machine, and nothing to others.
       if (!needsToken() || !isOpen(exchange.request)) await admit(exchange);
