@@ -15,10 +15,13 @@ export interface AppRoute {
   readonly path: string;
   /** Its name in the log and the metrics. */
   readonly route: Route;
-  /** Others are answered 405. */
-  readonly methods: readonly string[];
+  /** Others are answered 405; absent: those of `reads`. */
+  readonly methods?: readonly string[];
   readonly handler: (exchange: Exchange) => Answer | Promise<Answer>;
 }
+
+/** The methods of a route that changes nothing. */
+export const reads: readonly string[] = ['GET', 'HEAD'];
 
 export interface AppOptions {
   readonly routes: readonly AppRoute[];
@@ -72,7 +75,7 @@ export function createApp(options: AppOptions): Express {
     await admit?.(exchange);
     next();
   });
-  for (const { path, route, methods, handler } of options.routes) {
+  for (const { path, route, methods = reads, handler } of options.routes) {
     app.all(path, async (request, response) => {
       const exchange = exchangeOf(response);
       exchange.record.route = route;

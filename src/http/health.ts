@@ -77,11 +77,10 @@ export function createHealth(options: HealthOptions) {
     return jsonAnswer(isFailing ? 503 : 200, document);
   }
 
-  const methods = ['GET', 'HEAD'];
   const routes: AppRoute[] = [
-    { path: '/livez', route: 'livez', methods, handler: () => jsonAnswer(200, { status: 'alive' }) },
-    { path: '/readyz', route: 'readyz', methods, handler: readyz },
-    { path: '/healthz', route: 'healthz', methods, handler: healthz },
+    { path: '/livez', route: 'livez', handler: () => jsonAnswer(200, { status: 'alive' }) },
+    { path: '/readyz', route: 'readyz', handler: readyz },
+    { path: '/healthz', route: 'healthz', handler: healthz },
   ];
   return { read, routes };
 }

@@ -19,58 +19,43 @@ export interface AdminRouteOptions extends PageSources, Pick<AppOptions, 'limits
   readonly retry: Delivery['retry'];
 }
 
-const reads = ['GET', 'HEAD'];
-
 /** /metrics, what operator.ts can do with the outbox, and the facts of the page. */
 export function adminRoutes(options: AdminRouteOptions): AppRoute[] {
   const { operator, storeId, retry, expose, readStatus, history } = options;
   const readBody = createBodyReader(options);
+  /** A route that changes something. `known`: the members that its body may have. */
+  function order(path: string, known: readonly string[], carryOut: (body: Members) => Promise<unknown>): AppRoute {
+    const route = apiRoute(path, async (exchange) => carryOut(await readMembers(exchange, readBody, known)));
+    return { ...route, methods: ['POST'] };
+  }
   return [
-    apiRoute('/outbox', reads, async () => ({ ...(await operator.stats()), store: storeId })),
-    apiRoute('/outbox/records', reads, async ({ request }) =>
-      operator.list(readListQuery(request)).catch(refuseCursor),
-    ),
-    apiRoute('/outbox/records/:id', reads, async ({ request }) => {
+    apiRoute('/outbox', async () => ({ ...(await operator.stats()), store: storeId })),
+    apiRoute('/outbox/records', ({ request }) => operator.list(readListQuery(request)).catch(refuseCursor)),
+    apiRoute('/outbox/records/:id', async ({ request }) => {
       const record = await operator.show(String(request.params['id']));
       if (record === null) throw problem('record_not_found');
       return record;
     }),
-    apiRoute('/outbox/gone/:id', reads, async ({ request }) => ({
+    apiRoute('/outbox/gone/:id', async ({ request }) => ({
       event: await operator.gone(String(request.params['id'])),
     })),
-    apiRoute('/outbox/replay', ['POST'], async (exchange) => {
-      const { ids, dryRun } = readOrder(await readMembers(exchange, readBody, ['ids', 'dry_run']));
+    order('/outbox/replay', ['ids', 'dry_run'], async (body) => {
+      const { ids, dryRun } = readOrder(body);
       return { dry_run: dryRun, results: await operator.replay(ids, { dryRun }) };
     }),
-    apiRoute('/outbox/purge', ['POST'], async (exchange) => {
-      const { ids } = readOrder(await readMembers(exchange, readBody, ['ids']));
-      return { results: await operator.purge(ids) };
-    }),
-    apiRoute('/outbox/retry', ['POST'], async (exchange) => {
-      const kind = readKind(await readMembers(exchange, readBody, ['kind']));
-      return { resumed: await retry(kind) };
-    }),
-    apiRoute('/status', reads, readStatus),
-    apiRoute('/history', reads, async () => history.columns()),
-    {
-      path: '/metrics',
-      route: 'metrics',
-      methods: reads,
-      handler: async () => ({ status: 200, ...(await expose()) }),
-    },
+    order('/outbox/purge', ['ids'], async (body) => ({ results: await operator.purge(readOrder(body).ids) })),
+    order('/outbox/retry', ['kind'], async (body) => ({ resumed: await retry(readKind(body)) })),
+    apiRoute('/status', readStatus),
+    apiRoute('/history', async () => history.columns()),
+    { path: '/metrics', route: 'metrics', handler: async () => ({ status: 200, ...(await expose()) }) },
   ];
 }
 
 /** `answer` resolves with what is answered as JSON. */
-function apiRoute(
-  path: string,
-  methods: readonly string[],
-  answer: (exchange: Exchange) => Promise<unknown>,
-): AppRoute {
+function apiRoute(path: string, answer: (exchange: Exchange) => Promise<unknown>): AppRoute {
   return {
     path: `/admin/v1${path}`,
     route: 'admin',
-    methods,
     handler: async (exchange) => jsonAnswer(200, await answer(exchange)),
   };
 }

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { createBoundedRead, type Limits } from '../../../ground/clock.ts';
 import { type OutboxOperator, RecordIdError } from '../../../outbox/operator.ts';
 import { type Answer, HttpProblem } from '../../answer.ts';
-import type { AppRoute } from '../../app.ts';
+import { type AppRoute, reads } from '../../app.ts';
 import type { Exchange } from '../../exchange.ts';
 import type { ReadStatus, StatusSources } from '../../status.ts';
 import { gonePage, headlineOf, recordPage } from './event.ts';
@@ -13,8 +13,6 @@ import { overviewPage, type RecordList } from './overview.ts';
 
 /** Of each list; a person reads no more at a glance. */
 const MAX_RECORDS = 20;
-
-const methods = ['GET', 'HEAD'];
 
 export interface PageSources extends Pick<StatusSources, 'history'> {
   readonly operator: OutboxOperator;
@@ -37,7 +35,6 @@ export function pageRoutes(sources: PageSources, limits: Limits, access: Access)
   const page = (pattern: string, handler: AppRoute['handler']): AppRoute => ({
     path: pattern,
     route: 'admin',
-    methods,
     handler: askingForToken(access, handler),
   });
   return [
@@ -54,7 +51,7 @@ export function pageRoutes(sources: PageSources, limits: Limits, access: Access)
 
 /** Whether the page itself decides who gets it. The files of the page hold nothing of the service's. */
 export function isOpen({ method, path: at }: { readonly method: string; readonly path: string }): boolean {
-  return methods.includes(method) && /^\/(|events(\/.*)?|assets\/.*)$/.test(at);
+  return reads.includes(method) && /^\/(|events(\/.*)?|assets\/.*)$/.test(at);
 }
 
 async function eventAnswer({ operator }: PageSources, id: string): Promise<Answer> {
@@ -123,7 +120,7 @@ function assetRoutes(): AppRoute[] {
   const style = 'text/css; charset=utf-8';
   const asset = (name: string, contentType: string, file: string): AppRoute => {
     const answer: Answer = { status: 200, contentType, body: readFileSync(file, 'utf8') };
-    return { path: `/assets/${name}`, route: 'admin', methods, handler: () => answer };
+    return { path: `/assets/${name}`, route: 'admin', handler: () => answer };
   };
   const own = (name: string): string => path.join(import.meta.dirname, 'assets', name);
   const { resolve } = createRequire(import.meta.url);
