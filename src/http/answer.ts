@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../ground/clock.ts';
-import { type ProblemCodeInfo, quarantineCodes } from '../intake/quarantine-codes.ts';
+import type { ProblemCodeInfo } from '../intake/quarantine-codes.ts';
 import type { ReceivedAs } from '../outbox/port.ts';
 import type { Exchange } from './exchange.ts';
 import type { EdgeLimits } from './limits.ts';
-import { adminCodes, type EdgeCodeInfo, type ProblemCode, problemCodes } from './problem-codes.ts';
+import { adminCodes, type EdgeCodeInfo, infoOf, type ProblemCode, problemCodes } from './problem-codes.ts';
 
 export interface Answer {
   readonly status: number;
@@ -62,8 +62,7 @@ const UNKNOWN = { status: 422, title: 'The body could not be understood', remedy
  * Apono shows the answer.
  */
 export function quarantined({ code, detail, errors }: Omit<ReceivedAs<'quarantined'>, 'outcome'>): HttpProblem {
-  const { status, title, remedy } =
-    new Map<string, ProblemCodeInfo>(Object.entries(quarantineCodes)).get(code) ?? UNKNOWN;
+  const { status, title, remedy } = infoOf(code) ?? UNKNOWN;
   const shown = errors
     .slice(0, maxErrors)
     .map(({ path, message }) => ({ path: shorten(path), message: shorten(message) }));

@@ -196,11 +196,9 @@ export const adminCodes = {
   },
 } as const satisfies Readonly<Record<string, EdgeCodeInfo>>;
 
-const ofWebhooks: Readonly<Record<string, ProblemCodeInfo>> = { ...problemCodes, ...quarantineCodes };
+const ofWebhooks = new Map<string, ProblemCodeInfo>(Object.entries({ ...problemCodes, ...quarantineCodes }));
 
 /** Of a code with which a webhook was refused or quarantined; undefined for any other text. */
-export function infoOf(code: string): ProblemCodeInfo | undefined {
-  return ofWebhooks[code];
-}
+export const infoOf = (code: string): ProblemCodeInfo | undefined => ofWebhooks.get(code);
 
 export type ProblemCode = keyof typeof problemCodes | keyof typeof adminCodes;
