@@ -37,19 +37,13 @@ export const deliveryMetrics = {
     labels: [{ stream: 'streams' }],
     buckets: [1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 950000],
   },
-  delivered_rows_total: {
-    help: 'Rows that Azure took.',
-    labels: [{ stream: 'streams' }],
-  },
+  delivered_rows_total: { help: 'Rows that Azure took.', labels: [{ stream: 'streams' }] },
   delivery_latency_seconds: {
     help: 'From the receipt of an event until Azure took rows of it. An event that needs several calls counts once for each.',
     labels: [{ stream: 'streams' }],
     buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400],
   },
-  last_delivery_timestamp_seconds: {
-    help: 'When Azure last took rows.',
-    labels: [{ stream: 'streams' }],
-  },
+  last_delivery_timestamp_seconds: { help: 'When Azure last took rows.', labels: [{ stream: 'streams' }] },
   delivery_retries_total: {
     help: 'Pauses before another try after a failure that passes.',
     labels: [{ stream: 'streams' }],
@@ -62,18 +56,12 @@ export const deliveryMetrics = {
       { stream: ['off'], reason: ['stream_off'] },
     ],
   },
-  hold_since_timestamp_seconds: {
-    help: 'When the hold began.',
-    labels: [{ stream: 'streams' }, { stream: ['off'] }],
-  },
+  hold_since_timestamp_seconds: { help: 'When the hold began.', labels: [{ stream: 'streams' }, { stream: ['off'] }] },
   dead_rows_total: {
     help: 'Rows that became dead letters, and why.',
     labels: [{ stream: 'streams', code: buriedCodes }],
   },
-  delivery_defects_total: {
-    help: 'Defects that delivery met. It goes on.',
-    labels: [{ stream: 'streams' }],
-  },
+  delivery_defects_total: { help: 'Defects that delivery met. It goes on.', labels: [{ stream: 'streams' }] },
 } as const satisfies MetricSpecs;
 
 export const heartbeatMetrics = {
@@ -81,18 +69,12 @@ export const heartbeatMetrics = {
     help: 'Tries to send a heartbeat: delivered, failed for a reason that passes (retry), or for one that needs a person (hold).',
     labels: [{ outcome: ['delivered', 'retry', 'hold'] }],
   },
-  last_heartbeat_timestamp_seconds: {
-    help: 'When Azure last took one.',
-  },
+  last_heartbeat_timestamp_seconds: { help: 'When Azure last took one.' },
 } as const satisfies MetricSpecs;
 
 export const tokenMetrics = {
-  token_expiry_timestamp_seconds: {
-    help: 'When the last token that was obtained expires (or did).',
-  },
-  token_age_seconds: {
-    help: 'How long ago it was obtained; 0: none yet.',
-  },
+  token_expiry_timestamp_seconds: { help: 'When the last token that was obtained expires (or did).' },
+  token_age_seconds: { help: 'How long ago it was obtained; 0: none yet.' },
   token_refreshes_total: {
     help: 'Tries to get a token. Trigger "background": ahead of the expiry; "call": an upload waits for it.',
     labels: [{ result: ['obtained', 'refused', 'unreachable'], trigger: ['background', 'call'] }],

@@ -21,9 +21,7 @@ export const outboxMetrics = {
   outbox_log_bytes: {
     help: 'Size of outbox.db-wal, the write-ahead log; 0 with PostgreSQL. It grows past 16 MiB only while another program reads in an open transaction.',
   },
-  outbox_max_bytes: {
-    help: 'OUTBOX_MAX_BYTES: past it webhooks are answered 503.',
-  },
+  outbox_max_bytes: { help: 'OUTBOX_MAX_BYTES: past it webhooks are answered 503.' },
   outbox_writable: {
     unit: '1 or 0',
     help: 'Whether the outbox would take an event now. 0 too if it does not answer within 2 s; the other values are then the last ones known, and ages go on.',
@@ -53,10 +51,6 @@ export const outboxMetrics = {
     help: 'Times that the database could not store webhooks (commit), record what became of events (settle), read, fold in its write-ahead log (checkpoint), or remember identities for DEDUP_DAYS (prune).',
     labels: [{ operation: ['commit', 'settle', 'read', 'checkpoint', 'prune'] }],
   },
-  disk_free_bytes: {
-    help: 'Free on the file system of DATA_DIR, for this user; 0 with a size of 0: not known.',
-  },
-  disk_size_bytes: {
-    help: 'Size of the file system of DATA_DIR.',
-  },
+  disk_free_bytes: { help: 'Free on the file system of DATA_DIR, for this user; 0 with a size of 0: not known.' },
+  disk_size_bytes: { help: 'Size of the file system of DATA_DIR.' },
 } as const satisfies MetricSpecs;

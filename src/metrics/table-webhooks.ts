@@ -42,9 +42,7 @@ export const webhookMetrics = {
       { result: ['missing', 'not_bearer', 'wrong'], secret: ['none'] },
     ],
   },
-  previous_secret_last_used_timestamp_seconds: {
-    help: 'When APONO_WEBHOOK_SECRET_PREVIOUS last matched.',
-  },
+  previous_secret_last_used_timestamp_seconds: { help: 'When APONO_WEBHOOK_SECRET_PREVIOUS last matched.' },
   events_total: {
     help: 'Events by outcome. A body that was quarantined or rejected (authentic, and not kept) counts as one of kind and action "none".',
     labels: [
@@ -52,10 +50,7 @@ export const webhookMetrics = {
       { kind: ['none'], action: ['none'], outcome: ['quarantined', 'rejected'] },
     ],
   },
-  accepted_rows_total: {
-    help: 'Rows of accepted events, without duplicates.',
-    labels: [{ kind: 'kinds' }],
-  },
+  accepted_rows_total: { help: 'Rows of accepted events, without duplicates.', labels: [{ kind: 'kinds' }] },
   events_with_invalid_fields_total: {
     help: 'Accepted events, without duplicates, with a field that could not be read.',
     labels: [{ kind: 'kinds' }],
