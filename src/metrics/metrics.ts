@@ -45,8 +45,11 @@ export function createMetrics(options: MetricsOptions) {
       instruments.outbox_commit_group_events.observe(events);
     },
     onTokenEvent(event: TokenEvent) {
-      countToken(instruments, event);
-      if (event.type === 'obtained') tokenObtainedAt = clock.now();
+      const trigger = event.background ? 'background' : 'call';
+      instruments.token_refreshes_total.inc({ result: tokenResult(event), trigger });
+      if (event.type !== 'obtained') return;
+      instruments.token_expiry_timestamp_seconds.set(event.expiresAt / 1000);
+      tokenObtainedAt = clock.now();
     },
     onDelivery: (event: DeliveryEvent) => countDelivery(instruments, clock, event),
     onHeartbeat(outcome: HeartbeatOutcome) {
@@ -178,16 +181,9 @@ function uploadCode({ outcome, result }: UploadEvent): string {
   return named.includes(status) ? status : `${status[0]}xx`;
 }
 
-/** Counts one try to get a token. */
-function countToken(metrics: Instruments, event: TokenEvent): void {
-  const trigger = event.background ? 'background' : 'call';
-  if (event.type === 'obtained') {
-    metrics.token_refreshes_total.inc({ result: 'obtained', trigger });
-    metrics.token_expiry_timestamp_seconds.set(event.expiresAt / 1000);
-  } else {
-    const result = event.error.code === 'token_refused' ? 'refused' : 'unreachable';
-    metrics.token_refreshes_total.inc({ result, trigger });
-  }
+function tokenResult(event: TokenEvent): string {
+  if (event.type === 'obtained') return 'obtained';
+  return event.error.code === 'token_refused' ? 'refused' : 'unreachable';
 }
 
 type Holds = ReturnType<ServiceState['holds']>;
