@@ -131,21 +131,17 @@ function isBodyOutstanding(request: IncomingMessage): boolean {
  * True: the body came to its end, and the connection can be used again. False: over the limits, close it.
  */
 function drain(request: IncomingMessage, limits: EdgeLimits, clock: Clock): Promise<boolean> {
-  return new Promise((resolve) => {
-    let bytes = 0;
-    const cancelTimer = clock.setTimer(limits.drainMaxMs, () => resolve(false));
-    function end(isWhole: boolean): void {
-      cancelTimer();
-      resolve(isWhole);
-    }
-    request.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes > limits.drainMaxBytes) end(false);
-    });
-    // An error is followed by `close`; without a listener it would be thrown.
-    request.on('error', () => undefined);
-    request.on('end', () => end(true)).on('close', () => end(false));
-    request.resume();
-    if (request.destroyed) end(false);
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const cancelTimer = clock.setTimer(limits.drainMaxMs, () => resolve(false));
+  let bytes = 0;
+  request.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > limits.drainMaxBytes) resolve(false);
   });
+  // An error is followed by `close`; without a listener it would be thrown.
+  request.on('error', () => undefined);
+  request.on('end', () => resolve(true)).on('close', () => resolve(false));
+  request.resume();
+  if (request.destroyed) resolve(false);
+  return promise.finally(cancelTimer);
 }
