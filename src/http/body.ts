@@ -4,7 +4,6 @@ import { createGunzip, createInflate, createInflateRaw } from 'node:zlib';
 import { HttpProblem, problem } from './answer.ts';
 import type { AppOptions } from './app.ts';
 import type { Exchange } from './exchange.ts';
-import { createInFlightBytes, type Reservation } from './limits.ts';
 
 /** The caller went away before its body was whole. There is nobody to answer, and nothing is stored. */
 export class RequestAbortedError extends Error {}
@@ -44,6 +43,37 @@ export function createBodyReader(bounds: Bounds): ReadBody {
       reservation.release();
       throw error;
     }
+  };
+}
+
+/** A request's share of the memory for bodies. */
+type Reservation = ReturnType<ReturnType<typeof createInFlightBytes>>;
+
+/** What a request takes however small its body is, so that tiny pipelined ones are bounded too. */
+const minimumBytes = 4_096;
+
+/**
+ * Bounds the bodies that are held at one time, from the first read to the answer. The function that it returns reserves
+ * the share of one; it throws the 503 `too_busy` if there is no room.
+ */
+function createInFlightBytes(maxBytes: number) {
+  let heldBytes = 0;
+  return (bytes: number) => {
+    let share = 0;
+    /** Makes the share `wanted`; throws the same if there is no room, and the share stays as it was. */
+    function resize(wanted: number): void {
+      const next = Math.max(minimumBytes, wanted);
+      if (next > share && heldBytes - share + next > maxBytes) throw problem('too_busy');
+      heldBytes += next - share;
+      share = next;
+    }
+    /** Gives the share back. Doing so twice does nothing. */
+    function release(): void {
+      heldBytes -= share;
+      share = 0;
+    }
+    resize(bytes);
+    return { resize, release };
   };
 }
 
@@ -116,17 +146,15 @@ function encodingUnsupported(): HttpProblem {
   return problem('encoding_unsupported', { headers: { 'Accept-Encoding': 'gzip, deflate, identity' } });
 }
 
-interface DecodeOptions {
-  readonly maxBodyBytes: number;
-  readonly reservation: Reservation;
-}
+/** What the inflated body may take. */
+type Room = Readonly<{ maxBodyBytes: number; reservation: Reservation }>;
 
 /** Rejects with the problem of a body that cannot be decoded (400, 413, 415, 503) and is not plain text either. */
-async function decode(raw: Uint8Array, coding: Coding | null, options: DecodeOptions): Promise<DecodedBody> {
+async function decode(raw: Uint8Array, coding: Coding | null, room: Room): Promise<DecodedBody> {
   try {
     if (coding === null) throw encodingUnsupported();
     const isPlain = coding === 'identity' || raw.length === 0;
-    return { bytes: isPlain ? raw : await inflate(raw, coding, options), wrongEncoding: null };
+    return { bytes: isPlain ? raw : await inflate(raw, coding, room), wrongEncoding: null };
   } catch (error) {
     const isAboutEncoding = error instanceof HttpProblem && [400, 415].includes(error.parts.status);
     if (!isAboutEncoding || !isPlainText(raw)) throw error;
@@ -144,8 +172,8 @@ const waiting: (() => void)[] = [];
 let running = 0;
 
 /** The body was read whole before, so that a slow sender never holds a decoder. All that is held is reserved. */
-async function inflate(raw: Uint8Array, coding: 'gzip' | 'deflate', options: DecodeOptions): Promise<Uint8Array> {
-  const { maxBodyBytes, reservation } = options;
+async function inflate(raw: Uint8Array, coding: 'gzip' | 'deflate', room: Room): Promise<Uint8Array> {
+  const { maxBodyBytes, reservation } = room;
   if (running >= maxDecoders) await new Promise<void>((resolve) => waiting.push(resolve));
   else running += 1;
   try {

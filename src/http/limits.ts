@@ -1,5 +1,3 @@
-import { problem } from './answer.ts';
-
 /** What bounds a caller of a port. Sizes are in bytes, times in milliseconds. */
 export type EdgeLimits = Readonly<ReturnType<typeof defaultLimits>>;
 
@@ -42,36 +40,5 @@ export function defaultLimits(maxBodyBytes: number) {
     lingerMs: 1_000,
     /** How long a webhook waits for the outbox to commit; below the 60 s that proxies wait for an answer. */
     receiveTimeoutMs: 30_000,
-  };
-}
-
-/** A request's share of the memory for bodies. */
-export type Reservation = ReturnType<ReturnType<typeof createInFlightBytes>>;
-
-/** What a request takes however small its body is, so that tiny pipelined ones are bounded too. */
-const minimumBytes = 4_096;
-
-/**
- * Bounds the bodies that are held at one time, from the first read to the answer. The function that it returns reserves
- * the share of one; it throws the 503 `too_busy` if there is no room.
- */
-export function createInFlightBytes(maxBytes: number) {
-  let heldBytes = 0;
-  return (bytes: number) => {
-    let share = 0;
-    /** Makes the share `wanted`; throws the same if there is no room, and the share stays as it was. */
-    function resize(wanted: number): void {
-      const next = Math.max(minimumBytes, wanted);
-      if (next > share && heldBytes - share + next > maxBytes) throw problem('too_busy');
-      heldBytes += next - share;
-      share = next;
-    }
-    /** Gives the share back. Doing so twice does nothing. */
-    function release(): void {
-      heldBytes -= share;
-      share = 0;
-    }
-    resize(bytes);
-    return { resize, release };
   };
 }
