@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
+import type { AppOptions } from './app.ts';
 import { addressOf } from './client-address.ts';
 
 /** Warnings that requests and connections cause, most of them anybody's. docs/errors.md explains each code. */
@@ -56,13 +57,6 @@ export function createComplaints({ port, log, clock }: { port: string; log: Logg
 /** As Node has it: `rawPacket` is what the parser did not understand. */
 type ClientError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer };
 
-interface ClientErrorOptions {
-  readonly last: (socket: Socket) => ServerResponse | undefined;
-  readonly lingerMs: number;
-  readonly clock: Clock;
-  readonly complain: Complain;
-}
-
 const statusLines: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
   HPE_CHUNK_EXTENSIONS_OVERFLOW: '413 Content Too Large',
@@ -71,10 +65,12 @@ const statusLines: Readonly<Record<string, string>> = {
 
 /**
  * Answers what is not HTTP, or came too slowly to be, with a bare status line, since there is no request that a problem
- * could name. It is the listener of the server's `clientError`.
+ * could name. It is the listener of the server's `clientError`. `last`: the last response under way on a connection.
  */
-export function createClientErrorHandler(options: ClientErrorOptions): (error: ClientError, socket: Socket) => void {
-  const { last, lingerMs, clock, complain } = options;
+export function createClientErrorHandler(
+  { limits, clock, complain }: Pick<AppOptions, 'limits' | 'clock' | 'complain'>,
+  last: (socket: Socket) => ServerResponse | undefined,
+): (error: ClientError, socket: Socket) => void {
   const handled = new WeakSet<Socket>();
   return (error, socket) => {
     // The parser fails again at every further piece.
@@ -101,7 +97,7 @@ export function createClientErrorHandler(options: ClientErrorOptions): (error: C
     const statusLine = statusLines[code] ?? '400 Bad Request';
     socket.end(`HTTP/1.1 ${statusLine}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
     // Open for a moment: a sender who is still writing would lose the answer if the connection closed at once.
-    const cancelTimer = clock.setTimer(lingerMs, () => socket.destroy());
+    const cancelTimer = clock.setTimer(limits.lingerMs, () => socket.destroy());
     socket.once('close', cancelTimer);
   };
 }

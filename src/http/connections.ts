@@ -1,15 +1,10 @@
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { ipKeyGenerator } from 'express-rate-limit';
+import type { AppOptions } from './app.ts';
 import { addressOf, type Clients } from './client-address.ts';
-import type { Complain } from './complaints.ts';
-import type { EdgeLimits } from './limits.ts';
 
-interface ConnectionsOptions {
-  readonly limits: EdgeLimits;
-  readonly clients: Clients;
-  readonly complain: Complain;
-}
+type ConnectionsOptions = Pick<AppOptions, 'limits' | 'complain'> & { readonly clients: Clients };
 
 interface Connection {
   readonly socket: Socket;
@@ -44,13 +39,8 @@ export function trackConnections(server: Server, { limits, clients, complain }: 
   server.on('connection', (socket) => {
     // A proxy has all of its callers' connections, so the limit for one address does not apply to it.
     const key = clients.isFromTrustedProxy(socket.remoteAddress) ? null : keyOf(socket);
-    const connection: Connection = {
-      socket,
-      key,
-      openedAtMs: performance.now(),
-      state: 'waiting',
-      responses: new Set(),
-    };
+    const openedAtMs = performance.now();
+    const connection: Connection = { socket, key, openedAtMs, state: 'waiting', responses: new Set() };
     const hasRoom = makeRoom(key);
     open.set(socket, connection);
     socket.once('close', () => open.delete(socket));

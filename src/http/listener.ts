@@ -48,10 +48,10 @@ export function createListener(options: ListenerOptions): Listener {
   const complain = createComplaints({ port: options.name, log, clock });
   const server = createHttpServer(limits);
   const connections = trackConnections(server, { ...options, complain });
-  const { last, isCrowded } = connections;
+  const { isCrowded } = connections;
   const state = { isStopping: false, isClosing: false, isCrowded };
   const app = createApp({ ...options, complain });
-  const onClientError = createClientErrorHandler({ last, lingerMs: limits.lingerMs, clock, complain });
+  const onClientError = createClientErrorHandler({ ...options, complain }, connections.last);
   server.on('clientError', (error, socket) => onClientError(error, socket as Socket));
   server.on('drop', () => complain('connections_refused', { max_connections: limits.maxConnections }));
 
