@@ -129,13 +129,8 @@ export function usedText({ used_bytes: used, log_bytes: log, max_bytes: max }: S
 const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
 
 export function bytes(count: number): string {
-  let value = count;
-  let unit = 0;
-  while (value >= 1_024 && unit < units.length - 1) {
-    value /= 1_024;
-    unit += 1;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+  const unit = count < 1_024 ? 0 : Math.min(Math.floor(Math.log2(count) / 10), units.length - 1);
+  return `${unit === 0 ? count : (count / 1_024 ** unit).toFixed(1)} ${units[unit]}`;
 }
 
 export function duration(totalSeconds: number): string {

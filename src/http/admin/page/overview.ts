@@ -5,9 +5,6 @@ import type { HistoryColumns } from '../../history.ts';
 import { bytes, duration, type FeedJson, type StatusJson, triesOf, usedText } from '../../status.ts';
 import { facts, type Html, html, table, time, withCode } from './layout.ts';
 
-/** A record of a list, with a line that says what somebody asked for; null where nothing of it can be read. */
-export type ShownRecord = RecordJson & { readonly headline: string | null };
-
 export interface OverviewData {
   readonly status: StatusJson;
   readonly history: HistoryColumns;
@@ -17,7 +14,8 @@ export interface OverviewData {
 }
 
 export interface RecordList {
-  readonly records: readonly ShownRecord[];
+  /** `headline`: a line that says what somebody asked for; null where nothing of it can be read. */
+  readonly records: readonly (RecordJson & { readonly headline: string | null })[];
   readonly hasMore: boolean;
 }
 
@@ -84,18 +82,16 @@ function plots(history: HistoryColumns): Html {
 
 /** The hours in which the service ran, newest first, with the values of the table's columns. */
 function hoursOf(history: HistoryColumns) {
-  const indexes = [...Array(24).keys()].map((hour) => history.time.length - (hour + 1) * 60);
-  return indexes.flatMap((start) => {
-    const sum = (column: readonly (number | null)[]) =>
-      column.slice(start, start + 60).reduce<number>((total, value) => total + (value ?? 0), 0);
-    const most = (column: readonly (number | null)[]) =>
-      duration(Math.max(0, ...column.slice(start, start + 60).map((value) => value ?? 0)));
-    const hasRun = history.rows_accepted.slice(start, start + 60).some((value) => value !== null);
-    if (!hasRun) return [];
+  const starts = [...Array(24).keys()].map((hour) => history.time.length - (hour + 1) * 60);
+  return starts.flatMap((start) => {
+    const known = (column: readonly (number | null)[]) =>
+      column.slice(start, start + 60).filter((value) => value !== null);
+    if (known(history.rows_accepted).length === 0) return [];
     const from = new Date((history.time[start] ?? 0) * 1_000).toISOString();
-    const counts = [history.rows_accepted, history.rows_delivered, history.requests_refused].map(sum);
-    const longest = [history.oldest_waiting_seconds, history.delivery_max_seconds].map(most);
-    return [[time(from), ...counts, ...longest]];
+    const counted = [history.rows_accepted, history.rows_delivered, history.requests_refused];
+    const counts = counted.map((column) => known(column).reduce((sum, value) => sum + value, 0));
+    const timed = [history.oldest_waiting_seconds, history.delivery_max_seconds];
+    return [[time(from), ...counts, ...timed.map((column) => duration(Math.max(0, ...known(column))))]];
   });
 }
 
