@@ -8,9 +8,11 @@ import { type HttpProblem, jsonAnswer, problem } from '../answer.ts';
 import type { AppOptions, AppRoute } from '../app.ts';
 import { createBodyReader, type ReadBody } from '../body.ts';
 import type { Exchange } from '../exchange.ts';
-import type { PageSources } from './page/routes.ts';
+import type { PageOptions } from './page/routes.ts';
 
-export interface AdminRouteOptions extends PageSources, Pick<AppOptions, 'limits' | 'clock'> {
+export interface AdminRouteOptions
+  extends Pick<PageOptions, 'operator' | 'readStatus' | 'history'>,
+    Pick<AppOptions, 'limits' | 'clock'> {
   /** Identifies the outbox, so that a command can tell that it is not the one of its DATA_DIR. */
   readonly storeId: string | null;
   /** The text of /metrics. */

@@ -1,6 +1,5 @@
 import type { Config } from '../../config/config.ts';
 import { isLoopbackHost } from '../../config/parse.ts';
-import { STATS_LIMIT_MS } from '../../outbox/port.ts';
 import { problem } from '../answer.ts';
 import { authenticate, createJudge } from '../authenticate.ts';
 import { createClients } from '../client-address.ts';
@@ -31,7 +30,6 @@ export function createAdminServer(options: AdminOptions): Listener {
   const limits = { ...defaultLimits(MAX_BODY_BYTES), maxConnections: MAX_CONNECTIONS, ...options.limits };
   const admit = createAdmission({ ...options, limits });
   const needsToken = () => options.admin.token !== null;
-  const bounds = { limitMs: STATS_LIMIT_MS, clock: options.clock };
   const readStatus = createStatus(options, options.clock);
   return createListener({
     ...options,
@@ -41,7 +39,7 @@ export function createAdminServer(options: AdminOptions): Listener {
     clients,
     routes: [
       ...adminRoutes({ ...options, limits, readStatus }),
-      ...pageRoutes({ ...options, readStatus }, bounds, { admit, needsToken }),
+      ...pageRoutes({ ...options, readStatus, admit, needsToken }),
     ],
     async admit(exchange) {
       // Without a token everything is open to this machine, and nothing to others.

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { createBoundedRead, type Limits } from '../../../ground/clock.ts';
+import { createBoundedRead } from '../../../ground/clock.ts';
 import { type OutboxOperator, RecordIdError } from '../../../outbox/operator.ts';
+import { STATS_LIMIT_MS } from '../../../outbox/port.ts';
 import { type Answer, HttpProblem } from '../../answer.ts';
-import { type AppRoute, reads } from '../../app.ts';
+import { type AppOptions, type AppRoute, reads } from '../../app.ts';
 import type { Exchange } from '../../exchange.ts';
 import type { ReadStatus, StatusSources } from '../../status.ts';
 import { gonePage, headlineOf, recordPage } from './event.ts';
@@ -14,28 +15,26 @@ import { overviewPage, type RecordList } from './overview.ts';
 /** Of each list; a person reads no more at a glance. */
 const MAX_RECORDS = 20;
 
-export interface PageSources extends Pick<StatusSources, 'history'> {
+export interface PageOptions extends Pick<StatusSources, 'history'>, Pick<AppOptions, 'clock'> {
   readonly operator: OutboxOperator;
   readonly readStatus: ReadStatus;
-}
-
-interface Access {
   /** Throws the problem of a request that may not see anything here. */
   readonly admit: (exchange: Exchange) => Promise<void>;
   /** Whether ADMIN_TOKEN is set. */
   readonly needsToken: () => boolean;
 }
 
-/** The page, the pages of single records, and the files that they need. `limits`: of each list of records. */
-export function pageRoutes(sources: PageSources, limits: Limits, access: Access): AppRoute[] {
-  const { operator, history, readStatus } = sources;
+/** The page, the pages of single records, and the files that they need. */
+export function pageRoutes(options: PageOptions): AppRoute[] {
+  const { operator, history, readStatus, clock } = options;
+  const limits = { limitMs: STATS_LIMIT_MS, clock };
   // One question to the outbox at a time, and not for long: the page is needed most when something is wrong.
   const readDead = createBoundedRead(createList(operator, 'dead'), limits);
   const readQuarantined = createBoundedRead(createList(operator, 'quarantined'), limits);
   const page = (pattern: string, handler: AppRoute['handler']): AppRoute => ({
     path: pattern,
     route: 'admin',
-    handler: askingForToken(access, handler),
+    handler: askingForToken(options, handler),
   });
   return [
     page('/', async () => {
@@ -43,8 +42,8 @@ export function pageRoutes(sources: PageSources, limits: Limits, access: Access)
       const overview = overviewPage({ status, history: history.columns(), dead, quarantined });
       return pageAnswer(200, status.sentence, overview);
     }),
-    page('/events', ({ request }) => eventAnswer(sources, String(request.query['id']).trim())),
-    page('/events/:id', ({ request }) => eventAnswer(sources, String(request.params['id']))),
+    page('/events', ({ request }) => eventAnswer(options, String(request.query['id']).trim())),
+    page('/events/:id', ({ request }) => eventAnswer(options, String(request.params['id']))),
     ...assetRoutes(),
   ];
 }
@@ -54,7 +53,7 @@ export function isOpen({ method, path: at }: { readonly method: string; readonly
   return reads.includes(method) && /^\/(|events(\/.*)?|assets\/.*)$/.test(at);
 }
 
-async function eventAnswer({ operator }: PageSources, id: string): Promise<Answer> {
+async function eventAnswer({ operator }: PageOptions, id: string): Promise<Answer> {
   try {
     const record = await operator.show(id);
     const holds = record?.pending_rows ? (await operator.stats()).holds : [];
@@ -72,7 +71,7 @@ async function eventAnswer({ operator }: PageSources, id: string): Promise<Answe
  * A browser sends no token with a link, so it gets the page that asks for it, and that is no failed attempt. The page's
  * script asks again with the token. Programs get the problem.
  */
-function askingForToken({ admit, needsToken }: Access, handler: AppRoute['handler']): AppRoute['handler'] {
+function askingForToken({ admit, needsToken }: PageOptions, handler: AppRoute['handler']): AppRoute['handler'] {
   return async (exchange) => {
     const { request, record } = exchange;
     const isForPeople = request.accepts(['application/problem+json', 'text/html']) === 'text/html';
