@@ -126,7 +126,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const heartbeat = createHeartbeat({ ...options, ...state, ingestion, totals, onHeartbeat });
   const server = createServer({
     ...options,
-    ...webhook,
     webhook,
     kinds: kinds.map(({ name }) => name),
     receive: outbox.receive,
@@ -134,7 +133,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     history,
     onRequest: metrics.onRequest,
     onAccepted: metrics.onAccepted,
-    limits: { keepAliveTimeoutMs: webhook.keepAliveMs },
   });
   const adminServer = createAdminServer({
     ...options,

@@ -15,11 +15,8 @@ import type { History } from './history.ts';
 import { defaultLimits, type EdgeLimits } from './limits.ts';
 import { createListener, type ListenerOptions, type ListenerState } from './listener.ts';
 
-export interface ServerOptions extends Pick<ListenerOptions, 'host' | 'port' | 'clock' | 'log' | 'onRequest'> {
-  readonly webhook: Pick<
-    Config['webhook'],
-    'secret' | 'previousSecret' | 'maxBodyBytes' | 'allowedCidrs' | 'trustProxy'
-  >;
+export interface ServerOptions extends Pick<ListenerOptions, 'clock' | 'log' | 'onRequest'> {
+  readonly webhook: Omit<Config['webhook'], 'escaping'>;
   readonly receive: Receive;
   /** Names of the webhook kinds, each of which has a path of its own. */
   readonly kinds: readonly string[];
@@ -35,9 +32,10 @@ export interface ServerOptions extends Pick<ListenerOptions, 'host' | 'port' | '
 
 /** The webhook port; `health` is what /healthz answers. */
 export function createServer(options: ServerOptions) {
-  const limits = { ...defaultLimits(options.webhook.maxBodyBytes), ...options.limits };
-  const clients = createClients(options.webhook);
-  const { history } = options;
+  const { webhook, history } = options;
+  const { maxBodyBytes, keepAliveMs } = webhook;
+  const limits = { ...defaultLimits(maxBodyBytes), keepAliveTimeoutMs: keepAliveMs, ...options.limits };
+  const clients = createClients(webhook);
   async function receive(body: ReceivedBody): Promise<Received> {
     const received = await options.receive(body);
     if (received.outcome === 'accepted') {
@@ -59,6 +57,7 @@ export function createServer(options: ServerOptions) {
   );
   const listener = createListener({
     ...options,
+    ...webhook,
     name: 'webhook',
     limits,
     clients,

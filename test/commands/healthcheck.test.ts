@@ -14,7 +14,7 @@ describe('healthcheck', () => {
   });
 
   it('finds a service that listens on every address over loopback', async () => {
-    await withEdge({ host: '0.0.0.0' }, async ({ port }) => {
+    await withEdge({ webhook: { host: '0.0.0.0' } }, async ({ port }) => {
       assert.equal((await run(['healthcheck'], { HOST: '0.0.0.0', PORT: String(port) })).exitCode, 0);
       assert.equal((await run(['healthcheck'], { HOST: '127.0.0.1', PORT: String(port) })).exitCode, 0);
     });

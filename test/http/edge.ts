@@ -84,8 +84,6 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
   // Without its timer, which would outlive the server.
   const history = createHistory({ ...wellHealth, folder: null, clock: { ...clock, setTimer: () => () => undefined } });
   const server = createServer({
-    host: '127.0.0.1',
-    port: 0,
     health: wellHealth,
     version: '1.2.3',
     kinds: ['request', 'audit'],
@@ -99,6 +97,9 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
       return receive(body);
     },
     webhook: {
+      host: '127.0.0.1',
+      port: 0,
+      keepAliveMs: 650_000,
       secret,
       previousSecret: null,
       maxBodyBytes: 5_242_880,

@@ -23,12 +23,12 @@ describe('start', () => {
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
     const address = other.address();
     assert.ok(address !== null && typeof address === 'object');
-    await assert.rejects(startEdge({ port: address.port }), { code: 'EADDRINUSE' });
+    await assert.rejects(startEdge({ webhook: { port: address.port } }), { code: 'EADDRINUSE' });
     await new Promise((resolve) => other.close(resolve));
   });
 
   test('rejects for a host that is not of this machine', async () => {
-    await assert.rejects(startEdge({ host: '203.0.113.1' }), { code: 'EADDRNOTAVAIL' });
+    await assert.rejects(startEdge({ webhook: { host: '203.0.113.1' } }), { code: 'EADDRNOTAVAIL' });
   });
 });
 
