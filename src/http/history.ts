@@ -149,11 +149,9 @@ export function createHistory({ folder, stats, clock }: HistoryOptions) {
 }
 
 /** The refusals of one minute (since the epoch) that have one code and address, and were kept in quarantine or not. */
-interface RefusalCount extends Pick<RequestRecord, 'quarantined' | 'clientAddress'> {
+interface RefusalCount extends Refusal {
   readonly minute: number;
-  readonly code: string;
-  readonly count: number;
-  readonly lastAt: number;
+  readonly quarantined: boolean;
 }
 
 /**
@@ -205,11 +203,8 @@ function createRefusals(clock: Clock) {
 /** One value for each minute of the day, oldest first; null where the service did not run, or nothing was measured. */
 function columnsOf(minutes: ReadonlyMap<number, Minute>, last: number) {
   const numbers = [...Array(MINUTES).keys()].map((index) => last - MINUTES + 1 + index);
-  const column = (read: (minute: Minute) => number | null): (number | null)[] =>
-    numbers.map((number) => {
-      const minute = minutes.get(number);
-      return minute === undefined ? null : read(minute);
-    });
+  const shown = numbers.map((number) => minutes.get(number) ?? null);
+  const column = (read: (minute: Minute) => number | null) => shown.map((minute) => minute && read(minute));
   const seconds = (valueMs: number): number => Math.round(valueMs) / 1_000;
   return {
     /** Seconds since the epoch at which the minute began. */
