@@ -56,10 +56,10 @@ export function createApp(options: AppOptions): Express {
 
   /** `answer`: null if there is nobody left to answer. */
   function finish(exchange: Exchange, answer: Answer | null): void {
-    const { record, startedAtMs } = exchange;
+    const { record } = exchange;
     if (answer !== null) sendAnswer(exchange, answer, limits, clock);
     record.status = answer?.status ?? null;
-    record.durationMs = performance.now() - startedAtMs;
+    record.durationMs = performance.now() - record.startedAtMs;
     logRequest(log, record);
     options.onRequest?.(record);
   }
@@ -68,8 +68,7 @@ export function createApp(options: AppOptions): Express {
   app.enable('case sensitive routing');
   app.use(securityHeaders);
   app.use(async (request, response, next) => {
-    const startedAtMs = performance.now();
-    const exchange: Exchange = { request, response, startedAtMs, record: new RequestRecord(request) };
+    const exchange: Exchange = { request, response, record: new RequestRecord(request) };
     response.locals['exchange'] = exchange;
     checkHost(exchange, complain);
     await admit?.(exchange);

@@ -15,6 +15,8 @@ export class RequestRecord {
    */
   readonly trace: { readonly traceId: string; readonly spanId: string } | null;
   readonly method: string;
+  /** By performance.now(). */
+  readonly startedAtMs = performance.now();
   route: Route = 'other';
   /** Null: the caller went away before there was an answer. */
   status: number | null = null;
@@ -45,8 +47,6 @@ export class RequestRecord {
 export interface Exchange {
   readonly request: Request;
   readonly response: Response;
-  /** By performance.now(). */
-  readonly startedAtMs: number;
   readonly record: RequestRecord;
 }
 

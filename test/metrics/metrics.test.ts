@@ -64,6 +64,7 @@ function record(overrides: Partial<RequestRecord>): RequestRecord {
   return {
     requestId: 'r-1',
     method: 'POST',
+    startedAtMs: 0,
     route: 'webhook',
     status: 200,
     code: null,
