@@ -81,7 +81,6 @@ export function createListener(options: ListenerOptions): Listener {
     const closed = new Promise<void>((resolve) => net.Server.prototype.close.call(server, () => resolve()));
     const endGrace = (): void => {
       state.isClosing = true;
-      server.closeIdleConnections();
       connections.destroy('idle');
     };
     const waitMs = Math.min(graceMs, limitMs);
