@@ -41,8 +41,11 @@ function get(port: number, path: string): Promise<Reply> {
   return send(port, { method: 'GET', path });
 }
 
+/** Each says what to do. */
 function problemsOf({ json }: Reply): HealthProblem[] {
-  return json['problems'] as HealthProblem[];
+  const problems = json['problems'] as HealthProblem[];
+  for (const { code, fix } of problems) assert.notEqual(fix, '', code);
+  return problems;
 }
 
 function codesOf(reply: Reply): string[] {
