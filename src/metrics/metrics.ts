@@ -1,6 +1,6 @@
 import type { Counter, LabelValues } from 'prom-client';
 import type { TokenEvent } from '../azure/token-cache.ts';
-import type { DeliveryEvent, UploadEvent } from '../delivery/event.ts';
+import type { DeliveryEvent, Hold, UploadEvent } from '../delivery/event.ts';
 import { holdCodes } from '../delivery/outcome.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { HeartbeatOutcome } from '../heartbeat/heartbeat.ts';
@@ -186,9 +186,7 @@ function tokenResult(event: TokenEvent): string {
   return event.error.code === 'token_refused' ? 'refused' : 'unreachable';
 }
 
-type Holds = ReturnType<ServiceState['holds']>;
-
-function setOutbox(metrics: Instruments, stats: OutboxStats, holds: Holds, nowMs: number): void {
+function setOutbox(metrics: Instruments, stats: OutboxStats, holds: readonly Hold[], nowMs: number): void {
   const { undelivered: _undelivered, ...states } = summary(stats, holds);
   for (const [state, count] of Object.entries(states)) {
     metrics.outbox_events.set({ state }, count.count);
@@ -201,7 +199,7 @@ function setOutbox(metrics: Instruments, stats: OutboxStats, holds: Holds, nowMs
 }
 
 /** Sets all of them, since a hold may have ended or have another reason since the last scrape. */
-function setHolds(metrics: Instruments, streams: readonly string[], holds: Holds): void {
+function setHolds(metrics: Instruments, streams: readonly string[], holds: readonly Hold[]): void {
   for (const stream of [...streams, 'off']) {
     // Two kinds may share a stream.
     const own = holds.filter((hold) => hold.stream === stream);
