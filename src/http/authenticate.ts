@@ -1,5 +1,4 @@
 import { hash, timingSafeEqual } from 'node:crypto';
-import { promisify } from 'node:util';
 import { type AugmentedRequest, ipKeyGenerator, rateLimit } from 'express-rate-limit';
 import type { Clock } from '../ground/clock.ts';
 import { problem } from './answer.ts';
@@ -80,12 +79,13 @@ export function createJudge(options: JudgeOptions): (exchange: Exchange, found: 
     },
     logger: { error: logFinding, warn: logFinding },
   });
-  const countFailure = promisify(limiter);
   return async ({ request, response, record }, found) => {
     record.authentication = found;
     if (found === 'current' || found === 'previous') return;
     record.clientAddress = clients.clientOf(request).address;
-    await countFailure(request, response);
+    await new Promise<void>((resolve, reject) => {
+      void limiter(request, response, (limited?: unknown) => (limited === undefined ? resolve() : reject(limited)));
+    });
     throw problem(codes[found], { headers: { 'WWW-Authenticate': challenge } });
   };
 }

@@ -192,8 +192,9 @@ function createRefusals(clock: Clock) {
       const bySource = new Map<string, Refusal>();
       for (const { code, clientAddress, count, lastAt } of lastHour()) {
         const key = `${code} ${clientAddress}`;
-        const before = bySource.get(key)?.count ?? 0;
-        bySource.set(key, { code, clientAddress, count: before + count, lastAt });
+        const before = bySource.get(key) ?? { count: 0, lastAt: 0 };
+        const latest = Math.max(before.lastAt, lastAt);
+        bySource.set(key, { code, clientAddress, count: before.count + count, lastAt: latest });
       }
       return [...bySource.values()].toSorted((a, b) => b.count - a.count);
     },

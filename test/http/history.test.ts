@@ -57,6 +57,20 @@ test('the last refusal is as old as it is, and not up to a minute older', async 
   await history.stop();
 });
 
+test('of refusals with one code and address the last is the latest, kept in quarantine or not', () => {
+  const clock = manualClock(60_000 * 1_000);
+  const history = createHistory({ folder: null, stats: async () => null, clock });
+  const refusal = { route: 'webhook', code: 'secret_wrong', clientAddress: '203.0.113.1' } as const;
+  for (const quarantined of [false, true, false]) {
+    clock.advance(10_000);
+    history.onRequest({ ...refusal, quarantined } as RequestRecord);
+  }
+  assert.deepEqual(
+    history.refusals().map(({ count, lastAt }) => ({ count, lastAt })),
+    [{ count: 3, lastAt: clock.now() }],
+  );
+});
+
 test('a webhook secret is in use since it was first seen, also over a restart, and nothing in the file helps to guess it', async (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'apono-sentinel-history-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
