@@ -41,13 +41,9 @@ function copyTo(dataDir: string, partial: string): void {
     const advice = 'Start the service once, which sets it aside, then salvage it';
     throw new CopyError('backup_failed', `The write-ahead log is damaged. ${advice}`);
   }
-  const db = new DatabaseSync(source, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
-  try {
-    if (pragma(db, 'application_id') !== APPLICATION_ID) {
-      throw new CopyError('backup_failed', `${source} is not a database of this service. Is DATA_DIR right?`);
-    }
-    db.prepare('VACUUM INTO ?').run(partial);
-  } finally {
-    db.close();
+  using db = new DatabaseSync(source, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
+  if (pragma(db, 'application_id') !== APPLICATION_ID) {
+    throw new CopyError('backup_failed', `${source} is not a database of this service. Is DATA_DIR right?`);
   }
+  db.prepare('VACUUM INTO ?').run(partial);
 }

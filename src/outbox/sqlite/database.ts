@@ -52,39 +52,34 @@ function openFile(file: string, isSuspect: boolean): DatabaseSync {
  * connection that only reads does not even checkpoint the log when it closes. Returns the schema's version, 0 if empty.
  */
 function inspect(file: string, isSuspect: boolean): number {
-  const db = new DatabaseSync(file, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
-  try {
-    const version = Number(pragma(db, 'user_version'));
-    const id = Number(pragma(db, 'application_id'));
-    const tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
-    const isEmpty = version === 0 && id === 0 && tables.length === 0;
-    if (!isEmpty && id !== APPLICATION_ID) {
-      throw startError('outbox_foreign_database', `${file} is a database of another program`);
-    }
-    if (version > SCHEMA_VERSION) {
-      const versions = `its schema is version ${version}, this service knows ${SCHEMA_VERSION}`;
-      throw startError('outbox_newer_version', `${file} was written by a later version of this service (${versions})`);
-    }
-    if (!isEmpty && version < SCHEMA_VERSION) {
-      throw startError('outbox_older_version', `${file} was written by a version of this service before 0.1.0`);
-    }
-    if (isSuspect || statSync(file).size <= WHOLE_CHECK_MAX_BYTES) {
-      // The quick check does not compare indexes with their tables, which takes several times as long.
-      const check = isSuspect ? 'integrity_check' : 'quick_check';
-      const found = pragma(db, `${check}(1)`);
-      if (found !== 'ok') throw new DamageError(`${check}: ${String(found)}`);
-    } else {
-      // Checking a large file as a whole would delay the start: only both ends of every table are read. Damage elsewhere
-      // is found when it is met, and then the file is opened as suspect.
-      for (const { name } of tables) {
-        for (const order of ['ASC', 'DESC'])
-          db.prepare(`SELECT * FROM "${name}" ORDER BY rowid ${order} LIMIT 1`).get();
-      }
-    }
-    return version;
-  } finally {
-    db.close();
+  using db = new DatabaseSync(file, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
+  const version = Number(pragma(db, 'user_version'));
+  const id = Number(pragma(db, 'application_id'));
+  const tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
+  const isEmpty = version === 0 && id === 0 && tables.length === 0;
+  if (!isEmpty && id !== APPLICATION_ID) {
+    throw startError('outbox_foreign_database', `${file} is a database of another program`);
   }
+  if (version > SCHEMA_VERSION) {
+    const versions = `its schema is version ${version}, this service knows ${SCHEMA_VERSION}`;
+    throw startError('outbox_newer_version', `${file} was written by a later version of this service (${versions})`);
+  }
+  if (!isEmpty && version < SCHEMA_VERSION) {
+    throw startError('outbox_older_version', `${file} was written by a version of this service before 0.1.0`);
+  }
+  if (isSuspect || statSync(file).size <= WHOLE_CHECK_MAX_BYTES) {
+    // The quick check does not compare indexes with their tables, which takes several times as long.
+    const check = isSuspect ? 'integrity_check' : 'quick_check';
+    const found = pragma(db, `${check}(1)`);
+    if (found !== 'ok') throw new DamageError(`${check}: ${String(found)}`);
+  } else {
+    // Checking a large file as a whole would delay the start: only both ends of every table are read. Damage elsewhere
+    // is found when it is met, and then the file is opened as suspect.
+    for (const { name } of tables) {
+      for (const order of ['ASC', 'DESC']) db.prepare(`SELECT * FROM "${name}" ORDER BY rowid ${order} LIMIT 1`).get();
+    }
+  }
+  return version;
 }
 
 /** Of each PRAGMA, as it reads back. */

@@ -77,17 +77,14 @@ function watchFile(dataDir: string, onChange: () => void): FSWatcher | null {
 export function isOutboxLocked(dataDir: string): boolean {
   const file = lockFile(dataDir);
   if (!existsSync(file)) return false;
-  let probe: DatabaseSync | null = null;
   try {
-    probe = new DatabaseSync(file, { readOnly: true, timeout: 0 });
+    using probe = new DatabaseSync(file, { readOnly: true, timeout: 0 });
     // Any read takes the shared lock, which an exclusive transaction refuses.
     probe.prepare('SELECT count(*) FROM sqlite_schema').get();
     return false;
   } catch (error) {
     if (isBusy(error)) return true;
     throw toStartError(error, file);
-  } finally {
-    probe?.close();
   }
 }
 

@@ -34,12 +34,14 @@ export async function salvage(
   { nowMs, onProgress }: SalvageOptions,
 ): Promise<SalvageCounts> {
   let unreadable = 0;
-  const { db, done } = openDamaged(file);
+  using opened = new DisposableStack();
+  const db = openDamaged(file, opened);
   const records = readRecords(db, { nowMs, onUnreadable: () => unreadable++, onDamage: () => undefined });
   const tell = (counts: MoveCounts) => onProgress?.(countsOf(counts, unreadable));
   const advice = 'Make room, then salvage the file again: what is stored already is known';
-  const counts = await copyRecords(records, into, tell, 'salvage_not_stored', advice).finally(done);
-  const salvaged = countsOf(counts, unreadable);
+  const salvaged = countsOf(await copyRecords(records, into, tell, 'salvage_not_stored', advice), unreadable);
+  // Nothing has the file open when it gets another name.
+  opened.dispose();
   if (!cameToNothing(salvaged)) markSalvaged(file);
   return salvaged;
 }
@@ -49,24 +51,16 @@ export function cameToNothing({ recovered, duplicate, unreadable }: SalvageCount
   return unreadable > 0 && recovered + duplicate === 0;
 }
 
-/** `done` closes it, and removes a copy that was made because SQLite cannot read the files as they are. */
-function openDamaged(file: string): { readonly db: DatabaseSync; done(): void } {
-  let db: DatabaseSync | null = null;
-  let mended: string | null = null;
-  const done = (): void => {
-    db?.close();
-    if (mended !== null) removeMended(mended);
-  };
+/** `opened` closes it, and removes the copy that is made where SQLite cannot read the files as they are. */
+function openDamaged(file: string, opened: DisposableStack): DatabaseSync {
   try {
-    mended = mendSet(file);
-    db = new DatabaseSync(mended ?? file, { readOnly: true });
-    if (Number(pragma(db, 'application_id')) === APPLICATION_ID) return { db, done };
+    opened.defer(() => removeMended(file));
+    const db = opened.use(new DatabaseSync(mendSet(file) ?? file, { readOnly: true }));
+    if (Number(pragma(db, 'application_id')) === APPLICATION_ID) return db;
   } catch (error) {
-    done();
     const advice = 'Is the path right? Where even the first page is broken, restore a backup instead';
     const message = `${file} cannot be read as a database: ${describe(error)}. ${advice}.`;
     throw new CopyError('salvage_unreadable', message, { cause: error });
   }
-  done();
   throw new CopyError('salvage_unreadable', `${file} is not a database of this service. Is the path right?`);
 }

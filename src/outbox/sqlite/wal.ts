@@ -62,7 +62,7 @@ export function isLogDamaged(file: string): boolean {
 /**
  * Where SQLite cannot read the whole set (its log is damaged, the database is missing beside it, or its end is cut off):
  * makes a copy of the database, as long as it was, with every committed frame that is intact written into it, and returns
- * its path, for the caller to remove. A frame that is lost leaves an older version of its page, or an empty one. Null:
+ * its path; `removeMended` removes it. A frame that is lost leaves an older version of its page, or an empty one. Null:
  * SQLite can read the files as they are.
  */
 export function mendSet(file: string): string | null {
@@ -72,37 +72,29 @@ export function mendSet(file: string): string | null {
   const isCutOff = hasDatabase && statSync(file).size < pages * PAGE_BYTES;
   if (!isDamaged && !isCutOff && (hasDatabase || frames === 0)) return null;
   const copy = file + MENDED;
-  removeMended(copy);
+  removeMended(file);
   if (hasDatabase) copyFileSync(file, copy, constants.COPYFILE_FICLONE);
   else writeFileSync(copy, '', { mode: 0o600 });
-  const descriptor = openSync(copy, 'r+');
-  try {
-    let count = 0;
-    for (const { page, data, state } of readFrames(file)) {
-      if (++count > frames) break;
-      if (state !== 'lost' && page <= pages) writeSync(descriptor, data, 0, PAGE_BYTES, (page - 1) * PAGE_BYTES);
-    }
-    ftruncateSync(descriptor, pages * PAGE_BYTES);
-  } finally {
-    closeSync(descriptor);
+  using opened = new DisposableStack();
+  const descriptor = opened.adopt(openSync(copy, 'r+'), closeSync);
+  for (const { page, data, state } of readFrames(file).take(frames)) {
+    if (state !== 'lost' && page <= pages) writeSync(descriptor, data, 0, PAGE_BYTES, (page - 1) * PAGE_BYTES);
   }
+  ftruncateSync(descriptor, pages * PAGE_BYTES);
   return copy;
 }
 
 /** As the header of the database has it (https://www.sqlite.org/fileformat2.html#the_database_header). */
 function pagesOf(file: string): number {
+  using opened = new DisposableStack();
   const header = Buffer.alloc(32);
-  const descriptor = openSync(file, 'r');
-  try {
-    readSync(descriptor, header, 0, header.length, 0);
-  } finally {
-    closeSync(descriptor);
-  }
+  readSync(opened.adopt(openSync(file, 'r'), closeSync), header, 0, header.length, 0);
   return header.toString('latin1', 0, 15) === 'SQLite format 3' ? header.readUInt32BE(28) : 0;
 }
 
-export function removeMended(copy: string): void {
-  for (const suffix of ['', '-wal', '-shm']) rmSync(copy + suffix, { force: true });
+/** Removes the copy that `mendSet` makes of this database, if there is one. */
+export function removeMended(file: string): void {
+  for (const suffix of ['', '-wal', '-shm']) rmSync(file + MENDED + suffix, { force: true });
 }
 
 /**
@@ -137,26 +129,23 @@ function measure(file: string) {
 function* readFrames(file: string): Generator<Frame> {
   const log = `${file}-wal`;
   if (!existsSync(log)) return;
-  const descriptor = openSync(log, 'r');
+  using opened = new DisposableStack();
+  const descriptor = opened.adopt(openSync(log, 'r'), closeSync);
   /** Null at the end of the log, where a frame may be cut off. */
   const read = (at: number, length: number): Buffer | null => {
     const bytes = Buffer.allocUnsafeSlow(length);
     return readSync(descriptor, bytes, 0, length, at) < length ? null : bytes;
   };
-  try {
-    const start = read(0, HEADER_BYTES + FRAME_HEADER_BYTES);
-    let bytes = read(HEADER_BYTES, FRAME_BYTES);
-    if (start === null) return;
-    let chain = readHeader(start);
-    for (let at = HEADER_BYTES + FRAME_BYTES; bytes !== null; at += FRAME_BYTES) {
-      const next = read(at, FRAME_BYTES);
-      const frame = readFrame(bytes, next, chain);
-      yield frame;
-      chain = { ...chain, sums: frame.sums };
-      bytes = next;
-    }
-  } finally {
-    closeSync(descriptor);
+  const start = read(0, HEADER_BYTES + FRAME_HEADER_BYTES);
+  let bytes = read(HEADER_BYTES, FRAME_BYTES);
+  if (start === null) return;
+  let chain = readHeader(start);
+  for (let at = HEADER_BYTES + FRAME_BYTES; bytes !== null; at += FRAME_BYTES) {
+    const next = read(at, FRAME_BYTES);
+    const frame = readFrame(bytes, next, chain);
+    yield frame;
+    chain = { ...chain, sums: frame.sums };
+    bytes = next;
   }
 }
 
