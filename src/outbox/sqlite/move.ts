@@ -7,36 +7,25 @@ import { createReader, type Reader, type Row } from './damaged.ts';
 
 /** Reads every record of a database, for a move to another outbox or, where pages are damaged, for salvage. */
 
-/** What to do about what is lost. */
-export interface Losses {
-  /** Stands for a time that is lost, milliseconds since the epoch. */
-  readonly nowMs: number;
-  /** A record of which only traces can be read. */
-  onUnreadable(): void;
-  /** A page that cannot be read. What it held may be read from others. */
-  onDamage(): void;
-}
-
 /** All records of a sound database; the caller has it for itself. Rejects with a CopyError if it is damaged. */
 export async function* readSound(db: DatabaseSync): AsyncGenerator<StoredRecord> {
   function refuse(): never {
     const message = 'The database in DATA_DIR is damaged: nothing was taken away. Start the service on it once';
     throw new CopyError('migrate_unreadable', `${message}, which sets it aside, and then salvage it.`);
   }
-  yield* readRecords(db, { nowMs: 0, onUnreadable: refuse, onDamage: refuse });
+  for (const record of readRecords(db, 0, refuse)) yield record ?? refuse();
 }
 
 /**
- * All records that can be read. Identities last: an event whose own row was read must not be taken for delivered.
+ * All records that can be read; null: one of which only traces can be read. Identities last: an event whose own row was
+ * read must not be taken for delivered. `nowMs` stands for a time that is lost, in milliseconds since the epoch.
+ * `onDamage`: a page cannot be read. What it held may be read from others.
  */
-export function* readRecords(db: DatabaseSync, { nowMs, onUnreadable, onDamage }: Losses): Generator<StoredRecord> {
+export function* readRecords(db: DatabaseSync, nowMs: number, onDamage: () => void): Generator<StoredRecord | null> {
   const reader = createReader(db, onDamage);
-  for (const find of [findEvents, findQuarantined, findIdentities]) {
-    for (const record of find(reader, nowMs)) {
-      if (record === null) onUnreadable();
-      else yield record;
-    }
-  }
+  yield* findEvents(reader, nowMs);
+  yield* findQuarantined(reader);
+  yield* findIdentities(reader);
 }
 
 /** Each column of a row with its check: on a half-broken page a column can hold anything. */
@@ -102,7 +91,6 @@ function* seqsIn(reader: Reader, from: string, ...orderedBy: readonly string[]):
   for (const { seq } of reader.fromBothEnds(`SELECT seq FROM ${from}`, ...orderedBy)) yield Number(seq);
 }
 
-/** Null: a record that is lost. */
 function* findEvents(reader: Reader, nowMs: number): Generator<StoredRecord | null> {
   // The table's own tree, and those that show the rows of pages that are broken in it: indexes, bodies, dead letters.
   const lost = new Set([

@@ -36,7 +36,10 @@ export async function salvage(
   let unreadable = 0;
   using opened = new DisposableStack();
   const db = openDamaged(file, opened);
-  const records = readRecords(db, { nowMs, onUnreadable: () => unreadable++, onDamage: () => undefined });
+  const records = readRecords(db, nowMs, () => undefined).filter((record) => {
+    if (record === null) unreadable++;
+    return record !== null;
+  });
   const tell = (counts: MoveCounts) => onProgress?.(countsOf(counts, unreadable));
   const advice = 'Make room, then salvage the file again: what is stored already is known';
   const salvaged = countsOf(await copyRecords(records, into, tell, 'salvage_not_stored', advice), unreadable);
