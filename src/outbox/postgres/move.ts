@@ -1,7 +1,7 @@
 import { escapeIdentifier } from 'pg';
 import { CopyError } from '../engine.ts';
 import { MAX_BATCH_BYTES, MAX_BATCH_RECORDS } from '../move.ts';
-import type { StoredRecord } from '../records.ts';
+import type { EventRecord, StoredRecord } from '../records.ts';
 import { parseRows, type StoredRows } from '../rows.ts';
 import type { Database, Session } from './database.ts';
 import { isForbidden } from './errors.ts';
@@ -10,12 +10,12 @@ import { isForbidden } from './errors.ts';
 const MAX_NAME_BYTES = 63;
 
 type Read = <T>(work: (session: Session) => Promise<T>) => Promise<T>;
-/** A record without its type, as it is selected. */
-type Row<Type> = Omit<Extract<StoredRecord, { type: Type }>, 'type'>;
+/** A record as it is selected. */
+type Found = { readonly seq: number } & (Exclude<StoredRecord, EventRecord> | (Omit<EventRecord, 'rows'> & StoredRows));
 
 /** What follows the record `$1` in the order of `seq`: as many as make a batch, and at least one. */
-const batchOf = (columns: string, from: string, bytes: string): string => `
-  SELECT seq, stored_at AS "storedAt", ${columns} FROM (
+const batchOf = (type: StoredRecord['type'], columns: string, from: string, bytes: string): string => `
+  SELECT seq, '${type}' AS type, stored_at AS "storedAt", ${columns} FROM (
     SELECT *, sum(bytes) OVER (ORDER BY seq) - bytes AS before FROM (
       SELECT *, ${bytes} AS bytes FROM ${from} AND seq > $1 ORDER BY seq LIMIT ${MAX_BATCH_RECORDS}
     ) next
@@ -26,17 +26,20 @@ const DEAD_LETTERS = `(SELECT coalesce(json_agg(json_build_object(
   'rows', d.rows::json, 'code', d.code, 'reason', d.reason, 'buriedAt', d.dead_at) ORDER BY d.id), '[]')
   FROM dead_letters d WHERE d.seq = e.seq) AS "deadLetters"`;
 const EVENTS = batchOf(
+  'event',
   `event_id AS "eventId", kind, received_at AS "receivedAt", feed, mapped_bytes AS "mappedBytes", pending::json,
     ${DEAD_LETTERS}, shared, own`,
   'events JOIN bodies USING (seq) WHERE delivered_at IS NULL',
   'body_bytes',
 );
 const QUARANTINED = batchOf(
+  'quarantine',
   'quarantine_id AS "quarantineId", received_at AS "receivedAt", feed, kind, charset, code, reason, body',
   'quarantine WHERE true',
   'octet_length(body)',
 );
 const IDENTITIES = batchOf(
+  'identity',
   'event_id AS "eventId", delivered_at AS "deliveredAt"',
   'events WHERE delivered_at IS NOT NULL',
   '0',
@@ -45,32 +48,20 @@ const IDENTITIES = batchOf(
 /** Everything, in transactions of their own. Rejects with a CopyError while a service delivers from it. */
 export async function* readRecords(read: Read): AsyncGenerator<StoredRecord> {
   await read(refuseWhileUsed);
-  yield* inBatches(read, EVENTS, ({ shared, own, ...event }: Omit<Row<'event'>, 'rows'> & StoredRows) => ({
-    type: 'event',
-    ...event,
-    rows: parseRows({ shared, own }),
-  }));
-  yield* inBatches(read, QUARANTINED, ({ body, ...row }: Row<'quarantine'>) => ({
-    type: 'quarantine',
-    ...row,
-    body: new Uint8Array(body),
-  }));
-  yield* inBatches(read, IDENTITIES, (row: Row<'identity'>) => ({ type: 'identity', ...row }));
+  for (const sql of [EVENTS, QUARANTINED, IDENTITIES]) {
+    for (let last: number | undefined = 0; last !== undefined; ) {
+      const found = await read((session) => session.query<Found>(sql, [last]));
+      yield* found.map(recordOf);
+      last = found.at(-1)?.seq;
+    }
+  }
   await read(refuseWhileUsed);
 }
 
-async function* inBatches<Found extends object>(
-  read: Read,
-  sql: string,
-  toRecord: (row: Found) => StoredRecord,
-): AsyncGenerator<StoredRecord> {
-  for (let last = 0; ; ) {
-    const rows = await read((session) => session.query<Found & { readonly seq: number }>(sql, [last]));
-    const newest = rows.at(-1);
-    if (newest === undefined) return;
-    yield* rows.map(({ seq: _, ...row }) => toRecord(row as unknown as Found));
-    last = newest.seq;
-  }
+function recordOf({ seq: _, ...found }: Found): StoredRecord {
+  if (found.type !== 'event') return found;
+  const { shared, own, ...event } = found;
+  return { ...event, rows: parseRows({ shared, own }) };
 }
 
 /** What a service delivers meanwhile would be delivered again by the outbox that it is moved to. */
