@@ -4,12 +4,14 @@ import { claimRows, RENEW, randomId } from './claim.ts';
 import { type Database, openDatabase, type Session } from './database.ts';
 import { describe, isDiskFull, isForbidden, isReadOnlyError, toStartError } from './errors.ts';
 import { storePuts } from './put.ts';
-import { isReadOnly } from './records.ts';
 import { OWNER, SCHEMA, SCHEMA_VERSION } from './schema.ts';
 import { type DatabaseSettings, DEFAULT_LIMITS, DEFAULT_SCHEMA, placeOf } from './settings.ts';
 import { prune, purge, settleAll } from './settle.ts';
 
 const OLDEST_SERVER = 130_000;
+
+/** A standby, or a server that was made read-only, as Azure does with one that runs out of storage. */
+export const IS_READ_ONLY = `(pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean)`;
 
 export type Examined = Awaited<ReturnType<typeof examineDatabase>>;
 
@@ -22,7 +24,8 @@ export async function examineDatabase(settings: DatabaseSettings) {
   const place = placeOf(settings);
   try {
     const { version } = await database.transaction('read', async (session) => {
-      if (await isReadOnly(session)) {
+      const [found] = await session.query<{ isReadOnly: boolean }>(`SELECT ${IS_READ_ONLY} AS "isReadOnly"`);
+      if (found?.isReadOnly) {
         throw new OutboxStartError('outbox_cannot_open', `The server at ${place} is read-only`, READ_ONLY_FIX);
       }
       return inspect(session, DEFAULT_SCHEMA, place);
