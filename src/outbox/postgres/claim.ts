@@ -49,12 +49,11 @@ const GIVE_BACK = `
 
 interface HolderOptions extends Required<Pick<PostgresEngineOptions, 'leaseMs' | 'clock'>> {
   readonly database: Database;
-  /** Of this process among the replicas. */
-  readonly id: number;
 }
 
 /** This process among the replicas: from its first claim on a row in `replicas`, which is renewed (ADR 17). */
-export function createHolder({ database, id, leaseMs, clock }: HolderOptions) {
+export function createHolder({ database, leaseMs, clock }: HolderOptions) {
+  const id = randomId();
   let state: 'away' | 'here' | 'gone' = 'away';
   let cancel = () => {};
   // Nobody knows whether these claims were committed, because their answer was lost. They are this holder's as long as it
@@ -114,8 +113,7 @@ export async function claimRows(
   firstToken: number,
 ): Promise<ClaimedRows[]> {
   const { kind, maxEvents, maxBytes, except, only } = request;
-  const limitBytes = Math.min(maxBytes, Number.MAX_SAFE_INTEGER);
-  const params = [kind, maxEvents, except, only?.eventId ?? null, limitBytes];
+  const params = [kind, maxEvents, except, only?.eventId ?? null, maxBytes];
   const taken = takeEvents(await session.query<Candidate>(CANDIDATES, params), request);
   const claimed = taken.map((event, index) => ({ ...event, token: firstToken + index }));
   if (claimed.length === 0) return [];

@@ -5,7 +5,7 @@ import { sizeOf } from '../group.ts';
 import type { StoreLog } from '../open-store.ts';
 import { countRecords, createReads } from '../reads.ts';
 import type { StoredRecord } from '../records.ts';
-import { createHolder, randomId } from './claim.ts';
+import { createHolder } from './claim.ts';
 import { type Database, type Mode, openDatabase, type Session } from './database.ts';
 import { describe, isPassing, toEngineError, toStartError } from './errors.ts';
 import { IS_READ_ONLY, makeTables, tryRights } from './examine.ts';
@@ -46,7 +46,7 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
   const { clock, maxBytes, schema = DEFAULT_SCHEMA, leaseMs = LEASE_MS } = options;
   const database = openDatabase(options.database, schema, { ...DEFAULT_LIMITS, ...options.limits });
   await prepare(database, schema, options);
-  const holder = createHolder({ database, id: randomId(), leaseMs, clock });
+  const holder = createHolder({ database, leaseMs, clock });
 
   /** As counted last, and what this process has stored since. */
   let usedBytes = 0;

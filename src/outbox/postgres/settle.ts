@@ -78,25 +78,25 @@ export async function settleAll(
 
 /** How many rows of each event wait again. A claim goes on with the rows that it had. */
 export async function revive(session: Session, eventIds: readonly string[]): Promise<number[]> {
-  const events = [...(await lockEvents(session, eventIds))].filter(([, { deadRows }]) => deadRows > 0);
-  const letters = await removeLetters(session, events);
-  const revived = events.map(([, event]) => {
+  const events = await lockEvents(session, eventIds);
+  const dead = [...events.values()].filter(({ deadRows }) => deadRows > 0);
+  const letters = await removeLetters(session, dead);
+  const revived = dead.map((event) => {
     const rows = letters.filter(({ seq }) => seq === event.seq).flatMap((letter) => letter.rows);
     return { ...event, pending: mergeRanges(event.pending, rows), deadRows: 0 };
   });
   await change(session, revived, 0);
-  const counts = new Map(events.map(([id, { deadRows }]) => [id, deadRows]));
   return eventIds.map((id) => {
-    const count = counts.get(id) ?? 0;
-    counts.delete(id);
+    const count = events.get(id)?.deadRows ?? 0;
+    events.delete(id);
     return count;
   });
 }
 
 export async function purge(session: Session, ids: readonly string[], now: number): Promise<boolean[]> {
   const events = await lockEvents(session, ids);
-  await removeLetters(session, [...events]);
   const purged = [...events.values()].map((event) => ({ ...event, pending: [], deadRows: 0, held: [] }));
+  await removeLetters(session, purged);
   await change(session, purged, now);
   await session.run('UPDATE events SET mapped_bytes = 0 WHERE seq = ANY ($1::bigint[])', [
     purged.map(({ seq }) => seq),
@@ -108,10 +108,10 @@ export async function purge(session: Session, ids: readonly string[], now: numbe
   return ids.map((id, index) => isEvent[index] === true || bodies.delete(id));
 }
 
-function removeLetters(session: Session, events: readonly (readonly [id: string, event: Open])[]) {
+function removeLetters(session: Session, events: readonly Open[]) {
   return session.query<{ seq: number; rows: RowRange[] }>(
     'DELETE FROM dead_letters WHERE seq = ANY ($1::bigint[]) RETURNING seq, rows::json',
-    [events.map(([, { seq }]) => seq)],
+    [events.map(({ seq }) => seq)],
   );
 }
 
