@@ -3,7 +3,7 @@ import type { RowRange } from '../../ground/event.ts';
 import { CLOSE_LIMIT_MS, within } from '../door.ts';
 import type { ClaimedRows, ClaimRequest } from '../engine.ts';
 import { type FoundRows, formatRanges, takeEvents } from '../rows.ts';
-import type { Database, Session } from './database.ts';
+import type { Database, Query } from './database.ts';
 import type { PostgresEngineOptions } from './engine.ts';
 import { AgainError } from './errors.ts';
 
@@ -64,7 +64,7 @@ export function createHolder({ database, leaseMs, clock }: HolderOptions) {
     cancel = clock.setTimer(leaseMs / RENEWALS_PER_LEASE, () => {
       // A failure needs no log line: whatever else is asked of the database fails as well, and the next claim renews.
       database
-        .transaction('write', (session) => session.run(RENEW, [id, leaseMs]))
+        .transaction('write', (query) => query(RENEW, [id, leaseMs]))
         .catch(() => undefined)
         .finally(() => state === 'here' && renewLater());
     });
@@ -77,10 +77,10 @@ export function createHolder({ database, leaseMs, clock }: HolderOptions) {
     const from = randomId();
     const before = doubtful;
     try {
-      const claimed = await database.transaction('write', async (session) => {
-        for (const tokens of before) await session.run(GIVE_BACK, [id, tokens.from, tokens.to]);
-        await session.run(RENEW, [id, leaseMs]);
-        return claimRows(session, request, id, from);
+      const claimed = await database.transaction('write', async (query) => {
+        for (const tokens of before) await query(GIVE_BACK, [id, tokens.from, tokens.to]);
+        await query(RENEW, [id, leaseMs]);
+        return claimRows(query, request, id, from);
       });
       doubtful = doubtful.filter((tokens) => !before.includes(tokens));
       return claimed;
@@ -95,9 +95,9 @@ export function createHolder({ database, leaseMs, clock }: HolderOptions) {
     cancel();
     if (state !== 'here') return;
     state = 'gone';
-    const left = database.transaction('write', async (session) => {
-      await session.run(GIVE_BACK, [id, 0, Number.MAX_SAFE_INTEGER]);
-      await session.run('DELETE FROM replicas WHERE id = $1', [id]);
+    const left = database.transaction('write', async (query) => {
+      await query(GIVE_BACK, [id, 0, Number.MAX_SAFE_INTEGER]);
+      await query('DELETE FROM replicas WHERE id = $1', [id]);
     });
     await within(left, CLOSE_LIMIT_MS);
   }
@@ -107,18 +107,18 @@ export function createHolder({ database, leaseMs, clock }: HolderOptions) {
 
 /** Must run in a transaction. The tokens count on from `firstToken`. */
 export async function claimRows(
-  session: Session,
+  query: Query,
   request: ClaimRequest,
   holder: number,
   firstToken: number,
 ): Promise<ClaimedRows[]> {
   const { kind, maxEvents, maxBytes, except, only } = request;
   const params = [kind, maxEvents, except, only?.eventId ?? null, maxBytes];
-  const taken = takeEvents(await session.query<Candidate>(CANDIDATES, params), request);
+  const taken = takeEvents(await query<Candidate>(CANDIDATES, params), request);
   const claimed = taken.map((event, index) => ({ ...event, token: firstToken + index }));
   if (claimed.length === 0) return [];
   // Looks again who holds them: a replica that made its first claim meanwhile is not among those that were known to live.
-  const mine = await session.query<{ token: number }>(
+  const mine = await query<{ token: number }>(
     `UPDATE events e SET holder = $1, token = c.token, claimed = c.claimed
      FROM json_to_recordset($2::json) AS c (seq bigint, token bigint, claimed text)
      WHERE e.seq = c.seq AND ${IS_FREE} RETURNING c.token`,

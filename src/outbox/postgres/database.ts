@@ -4,13 +4,8 @@ import { within } from '../door.ts';
 import { describe, isConnectionGone, isReadOnlyError, isWorthAnotherTry, LostError, sqlState } from './errors.ts';
 import { type DatabaseSettings, type Limits, placeOf } from './settings.ts';
 
-/** One open transaction. */
-export interface Session {
-  /** The rows of one statement with parameters $1, $2, … */
-  query<Row extends object>(sql: string, params?: readonly unknown[]): Promise<Row[]>;
-  /** The same for a statement that gives none: how many rows it changed. */
-  run(sql: string, params?: readonly unknown[]): Promise<number>;
-}
+/** Runs a statement with parameters $1, $2, … in the transaction that is open. Its rows. */
+export type Query = <Row extends object>(sql: string, params?: readonly unknown[]) => Promise<Row[]>;
 
 /**
  * `put` keeps to what the server says by default, which may be read-only. `write` does not, since settling and purging is
@@ -111,17 +106,12 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
     }
   }
 
-  async function once<T>(mode: Mode, work: (session: Session) => Promise<T>): Promise<T> {
+  async function once<T>(mode: Mode, work: (query: Query) => Promise<T>): Promise<T> {
     const client = await begin(mode);
-    const query = <Row extends object>(text: string, values: readonly unknown[] = []) =>
-      ask(client.query<Row>({ text, values: values.map(withoutNul) }));
-    const session: Session = {
-      query: async <Row extends object>(sql: string, params?: readonly unknown[]) =>
-        (await query<Row>(sql, params)).rows,
-      run: async (sql, params) => (await query(sql, params)).rowCount ?? 0,
-    };
+    const query = async <Row extends object>(text: string, values: readonly unknown[] = []) =>
+      (await ask(client.query<Row>({ text, values: values.map(withoutNul) }))).rows;
     try {
-      const result = await work(session);
+      const result = await work(query);
       await ask(client.query(MODES[mode].end));
       client.release();
       return result;
@@ -150,7 +140,7 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
      * Runs `work` in a transaction; what it returns is returned once that is committed and, unless it only read, synced.
      * Deadlocks are tried again, so that `work` may run more than once. Rejects with what went wrong: see errors.ts.
      */
-    async transaction<T>(mode: Mode, work: (session: Session) => Promise<T>): Promise<T> {
+    async transaction<T>(mode: Mode, work: (query: Query) => Promise<T>): Promise<T> {
       await refuseWhileAway();
       for (let tries = 1; ; tries++) {
         try {

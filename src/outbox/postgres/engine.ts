@@ -6,7 +6,7 @@ import type { StoreLog } from '../open-store.ts';
 import { countRecords, createReads } from '../reads.ts';
 import type { StoredRecord } from '../records.ts';
 import { createHolder } from './claim.ts';
-import { type Database, type Mode, openDatabase, type Session } from './database.ts';
+import { type Database, type Mode, openDatabase, type Query } from './database.ts';
 import { describe, isPassing, toEngineError, toStartError } from './errors.ts';
 import { IS_READ_ONLY, makeTables, tryRights } from './examine.ts';
 import { readRecords, setAside } from './move.ts';
@@ -52,48 +52,48 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
   let usedBytes = 0;
   let countedAt = Number.NEGATIVE_INFINITY;
 
-  const run = <T>(mode: Mode, work: (session: Session) => Promise<T>): Promise<T> =>
+  const run = <T>(mode: Mode, work: (query: Query) => Promise<T>): Promise<T> =>
     database.transaction(mode, work).catch(rejectAsEngine);
 
   /** Bytes that are used when these are stored. Counting walks the backlog, so it is not done each time (ADR 17). */
-  async function usedAfter(session: Session, bytes: number): Promise<number> {
+  async function usedAfter(query: Query, bytes: number): Promise<number> {
     usedBytes += bytes;
     if (performance.now() - countedAt < COUNT_INTERVAL_MS && usedBytes < 0.9 * maxBytes) return usedBytes;
-    ({ dataBytes: usedBytes } = await readState(session));
+    ({ dataBytes: usedBytes } = await readState(query));
     countedAt = performance.now();
     return usedBytes;
   }
 
   /** Only what is new needs room: a duplicate is answered even when the outbox is full. */
-  async function admit(session: Session, added: readonly StoredRecord[]): Promise<void> {
+  async function admit(query: Query, added: readonly StoredRecord[]): Promise<void> {
     const records = added.filter(({ type }) => type !== 'identity');
     if (records.length === 0) return;
-    const dataBytes = await usedAfter(session, sizeOf(records) + records.length * RECORD_BYTES);
+    const dataBytes = await usedAfter(query, sizeOf(records) + records.length * RECORD_BYTES);
     const full = fullness({ dataBytes, logBytes: 0 }, maxBytes);
     if (full !== null) throw full;
   }
 
   return {
     commit: (puts) =>
-      run('put', async (session) => {
-        const { added, stored } = await storePuts(session, puts);
-        await admit(session, added);
+      run('put', async (query) => {
+        const { added, stored } = await storePuts(query, puts);
+        await admit(query, added);
         return stored;
       }),
     claim: (request) => holder.claim(request).catch(rejectAsEngine),
-    settle: (settlements, now) => run('write', (session) => settleAll(session, settlements, now)),
+    settle: (settlements, now) => run('write', (query) => settleAll(query, settlements, now)),
     read: () => run('read', readState),
     probe: () =>
-      run('put', async (session) => {
+      run('put', async (query) => {
         // As large as an ordinary webhook: a disk that is full for those may still have room for a byte.
         const filler = `decode(repeat(md5(random()::text), 4096), 'hex')`;
-        await session.run(`INSERT INTO write_probe (filler) VALUES (${filler})`);
-        await session.run('DELETE FROM write_probe');
+        await query(`INSERT INTO write_probe (filler) VALUES (${filler})`);
+        await query('DELETE FROM write_probe');
       }),
-    prune: (deliveredBefore, limit) => run('write', (session) => prune(session, deliveredBefore, limit)),
-    ...createReads((work) => run('read', ({ query }) => work(query))),
-    revive: (eventIds) => run('write', (session) => revive(session, eventIds)),
-    purge: (ids, now) => run('write', (session) => purge(session, ids, now)),
+    prune: (deliveredBefore, limit) => run('write', (query) => prune(query, deliveredBefore, limit)),
+    ...createReads((work) => run('read', work)),
+    revive: (eventIds) => run('write', (query) => revive(query, eventIds)),
+    purge: (ids, now) => run('write', (query) => purge(query, ids, now)),
     records: () => readRecords((work) => run('read', work)),
     setAside: (now) => setAside(database, schema, now).catch(rejectAsEngine),
     pace: createPace(database),
@@ -109,9 +109,9 @@ const SERVER_STATE = `SELECT greatest(reltuples, 0)::bigint AS known, ${IS_READ_
   FROM pg_class WHERE oid = 'events'::regclass`;
 
 /** Counts, ages and sizes, those of the open transaction included; with an allowance for each record (ADR 17). */
-async function readState(session: Session): Promise<EngineState> {
-  const counts = await countRecords(session.query);
-  const [found] = await session.query<{ known: number; isReadOnly: boolean }>(SERVER_STATE);
+async function readState(query: Query): Promise<EngineState> {
+  const counts = await countRecords(query);
+  const [found] = await query<{ known: number; isReadOnly: boolean }>(SERVER_STATE);
   const { known, isReadOnly } = found ?? { known: 0, isReadOnly: false };
   const ofRecords = counts.reduce((sum, { count, bytes }) => sum + bytes + count * RECORD_BYTES, 0);
   const refuses = isReadOnly ? 'the database is read-only: a standby, or set so' : null;

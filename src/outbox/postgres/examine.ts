@@ -1,7 +1,7 @@
 import { escapeIdentifier } from 'pg';
 import { OutboxStartError } from '../engine.ts';
 import { claimRows, RENEW, randomId } from './claim.ts';
-import { type Database, openDatabase, type Session } from './database.ts';
+import { type Database, openDatabase, type Query } from './database.ts';
 import { describe, isDiskFull, isForbidden, isReadOnlyError, toStartError } from './errors.ts';
 import { storePuts } from './put.ts';
 import { OWNER, SCHEMA, SCHEMA_VERSION } from './schema.ts';
@@ -23,12 +23,11 @@ export async function examineDatabase(settings: DatabaseSettings) {
   const database = openDatabase(settings, DEFAULT_SCHEMA, DEFAULT_LIMITS);
   const place = placeOf(settings);
   try {
-    const { version } = await database.transaction('read', async (session) => {
-      const [found] = await session.query<{ isReadOnly: boolean }>(`SELECT ${IS_READ_ONLY} AS "isReadOnly"`);
-      if (found?.isReadOnly) {
+    const { version } = await database.transaction('read', async (query) => {
+      if ((await query(`SELECT WHERE ${IS_READ_ONLY}`)).length > 0) {
         throw new OutboxStartError('outbox_cannot_open', `The server at ${place} is read-only`, READ_ONLY_FIX);
       }
-      return inspect(session, DEFAULT_SCHEMA, place);
+      return inspect(query, DEFAULT_SCHEMA, place);
     });
     if (version > 0) await tryRights(database, DEFAULT_SCHEMA, place);
     return { version, known: SCHEMA_VERSION };
@@ -45,13 +44,13 @@ const READ_ONLY_FIX =
 
 /** Makes the tables if there are none. Any number of replicas may do so at once: one makes them, the others wait for it. */
 export function makeTables(database: Database, schema: string, place: string): Promise<void> {
-  return database.transaction('put', async (session) => {
-    await session.run('SELECT pg_advisory_xact_lock(hashtext($1))', [`${OWNER} ${schema}`]);
-    const { version, isThere } = await inspect(session, schema, place);
+  return database.transaction('put', async (query) => {
+    await query('SELECT pg_advisory_xact_lock(hashtext($1))', [`${OWNER} ${schema}`]);
+    const { version, isThere } = await inspect(query, schema, place);
     if (version > 0) return;
     // An administrator may have made the schema for a user who may not.
-    if (!isThere) await session.run(`CREATE SCHEMA ${escapeIdentifier(schema)}`);
-    await session.run(SCHEMA);
+    if (!isThere) await query(`CREATE SCHEMA ${escapeIdentifier(schema)}`);
+    await query(SCHEMA);
   });
 }
 
@@ -80,15 +79,15 @@ const FACTS = `
  * Whether the server keeps what the promises rest on, and the version of the tables: 0 if there are none and this user may
  * make them. Throws a OutboxStartError.
  */
-async function inspect(session: Session, schema: string, place: string) {
-  const [facts] = await session.query<Facts>(FACTS, [schema]);
+async function inspect(query: Query, schema: string, place: string) {
+  const [facts] = await query<Facts>(FACTS, [schema]);
   if (facts === undefined) throw new Error('the server says nothing of its settings');
   checkServer(facts, place);
   const { isThere, mayUse, mayMake, tables } = facts;
   const give = `As an administrator, in that database: ALTER SCHEMA ${schema} OWNER TO <the user>;`;
   const make = `As an administrator, in that database: CREATE SCHEMA ${schema} AUTHORIZATION <the user>;`;
   if (!mayUse) throw mayNot(`use the schema ${schema}`, place, give);
-  if (tables.includes('outbox_version')) return { isThere, version: await readVersion(session, schema) };
+  if (tables.includes('outbox_version')) return { isThere, version: await readVersion(query, schema) };
   if (tables.length > 0) {
     const problem = `The schema ${schema} holds tables of another program`;
     throw new OutboxStartError('outbox_foreign_database', problem, 'Name a database of its own in OUTBOX_URL.');
@@ -112,8 +111,8 @@ function checkServer({ server, encoding, fsync, synced }: Facts, place: string):
 }
 
 /** Throws a OutboxStartError for tables that this version cannot use. */
-async function readVersion(session: Session, schema: string): Promise<number> {
-  const [row] = await session.query<{ version: number; worksFrom: number }>(
+async function readVersion(query: Query, schema: string): Promise<number> {
+  const [row] = await query<{ version: number; worksFrom: number }>(
     'SELECT version, works_from AS "worksFrom" FROM outbox_version',
   );
   const { version, worksFrom } = row ?? { version: 1, worksFrom: 1 };
@@ -153,7 +152,7 @@ export async function tryRights(database: Database, schema: string, place: strin
   }
 }
 
-async function useTables(session: Session): Promise<void> {
+async function useTables(query: Query): Promise<void> {
   const [number, id] = [randomId(), `probe ${randomId()}`];
   const at = { receivedAt: 0, feed: null, kind: id };
   const rows = { shared: '{}', own: ['{}', '{}'] };
@@ -161,17 +160,17 @@ async function useTables(session: Session): Promise<void> {
   const why = { charset: null, code: 'probe', reason: '' };
   const body = { ...at, ...why, type: 'quarantine', quarantineId: id, body: Buffer.of(), storedAt: 0 } as const;
   const records = [{ ...event, pending: [[0, 2]] as const }, body];
-  await storePuts(session, [{ records, resolves: null }]);
-  await session.run(RENEW, [number, 1]);
+  await storePuts(query, [{ records, resolves: null }]);
+  await query(RENEW, [number, 1]);
   const only = { eventId: id, fromRow: 0 };
-  await claimRows(session, { kind: id, maxEvents: 1, maxBytes: 1_000, except: [], only }, number, 1);
-  await session.run('DELETE FROM replicas WHERE id = $1', [number]);
+  await claimRows(query, { kind: id, maxEvents: 1, maxBytes: 1_000, except: [], only }, number, 1);
+  await query('DELETE FROM replicas WHERE id = $1', [number]);
   const dead = [{ rows: [[1, 2]] as const, ...why }];
-  await settleAll(session, [{ eventId: id, token: 1, delivered: [[0, 1]], dead, release: true }], 0);
-  await purge(session, [id, id], 0);
-  await prune(session, 1, 1);
-  await session.run('INSERT INTO paces (stream, rests_until) VALUES ($1, now())', [id]);
-  await session.run('DELETE FROM paces WHERE stream = $1', [id]);
-  await session.run(`INSERT INTO write_probe (filler) VALUES ('')`);
-  await session.run('DELETE FROM write_probe');
+  await settleAll(query, [{ eventId: id, token: 1, delivered: [[0, 1]], dead, release: true }], 0);
+  await purge(query, [id, id], 0);
+  await prune(query, 1, 1);
+  await query('INSERT INTO paces (stream, rests_until) VALUES ($1, now())', [id]);
+  await query('DELETE FROM paces WHERE stream = $1', [id]);
+  await query(`INSERT INTO write_probe (filler) VALUES ('')`);
+  await query('DELETE FROM write_probe');
 }

@@ -3,13 +3,13 @@ import { CopyError } from '../engine.ts';
 import { MAX_BATCH_BYTES, MAX_BATCH_RECORDS } from '../move.ts';
 import type { EventRecord, StoredRecord } from '../records.ts';
 import { parseRows, type StoredRows } from '../rows.ts';
-import type { Database, Session } from './database.ts';
+import type { Database, Query } from './database.ts';
 import { isForbidden } from './errors.ts';
 
 /** PostgreSQL cuts longer names. */
 const MAX_NAME_BYTES = 63;
 
-type Read = <T>(work: (session: Session) => Promise<T>) => Promise<T>;
+type Read = <T>(work: (query: Query) => Promise<T>) => Promise<T>;
 /** A record as it is selected. */
 type Found = { readonly seq: number } & (Exclude<StoredRecord, EventRecord> | (Omit<EventRecord, 'rows'> & StoredRows));
 
@@ -50,7 +50,7 @@ export async function* readRecords(read: Read): AsyncGenerator<StoredRecord> {
   await read(refuseWhileUsed);
   for (const sql of [EVENTS, QUARANTINED, IDENTITIES]) {
     for (let last: number | undefined = 0; last !== undefined; ) {
-      const found = await read((session) => session.query<Found>(sql, [last]));
+      const found = await read((query) => query<Found>(sql, [last]));
       yield* found.map(recordOf);
       last = found.at(-1)?.seq;
     }
@@ -65,12 +65,10 @@ function recordOf({ seq: _, ...found }: Found): StoredRecord {
 }
 
 /** What a service delivers meanwhile would be delivered again by the outbox that it is moved to. */
-async function refuseWhileUsed(session: Session): Promise<void> {
-  const [found] = await session.query<{ alive: number }>(
-    'SELECT count(*) AS alive FROM replicas WHERE alive_until > clock_timestamp()',
-  );
-  if (found === undefined || found.alive === 0) return;
-  const services = found.alive === 1 ? '1 service uses' : `${found.alive} services use`;
+async function refuseWhileUsed(query: Query): Promise<void> {
+  const { length } = await query('SELECT FROM replicas WHERE alive_until > clock_timestamp()');
+  if (length === 0) return;
+  const services = length === 1 ? '1 service uses' : `${length} services use`;
   const message = `${services} the database, or did a minute ago. Nothing was taken away from it`;
   throw new CopyError('migrate_in_use', `${message}: stop them all, wait for a minute, then run this again.`);
 }
@@ -81,11 +79,11 @@ export async function setAside(database: Database, schema: string, now: number):
   const name = `${schema.slice(0, MAX_NAME_BYTES - ending.length)}${ending}`;
   const rename = `ALTER SCHEMA ${escapeIdentifier(schema)} RENAME TO ${escapeIdentifier(name)}`;
   try {
-    await database.transaction('write', async (session) => {
+    await database.transaction('write', async (query) => {
       // A service that starts meanwhile waits here, and finds no tables then.
-      await session.run('LOCK TABLE replicas, events, quarantine IN ACCESS EXCLUSIVE MODE');
-      await refuseWhileUsed(session);
-      await session.run(rename);
+      await query('LOCK TABLE replicas, events, quarantine IN ACCESS EXCLUSIVE MODE');
+      await refuseWhileUsed(query);
+      await query(rename);
     });
     return `the schema ${name}`;
   } catch (error) {

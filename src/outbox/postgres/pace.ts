@@ -1,5 +1,5 @@
 import type { SharedPace, Turn } from '../port.ts';
-import type { Database, Session } from './database.ts';
+import type { Database, Query } from './database.ts';
 
 /** For one try: the 30 s of an upload, and settling what it delivered. After that another replica may try. */
 const TRY_MS = 40_000;
@@ -23,15 +23,15 @@ const TURN = `
 /** A row for each stream that rests, by the database's clock. Once its time is over, one replica may try for all. */
 export function createPace(database: Database): SharedPace {
   /** A pace is only advice: without the database nothing is claimed either. */
-  const orElse = <T>(fallback: T, work: (session: Session) => Promise<T>): Promise<T> =>
+  const orElse = <T>(fallback: T, work: (query: Query) => Promise<T>): Promise<T> =>
     database.transaction('write', work).catch(() => fallback);
   const change = (sql: string, ...params: readonly unknown[]) =>
-    orElse(undefined, async (session) => void (await session.run(sql, params)));
+    orElse(undefined, async (query) => void (await query(sql, params)));
 
   return {
     turn: (stream) =>
-      orElse(GO, async (session) => {
-        const [found] = await session.query<{ restMs: number; alone: boolean }>(TURN, [stream, TRY_MS]);
+      orElse(GO, async (query) => {
+        const [found] = await query<{ restMs: number; alone: boolean }>(TURN, [stream, TRY_MS]);
         if (found === undefined) return GO;
         const { restMs, alone } = found;
         if (alone) return { restMs: 0, alone };
@@ -48,9 +48,9 @@ export function createPace(database: Database): SharedPace {
       ),
     resume: (stream) => change('DELETE FROM paces WHERE stream = $1', stream),
     endRest: (stream) =>
-      orElse(false, async (session) => {
+      orElse(false, async (query) => {
         const sql = 'UPDATE paces SET rests_until = clock_timestamp() WHERE stream = $1 RETURNING stream';
-        return (await session.query(sql, [stream])).length > 0;
+        return (await query(sql, [stream])).length > 0;
       }),
   };
 }

@@ -2,7 +2,7 @@ import type { Put } from '../engine.ts';
 import type { StoredEntry } from '../port.ts';
 import type { DeadLetter, StoredRecord } from '../records.ts';
 import { columnsOf, formatRanges } from '../rows.ts';
-import type { Session } from './database.ts';
+import type { Query } from './database.ts';
 import { AgainError } from './errors.ts';
 
 /** Deduplication and enqueue in one statement. `$1`: a JSON array. */
@@ -52,14 +52,14 @@ function keyOf(record: StoredRecord): string {
 }
 
 /** Must run in a transaction. What became of each; of two with one id the second is a duplicate. */
-async function addRecords(session: Session, records: readonly StoredRecord[]): Promise<StoredEntry[]> {
+async function addRecords(query: Query, records: readonly StoredRecord[]): Promise<StoredEntry[]> {
   const first = new Map<string, StoredRecord>();
   for (const record of records) if (!first.has(keyOf(record))) first.set(keyOf(record), record);
   const seqs = new Map<string, number>();
   for (const [table, sql] of Object.entries({ e: ADD_EVENTS, q: ADD_QUARANTINED })) {
     const rows = [...first].flatMap(([key, record]) => (key.startsWith(table) ? [rowOf(record)] : []));
     if (rows.length === 0) continue;
-    const added = await session.query<{ key: string; seq: number }>(sql, [JSON.stringify(rows)]);
+    const added = await query<{ key: string; seq: number }>(sql, [JSON.stringify(rows)]);
     for (const { key, seq } of added) seqs.set(key, seq);
   }
   const letters = [...first].flatMap(([key, record]) => {
@@ -67,9 +67,9 @@ async function addRecords(session: Session, records: readonly StoredRecord[]): P
     if (record.type !== 'event' || seq === undefined) return [];
     return record.deadLetters.map((letter) => ({ ...letter, seq }));
   });
-  await addLetters(session, letters);
+  await addLetters(query, letters);
   const known = [...first.keys()].filter((key) => !seqs.has(key));
-  const knownAt = await findKnown(session, known);
+  const knownAt = await findKnown(query, known);
   return records.map((record) => {
     const key = keyOf(record);
     const firstStoredAt = knownAt.get(key) ?? first.get(key)?.storedAt ?? record.storedAt;
@@ -79,12 +79,12 @@ async function addRecords(session: Session, records: readonly StoredRecord[]): P
 
 /** `seq` is the event's. */
 export async function addLetters(
-  session: Session,
+  query: Query,
   letters: readonly (DeadLetter & { readonly seq: number })[],
 ): Promise<void> {
   if (letters.length === 0) return;
   const rows = letters.map((each) => ({ ...each, rows: formatRanges(each.rows), reason: toText(each.reason) }));
-  await session.run(
+  await query(
     `INSERT INTO dead_letters (seq, rows, code, reason, dead_at) SELECT seq, rows, code, reason, "buriedAt"
      FROM json_to_recordset($1::json) AS l (seq bigint, rows text, code text, reason text, "buriedAt" bigint)`,
     [JSON.stringify(rows)],
@@ -92,20 +92,20 @@ export async function addLetters(
 }
 
 /** Must run in a transaction of its own. What became of the records of each put, and which of all are new. */
-export async function storePuts(session: Session, puts: readonly Put[]) {
+export async function storePuts(query: Query, puts: readonly Put[]) {
   const toResolve = puts.flatMap(({ resolves }) => resolves ?? []);
-  const resolved = await removeQuarantined(session, toResolve);
+  const resolved = await removeQuarantined(query, toResolve);
   const valid = puts.map(({ records, resolves }) => (resolves === null || resolved.delete(resolves) ? records : []));
   const records = valid.flat();
-  const entries = await addRecords(session, records);
+  const entries = await addRecords(query, records);
   const added = records.filter((_, index) => entries[index]?.duplicate === false);
   return { added, stored: valid.map(({ length }) => entries.splice(0, length)) };
 }
 
 /** The ids of those that were there. */
-export async function removeQuarantined(session: Session, ids: readonly string[]): Promise<Set<string>> {
+export async function removeQuarantined(query: Query, ids: readonly string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set();
-  const removed = await session.query<{ id: string }>(
+  const removed = await query<{ id: string }>(
     'DELETE FROM quarantine WHERE quarantine_id = ANY ($1::text[]) RETURNING quarantine_id AS id',
     [ids],
   );
@@ -113,9 +113,9 @@ export async function removeQuarantined(session: Session, ids: readonly string[]
 }
 
 /** When what was known before was stored, by key. */
-async function findKnown(session: Session, keys: readonly string[]): Promise<Map<string, number>> {
+async function findKnown(query: Query, keys: readonly string[]): Promise<Map<string, number>> {
   if (keys.length === 0) return new Map();
-  const rows = await session.query<{ key: string; at: number }>(
+  const rows = await query<{ key: string; at: number }>(
     `SELECT 'e' || event_id AS key, stored_at AS at FROM events WHERE event_id = ANY ($1::text[])
      UNION ALL SELECT 'q' || quarantine_id, stored_at FROM quarantine WHERE quarantine_id = ANY ($1::text[])`,
     [keys.map((key) => key.slice(1))],

@@ -2,7 +2,7 @@ import type { RowRange } from '../../ground/event.ts';
 import type { Settlement, SettlementOutcome } from '../port.ts';
 import type { DeadLetter } from '../records.ts';
 import { countDead, countRows, formatRanges, mergeRanges, settleRows } from '../rows.ts';
-import type { Session } from './database.ts';
+import type { Query } from './database.ts';
 import { addLetters, removeQuarantined } from './put.ts';
 
 /** What becomes of stored events. Everything here must run in a transaction, and locks events in the order of `seq`. */
@@ -32,8 +32,8 @@ interface Open {
 }
 
 /** Those that are there and not delivered, by id. */
-async function lockEvents(session: Session, ids: readonly string[]): Promise<Map<string, Open>> {
-  const rows = await session.query<Open & { readonly id: string }>(
+async function lockEvents(query: Query, ids: readonly string[]): Promise<Map<string, Open>> {
+  const rows = await query<Open & { readonly id: string }>(
     `SELECT event_id AS id, seq, row_count AS "rowCount", token, pending::json, dead_rows AS "deadRows",
        coalesce(claimed, '[]')::json AS held
      FROM events WHERE event_id = ANY ($1::text[]) AND delivered_at IS NULL ORDER BY seq FOR UPDATE`,
@@ -42,7 +42,7 @@ async function lockEvents(session: Session, ids: readonly string[]): Promise<Map
   return new Map(rows.map(({ id, ...event }) => [id, event]));
 }
 
-async function change(session: Session, events: Iterable<Open>, now: number): Promise<void> {
+async function change(query: Query, events: Iterable<Open>, now: number): Promise<void> {
   const rows = [...events].map(({ seq, pending, deadRows, held }) => ({
     seq,
     pending: formatRanges(pending),
@@ -50,17 +50,17 @@ async function change(session: Session, events: Iterable<Open>, now: number): Pr
     dead_rows: deadRows,
     claimed: held.length === 0 ? null : formatRanges(held),
   }));
-  if (rows.length > 0) await session.run(CHANGE, [JSON.stringify(rows), now]);
+  if (rows.length > 0) await query(CHANGE, [JSON.stringify(rows), now]);
 }
 
 /** See Engine. Throws a RangeError for a settlement that is wrong. */
 export async function settleAll(
-  session: Session,
+  query: Query,
   settlements: readonly Settlement[],
   now: number,
 ): Promise<SettlementOutcome[]> {
   const ids = settlements.map(({ eventId }) => eventId);
-  const events = await lockEvents(session, ids);
+  const events = await lockEvents(query, ids);
   const changed = new Map<string, Open>();
   const letters: (DeadLetter & { readonly seq: number })[] = [];
   const outcomes = settlements.map((settlement): SettlementOutcome => {
@@ -71,21 +71,21 @@ export async function settleAll(
     letters.push(...buried.map((dead) => ({ ...dead, seq: event.seq, buriedAt: now })));
     return 'applied';
   });
-  await change(session, changed.values(), now);
-  await addLetters(session, letters);
+  await change(query, changed.values(), now);
+  await addLetters(query, letters);
   return outcomes;
 }
 
 /** How many rows of each event wait again. A claim goes on with the rows that it had. */
-export async function revive(session: Session, eventIds: readonly string[]): Promise<number[]> {
-  const events = await lockEvents(session, eventIds);
+export async function revive(query: Query, eventIds: readonly string[]): Promise<number[]> {
+  const events = await lockEvents(query, eventIds);
   const dead = [...events.values()].filter(({ deadRows }) => deadRows > 0);
-  const letters = await removeLetters(session, dead);
+  const letters = await removeLetters(query, dead);
   const revived = dead.map((event) => {
     const rows = letters.filter(({ seq }) => seq === event.seq).flatMap((letter) => letter.rows);
     return { ...event, pending: mergeRanges(event.pending, rows), deadRows: 0 };
   });
-  await change(session, revived, 0);
+  await change(query, revived, 0);
   return eventIds.map((id) => {
     const count = events.get(id)?.deadRows ?? 0;
     events.delete(id);
@@ -93,34 +93,34 @@ export async function revive(session: Session, eventIds: readonly string[]): Pro
   });
 }
 
-export async function purge(session: Session, ids: readonly string[], now: number): Promise<boolean[]> {
-  const events = await lockEvents(session, ids);
+export async function purge(query: Query, ids: readonly string[], now: number): Promise<boolean[]> {
+  const events = await lockEvents(query, ids);
   const purged = [...events.values()].map((event) => ({ ...event, pending: [], deadRows: 0, held: [] }));
-  await removeLetters(session, purged);
-  await change(session, purged, now);
-  await session.run('UPDATE events SET mapped_bytes = 0 WHERE seq = ANY ($1::bigint[])', [
-    purged.map(({ seq }) => seq),
-  ]);
+  await removeLetters(query, purged);
+  await change(query, purged, now);
+  await query('UPDATE events SET mapped_bytes = 0 WHERE seq = ANY ($1::bigint[])', [purged.map(({ seq }) => seq)]);
   // An id that is an event's names that; the same id once more names the quarantined body that has it.
   const isEvent = ids.map((id) => events.delete(id));
   const others = ids.filter((_, index) => isEvent[index] === false);
-  const bodies = await removeQuarantined(session, others);
+  const bodies = await removeQuarantined(query, others);
   return ids.map((id, index) => isEvent[index] === true || bodies.delete(id));
 }
 
-function removeLetters(session: Session, events: readonly Open[]) {
-  return session.query<{ seq: number; rows: RowRange[] }>(
+function removeLetters(query: Query, events: readonly Open[]) {
+  return query<{ seq: number; rows: RowRange[] }>(
     'DELETE FROM dead_letters WHERE seq = ANY ($1::bigint[]) RETURNING seq, rows::json',
     [events.map(({ seq }) => seq)],
   );
 }
 
 /** How many identities were forgotten. So are replicas that have been gone for a day: their claims are long over. */
-export async function prune(session: Session, deliveredBefore: number, limit: number): Promise<number> {
-  await session.run(`DELETE FROM replicas WHERE alive_until < clock_timestamp() - interval '1 day'`);
-  return session.run(
+export async function prune(query: Query, deliveredBefore: number, limit: number): Promise<number> {
+  await query(`DELETE FROM replicas WHERE alive_until < clock_timestamp() - interval '1 day'`);
+  const forgotten = await query(
     `DELETE FROM events WHERE seq = ANY (ARRAY(
-       SELECT seq FROM events WHERE delivered_at < $1 ORDER BY delivered_at LIMIT $2 FOR UPDATE SKIP LOCKED))`,
+       SELECT seq FROM events WHERE delivered_at < $1 ORDER BY delivered_at LIMIT $2 FOR UPDATE SKIP LOCKED))
+     RETURNING seq`,
     [deliveredBefore, limit],
   );
+  return forgotten.length;
 }
