@@ -33,7 +33,8 @@ const AWAY_LIMIT_MS = 1_000;
 const INT8 = 20;
 
 export function openDatabase(settings: DatabaseSettings, schema: string, limits: Limits) {
-  const silence = new LostError(`nothing comes from ${placeOf(settings)}`);
+  const place = placeOf(settings);
+  const silence = new LostError(`nothing comes from ${place}`);
   const sockets = new Set<Socket>();
   let away: string | null = null;
   let looking: Promise<void> | null = null;
@@ -136,6 +137,8 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
   }
 
   return {
+    place,
+    schema,
     /**
      * Runs `work` in a transaction; what it returns is returned once that is committed and, unless it only read, synced.
      * Deadlocks are tried again, so that `work` may run more than once. Rejects with what went wrong: see errors.ts.

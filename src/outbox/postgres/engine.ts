@@ -12,7 +12,7 @@ import { IS_READ_ONLY, makeTables, tryRights } from './examine.ts';
 import { readRecords, setAside } from './move.ts';
 import { createPace } from './pace.ts';
 import { storePuts } from './put.ts';
-import { type DatabaseSettings, DEFAULT_LIMITS, DEFAULT_SCHEMA, type Limits, placeOf } from './settings.ts';
+import { type DatabaseSettings, DEFAULT_LIMITS, DEFAULT_SCHEMA, type Limits } from './settings.ts';
 import { prune, purge, revive, settleAll } from './settle.ts';
 
 export interface PostgresEngineOptions {
@@ -45,7 +45,7 @@ const IDENTITY_BYTES = 200;
 export async function openPostgresEngine(options: PostgresEngineOptions): Promise<Engine> {
   const { clock, maxBytes, schema = DEFAULT_SCHEMA, leaseMs = LEASE_MS } = options;
   const database = openDatabase(options.database, schema, { ...DEFAULT_LIMITS, ...options.limits });
-  await prepare(database, schema, options);
+  await prepare(database, options);
   const holder = createHolder({ database, leaseMs, clock });
 
   /** As counted last, and what this process has stored since. */
@@ -95,7 +95,7 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
     revive: (eventIds) => run('write', (query) => revive(query, eventIds)),
     purge: (ids, now) => run('write', (query) => purge(query, ids, now)),
     records: () => readRecords((work) => run('read', work)),
-    setAside: (now) => setAside(database, schema, now).catch(rejectAsEngine),
+    setAside: (now) => setAside(database, now).catch(rejectAsEngine),
     pace: createPace(database),
     async close() {
       await holder.leave();
@@ -123,22 +123,20 @@ function rejectAsEngine(error: unknown): never {
 }
 
 /** Signs in, looks at what the promises rest on, makes the tables, and tries to use them. */
-async function prepare(database: Database, schema: string, options: PostgresEngineOptions): Promise<void> {
-  const place = placeOf(options.database);
-  const deadline = performance.now() + (options.patienceMs ?? 0);
+async function prepare(database: Database, { log, patienceMs = 0 }: PostgresEngineOptions): Promise<void> {
+  const { place } = database;
+  const deadline = performance.now() + patienceMs;
   for (;;) {
     try {
-      await makeTables(database, schema, place);
-      return await tryRights(database, schema, place);
+      await makeTables(database);
+      return await tryRights(database);
     } catch (error) {
       if (!isPassing(error) || performance.now() > deadline) {
         await database.close();
         throw toStartError(error, place);
       }
-      options.log.warn(
-        { code: 'outbox_database_away', place, error: describe(error) },
-        'the database of the outbox is not there yet',
-      );
+      const fields = { code: 'outbox_database_away', place, error: describe(error) };
+      log.warn(fields, 'the database of the outbox is not there yet');
       await pause(PAUSE_MS);
     }
   }

@@ -1,11 +1,12 @@
 import { escapeIdentifier } from 'pg';
-import { OutboxStartError } from '../engine.ts';
+import { OutboxStartError, outboxStartFixes } from '../engine.ts';
+import type { StoredRecord } from '../records.ts';
 import { claimRows, RENEW, randomId } from './claim.ts';
 import { type Database, openDatabase, type Query } from './database.ts';
 import { describe, isDiskFull, isForbidden, isReadOnlyError, toStartError } from './errors.ts';
 import { storePuts } from './put.ts';
 import { OWNER, SCHEMA, SCHEMA_VERSION } from './schema.ts';
-import { type DatabaseSettings, DEFAULT_LIMITS, DEFAULT_SCHEMA, placeOf } from './settings.ts';
+import { type DatabaseSettings, DEFAULT_LIMITS, DEFAULT_SCHEMA } from './settings.ts';
 import { prune, purge, settleAll } from './settle.ts';
 
 const OLDEST_SERVER = 130_000;
@@ -21,15 +22,15 @@ export type Examined = Awaited<ReturnType<typeof examineDatabase>>;
  */
 export async function examineDatabase(settings: DatabaseSettings) {
   const database = openDatabase(settings, DEFAULT_SCHEMA, DEFAULT_LIMITS);
-  const place = placeOf(settings);
+  const { place } = database;
   try {
     const { version } = await database.transaction('read', async (query) => {
       if ((await query(`SELECT WHERE ${IS_READ_ONLY}`)).length > 0) {
         throw new OutboxStartError('outbox_cannot_open', `The server at ${place} is read-only`, READ_ONLY_FIX);
       }
-      return inspect(query, DEFAULT_SCHEMA, place);
+      return inspect(query, database);
     });
-    if (version > 0) await tryRights(database, DEFAULT_SCHEMA, place);
+    if (version > 0) await tryRights(database);
     return { version, known: SCHEMA_VERSION };
   } catch (error) {
     throw toStartError(error, place);
@@ -43,10 +44,11 @@ const READ_ONLY_FIX =
   'more; else unset default_transaction_read_only of server, database and role.';
 
 /** Makes the tables if there are none. Any number of replicas may do so at once: one makes them, the others wait for it. */
-export function makeTables(database: Database, schema: string, place: string): Promise<void> {
+export function makeTables(database: Database): Promise<void> {
+  const { schema } = database;
   return database.transaction('put', async (query) => {
     await query('SELECT pg_advisory_xact_lock(hashtext($1))', [`${OWNER} ${schema}`]);
-    const { version, isThere } = await inspect(query, schema, place);
+    const { version, isThere } = await inspect(query, database);
     if (version > 0) return;
     // An administrator may have made the schema for a user who may not.
     if (!isThere) await query(`CREATE SCHEMA ${escapeIdentifier(schema)}`);
@@ -79,7 +81,7 @@ const FACTS = `
  * Whether the server keeps what the promises rest on, and the version of the tables: 0 if there are none and this user may
  * make them. Throws a OutboxStartError.
  */
-async function inspect(query: Query, schema: string, place: string) {
+async function inspect(query: Query, { schema, place }: Database) {
   const [facts] = await query<Facts>(FACTS, [schema]);
   if (facts === undefined) throw new Error('the server says nothing of its settings');
   checkServer(facts, place);
@@ -118,11 +120,8 @@ async function readVersion(query: Query, schema: string): Promise<number> {
   const { version, worksFrom } = row ?? { version: 1, worksFrom: 1 };
   if (worksFrom > SCHEMA_VERSION) {
     const versions = `its version is ${version} and works with ${worksFrom} or later, this service knows ${SCHEMA_VERSION}`;
-    throw new OutboxStartError(
-      'outbox_newer_version',
-      `The schema ${schema} was made by a later version (${versions})`,
-      'Start the version that wrote it, or a later one.',
-    );
+    const problem = `The schema ${schema} was made by a later version (${versions})`;
+    throw new OutboxStartError('outbox_newer_version', problem, `${outboxStartFixes.outbox_newer_version}.`);
   }
   if (version >= SCHEMA_VERSION) return version;
   throw new OutboxStartError(
@@ -137,29 +136,28 @@ function mayNot(what: string, place: string, fix: string): OutboxStartError {
 }
 
 /** Does once what a service does all the time, and rolls it back. Throws a OutboxStartError for a missing right. */
-export async function tryRights(database: Database, schema: string, place: string): Promise<void> {
+export async function tryRights(database: Database): Promise<void> {
   try {
     await database.transaction('try', useTables);
   } catch (error) {
     // A service starts on a server that takes nothing now: it delivers what waits, and shows that it is not ready.
     if (isReadOnlyError(error) || isDiskFull(error)) return;
     if (!isForbidden(error)) throw error;
-    throw mayNot(
-      `use the tables of the schema ${schema} as it must (${describe(error)})`,
-      place,
-      'Sign in as the role that owns them, or make the user a member of it: GRANT <owner> TO <the user>;',
-    );
+    const what = `use the tables of the schema ${database.schema} as it must (${describe(error)})`;
+    const fix = 'Sign in as the role that owns them, or make the user a member of it: GRANT <owner> TO <the user>;';
+    throw mayNot(what, database.place, fix);
   }
 }
 
 async function useTables(query: Query): Promise<void> {
   const [number, id] = [randomId(), `probe ${randomId()}`];
-  const at = { receivedAt: 0, feed: null, kind: id };
+  const at = { kind: id, receivedAt: 0, storedAt: 0, feed: null };
+  const why = { code: 'probe', reason: '' };
   const rows = { shared: '{}', own: ['{}', '{}'] };
-  const event = { ...at, type: 'event', eventId: id, rows, mappedBytes: 2, storedAt: 0, deadLetters: [] } as const;
-  const why = { charset: null, code: 'probe', reason: '' };
-  const body = { ...at, ...why, type: 'quarantine', quarantineId: id, body: Buffer.of(), storedAt: 0 } as const;
-  const records = [{ ...event, pending: [[0, 2]] as const }, body];
+  const records: StoredRecord[] = [
+    { type: 'event', eventId: id, ...at, rows, mappedBytes: 2, pending: [[0, 2]], deadLetters: [] },
+    { type: 'quarantine', quarantineId: id, ...at, ...why, charset: null, body: Buffer.of() },
+  ];
   await storePuts(query, [{ records, resolves: null }]);
   await query(RENEW, [number, 1]);
   const only = { eventId: id, fromRow: 0 };

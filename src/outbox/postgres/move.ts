@@ -74,7 +74,8 @@ async function refuseWhileUsed(query: Query): Promise<void> {
 }
 
 /** Renames the schema, so that no service delivers again what was copied. `now`: ms since the epoch. Returns the new name. */
-export async function setAside(database: Database, schema: string, now: number): Promise<string> {
+export async function setAside(database: Database, now: number): Promise<string> {
+  const { schema } = database;
   const ending = `_moved_${new Date(now).toISOString().replace(/[-:.]/g, '').toLowerCase()}`;
   const name = `${schema.slice(0, MAX_NAME_BYTES - ending.length)}${ending}`;
   const rename = `ALTER SCHEMA ${escapeIdentifier(schema)} RENAME TO ${escapeIdentifier(name)}`;
