@@ -20,7 +20,6 @@ type Seq = { readonly seq: number };
 interface EventRow extends Seq {
   readonly rowCount: number;
   readonly pending: string;
-  readonly pendingRows: number;
   readonly deadRows: number;
 }
 
@@ -45,18 +44,16 @@ export function createClaims(
      FROM events LEFT JOIN bodies USING (seq) WHERE seq = ?`,
   );
   const find = db.prepare(
-    `SELECT seq, row_count AS rowCount, pending, pending_rows AS pendingRows, dead_rows AS deadRows
+    `SELECT seq, row_count AS rowCount, pending, dead_rows AS deadRows
      FROM events WHERE event_id = ? AND delivered_at IS NULL`,
   );
-  const update = db.prepare('UPDATE events SET pending = ?, pending_rows = ?, dead_rows = ? WHERE seq = ?');
-  const finish = db.prepare(
-    `UPDATE events SET delivered_at = ?, pending = '[]', pending_rows = 0, dead_rows = 0, mapped_bytes = mapped_bytes * ?
-     WHERE seq = ?`,
+  const update = db.prepare(
+    'UPDATE events SET pending = ?, pending_rows = ?, dead_rows = ?, delivered_at = ? WHERE seq = ?',
   );
+  const forgetSize = db.prepare('UPDATE events SET mapped_bytes = 0 WHERE seq = ?');
   const removeBody = db.prepare('DELETE FROM bodies WHERE seq = ?');
   const bury = db.prepare('INSERT INTO dead_letters (seq, rows, code, reason, dead_at) VALUES (?, ?, ?, ?, ?)');
-  const findLetters = db.prepare('SELECT rows FROM dead_letters WHERE seq = ?');
-  const removeLetters = db.prepare('DELETE FROM dead_letters WHERE seq = ?');
+  const removeLetters = db.prepare('DELETE FROM dead_letters WHERE seq = ? RETURNING rows');
   const removeQuarantined = db.prepare('DELETE FROM quarantine WHERE quarantine_id = ?');
 
   // Who holds which rows. A claim ends with the process that took it, so that it is kept in memory: it costs no synced
@@ -79,46 +76,45 @@ export function createClaims(
     }
   }
 
+  /** An event without rows that wait or are dead is delivered. */
+  function change(seq: number, pending: readonly RowRange[], deadRows: number, now: number): void {
+    const isDelivered = pending.length === 0 && deadRows === 0;
+    update.run(formatRanges(pending), countRows(pending), deadRows, isDelivered ? now : null, seq);
+    if (isDelivered) removeBody.run(seq);
+  }
+
   /** `progress`: what claims still hold, by `seq`. Throws a RangeError for a wrong settlement. */
   function settleOne(settlement: Settlement, progress: Map<number, readonly RowRange[]>, now: number) {
     const event = getRow<EventRow>(find, settlement.eventId);
     if (event === undefined) return 'stale';
-    const { seq, rowCount } = event;
+    const { seq, rowCount, deadRows } = event;
     const claim = claims.get(seq);
     const held = progress.get(seq) ?? claim?.rows ?? [];
     if (claim?.token !== settlement.token || held.length === 0) return 'stale';
-    const settled = settleRows(settlement, { rowCount, pending: parseRanges(event.pending) }, held);
-    for (const { rows, code, reason } of settled.buried) bury.run(seq, formatRanges(rows), code, reason, now);
-    const left = countRows(settled.pending);
-    const deadRows = event.deadRows + countDead(settled.buried);
-    if (left === 0 && deadRows === 0) {
-      finish.run(now, 1, seq);
-      removeBody.run(seq);
-    } else if (left !== event.pendingRows) {
-      update.run(formatRanges(settled.pending), left, deadRows, seq);
-    }
-    progress.set(seq, settled.held);
+    const before = parseRanges(event.pending);
+    const { pending, buried, held: left } = settleRows(settlement, { rowCount, pending: before }, held);
+    for (const { rows, code, reason } of buried) bury.run(seq, formatRanges(rows), code, reason, now);
+    // A claim that is only given back costs no write: that works on a full disk, too.
+    if (countRows(pending) < countRows(before)) change(seq, pending, deadRows + countDead(buried), now);
+    progress.set(seq, left);
     return 'applied';
   }
 
   function reviveOne(eventId: string): number {
     const event = getRow<EventRow>(find, eventId);
-    if (event === undefined || event.deadRows === 0) return 0;
-    const letters = [...eachRow<{ rows: string }>(findLetters, event.seq)];
+    if (event === undefined) return 0;
+    const letters = [...eachRow<{ rows: string }>(removeLetters, event.seq)];
     const dead = letters.flatMap(({ rows }) => parseRanges(rows));
-    const pending = mergeRanges(parseRanges(event.pending), dead);
-    const pendingRows = countRows(pending);
-    removeLetters.run(event.seq);
-    update.run(formatRanges(pending), pendingRows, 0, event.seq);
-    return pendingRows - event.pendingRows;
+    if (dead.length > 0) change(event.seq, mergeRanges(parseRanges(event.pending), dead), 0, 0);
+    return countRows(dead);
   }
 
   function purgeOne(id: string, purged: Set<number>, now: number): boolean {
     const event = getRow<EventRow>(find, id);
     if (event === undefined) return removeQuarantined.run(id).changes !== 0;
     // It counts as delivered from now on, so that its identity is forgotten after DEDUP_DAYS like any other. No bytes tell.
-    finish.run(now, 0, event.seq);
-    removeBody.run(event.seq);
+    change(event.seq, [], 0, now);
+    forgetSize.run(event.seq);
     removeLetters.run(event.seq);
     purged.add(event.seq);
     return true;
