@@ -11,7 +11,7 @@ import { readSound } from './move.ts';
 import { createWriter } from './put.ts';
 import { createReserve } from './reserve.ts';
 import { setAside } from './set-aside.ts';
-import { BUSY_TIMEOUT_MS, getRow, queryOf } from './sql.ts';
+import { BUSY_TIMEOUT_MS, getRow, pragma, queryOf } from './sql.ts';
 import { PAGE_BYTES } from './wal.ts';
 
 /** Above it we fold the write-ahead log in and tell why it fails: SQLite tries at 4 MiB and says nothing (ADR 7). */
@@ -173,12 +173,6 @@ function createWriteAheadLog(db: DatabaseSync, file: string, onTrouble: (reason:
     return statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   }
 
-  /** Whether all of the log is in the database. */
-  function checkpoint(mode: 'PASSIVE' | 'TRUNCATE'): boolean {
-    const row = db.prepare(`PRAGMA wal_checkpoint(${mode})`).get();
-    return row?.['busy'] === 0 && row['log'] === row['checkpointed'];
-  }
-
   /**
    * Folds the log in and cuts it to nothing, if nobody reads the database: rows that were delivered are zeroed in the
    * database, but their text would stay in old pages of the log until something else is written over them. Waits for
@@ -186,10 +180,10 @@ function createWriteAheadLog(db: DatabaseSync, file: string, onTrouble: (reason:
    */
   function empty(): void {
     try {
-      const isFolded = checkpoint('PASSIVE');
       db.exec('PRAGMA busy_timeout = 0');
-      if (isFolded && checkpoint('TRUNCATE')) return;
-      if (bytes() <= MAX_LOG_BYTES) return;
+      // Whether a reader is in the way; then as much is folded in as it allows.
+      const isBusy = pragma(db, 'wal_checkpoint(TRUNCATE)') !== 0;
+      if (!isBusy || bytes() <= MAX_LOG_BYTES) return;
       onTrouble(
         'another program has the database open in a read transaction, so that its write-ahead log cannot be emptied',
       );

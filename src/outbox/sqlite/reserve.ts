@@ -27,7 +27,7 @@ export function createReserve(dataDir: string) {
     },
     /** Makes it unless it is there. False: the disk has no room for it. */
     keep(): boolean {
-      if (isKept || performance.now() - triedAt < PAUSE_MS) return isKept || !isFull;
+      if (isKept || performance.now() - triedAt < PAUSE_MS) return !isFull;
       triedAt = performance.now();
       try {
         // Random, since a file system that compresses would keep no room for zeros.

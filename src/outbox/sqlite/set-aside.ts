@@ -1,6 +1,7 @@
 import { existsSync, linkSync, readdirSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Logger } from '../../ground/log.ts';
+import { hasCode } from './errors.ts';
 import { COMPANIONS, databaseFile, identify, syncPath } from './files.ts';
 import { MENDED } from './wal.ts';
 
@@ -40,7 +41,7 @@ function linkAll(file: string, name: string): boolean {
     return true;
   } catch (error) {
     undoLinks(file, name);
-    if (error instanceof Error && 'code' in error && CANNOT_LINK.includes(String(error.code))) return false;
+    if (hasCode(error, ...CANNOT_LINK)) return false;
     throw error;
   }
 }
