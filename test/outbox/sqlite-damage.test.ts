@@ -16,7 +16,8 @@ import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { isCallersFault } from '../../src/outbox/sqlite/errors.ts';
+import { CallError } from '../../src/outbox/engine.ts';
+import { toEngineError } from '../../src/outbox/sqlite/errors.ts';
 import { salvage } from '../../src/outbox/sqlite/salvage.ts';
 import { isLogDamaged } from '../../src/outbox/sqlite/wal.ts';
 import { event } from './samples.ts';
@@ -219,7 +220,7 @@ describe('a damaged outbox of SQLite', { timeout: 300_000 }, () => {
       try {
         db.exec(`INSERT INTO t VALUES ${values}`);
       } catch (error) {
-        return isCallersFault(error);
+        return toEngineError(error) instanceof CallError;
       }
       return assert.fail('it was inserted');
     };

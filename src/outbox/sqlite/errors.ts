@@ -20,7 +20,10 @@ const RESULTS = {
   refused: [18, 19, 20, 25], // TOOBIG, CONSTRAINT, MISMATCH, RANGE
 };
 
-/** UNIQUE, PRIMARY KEY and ROWID (https://www.sqlite.org/rescode.html#constraint_unique). */
+/**
+ * UNIQUE, PRIMARY KEY and ROWID (https://www.sqlite.org/rescode.html#constraint_unique): a number or id is taken although
+ * this process gave it, because another process writes to the database.
+ */
 const TAKEN: readonly unknown[] = [2067, 1555, 2579];
 
 /** The extended result code, or null when the error is not SQLite's. */
@@ -51,15 +54,6 @@ export function isBusy(error: unknown): boolean {
   return hasResult(error, 'busy');
 }
 
-/**
- * Whether one call caused the error (a value that the schema refuses, a defect of ours), so that the other calls of its
- * transaction can go on. Any other error is the store's and fails them all; so is a number or id that is taken although
- * this process gave it: another process writes to the database.
- */
-export function isCallersFault(error: unknown): boolean {
-  return hasResult(error, 'refused') && !TAKEN.includes(errcode(error));
-}
-
 /** Safe for logs and answers: SQLite's messages name tables, columns and conditions, but no data. */
 export function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
@@ -67,12 +61,15 @@ export function describe(error: unknown): string {
   return code === null ? error.message : `${error.message} (SQLite result code ${code})`;
 }
 
-/** What an engine's method rejects with, for an error of SQLite's or of the code around it. */
+/**
+ * What an engine's method rejects with. A CallError is for a value that the schema refuses or a statement cannot bind (a
+ * TypeError), or for a defect of ours, so that the other calls of its transaction can go on. Any other fails them all.
+ */
 export function toEngineError(error: unknown): Error {
   if (error instanceof FullError || error instanceof DamageError || error instanceof CallError) return error;
-  // A TypeError: a value that cannot be bound to a statement.
-  const isOurs = error instanceof RangeError || error instanceof TypeError;
-  if (isOurs || isCallersFault(error)) return new CallError(describe(error), { cause: error });
+  const isRefused = hasResult(error, 'refused') && !TAKEN.includes(errcode(error));
+  const isCalls = isRefused || error instanceof RangeError || error instanceof TypeError;
+  if (isCalls) return new CallError(describe(error), { cause: error });
   if (isDamage(error)) return new DamageError(describe(error), { cause: error });
   if (isDiskFull(error)) return new FullError('disk', describe(error), { cause: error });
   return new Error(describe(error), { cause: error });
