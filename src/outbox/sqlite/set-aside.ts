@@ -27,16 +27,21 @@ const CANNOT_LINK = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
 export function setAside(file: string, nowMs: number, why: 'damaged' | 'moved' = 'damaged'): string {
   const start = `${file}.${why}-${new Date(nowMs).toISOString().replaceAll(':', '-')}`;
   let name = start;
-  for (let n = 2; SUFFIXES.some((suffix) => existsSync(name + suffix)); n++) name = `${start}-${n}`;
+  for (let n = 2; partsOf(name).length > 0; n++) name = `${start}-${n}`;
   if (why === 'damaged' && linkAll(file, name)) removeAll(file);
   else renameAll(file, name);
   return name;
 }
 
+/** The suffixes of those files of a set that there are. */
+function partsOf(file: string) {
+  return SUFFIXES.filter((suffix) => existsSync(file + suffix));
+}
+
 /** False: this file system has no hard links, and nothing was changed. */
 function linkAll(file: string, name: string): boolean {
   try {
-    for (const suffix of SUFFIXES) if (existsSync(file + suffix)) linkSync(file + suffix, name + suffix);
+    for (const suffix of partsOf(file)) linkSync(file + suffix, name + suffix);
     syncPath(dirname(file));
     return true;
   } catch (error) {
@@ -51,7 +56,7 @@ function undoLinks(file: string, name: string): void {
 }
 
 function removeAll(file: string): void {
-  for (const suffix of SUFFIXES) if (existsSync(file + suffix)) unlinkSync(file + suffix);
+  for (const suffix of partsOf(file)) unlinkSync(file + suffix);
   syncPath(dirname(file));
 }
 
@@ -60,8 +65,7 @@ function removeAll(file: string): void {
  * its log looks whole. The folder is synced after each step, so that a power cut keeps the order.
  */
 function renameAll(file: string, name: string): void {
-  for (const suffix of SUFFIXES) {
-    if (!existsSync(file + suffix)) continue;
+  for (const suffix of partsOf(file)) {
     renameSync(file + suffix, name + suffix);
     syncPath(dirname(file));
   }
@@ -77,14 +81,12 @@ export function finishSettingAside(file: string, nowMs: number): string | null {
   if (existsSync(file)) {
     const linked = sets.find((set) => isSameFile(file, set));
     if (linked === undefined) return null;
-    const isUndone = SUFFIXES.every(
-      (suffix) => !existsSync(linked + suffix) || isSameFile(file + suffix, linked + suffix),
-    );
+    const isUndone = partsOf(linked).every((suffix) => isSameFile(file + suffix, linked + suffix));
     if (isUndone) undoLinks(file, linked);
     else removeAll(file);
     return isUndone ? null : linked;
   }
-  const left = COMPANIONS.filter((suffix) => existsSync(file + suffix));
+  const left = partsOf(file);
   const owner = sets.findLast(
     (set) =>
       existsSync(set) && left.every((suffix) => !existsSync(set + suffix) || isSameFile(file + suffix, set + suffix)),
@@ -122,9 +124,7 @@ export function markSalvaged(file: string): void {
   if (!name.includes(DAMAGED)) return;
   const salvaged = join(dirname(file), name.replace(DAMAGED, SALVAGED));
   // The log first: the database alone keeps the alarm up if this is interrupted, and can be salvaged again.
-  for (const suffix of SUFFIXES.toReversed()) {
-    if (existsSync(file + suffix)) renameSync(file + suffix, salvaged + suffix);
-  }
+  for (const suffix of partsOf(file).toReversed()) renameSync(file + suffix, salvaged + suffix);
   syncPath(dirname(file));
 }
 
