@@ -55,21 +55,17 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
   const run = <T>(mode: Mode, work: (query: Query) => Promise<T>): Promise<T> =>
     database.transaction(mode, work).catch(rejectAsEngine);
 
-  /** Bytes that are used when these are stored. Counting walks the backlog, so it is not done each time (ADR 17). */
-  async function usedAfter(query: Query, bytes: number): Promise<number> {
-    usedBytes += bytes;
-    if (performance.now() - countedAt < COUNT_INTERVAL_MS && usedBytes < 0.9 * maxBytes) return usedBytes;
-    ({ dataBytes: usedBytes } = await readState(query));
-    countedAt = performance.now();
-    return usedBytes;
-  }
-
   /** Only what is new needs room: a duplicate is answered even when the outbox is full. */
   async function admit(query: Query, added: readonly StoredRecord[]): Promise<void> {
     const records = added.filter(({ type }) => type !== 'identity');
     if (records.length === 0) return;
-    const dataBytes = await usedAfter(query, sizeOf(records) + records.length * RECORD_BYTES);
-    const full = fullness({ dataBytes, logBytes: 0 }, maxBytes);
+    usedBytes += sizeOf(records) + records.length * RECORD_BYTES;
+    // Counting walks the backlog, so it is not done each time (ADR 17).
+    if (performance.now() - countedAt >= COUNT_INTERVAL_MS || usedBytes >= 0.9 * maxBytes) {
+      ({ dataBytes: usedBytes } = await readState(query));
+      countedAt = performance.now();
+    }
+    const full = fullness({ dataBytes: usedBytes, logBytes: 0 }, maxBytes);
     if (full !== null) throw full;
   }
 
