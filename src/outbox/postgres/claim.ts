@@ -105,13 +105,8 @@ export function createHolder({ database, leaseMs, clock }: HolderOptions) {
   return { claim, leave };
 }
 
-/** Must run in a transaction. The tokens count on from `firstToken`. */
-export async function claimRows(
-  query: Query,
-  request: ClaimRequest,
-  holder: number,
-  firstToken: number,
-): Promise<ClaimedRows[]> {
+/** The tokens count on from `firstToken`. */
+export async function claimRows(query: Query, request: ClaimRequest, holder: number, firstToken: number) {
   const { kind, maxEvents, maxBytes, except, only } = request;
   const params = [kind, maxEvents, except, only?.eventId ?? null, maxBytes];
   const taken = takeEvents(await query<Candidate>(CANDIDATES, params), request);

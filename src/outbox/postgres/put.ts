@@ -77,11 +77,10 @@ async function addRecords(query: Query, records: readonly StoredRecord[]): Promi
   });
 }
 
-/** `seq` is the event's. */
-export async function addLetters(
-  query: Query,
-  letters: readonly (DeadLetter & { readonly seq: number })[],
-): Promise<void> {
+/** Of the event with this number. */
+export type EventLetter = DeadLetter & { readonly seq: number };
+
+export async function addLetters(query: Query, letters: readonly EventLetter[]): Promise<void> {
   if (letters.length === 0) return;
   const rows = letters.map((each) => ({ ...each, rows: formatRanges(each.rows), reason: toText(each.reason) }));
   await query(

@@ -1,11 +1,10 @@
 import type { RowRange } from '../../ground/event.ts';
 import type { Settlement, SettlementOutcome } from '../port.ts';
-import type { DeadLetter } from '../records.ts';
 import { countDead, countRows, formatRanges, mergeRanges, settleRows } from '../rows.ts';
 import type { Query } from './database.ts';
-import { addLetters, removeQuarantined } from './put.ts';
+import { addLetters, type EventLetter, removeQuarantined } from './put.ts';
 
-/** What becomes of stored events. Everything here must run in a transaction, and locks events in the order of `seq`. */
+/** What becomes of stored events. Everything here locks events in the order of `seq`. */
 
 /** `$1`: a JSON array, `$2`: the time. An event without rows that wait or are dead is delivered. */
 const CHANGE = `
@@ -54,15 +53,11 @@ async function change(query: Query, events: Iterable<Open>, now: number): Promis
 }
 
 /** See Engine. Throws a RangeError for a settlement that is wrong. */
-export async function settleAll(
-  query: Query,
-  settlements: readonly Settlement[],
-  now: number,
-): Promise<SettlementOutcome[]> {
+export async function settleAll(query: Query, settlements: readonly Settlement[], now: number) {
   const ids = settlements.map(({ eventId }) => eventId);
   const events = await lockEvents(query, ids);
   const changed = new Map<string, Open>();
-  const letters: (DeadLetter & { readonly seq: number })[] = [];
+  const letters: EventLetter[] = [];
   const outcomes = settlements.map((settlement): SettlementOutcome => {
     const event = changed.get(settlement.eventId) ?? events.get(settlement.eventId);
     if (event === undefined || event.token !== settlement.token || event.held.length === 0) return 'stale';
