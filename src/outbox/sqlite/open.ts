@@ -14,7 +14,7 @@ import { acquireLock, type OutboxLock } from './lock.ts';
 export function lockFolder(
   dataDir: string,
   log: Pick<Logger, 'warn'>,
-  typeOf?: (folder: string) => number | null,
+  typeOf?: (folder: string) => number,
 ): OutboxLock {
   try {
     preparePrivateFolder(dataDir);
@@ -83,7 +83,7 @@ const DOUBTFUL: ReadonlyMap<number, readonly [name: string, warning: string]> = 
 /** Throws an OutboxStartError on a network file system, and warns about one that may lose data. The folder must exist. */
 function checkFileSystem(dataDir: string, log: Pick<Logger, 'warn'>, typeOf = typeOfFileSystem): void {
   // A kernel may return the number as a signed one of 32 bits, which some of them exceed.
-  const type = (typeOf(dataDir) ?? 0) >>> 0;
+  const type = typeOf(dataDir) >>> 0;
   const network = NETWORK.get(type);
   if (network !== undefined) {
     const problem = `DATA_DIR ${dataDir} is on a network file system (${network}), where SQLite cannot keep its promises`;
@@ -97,7 +97,7 @@ function checkFileSystem(dataDir: string, log: Pick<Logger, 'warn'>, typeOf = ty
   );
 }
 
-/** Null on other systems, whose numbers differ. */
-function typeOfFileSystem(folder: string): number | null {
-  return process.platform === 'linux' ? statfsSync(folder).type : null;
+/** 0 on other systems, whose numbers differ. */
+function typeOfFileSystem(folder: string): number {
+  return process.platform === 'linux' ? statfsSync(folder).type : 0;
 }
