@@ -36,15 +36,12 @@ function openFile(file: string, isSuspect: boolean): DatabaseSync {
   // Before any connection, even one that only reads: SQLite forgets what stands after a damaged frame.
   if (isLogDamaged(file)) throw new DamageError('The write-ahead log has a damaged frame before its end');
   const version = inspect(file, isSuspect);
-  const db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
-  try {
-    configure(db, file);
-    if (version === 0) db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`);
-    return db;
-  } catch (error) {
-    db.close();
-    throw error;
-  }
+  using opening = new DisposableStack();
+  const db = opening.use(new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS }));
+  configure(db, file);
+  if (version === 0) db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`);
+  opening.move();
+  return db;
 }
 
 /**

@@ -5,17 +5,13 @@ import type { Logger } from '../../ground/log.ts';
 import type { OutboxStartError } from '../engine.ts';
 import { startError, toStartError } from './errors.ts';
 import { databaseFile, lockFile, missingFolders, preparePrivateFolder } from './files.ts';
-import { acquireLock, type OutboxLock } from './lock.ts';
+import { acquireLock } from './lock.ts';
 
 /**
  * Makes the folder if it is missing, and keeps every other process from using its outbox until the lock is released.
  * Throws an OutboxStartError. `typeOf` is for tests, which cannot mount a network file system.
  */
-export function lockFolder(
-  dataDir: string,
-  log: Pick<Logger, 'warn'>,
-  typeOf?: (folder: string) => number,
-): OutboxLock {
+export function lockFolder(dataDir: string, log: Pick<Logger, 'warn'>, typeOf?: (folder: string) => number) {
   try {
     preparePrivateFolder(dataDir);
   } catch (error) {
