@@ -22,8 +22,8 @@ import { hasCode } from './errors.ts';
 export const databaseFile = (dataDir: string): string => join(dataDir, 'outbox.db');
 export const lockFile = (dataDir: string): string => join(dataDir, 'outbox.lock');
 
-/** SQLite keeps these files beside a database in WAL mode. */
-export const COMPANIONS = ['-wal', '-shm'] as const;
+/** A database, first, and the files that SQLite keeps beside it in WAL mode, as endings of its name. */
+export const SUFFIXES = ['', '-wal', '-shm'] as const;
 
 const OWNER_ONLY_FOLDER = 0o700;
 const OWNER_ONLY_FILE = 0o600;
@@ -93,7 +93,7 @@ export function preparePrivateFile(file: string): void {
   } catch (error) {
     if (!hasCode(error, 'EEXIST')) throw error;
   }
-  for (const path of [file, ...COMPANIONS.map((suffix) => file + suffix)]) {
+  for (const path of SUFFIXES.map((suffix) => file + suffix)) {
     if (existsSync(path) && isOurs(path)) chmodSync(path, OWNER_ONLY_FILE);
   }
 }

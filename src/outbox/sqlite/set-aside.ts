@@ -2,7 +2,7 @@ import { existsSync, linkSync, readdirSync, renameSync, statSync, unlinkSync } f
 import { basename, dirname, join } from 'node:path';
 import type { Logger } from '../../ground/log.ts';
 import { hasCode } from './errors.ts';
-import { COMPANIONS, databaseFile, identify, syncPath } from './files.ts';
+import { databaseFile, identify, SUFFIXES, syncPath } from './files.ts';
 import { MENDED } from './wal.ts';
 
 /**
@@ -13,9 +13,6 @@ import { MENDED } from './wal.ts';
 
 const DAMAGED = '.damaged-';
 const SALVAGED = '.salvaged-';
-
-/** The database is first: while it has its old name, all of the set has. */
-const SUFFIXES = ['', ...COMPANIONS] as const;
 
 /** File systems without hard links answer so, and Linux also where the file belongs to somebody else. */
 const CANNOT_LINK = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
@@ -33,7 +30,7 @@ export function setAside(file: string, nowMs: number, why: 'damaged' | 'moved' =
   return name;
 }
 
-/** The suffixes of those files of a set that there are. */
+/** Which files of a set there are, by suffix. The database is first: while it has its old name, all of the set has. */
 function partsOf(file: string) {
   return SUFFIXES.filter((suffix) => existsSync(file + suffix));
 }

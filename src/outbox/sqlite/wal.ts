@@ -11,6 +11,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { SUFFIXES } from './files.ts';
 
 /**
  * Reads the write-ahead log itself (https://www.sqlite.org/fileformat2.html#walformat). SQLite reads it up to the first
@@ -94,7 +95,7 @@ function pagesOf(file: string): number {
 
 /** Removes the copy that `mendSet` makes of this database, if there is one. */
 export function removeMended(file: string): void {
-  for (const suffix of ['', '-wal', '-shm']) rmSync(file + MENDED + suffix, { force: true });
+  for (const suffix of SUFFIXES) rmSync(file + MENDED + suffix, { force: true });
 }
 
 /**
