@@ -131,8 +131,10 @@ async function prepare(database: Database, { log, patienceMs = 0 }: PostgresEngi
         await database.close();
         throw toStartError(error, place);
       }
-      const fields = { code: 'outbox_database_away', place, error: describe(error) };
-      log.warn(fields, 'the database of the outbox is not there yet');
+      log.warn(
+        { code: 'outbox_database_away', place, error: describe(error) },
+        'the database of the outbox is not there yet',
+      );
       await pause(PAUSE_MS);
     }
   }
