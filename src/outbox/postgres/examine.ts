@@ -79,23 +79,23 @@ const FACTS = `
 
 /**
  * Whether the server keeps what the promises rest on, and the version of the tables: 0 if there are none and this user may
- * make them. Throws a OutboxStartError.
+ * make them. Throws an OutboxStartError.
  */
 async function inspect(query: Query, { schema, place }: Database) {
   const [facts] = await query<Facts>(FACTS, [schema]);
   if (facts === undefined) throw new Error('the server says nothing of its settings');
   checkServer(facts, place);
   const { isThere, mayUse, mayMake, tables } = facts;
-  const give = `As an administrator, in that database: ALTER SCHEMA ${schema} OWNER TO <the user>;`;
-  const make = `As an administrator, in that database: CREATE SCHEMA ${schema} AUTHORIZATION <the user>;`;
-  if (!mayUse) throw mayNot(`use the schema ${schema}`, place, give);
+  const own = isThere ? `ALTER SCHEMA ${schema} OWNER TO` : `CREATE SCHEMA ${schema} AUTHORIZATION`;
+  const fix = `As an administrator, in that database: ${own} <the user>;`;
+  if (!mayUse) throw mayNot(`use the schema ${schema}`, place, fix);
   if (tables.includes('outbox_version')) return { isThere, version: await readVersion(query, schema) };
   if (tables.length > 0) {
     const problem = `The schema ${schema} holds tables of another program`;
     throw new OutboxStartError('outbox_foreign_database', problem, 'Name a database of its own in OUTBOX_URL.');
   }
   if (mayMake) return { isThere, version: 0 };
-  throw mayNot(`make ${isThere ? 'tables in ' : ''}the schema ${schema}`, place, isThere ? give : make);
+  throw mayNot(`make ${isThere ? 'tables in ' : ''}the schema ${schema}`, place, fix);
 }
 
 function checkServer({ server, encoding, fsync, synced }: Facts, place: string): void {
@@ -112,7 +112,7 @@ function checkServer({ server, encoding, fsync, synced }: Facts, place: string):
   throw refuse(problem, 'Change that setting of the server, then start again.');
 }
 
-/** Throws a OutboxStartError for tables that this version cannot use. */
+/** Throws an OutboxStartError for tables that this version cannot use. */
 async function readVersion(query: Query, schema: string): Promise<number> {
   const [row] = await query<{ version: number; worksFrom: number }>(
     'SELECT version, works_from AS "worksFrom" FROM outbox_version',
@@ -135,7 +135,7 @@ function mayNot(what: string, place: string, fix: string): OutboxStartError {
   return new OutboxStartError('outbox_permission', `The user of OUTBOX_URL may not ${what} at ${place}`, fix);
 }
 
-/** Does once what a service does all the time, and rolls it back. Throws a OutboxStartError for a missing right. */
+/** Does once what a service does all the time, and rolls it back. Throws an OutboxStartError for a missing right. */
 export async function tryRights(database: Database): Promise<void> {
   try {
     await database.transaction('try', useTables);
