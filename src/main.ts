@@ -2,7 +2,7 @@
 import { enableCompileCache } from 'node:module';
 import { dirname } from 'node:path';
 import process from 'node:process';
-import { createInterface } from 'node:readline';
+import { createInterface } from 'node:readline/promises';
 import { setFlagsFromString } from 'node:v8';
 import type { CommandContext } from './commands/context.ts';
 
@@ -58,14 +58,9 @@ const context: CommandContext = {
 
 function ask(question: string): Promise<string> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  return new Promise((resolve) => {
-    // Ctrl-C and Ctrl-D close it without an answer.
-    terminal.once('close', () => resolve(''));
-    terminal.question(question, (answer) => {
-      resolve(answer);
-      terminal.close();
-    });
-  });
+  const answer = terminal.question(question);
+  // Ctrl-C and Ctrl-D close it without an answer, which rejects.
+  return answer.catch(() => '').finally(() => terminal.close());
 }
 
 // The reader of `… | head` going away is its right, not a crash.
