@@ -32,12 +32,6 @@ const [{ runCli }, { default: manifest }] = await Promise.all([
   import('../package.json', { with: { type: 'json' } }),
 ]);
 
-/**
- * Set by a command that handles signals. Node takes its handlers away while it ends by itself, and npm's copy of a signal
- * that comes just then would make an orderly end a killed one; `process.exit` keeps them.
- */
-let endsAtOnce = false;
-
 const context: CommandContext = {
   env: process.env,
   stdout: process.stdout,
@@ -45,11 +39,7 @@ const context: CommandContext = {
   // The question goes to stderr: stdout may be a file.
   ...(process.stdin.isTTY && process.stderr.isTTY && { ask }),
   version: manifest.version,
-  onSignal(listener) {
-    endsAtOnce = true;
-    process.on('SIGINT', listener).on('SIGTERM', listener);
-    return () => void process.off('SIGINT', listener).off('SIGTERM', listener);
-  },
+  onSignal: (listener) => void process.on('SIGINT', listener).on('SIGTERM', listener),
   // On Windows, and from a terminal, it means that the window was closed, and the process ends as by default.
   ...(process.platform !== 'win32' &&
     !process.stdin.isTTY && { onHangup: (listener: () => void) => void process.on('SIGHUP', listener) }),
@@ -63,15 +53,16 @@ function ask(question: string): Promise<string> {
   return answer.catch(() => '').finally(() => terminal.close());
 }
 
+const outputs = [process.stdout, process.stderr];
+
 // The reader of `… | head` going away is its right, not a crash.
-for (const stream of [process.stdout, process.stderr]) {
+for (const stream of outputs) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
   });
 }
 
 try {
-  // Not process.exit: what was written to a pipe would be cut off.
   process.exitCode = await runCli(process.argv.slice(2), context);
 } catch (error) {
   if (error instanceof Error && 'syscall' in error && error.syscall === 'uv_cwd') {
@@ -86,9 +77,8 @@ try {
   }
 }
 
-if (endsAtOnce) {
-  // Each resolves when all that was written before has been handed over, or cannot be.
-  const streams = [process.stdout, process.stderr];
-  await Promise.all(streams.map((stream) => new Promise((resolve) => void stream.write('', resolve))));
-  process.exit();
-}
+// What was written to a pipe would be cut off by the exit: each resolves when all of it has been handed over, or cannot be.
+await Promise.all(outputs.map((stream) => new Promise((resolve) => void stream.write('', resolve))));
+// Node takes its handlers of signals away while it ends by itself, and npm's copy of a signal that comes just then would
+// make an orderly end a killed one; this keeps them.
+process.exit();

@@ -22,11 +22,8 @@ export interface CommandContext {
   /** Asks the person at the terminal; empty when there was no answer. Absent where nobody is there to be asked. */
   readonly ask?: (question: string) => Promise<string>;
   readonly version: string;
-  /**
-   * Calls `listener` for each SIGINT and SIGTERM, until the returned function is called. While nobody listens, a signal
-   * ends the process as Node does by itself.
-   */
-  onSignal(listener: (signal: 'SIGINT' | 'SIGTERM') => void): () => void;
+  /** Calls `listener` for each SIGINT and SIGTERM. While nobody listens, a signal ends the process as Node does by itself. */
+  onSignal(listener: (signal: 'SIGINT' | 'SIGTERM') => void): void;
   /** Calls `listener` for each SIGHUP. Absent where that signal does not mean "read your files again". */
   readonly onHangup?: (listener: () => void) => void;
   /** Ends the process at once, whatever is open. Only for a second signal or a stop that takes too long. */
@@ -89,15 +86,15 @@ const sameSignalMs = 1_000;
 
 /**
  * Calls `stop` for the first SIGINT or SIGTERM. One that comes a second or more later ends the process at once, after
- * `onSecond`. The returned function ends the listening.
+ * `onSecond`.
  */
 export function onFirstSignal(
   { onSignal, exitNow }: CommandContext,
   stop: (signal: string) => void,
   onSecond: (signal: string) => void = () => {},
-): () => void {
+): void {
   let firstAt: number | null = null;
-  return onSignal((signal) => {
+  onSignal((signal) => {
     const now = performance.now();
     if (firstAt === null) {
       firstAt = now;

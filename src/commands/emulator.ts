@@ -39,7 +39,7 @@ export const emulatedStreams = Object.fromEntries([
 /** The variables go to stdout, so that they can be written into a file, and what arrives goes to stderr. */
 export async function run(context: CommandContext, { port, fault, rows }: EmulatorCommandOptions): Promise<number> {
   const { stdout, stderr } = context;
-  const signal = new Promise<void>((resolve) => void onFirstSignal(context, () => resolve()));
+  const signal = new Promise<string>((resolve) => onFirstSignal(context, resolve));
   const onAnswer = (answered: Answered) => stderr.write(callText(answered, rows === true));
   const emulator = await startEmulator(emulatedStreams, { port, fault: fault ?? null, onAnswer }).catch(
     (error: unknown) => {

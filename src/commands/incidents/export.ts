@@ -55,18 +55,14 @@ export async function run(context: CommandContext, options: ExportOptions): Prom
   if (problem !== null) throw wrongUsage(problem);
   const progress = output.createProgress(context.stderr, systemClock, { quiet: options.quiet === true });
   const stopping = new AbortController();
-  const release = onFirstSignal(context, () => {
+  onFirstSignal(context, () => {
     context.stderr.write('\nStopping.\n');
     stopping.abort();
   });
-  try {
-    const connection = { signal: stopping.signal, maxAttempts, onRetry: progress.retry };
-    return await withIncidents(context, connection, (connected) =>
-      exportAll({ ...connected, context, options, progress, filter, out, changes: null, count: 0, lastCreated: null }),
-    );
-  } finally {
-    release();
-  }
+  const connection = { signal: stopping.signal, maxAttempts, onRetry: progress.retry };
+  return withIncidents(context, connection, (connected) =>
+    exportAll({ ...connected, context, options, progress, filter, out, changes: null, count: 0, lastCreated: null }),
+  );
 }
 
 function usageProblem({ bom, format, incremental, out: given }: ExportOptions, out: string | undefined): string | null {
