@@ -56,7 +56,7 @@ export async function showHealed(stdout: TextOutput, emulator: Emulator, rows: n
 
 async function healthWhen(isSo: (health: Health) => boolean, url: URL, otherwise: string): Promise<Health> {
   for (const deadline = performance.now() + LIMIT_MS; performance.now() < deadline; await delay(LOOK_MS)) {
-    const result = await sendHttp(url, { method: 'GET', timeLimitMs: LIMIT_MS });
+    const result = await sendHttp(url, { timeLimitMs: LIMIT_MS });
     if (result.type === 'failed') throw new Error(`/healthz did not answer: ${result.reason}`);
     const health = JSON.parse(result.body) as Health;
     if (isSo(health)) return health;

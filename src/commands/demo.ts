@@ -149,7 +149,6 @@ async function sendSamples(stdout: TextOutput, { webhookUrl }: DemoService): Pro
   let rows = 0;
   for (const event of demoEvents(Date.now())) {
     const result = await sendHttp(webhookUrl, {
-      method: 'POST',
       headers: { authorization: `Bearer ${DEMO_SECRET}`, 'content-type': 'application/json' },
       body: event.body,
       timeLimitMs: SEND_LIMIT_MS,

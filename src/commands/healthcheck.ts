@@ -14,7 +14,7 @@ export async function run({ env, stdout }: CommandContext): Promise<number> {
   const { origin, problems } = findLocalService(env);
   if (origin === null) throw misconfigured(problems);
   const url = new URL('/livez', origin);
-  const result = await sendHttp(url, { method: 'GET', timeLimitMs });
+  const result = await sendHttp(url, { timeLimitMs });
   if (result.type === 'answered' && result.status === 200) {
     stdout.write('alive\n');
     return exitCodes.done;

@@ -29,9 +29,9 @@ export function localOrigin(host: string, port: number): string {
 }
 
 interface HttpRequest {
-  readonly method: 'GET' | 'POST';
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  /** With a body it is a POST, else a GET. */
+  readonly body?: string | undefined;
   /** For the whole exchange, from the look-up of the name to the last byte. */
   readonly timeLimitMs: number;
   /** The largest answer that is read; 256 KiB unless told otherwise. */
@@ -48,7 +48,8 @@ export type HttpResult =
  * own agent, since NODE_USE_ENV_PROXY would send even a question to this machine through the proxy.
  */
 export async function sendHttp(url: URL, options: HttpRequest): Promise<HttpResult> {
-  const { method, headers, body, timeLimitMs, maxAnswerBytes = 262_144 } = options;
+  const { headers, body, timeLimitMs, maxAnswerBytes = 262_144 } = options;
+  const method = body === undefined ? 'GET' : 'POST';
   const signal = AbortSignal.timeout(timeLimitMs);
   const start = url.protocol === 'https:' ? httpsRequest : httpRequest;
   const request = start(url, { method, signal, agent: false, headers: { connection: 'close', ...headers } });

@@ -29,7 +29,6 @@ export async function run(context: CommandContext, options: SendTestOptions): Pr
     throw misconfigured([...problems, ...target.problems, ...(kind === undefined ? [unknownKind()] : [])]);
   }
   const result = await sendHttp(target.url, {
-    method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${secret}` },
     body: JSON.stringify(testEvent(kind.name, systemClock.now(), randomBytes(8).toString('hex'))),
     timeLimitMs,

@@ -61,12 +61,8 @@ export function createAdminClient(
   /** Null for a 404 that says that the record is not there. */
   async function find<T>(path: string, member: keyof T & string, body?: object): Promise<T | null> {
     const result = await sendHttp(new URL(`/admin/v1${path}`, origin), {
-      method: body === undefined ? 'GET' : 'POST',
-      headers: {
-        ...(token !== null && { authorization: `Bearer ${token}` }),
-        ...(body !== undefined && { 'content-type': 'application/json' }),
-      },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
+      headers: { 'content-type': 'application/json', ...(token !== null && { authorization: `Bearer ${token}` }) },
+      body: body && JSON.stringify(body),
       timeLimitMs,
       maxAnswerBytes: MAX_ANSWER_BYTES,
     });
