@@ -14,7 +14,7 @@ import { type CommandContext, exitCodes, misconfigured, onFirstSignal, type Text
 import { showDeadLetters, showFault, showHealed } from './demo-fault.ts';
 import { emulatedStreams, faultOption, faultText } from './emulator.ts';
 import { sendHttp } from './local-service.ts';
-import { createAdminClient } from './outbox/admin-client.ts';
+import { findAdminClient } from './outbox/admin-client.ts';
 import { renderTable } from './text.ts';
 
 const ARRIVAL_LIMIT_MS = 30_000;
@@ -65,11 +65,7 @@ async function show(
   const expected = await sendSamples(stdout, service);
   const shown = new Map<string, number>();
   if (fault !== undefined) await showFault(stdout, emulator, fault, healthUrl);
-  const admin = createAdminClient({
-    ADMIN_HOST: '127.0.0.1',
-    ADMIN_PORT: Number(service.pageUrl.port),
-    ADMIN_TOKEN: null,
-  });
+  const admin = findAdminClient({ env: { ADMIN_PORT: service.pageUrl.port } });
   const dead = fault === 'refused' ? await showDeadLetters(stdout, admin, service.cli) : [];
   if (fault === undefined || once === true) {
     emulator.heal();

@@ -29,19 +29,19 @@ const LOOK_LIMIT_MS = 10_000;
 const MAX_ANSWER_BYTES = 512 * 1024 * 1024;
 
 /** The admin API that the variables name, whatever outbox is behind it: for commands that need a running service. */
-export function findAdminClient({ env }: CommandContext): AdminClient {
+export function findAdminClient({ env }: Pick<CommandContext, 'env'>): AdminClient {
   const { values, problems } = readVariables(env, ['ADMIN_HOST', 'ADMIN_PORT', 'ADMIN_TOKEN']);
   if (problems.length > 0) throw misconfigured(problems);
-  return createAdminClient(values, { timeLimitMs: LOOK_LIMIT_MS, isOutboxOpen: false });
+  return createAdminClient(values, false);
 }
 
 /**
- * The admin API of a running service, seen from a command. `isOutboxOpen`: so some process must be there. What fails is a
- * CommandError that says what to do, or a RecordIdError.
+ * The admin API of a running service, seen from a command. `isOutboxOpen`: so some process must be there, and what is asked
+ * of it may take long. What fails is a CommandError that says what to do, or a RecordIdError.
  */
 export function createAdminClient(
   { ADMIN_HOST: host, ADMIN_PORT: port, ADMIN_TOKEN: token }: Pick<Values, 'ADMIN_HOST' | 'ADMIN_PORT' | 'ADMIN_TOKEN'>,
-  { timeLimitMs, isOutboxOpen } = { timeLimitMs: TIME_LIMIT_MS, isOutboxOpen: true },
+  isOutboxOpen: boolean,
 ): AdminClient {
   const found = isOutboxOpen ? 'A process has the outbox open, and ' : '';
   const otherwise = isOutboxOpen ? '; if another outbox command runs, wait for its end' : '';
@@ -63,7 +63,7 @@ export function createAdminClient(
     const result = await sendHttp(new URL(`/admin/v1${path}`, origin), {
       headers: { 'content-type': 'application/json', ...(token !== null && { authorization: `Bearer ${token}` }) },
       body: body && JSON.stringify(body),
-      timeLimitMs,
+      timeLimitMs: isOutboxOpen ? TIME_LIMIT_MS : LOOK_LIMIT_MS,
       maxAnswerBytes: MAX_ANSWER_BYTES,
     });
     if (result.type === 'failed') {
@@ -94,26 +94,24 @@ export function createAdminClient(
     return found;
   }
 
-  interface Results<T> {
-    readonly results: readonly T[];
+  async function member<T>(path: string, name: string, body?: object): Promise<T> {
+    const { [name]: value } = await ask<Record<string, T>>(path, name, body);
+    return value as T;
   }
+
   return {
     origin,
     status: () => ask<StatusJson>('/status', 'sentence'),
     history: () => ask<HistoryColumns>('/history', 'rows_accepted'),
-    retry: async (kind) =>
-      (await ask<{ readonly resumed: readonly Retried[] }>('/outbox/retry', 'resumed', { kind })).resumed,
-    storeId: async () =>
-      (await ask<operator.StatsJson & { readonly store: string | null }>('/outbox', 'held_kinds')).store,
+    retry: (kind) => member<readonly Retried[]>('/outbox/retry', 'resumed', { kind }),
+    storeId: () => member<string | null>('/outbox', 'store'),
     stats: () => ask<operator.StatsJson>('/outbox', 'held_kinds'),
     list: ({ limit, ...rest }) =>
       ask<operator.PageJson>(`/outbox/records?${new URLSearchParams({ limit: String(limit), ...rest })}`, 'records'),
     show: (id) => find<operator.DetailJson>(`/outbox/records/${encodeURIComponent(id)}`, 'dead_letters'),
-    gone: async (id) =>
-      (await ask<{ readonly event: operator.GoneJson | null }>(`/outbox/gone/${encodeURIComponent(id)}`, 'event'))
-        .event,
-    replay: async (ids, { dryRun }) =>
-      (await ask<Results<operator.ReplayResult>>('/outbox/replay', 'results', { ids, dry_run: dryRun })).results,
-    purge: async (ids) => (await ask<Results<operator.PurgeResult>>('/outbox/purge', 'results', { ids })).results,
+    gone: (id) => member<operator.GoneJson | null>(`/outbox/gone/${encodeURIComponent(id)}`, 'event'),
+    replay: (ids, { dryRun }) =>
+      member<readonly operator.ReplayResult[]>('/outbox/replay', 'results', { ids, dry_run: dryRun }),
+    purge: (ids) => member<readonly operator.PurgeResult[]>('/outbox/purge', 'results', { ids }),
   };
 }

@@ -137,7 +137,7 @@ async function withStore<T>(
 
 async function connectToServer(values: OutboxValues): Promise<OutboxOperator> {
   const { DATA_DIR: dataDir } = values;
-  const client = createAdminClient(values);
+  const client = createAdminClient(values, true);
   if ((await client.storeId()) === storeId(dataDir)) return client;
   throw failed(
     `admin_other_outbox: The service at ${client.origin} has another outbox open than that of DATA_DIR (${dataDir}). Give this ` +
