@@ -7,16 +7,16 @@ import type { Values } from '../../config/variables.ts';
 import { systemClock } from '../../ground/clock.ts';
 import { createLogger } from '../../ground/log.ts';
 import { kinds } from '../../kinds/registry.ts';
-import { CopyError, OutboxStartError } from '../../outbox/engine.ts';
+import { CodedError } from '../../outbox/engine.ts';
 import { type OpenedStore, openStore } from '../../outbox/open-store.ts';
-import { type OutboxOperator, RecordIdError } from '../../outbox/operator.ts';
+import type { OutboxOperator } from '../../outbox/operator.ts';
 import { createOperator } from '../../outbox/operator-local.ts';
 import { OutboxUnavailableError } from '../../outbox/port.ts';
 import { createReceiver } from '../../outbox/receive.ts';
 import { databaseFile } from '../../outbox/sqlite/files.ts';
 import { isOutboxLocked, storeId } from '../../outbox/sqlite/lock.ts';
 import { lockFolder } from '../../outbox/sqlite/open.ts';
-import { type CommandContext, failed, misconfigured, type TextOutput } from '../context.ts';
+import { type CommandContext, failed, misconfigured } from '../context.ts';
 import { createAdminClient } from './admin-client.ts';
 
 /** Only what these commands use: they work where the service's Azure variables are not set. */
@@ -39,16 +39,13 @@ export interface Connected {
   readonly through: 'server' | 'database' | 'shared';
 }
 
-/** What these are thrown for, the command says in one line: code and message. */
-const expected = [OutboxStartError, OutboxUnavailableError, RecordIdError, CopyError];
-
 /**
  * Runs `use` on the outbox: through the admin API while a service has it open, else on the database, with its lock held
  * until `use` is done; never on both. An outbox in PostgreSQL is always used directly.
  */
 export function withOperator<T>(context: CommandContext, use: (connected: Connected) => Promise<T>): Promise<T> {
   return withValues(context, async (values) => {
-    const log = errorsTo(context.stderr);
+    const log = createLogger('error', context.stderr);
     const operatorOn = ({ store }: OpenedStore) => {
       const streams = Object.fromEntries(kinds.map(({ name, streamVariable }) => [name, values[streamVariable]]));
       const understanding = { kinds, streams, escaping: values.APONO_TEMPLATE_ESCAPING, log };
@@ -73,10 +70,8 @@ export async function withValues<T>(
   try {
     return await use(values);
   } catch (error) {
-    const known = expected.find((kind) => error instanceof kind);
-    if (known === undefined) throw error;
-    const { code, message } = error as InstanceType<typeof known>;
-    throw failed(`${code}: ${message}`);
+    if (!(error instanceof CodedError || error instanceof OutboxUnavailableError)) throw error;
+    throw failed(`${error.code}: ${error.message}`);
   }
 }
 
@@ -111,7 +106,7 @@ export async function withSqlite<T>(
   { create } = { create: false },
 ): Promise<T> {
   if (!create) requireDatabase(values.DATA_DIR);
-  const lock = lockFolder(values.DATA_DIR, errorsTo(context.stderr));
+  const lock = lockFolder(values.DATA_DIR, createLogger('error', context.stderr));
   try {
     return await withStore(context, { ...values, OUTBOX_URL: null }, use);
   } finally {
@@ -126,7 +121,7 @@ async function withStore<T>(
   databaseToken = (): Promise<string> => Promise.reject(new Error('no token is needed')),
 ): Promise<T> {
   const outbox = { dataDir, maxBytes, database };
-  const log = errorsTo(stderr);
+  const log = createLogger('error', stderr);
   const opened = await openStore({ outbox, databaseToken, clock: systemClock, log, onEvent: () => undefined });
   try {
     return await use(opened);
@@ -149,8 +144,4 @@ export function requireDatabase(dataDir: string): void {
   if (existsSync(databaseFile(dataDir))) return;
   const message = `There is no outbox in ${dataDir}. Set DATA_DIR to the folder that the service uses.`;
   throw failed(`outbox_missing: ${message}`);
-}
-
-function errorsTo(stderr: TextOutput) {
-  return createLogger('error', { write: (line) => void stderr.write(line) });
 }
