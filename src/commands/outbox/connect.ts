@@ -56,6 +56,7 @@ export function withOperator<T>(context: CommandContext, use: (connected: Connec
       return withPostgres(context, values, (opened) => use({ operator: operatorOn(opened), through: 'shared' }));
     }
     if (isOutboxLocked(values.DATA_DIR)) return use({ operator: await connectToServer(values), through: 'server' });
+    requireDatabase(values.DATA_DIR);
     return withSqlite(context, values, (opened) => use({ operator: operatorOn(opened), through: 'database' }));
   });
 }
@@ -98,14 +99,12 @@ export async function withPostgres<T>(
   }
 }
 
-/** With the lock held, so that no service runs. `create`: the database is made if there is none. */
+/** With the lock held, so that no service runs. A database that is missing is made. */
 export async function withSqlite<T>(
   context: CommandContext,
   values: OutboxValues,
   use: (opened: OpenedStore) => Promise<T>,
-  { create } = { create: false },
 ): Promise<T> {
-  if (!create) requireDatabase(values.DATA_DIR);
   const lock = lockFolder(values.DATA_DIR, createLogger('error', context.stderr));
   try {
     return await withStore(context, { ...values, OUTBOX_URL: null }, use);

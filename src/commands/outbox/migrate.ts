@@ -4,7 +4,7 @@ import { copyRecords, type MoveCounts } from '../../outbox/move.ts';
 import type { OpenedStore } from '../../outbox/open-store.ts';
 import { type CommandContext, exitCodes, type JsonOption, misconfigured, printResult } from '../context.ts';
 import { renderCounts } from '../text.ts';
-import { withPostgres, withSqlite, withValues } from './connect.ts';
+import { requireDatabase, withPostgres, withSqlite, withValues } from './connect.ts';
 
 export const define = (command: Command) =>
   command
@@ -21,6 +21,7 @@ export function run(
   return withValues(context, async (values) => {
     const unset = { name: 'OUTBOX_URL', message: 'is not set: it names the PostgreSQL database' };
     if (values.OUTBOX_URL === null) throw misconfigured([unset]);
+    if (toPostgres) requireDatabase(values.DATA_DIR);
     const onProgress = ({ moved, known }: MoveCounts): void => void stderr.write(`${moved + known} records …\n`);
     const move = async (source: OpenedStore, target: OpenedStore): Promise<MoveCounts> => {
       const counts = await copyRecords(source.engine.records(), target.store, onProgress);
@@ -29,9 +30,7 @@ export function run(
       return counts;
     };
     const counts = await withPostgres(context, values, (postgres) =>
-      withSqlite(context, values, (sqlite) => (toPostgres ? move(sqlite, postgres) : move(postgres, sqlite)), {
-        create: !toPostgres,
-      }),
+      withSqlite(context, values, (sqlite) => (toPostgres ? move(sqlite, postgres) : move(postgres, sqlite))),
     );
     const { moved, known, identities } = counts;
     const shown = { moved, 'known there already': known, 'delivered, remembered there': identities };

@@ -26,9 +26,7 @@ export function run(context: CommandContext, file: string, options: JsonOption):
     const onProgress = ({ recovered, duplicate }: SalvageCounts): void =>
       void context.stderr.write(`${plural(recovered + duplicate, 'record')} …\n`);
     const nowMs = systemClock.now();
-    const counts = await withSqlite(context, values, ({ store }) => salvage(file, store, { nowMs, onProgress }), {
-      create: true,
-    });
+    const counts = await withSqlite(context, values, ({ store }) => salvage(file, store, { nowMs, onProgress }));
     const { recovered, duplicate, unreadable, identities } = counts;
     const shown = { recovered, 'known already': duplicate, unreadable, 'delivered, remembered again': identities };
     printResult(context, options, counts, renderCounts(shown));
