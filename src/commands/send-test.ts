@@ -55,37 +55,33 @@ function explainFailure(
     ? 'Start the service with `npm start` (`docker compose up -d`), or give this command the HOST and PORT of the one that runs.'
     : 'Start the service and the reverse proxy in front of it, or correct --url.';
   const log = `Look at the log of the service${isLocal ? '' : ', and at what stands in front of it'}.`;
-  const noName = [
-    `There is no address for the name ${hostname}, ${which}`,
-    'Correct the name, or look at DNS.',
-  ] as const;
-  const noWay = `There is no way to ${host}, ${which}`;
-  const unreachable = [noWay, 'Correct the address, or look at the network of this machine.'] as const;
-  const closed = [`The connection to ${host} was closed before an answer came`, log] as const;
-  const noTls = [
-    `What answers at ${host} does not speak TLS`,
-    'Correct the port, or begin the URL with http://.',
-  ] as const;
-  const firewall = 'Look at the firewall and the proxy in between, and at the log of the service.';
-  const byCode: Readonly<Record<string, readonly [string, string]>> = {
-    ECONNREFUSED: [`No service answers at ${host}, ${which}`, start],
-    ENOTFOUND: noName,
-    EAI_AGAIN: noName,
-    ETIMEDOUT: [`Nothing answered at ${host} in time, ${which}`, firewall],
-    EHOSTUNREACH: unreachable,
-    ENETUNREACH: unreachable,
-    EADDRNOTAVAIL: unreachable,
-    ECONNRESET: closed,
-    EPIPE: closed,
-    HPE_INVALID_CONSTANT: [
-      `What answers at ${host} does not speak HTTP`,
-      'Correct the port; with TLS the URL begins with https://.',
-    ],
-    EPROTO: noTls,
-    ERR_SSL_WRONG_VERSION_NUMBER: noTls,
-  };
-  const known = byCode[code ?? ''];
-  if (known !== undefined) return known;
+  switch (code) {
+    case 'ECONNREFUSED':
+      return [`No service answers at ${host}, ${which}`, start];
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return [`There is no address for the name ${hostname}, ${which}`, 'Correct the name, or look at DNS.'];
+    case 'ETIMEDOUT':
+      return [
+        `Nothing answered at ${host} in time, ${which}`,
+        'Look at the firewall and the proxy in between, and at the log of the service.',
+      ];
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+    case 'EADDRNOTAVAIL':
+      return [`There is no way to ${host}, ${which}`, 'Correct the address, or look at the network of this machine.'];
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return [`The connection to ${host} was closed before an answer came`, log];
+    case 'HPE_INVALID_CONSTANT':
+      return [
+        `What answers at ${host} does not speak HTTP`,
+        'Correct the port; with TLS the URL begins with https://.',
+      ];
+    case 'EPROTO':
+    case 'ERR_SSL_WRONG_VERSION_NUMBER':
+      return [`What answers at ${host} does not speak TLS`, 'Correct the port, or begin the URL with http://.'];
+  }
   if (protocol !== 'https:' || !certificateCodes.test(code ?? '')) return [`The request to ${host} failed`, start];
   const fix = 'Mend the certificate, or name its authority with NODE_EXTRA_CA_CERTS. Apono would refuse it too.';
   return [`The certificate of ${host} is not trusted`, fix];
