@@ -151,36 +151,34 @@ function refusals({ refusals: refused }: StatusJson): string[] {
 }
 
 type Values = readonly (number | null)[];
+type Join = (values: readonly number[]) => number;
 
 function sparklines(history: HistoryColumns): string[] {
-  const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
-  const most = (values: readonly number[]): number => Math.max(0, ...values);
-  const counted = (label: string, column: Values): string =>
-    sparkline(label, column, sum, String(sum(column.filter((value) => value !== null))));
-  const longest = (label: string, column: Values): string =>
-    sparkline(label, column, most, duration(most(column.filter((value) => value !== null))));
+  const sum: Join = (values) => values.reduce((total, value) => total + value, 0);
+  const most: Join = (values) => Math.max(0, ...values);
   return [
     '',
     `${'The last 24 hours, half an hour a column'.padEnd(66)} total or most`,
-    counted('Rows accepted', history.rows_accepted),
-    counted('Rows delivered', history.rows_delivered),
-    counted('Refused', history.requests_refused),
-    longest('Oldest waited', history.oldest_waiting_seconds),
-    longest('Slowest delivery', history.delivery_max_seconds),
+    sparkline('Rows accepted', history.rows_accepted, sum, String),
+    sparkline('Rows delivered', history.rows_delivered, sum, String),
+    sparkline('Refused', history.requests_refused, sum, String),
+    sparkline('Oldest waited', history.oldest_waiting_seconds, most, duration),
+    sparkline('Slowest delivery', history.delivery_max_seconds, most, duration),
   ];
 }
 
 /** A column of blanks is a time for which nothing is known. The height is relative to the highest column. */
-function sparkline(label: string, column: Values, join: (values: readonly number[]) => number, figure: string): string {
+function sparkline(label: string, column: Values, join: Join, figure: (joined: number) => string): string {
   const size = column.length / SPARKS;
-  const joined = [...Array(SPARKS).keys()].map((index) => {
-    const known = column.slice(index * size, (index + 1) * size).filter((value) => value !== null);
+  const joinKnown = (values: Values): number | null => {
+    const known = values.filter((value) => value !== null);
     return known.length === 0 ? null : join(known);
-  });
+  };
+  const joined = [...Array(SPARKS).keys()].map((index) => joinKnown(column.slice(index * size, (index + 1) * size)));
   const top = Math.max(...joined.map((value) => value ?? 0));
   const bars = joined.map((value) => {
     if (value === null) return ' ';
     return value === 0 ? '▁' : (['▂', '▃', '▄', '▅', '▆', '▇', '█'][Math.ceil((value / top) * 7) - 1] ?? '█');
   });
-  return `${label.padEnd(17)} ${bars.join('')} ${figure.padStart(13)}`;
+  return `${label.padEnd(17)} ${bars.join('')} ${figure(joinKnown(column) ?? 0).padStart(13)}`;
 }
