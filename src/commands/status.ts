@@ -115,7 +115,7 @@ function linesOf(status: StatusJson, history: HistoryColumns, width: number): Li
 }
 
 function time(iso: string | null, none = 'not since the start'): string {
-  return iso === null ? none : timeText(Date.parse(iso));
+  return iso === null ? none : timeText(iso);
 }
 
 function table(head: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string[] {

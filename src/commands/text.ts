@@ -21,9 +21,9 @@ export function withPrintableOutput(context: CommandContext): CommandContext {
   return { ...context, stdout: escaping(context.stdout), stderr: escaping(context.stderr) };
 }
 
-/** To the second, UTC. */
-export function timeText(timeMs: number): string {
-  return new Date(timeMs).toISOString().replace(/\.\d+Z$/, 'Z');
+/** To the second, UTC. `time`: milliseconds since the epoch, or ISO 8601. */
+export function timeText(time: number | string): string {
+  return new Date(time).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
 export function plural(count: number, what: string): string {

@@ -35,7 +35,7 @@ const head = ['ID', 'STATE', 'KIND', 'RECEIVED', 'ROWS', 'PENDING', 'DEAD', 'COD
 
 function cells(record: Listed): string[] {
   const { id, state, kind, rows, pending_rows: pending, dead_rows: dead, code } = record;
-  const received = timeText(Date.parse(record.received_at));
+  const received = timeText(record.received_at);
   return [id, state, kind ?? '-', received, String(rows), String(pending), String(dead), code ?? '-'].map(printable);
 }
 

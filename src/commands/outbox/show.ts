@@ -27,7 +27,7 @@ export function run(
           `record_not_found: No record has the id ${printable(id)}: it never existed, or is no longer remembered.`,
         );
       }
-      const [received, ended] = [gone.received_at, gone.gone_at].map((time) => timeText(Date.parse(time)));
+      const [received, ended] = [gone.received_at, gone.gone_at].map(timeText);
       const rows = gone.rows > 0 ? ` (${plural(gone.rows, 'row')})` : '';
       throw failed(
         `record_not_found: No record is left of ${gone.id}. ${received}: accepted and stored${rows}. ${ended}: ${gone.what}.`,
@@ -49,7 +49,7 @@ function render(record: DetailJson): string {
     id: record.id,
     type: record.type,
     kind: record.kind,
-    received: timeText(Date.parse(record.received_at)),
+    received: timeText(record.received_at),
     feed: record.feed,
     'body bytes': record.body_bytes,
     rows: isEvent ? record.rows : null,
@@ -69,5 +69,5 @@ function render(record: DetailJson): string {
 const head = ['DEAD ROWS', 'BURIED', 'CODE', 'REASON'];
 
 function cells({ rows, buried_at: buriedAt, code, reason }: DeadLetterJson): string[] {
-  return [rangesText(rows), timeText(Date.parse(buriedAt)), code, printable(reason).replaceAll(/\s+/g, ' ')];
+  return [rangesText(rows), timeText(buriedAt), code, printable(reason).replaceAll(/\s+/g, ' ')];
 }

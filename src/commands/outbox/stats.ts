@@ -28,7 +28,7 @@ function render(found: StatsJson): string {
   const rows = states.map(([state, { count, oldest_received_at: oldest }]) => [
     state,
     String(count),
-    oldest === null ? '-' : timeText(Date.parse(oldest)),
+    oldest === null ? '-' : timeText(oldest),
   ]);
   const data = used - log;
   const reader = log > LOG_AT_REST_BYTES ? ': another program may have outbox.db open in a transaction' : '';
@@ -44,5 +44,5 @@ function render(found: StatsJson): string {
 /** Azure's words are foreign text, and may quote a row: only here and on the admin port are they shown. */
 function renderHold({ kind, stream, since, code, reason, fix, message }: HoldJson): string {
   const said = message === null ? '' : `  Azure said: ${printable(message)}\n`;
-  return `\nHeld: ${kind}, stream ${stream}, since ${timeText(Date.parse(since))}, ${code}\n  ${printable(reason)}\n${said}  Fix: ${printable(fix)}\n`;
+  return `\nHeld: ${kind}, stream ${stream}, since ${timeText(since)}, ${code}\n  ${printable(reason)}\n${said}  Fix: ${printable(fix)}\n`;
 }
