@@ -44,7 +44,7 @@ export async function run(context: CommandContext, options: DemoOptions): Promis
       await service.stop();
     }
   } catch (error) {
-    context.stderr.write(`the demo failed: ${error instanceof Error ? error.message : String(error)}\n`);
+    context.stderr.write(`the demo failed: ${(error as Error).message}\n`);
     return exitCodes.failed;
   } finally {
     await emulator.stop();
@@ -85,8 +85,7 @@ async function show(
   const following = followRows(stdout, emulator, shown);
   const ended = await Promise.race([interrupted.promise, service.exited, following]);
   if (ended === 'interrupted') return exitCodes.done;
-  context.stderr.write('the service ended by itself\n');
-  return exitCodes.failed;
+  throw new Error('the service ended by itself');
 }
 
 /**

@@ -41,12 +41,11 @@ export async function run(context: CommandContext, { port, fault, rows }: Emulat
   const { stdout, stderr } = context;
   const signal = new Promise<string>((resolve) => onFirstSignal(context, resolve));
   const onAnswer = (answered: Answered) => stderr.write(callText(answered, rows === true));
-  const emulator = await startEmulator(emulatedStreams, { port, fault: fault ?? null, onAnswer }).catch(
-    (error: unknown) => {
-      stderr.write(`the emulator could not start: ${error instanceof Error ? error.message : String(error)}\n`);
-      return null;
-    },
-  );
+  const start = startEmulator(emulatedStreams, { port, fault: fault ?? null, onAnswer });
+  const emulator = await start.catch(({ message }: Error) => {
+    stderr.write(`the emulator could not start: ${message}\n`);
+    return null;
+  });
   if (emulator === null) return exitCodes.failed;
   const folder = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-emulator-'));
   const caFile = path.join(folder, 'ca.pem');

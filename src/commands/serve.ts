@@ -40,8 +40,7 @@ export async function run(context: CommandContext): Promise<number> {
     const onFatal = () => ending.resolve(exitCodes.failed);
     service = await startService({ config, version: context.version, clock: systemClock, log, onFatal });
   } catch (error) {
-    const { code, message } =
-      error instanceof Error ? (error as NodeJS.ErrnoException) : { code: null, message: String(error) };
+    const { code, message } = error as NodeJS.ErrnoException;
     log.fatal({ code, error: message }, 'the service could not start');
     return isConfiguration(error) ? exitCodes.usage : exitCodes.failed;
   }
