@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { backUp } from '../../outbox/sqlite/backup.ts';
 import { type CommandContext, CommandError, exitCodes, type JsonOption, printResult } from '../context.ts';
-import { requireDatabase, withValues } from './connect.ts';
+import { requireDatabase, withAccess } from './connect.ts';
 
 export const define = (command: Command) =>
   command
@@ -10,7 +10,7 @@ export const define = (command: Command) =>
     .option('--json', 'print JSON');
 
 export function run(context: CommandContext, file: string, options: JsonOption): Promise<number> {
-  return withValues(context, ({ OUTBOX_URL: url, DATA_DIR: dataDir }) => {
+  return withAccess(context, ({ values: { OUTBOX_URL: url, DATA_DIR: dataDir } }) => {
     const inPostgres = 'backup: the outbox is in PostgreSQL (OUTBOX_URL). Back it up with pg_dump';
     if (url !== null) throw new CommandError(exitCodes.usage, inPostgres);
     requireDatabase(dataDir);

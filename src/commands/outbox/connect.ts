@@ -31,7 +31,12 @@ const names = [
   ...kinds.map(({ streamVariable }) => streamVariable),
 ] as const;
 
-type OutboxValues = Pick<Values, (typeof names)[number]>;
+/** What is opened is closed, in the reverse order, when the command has done what it does with it. */
+interface Access {
+  readonly context: CommandContext;
+  readonly values: Pick<Values, (typeof names)[number]>;
+  readonly closing: AsyncDisposableStack;
+}
 
 export interface Connected {
   readonly operator: OutboxOperator;
@@ -44,32 +49,30 @@ export interface Connected {
  * until `use` is done; never on both. An outbox in PostgreSQL is always used directly.
  */
 export function withOperator<T>(context: CommandContext, use: (connected: Connected) => Promise<T>): Promise<T> {
-  return withValues(context, async (values) => {
-    const log = createLogger('error', context.stderr);
-    const operatorOn = ({ store }: OpenedStore) => {
-      const streams = Object.fromEntries(kinds.map(({ name, streamVariable }) => [name, values[streamVariable]]));
-      const understanding = { kinds, streams, escaping: values.APONO_TEMPLATE_ESCAPING, log };
-      const { readAgain } = createReceiver(store, understanding);
-      return createOperator({ outbox: { ...store, readAgain }, log, holds: () => [] });
-    };
-    if (values.OUTBOX_URL !== null) {
-      return withPostgres(context, values, (opened) => use({ operator: operatorOn(opened), through: 'shared' }));
+  return withAccess(context, async (access) => {
+    const { values } = access;
+    const isShared = values.OUTBOX_URL !== null;
+    if (!isShared && isOutboxLocked(values.DATA_DIR)) {
+      return use({ operator: await connectToServer(values), through: 'server' });
     }
-    if (isOutboxLocked(values.DATA_DIR)) return use({ operator: await connectToServer(values), through: 'server' });
-    requireDatabase(values.DATA_DIR);
-    return withSqlite(context, values, (opened) => use({ operator: operatorOn(opened), through: 'database' }));
+    if (!isShared) requireDatabase(values.DATA_DIR);
+    const { store } = await (isShared ? openPostgres(access) : openSqlite(access));
+    const log = createLogger('error', context.stderr);
+    const streams = Object.fromEntries(kinds.map(({ name, streamVariable }) => [name, values[streamVariable]]));
+    const understanding = { kinds, streams, escaping: values.APONO_TEMPLATE_ESCAPING, log };
+    const { readAgain } = createReceiver(store, understanding);
+    const operator = createOperator({ outbox: { ...store, readAgain }, log, holds: () => [] });
+    return use({ operator, through: isShared ? 'shared' : 'database' });
   });
 }
 
 /** Runs `use` with the variables of these commands. Rejects with a CommandError for what can be expected. */
-export async function withValues<T>(
-  { env }: CommandContext,
-  use: (values: OutboxValues) => T | Promise<T>,
-): Promise<T> {
-  const { values, problems } = readVariables(env, names);
+export async function withAccess<T>(context: CommandContext, use: (access: Access) => T | Promise<T>): Promise<T> {
+  const { values, problems } = readVariables(context.env, names);
   if (problems.length > 0) throw misconfigured(problems);
   try {
-    return await use(values);
+    await using closing = new AsyncDisposableStack();
+    return await use({ context, values, closing });
   } catch (error) {
     if (!(error instanceof CodedError || error instanceof OutboxUnavailableError)) throw error;
     throw failed(`${error.code}: ${error.message}`);
@@ -77,13 +80,9 @@ export async function withValues<T>(
 }
 
 /** With a token of the service's credential if the database is to be signed in to with one. */
-export async function withPostgres<T>(
-  context: CommandContext,
-  values: OutboxValues,
-  use: (opened: OpenedStore) => Promise<T>,
-): Promise<T> {
-  if (values.OUTBOX_URL?.entra !== true) return withStore(context, values, use);
-  const { env, stderr } = context;
+export async function openPostgres(access: Access): Promise<OpenedStore> {
+  if (access.values.OUTBOX_URL?.entra !== true) return open(access);
+  const { env, stderr } = access.context;
   const reading = readVariables(env, ['AZURE_CLOUD', ...credentialNames]);
   const signIn = readSignIn(env, reading, []);
   const { cloud, credential, proxy } = signIn;
@@ -92,44 +91,31 @@ export async function withPostgres<T>(
   // Loads the Azure SDK, which all other outboxes do without.
   const { tokensFor } = await import('../tokens.ts');
   const tokens = tokensFor({ credential, proxy, logLevel: 'silent' }, databaseScope(cloud), stderr);
-  try {
-    return await withStore(context, values, use, async () => (await tokens.getToken()).token);
-  } finally {
-    tokens.close();
-  }
+  access.closing.defer(() => tokens.close());
+  return open(access, async () => (await tokens.getToken()).token);
 }
 
 /** With the lock held, so that no service runs. A database that is missing is made. */
-export async function withSqlite<T>(
-  context: CommandContext,
-  values: OutboxValues,
-  use: (opened: OpenedStore) => Promise<T>,
-): Promise<T> {
+export async function openSqlite(access: Access): Promise<OpenedStore> {
+  const { context, values, closing } = access;
   const lock = lockFolder(values.DATA_DIR, createLogger('error', context.stderr));
-  try {
-    return await withStore(context, { ...values, OUTBOX_URL: null }, use);
-  } finally {
-    lock.release();
-  }
+  closing.defer(() => lock.release());
+  return open({ ...access, values: { ...values, OUTBOX_URL: null } });
 }
 
-async function withStore<T>(
-  { stderr }: CommandContext,
-  { DATA_DIR: dataDir, OUTBOX_MAX_BYTES: maxBytes, OUTBOX_URL: database }: OutboxValues,
-  use: (opened: OpenedStore) => Promise<T>,
+async function open(
+  { context, values, closing }: Access,
   databaseToken = (): Promise<string> => Promise.reject(new Error('no token is needed')),
-): Promise<T> {
+): Promise<OpenedStore> {
+  const { DATA_DIR: dataDir, OUTBOX_MAX_BYTES: maxBytes, OUTBOX_URL: database } = values;
   const outbox = { dataDir, maxBytes, database };
-  const log = createLogger('error', stderr);
+  const log = createLogger('error', context.stderr);
   const opened = await openStore({ outbox, databaseToken, clock: systemClock, log, onEvent: () => undefined });
-  try {
-    return await use(opened);
-  } finally {
-    await opened.store.close();
-  }
+  closing.defer(() => opened.store.close());
+  return opened;
 }
 
-async function connectToServer(values: OutboxValues): Promise<OutboxOperator> {
+async function connectToServer(values: Access['values']): Promise<OutboxOperator> {
   const { DATA_DIR: dataDir } = values;
   const client = createAdminClient(values, true);
   if ((await client.storeId()) === storeId(dataDir)) return client;

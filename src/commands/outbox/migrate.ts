@@ -1,10 +1,9 @@
 import { type Command, Option } from 'commander';
 import { systemClock } from '../../ground/clock.ts';
 import { copyRecords, type MoveCounts } from '../../outbox/move.ts';
-import type { OpenedStore } from '../../outbox/open-store.ts';
 import { type CommandContext, exitCodes, type JsonOption, misconfigured, printResult } from '../context.ts';
 import { renderCounts } from '../text.ts';
-import { requireDatabase, withPostgres, withSqlite, withValues } from './connect.ts';
+import { openPostgres, openSqlite, requireDatabase, withAccess } from './connect.ts';
 
 export const define = (command: Command) =>
   command
@@ -18,20 +17,18 @@ export function run(
 ): Promise<number> {
   const { stderr } = context;
   const toPostgres = options.to === 'postgres';
-  return withValues(context, async (values) => {
+  return withAccess(context, async (access) => {
+    const { values } = access;
     const unset = { name: 'OUTBOX_URL', message: 'is not set: it names the PostgreSQL database' };
     if (values.OUTBOX_URL === null) throw misconfigured([unset]);
     if (toPostgres) requireDatabase(values.DATA_DIR);
     const onProgress = ({ moved, known }: MoveCounts): void => void stderr.write(`${moved + known} records …\n`);
-    const move = async (source: OpenedStore, target: OpenedStore): Promise<MoveCounts> => {
-      const counts = await copyRecords(source.engine.records(), target.store, onProgress);
-      const kept = await source.engine.setAside(systemClock.now());
-      stderr.write(`All of it is there. What it was moved from is kept as ${kept}; delete it when you want.\n`);
-      return counts;
-    };
-    const counts = await withPostgres(context, values, (postgres) =>
-      withSqlite(context, values, (sqlite) => (toPostgres ? move(sqlite, postgres) : move(postgres, sqlite))),
-    );
+    const postgres = await openPostgres(access);
+    const sqlite = await openSqlite(access);
+    const [source, target] = toPostgres ? [sqlite, postgres] : [postgres, sqlite];
+    const counts = await copyRecords(source.engine.records(), target.store, onProgress);
+    const kept = await source.engine.setAside(systemClock.now());
+    stderr.write(`All of it is there. What it was moved from is kept as ${kept}; delete it when you want.\n`);
     const { moved, known, identities } = counts;
     const shown = { moved, 'known there already': known, 'delivered, remembered there': identities };
     printResult(context, options, counts, renderCounts(shown));

@@ -4,7 +4,7 @@ import { systemClock } from '../../ground/clock.ts';
 import { cameToNothing, type SalvageCounts, salvage } from '../../outbox/sqlite/salvage.ts';
 import { type CommandContext, CommandError, exitCodes, failed, type JsonOption, printResult } from '../context.ts';
 import { plural, renderCounts } from '../text.ts';
-import { withSqlite, withValues } from './connect.ts';
+import { openSqlite, withAccess } from './connect.ts';
 
 export const define = (command: Command) =>
   command
@@ -17,8 +17,8 @@ const inPostgres =
   'from where `outbox migrate` takes it on.';
 
 export function run(context: CommandContext, file: string, options: JsonOption): Promise<number> {
-  return withValues(context, async (values) => {
-    if (values.OUTBOX_URL !== null) throw new CommandError(exitCodes.usage, inPostgres);
+  return withAccess(context, async (access) => {
+    if (access.values.OUTBOX_URL !== null) throw new CommandError(exitCodes.usage, inPostgres);
     // Before an outbox is made in a folder that was not meant either.
     if (![file, `${file}-wal`].some((one) => existsSync(one))) {
       throw failed(`salvage_unreadable: There is no file ${file}. Is the path right?`);
@@ -26,7 +26,8 @@ export function run(context: CommandContext, file: string, options: JsonOption):
     const onProgress = ({ recovered, duplicate }: SalvageCounts): void =>
       void context.stderr.write(`${plural(recovered + duplicate, 'record')} …\n`);
     const nowMs = systemClock.now();
-    const counts = await withSqlite(context, values, ({ store }) => salvage(file, store, { nowMs, onProgress }));
+    const { store } = await openSqlite(access);
+    const counts = await salvage(file, store, { nowMs, onProgress });
     const { recovered, duplicate, unreadable, identities } = counts;
     const shown = { recovered, 'known already': duplicate, unreadable, 'delivered, remembered again': identities };
     printResult(context, options, counts, renderCounts(shown));
