@@ -35,19 +35,15 @@ interface DemoOptions {
 }
 
 export async function run(context: CommandContext, options: DemoOptions): Promise<number> {
-  const emulator = await startEmulator(emulatedStreams, { fault: options.fault ?? null });
   try {
-    const service = await startDemo(context, emulator);
-    try {
-      return await show(context, emulator, service, options);
-    } finally {
-      await service.stop();
-    }
+    await using closing = new AsyncDisposableStack();
+    const emulator = await startEmulator(emulatedStreams, { fault: options.fault ?? null });
+    closing.defer(() => emulator.stop());
+    const service = await startDemo(context, emulator, closing);
+    return await show(context, emulator, service, options);
   } catch (error) {
     context.stderr.write(`the demo failed: ${(error as Error).message}\n`);
     return exitCodes.failed;
-  } finally {
-    await emulator.stop();
   }
 }
 
@@ -92,33 +88,28 @@ async function show(
  * Starts the real service with a fresh data folder that is removed at the end. It takes nothing from the environment, so
  * that each demo is the same. Its log lines that are worse than `info` go to stderr.
  */
-async function startDemo({ stderr, version }: CommandContext, emulator: Emulator) {
+async function startDemo({ stderr, version }: CommandContext, emulator: Emulator, closing: AsyncDisposableStack) {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-demo-'));
-  const removeData = () => rm(dataDir, { recursive: true, force: true });
+  closing.defer(() => rm(dataDir, { recursive: true, force: true }));
   // In place of NODE_EXTRA_CA_CERTS, which Node reads at its start only.
   tls.setDefaultCACertificates([...tls.getCACertificates('default'), emulator.caPem]);
   const own = { HOST: '127.0.0.1', PORT: '0', ADMIN_PORT: '0', APONO_WEBHOOK_SECRET: DEMO_SECRET, DATA_DIR: dataDir };
   const exited = Promise.withResolvers<void>();
-  try {
-    const { config, problems } = loadConfig({ ...emulator.environment, ...own });
-    if (config === null) throw misconfigured(problems);
-    const log = createLogger('warn', stderr);
-    const service = await startService({ config, version, clock: systemClock, log, onFatal: () => exited.resolve() });
-    const { port, adminPort } = service;
-    return {
-      webhookUrl: new URL(`http://127.0.0.1:${port}/apono/webhook`),
-      /** Of the admin port. */
-      pageUrl: new URL(`http://127.0.0.1:${adminPort}/`),
-      /** What stands before a command for this service. */
-      cli: `DATA_DIR=${dataDir} ADMIN_PORT=${adminPort} npm run --silent cli --`,
-      /** Resolves when the service cannot go on. */
-      exited: exited.promise,
-      stop: () => service.stop().finally(removeData),
-    };
-  } catch (error) {
-    await removeData();
-    throw error;
-  }
+  const { config, problems } = loadConfig({ ...emulator.environment, ...own });
+  if (config === null) throw misconfigured(problems);
+  const log = createLogger('warn', stderr);
+  const service = await startService({ config, version, clock: systemClock, log, onFatal: () => exited.resolve() });
+  closing.defer(() => service.stop());
+  const { port, adminPort } = service;
+  return {
+    webhookUrl: new URL(`http://127.0.0.1:${port}/apono/webhook`),
+    /** Of the admin port. */
+    pageUrl: new URL(`http://127.0.0.1:${adminPort}/`),
+    /** What stands before a command for this service. */
+    cli: `DATA_DIR=${dataDir} ADMIN_PORT=${adminPort} npm run --silent cli --`,
+    /** Resolves when the service cannot go on. */
+    exited: exited.promise,
+  };
 }
 
 type DemoService = Awaited<ReturnType<typeof startDemo>>;
