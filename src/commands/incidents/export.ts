@@ -69,7 +69,7 @@ function usageProblem({ bom, format, incremental, out: given }: ExportOptions, o
   if (bom === true && format !== 'csv') return '--bom goes with --format csv';
   if (given === '' || incremental === '') return '--out and --incremental must name a file';
   if (incremental === undefined) return null;
-  if (!existsSync(path.dirname(path.resolve(incremental)))) return `there is no folder for ${printable(incremental)}`;
+  if (!existsSync(path.dirname(path.resolve(incremental)))) return `there is no folder for ${incremental}`;
   if (out === undefined) return null;
   if (path.resolve(out) === path.resolve(incremental)) return '--out and --incremental name the same file';
   const problem = 'is there already, and an incremental export holds only what changed since: put {time} into the name';
@@ -167,12 +167,11 @@ async function giveUp(job: Job, target: output.ExportOutput, error: unknown): Pr
 
 function missing(job: Job, kept: string | null): string {
   const { out, options, count, lastCreated } = job;
-  const notWritten = (separator: string) => (out === undefined ? '' : `${printable(out)} was not written${separator} `);
-  const state = options.incremental;
-  const next =
-    state === undefined ? '' : ` ${printable(state)} is as it was, so the next run begins at the same place.`;
+  const { incremental: state } = options;
+  const notWritten = (separator: string) => (out === undefined ? '' : `${out} was not written${separator} `);
+  const next = state === undefined ? '' : ` ${state} is as it was, so the next run begins at the same place.`;
   if (count === 0) return `${notWritten(':')}No incident had arrived.${next}`;
-  const where = kept === null ? 'What was written' : printable(kept);
-  const upTo = lastCreated === null ? '' : `, up to the one created ${printable(lastCreated)}`;
+  const where = kept ?? 'What was written';
+  const upTo = lastCreated === null ? '' : `, up to the one created ${lastCreated}`;
   return `${notWritten('.')}${where} holds ${counted(job)}${upTo}; those created later are missing.${next}`;
 }

@@ -36,13 +36,12 @@ export async function run(context: CommandContext, id: string, { json }: JsonOpt
   const name = id.split('/').at(-1) ?? '';
   const number = /^#?(\d{1,15})$/.exec(id)?.[1];
   if (number === undefined && !guid.test(name)) {
-    throw wrongUsage(`${printable(JSON.stringify(id))} is neither the number of an incident nor its GUID`);
+    throw wrongUsage(`${JSON.stringify(id)} is neither the number of an incident nor its GUID`);
   }
   return withIncidents(context, {}, async ({ incidents, workspaceId }) => {
     const found = number === undefined ? await incidents.get(name) : await byNumber(incidents, Number(number));
     if (found === null) {
-      const message = `incident_not_found: There is no incident ${printable(id)} in the workspace ${workspaceId}.`;
-      throw failed(message);
+      throw failed(`incident_not_found: There is no incident ${id} in the workspace ${workspaceId}.`);
     }
     const { detailed, refusals } = await withReadableDetails(incidents, found);
     const text =

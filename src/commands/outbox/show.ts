@@ -23,9 +23,7 @@ export function run(
     if (record === null) {
       const gone = await operator.gone(id);
       if (gone === null) {
-        throw failed(
-          `record_not_found: No record has the id ${printable(id)}: it never existed, or is no longer remembered.`,
-        );
+        throw failed(`record_not_found: No record has the id ${id}: it never existed, or is no longer remembered.`);
       }
       const [received, ended] = [gone.received_at, gone.gone_at].map(timeText);
       const rows = gone.rows > 0 ? ` (${plural(gone.rows, 'row')})` : '';

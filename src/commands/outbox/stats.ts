@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { HoldJson, StatsJson } from '../../outbox/operator.ts';
 import { type CommandContext, exitCodes, type JsonOption, printResult } from '../context.ts';
-import { printable, renderTable, timeText } from '../text.ts';
+import { renderTable, timeText } from '../text.ts';
 import { withOperator } from './connect.ts';
 
 export const define = (command: Command) =>
@@ -37,12 +37,12 @@ function render(found: StatsJson): string {
     `\n${data} of ${max} bytes are used (${Math.round((data / max) * 100)}%)\n`,
     log > 0 ? `SQLite's write-ahead log has ${log} bytes besides${reader}\n` : '',
     ...found.holds.map(renderHold),
-    found.writable ? '' : `It cannot be written: ${printable(found.problem ?? 'unknown')}\n`,
+    found.writable ? '' : `It cannot be written: ${found.problem ?? 'unknown'}\n`,
   ].join('');
 }
 
 /** Azure's words are foreign text, and may quote a row: only here and on the admin port are they shown. */
 function renderHold({ kind, stream, since, code, reason, fix, message }: HoldJson): string {
-  const said = message === null ? '' : `  Azure said: ${printable(message)}\n`;
-  return `\nHeld: ${kind}, stream ${stream}, since ${timeText(since)}, ${code}\n  ${printable(reason)}\n${said}  Fix: ${printable(fix)}\n`;
+  const said = message === null ? '' : `  Azure said: ${message}\n`;
+  return `\nHeld: ${kind}, stream ${stream}, since ${timeText(since)}, ${code}\n  ${reason}\n${said}  Fix: ${fix}\n`;
 }
