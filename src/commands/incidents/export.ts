@@ -120,7 +120,7 @@ async function copy(
   target: output.ExportOutput,
   { former, wanted }: { readonly former: ExportState | null; readonly wanted: selection.Wanted },
 ): Promise<void> {
-  const { incremental, with: details = [], format: name, bom = false } = job.options;
+  const { with: details = [], format: name, bom = false } = job.options;
   const format = createFormat({ format: name, details, bom });
   const size = details.length === 0 ? maxPageSize : detailBatch;
   const query = { filter: allOf([job.filter, changedSince(former)]), order: 'asc', pageSize: maxPageSize } as const;
@@ -133,7 +133,7 @@ async function copy(
       if (job.changes === null) await target.write(format.head);
       job.changes ??= trackChanges(former, page.answeredAtMs);
       const { isNew } = job.changes;
-      const chosen = page.incidents.filter((one) => wanted(one) && (incremental === undefined || isNew(one)));
+      const chosen = page.incidents.filter((one) => wanted(one) && isNew(one));
       for (let at = 0; at < chosen.length; at += size) {
         const batch = chosen.slice(at, at + size);
         await target.write(format.part(await allInOrder(batch.map(detailed))));
