@@ -119,7 +119,7 @@ function time(iso: string | null, none = 'not since the start'): string {
 }
 
 function table(head: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string[] {
-  const cells = rows.map((row) => row.map((value) => (value === null ? '?' : printable(String(value)))));
+  const cells = rows.map((row) => row.map((value) => value ?? '?'));
   return renderTable(head, cells).trimEnd().split('\n');
 }
 

@@ -93,19 +93,13 @@ function pieces(text: string, width: number): string[] {
   return [...found, piece];
 }
 
-/** Text in columns, each as wide as its longest cell, two spaces between. Ends with a line break. */
-export function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const lines = [head, ...rows];
+type Cells = readonly (string | number)[];
+
+/** `printable` text in columns, each as wide as its longest cell, two spaces between. Ends with a line break. */
+export function renderTable(head: Cells, rows: readonly Cells[]): string {
+  const lines = [head, ...rows].map((cells) => cells.map((cell) => printable(String(cell))));
   const widths = head.map((_, column) => Math.max(...lines.map((line) => displayWidth(line[column] ?? ''))));
   const padded = (cell: string, column: number): string =>
     cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - displayWidth(cell)));
   return lines.map((line) => `${line.map(padded).join('  ').trimEnd()}\n`).join('');
-}
-
-/** How many records there are of each sort. */
-export function renderCounts(counts: Readonly<Record<string, number>>): string {
-  return renderTable(
-    ['RECORDS', 'COUNT'],
-    Object.entries(counts).map(([what, count]) => [what, String(count)]),
-  );
 }

@@ -4,7 +4,7 @@ import { systemClock } from '../../ground/clock.ts';
 import { safeJson } from '../../sentinel/incidents/formats.ts';
 import { type Incident, numberOf, property, textAt, timeText } from '../../sentinel/incidents/incident.ts';
 import { type CommandContext, exitCodes, type JsonOption } from '../context.ts';
-import { cutToWidth, printable, renderTable, wholeNumber } from '../text.ts';
+import { cutToWidth, renderTable, wholeNumber } from '../text.ts';
 import { withIncidents } from './connect.ts';
 import { defineSelection, isNarrowedHere, readSelection, type SelectionOptions, wantedBy } from './selection.ts';
 
@@ -64,5 +64,5 @@ function cells({ resource }: Incident): string[] {
     number('additionalData', 'alertsCount'),
     owner.find((name) => name !== '-') ?? '-',
     text('title'),
-  ].map((cell) => printable(cell.replaceAll(/\s+/g, ' ')));
+  ].map((cell) => cell.replaceAll(/\s+/g, ' '));
 }

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { type OperatorState, type OutboxOperator, operatorStates, type RecordJson } from '../../outbox/operator.ts';
 import { type CommandContext, exitCodes, printResult } from '../context.ts';
-import { printable, renderTable, timeText, wholeNumber } from '../text.ts';
+import { renderTable, timeText, wholeNumber } from '../text.ts';
 import { withOperator } from './connect.ts';
 import { type ChoiceOptions, kindOption, pagesOf } from './selection.ts';
 
@@ -33,10 +33,8 @@ export function run(context: CommandContext, options: ListOptions): Promise<numb
 
 const head = ['ID', 'STATE', 'KIND', 'RECEIVED', 'ROWS', 'PENDING', 'DEAD', 'CODE'];
 
-function cells(record: Listed): string[] {
-  const { id, state, kind, rows, pending_rows: pending, dead_rows: dead, code } = record;
-  const received = timeText(record.received_at);
-  return [id, state, kind ?? '-', received, String(rows), String(pending), String(dead), code ?? '-'].map(printable);
+function cells({ id, state, kind, received_at: received, rows, ...record }: Listed) {
+  return [id, state, kind ?? '-', timeText(received), rows, record.pending_rows, record.dead_rows, record.code ?? '-'];
 }
 
 /** One more than is asked for, to know whether there are more. */

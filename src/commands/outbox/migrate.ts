@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { systemClock } from '../../ground/clock.ts';
 import { copyRecords, type MoveCounts } from '../../outbox/move.ts';
 import { type CommandContext, exitCodes, type JsonOption, misconfigured, printResult } from '../context.ts';
-import { renderCounts } from '../text.ts';
+import { renderTable } from '../text.ts';
 import { openPostgres, openSqlite, requireDatabase, withAccess } from './connect.ts';
 
 export const define = (command: Command) =>
@@ -31,7 +31,7 @@ export function run(
     stderr.write(`All of it is there. What it was moved from is kept as ${kept}; delete it when you want.\n`);
     const { moved, known, identities } = counts;
     const shown = { moved, 'known there already': known, 'delivered, remembered there': identities };
-    printResult(context, options, counts, renderCounts(shown));
+    printResult(context, options, counts, renderTable(['RECORDS', 'COUNT'], Object.entries(shown)));
     return exitCodes.done;
   });
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { operatorStates, type PurgeResult } from '../../outbox/operator.ts';
 import { type CommandContext, exitCodes, failed, printResult, wrongUsage } from '../context.ts';
-import { plural, printable, renderTable } from '../text.ts';
+import { plural, renderTable } from '../text.ts';
 import { withOperator } from './connect.ts';
 import { type ChoiceOptions, defineChoice, inBatches, pagesOf, readChoice, type Selection } from './selection.ts';
 
@@ -29,7 +29,8 @@ export async function run(context: CommandContext, given: readonly string[], opt
     if (answer?.trim() !== 'purge') throw failed('Nothing was deleted.');
   }
   const results = await deleteAll(context, ids);
-  printResult(context, options, { results }, renderTable(['ID', 'OUTCOME'], results.map(cells)));
+  const lines = results.map(({ id, purged, detail }) => [id, purged ? 'purged' : (detail ?? 'no such record')]);
+  printResult(context, options, { results }, renderTable(['ID', 'OUTCOME'], lines));
   const missing = results.filter(({ purged }) => !purged).length;
   context.stderr.write(`${plural(results.length - missing, 'record')} deleted.\n`);
   return 'ids' in choice && missing > 0 ? exitCodes.failed : exitCodes.done;
@@ -55,8 +56,4 @@ function deleteAll(context: CommandContext, ids: readonly string[]): Promise<rea
     }
     return results;
   });
-}
-
-function cells({ id, purged, detail }: PurgeResult): string[] {
-  return [id, purged ? 'purged' : (detail ?? 'no such record')].map(printable);
 }

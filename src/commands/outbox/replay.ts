@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { OutboxOperator, ReplayResult } from '../../outbox/operator.ts';
 import { rangesText } from '../../outbox/rows.ts';
 import { type CommandContext, exitCodes, printResult } from '../context.ts';
-import { plural, printable, renderTable } from '../text.ts';
+import { plural, renderTable } from '../text.ts';
 import { type Connected, withOperator } from './connect.ts';
 import { type Choice, type ChoiceOptions, defineChoice, inBatches, pagesOf, readChoice } from './selection.ts';
 
@@ -48,10 +48,9 @@ function isFailure({ outcome }: ReplayResult, choice: Choice): boolean {
 
 const head = ['ID', 'OUTCOME', 'EVENT', 'ROWS', 'NOTE'];
 
-function cells(result: ReplayResult): string[][] {
+function cells(result: ReplayResult) {
   const { id, outcome } = result;
-  const line = (event: string, rows: number, note: string): string[] =>
-    [id, outcome, event, String(rows), note].map(printable);
+  const line = (event: string, rows: number, note: string) => [id, outcome, event, rows, note];
   switch (outcome) {
     case 'revived':
       return [line(id, result.rows, `rows ${rangesText(result.ranges)}`)];

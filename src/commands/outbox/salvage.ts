@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { systemClock } from '../../ground/clock.ts';
 import { cameToNothing, type SalvageCounts, salvage } from '../../outbox/sqlite/salvage.ts';
 import { type CommandContext, CommandError, exitCodes, failed, type JsonOption, printResult } from '../context.ts';
-import { plural, renderCounts } from '../text.ts';
+import { plural, renderTable } from '../text.ts';
 import { openSqlite, withAccess } from './connect.ts';
 
 export const define = (command: Command) =>
@@ -30,7 +30,7 @@ export function run(context: CommandContext, file: string, options: JsonOption):
     const counts = await salvage(file, store, { nowMs, onProgress });
     const { recovered, duplicate, unreadable, identities } = counts;
     const shown = { recovered, 'known already': duplicate, unreadable, 'delivered, remembered again': identities };
-    printResult(context, options, counts, renderCounts(shown));
+    printResult(context, options, counts, renderTable(['RECORDS', 'COUNT'], Object.entries(shown)));
     if (unreadable === 0) return exitCodes.done;
     const missing = `${plural(unreadable, 'record')} of which only traces are left must come from a backup or from Apono.`;
     const hasFailed = cameToNothing(counts);

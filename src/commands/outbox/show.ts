@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { DeadLetterJson, DetailJson } from '../../outbox/operator.ts';
 import { rangesText } from '../../outbox/rows.ts';
 import { type CommandContext, exitCodes, failed, type JsonOption, printResult } from '../context.ts';
-import { plural, printable, renderTable, timeText } from '../text.ts';
+import { plural, renderTable, timeText } from '../text.ts';
 import { withOperator } from './connect.ts';
 
 export const define = (command: Command) =>
@@ -33,7 +33,7 @@ export function run(
     }
     const { body, body_base64: base64, ...others } = record;
     const text = body ?? Buffer.from(base64, 'base64').toString();
-    const shownBody = options.body === true ? `\n${printable(text)}\n` : '';
+    const shownBody = options.body === true ? `\n${text}\n` : '';
     printResult(context, options, options.body === true ? record : others, `${render(record)}${shownBody}`);
     return exitCodes.done;
   });
@@ -59,7 +59,7 @@ function render(record: DetailJson): string {
   };
   const lines = Object.entries(fields)
     .filter(([, value]) => value !== null)
-    .map(([name, value]) => `${`${name}:`.padEnd(14)}${printable(String(value)).replaceAll(/\s+/g, ' ')}\n`);
+    .map(([name, value]) => `${`${name}:`.padEnd(14)}${String(value).replaceAll(/\s+/g, ' ')}\n`);
   const { dead_letters: letters } = record;
   return `${lines.join('')}${letters.length === 0 ? '' : `\n${renderTable(head, letters.map(cells))}`}`;
 }
@@ -67,5 +67,5 @@ function render(record: DetailJson): string {
 const head = ['DEAD ROWS', 'BURIED', 'CODE', 'REASON'];
 
 function cells({ rows, buried_at: buriedAt, code, reason }: DeadLetterJson): string[] {
-  return [rangesText(rows), timeText(buriedAt), code, printable(reason).replaceAll(/\s+/g, ' ')];
+  return [rangesText(rows), timeText(buriedAt), code, reason.replaceAll(/\s+/g, ' ')];
 }

@@ -27,7 +27,7 @@ function render(found: StatsJson): string {
   const states = Object.entries({ waiting, held, dead, quarantined });
   const rows = states.map(([state, { count, oldest_received_at: oldest }]) => [
     state,
-    String(count),
+    count,
     oldest === null ? '-' : timeText(oldest),
   ]);
   const data = used - log;
