@@ -11,9 +11,8 @@ export const define = (command: Command) => command.description('ask the service
  * orchestrator does to an unhealthy container, a restart, helps neither a full outbox nor one that Azure holds up.
  */
 export async function run({ env, stdout }: CommandContext): Promise<number> {
-  const { origin, problems } = findLocalService(env);
-  if (origin === null) throw misconfigured(problems);
-  const url = new URL('/livez', origin);
+  const { url, problems } = findLocalService(env, '/livez');
+  if (url === null) throw misconfigured(problems);
   const result = await sendHttp(url, { timeLimitMs });
   if (result.type === 'answered' && result.status === 200) {
     stdout.write('alive\n');

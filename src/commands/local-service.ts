@@ -5,15 +5,15 @@ import { isIP } from 'node:net';
 import { type Environment, readVariables } from '../config/read.ts';
 
 /**
- * Where the service of this configuration listens, seen from the same machine; null when there are problems. Reads HOST
- * and PORT and nothing else, so that it works where the other variables are not set.
+ * The URL of a path of the service of this configuration, seen from the same machine; null when there are problems. Reads
+ * HOST and PORT and nothing else, so that it works where the other variables are not set.
  */
-export function findLocalService(env: Environment) {
+export function findLocalService(env: Environment, path: string) {
   const { values, problems } = readVariables(env, ['HOST', 'PORT']);
-  if (problems.length > 0) return { origin: null, problems };
+  if (problems.length > 0) return { url: null, problems };
   const message = 'is 0, so the service listens on a port that only its log tells';
-  if (values.PORT === 0) return { origin: null, problems: [{ name: 'PORT', message }] };
-  return { origin: localOrigin(values.HOST, values.PORT), problems };
+  if (values.PORT === 0) return { url: null, problems: [{ name: 'PORT', message }] };
+  return { url: new URL(path, localOrigin(values.HOST, values.PORT)), problems };
 }
 
 /** Where a client on this machine reaches a listener on `host`: a wildcard address is listened on, never connected to. */

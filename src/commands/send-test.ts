@@ -88,10 +88,7 @@ function explainFailure(
 }
 
 function findTarget({ env }: CommandContext, given: string | undefined) {
-  if (given === undefined) {
-    const { origin, problems } = findLocalService(env);
-    return { url: origin === null ? null : new URL('/apono/webhook', origin), problems };
-  }
+  if (given === undefined) return findLocalService(env, '/apono/webhook');
   const url = URL.parse(given);
   const fits = url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
   const message = 'is no URL of a webhook, expected https://<host>/apono/webhook';
