@@ -57,15 +57,15 @@ export async function sendHttp(url: URL, options: HttpRequest): Promise<HttpResu
   request.on('error', () => {});
   try {
     request.end(body);
-    const [response]: IncomingMessage[] = await once(request, 'response');
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
     const chunks: Buffer[] = [];
     let size = 0;
-    for await (const chunk of response ?? []) {
+    for await (const chunk of response) {
       size += chunk.length;
       if (size > maxAnswerBytes) throw new Error(`the answer is larger than ${maxAnswerBytes} bytes`);
       chunks.push(chunk);
     }
-    return { type: 'answered', status: response?.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') };
+    return { type: 'answered', status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') };
   } catch (error) {
     const late = `no answer within ${timeLimitMs / 1000} s`;
     if (signal.aborted) return { type: 'failed', code: 'ETIMEDOUT', reason: late };

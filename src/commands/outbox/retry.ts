@@ -11,20 +11,14 @@ export const define = (command: Command) =>
     .option('--kind <kind>', 'only the stream of this kind')
     .option('--json', 'print JSON');
 
-interface RetryOptions extends JsonOption {
-  readonly kind?: string;
-}
-
 /** For a person who has mended what a hold names and does not want to wait for its next attempt. */
-export async function run(context: CommandContext, options: RetryOptions): Promise<number> {
+export async function run(context: CommandContext, options: JsonOption & { readonly kind?: string }): Promise<number> {
   const { kind = null } = options;
   if (kind !== null && kindNamed(kind) === undefined) throw misconfigured([unknownKind()]);
   const resumed = await findAdminClient(context).retry(kind);
   const rows = resumed.map((one) => [one.kind, one.stream, one.code ?? '-']);
   printResult(context, options, { resumed }, renderTable(['KIND', 'STREAM', 'HOLD'], rows));
-  const streams = `${plural(resumed.length, 'stream')} ${resumed.length === 1 ? 'is' : 'are'}`;
-  context.stderr.write(
-    resumed.length === 0 ? 'Nothing waits to be tried again.\n' : `${streams} tried again at once.\n`,
-  );
+  const tried = `${plural(resumed.length, 'stream')} ${resumed.length === 1 ? 'is' : 'are'} tried again at once.`;
+  context.stderr.write(`${resumed.length === 0 ? 'Nothing waits to be tried again.' : tried}\n`);
   return exitCodes.done;
 }

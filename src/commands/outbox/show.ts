@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { DeadLetterJson, DetailJson } from '../../outbox/operator.ts';
+import type { DeadLetterJson, DetailJson, GoneJson } from '../../outbox/operator.ts';
 import { rangesText } from '../../outbox/rows.ts';
 import { type CommandContext, exitCodes, failed, type JsonOption, printResult } from '../context.ts';
 import { plural, renderTable, timeText } from '../text.ts';
@@ -12,31 +12,26 @@ export const define = (command: Command) =>
     .option('--body', 'and its body')
     .option('--json', 'print JSON');
 
+type ShowOptions = JsonOption & { readonly body?: boolean };
+
 /** One record, its dead letters, and with `body` the body, which may hold what a requester typed. */
-export function run(
-  context: CommandContext,
-  id: string,
-  options: JsonOption & { readonly body?: boolean },
-): Promise<number> {
+export function run(context: CommandContext, id: string, options: ShowOptions): Promise<number> {
   return withOperator(context, async ({ operator }) => {
     const record = await operator.show(id);
-    if (record === null) {
-      const gone = await operator.gone(id);
-      if (gone === null) {
-        throw failed(`record_not_found: No record has the id ${id}: it never existed, or is no longer remembered.`);
-      }
-      const [received, ended] = [gone.received_at, gone.gone_at].map(timeText);
-      const rows = gone.rows > 0 ? ` (${plural(gone.rows, 'row')})` : '';
-      throw failed(
-        `record_not_found: No record is left of ${gone.id}. ${received}: accepted and stored${rows}. ${ended}: ${gone.what}.`,
-      );
-    }
+    if (record === null) throw failed(`record_not_found: ${whyMissing(id, await operator.gone(id))}`);
     const { body, body_base64: base64, ...others } = record;
     const text = body ?? Buffer.from(base64, 'base64').toString();
     const shownBody = options.body === true ? `\n${text}\n` : '';
     printResult(context, options, options.body === true ? record : others, `${render(record)}${shownBody}`);
     return exitCodes.done;
   });
+}
+
+function whyMissing(id: string, gone: GoneJson | null): string {
+  if (gone === null) return `No record has the id ${id}: it never existed, or is no longer remembered.`;
+  const [received, ended] = [gone.received_at, gone.gone_at].map(timeText);
+  const rows = gone.rows > 0 ? ` (${plural(gone.rows, 'row')})` : '';
+  return `No record is left of ${gone.id}. ${received}: accepted and stored${rows}. ${ended}: ${gone.what}.`;
 }
 
 function render(record: DetailJson): string {
