@@ -24,11 +24,7 @@ export async function showFault(stdout: TextOutput, emulator: Emulator, fault: F
 }
 
 /** Names what `refused` made a dead letter, with the commands for it. `cli`: what stands before a command. Returns the ids. */
-export async function showDeadLetters(
-  stdout: TextOutput,
-  client: AdminClient,
-  cli: string,
-): Promise<readonly string[]> {
+export async function showDeadLetters(stdout: TextOutput, client: AdminClient, cli: string): Promise<string[]> {
   const { records } = await client.list({ state: 'dead', limit: 10 });
   for (const { id, code } of records) {
     const shortId = id.slice(0, 12);

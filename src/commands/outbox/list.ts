@@ -42,8 +42,7 @@ async function collect({ stderr }: CommandContext, operator: OutboxOperator, opt
   const limit = options.all === true ? Number.POSITIVE_INFINITY : options.limit;
   const listed: Listed[] = [];
   for (const state of options.state === undefined ? everyState : [options.state]) {
-    const selection = { state, ...(options.kind !== undefined && { kind: options.kind }) };
-    for await (const records of pagesOf(operator, selection, Math.min(PAGE_SIZE, limit + 1))) {
+    for await (const records of pagesOf(operator, { ...options, state }, Math.min(PAGE_SIZE, limit + 1))) {
       listed.push(...records.map((record) => ({ state, ...record })));
       if (listed.length > limit) return { records: listed.slice(0, limit), more: true };
       if (records.length === PAGE_SIZE) stderr.write(`${listed.length} records …\n`);

@@ -30,9 +30,9 @@ export function defineChoice(command: Command, states: readonly OperatorState[])
 /** `--all` alone would be everything: which state has to be said. */
 export function readChoice(ids: readonly string[], { all, state, kind, code }: ChoiceOptions): Choice {
   if (all !== true) {
-    const narrowed = state !== undefined || kind !== undefined || code !== undefined;
     if (ids.length === 0) throw wrongUsage('name the ids of records, or --all and --state');
-    if (narrowed) throw wrongUsage('--state, --kind and --code go with --all, not with ids');
+    if ((state ?? kind ?? code) !== undefined)
+      throw wrongUsage('--state, --kind and --code go with --all, not with ids');
     return { ids: [...new Set(ids)] };
   }
   if (ids.length > 0) throw wrongUsage('name either ids or --all');
