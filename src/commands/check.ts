@@ -5,7 +5,7 @@ import { describeProxy } from '../config/proxy.ts';
 import type { ConfigProblem } from '../config/variable.ts';
 import type { Finding } from './check-live.ts';
 import { type CommandContext, exitCodes, type JsonOption, problemsText, reportWarnings } from './context.ts';
-import { printable, renderTable, wrap } from './text.ts';
+import { renderTable, wrap } from './text.ts';
 import { unreadEnvFile } from './unread-env-file.ts';
 
 export const define = (command: Command) =>
@@ -84,7 +84,7 @@ function renderEntry(entry: readonly Finding[]): string {
     return [...subjects, message.startsWith(last) ? message : `${last}: ${message}`];
   });
   const lines = [...said, ...(fix === '' ? [] : [`Fix: ${fix}`])].flatMap((text) =>
-    wrap(printable(text.replaceAll(/\s+/g, ' ')).trim(), COLUMNS - INDENT),
+    wrap(text.replaceAll(/\s+/g, ' ').trim(), COLUMNS - INDENT),
   );
   const shown = level === 'well' ? 'ok' : level;
   return lines.map((line, index) => `${(index === 0 ? shown : '').padEnd(INDENT)}${line}\n`).join('');

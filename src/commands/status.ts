@@ -81,14 +81,14 @@ function linesOf(status: StatusJson, history: HistoryColumns, width: number): Li
   const { now, sentence, health, outbox, disk } = status;
   const { waiting, held, dead, quarantined, oldest_age_seconds: oldest } = health.outbox;
   const item = (text: string, mark = '  '): string[] =>
-    wrap(printable(text), width - 2).map((line, at) => `${at === 0 ? mark : '  '}${line}`);
+    wrap(text, width - 2).map((line, at) => `${at === 0 ? mark : '  '}${line}`);
   const problem = ({ code, message }: { code: string; message: string }) => item(`${message} (${code})`, '! ');
   const cut = (lines: readonly string[]): string[] => lines.map((line) => cutToWidth(line, width));
   const free = disk === null ? 'not known' : `${bytes(disk.free_bytes)} of ${bytes(disk.size_bytes)}`;
   const [tokenEnds, credentialEnds] = [health.token_expires_at, status.credential_expires_at];
   return {
     head: [
-      ...wrap(printable(sentence), width),
+      ...wrap(sentence, width),
       `Version ${health.version}, running for ${duration(health.uptime_seconds)}, at ${time(now)}`,
       '',
       ...table(

@@ -60,12 +60,13 @@ export function cutToWidth(text: string, width: number): string {
   return `${displayWidth(start) < width ? start : ''}…`;
 }
 
-/** Lines of at most that width, broken at blanks; a longer word is broken where it must be. Line breaks stay. */
+/** `printable` lines of at most that width, broken at blanks; a longer word is broken where it must be. Line breaks stay. */
 export function wrap(text: string, width: number): readonly string[] {
   return text.split(/\r\n|\r|\n/).flatMap((line) => {
     const lines: string[] = [];
     let current = '';
-    for (const word of line.split(/ +/).flatMap((one) => pieces(one, width))) {
+    const words = printable(line).split(/ +/);
+    for (const word of words.flatMap((one) => pieces(one, width))) {
       const longer = current === '' ? word : `${current} ${word}`;
       const fits = displayWidth(longer) <= width;
       if (!fits) lines.push(current);

@@ -108,13 +108,13 @@ function renderIncident(incident: DetailedIncident, names: RuleNames, width: num
       value === null ? [] : wrapped(value, room, `${label}:`.padEnd(labelWidth)),
     ),
     // Not wrapped, since a broken link cannot be followed.
-    ...(link === null ? [] : [`${'Link:'.padEnd(labelWidth)}${readable(link).replaceAll(/\s+/g, ' ')}`]),
+    ...(link === null ? [] : [`${'Link:'.padEnd(labelWidth)}${printable(link.replaceAll(/\s+/g, ' '))}`]),
     ...(description === null ? [] : ['', 'Description', ...wrapped(description, room, '  ')]),
     ...section('Alerts', details.alerts, (alert) => wrapped(alertLine(alert), room, '  - ')),
     ...section('Entities', details.entities, (entity) => wrapped(entityLine(entity), room, '  - ')),
     ...section('Comments', details.comments, (comment) => {
       const time = timeText(textAt(comment, 'createdTimeUtc'));
-      return [`  ${readable(`${time}, ${commentAuthor(comment)}`)}`, ...wrapped(commentText(comment), room, '    ')];
+      return [`  ${printable(`${time}, ${commentAuthor(comment)}`)}`, ...wrapped(commentText(comment), room, '    ')];
     }),
   ];
   return lines.map((line) => `${line.trimEnd()}\n`).join('');
@@ -122,7 +122,7 @@ function renderIncident(incident: DetailedIncident, names: RuleNames, width: num
 
 /** Lines of at most that width; the first has `start` before it, the others as many blanks. */
 function wrapped(text: string, width: number, start: string): string[] {
-  const lines = wrap(readable(text), width - start.length);
+  const lines = wrap(text, width - start.length);
   return lines.map((line, index) => `${index === 0 ? start : ' '.repeat(start.length)}${line}`);
 }
 
@@ -170,8 +170,4 @@ function ownerOf(resource: JsonObject): string | null {
 
 function joined(parts: readonly (string | null)[], separator: string): string | null {
   return parts.filter((part) => part !== null).join(separator) || null;
-}
-
-function readable(text: string): string {
-  return printable(text.replaceAll(/\r\n?/g, '\n'));
 }
