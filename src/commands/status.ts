@@ -124,16 +124,17 @@ function table(head: readonly string[], rows: readonly (readonly (string | numbe
 }
 
 function feeds({ feeds: all }: StatusJson): string[] {
-  const rows = all.map(({ kind, state, to_send: toSend, last_accepted: accepted, last_delivered: delivered }) => [
-    ...[kind, state, toSend, time(accepted), time(delivered)],
-  ]);
+  const rows = all.map((one) => [one.kind, one.state, one.to_send, time(one.last_accepted), time(one.last_delivered)]);
   return table(['WEBHOOK', 'STATE', 'TO SEND', 'LAST ACCEPTED', 'LAST DELIVERED'], rows);
 }
 
 function triggers({ feeds }: StatusJson): string[] {
-  const actions = feeds.flatMap((feed) =>
-    feed.actions.map(({ action, last_accepted: accepted, last_delivered: delivered }) => [
-      ...[feed.kind, action, time(accepted, 'not seen yet'), time(delivered, 'not yet')],
+  const actions = feeds.flatMap(({ kind, actions }) =>
+    actions.map((one) => [
+      kind,
+      one.action,
+      time(one.last_accepted, 'not seen yet'),
+      time(one.last_delivered, 'not yet'),
     ]),
   );
   return ['', ...table(['WEBHOOK', 'EVENT', 'LAST ACCEPTED', 'LAST DELIVERED'], actions)];
@@ -143,9 +144,7 @@ function refusals({ refusals: refused }: StatusJson): string[] {
   if (refused.length === 0) return [];
   const rows = refused
     .slice(0, MAX_REFUSALS)
-    .map(({ count, code, client_address: address, last_at: at }) => [
-      ...[count, code, `${at?.slice(11, 16)}Z`, address ?? '(has the secret)'],
-    ]);
+    .map((one) => [one.count, one.code, `${one.last_at?.slice(11, 16)}Z`, one.client_address ?? '(has the secret)']);
   const more = refused.length > MAX_REFUSALS ? [`… and ${refused.length - MAX_REFUSALS} more`] : [];
   return ['', 'Refused within the last hour', ...table(['REQUESTS', 'CODE', 'LAST', 'FROM'], rows), ...more];
 }
