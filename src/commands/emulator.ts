@@ -2,12 +2,13 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { type Answered, type Fault, faults, startEmulator } from '../emulator/emulator.ts';
 import { heartbeatDefaultStream, heartbeatTable } from '../heartbeat/row.ts';
 import { kinds } from '../kinds/registry.ts';
 import { isOutboxLocked } from '../outbox/sqlite/lock.ts';
 import { type CommandContext, exitCodes, onFirstSignal } from './context.ts';
+import { wholeNumber } from './text.ts';
 
 interface EmulatorCommandOptions {
   readonly port: number;
@@ -18,7 +19,7 @@ interface EmulatorCommandOptions {
 export const define = (command: Command) =>
   command
     .description('run an emulated Azure alone, for a rehearsal with `serve`')
-    .option('--port <port>', 'the port to listen on; 0: any free one', portNumber, 0)
+    .option('--port <port>', 'the port to listen on; 0: any free one', wholeNumber(0, 65_535), 0)
     .addOption(faultOption())
     .option('--rows', 'print the rows of each call too');
 
@@ -85,10 +86,4 @@ function callText({ method, path: called, status, upload, fault }: Answered, wit
   const why = fault === null ? '' : ` (fault: ${fault})`;
   const texts = withRows ? rows.map((row) => `  ${JSON.stringify(row)}\n`) : [];
   return `${what}: ${status ?? 'the connection was cut'}${why}\n${texts.join('')}`;
-}
-
-function portNumber(text: string): number {
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
-  if (port <= 65_535) return port;
-  throw new InvalidArgumentError('a port is a whole number of at most 65535.');
 }

@@ -10,7 +10,7 @@ export const define = (command: Command) =>
   command
     .description('what the page of the running service shows, for a terminal')
     .option('--watch', 'show it again and again, until Ctrl-C')
-    .option('--interval <seconds>', 'how often --watch shows it', wholeNumber, 5)
+    .option('--interval <seconds>', 'how often --watch shows it', wholeNumber(1), 5)
     .option('--json', 'print JSON; with --watch one line each time');
 
 interface StatusOptions extends JsonOption {

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { integer } from '../config/parse.ts';
 import type { CommandContext, TextOutput } from './context.ts';
 
 /**
@@ -30,11 +31,13 @@ export function plural(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
-/** The number that an option names. */
-export function wholeNumber(text: string): number {
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (value < 1) throw new InvalidArgumentError('It must be a whole number of at least 1.');
-  return value;
+/** For an option that takes a number. */
+export function wholeNumber(min: number, max = 999_999_999): (text: string) => number {
+  return (text) => {
+    const parsed = integer(min, max)(text);
+    if (parsed.ok) return parsed.value;
+    throw new InvalidArgumentError(`It ${parsed.problem}.`);
+  };
 }
 
 /** Combining marks, joiners and variation selectors take no room of their own. */

@@ -11,7 +11,7 @@ import { defineSelection, isNarrowedHere, readSelection, type SelectionOptions, 
 export const define = (command: Command) =>
   defineSelection(command)
     .description('list incidents, newest first')
-    .option('--limit <number>', 'at most so many', wholeNumber, 50)
+    .option('--limit <number>', 'at most so many', wholeNumber(1), 50)
     .option('--json', "print JSON: Resource Manager's own objects");
 
 type ListOptions = SelectionOptions & JsonOption & { readonly limit: number };

@@ -10,7 +10,7 @@ export const define = (command: Command) =>
     .description('list records: dead, quarantined, held, then waiting ones, of each state the oldest first')
     .addOption(new Option('--state <state>', 'only those of this state').choices(operatorStates))
     .addOption(kindOption('only events of this kind'))
-    .option('--limit <number>', 'at most so many', wholeNumber, 100)
+    .option('--limit <number>', 'at most so many', wholeNumber(1), 100)
     .option('--all', 'all of them')
     .option('--json', 'print JSON');
 
