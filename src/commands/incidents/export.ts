@@ -96,13 +96,11 @@ async function exportAll(job: Job): Promise<number> {
   const wanted = await selection.wantedBy(job.incidents, options);
   const target = out === undefined ? output.openStreamOutput(context.stdout) : await output.openFileOutput(out);
   try {
-    await copy(job, target, { former, wanted });
+    await copy(job, target, { former, wanted }).finally(progress.end);
     await target.commit();
   } catch (error) {
-    progress.end();
     return giveUp(job, target, error);
   }
-  progress.end();
   if (incremental !== undefined && job.changes !== null) {
     await saveState(incremental, job.changes.next(identity)).catch(({ message }: CommandError) => {
       throw failed(`The export itself is complete, with ${counted(job)}; the next one repeats it.\n${message}`);
