@@ -152,8 +152,6 @@ export function proxyOf({ agent }: PipelineRequest): string | null {
   return proxy instanceof URL ? proxy.host : null;
 }
 
-export const authorizePolicyName = 'tokenCacheAuthorizationPolicy';
-
 /**
  * Sends with a token of the cache. After a 401 it tries once more with a token from a fresh credential, and that answer
  * counts. It replaces the SDK's bearerTokenAuthenticationPolicy, which keeps a token of its own and asks for another one
@@ -161,7 +159,7 @@ export const authorizePolicyName = 'tokenCacheAuthorizationPolicy';
  */
 export function authorizePolicy(tokens: TokenCache): PipelinePolicy {
   return {
-    name: authorizePolicyName,
+    name: 'tokenCacheAuthorizationPolicy',
     async sendRequest(request, next) {
       if (!request.url.startsWith('https://')) throw new TypeError('A token is only ever sent over https.');
       const { abortSignal } = request;

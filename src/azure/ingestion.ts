@@ -13,7 +13,6 @@ import { EndedError, systemClock } from '../ground/clock.ts';
 import { answererOf, cleanMessage, describeNetworkError, errorDetailOf, textOfBody } from './answer.ts';
 import {
   authorizePolicy,
-  authorizePolicyName,
   createHttpClient,
   type HttpClientOptions,
   proxyOf,
@@ -72,11 +71,9 @@ function createPipeline({ endpoint, cloud, tokens }: IngestionOptions): Pipeline
   pipeline.removePolicy({ name: bearerTokenAuthenticationPolicyName });
   // A redirect would take the token to another host. A 3xx is an answer like any other here.
   pipeline.removePolicy({ name: redirectPolicyName });
-  pipeline.addPolicy(authorizePolicy(tokens));
-  // The SDK compresses after its bearer policy, so that its second try would send the body compressed twice.
-  const [gzip] = pipeline.removePolicy({ name: 'GzippingPolicy' });
-  if (gzip === undefined) throw new Error('This version of @azure/monitor-ingestion has no GzippingPolicy to move.');
-  pipeline.addPolicy(gzip, { beforePolicies: [authorizePolicyName] });
+  // The SDK compresses after its bearer policy, so that its second try would send the body compressed twice. Ours is in
+  // the phase after that of the compression.
+  pipeline.addPolicy(authorizePolicy(tokens), { phase: 'Sign' });
   return pipeline;
 }
 
