@@ -54,7 +54,7 @@ export interface Service {
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, clock, log } = options;
-  const { endpoint, ruleId, ruleResourceId, streams } = config.ingestion;
+  const { endpoint, ruleId, streams } = config.ingestion;
   const { cloud, proxy } = config;
   // Copies that `useSecrets` changes: each part reads a secret at the moment when it needs it.
   const webhook = { ...config.webhook };
@@ -88,10 +88,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     streams,
     outbox,
     ingestion,
-    explain(result, { name, streamVariable, defaultStream }, code) {
-      const stream = streams[name] ?? defaultStream;
-      return explainUpload(result, { stream, streamVariable, ruleId, ruleResourceId, endpoint, credential }, code);
-    },
+    explain: (result, { stream, streamVariable }, outcome) =>
+      explainUpload(result, { stream, streamVariable, ...config.ingestion, credential }, outcome),
     clock,
     random: Math.random,
     onEvent(event) {

@@ -1,27 +1,24 @@
+import type { Config } from '../config/config.ts';
 import type { CredentialConfig } from '../config/credential.ts';
 import type { Explanation } from '../delivery/event.ts';
-import type { Answer, HoldCode, UploadResult } from '../delivery/outcome.ts';
+import type { Answer, Outcome, UploadResult } from '../delivery/outcome.ts';
 import { explainNetwork, tunnelFix } from './answer.ts';
 import { explainTokenFailure } from './token-fixes.ts';
 
-export interface UploadContext {
+export interface UploadContext extends Pick<Config['ingestion'], 'endpoint' | 'ruleId' | 'ruleResourceId'> {
   readonly stream: string;
   /** The variable that names the stream, e.g. LOGS_INGESTION_STREAM_AUDIT. */
   readonly streamVariable: string;
-  readonly ruleId: string;
-  /** ARM id of the rule, if it is known. */
-  readonly ruleResourceId: string | null;
-  readonly endpoint: string;
   readonly credential: CredentialConfig;
 }
 
 /**
- * Says what came of an upload and what to do about it, for `check --live`, `/healthz` and the log. `code`: of the hold
- * that it led to; null: none. Azure's own words are in `message` alone, since they may quote a row.
+ * Says what came of an upload and what to do about it, for `check --live`, `/healthz` and the log. `outcome`: what it
+ * led to. Azure's own words are in `message` alone, since they may quote a row.
  */
-export function explainUpload(result: UploadResult, context: UploadContext, code: HoldCode | null): Explanation {
+export function explainUpload(result: UploadResult, context: UploadContext, outcome: Outcome): Explanation {
   if (result.type === 'no_token') return explainTokenFailure(result.failure, context.credential);
-  if (result.type === 'answered') return explainAnswer(result, context, code);
+  if (result.type === 'answered') return explainAnswer(result, context, outcome);
   const { host } = new URL(context.endpoint);
   const fixes = {
     aborted: '',
@@ -31,8 +28,9 @@ export function explainUpload(result: UploadResult, context: UploadContext, code
   return { reason: `No answer from ${host}: ${result.message}`, fix: fixes[result.reason], message: null };
 }
 
-function explainAnswer(result: Answer, context: UploadContext, code: HoldCode | null): Explanation {
+function explainAnswer(result: Answer, context: UploadContext, outcome: Outcome): Explanation {
   const { status, message } = result;
+  const code = outcome.type === 'hold' ? outcome.code : null;
   const said = `${status}${result.code === null ? '' : ` (${result.code})`}`;
   const where = `for stream ${context.stream}, request ${result.clientRequestId}.`;
   if (code === 'not_azure') {

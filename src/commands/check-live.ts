@@ -85,13 +85,10 @@ async function checkStream(config: Config, ingestion: Ingestion, active: ActiveS
   const outcome = outcomeOf(result, Date.now());
   // Short, so that it fits into one line of 80 columns with the longest of our names.
   if (outcome.type === 'delivered') return well(subject, 'it answers 204');
-  const { endpoint, ruleId, ruleResourceId } = config.ingestion;
-  const context = { stream, streamVariable, ruleId, ruleResourceId, endpoint, credential: config.credential };
-  // Nothing was sent that could be wrong, so a 400 is about the stream.
-  const code = outcome.type === 'hold' ? outcome.code : outcome.type === 'refused' ? 'stream_refused' : null;
-  const explained = explainUpload(result, context, code);
-  const missing = result.type === 'answered' && result.code === 'InvalidStream' && code === 'stream_refused';
-  const level = isOptional && missing ? 'warning' : 'error';
+  const context = { stream, streamVariable, ...config.ingestion, credential: config.credential };
+  const explained = explainUpload(result, context, outcome);
+  const isMissing = outcome.type === 'hold' && outcome.code === 'stream_refused';
+  const level = isOptional && isMissing ? 'warning' : 'error';
   return { level, subject, message: inFull(explained), fix: explained.fix };
 }
 

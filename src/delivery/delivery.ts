@@ -6,7 +6,7 @@ import { createClaim } from './claim.ts';
 import { Contrast } from './contrast.ts';
 import { createCourier, type Setback } from './courier.ts';
 import { createHold, type Explanation, type Hold, type OnDeliveryEvent, type Retried, whyOff } from './event.ts';
-import { answerText, type HoldCode, type Ingestion, type UploadResult } from './outcome.ts';
+import { answerText, type Ingestion, type Outcome, type UploadResult } from './outcome.ts';
 
 /** Calls under way at once while there is a backlog. */
 const MAX_PARALLEL_CALLS = 4;
@@ -20,7 +20,7 @@ export interface DeliveryOptions {
   readonly outbox: Queue;
   readonly ingestion: Ingestion;
   /** What to tell an operator about an answer that holds the stream of the kind. */
-  readonly explain: (result: UploadResult, kind: WebhookKind, code: HoldCode) => Explanation;
+  readonly explain: (result: UploadResult, kind: WebhookKind & Pick<Hold, 'stream'>, outcome: Outcome) => Explanation;
   readonly clock: Clock;
   /** Gives [0, 1). */
   readonly random: () => number;
@@ -179,7 +179,7 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
     const { outcome, result } = met;
     if (outcome.type === 'hold') {
       const clientRequestId = result.type === 'no_token' ? null : result.clientRequestId;
-      hold.keep({ code: outcome.code, ...explain(result, kind, outcome.code), clientRequestId });
+      hold.keep({ code: outcome.code, ...explain(result, { ...kind, stream }, outcome), clientRequestId });
     }
     await pause(delayMs, answerText(result));
     return true;

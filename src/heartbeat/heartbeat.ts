@@ -47,9 +47,8 @@ export function createHeartbeat(options: HeartbeatOptions) {
   const { config, clock, ingestion, onHeartbeat } = options;
   if (config.heartbeat === null || config.heartbeat.intervalMs === 0) return null;
   const { stream, intervalMs } = config.heartbeat;
-  const { endpoint, ruleId, ruleResourceId } = config.ingestion;
-  const streamVariable = heartbeatStreamVariable;
-  const context = { stream, streamVariable, ruleId, ruleResourceId, endpoint, credential: config.credential };
+  const { credential } = config;
+  const context = { stream, streamVariable: heartbeatStreamVariable, ...config.ingestion, credential };
   const makeRow = createHeartbeatRow({ ...options, instance: hostname(), startedAt: clock.now() });
   const logged = logHeartbeat(options.log, clock, stream);
   const stopping = new AbortController();
@@ -100,7 +99,7 @@ export function createHeartbeat(options: HeartbeatOptions) {
     const outcome = outcomeOf(result, clock.now());
     if (outcome.type === 'delivered') return null;
     // Azure's message, which may quote the row, is left out, since a failure is shown in /healthz and in the log.
-    const { reason, fix } = explainUpload(result, context, outcome.type === 'hold' ? outcome.code : null);
+    const { reason, fix } = explainUpload(result, context, outcome);
     const clientRequestId = result.type === 'no_token' ? null : result.clientRequestId;
     // A call with this one row cannot be split, and another one would be refused the same way.
     if (outcome.type !== 'retry') return { outcome: 'hold', retryAfterMs: null, reason, fix, clientRequestId };

@@ -44,10 +44,9 @@ function answered(status: number, code: string | null = null, more: Partial<Answ
   };
 }
 
-/** With the hold that the answer leads to. */
+/** With what the answer leads to. */
 function explain(result: UploadResult, given = context): ReturnType<typeof explainUpload> {
-  const outcome = outcomeOf(result, 0);
-  return explainUpload(result, given, outcome.type === 'hold' ? outcome.code : null);
+  return explainUpload(result, given, outcomeOf(result, 0));
 }
 
 function unanswered(message: string): UploadResult {

@@ -123,13 +123,9 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
     streams,
     outbox: interrupted,
     ingestion: counted,
-    explain(result, { name, streamVariable }, code) {
-      const stream = streams[name] ?? '';
-      return explainUpload(
-        result,
-        { stream, streamVariable, ruleId, ruleResourceId: null, endpoint: origin, credential },
-        code,
-      );
+    explain(result, { stream, streamVariable }, outcome) {
+      const context = { stream, streamVariable, ruleId, ruleResourceId: null, endpoint: origin, credential };
+      return explainUpload(result, context, outcome);
     },
     clock,
     random: options.random ?? (() => 1 - Number.EPSILON),
