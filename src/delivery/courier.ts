@@ -71,11 +71,8 @@ export function createCourier(options: CourierOptions) {
         return onRefused({ outcome, result });
       case 'split':
         if (call.sources.length > 1) return inTurn(halve(call), deliver);
-        if (outcome.alone === 'bury') {
-          return bury(call, 'row_too_large', 'Azure refused the row alone as too large (413)');
-        }
-        if (outcome.alone === 'hold') return { outcome: { type: 'hold', code: 'not_azure' }, result };
-        return { outcome: { type: 'retry', retryAfterMs: null }, result };
+        if (outcome.alone !== null) return { outcome: outcome.alone, result };
+        return bury(call, 'row_too_large', 'Azure refused the row alone as too large (413)');
       case 'retry':
       case 'hold':
         return { outcome, result };

@@ -97,10 +97,10 @@ export type Outcome =
   /** Passing: the same rows again later. `retryAfterMs` is what Azure asked for. */
   | { readonly type: 'retry'; readonly retryAfterMs: number | null }
   /**
-   * The call is too much: its halves. `alone`, for a row that is refused in a call of its own: it can never be sent
-   * (`bury`), it did not arrive in time (`retry`), or something before Azure takes less than Azure does (`hold`).
+   * The call is too much: its halves. `alone`, for a row that is refused in a call of its own: it did not arrive in time
+   * (`retry`), or something before Azure takes less than Azure does (`hold`); null: it can never be sent.
    */
-  | { readonly type: 'split'; readonly alone: 'bury' | 'retry' | 'hold' }
+  | { readonly type: 'split'; readonly alone: Extract<Outcome, { type: 'retry' | 'hold' }> | null }
   /** Something in the call is refused, as far as is known: find out which row. */
   | { readonly type: 'refused'; readonly code: string; readonly message: string }
   /** Nothing in the rows is wrong, a person has to change something: everything waits. */
@@ -132,7 +132,7 @@ function outcomeOfAnswer(answer: Answer, nowMs: number): Outcome {
   // These come without Azure's marks too, from the load balancers in front of it.
   if (isPassing(status)) return { type: 'retry', retryAfterMs: parseRetryAfter(answer.retryAfter, nowMs) };
   // Something in between has a lower limit than Azure. A smaller call may pass it.
-  if (by === 'unmarked' && status === 413) return { type: 'split', alone: 'hold' };
+  if (by === 'unmarked' && status === 413) return { type: 'split', alone: { type: 'hold', code: 'not_azure' } };
   // An unmarked 400 is about a proxy's rules, not about a row.
   if (by === 'unmarked' || status < 400) return { type: 'hold', code: 'not_azure' };
   return outcomeOfRefusal(answer);
@@ -147,7 +147,9 @@ const holdsByStatus: Readonly<Record<number, HoldCode>> = {
 /** Azure's own 4xx. */
 function outcomeOfRefusal(answer: Answer): Outcome {
   const { status, code, message } = answer;
-  if (status === 413) return { type: 'split', alone: isSlowUplink(answer) ? 'retry' : 'bury' };
+  if (status === 413) {
+    return { type: 'split', alone: isSlowUplink(answer) ? { type: 'retry', retryAfterMs: null } : null };
+  }
   if (status !== 400) return { type: 'hold', code: holdsByStatus[status] ?? 'azure_refused' };
   if (code === 'InvalidStream') return { type: 'hold', code: 'stream_refused' };
   return { type: 'refused', code: code ?? 'bad_request', message: message ?? 'Azure gave no reason' };
