@@ -86,7 +86,10 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
   });
   let waitingBytes = 0;
   let failures = 0;
-  /** The setback, its own or another replica's, after which it waits, or is being tried again; null: there is none. */
+  /**
+   * The setback, its own or another replica's, after which it waits, or is being tried again; null: there is none.
+   * `answer`: what Azure last answered. `nextTryAt`: null while it is being tried. Times are milliseconds since the epoch.
+   */
   let setback: { since: number; answer: string; nextTryAt: number | null } | null = null;
   /** Such waits end at once, until the next round begins. */
   let isHurried = false;

@@ -12,14 +12,6 @@ export interface Hold extends HeldKind {
   readonly code: HoldCode;
 }
 
-/** A stream that waits after a setback that ends without a person. Times are milliseconds since the epoch. */
-export interface Retrying extends Pick<Hold, 'kind' | 'stream' | 'since'> {
-  /** What Azure last answered, as `answerText` of outcome.ts says it. */
-  readonly answer: string;
-  /** Null: it is being tried now. */
-  readonly nextTryAt: number | null;
-}
-
 /** A stream whose wait after a setback an operator ended. */
 export interface Retried extends Pick<Hold, 'kind' | 'stream'> {
   /** That of the hold; null: it was waiting to try again, without a hold. */
