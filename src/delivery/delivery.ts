@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events';
 import { type Clock, createWaiter } from '../ground/clock.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import { type ClaimedCall, MAX_CALL_BYTES, ownPace, type Queue, type SharedPace } from '../outbox/port.ts';
@@ -250,13 +251,10 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
     },
     async stop(signal: AbortSignal): Promise<void> {
       stopping.abort();
-      const abort = () => aborting.abort();
-      if (signal.aborted) abort();
-      else signal.addEventListener('abort', abort, { once: true });
+      using _listening = addAbortListener(signal, () => aborting.abort());
       await loop;
       // The last upload may have begun one.
       hold.close();
-      signal.removeEventListener('abort', abort);
     },
   };
 }
