@@ -68,9 +68,8 @@ const NOTHING: Claimed = { events: [], calls: [], mayBeMore: false };
 /** What one round of a stream has claimed of the outbox. */
 export function createClaim({ kind, stream, outbox, onEvent, random, waiter, stopping }: StreamClaimOptions) {
   const oneRow = { kind, maxEvents: 1, maxBytes: 0 };
-  let claimed: readonly ClaimedEvent[] = [];
-  /** How many claimed rows of each event are not settled yet. */
-  const unsettled = new Map<string, number>();
+  /** By id the events of which claimed rows are not settled yet, and how many. */
+  const unsettled = new Map<string, { readonly event: ClaimedEvent; rows: number }>();
   let isLost = false;
   /** Consecutive claims that failed. */
   let failures = 0;
@@ -82,8 +81,7 @@ export function createClaim({ kind, stream, outbox, onEvent, random, waiter, sto
     try {
       const found = await find();
       failures = 0;
-      claimed = found.events;
-      for (const { eventId, ranges } of found.events) unsettled.set(eventId, countRows(ranges));
+      for (const event of found.events) unsettled.set(event.eventId, { event, rows: countRows(event.ranges) });
       return found;
     } catch (error) {
       await failed('claim', error, failures++);
@@ -94,10 +92,9 @@ export function createClaim({ kind, stream, outbox, onEvent, random, waiter, sto
   /** What was not settled can be claimed again. */
   async function release(): Promise<void> {
     // A claim whose rows are all settled has ended.
-    const left = claimed.filter(({ eventId }) => unsettled.has(eventId));
-    claimed = [];
+    const left = [...unsettled.values()].map(({ event }) => settlementOf(event, { release: true }));
     unsettled.clear();
-    if (left.length > 0) await settleForSure(left.map((event) => settlementOf(event, { release: true })));
+    if (left.length > 0) await settleForSure(left);
   }
 
   /**
@@ -155,10 +152,10 @@ export function createClaim({ kind, stream, outbox, onEvent, random, waiter, sto
       const outcomes = await settleForSure(settlements);
       if (outcomes.includes('stale')) isLost = true;
       for (const { eventId, delivered, dead } of settlements) {
-        const settled = dead.reduce((sum, { rows }) => sum + countRows(rows), countRows(delivered));
-        const left = (unsettled.get(eventId) ?? 0) - settled;
-        if (left > 0) unsettled.set(eventId, left);
-        else unsettled.delete(eventId);
+        const claimed = unsettled.get(eventId);
+        if (claimed === undefined) continue;
+        claimed.rows -= dead.reduce((sum, { rows }) => sum + countRows(rows), countRows(delivered));
+        if (claimed.rows <= 0) unsettled.delete(eventId);
       }
     },
   };
