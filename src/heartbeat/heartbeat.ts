@@ -6,7 +6,7 @@ import type { Hold } from '../delivery/event.ts';
 import { type Ingestion, outcomeOf, type UploadResult } from '../delivery/outcome.ts';
 import { type Clock, createWaiter } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
-import { createHeartbeatRow, type HeartbeatSources, heartbeatStreamVariable } from './row.ts';
+import { type HeartbeatSources, heartbeatStreamVariable, makeHeartbeatRow } from './row.ts';
 
 /** A row this share of the interval before the next one is due stands for that one too. */
 const TOLERANCE = 0.1;
@@ -49,7 +49,7 @@ export function createHeartbeat(options: HeartbeatOptions) {
   const { stream, intervalMs } = config.heartbeat;
   const { credential } = config;
   const context = { stream, streamVariable: heartbeatStreamVariable, ...config.ingestion, credential };
-  const makeRow = createHeartbeatRow({ ...options, instance: hostname(), startedAt: clock.now() });
+  const sources = { ...options, instance: hostname(), startedAt: clock.now() };
   const logged = logHeartbeat(options.log, clock, stream);
   const stopping = new AbortController();
   const waiter = createWaiter(clock, stopping.signal);
@@ -85,7 +85,8 @@ export function createHeartbeat(options: HeartbeatOptions) {
   /** Sends one fresh row. Null: Azure took it. */
   async function beat(): Promise<Failure | null> {
     try {
-      return failureOf(await ingestion.upload(stream, JSON.stringify([await makeRow()]), stopping.signal));
+      const rows = JSON.stringify([await makeHeartbeatRow(sources)]);
+      return failureOf(await ingestion.upload(stream, rows, stopping.signal));
     } catch (error) {
       // Neither port throws because of Azure, the network or the outbox.
       const what = error instanceof Error ? `${error.name}: ${error.message}` : 'unknown';

@@ -35,33 +35,28 @@ export interface HeartbeatSources {
   readonly clock: Clock;
 }
 
-/**
- * Makes rows of AponoProxyHeartbeat_CL, each of the moment of its call. When the outbox does not answer, the columns that
- * only it knows are null.
- */
-export function createHeartbeatRow(sources: HeartbeatSources): () => Promise<Row> {
-  const { instance, version, startedAt, totals, clock } = sources;
-  return async () => {
-    const stats = await sources.stats();
-    const { accepted, duplicate, unauthorized, delivered } = await totals();
-    const now = clock.now();
-    const endsAt = sources.credentialEndsAt();
-    // Events on hold count as waiting.
-    const undelivered = stats && summary(stats, []).undelivered;
-    return {
-      TimeGenerated: new Date(now).toISOString(),
-      instance,
-      version,
-      started_at: new Date(startedAt).toISOString(),
-      accepted,
-      duplicate,
-      quarantined: stats?.quarantined.count ?? null,
-      dead: stats?.dead.count ?? null,
-      unauthorized,
-      delivered,
-      waiting: undelivered?.count ?? null,
-      oldest_waiting_seconds: undelivered && Math.floor(oldestAgeMs(undelivered, now) / 1000),
-      credential_expires_at: endsAt === null ? null : new Date(endsAt).toISOString(),
-    };
+/** A row of AponoProxyHeartbeat_CL. When the outbox does not answer, the columns that only it knows are null. */
+export async function makeHeartbeatRow(sources: HeartbeatSources): Promise<Row> {
+  const { instance, version, startedAt } = sources;
+  const stats = await sources.stats();
+  const { accepted, duplicate, unauthorized, delivered } = await sources.totals();
+  const now = sources.clock.now();
+  const endsAt = sources.credentialEndsAt();
+  // Events on hold count as waiting.
+  const undelivered = stats && summary(stats, []).undelivered;
+  return {
+    TimeGenerated: new Date(now).toISOString(),
+    instance,
+    version,
+    started_at: new Date(startedAt).toISOString(),
+    accepted,
+    duplicate,
+    quarantined: stats?.quarantined.count ?? null,
+    dead: stats?.dead.count ?? null,
+    unauthorized,
+    delivered,
+    waiting: undelivered?.count ?? null,
+    oldest_waiting_seconds: undelivered && Math.floor(oldestAgeMs(undelivered, now) / 1000),
+    credential_expires_at: endsAt === null ? null : new Date(endsAt).toISOString(),
   };
 }

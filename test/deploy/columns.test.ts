@@ -6,7 +6,7 @@ import { eventId } from '../../src/apono/event.ts';
 import { compareRule } from '../../src/azure/compare-columns.ts';
 import { readDataCollectionRule, readLogTable } from '../../src/azure/resource-manager.ts';
 import { systemClock } from '../../src/ground/clock.ts';
-import { createHeartbeatRow, heartbeatDefaultStream } from '../../src/heartbeat/row.ts';
+import { heartbeatDefaultStream, makeHeartbeatRow } from '../../src/heartbeat/row.ts';
 import { testEvent } from '../../src/kinds/body-template.ts';
 import { kinds, type RegisteredKind } from '../../src/kinds/registry.ts';
 import type { OutboxStats } from '../../src/outbox/port.ts';
@@ -139,7 +139,7 @@ describe('rows, as the mappers make them', () => {
       problem: null,
     };
     for (const read of [async () => stats, async () => null]) {
-      const row = createHeartbeatRow({
+      const row = await makeHeartbeatRow({
         instance: 'host-1',
         version: '1.0.0',
         startedAt: Date.UTC(2026, 10, 22),
@@ -148,7 +148,7 @@ describe('rows, as the mappers make them', () => {
         credentialEndsAt: () => null,
         clock: systemClock,
       });
-      checkRow(await row(), heartbeatDefaultStream);
+      checkRow(row, heartbeatDefaultStream);
     }
   });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createBoundedRead } from '../../src/ground/clock.ts';
-import { createHeartbeatRow } from '../../src/heartbeat/row.ts';
+import { makeHeartbeatRow } from '../../src/heartbeat/row.ts';
 import { type OutboxStats, OutboxUnavailableError, STATS_LIMIT_MS } from '../../src/outbox/port.ts';
 import { emptyStats } from '../http/edge.ts';
 import { eventually } from '../support/eventually.ts';
@@ -10,7 +10,7 @@ import { manualClock } from '../support/manual-clock.ts';
 function rowOf(stats: () => Promise<OutboxStats>) {
   const clock = manualClock();
   const totals = { accepted: 5, duplicate: 1, unauthorized: 2, delivered: 9 };
-  const makeRow = createHeartbeatRow({
+  const sources = {
     instance: 'host-1',
     version: '1.2.3',
     startedAt: clock.now(),
@@ -18,8 +18,8 @@ function rowOf(stats: () => Promise<OutboxStats>) {
     stats: createBoundedRead(stats, { limitMs: STATS_LIMIT_MS, clock }),
     credentialEndsAt: () => Date.UTC(2027, 0, 31),
     clock,
-  });
-  return { clock, makeRow };
+  };
+  return { clock, makeRow: () => makeHeartbeatRow(sources) };
 }
 
 const ofOutbox = ['waiting', 'oldest_waiting_seconds', 'quarantined', 'dead'];
