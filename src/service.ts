@@ -34,25 +34,13 @@ export interface ServiceOptions {
   readonly onFatal: (error: Error) => void;
 }
 
-export interface Service {
-  /** The port on which it takes webhooks. */
-  readonly port: number;
-  /** The port of metrics and the admin API; null: it could not be had, see `startAdmin`. */
-  readonly adminPort: number | null;
-  /**
-   * Readiness off, listener closed, requests in flight answered, running uploads finished or given back, admin port and
-   * database closed, all within SHUTDOWN_TIMEOUT_MS as far as it is in our hands.
-   */
-  stop(): Promise<void>;
-  /** From now on, in place of those of the configuration. `problems`: of those that keep their value of before. */
-  useSecrets(secrets: Secrets, problems: ReturnType<ServiceState['secretProblems']>): void;
-}
+export type Service = Awaited<ReturnType<typeof startService>>;
 
 /**
  * Puts the parts together and starts them, outbox first: nothing is taken before it can be kept.
  * Rejects with an OutboxStartError, or with Node's error where it cannot listen.
  */
-export async function startService(options: ServiceOptions): Promise<Service> {
+export async function startService(options: ServiceOptions) {
   const { config, clock, log } = options;
   const { endpoint, ruleId, streams } = config.ingestion;
   const { cloud, proxy } = config;
@@ -155,9 +143,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   isStarted = true;
   const opened = opening.move();
   return {
+    /** The port on which it takes webhooks. */
     port,
+    /** The port of metrics and the admin API; null: it could not be had, see `startAdmin`. */
     adminPort,
-    useSecrets(secrets, problems) {
+    /** From now on, in place of those of the configuration. `problems`: of those that keep their value of before. */
+    useSecrets(secrets: Secrets, problems: typeof secretProblems): void {
       secretProblems = problems;
       Object.assign(webhook, {
         secret: secrets.APONO_WEBHOOK_SECRET,
@@ -170,7 +161,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       // If the old one had ended, this is what a hold waits for.
       void delivery.retry(null);
     },
-    async stop() {
+    /**
+     * Readiness off, listener closed, requests in flight answered, running uploads finished or given back, admin port and
+     * database closed, all within SHUTDOWN_TIMEOUT_MS as far as it is in our hands.
+     */
+    async stop(): Promise<void> {
       const limitMs = Math.max(0, config.shutdownTimeoutMs - CLOSE_RESERVE_MS);
       const abort = new AbortController();
       const cancelAbort = clock.setTimer(limitMs, () => abort.abort());
