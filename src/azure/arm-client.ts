@@ -75,7 +75,7 @@ export function createArmClient(options: ArmClientOptions) {
   }
 
   function errorOf(error: unknown): ArmError {
-    if (signal?.aborted === true) return aborted();
+    if (signal?.aborted === true) return new ArmError('aborted', 'It was stopped.');
     if (error instanceof TokenError) {
       const explained = explainTokenFailure(error, options.credential);
       return new ArmError(error.code, inFull(explained), explained.fix);
@@ -87,7 +87,6 @@ export function createArmClient(options: ArmClientOptions) {
 
   return async (question: Question) => {
     for (let failures = 0; ; failures += 1) {
-      if (signal?.aborted === true) throw aborted();
       try {
         return await attempt(question);
       } catch (error) {
@@ -99,8 +98,6 @@ export function createArmClient(options: ArmClientOptions) {
     }
   };
 }
-
-const aborted = () => new ArmError('aborted', 'It was stopped.');
 
 /** Sends one question through the SDK's pipeline (TLS, decompression, request id) with tokens of our cache. */
 function createSender({ origin, proxy, clock, tokens, signal, limitMs = 60_000 }: ArmClientOptions) {
