@@ -98,7 +98,7 @@ export async function startService(options: ServiceOptions) {
     holds: delivery.holds,
     retrying: delivery.retrying,
     outbox,
-    tokenExpiresAt: () => tokens.expiresAt,
+    tokenExpiresAt: tokens.expiresAt,
     tokenObtainedAt: metrics.tokenObtainedAt,
     credentialEndsAt: createCredentialEnd(credential),
     heartbeat: () => heartbeat?.status() ?? null,

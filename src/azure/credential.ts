@@ -12,7 +12,7 @@ import type { CredentialConfig } from '../config/credential.ts';
 import type { ProxyConfig } from '../config/proxy.ts';
 import { systemClock } from '../ground/clock.ts';
 import { createHttpClient, sdkOptions } from './http-client.ts';
-import { TokenCache, type TokenCacheOptions } from './token-cache.ts';
+import { createTokenCache, type TokenCache, type TokenCacheOptions } from './token-cache.ts';
 import { TokenError, type TokenExchange, tokenErrorOf } from './token-error.ts';
 
 /** A little below the token cache's own limit, so that the reason is what the network said and not "no token". */
@@ -23,7 +23,7 @@ export function createTokens(
   { credential, proxy }: { readonly credential: CredentialConfig; readonly proxy: ProxyConfig | null },
   options: Omit<TokenCacheOptions, 'createCredential'>,
 ): TokenCache {
-  return new TokenCache({ createCredential: () => createCredential(credential, proxy), ...options });
+  return createTokenCache({ createCredential: () => createCredential(credential, proxy), ...options });
 }
 
 /**

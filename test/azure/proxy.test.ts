@@ -4,7 +4,7 @@ import { createCredential } from '../../src/azure/credential.ts';
 import { createIncidents } from '../../src/azure/incidents.ts';
 import { createIngestion } from '../../src/azure/ingestion.ts';
 import { createResourceManager } from '../../src/azure/resource-manager.ts';
-import { TokenCache } from '../../src/azure/token-cache.ts';
+import { createTokenCache } from '../../src/azure/token-cache.ts';
 import { TokenError } from '../../src/azure/token-error.ts';
 import { explainTokenFailure } from '../../src/azure/token-fixes.ts';
 import { clouds, databaseScope, ingestionScope, resourceManagerScope } from '../../src/config/clouds.ts';
@@ -24,7 +24,7 @@ function azureThrough(t: TestContext, emulator: Emulator, variables: Variables, 
   const { proxy } = readProxy(variables);
   assert.ok(proxy !== null);
   const tokensFor = (scope: string) => {
-    const tokens = new TokenCache({
+    const tokens = createTokenCache({
       createCredential: () => createCredential(credential ?? secretCredential(emulator), proxy),
       scope,
       clock: systemClock,

@@ -1,7 +1,7 @@
 import type { TestContext } from 'node:test';
 import { createCredential } from '../../src/azure/credential.ts';
 import { createIngestion, type IngestionOptions } from '../../src/azure/ingestion.ts';
-import { TokenCache, type TokenEvent } from '../../src/azure/token-cache.ts';
+import { createTokenCache, type TokenCache, type TokenEvent } from '../../src/azure/token-cache.ts';
 import { clouds, ingestionScope } from '../../src/config/clouds.ts';
 import type { CredentialConfig } from '../../src/config/credential.ts';
 import type { ProxyConfig } from '../../src/config/proxy.ts';
@@ -52,7 +52,7 @@ export function testTokens(t: TestContext, emulator: Emulator, options: TestToke
   const credential = options.credential ?? secretCredential(emulator);
   const events: TokenEvent[] = [];
   const { log, lines } = logLines();
-  const tokens = new TokenCache({
+  const tokens = createTokenCache({
     createCredential: () => createCredential(credential, options.proxy),
     scope: options.scope ?? ingestionScope(clouds.public),
     clock: options.clock ?? systemClock,

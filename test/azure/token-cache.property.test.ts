@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
-import { TokenCache, tokenMarginMs } from '../../src/azure/token-cache.ts';
+import { createTokenCache, tokenMarginMs } from '../../src/azure/token-cache.ts';
 import { TokenError } from '../../src/azure/token-error.ts';
 import { type ManualClock, manualClock } from '../support/manual-clock.ts';
 import { logLines } from './support.ts';
@@ -73,7 +73,7 @@ async function run(first: Behaviour, steps: readonly Step[]): Promise<void> {
   const entra = scriptedEntra(clock);
   entra.state.behaviour = first;
   const { log } = logLines();
-  const tokens = new TokenCache({ createCredential: entra.createCredential, scope: 'scope', clock, log });
+  const tokens = createTokenCache({ createCredential: entra.createCredential, scope: 'scope', clock, log });
   let last = '';
   let waiting = 0;
   const given = (promise: Promise<{ token: string; expiresOnTimestamp: number }>) => {
@@ -98,7 +98,7 @@ async function run(first: Behaviour, steps: readonly Step[]): Promise<void> {
     for (const one of steps) {
       if (one.type === 'call') {
         const before = waiting;
-        const alive = (tokens.expiresAt ?? 0) - clock.now() >= tokenMarginMs;
+        const alive = (tokens.expiresAt() ?? 0) - clock.now() >= tokenMarginMs;
         calls.push(given(tokens.getToken()));
         await setImmediate();
         if (alive) assert.ok(waiting <= before, 'a call had to wait though the old token lives');

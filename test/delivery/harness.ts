@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { createCredential } from '../../src/azure/credential.ts';
 import { explainUpload } from '../../src/azure/fixes.ts';
 import { createIngestion } from '../../src/azure/ingestion.ts';
-import { TokenCache } from '../../src/azure/token-cache.ts';
+import { createTokenCache } from '../../src/azure/token-cache.ts';
 import { clouds, ingestionScope } from '../../src/config/clouds.ts';
 import type { CredentialConfig } from '../../src/config/credential.ts';
 import { createDelivery, type Delivery } from '../../src/delivery/delivery.ts';
@@ -86,7 +86,7 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
     instanceDiscovery: false,
   };
   const cloud = clouds.public;
-  const tokens = new TokenCache({
+  const tokens = createTokenCache({
     createCredential: () => options.createCredential?.(emulator) ?? createCredential(credential),
     scope: ingestionScope(cloud),
     clock,
