@@ -5,7 +5,6 @@ import {
   commentLine,
   type DetailedIncident,
   type DetailName,
-  detailNames,
   entityLine,
   numberOf,
   property,
@@ -148,8 +147,7 @@ export function guardCell(text: string): string {
 
 /** Resource Manager's own object, with the details as further members. */
 export function withDetails({ resource, details }: DetailedIncident): JsonObject {
-  const added = detailNames.flatMap((name) => (details[name] === undefined ? [] : [[name, details[name]] as const]));
-  return added.length === 0 ? resource : { ...resource, ...Object.fromEntries(added) };
+  return { ...resource, ...details };
 }
 
 /**
