@@ -1,14 +1,10 @@
 import type { PipelineResponse } from '@azure/core-rest-pipeline';
 import { isPassing } from '../delivery/backoff.ts';
+import type { Answer } from '../delivery/outcome.ts';
 import { isJsonObject, type JsonObject, objectsOf, parseObject, textOf } from '../ground/json.ts';
 
-/** What Azure, a proxy or the network said, as texts for people. None of them may carry a token or a secret. */
-export interface ErrorDetail {
-  /** Only what looks like a code, so that it may be logged. */
-  readonly code: string | null;
-  /** May quote a row: for the admin port and the terminal, never for the log or /healthz. */
-  readonly message: string | null;
-}
+/** What Azure, a proxy or the network said. Neither may carry a token or a secret. */
+export type ErrorDetail = Pick<Answer, 'code' | 'message'>;
 
 /**
  * What Azure says in an answer that is no success: `{"error":{"code","message","details"}}` as its specification has it,
@@ -20,8 +16,8 @@ export function errorDetailOf(response: PipelineResponse, secrets: readonly stri
   const code = codeOrNull(error?.['code']) ?? codeOrNull(response.headers.get('x-ms-error-code'));
   const details = objectsOf(error?.['details']).slice(0, 5);
   const said = [error, ...details].flatMap((one) => textOf(one?.['message']) ?? []).join(' ');
-  const text = error === null ? textOfBody(body) : said;
-  return { code, message: text === null || text === '' ? null : cleanMessage(text, secrets) };
+  const message = error === null ? textOfBody(body, secrets) : cleanMessage(said, secrets);
+  return { code, message: message || null };
 }
 
 /**
@@ -73,19 +69,11 @@ export function describeNetworkError(error: unknown): string {
 }
 
 /** What an answer that is not JSON says, for a person: the title of a page, or its text without the tags. */
-export function textOfBody(body: string): string | null {
+export function textOfBody(body: string, secrets: readonly string[] = []): string | null {
   const head = body.slice(0, 20_000);
   const title = /<title[^>]*>([^<]{1,300})<\/title>/i.exec(head)?.[1];
-  const text = (
-    title ??
-    head
-      .replace(/<(script|style)\b[^>]*>[^<]*<\/\1>/gi, ' ')
-      .replace(/<[^>]*>/g, ' ')
-      .slice(0, 2_000)
-  )
-    .replace(/\s+/g, ' ')
-    .trim();
-  return text === '' ? null : text.slice(0, 300);
+  const page = head.replace(/<(script|style)\b[^>]*>[^<]*<\/\1>/gi, ' ').replace(/<[^>]*>/g, ' ');
+  return cleanMessage(title ?? page, secrets).slice(0, 300) || null;
 }
 
 export function tunnelFix(status: number): string {

@@ -94,8 +94,7 @@ function failureOf(error: unknown, token: string, clientRequestId: string): Uplo
   if (error instanceof TokenError) return { type: 'no_token', failure: error };
   if (error instanceof TunnelRefusedError) {
     const { status, proxy } = error;
-    const text = textOfBody(error.page);
-    const message = text === null ? null : cleanMessage(text, [token]);
+    const message = textOfBody(error.page, [token]);
     return { type: 'answered', status, by: 'proxy', proxy, code: null, message, retryAfter: null, clientRequestId };
   }
   if (error instanceof EndedError) {
