@@ -1,4 +1,4 @@
-import { createPipelineFromOptions, createPipelineRequest, redirectPolicyName } from '@azure/core-rest-pipeline';
+import { createPipelineFromOptions, createPipelineRequest } from '@azure/core-rest-pipeline';
 import { parseExact } from '../apono/exact-json.ts';
 import type { CredentialConfig } from '../config/credential.ts';
 import { retryDelayMs } from '../delivery/backoff.ts';
@@ -6,7 +6,7 @@ import { createWaiter } from '../ground/clock.ts';
 import { parseObject } from '../ground/json.ts';
 import { cleanMessage, describeNetworkError, explainNetwork } from './answer.ts';
 import { ArmError, errorOfAnswer } from './arm-error.ts';
-import { authorizePolicy, createHttpClient, type HttpClientOptions, sdkOptions } from './http-client.ts';
+import { authorize, createHttpClient, type HttpClientOptions, sdkOptions } from './http-client.ts';
 import type { TokenCache } from './token-cache.ts';
 import { TokenError } from './token-error.ts';
 import { explainTokenFailure, inFull } from './token-fixes.ts';
@@ -103,9 +103,7 @@ export function createArmClient(options: ArmClientOptions) {
 function createSender({ origin, proxy, clock, tokens, signal, limitMs = 60_000 }: ArmClientOptions) {
   if (!origin.startsWith('https://')) throw new TypeError(`Resource Manager must be https, is ${origin}`);
   const pipeline = createPipelineFromOptions(sdkOptions);
-  // A redirect would take the token to another host.
-  pipeline.removePolicy({ name: redirectPolicyName });
-  pipeline.addPolicy(authorizePolicy(tokens), { phase: 'Sign' });
+  authorize(pipeline, tokens);
   const transport = createHttpClient({ proxy, clock, limitMs, maxBodyBytes: 67_108_864 });
   return ({ method, url }: Question) => {
     const request = createPipelineRequest({ url, method, ...asItIs(url), ...(signal && { abortSignal: signal }) });

@@ -2,13 +2,16 @@ import { TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { brotliDecompress, inflateRaw, unzip } from 'node:zlib';
 import {
+  bearerTokenAuthenticationPolicyName,
   createDefaultHttpClient,
   type HttpClient,
+  type Pipeline,
   type PipelinePolicy,
   type PipelineRequest,
   type PipelineResponse,
   proxyPolicy,
   RestError,
+  redirectPolicyName,
 } from '@azure/core-rest-pipeline';
 import manifest from '../../package.json' with { type: 'json' };
 import { type ProxyConfig, usesProxy } from '../config/proxy.ts';
@@ -152,12 +155,20 @@ export function proxyOf({ agent }: PipelineRequest): string | null {
   return proxy instanceof URL ? proxy.host : null;
 }
 
+/** Lets a pipeline of the SDK send with tokens of the cache alone, and no redirect take one to another host. */
+export function authorize(pipeline: Pipeline, tokens: TokenCache): void {
+  pipeline.removePolicy({ name: bearerTokenAuthenticationPolicyName });
+  pipeline.removePolicy({ name: redirectPolicyName });
+  // The phase comes after the SDK's compression: otherwise the second try would send the body compressed twice.
+  pipeline.addPolicy(authorizePolicy(tokens), { phase: 'Sign' });
+}
+
 /**
  * Sends with a token of the cache. After a 401 it tries once more with a token from a fresh credential, and that answer
  * counts. It replaces the SDK's bearerTokenAuthenticationPolicy, which keeps a token of its own and asks for another one
  * only upon a claims challenge. Rejects with a TokenError when no token could be had.
  */
-export function authorizePolicy(tokens: TokenCache): PipelinePolicy {
+function authorizePolicy(tokens: TokenCache): PipelinePolicy {
   return {
     name: 'tokenCacheAuthorizationPolicy',
     async sendRequest(request, next) {

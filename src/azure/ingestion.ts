@@ -1,18 +1,11 @@
-import {
-  bearerTokenAuthenticationPolicyName,
-  createHttpHeaders,
-  createPipelineRequest,
-  type Pipeline,
-  type PipelineResponse,
-  redirectPolicyName,
-} from '@azure/core-rest-pipeline';
+import { createHttpHeaders, createPipelineRequest, type PipelineResponse } from '@azure/core-rest-pipeline';
 import { LogsIngestionClient } from '@azure/monitor-ingestion';
 import type { CloudSettings } from '../config/clouds.ts';
 import type { Ingestion, UploadResult } from '../delivery/outcome.ts';
 import { EndedError, systemClock } from '../ground/clock.ts';
 import { answererOf, cleanMessage, describeNetworkError, errorDetailOf, textOfBody } from './answer.ts';
 import {
-  authorizePolicy,
+  authorize,
   createHttpClient,
   type HttpClientOptions,
   proxyOf,
@@ -40,9 +33,10 @@ export interface IngestionOptions extends Partial<Pick<HttpClientOptions, 'proxy
  * list.
  */
 export function createIngestion(options: IngestionOptions): Ingestion {
-  const { endpoint, ruleId, proxy = null, clock = systemClock, timeLimitMs: limitMs = 30_000 } = options;
+  const { endpoint, ruleId, cloud, tokens, proxy = null, clock = systemClock, timeLimitMs: limitMs = 30_000 } = options;
   if (!endpoint.startsWith('https://')) throw new TypeError(`The endpoint must be https, is ${endpoint}`);
-  const pipeline = createPipeline(options);
+  const { pipeline } = new LogsIngestionClient(endpoint, tokens, { audience: cloud.ingestionAudience, ...sdkOptions });
+  authorize(pipeline, tokens);
   // Azure's errors have some hundred bytes; a proxy's page may be of any size.
   const httpClient = createHttpClient({ maxBodyBytes: 65_536, proxy, clock, limitMs });
   const base = `${endpoint.replace(/\/+$/, '')}/dataCollectionRules/${encodeURIComponent(ruleId)}/streams/`;
@@ -64,17 +58,6 @@ export function createIngestion(options: IngestionOptions): Ingestion {
       );
     },
   };
-}
-
-function createPipeline({ endpoint, cloud, tokens }: IngestionOptions): Pipeline {
-  const { pipeline } = new LogsIngestionClient(endpoint, tokens, { audience: cloud.ingestionAudience, ...sdkOptions });
-  pipeline.removePolicy({ name: bearerTokenAuthenticationPolicyName });
-  // A redirect would take the token to another host. A 3xx is an answer like any other here.
-  pipeline.removePolicy({ name: redirectPolicyName });
-  // The SDK compresses after its bearer policy, so that its second try would send the body compressed twice. Ours is in
-  // the phase after that of the compression.
-  pipeline.addPolicy(authorizePolicy(tokens), { phase: 'Sign' });
-  return pipeline;
 }
 
 function answeredBy(response: PipelineResponse, token: string): UploadResult {
