@@ -77,13 +77,10 @@ export function textOfBody(body: string, secrets: readonly string[] = []): strin
 }
 
 export function tunnelFix(status: number): string {
-  if (status === 407) {
-    return 'The proxy wants a sign-in: put user and password into HTTPS_PROXY (http://user:password@host:port), or name the host in NO_PROXY.';
-  }
-  return (
-    'HTTPS_PROXY names this proxy. It must open connections (CONNECT) to the host and port 443; or name the host in NO_PROXY ' +
-    'if it can be reached without the proxy.'
-  );
+  return status === 407
+    ? 'The proxy wants a sign-in: put user and password into HTTPS_PROXY (http://user:password@host:port), or name the host in NO_PROXY.'
+    : 'HTTPS_PROXY names this proxy. It must open connections (CONNECT) to the host and port 443; or name the host in NO_PROXY ' +
+        'if it can be reached without the proxy.';
 }
 
 /** `message` as `describeNetworkError` writes it; `variable` is the one that names the host. */
