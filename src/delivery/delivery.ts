@@ -106,8 +106,7 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
         more = !isOff && (await round());
         if (isOff) await lookAtOff();
       } catch (error) {
-        const message = error instanceof Error ? `${error.name}: ${error.message}` : 'unknown';
-        options.onEvent({ type: 'defect', stream, message });
+        options.onEvent({ type: 'defect', stream, message: String(error) });
         await pause(retryDelayMs(failures, null, random), 'a defect of this service, which its log names');
         more = true;
       }

@@ -89,8 +89,7 @@ export function createHeartbeat(options: HeartbeatOptions) {
       return failureOf(await ingestion.upload(stream, rows, stopping.signal));
     } catch (error) {
       // Neither port throws because of Azure, the network or the outbox.
-      const what = error instanceof Error ? `${error.name}: ${error.message}` : 'unknown';
-      const reason = `A defect of this service: ${what}`;
+      const reason = `A defect of this service: ${String(error)}`;
       const fix = 'Please report it. It is tried again.';
       return { outcome: 'hold', retryAfterMs: null, reason, fix, clientRequestId: null };
     }
