@@ -23,7 +23,6 @@ export class Contrast {
   took(rows: readonly RowSource[]): void {
     this.taken++;
     this.#buried.clear();
-    if (this.#doubts.size === 0) return;
     for (const { event, index } of rows) {
       const doubted = this.#doubts.get(event.eventId);
       if (doubted?.delete(index) === true && doubted.size === 0) this.#doubts.delete(event.eventId);
@@ -76,7 +75,7 @@ export class Contrast {
     return [...this.#doubts].map(([eventId, rows]) => {
       let untried = 0;
       while (rows.has(untried)) untried++;
-      return { eventId, fromRows: [untried, ...[...rows.keys()].slice(0, 1)] };
+      return { eventId, fromRows: [untried, ...rows.keys().take(1)] };
     });
   }
 
