@@ -11,7 +11,7 @@ import {
   type Settlement,
   type SettlementOutcome,
 } from '../outbox/port.ts';
-import { countRows, joinCall } from '../outbox/rows.ts';
+import { countDead, countRows, joinCall, mergeRanges } from '../outbox/rows.ts';
 import { retryDelayMs } from './backoff.ts';
 import type { Contrast } from './contrast.ts';
 import type { OnDeliveryEvent } from './event.ts';
@@ -27,25 +27,17 @@ export function halve(call: ClaimedCall): readonly [ClaimedCall, ClaimedCall] {
 
 /** A call of those rows whose place in `call` is chosen. */
 export function pick({ text, sources, starts }: ClaimedCall, isChosen: (index: number) => boolean): ClaimedCall {
-  const places = [...sources.keys()].filter(isChosen);
-  const rows = places.map((place) => text.slice(starts[place], (starts[place + 1] ?? text.length) - 1));
-  return joinCall(
-    rows,
-    places.flatMap((place) => sources[place] ?? []),
-  );
+  const rows = starts.map((start, place) => text.slice(start, (starts[place + 1] ?? text.length) - 1));
+  const keep = (_: unknown, place: number) => isChosen(place);
+  return joinCall(rows.filter(keep), sources.filter(keep));
 }
 
 /** The rows of a call by event, as ranges. */
-export function rangesByEvent(sources: readonly RowSource[]): Map<ClaimedEvent, RowRange[]> {
-  const byEvent = new Map<ClaimedEvent, RowRange[]>();
-  for (const { event, index } of sources) {
-    const ranges = byEvent.get(event) ?? [];
-    const last = ranges.at(-1);
-    if (last?.[1] === index) ranges[ranges.length - 1] = [last[0], index + 1];
-    else ranges.push([index, index + 1]);
-    byEvent.set(event, ranges);
-  }
-  return byEvent;
+export function rangesByEvent(sources: readonly RowSource[]) {
+  return [...Map.groupBy(sources, ({ event }) => event)].map(([event, rows]) => {
+    const single = rows.map(({ index }): RowRange => [index, index + 1]);
+    return [event, mergeRanges(single, [])] as const;
+  });
 }
 
 /** What became of some rows of an event; unless it is said, nothing. */
@@ -154,7 +146,7 @@ export function createClaim({ kind, stream, outbox, onEvent, random, waiter, sto
       for (const { eventId, delivered, dead } of settlements) {
         const claimed = unsettled.get(eventId);
         if (claimed === undefined) continue;
-        claimed.rows -= dead.reduce((sum, { rows }) => sum + countRows(rows), countRows(delivered));
+        claimed.rows -= countRows(delivered) + countDead(dead);
         if (claimed.rows <= 0) unsettled.delete(eventId);
       }
     },
