@@ -2,9 +2,7 @@ import type { TableSchema } from '../sentinel/table.ts';
 import type { DataCollectionRule, DataFlow, LogTable, NamedType } from './resource-manager.ts';
 
 /** `error`: values are lost. `warning`: they can be, or another table than ours is filled. */
-type ColumnProblem = ReturnType<typeof error | typeof warning>;
-/** False: this is as it should be. */
-type Finding = ColumnProblem | false;
+type Problems = Generator<ReturnType<typeof error | typeof warning>>;
 
 interface RuleComparison {
   readonly rule: DataCollectionRule;
@@ -31,57 +29,52 @@ export function targetTable(rule: DataCollectionRule, stream: string, name: stri
  * What stands between our rows and the table. Azure drops undeclared columns without an error, so that this comparison
  * is the only place where it shows before rows are missing something.
  */
-export function compareRule({ rule, stream, schema, table }: RuleComparison): ColumnProblem[] {
+export function* compareRule({ rule, stream, schema, table }: RuleComparison): Problems {
   const declared = rule.streamDeclarations[stream];
+  if (declared === undefined) {
+    const known = Object.keys(rule.streamDeclarations).join(', ') || 'none';
+    yield error(`The rule declares no stream ${stream}. It declares: ${known}.`);
+  } else {
+    yield* compareStream(declared, stream, schema);
+  }
   const flows = flowsOf(rule, stream);
+  if (flows.length === 0) yield error(`No data flow of the rule takes ${stream}: nothing arrives.`);
+  for (const flow of flows) {
+    const name = tableOf(flow, stream);
+    const elsewhere = `${stream} flows into ${name}; rules and workbooks of this service read ${schema.name}.`;
+    if (name !== schema.name) yield warning(elsewhere);
+    const beginning = transformationOf(flow)?.replaceAll(/\s+/g, ' ').slice(0, 200);
+    const unchecked = `The transformation of ${stream} into ${name} is not checked here: ${beginning}`;
+    if (beginning !== undefined) yield warning(unchecked);
+  }
   const ownFlow = flows.find((flow) => tableOf(flow, stream) === table?.name);
-  const known = Object.keys(rule.streamDeclarations).join(', ') || 'none';
-  const findings = [
-    declared === undefined
-      ? [error(`The rule declares no stream ${stream}. It declares: ${known}.`)]
-      : compareStream(declared, stream, schema),
-    [flows.length === 0 && error(`No data flow of the rule takes ${stream}: nothing arrives.`)],
-    ...flows.map((flow) => compareFlow(flow, stream, schema)),
-    table === null || ownFlow === undefined ? [] : compareTable(table, declared ?? [], ownFlow, schema),
-  ];
-  return findings.flat().filter((finding) => finding !== false);
+  if (table !== null && ownFlow !== undefined) yield* compareTable(table, declared ?? [], ownFlow, schema);
 }
 
-function compareStream(declared: readonly NamedType[], stream: string, schema: TableSchema): Finding[] {
+function* compareStream(declared: readonly NamedType[], stream: string, schema: TableSchema): Problems {
   const types = typesOf(declared);
   const missing = namesOf(schema).filter((name) => !types.has(name));
   const which = missing.length === 1 ? 'this column' : 'these columns';
   const message = `${stream} does not declare ${missing.join(', ')}: Azure drops ${which} without an error.`;
-  const differing = schema.columns.map(({ name, type }) => {
+  if (missing.length > 0) yield error(message);
+  for (const { name, type } of schema.columns) {
     const found = types.get(name) ?? type;
-    return !takes(found, type) && error(`${stream} declares ${name} as ${found}, our rows carry ${type}.`);
-  });
-  return [missing.length > 0 && error(message), ...differing];
+    if (!takes(found, type)) yield error(`${stream} declares ${name} as ${found}, our rows carry ${type}.`);
+  }
 }
 
-function compareFlow(flow: DataFlow, stream: string, schema: TableSchema): Finding[] {
-  const table = tableOf(flow, stream);
-  const elsewhere = `${stream} flows into ${table}; rules and workbooks of this service read ${schema.name}.`;
-  const beginning = transformationOf(flow)?.replaceAll(/\s+/g, ' ').slice(0, 200);
-  return [
-    table !== schema.name && warning(elsewhere),
-    beginning !== undefined &&
-      warning(`The transformation of ${stream} into ${table} is not checked here: ${beginning}`),
-  ];
-}
-
-function compareTable(table: LogTable, declared: readonly NamedType[], flow: DataFlow, schema: TableSchema): Finding[] {
+function* compareTable(table: LogTable, declared: readonly NamedType[], flow: DataFlow, schema: TableSchema): Problems {
   const types = typesOf(table.columns);
   const streamTypes = typesOf(declared);
   const missing = namesOf(schema).filter((name) => !types.has(name));
   const message = `The table ${table.name} has no column ${missing.join(', ')}: what is sent for it is dropped.`;
-  const differing = schema.columns.map(({ name, type }) => {
+  if (missing.length > 0) yield error(message);
+  if (transformationOf(flow) !== null) return;
+  for (const { name, type } of schema.columns) {
     const sent = streamTypes.get(name) ?? type;
     const found = types.get(name) ?? sent;
-    const isSentOn = transformationOf(flow) === null;
-    return isSentOn && !takes(found, sent) && error(`${table.name}.${name} is ${found}, the stream gives ${sent}.`);
-  });
-  return [missing.length > 0 && error(message), ...differing];
+    if (!takes(found, sent)) yield error(`${table.name}.${name} is ${found}, the stream gives ${sent}.`);
+  }
 }
 
 /** What a data flow makes of rows, in KQL, which is not read here; null: they pass as they are, as those of our templates do. */

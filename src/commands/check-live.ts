@@ -122,7 +122,8 @@ async function compareStream(
   const table = read === undefined || read instanceof ArmError ? null : read;
   const { name } = schema;
   const fix = `Bring stream declaration, transformation and table in line with the columns of ${name} (schemas/tables/${name}.json).`;
-  const problems = compareRule({ rule, stream, schema, table }).map((found): Finding => ({ ...found, subject, fix }));
+  const found = compareRule({ rule, stream, schema, table });
+  const problems = Array.from(found, (one): Finding => ({ ...one, subject, fix }));
   if (read instanceof ArmError) problems.push(notRead(read, '"Log Analytics Reader" on the workspace'));
   if (problems.length > 0) return problems;
   return [well(subject, `all ${schema.columns.length} columns pass through the rule into the table`)];

@@ -45,9 +45,8 @@ function rule(
 }
 
 function problemsOf(changed: DataCollectionRule, changedTable: LogTable | null = table): string[] {
-  return compareRule({ rule: changed, stream, schema, table: changedTable }).map(
-    ({ level, message }) => `${level}: ${message}`,
-  );
+  const problems = compareRule({ rule: changed, stream, schema, table: changedTable });
+  return Array.from(problems, ({ level, message }) => `${level}: ${message}`);
 }
 
 function assertOne(problems: readonly string[], pattern: RegExp): void {
@@ -86,7 +85,7 @@ describe('comparing a rule with our columns', () => {
       ...schema,
       columns: schema.columns.map((one) => (one.name === 'count' ? { ...one, type: 'int' } : one)),
     };
-    assert.deepEqual(compareRule({ rule: rule(), stream, schema: wide, table }), []);
+    assert.deepEqual([...compareRule({ rule: rule(), stream, schema: wide, table })], []);
     assert.match(problemsOf(rule([flow], column('int')))[0] ?? '', /^error: .*declares count as int.*long/);
   });
 
