@@ -38,7 +38,7 @@ export type Service = Awaited<ReturnType<typeof startService>>;
 
 /**
  * Puts the parts together and starts them, outbox first: nothing is taken before it can be kept.
- * Rejects with an OutboxStartError, or with Node's error where it cannot listen.
+ * Rejects with an OutboxStartError, or with a ListenError.
  */
 export async function startService(options: ServiceOptions) {
   const { config, clock, log } = options;
