@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import { explainUpload } from '../azure/fixes.ts';
 import type { Config } from '../config/config.ts';
 import { retryDelayMs } from '../delivery/backoff.ts';
@@ -31,7 +30,7 @@ export interface HeartbeatStatus {
   readonly failing: FailingHeartbeat | null;
 }
 
-interface HeartbeatOptions extends Omit<HeartbeatSources, 'instance' | 'startedAt'> {
+interface HeartbeatOptions extends Omit<HeartbeatSources, 'startedAt'> {
   readonly config: Pick<Config, 'heartbeat' | 'ingestion' | 'credential'>;
   readonly log: Logger;
   readonly ingestion: Ingestion;
@@ -49,7 +48,7 @@ export function createHeartbeat(options: HeartbeatOptions) {
   const { stream, intervalMs } = config.heartbeat;
   const { credential } = config;
   const context = { stream, streamVariable: heartbeatStreamVariable, ...config.ingestion, credential };
-  const sources = { ...options, instance: hostname(), startedAt: clock.now() };
+  const sources = { ...options, startedAt: clock.now() };
   const logged = logHeartbeat(options.log, clock, stream);
   const stopping = new AbortController();
   const waiter = createWaiter(clock, stopping.signal);

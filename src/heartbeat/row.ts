@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import table from '../../schemas/tables/AponoProxyHeartbeat_CL.json' with { type: 'json' };
 import type { Clock } from '../ground/clock.ts';
 import { type OutboxStats, oldestAgeMs, summary } from '../outbox/port.ts';
@@ -22,8 +23,6 @@ export interface Totals {
 }
 
 export interface HeartbeatSources {
-  /** Host name of this instance. */
-  readonly instance: string;
   readonly version: string;
   /** Milliseconds since the epoch; the totals count from then on. */
   readonly startedAt: number;
@@ -37,7 +36,6 @@ export interface HeartbeatSources {
 
 /** A row of AponoProxyHeartbeat_CL. When the outbox does not answer, the columns that only it knows are null. */
 export async function makeHeartbeatRow(sources: HeartbeatSources): Promise<Row> {
-  const { instance, version, startedAt } = sources;
   const stats = await sources.stats();
   const { accepted, duplicate, unauthorized, delivered } = await sources.totals();
   const now = sources.clock.now();
@@ -46,9 +44,9 @@ export async function makeHeartbeatRow(sources: HeartbeatSources): Promise<Row> 
   const undelivered = stats && summary(stats, []).undelivered;
   return {
     TimeGenerated: new Date(now).toISOString(),
-    instance,
-    version,
-    started_at: new Date(startedAt).toISOString(),
+    instance: hostname(),
+    version: sources.version,
+    started_at: new Date(sources.startedAt).toISOString(),
     accepted,
     duplicate,
     quarantined: stats?.quarantined.count ?? null,

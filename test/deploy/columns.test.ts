@@ -140,7 +140,6 @@ describe('rows, as the mappers make them', () => {
     };
     for (const read of [async () => stats, async () => null]) {
       const row = await makeHeartbeatRow({
-        instance: 'host-1',
         version: '1.0.0',
         startedAt: Date.UTC(2026, 10, 22),
         totals: async () => ({ accepted: 1, duplicate: 2, unauthorized: 3, delivered: 4 }),

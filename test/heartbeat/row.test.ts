@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { hostname } from 'node:os';
 import { describe, it } from 'node:test';
 import { createBoundedRead } from '../../src/ground/clock.ts';
 import { makeHeartbeatRow } from '../../src/heartbeat/row.ts';
@@ -11,7 +12,6 @@ function rowOf(stats: () => Promise<OutboxStats>) {
   const clock = manualClock();
   const totals = { accepted: 5, duplicate: 1, unauthorized: 2, delivered: 9 };
   const sources = {
-    instance: 'host-1',
     version: '1.2.3',
     startedAt: clock.now(),
     totals: async () => totals,
@@ -54,7 +54,7 @@ describe('a row of the heartbeat', () => {
       ofOutbox.map((column) => row[column]),
       [null, null, null, null],
     );
-    assert.deepEqual([row['accepted'], row['delivered'], row['instance']], [5, 9, 'host-1']);
+    assert.deepEqual([row['accepted'], row['delivered'], row['instance']], [5, 9, hostname()]);
   });
 
   it('waits 2 s for an outbox that hangs, and asks it no second time meanwhile', async () => {
