@@ -68,9 +68,8 @@ export function createDelivery(options: DeliveryOptions) {
  */
 function createPump(options: DeliveryOptions, kind: WebhookKind) {
   const { outbox, clock, random, flushIntervalMs, explain, pace = ownPace } = options;
-  const chosen = options.streams[kind.name] ?? null;
-  const isOff = chosen === null;
-  const stream = chosen ?? 'off';
+  const stream = options.streams[kind.name] ?? 'off';
+  const isOff = stream === 'off';
   const stopping = new AbortController();
   const aborting = new AbortController();
   const waiter = createWaiter(clock, stopping.signal);
