@@ -11,7 +11,6 @@ import type { TokenCache } from './token-cache.ts';
 import { TokenError } from './token-error.ts';
 import { explainTokenFailure, inFull } from './token-fixes.ts';
 
-/** The way to Resource Manager. */
 export interface ArmAccess extends Pick<HttpClientOptions, 'proxy' | 'clock'> {
   /** https origin: that of the cloud, or AZURE_RESOURCE_MANAGER_ENDPOINT. */
   readonly origin: string;

@@ -2,7 +2,6 @@ import { isPassing, parseRetryAfter } from './backoff.ts';
 
 /** What came of one request to the Logs Ingestion API. Retries are delivery's, not the client's. */
 export type UploadResult =
-  /** An HTTP answer came. */
   | {
       readonly type: 'answered';
       readonly status: number;
@@ -31,7 +30,6 @@ export type UploadResult =
   /** No token, so nothing was sent. */
   | { readonly type: 'no_token'; readonly failure: TokenFailure };
 
-/** Why no token could be had. */
 export interface TokenFailure {
   /**
    * `token_refused`: the credential was judged and rejected (by Entra, by the managed identity endpoint, or because its own
