@@ -55,8 +55,6 @@ interface StreamClaimOptions {
   readonly stopping: AbortSignal;
 }
 
-const NOTHING: Claimed = { events: [], calls: [], mayBeMore: false };
-
 /** What one round of a stream has claimed of the outbox. */
 export function createClaim({ kind, stream, outbox, onEvent, random, waiter, stopping }: StreamClaimOptions) {
   const oneRow = { kind, maxEvents: 1, maxBytes: 0 };
@@ -136,7 +134,7 @@ export function createClaim({ kind, stream, outbox, onEvent, random, waiter, sto
           // It was purged or delivered.
           contrast.forget(eventId);
         }
-        return NOTHING;
+        return fresh;
       }),
 
     /** Records what became of rows; returns once that is durable. */
