@@ -19,11 +19,11 @@ export interface LinkOptions {
   readonly onFatal: (error: Error) => void;
 }
 
-/** `restarting`: the thread died and the next one is being started. `gone`: it died for good. */
-type State = 'running' | 'restarting' | 'gone' | 'closed';
+/** `starting`: for the first time, or anew after it died. `gone`: it died for good. */
+type State = 'starting' | 'running' | 'gone' | 'closed';
 
 const WHY_UNAVAILABLE: Record<Exclude<State, 'running'>, string> = {
-  restarting: 'the outbox is being restarted after its thread died',
+  starting: 'the outbox is being restarted after its thread died',
   gone: 'the thread of the outbox died',
   closed: 'the outbox is closed',
 };
@@ -48,47 +48,39 @@ export async function openLink(options: LinkOptions) {
   const pending = new Map<number, PromiseWithResolvers<unknown>>();
   /** Asked in this turn of the event loop, and not posted yet. */
   let outgoing: Request[] = [];
-  let state: State = 'running';
+  let state: State = 'starting';
   let worker: Worker;
+  let opening: PromiseWithResolvers<void>;
   let nextId = 1;
   let isSuspect = false;
   /** The one restart; null: there was none yet. */
   let restarting: Promise<void> | null = null;
   let closed: Promise<void> | null = null;
 
-  function start(): Promise<void> {
+  async function start(): Promise<void> {
     const workerData: ThreadSettings = { ...settings, isSuspect };
     worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData, name: 'outbox', resourceLimits });
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    let isOpen = false;
+    opening = Promise.withResolvers();
     let cause: Error | null = null;
     worker.on('message', (messages: readonly FromThread[]) => {
-      for (const message of messages) {
-        if (message.type !== 'opened') {
-          hear(message);
-          continue;
-        }
-        isOpen = true;
-        if (message.damagedFile !== null) onDamagedFile(message.damagedFile);
-        resolve();
-      }
+      for (const message of messages) hear(message);
     });
     worker.on('error', (error) => {
-      cause = toError(error);
       // An error comes over with its name and its members, and without its class.
-      const { code, name, problem, fix } = cause as OutboxStartError;
-      if (name === 'OutboxStartError') cause = new OutboxStartError(code, problem, fix);
+      const { code, name, problem, fix } = error as OutboxStartError;
+      cause = name === 'OutboxStartError' ? new OutboxStartError(code, problem, fix) : (error as Error);
     });
-    worker.on('exit', (code) => {
-      const error = cause ?? new Error(`The thread of the outbox ended with code ${code}`);
-      if (isOpen) onDeath(error);
-      else reject(error);
-    });
-    return promise;
+    worker.on('exit', (code) => onDeath(cause ?? new Error(`The thread of the outbox ended with code ${code}`)));
+    await opening.promise;
+    state = 'running';
   }
 
-  function hear(message: Exclude<FromThread, { type: 'opened' }>): void {
+  function hear(message: FromThread): void {
     switch (message.type) {
+      case 'opened':
+        if (message.damagedFile !== null) onDamagedFile(message.damagedFile);
+        opening.resolve();
+        return;
       case 'done':
       case 'failed':
         settle(message);
@@ -99,7 +91,7 @@ export async function openLink(options: LinkOptions) {
       case 'token_wanted':
         databaseToken().then(
           (token) => post({ type: 'token', token, problem: '' }),
-          (error: unknown) => post({ type: 'token', token: null, problem: toError(error).message }),
+          ({ message: problem }: Error) => post({ type: 'token', token: null, problem }),
         );
         return;
       default:
@@ -136,8 +128,10 @@ export async function openLink(options: LinkOptions) {
   }
 
   function onDeath(error: Error): void {
+    // In vain if it had opened.
+    opening.reject(error);
     const wasRunning = state === 'running';
-    if (state === 'running') state = restarting === null ? 'restarting' : 'gone';
+    if (state === 'running') state = restarting === null ? 'starting' : 'gone';
     const reason = WHY_UNAVAILABLE[state];
     const unanswered = [...pending.values()];
     pending.clear();
@@ -152,12 +146,10 @@ export async function openLink(options: LinkOptions) {
   }
 
   function onRestarted(): void {
-    state = 'running';
     log.warn({ code: 'outbox_worker_restarted' }, 'the thread of the outbox runs again; all claims are free again');
   }
 
-  function giveUp(cause: unknown): void {
-    const error = toError(cause);
+  function giveUp(error: Error): void {
     state = 'gone';
     log.fatal(
       { code: 'outbox_worker_gone', error: error.message },
@@ -168,7 +160,7 @@ export async function openLink(options: LinkOptions) {
 
   async function finish(): Promise<void> {
     // A thread that is just being started must not be left running.
-    if (state === 'restarting') await restarting;
+    if (state === 'starting') await restarting;
     if (state === 'running') {
       state = 'closed';
       const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
@@ -204,8 +196,4 @@ export async function openLink(options: LinkOptions) {
     /** Ends the thread as a crash would, wherever it is. For tests. */
     kill: async (): Promise<void> => void (await worker.terminate()),
   };
-}
-
-function toError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
