@@ -55,7 +55,6 @@ export async function openLink(options: LinkOptions) {
   let isSuspect = false;
   /** The one restart; null: there was none yet. */
   let restarting: Promise<void> | null = null;
-  let closed: Promise<void> | null = null;
 
   async function start(): Promise<void> {
     const workerData: ThreadSettings = { ...settings, isSuspect };
@@ -158,19 +157,6 @@ export async function openLink(options: LinkOptions) {
     onFatal(error);
   }
 
-  async function finish(): Promise<void> {
-    // A thread that is just being started must not be left running.
-    if (state === 'starting') await restarting;
-    if (state === 'running') {
-      state = 'closed';
-      const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-      // It rejects when the thread dies instead; then there is nothing left to close.
-      await send('close', []).catch(() => undefined);
-      await ended;
-    }
-    state = 'closed';
-  }
-
   await start();
   return {
     /** Whether no thread will answer any more. */
@@ -187,10 +173,17 @@ export async function openLink(options: LinkOptions) {
       return answer as ReturnType<Operations[Name]>;
     },
 
-    /** Lets the thread finish what it was asked, and waits for its end. Twice does nothing. */
-    close(): Promise<void> {
-      closed ??= finish();
-      return closed;
+    /** Lets the thread finish what it was asked, and ends it. Twice does nothing. */
+    async close(): Promise<void> {
+      // A thread that is just being started must not be left running.
+      if (state === 'starting') await restarting;
+      if (state === 'running') {
+        state = 'closed';
+        // It rejects when the thread dies instead; then there is nothing left to close.
+        await send('close', []).catch(() => undefined);
+        await worker.terminate();
+      }
+      state = 'closed';
     },
 
     /** Ends the thread as a crash would, wherever it is. For tests. */

@@ -19,7 +19,7 @@ export interface ThreadSettings {
   readonly isSuspect: boolean;
 }
 
-/** What the main thread asks. `close` comes last: the thread ends after its answer. */
+/** What the main thread asks. `close` comes last: after its answer the main thread ends this one. */
 export type Operations = Queue & OutboxRecords & SharedPace & Receiver & Pick<Outbox, 'close'>;
 
 export type Operation = keyof Operations;
@@ -93,7 +93,6 @@ async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }
       const isDefect = !(error instanceof OutboxUnavailableError);
       say({ type: 'failed', id, reason: isDefect ? String(error) : error.message, isDefect });
     }
-    if (operation === 'close') process.nextTick(() => port.close());
   }
 
   /** The main thread has the credential. */
