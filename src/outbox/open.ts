@@ -48,37 +48,27 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
   const { clock, log, config } = options;
   const { outbox } = config;
   const folder = outbox.database === null ? outbox.dataDir : null;
+  // What was opened is closed in the reverse order, by `close` or when the start fails.
+  await using opening = new AsyncDisposableStack();
   const lock = folder === null ? null : lockFolder(folder, log);
+  opening.defer(() => lock?.release());
   const troubles = watchTroubles(log, clock);
-
-  async function start() {
-    const opened = await openLink({
-      ...options,
-      settings: { outbox, streams: config.ingestion.streams, escaping: config.webhook.escaping },
-      onDamagedFile: troubles.onDamagedFile,
-      whyNotAsk: () => (lock === null || lock.isHeld() ? null : LOCK_LOST),
-      onEvent(event) {
-        troubles.onEvent(event);
-        options.onEvent(event);
-      },
-    });
-    // Only now: this start may have set aside a log that it found without its database.
-    if (folder !== null) tellIncompleteSets(folder, log);
-    try {
-      // So that there are counts to show, should the thread die before anybody asks.
-      return { link: opened, firstStats: await opened.ask('stats', []) };
-    } catch (error) {
-      await opened.close();
-      throw error;
-    }
-  }
-
-  const { link, firstStats } = await start().catch((error: unknown) => {
-    lock?.release();
-    throw error;
+  const { ask, ...link } = await openLink({
+    ...options,
+    settings: { outbox, streams: config.ingestion.streams, escaping: config.webhook.escaping },
+    onDamagedFile: troubles.onDamagedFile,
+    whyNotAsk: () => (lock === null || lock.isHeld() ? null : LOCK_LOST),
+    onEvent(event) {
+      troubles.onEvent(event);
+      options.onEvent(event);
+    },
   });
-  const { ask } = link;
-  let lastStats = firstStats;
+  opening.defer(link.close);
+  // Only now: this start may have set aside a log that it found without its database.
+  if (folder !== null) tellIncompleteSets(folder, log);
+  // So that there are counts to show, should the thread die before anybody asks.
+  let lastStats = await ask('stats', []);
+  const opened = opening.move();
   return {
     get damagedFile() {
       return folder === null ? null : findDamaged(folder);
@@ -116,7 +106,7 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
       resume: (stream) => ask('resume', [stream]).catch(() => undefined),
       endRest: (stream) => ask('endRest', [stream]).catch(() => false),
     },
-    close: () => link.close().finally(() => lock?.release()),
+    close: () => opened.disposeAsync(),
     killThread: link.kill,
   };
 }
