@@ -2,12 +2,13 @@ import type { Config } from '../config/config.ts';
 import type { Clock } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
 import type { Trouble } from './door.ts';
-import { type Outbox, OutboxUnavailableError, ownPace, type Receive, type SharedPace } from './port.ts';
+import { OutboxUnavailableError, ownPace, type Queue, type Receive, type SharedPace } from './port.ts';
+import type { OutboxRecords } from './records.ts';
 import { storeId } from './sqlite/lock.ts';
 import { lockFolder } from './sqlite/open.ts';
 import { findDamaged, tellIncompleteSets } from './sqlite/set-aside.ts';
 import type { StoreEvent } from './store.ts';
-import { type Link, type LinkOptions, openLink } from './thread/link.ts';
+import { type LinkOptions, openLink } from './thread/link.ts';
 
 export interface OpenOptions extends Pick<LinkOptions, 'databaseToken' | 'log' | 'onEvent' | 'onFatal'> {
   readonly config: Pick<Config, 'outbox' | 'ingestion' | 'webhook'>;
@@ -20,8 +21,9 @@ export interface StoreTrouble extends Omit<Trouble, 'type'> {
   readonly at: number;
 }
 
-/** The outbox of a service, whichever engine it is. */
-export interface OpenedOutbox extends Outbox {
+/** The outbox of a service, whichever engine it is: the store in its thread. */
+export interface OpenedOutbox extends Queue, OutboxRecords {
+  readonly receive: Receive;
   /** See `findDamaged`. For /healthz and the metrics: a restart must not end the alarm. */
   readonly damagedFile: string | null;
   /** What the store last could not do; null: nothing since the start, or a damaged database that is set aside by now. */
@@ -34,6 +36,8 @@ export interface OpenedOutbox extends Outbox {
   readonly folder: string | null;
   /** Ends the store thread as a crash would. For tests. */
   killThread(): Promise<void>;
+  /** Finishes what was asked before, then closes the store. Later bodies are `unavailable`. Twice does nothing. */
+  close(): Promise<void>;
 }
 
 /** What is wrong is logged once in this time. */
@@ -80,7 +84,18 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
       return folder === null ? null : storeId(folder);
     },
     folder,
-    receive: createReceive(ask, clock),
+    // The edge bounds what is under way (http/limits.ts).
+    async receive(body) {
+      // A message copies all of the memory that bytes are a part of, and small ones are often a part of a large pool.
+      const isOwn = body.bytes.byteLength === body.bytes.buffer.byteLength;
+      const bytes = isOwn ? body.bytes : new Uint8Array(body.bytes);
+      try {
+        return await ask('receive', [{ ...body, bytes }, clock.now()]);
+      } catch (error) {
+        if (error instanceof OutboxUnavailableError) return { outcome: 'unavailable' };
+        throw error;
+      }
+    },
     async stats() {
       try {
         lastStats = await ask('stats', []);
@@ -108,21 +123,6 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
     },
     close: () => opened.disposeAsync(),
     killThread: link.kill,
-  };
-}
-
-/** Sends bodies to the store thread. The edge bounds what is under way (http/limits.ts). */
-function createReceive(ask: Link['ask'], clock: Clock): Receive {
-  return async (body) => {
-    // A message copies all of the memory that bytes are a part of, and small ones are often a part of a large pool.
-    const isOwn = body.bytes.byteLength === body.bytes.buffer.byteLength;
-    const bytes = isOwn ? body.bytes : new Uint8Array(body.bytes);
-    try {
-      return await ask('receive', [{ ...body, bytes }, clock.now()]);
-    } catch (error) {
-      if (error instanceof OutboxUnavailableError) return { outcome: 'unavailable' };
-      throw error;
-    }
   };
 }
 

@@ -2,7 +2,6 @@ import type { RowRange } from '../ground/event.ts';
 import type { ReceivedBody } from '../intake/understand.ts';
 import type { Problem } from '../kinds/kind.ts';
 import type { ClaimRequest } from './engine.ts';
-import type { OutboxRecords } from './records.ts';
 
 /**
  * The outbox: where an accepted event waits, durably, until Azure has its rows. This port is what the edge and delivery
@@ -218,13 +217,6 @@ export const ownPace: SharedPace = {
   resume: async () => undefined,
   endRest: async () => false,
 };
-
-/** What a service has: the store behind its thread. */
-export interface Outbox extends Queue, OutboxRecords {
-  readonly receive: Receive;
-  /** Finishes what was asked before, then closes the store. Later bodies are `unavailable`. Twice does nothing. */
-  close(): Promise<void>;
-}
 
 export class OutboxUnavailableError extends Error {
   override readonly name = 'OutboxUnavailableError';

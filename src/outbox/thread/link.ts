@@ -37,8 +37,6 @@ const resourceLimits = { maxYoungGenerationSizeMb: 16 };
 /** So that the thread has something to do while the main thread takes the other requests of a burst. */
 const MAX_REQUESTS_PER_MESSAGE = 8;
 
-export type Link = Awaited<ReturnType<typeof openLink>>;
-
 /**
  * Starts the store thread. The main thread's end of it: requests and their answers, and what happens when the thread dies.
  * Rejects with an OutboxStartError.

@@ -5,11 +5,11 @@ import { systemClock } from '../../ground/clock.ts';
 import { kinds } from '../../kinds/registry.ts';
 import { CLOSE_LIMIT_MS, within } from '../door.ts';
 import { openStore, type StoreLog } from '../open-store.ts';
-import { type Outbox, OutboxUnavailableError, type Queue, type SharedPace } from '../port.ts';
+import { OutboxUnavailableError, type Queue, type SharedPace } from '../port.ts';
 import { createReceiver, type Receiver } from '../receive.ts';
 import type { OutboxRecords } from '../records.ts';
 import { keepPruning } from '../retention.ts';
-import type { StoreEvent } from '../store.ts';
+import type { Store, StoreEvent } from '../store.ts';
 
 export interface ThreadSettings {
   readonly outbox: Config['outbox'];
@@ -20,7 +20,7 @@ export interface ThreadSettings {
 }
 
 /** What the main thread asks. `close` comes last: after its answer the main thread ends this one. */
-export type Operations = Queue & OutboxRecords & SharedPace & Receiver & Pick<Outbox, 'close'>;
+export type Operations = Queue & OutboxRecords & SharedPace & Receiver & Pick<Store, 'close'>;
 
 export type Operation = keyof Operations;
 
