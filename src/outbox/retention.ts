@@ -1,4 +1,4 @@
-import type { Clock } from '../ground/clock.ts';
+import { type Clock, createWaiter } from '../ground/clock.ts';
 import { OutboxUnavailableError } from './port.ts';
 import type { Store, StoreOptions } from './store.ts';
 
@@ -18,34 +18,26 @@ export function keepPruning(
   store: Pick<Store, 'prune' | 'recordedUntil'>,
   { dedupDays, clock }: { readonly dedupDays: number; readonly clock: Clock },
 ): () => void {
-  let cancel = () => {};
-  let stopped = false;
+  const stopping = new AbortController();
+  const { until } = createWaiter(clock, stopping.signal);
 
-  function againAfter(next: () => Promise<void>): void {
-    if (!stopped) cancel = clock.setTimer(PRUNE_INTERVAL_MS, () => void next());
-  }
-
-  async function start(): Promise<void> {
-    try {
-      const recordedMs = await store.recordedUntil();
-      await prune(recordedMs ?? clock.now());
-    } catch (error) {
-      if (!(error instanceof OutboxUnavailableError)) throw error;
-      againAfter(start);
+  async function run(): Promise<void> {
+    let untilMs: number | null = null;
+    while (!stopping.signal.aborted) {
+      try {
+        untilMs ??= (await store.recordedUntil()) ?? clock.now();
+        // A clock that is behind holds back this round alone: it may be right again before the next.
+        await store.prune(Math.min(untilMs, clock.now()) - dedupDays * DAY_MS);
+      } catch (error) {
+        if (!(error instanceof OutboxUnavailableError)) throw error;
+      }
+      await until(PRUNE_INTERVAL_MS);
+      if (untilMs !== null) untilMs += PRUNE_INTERVAL_MS;
     }
   }
 
-  async function prune(untilMs: number): Promise<void> {
-    // A clock that is behind holds back this round alone: it may be right again before the next.
-    await store.prune(Math.min(untilMs, clock.now()) - dedupDays * DAY_MS);
-    againAfter(() => prune(untilMs + PRUNE_INTERVAL_MS));
-  }
-
-  void start();
-  return () => {
-    stopped = true;
-    cancel();
-  };
+  void run();
+  return () => stopping.abort();
 }
 
 /**
