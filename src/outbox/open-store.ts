@@ -28,30 +28,21 @@ const PATIENCE_MS = 15_000;
  * OutboxStartError. `damagedFile`: where the former database is, if it was damaged and a fresh one took its place.
  */
 export async function openStore(options: OpenStoreOptions) {
-  const { clock, onEvent, outbox } = options;
-  const opened = outbox.database === null ? openSqliteOf(options) : await openPostgresOf(options, outbox.database);
-  const store = createStore({ engine: opened.engine, clock, maxBytes: outbox.maxBytes, onEvent });
-  return { store, ...opened };
-}
-
-function openSqliteOf({ outbox: { dataDir, maxBytes }, clock, onEvent, isSuspect = false }: OpenStoreOptions) {
+  const { clock, onEvent, isSuspect = false } = options;
+  const { database, dataDir, maxBytes } = options.outbox;
   const onCheckpointTrouble = (reason: string) =>
     onEvent({ type: 'trouble', operation: 'checkpoint', reason, isDamage: false });
-  return openSqlite({ dataDir, maxBytes, nowMs: clock.now(), isSuspect, onCheckpointTrouble });
+  const opened =
+    database === null
+      ? openSqlite({ dataDir, maxBytes, nowMs: clock.now(), isSuspect, onCheckpointTrouble })
+      : { engine: await openPostgres(options, database), damagedFile: null };
+  return { store: createStore({ engine: opened.engine, clock, maxBytes, onEvent }), ...opened };
 }
 
-async function openPostgresOf({ outbox, databaseToken, clock, log }: OpenStoreOptions, url: OutboxDatabase) {
+async function openPostgres({ outbox, databaseToken, clock, log }: OpenStoreOptions, url: OutboxDatabase) {
   // Loaded where it is needed: most installations have one replica and no server.
-  const [{ openPostgresEngine }, { settingsOf }] = await Promise.all([
-    import('./postgres/engine.ts'),
-    import('./postgres/settings.ts'),
-  ]);
-  const engine = await openPostgresEngine({
-    database: settingsOf(url, databaseToken),
-    maxBytes: outbox.maxBytes,
-    clock,
-    log,
-    patienceMs: PATIENCE_MS,
-  });
-  return { engine, damagedFile: null };
+  const { openPostgresEngine } = await import('./postgres/engine.ts');
+  const { settingsOf } = await import('./postgres/settings.ts');
+  const database = settingsOf(url, databaseToken);
+  return openPostgresEngine({ database, maxBytes: outbox.maxBytes, clock, log, patienceMs: PATIENCE_MS });
 }
