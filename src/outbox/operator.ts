@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { RowRange } from '../ground/event.ts';
 import { CodedError } from './engine.ts';
 import { type OutboxStats, type StateCount, summary } from './port.ts';
@@ -157,14 +158,9 @@ function deadLetterJson({ rows, code, reason, buriedAt }: DeadLetter) {
   return { rows, code, reason, buried_at: iso(buriedAt) };
 }
 
-function bodyJson(
-  body: Uint8Array,
-): { body: string; body_base64?: undefined } | { body?: undefined; body_base64: string } {
-  try {
-    return { body: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body) };
-  } catch {
-    return { body_base64: Buffer.from(body).toString('base64') };
-  }
+function bodyJson(body: Uint8Array) {
+  const bytes = Buffer.from(body);
+  return isUtf8(bytes) ? { body: bytes.toString() } : { body_base64: bytes.toString('base64') };
 }
 
 function countJson({ count, oldestReceivedAt }: StateCount) {
