@@ -36,19 +36,15 @@ export interface OperatorOptions {
 /** The operator's hands on an outbox that this process has open. Rejects with an OutboxUnavailableError. */
 export function createOperator({ outbox, holds, log }: OperatorOptions): OutboxOperator {
   return {
-    async stats() {
-      return statsJson(await outbox.stats(), holds());
-    },
-    async list(request) {
-      return pageJson(await listRecords(outbox, request, holds()));
-    },
+    stats: async () => statsJson(await outbox.stats(), holds()),
+    list: async (request) => pageJson(await listRecords(outbox, request, holds())),
     async show(id) {
       const record = await outbox.show(await wholeId(id, outbox));
-      return record === null ? null : detailJson(record);
+      return record && detailJson(record);
     },
     async gone(id) {
       const event = await outbox.gone(id);
-      return event === null ? null : goneJson(event);
+      return event && goneJson(event);
     },
     replay(ids, { dryRun }) {
       const act = async (whole: readonly string[]) => {
@@ -86,16 +82,17 @@ async function onRecords<Result extends { readonly id: string }>(
   if (ids.length < 1 || ids.length > MAX_IDS_PER_CALL) {
     throw new RangeError(`1 to ${MAX_IDS_PER_CALL} ids a call, got ${ids.length}`);
   }
-  const named = new Map<string, string | Result>();
+  const wholeIds = new Map<string, string>();
+  const results = new Map<string, Result>();
   for (const id of new Set(ids)) {
-    named.set(id, await wholeId(id, outbox).catch((error: unknown) => refused(id, error)));
+    await wholeId(id, outbox).then(
+      (whole) => wholeIds.set(id, whole),
+      (error: unknown) => results.set(id, refused(id, error)),
+    );
   }
-  const whole = [...new Set([...named.values()].filter((one) => typeof one === 'string'))];
-  const results = whole.length === 0 ? [] : await act(whole);
-  return ids.flatMap((id) => {
-    const one = named.get(id) ?? [];
-    return typeof one === 'string' ? (results.find((result) => result.id === one) ?? []) : one;
-  });
+  const named = [...new Set(wholeIds.values())];
+  for (const result of named.length === 0 ? [] : await act(named)) results.set(result.id, result);
+  return ids.flatMap((id) => results.get(wholeIds.get(id) ?? id) ?? []);
 }
 
 /**
