@@ -152,7 +152,7 @@ async function receiveInTime(
 function answerOf(received: Received, record: RequestRecord, wrongEncoding: HttpProblem | null): Answer {
   switch (received.outcome) {
     case 'accepted':
-      return accepted(received.events, received.batch, record);
+      return accepted(received.events, record);
     case 'quarantined':
       record.quarantined = true;
       if (wrongEncoding === null) throw quarantined(received);
@@ -167,7 +167,7 @@ function answerOf(received: Received, record: RequestRecord, wrongEncoding: Http
 }
 
 /** The fields stand twice because Apono's response validators look under `$.data.`. */
-function accepted(events: readonly AcceptedEvent[], isBatch: boolean, record: RequestRecord): Answer {
+function accepted(events: readonly AcceptedEvent[], record: RequestRecord): Answer {
   const each = events.map(({ eventId, kind, rows, duplicate }) => ({ event_id: eventId, kind, rows, duplicate }));
   const [first] = each;
   if (first === undefined) throw new TypeError('the receiver accepted a body without an event');
@@ -175,7 +175,7 @@ function accepted(events: readonly AcceptedEvent[], isBatch: boolean, record: Re
     ...first,
     rows: each.reduce((sum, { rows }) => sum + rows, 0),
     duplicate: each.every(({ duplicate }) => duplicate),
-    ...(isBatch && { events: each }),
+    ...(each.length > 1 && { events: each }),
   };
   record.accepted = facts;
   const storedSince = Math.max(...events.map(({ firstStoredAt }) => firstStoredAt));

@@ -40,11 +40,8 @@ export interface AcceptedEvent {
 
 /** What became of one authentic body; the route has one exhaustive switch over it. */
 export type Received =
-  /**
-   * 200. Committed and synced. `batch`: the body was an array of several. `looksEscaped`: its text looks as if a template
-   * had escaped it, and was stored as it came.
-   */
-  | { readonly outcome: 'accepted'; events: readonly AcceptedEvent[]; batch: boolean; looksEscaped: boolean }
+  /** 200. Committed and synced. `looksEscaped`: its text looks as if a template had escaped it, and was stored as it came. */
+  | { readonly outcome: 'accepted'; events: readonly AcceptedEvent[]; looksEscaped: boolean }
   /** 400 or 422, as intake/quarantine-codes.ts says of the code. The body is kept. `errors` is empty if it is no JSON. */
   | { readonly outcome: 'quarantined'; code: string; detail: string; errors: readonly Problem[] }
   /** 503 with Retry-After. Nothing was stored: OUTBOX_MAX_BYTES or the disk is reached. */

@@ -26,7 +26,7 @@ export function createReceiver(store: ReceivingStore, options: UnderstandOptions
         const { eventId, kind, rows } = entry;
         return { eventId, kind, action, rows: rows.own.length, hasInvalidFields, duplicate, firstStoredAt };
       });
-      return { outcome: 'accepted', events, batch: events.length > 1, looksEscaped: understood.looksEscaped === true };
+      return { outcome: 'accepted', events, looksEscaped: understood.looksEscaped === true };
     },
 
     async readAgain(id, dryRun) {

@@ -57,7 +57,7 @@ export function event(overrides: Partial<AcceptedEvent> = {}): AcceptedEvent {
 }
 
 export function accepted(events: readonly AcceptedEvent[]): Received {
-  return { outcome: 'accepted', events, batch: events.length > 1, looksEscaped: false };
+  return { outcome: 'accepted', events, looksEscaped: false };
 }
 
 export interface Edge {
