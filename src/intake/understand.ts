@@ -50,13 +50,8 @@ export interface UnderstoodEvent {
   readonly hasInvalidFields: boolean;
 }
 
-export type Understood =
-  | {
-      readonly events: readonly UnderstoodEvent[];
-      /** The text of the body looks as if a template had escaped it, and was left as it is. */
-      readonly looksEscaped?: true;
-    }
-  | { readonly refusal: Refusal };
+/** `looksEscaped`: the text of the body looks as if a template had escaped it, and was left as it is. */
+export type Understood = { readonly events: readonly UnderstoodEvent[]; readonly looksEscaped: boolean } | Refusal;
 
 /**
  * What a body says: read → repair → kind → schema → identity → rows. All of its events or none: the first one that is
@@ -71,7 +66,7 @@ export async function understand(
   const read = readBody(body.bytes, options.escaping, body.charset ?? null);
   switch (read.outcome) {
     case 'not_json':
-      return { refusal: { code: 'body_not_json', detail: read.detail, errors: [] } };
+      return { code: 'body_not_json', detail: read.detail, errors: [] };
     case 'too_many_values':
       return refuse('too_many_values', `holds more than ${MAX_VALUES} values`);
     case 'too_deep':
@@ -91,25 +86,23 @@ export async function understand(
       turnEndsAt = performance.now() + MAX_TURN_MS;
     }
     const understood = understandEvent({ value, fixed: body.kind }, meta, options);
-    if ('refusal' in understood) return isList ? { refusal: at(index, understood.refusal) } : understood;
+    if ('code' in understood) return isList ? at(index, understood) : understood;
     events.push(understood);
   }
-  return { events, ...(read.looksEscaped && { looksEscaped: true }) };
+  return { events, looksEscaped: read.looksEscaped };
 }
 
 /** The refusal of an element of a list, as that of the list. */
 function at(index: number, { code, errors }: Refusal): Refusal {
-  return refuseAll(
-    code,
-    errors.map(({ path, message }) => ({ path: `/${index}${path}`, message })),
-  ).refusal;
+  const inList = errors.map(({ path, message }) => ({ path: `/${index}${path}`, message }));
+  return refuseAll(code, inList);
 }
 
 const DUPLICATE_KEY =
   'has a name that stands twice in its object: the template has it twice, or text that somebody typed was not escaped ' +
   'and changed the body';
 
-type Understanding = UnderstoodEvent | { readonly refusal: Refusal };
+type Understanding = UnderstoodEvent | Refusal;
 
 /** `fixed`: the kind that the path of the URL named. */
 function understandEvent(
@@ -155,14 +148,13 @@ function mapEvent(value: JsonObject, kind: WebhookKind, meta: EventMeta, { log }
   return { entry, action, hasInvalidFields };
 }
 
-function refuse(code: QuarantineCode, message: string, path = ''): { readonly refusal: Refusal } {
+function refuse(code: QuarantineCode, message: string, path = ''): Refusal {
   return refuseAll(code, [{ path, message }]);
 }
 
-function refuseAll(code: QuarantineCode, errors: readonly Problem[]): { readonly refusal: Refusal } {
+function refuseAll(code: QuarantineCode, errors: readonly Problem[]): Refusal {
   const [first] = errors;
   const where = first?.path ? `${first.path} ` : 'the body ';
   const others = errors.length > 1 ? `; errors says what else is wrong (${errors.length - 1})` : '';
-  const detail = `${where}${first?.message ?? ''}${others}`;
-  return { refusal: { code, detail, errors } };
+  return { code, detail: `${where}${first?.message ?? ''}${others}`, errors };
 }

@@ -16,9 +16,8 @@ type ReceivingStore = Pick<Store, 'put' | 'show' | 'gone'>;
 export function createReceiver(store: ReceivingStore, options: UnderstandOptions): Receiver {
   return {
     async receive(body, receivedAt) {
-      if (body.refusal !== undefined) return quarantine(body, receivedAt, { ...body.refusal, errors: [] }, store);
-      const understood = await understand(body, receivedAt, options);
-      if ('refusal' in understood) return quarantine(body, receivedAt, understood.refusal, store);
+      const understood = body.refusal ? { ...body.refusal, errors: [] } : await understand(body, receivedAt, options);
+      if ('code' in understood) return quarantine(body, receivedAt, understood, store);
       const put = await store.put(understood.events.map(({ entry }) => entry));
       if (put.outcome !== 'stored') return { outcome: put.outcome };
       const events = understood.events.map(({ entry, action, hasInvalidFields }, index) => {
@@ -26,7 +25,7 @@ export function createReceiver(store: ReceivingStore, options: UnderstandOptions
         const { eventId, kind, rows } = entry;
         return { eventId, kind, action, rows: rows.own.length, hasInvalidFields, duplicate, firstStoredAt };
       });
-      return { outcome: 'accepted', events, looksEscaped: understood.looksEscaped === true };
+      return { outcome: 'accepted', events, looksEscaped: understood.looksEscaped };
     },
 
     async readAgain(id, dryRun) {
@@ -36,12 +35,9 @@ export function createReceiver(store: ReceivingStore, options: UnderstandOptions
       const readAs = (of: string | null) => understand({ bytes: body, feed, kind: of, charset }, receivedAt, options);
       const asItCame = await readAs(kind);
       // Nobody can mend the URL of a body that is here: a person who replays it has it read by its content.
-      const isMisdirected = 'refusal' in asItCame && asItCame.refusal.code === 'kind_mismatch';
+      const isMisdirected = 'code' in asItCame && asItCame.code === 'kind_mismatch';
       const understood = isMisdirected ? await readAs(null) : asItCame;
-      if ('refusal' in understood) {
-        const { code, detail } = understood.refusal;
-        return { outcome: 'still_refused', code, detail };
-      }
+      if ('code' in understood) return { outcome: 'still_refused', code: understood.code, detail: understood.detail };
       const entries = understood.events.map(({ entry }) => entry);
       if (dryRun) return { outcome: 'accepted', events: await wouldStore(entries, store) };
       const put = await store.put(entries, { resolves: id });

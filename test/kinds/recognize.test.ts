@@ -317,10 +317,10 @@ describe('a template in the webhook of another kind is refused, and named', () =
             );
             for (const path of [null, eventKind]) {
               const result = await understood(rendered, path);
-              const found = 'events' in result ? result.events[0]?.entry.kind : result.refusal.code;
+              const found = 'events' in result ? result.events[0]?.entry.kind : result.code;
               assert.equal(found, isRight ? eventKind : 'blank_template', rendered);
-              if (!('refusal' in result)) continue;
-              const [problem] = result.refusal.errors;
+              if (!('code' in result)) continue;
+              const [problem] = result.errors;
               const named = kinds.find(({ name }) => name === templateKind)?.bodyTemplate.webhook ?? '';
               assert.ok(
                 problem?.message.includes(what.includes('recipe') ? "Apono's recipe" : named),
@@ -338,11 +338,8 @@ describe('a template in the webhook of another kind is refused, and named', () =
     const body = JSON.stringify({ event_type: 'AccessRequestGranted', event_time: '1790000101', data });
     for (const path of [null, 'request', 'audit']) {
       const result = await understood(body, path);
-      assert.ok('refusal' in result && result.refusal.code === 'blank_template');
-      assert.match(
-        result.refusal.errors[0]?.message ?? '',
-        /template of the Audit Log webhook.*template --kind request/,
-      );
+      assert.ok('code' in result && result.code === 'blank_template');
+      assert.match(result.errors[0]?.message ?? '', /template of the Audit Log webhook.*template --kind request/);
     }
   });
 
@@ -355,8 +352,8 @@ describe('a template in the webhook of another kind is refused, and named', () =
       });
       for (const path of [null, ...kinds.map((kind) => kind.name)]) {
         const result = await understood(rendered, path);
-        assert.ok('refusal' in result && result.refusal.code === 'blank_template', rendered);
-        const { message = '' } = result.refusal.errors[0] ?? {};
+        assert.ok('code' in result && result.code === 'blank_template', rendered);
+        const { message = '' } = result.errors[0] ?? {};
         const named = /Enter there that of .*template --kind (\w+)/.exec(message)?.[1] ?? null;
         assert.equal(named, path === name ? null : path, message);
         assert.equal(/Apono filled in none of its fields/.test(message), path === name, message);
@@ -370,11 +367,11 @@ describe('a template in the webhook of another kind is refused, and named', () =
       Handlebars.compile(template)({ event_type: type, event_time: 1.79e9, data: { risk: 'x' } });
     for (const type of ['HighRiskAccess', 'RequestAnomaly', 'AccessRequestGranted']) {
       const result = await understood(render(type), 'anomaly');
-      assert.equal('events' in result ? result.events[0]?.entry.kind : result.refusal.detail, 'anomaly', type);
+      assert.equal('events' in result ? result.events[0]?.entry.kind : result.detail, 'anomaly', type);
     }
     for (const path of [null, 'request', 'audit', 'integration']) {
       const result = await understood(render('HighRiskAccess'), path);
-      assert.ok('refusal' in result && result.refusal.code === 'blank_template');
+      assert.ok('code' in result && result.code === 'blank_template');
     }
     assert.ok('events' in (await understood(render('RequestAnomaly'), null)));
   });
@@ -421,9 +418,9 @@ describe('what holds an event is refused, and says where it stands', () => {
       const options = { kinds, streams: {}, escaping: 'auto', log: { error: () => undefined } } as const;
       const bytes = Buffer.from(JSON.stringify(body));
       const result = await understand({ bytes, feed: null, kind: null }, 0, options);
-      assert.ok('refusal' in result && result.refusal.code === 'wrapped_event', JSON.stringify(result));
-      assert.equal(result.refusal.errors[0]?.path, path);
-      assert.match(result.refusal.errors[0]?.message ?? '', message);
+      assert.ok('code' in result && result.code === 'wrapped_event', JSON.stringify(result));
+      assert.equal(result.errors[0]?.path, path);
+      assert.match(result.errors[0]?.message ?? '', message);
     });
   }
 });
