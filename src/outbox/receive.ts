@@ -1,21 +1,17 @@
 import { quarantineId } from '../apono/event.ts';
 import type { EventEntry } from '../ground/event.ts';
-import { type ReceivedBody, type Refusal, type UnderstandOptions, understand } from '../intake/understand.ts';
-import type { Received } from './port.ts';
-import type { OutboxRecords } from './records.ts';
+import { type ReceivedBody, type UnderstandOptions, understand } from '../intake/understand.ts';
+import type { Received, ReceivedAs } from './port.ts';
+import type { ReadAgain } from './records.ts';
 import type { Store } from './store.ts';
 
-export interface Receiver extends Pick<OutboxRecords, 'readAgain'> {
-  /** `receivedAt`: when the body came, milliseconds since the epoch. */
-  receive(body: ReceivedBody, receivedAt: number): Promise<Received>;
-}
-
-type ReceivingStore = Pick<Store, 'put' | 'show' | 'gone'>;
+export type Receiver = ReturnType<typeof createReceiver>;
 
 /** The way of a body into the store: understand, then put what it says, or the whole body into quarantine. */
-export function createReceiver(store: ReceivingStore, options: UnderstandOptions): Receiver {
+export function createReceiver(store: Store, options: UnderstandOptions) {
   return {
-    async receive(body, receivedAt) {
+    /** `receivedAt`: when the body came, milliseconds since the epoch. */
+    async receive(body: ReceivedBody, receivedAt: number): Promise<Received> {
       const understood = body.refusal ? { ...body.refusal, errors: [] } : await understand(body, receivedAt, options);
       if ('code' in understood) return quarantine(body, receivedAt, understood, store);
       const put = await store.put(understood.events.map(({ entry }) => entry));
@@ -28,7 +24,8 @@ export function createReceiver(store: ReceivingStore, options: UnderstandOptions
       return { outcome: 'accepted', events, looksEscaped: understood.looksEscaped };
     },
 
-    async readAgain(id, dryRun) {
+    /** See OutboxRecords. */
+    async readAgain(id: string, dryRun: boolean): Promise<ReadAgain> {
       const record = await store.show(id);
       if (record === null || record.type !== 'quarantine') return { outcome: 'nothing_to_replay' };
       const { body, receivedAt, feed, kind, charset } = record;
@@ -52,8 +49,8 @@ export function createReceiver(store: ReceivingStore, options: UnderstandOptions
 async function quarantine(
   { bytes, feed, kind, charset = null }: ReceivedBody,
   receivedAt: number,
-  { code, detail, errors }: Omit<Refusal, 'code'> & { readonly code: string },
-  store: ReceivingStore,
+  { code, detail, errors }: Omit<ReceivedAs<'quarantined'>, 'outcome'>,
+  store: Store,
 ): Promise<Received> {
   const reason = errors.map(({ path, message }) => `${path || 'body'} ${message}`).join('; ') || detail;
   const id = quarantineId(bytes, kind, charset);
@@ -65,7 +62,7 @@ async function quarantine(
 }
 
 /** As `put` would, without storing anything: an event is known while it waits and after it was delivered. */
-async function wouldStore(entries: readonly EventEntry[], store: ReceivingStore) {
+async function wouldStore(entries: readonly EventEntry[], store: Store) {
   const seen = new Set<string>();
   const events = [];
   for (const entry of entries) {
