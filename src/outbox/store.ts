@@ -100,7 +100,6 @@ export function createStore(options: StoreOptions): Store {
 
   return {
     async put(entries, { resolves } = {}) {
-      if (entries.length === 0 && resolves === undefined) return { outcome: 'stored', entries: [] };
       const storedAt = clock.now();
       const call = { records: entries.map((entry) => recordOf(entry, storedAt)), resolves: resolves ?? null };
       try {
@@ -120,9 +119,7 @@ export function createStore(options: StoreOptions): Store {
       return { ...packCalls(claimed), mayBeMore: claimed.length >= request.maxEvents || bytes >= request.maxBytes / 2 };
     },
 
-    async settle(settlements) {
-      return settlements.length === 0 ? [] : door.ask('settle', () => addSettlements(settlements));
-    },
+    settle: (settlements) => door.ask('settle', () => addSettlements(settlements)),
 
     async stats() {
       const headroom = Math.min(HEADROOM_BYTES, Math.floor(maxBytes / 16));
