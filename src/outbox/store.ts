@@ -9,7 +9,6 @@ import {
   type Queue,
   type Settlement,
   type SettlementOutcome,
-  type StoredEntry,
   sumOf,
 } from './port.ts';
 import { encodeCursor, type OutboxRecords, readListRequest, type StoredRecord } from './records.ts';
@@ -224,22 +223,17 @@ async function commit(puts: readonly Put[], options: StoreOptions) {
   try {
     const stored = await commitWithRoom(puts, options);
     tell('committed');
-    for (const [kind, bytes] of newlyWaiting(puts, stored)) onEvent({ type: 'waiting', kind, bytes });
+    const waiting = puts.flatMap(({ records }, index) =>
+      records.flatMap((record, place) =>
+        record.type === 'event' && stored[index]?.[place]?.duplicate === false ? [record] : [],
+      ),
+    );
+    for (const [kind, records] of Map.groupBy(waiting, (record) => record.kind)) {
+      onEvent({ type: 'waiting', kind, bytes: records.reduce((sum, { mappedBytes }) => sum + mappedBytes, 0) });
+    }
     return stored;
   } catch (error) {
     tell(error instanceof FullError ? 'full' : 'failed');
     throw error;
   }
-}
-
-/** Bytes of rows that wait now and did not before, by kind. */
-function newlyWaiting(puts: readonly Put[], stored: readonly (readonly StoredEntry[])[]): ReadonlyMap<string, number> {
-  const bytes = new Map<string, number>();
-  for (const [index, { records }] of puts.entries()) {
-    for (const [place, record] of records.entries()) {
-      if (record.type !== 'event' || stored[index]?.[place]?.duplicate !== false) continue;
-      bytes.set(record.kind, (bytes.get(record.kind) ?? 0) + record.mappedBytes);
-    }
-  }
-  return bytes;
 }
