@@ -119,27 +119,27 @@ async function replay(ids: readonly string[], dryRun: boolean, outbox: OutboxRec
   const results: ReplayResult[] = [];
   /** The dead rows of each event. */
   const dead = new Map<string, readonly RowRange[]>();
-  const refuse = (refused: readonly string[]) => (error: unknown) =>
-    void results.push(...refused.map((id) => replayRefusal(id, error)));
-
-  async function replayOne(id: string): Promise<void> {
-    const record = await outbox.show(id);
-    const letters = record?.deadLetters.flatMap(({ rows }) => rows) ?? [];
-    if (record?.type === 'quarantine') results.push({ id, ...(await outbox.readAgain(id, dryRun)) });
-    else if (letters.length > 0) dead.set(id, mergeRanges(letters, []));
-    else results.push({ id, outcome: 'nothing_to_replay' });
+  for (const id of ids) {
+    try {
+      const record = await outbox.show(id);
+      const letters = record?.deadLetters.flatMap(({ rows }) => rows) ?? [];
+      if (record?.type === 'quarantine') results.push({ id, ...(await outbox.readAgain(id, dryRun)) });
+      else if (letters.length > 0) dead.set(id, mergeRanges(letters, []));
+      else results.push({ id, outcome: 'nothing_to_replay' });
+    } catch (error) {
+      results.push(replayRefusal(id, error));
+    }
   }
-
-  async function reviveAll(): Promise<void> {
+  if (dead.size === 0) return results;
+  try {
     const counts = dryRun ? [...dead.values()].map(countRows) : await outbox.revive([...dead.keys()]);
     for (const [index, [id, ranges]] of [...dead].entries()) {
       const rows = counts[index] ?? 0;
       results.push(rows === 0 ? { id, outcome: 'nothing_to_replay' } : { id, outcome: 'revived', rows, ranges });
     }
+  } catch (error) {
+    for (const id of dead.keys()) results.push(replayRefusal(id, error));
   }
-
-  for (const id of ids) await replayOne(id).catch(refuse([id]));
-  if (dead.size > 0) await reviveAll().catch(refuse([...dead.keys()]));
   return results;
 }
 
