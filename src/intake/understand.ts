@@ -2,11 +2,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type EventAction, eventId, isRecipeRow } from '../apono/event.ts';
 import { MAX_DEPTH, MAX_VALUES, readBody, type TemplateEscaping } from '../apono/read.ts';
 import type { EventEntry, EventMeta } from '../ground/event.ts';
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue, textOf } from '../ground/json.ts';
 import type { Problem, WebhookKind } from '../kinds/kind.ts';
 import { hasDataElsewhere, whyNoEvent } from '../kinds/no-event.ts';
 import { recognize } from '../kinds/recognize.ts';
-import { MAX_MAPPED_BYTES, type MappedRows, mapRows } from '../kinds/rows.ts';
+import { MAX_MAPPED_BYTES, mapRows } from '../kinds/rows.ts';
 import { validate } from '../kinds/validator.ts';
 import type { QuarantineCode } from './quarantine-codes.ts';
 
@@ -36,7 +36,7 @@ export interface UnderstandOptions {
 }
 
 /** Why an authentic body is kept for later instead of taken. */
-export interface Refusal {
+interface Refusal {
   readonly code: QuarantineCode;
   readonly detail: string;
   readonly errors: readonly Problem[];
@@ -63,7 +63,7 @@ export async function understand(
   receivedAt: number,
   options: UnderstandOptions,
 ): Promise<Understood> {
-  const read = readBody(body.bytes, options.escaping, body.charset ?? null);
+  const read = readBody(body.bytes, options.escaping, body.charset);
   switch (read.outcome) {
     case 'not_json':
       return { code: 'body_not_json', detail: read.detail, errors: [] };
@@ -129,23 +129,19 @@ const DATA_ELSEWHERE = 'holds the fields of data in another member too: text tha
 
 function mapEvent(value: JsonObject, kind: WebhookKind, meta: EventMeta, { log }: UnderstandOptions): Understanding {
   const id = eventId(kind.name, value);
-  let mapped: MappedRows | null;
   try {
-    mapped = mapRows(kind, { eventId: id, value, meta });
+    const mapped = mapRows(kind, { eventId: id, value, meta });
+    if (mapped === null) return refuse('too_many_bytes', `makes rows of over ${MAX_MAPPED_BYTES} bytes`);
+    const { bytes: mappedBytes, hasInvalidFields, ...rows } = mapped;
+    const { receivedAt, feed } = meta;
+    const entry = { type: 'event', eventId: id, kind: kind.name, receivedAt, feed, rows, mappedBytes } as const;
+    return { entry, action: kind.actionOf?.(textOf(value['event_type']) ?? '') ?? 'Other', hasInvalidFields };
   } catch (error) {
     // A defect of ours must not lose the event: the body stays in quarantine until a version that can map it.
     const name = error instanceof Error ? error.name : 'unknown';
     log.error({ event_id: id, kind: kind.name, error: name }, 'mapping failed');
     return refuse('mapping_failed', 'could not be mapped to rows; this is a defect of the service');
   }
-  if (mapped === null) return refuse('too_many_bytes', `makes rows of over ${MAX_MAPPED_BYTES} bytes`);
-  const { shared, own, bytes, hasInvalidFields } = mapped;
-  const { receivedAt, feed } = meta;
-  const rows = { shared, own };
-  const entry = { type: 'event', eventId: id, kind: kind.name, receivedAt, feed, rows, mappedBytes: bytes } as const;
-  const type = value['event_type'];
-  const action = typeof type === 'string' ? (kind.actionOf?.(type) ?? 'Other') : 'Other';
-  return { entry, action, hasInvalidFields };
 }
 
 function refuse(code: QuarantineCode, message: string, path = ''): Refusal {
