@@ -3,7 +3,7 @@ import type { Logger } from '../../ground/log.ts';
 import { OutboxStartError } from '../engine.ts';
 import { OutboxUnavailableError } from '../port.ts';
 import type { StoreEvent } from '../store.ts';
-import type { Answer, FromThread, Operation, Operations, Request, ThreadSettings, ToThread } from './worker.ts';
+import type { FromThread, Operation, Operations, Request, ThreadSettings, ToThread } from './worker.ts';
 
 export interface LinkOptions {
   readonly settings: Omit<ThreadSettings, 'isSuspect'>;
@@ -79,9 +79,15 @@ export async function openLink(options: LinkOptions) {
         opening.resolve();
         return;
       case 'done':
-      case 'failed':
-        settle(message);
+        pending.get(message.id)?.resolve(message.value);
+        pending.delete(message.id);
         return;
+      case 'failed': {
+        const { id, isDefect, reason } = message;
+        pending.get(id)?.reject(isDefect ? new RangeError(reason) : new OutboxUnavailableError(reason));
+        pending.delete(id);
+        return;
+      }
       case 'log':
         log[message.level](message.fields, message.message);
         return;
@@ -95,13 +101,6 @@ export async function openLink(options: LinkOptions) {
         if (message.type === 'trouble' && message.isDamage) isSuspect = true;
         onEvent(message);
     }
-  }
-
-  function settle(answer: Answer): void {
-    const asked = pending.get(answer.id);
-    pending.delete(answer.id);
-    if (answer.type === 'done') asked?.resolve(answer.value);
-    else asked?.reject(answer.isDefect ? new RangeError(answer.reason) : new OutboxUnavailableError(answer.reason));
   }
 
   /** What is asked in one turn of the event loop goes in one message, or a few of them. */

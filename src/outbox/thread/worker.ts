@@ -35,14 +35,11 @@ export type ToThread =
   /** The answer to `token_wanted`; null: there is none, and `problem` says why. */
   | { readonly type: 'token'; readonly token: string | null; readonly problem: string };
 
-export type Answer =
-  | { readonly type: 'done'; readonly id: number; readonly value: unknown }
-  /** `isDefect`: the caller's fault, a RangeError there; otherwise the store could not do it now. */
-  | { readonly type: 'failed'; readonly id: number; readonly reason: string; readonly isDefect: boolean };
-
 /** A message is a list of these. */
 export type FromThread =
-  | Answer
+  | { readonly type: 'done'; readonly id: number; readonly value: unknown }
+  /** `isDefect`: the caller's fault, a RangeError there; otherwise the store could not do it now. */
+  | { readonly type: 'failed'; readonly id: number; readonly reason: string; readonly isDefect: boolean }
   | { readonly type: 'opened'; readonly damagedFile: string | null }
   | { readonly type: 'log'; readonly level: keyof StoreLog; readonly fields: object; readonly message: string }
   | { readonly type: 'token_wanted' }
@@ -50,7 +47,7 @@ export type FromThread =
 
 /** Reads bodies and has the database, so that neither a large body nor a slow sync holds up the service's event loop. */
 async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }: ThreadSettings): Promise<void> {
-  let operations: Operations | null = null;
+  let operations: Operations;
   let wanted: PromiseWithResolvers<string> | null = null;
   const running = new Set<Promise<void>>();
   let outgoing: FromThread[] = [];
@@ -75,7 +72,7 @@ async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }
     });
   }
 
-  // Listens before the database is open, which may need a token.
+  // Listens before the database is open, which may need a token. Nothing else comes before the thread says that it opened.
   port.on('message', (message: ToThread) => {
     if (message.type === 'token') return hearToken(message);
     for (const request of message.requests) {
@@ -86,7 +83,6 @@ async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }
 
   async function answer({ id, operation, args }: Request): Promise<void> {
     try {
-      if (operations === null) throw new OutboxUnavailableError('the outbox is being opened');
       const act = operations[operation] as (...given: readonly unknown[]) => Promise<unknown>;
       say({ type: 'done', id, value: await act(...args) });
     } catch (error) {
