@@ -137,15 +137,12 @@ const MAX_LOG_OVERSHOOT_BYTES = 64 * 1024 * 1024;
 /** Why nothing more may be stored with `headroom` bytes to spare; null if there is room. */
 export function fullness({ dataBytes, logBytes }: Usage, maxBytes: number, headroom = 0): FullError | null {
   if (dataBytes + headroom > maxBytes) {
-    const used = `${dataBytes} of ${maxBytes} bytes are used (OUTBOX_MAX_BYTES)`;
-    return new FullError('limit', `the outbox is full: ${used}`);
+    return new FullError('limit', `the outbox is full: ${dataBytes} of ${maxBytes} bytes are used (OUTBOX_MAX_BYTES)`);
   }
   if (dataBytes + logBytes <= maxBytes + MAX_LOG_OVERSHOOT_BYTES) return null;
+  const log = `its write-ahead log has ${logBytes} bytes and cannot be emptied`;
   const why = 'because another program has the database open in a read transaction';
-  return new FullError(
-    'log',
-    `the outbox is full: its write-ahead log has ${logBytes} bytes and cannot be emptied, ${why}`,
-  );
+  return new FullError('log', `the outbox is full: ${log}, ${why}`);
 }
 
 /** An error whose code has its place in docs/errors.md, and whose message says what to do. */
