@@ -75,14 +75,12 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
   const opened = opening.move();
   return {
     get damagedFile() {
-      return folder === null ? null : findDamaged(folder);
+      return folder && findDamaged(folder);
     },
     get trouble() {
       return troubles.last;
     },
-    get storeId() {
-      return folder === null ? null : storeId(folder);
-    },
+    storeId: folder && storeId(folder),
     folder,
     // The edge bounds what is under way (http/limits.ts).
     async receive(body) {
