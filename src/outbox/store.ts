@@ -95,8 +95,6 @@ export function createStore(options: StoreOptions): Store {
     }
   }
 
-  const tellWaiting = (): void => onEvent({ type: 'waiting', kind: null, bytes: 1 });
-
   return {
     async put(entries, { resolves } = {}) {
       const storedAt = clock.now();
@@ -157,13 +155,12 @@ export function createStore(options: StoreOptions): Store {
 
     async revive(eventIds) {
       const counts = await door.ask('settle', () => engine.revive(eventIds));
-      if (counts.some((count) => count > 0)) tellWaiting();
+      if (counts.some((count) => count > 0)) onEvent({ type: 'waiting', kind: null, bytes: 1 });
       return counts;
     },
 
     async add(records) {
       const [stored = []] = await door.ask('commit', () => engine.commit([{ records, resolves: null }]));
-      tellWaiting();
       return stored.map(({ duplicate }) => !duplicate);
     },
 
