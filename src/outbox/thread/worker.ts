@@ -1,7 +1,7 @@
 import process from 'node:process';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { Config } from '../../config/config.ts';
-import { systemClock } from '../../ground/clock.ts';
+import { systemClock as clock } from '../../ground/clock.ts';
 import { kinds } from '../../kinds/registry.ts';
 import { CLOSE_LIMIT_MS, within } from '../door.ts';
 import { openStore, type StoreLog } from '../open-store.ts';
@@ -92,7 +92,7 @@ async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }
   }
 
   /** The main thread has the credential. */
-  function askToken(): Promise<string> {
+  function databaseToken(): Promise<string> {
     if (wanted === null) say({ type: 'token_wanted' });
     wanted ??= Promise.withResolvers();
     return wanted.promise;
@@ -106,13 +106,13 @@ async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }
 
   const { store, engine, damagedFile } = await openStore({
     outbox,
-    databaseToken: askToken,
-    clock: systemClock,
+    databaseToken,
+    clock,
     log,
     isSuspect,
     onEvent: say,
   });
-  const stopPruning = keepPruning(store, { dedupDays: outbox.dedupDays, clock: systemClock });
+  const stopPruning = keepPruning(store, { dedupDays: outbox.dedupDays, clock });
   operations = {
     ...store,
     ...createReceiver(store, { kinds, streams, escaping, log }),
