@@ -36,11 +36,13 @@ export function createReceiver(store: Store, options: UnderstandOptions) {
       const understood = isMisdirected ? await readAs(null) : asItCame;
       if ('code' in understood) return { outcome: 'still_refused', code: understood.code, detail: understood.detail };
       const entries = understood.events.map(({ entry }) => entry);
-      if (dryRun) return { outcome: 'accepted', events: await wouldStore(entries, store) };
-      const put = await store.put(entries, { resolves: id });
+      const put = dryRun ? await wouldPut(entries, store) : await store.put(entries, { resolves: id });
       if (put.outcome !== 'stored') return { outcome: 'unavailable' };
       if (put.entries.length === 0) return { outcome: 'nothing_to_replay' };
-      const events = entries.map((entry, index) => readEvent(entry, put.entries[index]?.duplicate ?? false));
+      const events = entries.map(({ eventId, kind: name, rows }, index) => {
+        const duplicate = put.entries[index]?.duplicate === true;
+        return { event_id: eventId, kind: name, rows: duplicate ? 0 : rows.own.length, duplicate };
+      });
       return { outcome: 'accepted', events };
     },
   };
@@ -61,20 +63,14 @@ async function quarantine(
   return { outcome: 'quarantined', code, detail, errors };
 }
 
-/** As `put` would, without storing anything: an event is known while it waits and after it was delivered. */
-async function wouldStore(entries: readonly EventEntry[], store: Store) {
+/** As `put`, without storing anything: an event is known while it waits and after it was delivered. */
+async function wouldPut(entries: readonly EventEntry[], store: Store) {
   const seen = new Set<string>();
-  const events = [];
-  for (const entry of entries) {
-    const { eventId } = entry;
+  const found = [];
+  for (const { eventId } of entries) {
     const isKnown = async () => (await store.show(eventId)) !== null || (await store.gone(eventId)) !== null;
-    const duplicate = seen.has(eventId) || (await isKnown());
+    found.push({ duplicate: seen.has(eventId) || (await isKnown()) });
     seen.add(eventId);
-    events.push(readEvent(entry, duplicate));
   }
-  return events;
-}
-
-function readEvent({ eventId, kind, rows }: EventEntry, duplicate: boolean) {
-  return { event_id: eventId, kind, rows: duplicate ? 0 : rows.own.length, duplicate };
+  return { outcome: 'stored', entries: found } as const;
 }
