@@ -15,9 +15,6 @@ import { OutboxUnavailableError, type Queue } from './port.ts';
 import type { OutboxRecords, RecordPage } from './records.ts';
 import { countRows, mergeRanges } from './rows.ts';
 
-/** Of one call: more would hold the engine, and a request, for too long. */
-export const MAX_IDS_PER_CALL = 1_000;
-
 /** What a log line names; the others are counted. */
 const MAX_LOGGED_IDS = 100;
 
@@ -79,9 +76,6 @@ async function onRecords<Result extends { readonly id: string }>(
   act: (whole: readonly string[]) => Promise<readonly Result[]>,
   refused: (id: string, error: unknown) => Result,
 ): Promise<readonly Result[]> {
-  if (ids.length < 1 || ids.length > MAX_IDS_PER_CALL) {
-    throw new RangeError(`1 to ${MAX_IDS_PER_CALL} ids a call, got ${ids.length}`);
-  }
   const wholeIds = new Map<string, string>();
   const results = new Map<string, Result>();
   for (const id of new Set(ids)) {

@@ -3,7 +3,6 @@ import type { Delivery } from '../../delivery/delivery.ts';
 import { parseObject } from '../../ground/json.ts';
 import { kindNamed, kinds } from '../../kinds/registry.ts';
 import { type OperatorListRequest, operatorStates } from '../../outbox/operator.ts';
-import { MAX_IDS_PER_CALL } from '../../outbox/operator-local.ts';
 import { type HttpProblem, jsonAnswer, problem } from '../answer.ts';
 import type { AppOptions, AppRoute } from '../app.ts';
 import { createBodyReader, type ReadBody } from '../body.ts';
@@ -86,6 +85,8 @@ type Members = Awaited<ReturnType<typeof readMembers>>;
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
 const MAX_TEXT_LENGTH = 1_000;
+/** Of one call: more would hold the engine, and a request, for too long. */
+const MAX_IDS_PER_CALL = 1_000;
 const parameters = ['state', 'kind', 'after', 'limit'];
 
 type Errors = { path: string; message: string }[];
