@@ -104,19 +104,12 @@ async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }
     wanted = null;
   }
 
-  const { store, engine, damagedFile } = await openStore({
-    outbox,
-    databaseToken,
-    clock,
-    log,
-    isSuspect,
-    onEvent: say,
-  });
+  const { store, ...opened } = await openStore({ outbox, databaseToken, clock, log, isSuspect, onEvent: say });
   const stopPruning = keepPruning(store, { dedupDays: outbox.dedupDays, clock });
   operations = {
     ...store,
     ...createReceiver(store, { kinds, streams, escaping, log }),
-    ...engine.pace,
+    ...opened.engine.pace,
     async close() {
       stopPruning();
       // A body that came before is still on its way through intake to the store.
@@ -124,7 +117,7 @@ async function serve(port: MessagePort, { outbox, streams, escaping, isSuspect }
       await store.close();
     },
   };
-  say({ type: 'opened', damagedFile });
+  say({ type: 'opened', damagedFile: opened.damagedFile });
 }
 
 // If it cannot be opened the thread dies of its OutboxStartError, which the main thread gets.
