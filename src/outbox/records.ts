@@ -152,7 +152,8 @@ export function encodeCursor({ receivedAt, seq }: Position): string {
 
 /** Throws a RangeError for text that is no cursor of ours. */
 function decodeCursor(cursor: string): Position {
-  const [, receivedAt, seq] = /^(-?\d{1,16})\.(\d{1,16})$/.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
+  const [, receivedAt = '', seq = ''] =
+    /^(-?\d{1,16})\.(\d{1,16})$/.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
   const position = { receivedAt: Number(receivedAt), seq: Number(seq) };
   // Base64 has several spellings of one text; only the one that was given out is taken.
   if (encodeCursor(position) !== cursor) throw new RangeError('This is no cursor that a page of this list gave');

@@ -81,6 +81,7 @@ describe('records', () => {
       ['?state=dead&limit=ten&after=', ['after', 'limit']],
       ['?state=dead&__proto__=x', ['__proto__']],
       ['?state=dead&after=no-cursor-of-ours', ['after']],
+      [`?state=dead&after=${Buffer.from('NaN.NaN').toString('base64url')}`, ['after']],
     ] as const;
     for (const [query, paths] of cases) {
       const reply = await admin.get(`${base}/records${query}`);
