@@ -51,7 +51,7 @@ export async function run(context: CommandContext): Promise<number> {
   const exitCode = await ending.promise;
   const limitMs = config.shutdownTimeoutMs;
   const cancelLimit = systemClock.setTimer(limitMs, () => {
-    log.error({ limit_ms: limitMs }, 'the time to stop is over');
+    log.error({ limit_ms: limitMs }, 'shutdown timed out');
     context.exitNow(exitCodes.failed);
   });
   await service.stop();

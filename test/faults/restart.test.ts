@@ -197,7 +197,7 @@ describe('stopping', { concurrency: 3 }, () => {
     // Signals within the first second are copies of the first one; the first after it ends the process.
     await eventually(() => !service.child.kill('SIGTERM') || has('second signal'));
     assert.deepEqual(await service.exited, { code: 1, signal: null });
-    assert.ok(!has('stopped') && !has('the time to stop is over'), 'neither the upload nor the stop came to an end');
+    assert.ok(!has('stopped') && !has('shutdown timed out'), 'neither the upload nor the stop came to an end');
   });
 });
 
