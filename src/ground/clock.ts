@@ -81,30 +81,24 @@ export type Waiter = ReturnType<typeof createWaiter>;
 
 /** Waits with timers of its own, for a loop that must be able to end at once: when the signal is aborted. */
 export function createWaiter(clock: Clock, signal: AbortSignal | undefined) {
-  const looks = new Set<() => void>();
+  let next = Promise.withResolvers<void>();
   /** Something may have changed. */
   function look(): void {
-    for (const one of [...looks]) one();
+    next.resolve();
+    next = Promise.withResolvers();
   }
   signal?.addEventListener('abort', look, { once: true });
   return {
     look,
-    /** Resolves after `delayMs`, as soon as `condition` holds (looked at now and at each `look`), or when aborted. */
-    until(delayMs: number, condition: () => boolean = () => false): Promise<void> {
-      const isOver = () => signal?.aborted === true || condition();
-      if (isOver()) return Promise.resolve();
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const done = () => {
-        cancel();
-        looks.delete(lookHere);
-        resolve();
-      };
-      const lookHere = () => {
-        if (isOver()) done();
-      };
-      const cancel = clock.setTimer(delayMs, done);
-      looks.add(lookHere);
-      return promise;
+    /** Resolves after `delayMs`, as soon as `condition` holds (looked at now and after each `look`), or when aborted. */
+    async until(delayMs: number, condition: () => boolean = () => false): Promise<void> {
+      let isTimeUp = false;
+      const cancel = clock.setTimer(delayMs, () => {
+        isTimeUp = true;
+        look();
+      });
+      while (!isTimeUp && signal?.aborted !== true && !condition()) await next.promise;
+      cancel();
     },
   };
 }
