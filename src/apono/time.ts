@@ -1,3 +1,4 @@
+import { parseIsoTime } from '../ground/clock.ts';
 import { isRawNumber, type JsonValue } from '../ground/json.ts';
 
 /** Microseconds since 1970-01-01T00:00:00Z, the precision of our columns. A bigint, since doubles lose digits here. */
@@ -8,7 +9,6 @@ type Instant = bigint;
  * Instant.MAX), or counts in a unit smaller than the second.
  */
 const END_OF_TIME: Instant = 7_258_118_400_000_000n;
-const MICROS_PER_SECOND = 1_000_000n;
 /** 2000-01-01. A smaller unit than the second is read only if that gives this time or a later one. */
 const START_OF_SMALL_UNITS: Instant = 946_684_800_000_000n;
 const SMALL_UNITS_PER_SECOND = [1_000n, 1_000_000n, 1_000_000_000n] as const;
@@ -16,7 +16,7 @@ const SMALL_UNITS_PER_SECOND = [1_000n, 1_000_000n, 1_000_000_000n] as const;
 const DECIMAL = /^\+?(\d{1,40})(?:\.(\d{0,40}))?(?:[eE]([+-]?\d{1,3}))?$/;
 // Date, T or a blank, time with any number of decimals, and an offset Z, ±hh, ±hhmm or ±hh:mm, which may be missing.
 const ISO_8601 =
-  /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,40}))?)?\s?(?:([Zz])|([+-])(\d{2}):?(\d{2})?)?$/;
+  /^(\d{4}-\d{2}-\d{2}[Tt ](?:[01]\d|2[0-3]):[0-5]\d)(?::([0-5]\d|60)(?:[.,](\d{1,40}))?)?\s?(?:[Zz]|([+-](?:[01]\d|2[0-3])):?([0-5]\d)?)?$/;
 
 /**
  * A time as Apono may send it (ADR 4): the time since 1970 as a number or as text, or ISO 8601. Digits beyond the
@@ -70,17 +70,9 @@ function scaledDecimal(text: string, scale: number): bigint | null {
 }
 
 function parseIso(text: string): Instant | null {
-  const match = ISO_8601.exec(text);
-  if (match === null) return null;
-  const [, year, month, day, hour, minute, second = '0', fraction = '', , sign, offHours = '0', offMinutes = '0'] =
-    match;
-  if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 60) return null;
-  if (Number(offHours) > 23 || Number(offMinutes) > 59) return null;
-  const date = new Date(0);
-  date.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
-  // Date rolls 31 February over to March; such a date is a mistake, not a time.
-  if (date.getUTCMonth() !== Number(month) - 1 || date.getUTCDate() !== Number(day)) return null;
-  const offset = (sign === '-' ? -1 : 1) * (Number(offHours) * 60 + Number(offMinutes));
-  const seconds = date.getTime() / 1000 + (Number(hour) * 60 + Number(minute) - offset) * 60 + Number(second);
-  return BigInt(seconds) * MICROS_PER_SECOND + BigInt(fraction.slice(0, 6).padEnd(6, '0'));
+  const [, minute, second = '0', fraction = '', offHours = '+00', offMinutes = '00'] = ISO_8601.exec(text) ?? [];
+  // Without the second, since `parseIsoTime` knows neither leap seconds nor microseconds.
+  const minuteMs = minute === undefined ? null : parseIsoTime(`${minute}${offHours}:${offMinutes}`);
+  if (minuteMs === null) return null;
+  return BigInt(minuteMs + Number(second) * 1000) * 1000n + BigInt(fraction.slice(0, 6).padEnd(6, '0'));
 }
