@@ -48,7 +48,7 @@ export function mapRows({ table, columns }: WebhookKind, event: DecodedEvent): M
     row.ofRow.addAll(invalid);
     if (!isInvalidShared) row.columns['invalid_fields'] = row.ofRow.toColumn();
   }
-  const fit = fitterOf(table);
+  const fit = columnFitter(table);
   const shared = fit({
     ...nullColumns(table, { ...rows[0]?.columns, truncated_fields: null }),
     TimeGenerated: eventTime ?? receivedAt,
@@ -67,7 +67,7 @@ export function mapRows({ table, columns }: WebhookKind, event: DecodedEvent): M
 type OwnRow = { readonly columns: Row; readonly ofRow: InvalidFields };
 
 /** Adds truncated_fields to each row. `ofRow`: all that its invalid_fields have, shared or not. */
-function writeRows(fit: Fit, shared: RowPart, rows: readonly OwnRow[]): MappedRows | null {
+function writeRows(fit: ReturnType<typeof columnFitter>, shared: RowPart, rows: readonly OwnRow[]): MappedRows | null {
   const sharedBytes = Buffer.byteLength(shared.json);
   const own: string[] = [];
   let [storedBytes, bytes] = [sharedBytes, 0];
@@ -91,14 +91,4 @@ function nullColumns({ columns }: TableSchema, others: Row): Row {
   const nulls: Record<string, null> = {};
   for (const { name } of columns) if (!Object.hasOwn(others, name)) nulls[name] = null;
   return nulls;
-}
-
-type Fit = ReturnType<typeof columnFitter>;
-
-const fitters = new Map<TableSchema, Fit>();
-
-function fitterOf(table: TableSchema): Fit {
-  const fit = fitters.get(table) ?? columnFitter(table);
-  fitters.set(table, fit);
-  return fit;
 }
