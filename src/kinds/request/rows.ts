@@ -41,31 +41,16 @@ function readGroup(element: EventField) {
   const invalid = new InvalidFields();
   const place = element.within(invalid);
   const types = (place.at('resource_types').list(['id', 'name', 'display_path']) ?? []).map(typeColumns);
-  const integration = integrationTexts(place.at('integration'));
+  const integration = memberTexts('integration', place.at('integration'), ['id', 'type', 'name']);
   const columns = { ...integration, ...(types.length === 1 ? types[0] : null) };
   return { integration, columns, units: place.at('access_units').list(['resource', 'permission']) ?? [], invalid };
 }
 
-/**
- * Makes the function that reads the texts of some members of an object, into columns that are named after the object and
- * the member.
- */
-function textReader<O extends string, N extends string>(object: O, members: readonly N[]) {
-  const columns = members.map((member) => [member, `${object}_${member}`] as const);
-  return (field: EventField) => {
-    const texts: Record<string, string | null> = {};
-    for (const [member, column] of columns) texts[column] = field.at(member).text();
-    return texts as Readonly<Record<`${O}_${N}`, string | null>>;
-  };
+/** The texts of some members of an object, as columns that are named after the object and the member. */
+function memberTexts<O extends string, N extends string>(object: O, field: EventField, members: readonly N[]) {
+  const texts = members.map((member) => [`${object}_${member}`, field.at(member).text()]);
+  return Object.fromEntries(texts) as Readonly<Record<`${O}_${N}`, string | null>>;
 }
-
-const integrationTexts = textReader('integration', ['id', 'type', 'name']);
-const resourceTexts = textReader('resource', ['id', 'name', 'path']);
-const resourceTypeTexts = textReader('resource_type', ['id', 'name']);
-const requesterTexts = textReader('requester', ['id', 'name', 'email']);
-const granteeTexts = textReader('grantee', ['id', 'source_id', 'name', 'type']);
-const accessFlowTexts = textReader('access_flow', ['id', 'name']);
-const accessBundleTexts = textReader('access_bundle', ['id', 'name']);
 
 type Group = ReturnType<typeof readGroup>;
 
@@ -75,7 +60,7 @@ function unitColumns(group: Group, place: EventField, invalid: InvalidFields): R
   const permission = unit.at('permission');
   const columns = {
     ...group.integration,
-    ...resourceTexts(resource),
+    ...memberTexts('resource', resource, ['id', 'name', 'path']),
     permission: permission.at('name').text(),
     ...typeColumns(resource.at('type')),
     permission_id: permission.at('id').text(),
@@ -87,23 +72,23 @@ function unitColumns(group: Group, place: EventField, invalid: InvalidFields): R
 function typeColumns(type: EventField): Row {
   // No column holds the path, but a wrong one is reported like any other field.
   type.at('display_path').text();
-  return resourceTypeTexts(type);
+  return memberTexts('resource_type', type, ['id', 'name']);
 }
 
 function sharedColumns(event: EventToMap, data: EventField) {
   const request = { request_id: data.at('id').text(), request_friendly_id: data.at('friendly_id').text() };
-  const requester = requesterTexts(data.at('requester'));
+  const requester = memberTexts('requester', data.at('requester'), ['id', 'name', 'email']);
   return {
     ...request,
     ...requester,
     ...stepColumns(event, { ...request, ...requester }),
     justification: data.at('justification').text(),
-    ...granteeTexts(data.at('grantee')),
+    ...memberTexts('grantee', data.at('grantee'), ['id', 'source_id', 'name', 'type']),
     request_created_at: data.at('creation_date').time(),
     revocation_at: data.at('revocation_date').time(),
     access_duration_seconds: data.at('access_duration_in_seconds').seconds(),
-    ...accessFlowTexts(data.at('access_flow')),
-    ...accessBundleTexts(data.at('access_bundle')),
+    ...memberTexts('access_flow', data.at('access_flow'), ['id', 'name']),
+    ...memberTexts('access_bundle', data.at('access_bundle'), ['id', 'name']),
     units_truncated: (data.at('units_beyond').text() ?? '') !== '',
     approvals_logical_relation: data.at('approvals_logical_relation').text(),
     ...approvalColumns(data.at('approvals')),
