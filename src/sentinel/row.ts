@@ -18,20 +18,13 @@ export interface RowPart {
  */
 export function columnFitter(table: TableSchema): (values: Row) => RowPart {
   const types = new Map(table.columns.map((column) => [column.name, column.type]));
-  const typeOf = (name: string): ColumnType => {
-    const type = types.get(name);
-    if (type === undefined) throw new Error(`${name} is no column of ${table.name}`);
-    return type;
-  };
   return (values) => {
-    for (const name of Object.keys(values)) typeOf(name);
-    const whole = JSON.stringify(values);
-    // Where all of them together fit into one field, each does. Nearly all rows are like this.
-    if (whole.length * 3 <= MAX_FIELD_BYTES && !LONE_SURROGATE.test(whole)) return { json: whole, truncated: [] };
     const columns: Record<string, JsonValue> = {};
     const truncated: string[] = [];
     for (const [name, value] of Object.entries(values)) {
-      const fitted = fit(value, typeOf(name));
+      const type = types.get(name);
+      if (type === undefined) throw new Error(`${name} is no column of ${table.name}`);
+      const fitted = fit(value, type);
       columns[name] = fitted.value;
       if (fitted.truncated) truncated.push(name);
     }
