@@ -1,10 +1,13 @@
 import { isRecipeRow } from '../apono/event.ts';
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
 import { objectAt } from './field.ts';
-import { evidences, type Problem, type WebhookKind } from './kind.ts';
+import type { Problem, WebhookKind } from './kind.ts';
 
-/** The kind with the strongest evidence in the fields that are not blank, whatever the path says; null without one. */
-export type ByContent = { readonly kind: WebhookKind; readonly strength: number } | null;
+/**
+ * The kind with the strongest evidence in the fields that are not blank, whatever the path says; null without one.
+ * `isCertain`: the event_type could not be one of another kind too.
+ */
+export type ByContent = { readonly kind: WebhookKind; readonly isCertain: boolean } | null;
 
 const RECIPE = "Apono's recipe for Microsoft Sentinel";
 /** Its fields that only a request has. */
@@ -35,7 +38,9 @@ export function blankTemplate(
     const others = other === null ? kinds : [other];
     const shared = other === null ? [] : kind.dataFields;
     const speaksForItself = others.some(({ dataFields }) => isFilled(data, without(dataFields, shared)));
-    if (speaksForItself || (content?.kind === kind && isSparse(content, data))) continue;
+    if (speaksForItself) continue;
+    // An event of this very kind may have nothing else, if it has an id or its template has none.
+    if (content?.kind === kind && content.isCertain && !isBlank(data['id'] ?? 'none')) continue;
     if ((sender === kind || kind.name === fixed) && hasUnknownField(data, kinds)) return null;
     return blankFields(kind, sender);
   }
@@ -53,8 +58,7 @@ export function likelyTemplate(value: JsonObject, kinds: readonly WebhookKind[],
 
 /** The kind of the webhook that sent the event, as far as its event_type says so, or else its path; null if neither does. */
 function senderOf(content: ByContent, kinds: readonly WebhookKind[], fixed: string | null): WebhookKind | null {
-  if (content !== null && saysItsKind(content)) return content.kind;
-  return kinds.find(({ name }) => name === fixed) ?? null;
+  return content?.isCertain ? content.kind : (kinds.find(({ name }) => name === fixed) ?? null);
 }
 
 /** Whether any field is filled that no kind documents. */
@@ -80,16 +84,6 @@ function isBlankBeside(data: JsonObject, kind: WebhookKind, other: WebhookKind |
 /** Whether any of these fields but the id is filled. */
 export function isFilled(data: JsonObject, names: readonly string[]): boolean {
   return names.some((name) => name !== 'id' && !isBlank(data[name]));
-}
-
-/** Whether the event_type could not be one of another kind too. */
-function saysItsKind({ strength }: NonNullable<ByContent>): boolean {
-  return strength > evidences.indexOf('possible_type');
-}
-
-/** Whether the event_type says which kind an event is of, and the event has an id or its template has none. */
-function isSparse(content: NonNullable<ByContent>, data: JsonObject): boolean {
-  return saysItsKind(content) && (!Object.hasOwn(data, 'id') || !isBlank(data['id']));
 }
 
 function isBlankRecipe(row: JsonObject): boolean {

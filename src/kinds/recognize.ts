@@ -24,15 +24,13 @@ type Recognized =
  */
 export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixed: string | null): Recognized {
   const filled = withoutBlankFields(value);
-  const hasBlanks = filled !== value || isRecipeRow(value);
-  const blank = hasBlanks ? blankTemplate(value, kinds, { content: byContent(filled, kinds), fixed }) : null;
+  const blank = blankTemplate(value, kinds, { content: byContent(filled, kinds), fixed });
   if (blank !== null) return { code: 'blank_template', problems: [blank] };
   const { best } = strongest(kinds, (kind) => {
     const onItsPath = kind.name === fixed;
-    const strength = strengthOf(kind, filled, onItsPath);
     // The names of blank fields are evidence only next to fields of the kind that are not blank.
-    if (filled === value || !isFilled(objectAt(value['data']), kind.dataFields)) return strength;
-    return Math.max(strength, strengthOf(kind, value, onItsPath));
+    const named = isFilled(objectAt(value['data']), kind.dataFields) ? value : filled;
+    return Math.max(strengthOf(kind, filled, onItsPath), strengthOf(kind, named, onItsPath));
   });
   const [first, second] = best;
   const likely = first === undefined ? likelyTemplate(value, kinds, fixed) : null;
@@ -49,7 +47,8 @@ export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixe
 function byContent(filled: JsonObject, kinds: readonly WebhookKind[]): ByContent {
   const { best, strength } = strongest(kinds, (kind) => strengthOf(kind, filled, false));
   const [kind, second] = best;
-  return kind === undefined || second !== undefined ? null : { kind, strength };
+  if (kind === undefined || second !== undefined) return null;
+  return { kind, isCertain: strength > evidences.indexOf('possible_type') };
 }
 
 /** The kinds with the strongest evidence; empty if none has any. */
