@@ -26,7 +26,7 @@ const noHost = 'socket.invalid';
  * `host` is a name, an address, or the folder of a Unix socket. `entra`: a token of Microsoft Entra, from the same
  * credential as everywhere, stands in for the password. `tls` is `unverified` if it is encrypted to whoever answers.
  */
-export type OutboxDatabase = Extract<ReturnType<typeof withSecurity>, { ok: true }>['value'];
+export type OutboxDatabase = ReturnType<typeof readDatabase>;
 
 /** `postgres://…`. What it says of a problem never quotes the value, which holds a password. */
 export const outboxUrl: Parse<OutboxDatabase> = (text) => {
@@ -40,64 +40,61 @@ export const outboxUrl: Parse<OutboxDatabase> = (text) => {
     return bad(`has a parameter that is not known, or known elsewhere only; known are ${parameters.join(', ')}`);
   }
   if (new Set(given).size < given.length) return bad('has a parameter twice');
-  const place = readPlace(url);
-  return place.ok ? withSecurity(place.value, url.searchParams) : place;
+  let database: OutboxDatabase;
+  try {
+    database = readDatabase(url);
+  } catch {
+    return bad(`has a % without a code, ${encode}`);
+  }
+  const problem = placeProblem(database, url) ?? securityProblem(database, url.searchParams);
+  return problem === null ? good(database) : bad(problem);
 };
 
-function readPlace(url: URL) {
-  const user = decoded(url.username);
-  const password = decoded(url.password);
-  const database = decoded(url.pathname.slice(1));
-  const socket = url.searchParams.get('host');
-  const host = url.hostname === noHost ? '' : url.hostname.replace(/^\[(.+)\]$/, '$1');
-  if (user === null || password === null || database === null) return bad(`has a % without a code, ${encode}`);
-  if (password !== null && holdsReference(password)) {
-    return bad(`has a password that is a reference nobody resolved or a placeholder, ${form}`);
-  }
-  if (user === '') return bad(`names no user, ${form}`);
-  if (database === '' || database.includes('/')) return bad(`names no database behind the host, ${form}`);
-  if (socket === null ? host === '' : host !== '' || !socket.startsWith('/')) {
-    return bad(`names no host, ${form}; or ?host=/<folder> of a Unix socket`);
-  }
-  const place = { host: socket ?? decoded(host) ?? host, port: url.port === '' ? 5432 : Number(url.port), database };
-  return good({ ...place, user, password: password === '' ? null : password });
+/** @throws URIError for a % without a code */
+function readDatabase({ hostname, port, pathname, username, password: encoded, searchParams: params }: URL) {
+  const host = params.get('host') ?? decodeURIComponent(hostname.replace(/^\[(.+)\]$/, '$1'));
+  const password = decodeURIComponent(encoded) || null;
+  const mode = params.get('sslmode');
+  /** By the names of their parameters. */
+  const files = {
+    sslrootcert: params.get('sslrootcert'),
+    sslcert: params.get('sslcert'),
+    sslkey: params.get('sslkey'),
+  };
+  const isAzure = azureHosts.some((suffix) => host.toLowerCase().endsWith(suffix));
+  const entra = params.get('auth') === 'entra' || (isAzure && password === null && files.sslcert === null);
+  const verifies = mode === null ? entra || files.sslrootcert !== null : verifyingModes.includes(mode);
+  const encrypted = verifies || files.sslcert !== null ? 'verified' : mode === 'no-verify' ? 'unverified' : 'off';
+  const tls: typeof encrypted = mode === 'disable' ? 'off' : encrypted;
+  const database = decodeURIComponent(pathname.slice(1));
+  const user = decodeURIComponent(username);
+  return { host, port: port === '' ? 5432 : Number(port), database, user, password, entra, tls, files };
 }
 
-type Place = Extract<ReturnType<typeof readPlace>, { ok: true }>['value'];
+function placeProblem({ password, user, database }: OutboxDatabase, { hostname, searchParams }: URL): string | null {
+  if (password !== null && holdsReference(password)) {
+    return `has a password that is a reference nobody resolved or a placeholder, ${form}`;
+  }
+  if (user === '') return `names no user, ${form}`;
+  if (database === '' || database.includes('/')) return `names no database behind the host, ${form}`;
+  const socket = searchParams.get('host');
+  const hasHost = hostname !== '' && hostname !== noHost;
+  if (socket === null ? hasHost : !hasHost && socket.startsWith('/')) return null;
+  return `names no host, ${form}; or ?host=/<folder> of a Unix socket`;
+}
 
-function withSecurity(place: Place, params: URLSearchParams) {
-  const { host, password } = place;
+function securityProblem({ host, password, entra, files }: OutboxDatabase, params: URLSearchParams): string | null {
   const auth = params.get('auth');
   const mode = params.get('sslmode');
-  const certificate = params.get('sslcert');
-  const key = params.get('sslkey');
-  const isAzure = azureHosts.some((suffix) => host.toLowerCase().endsWith(suffix));
-  const entra = auth === 'entra' || (isAzure && password === null && certificate === null);
-  if (auth !== null && auth !== 'entra') return bad('has another auth than entra, the only one to be named');
-  if (entra && password !== null) return bad('has a password and auth=entra, which signs in with a token; keep one');
-  if (mode !== null && !sslModes.includes(mode)) return bad(`has an sslmode that is none of ${sslModes.join(', ')}`);
-  if ((certificate === null) !== (key === null)) return bad('has one of sslcert and sslkey without the other');
-  const verifies = mode === null ? entra || params.has('sslrootcert') : verifyingModes.includes(mode);
-  if (entra && !verifies && !isLoopback(host)) {
-    return bad('would send a token of Entra to a server that is not verified; set sslmode=verify-full');
-  }
-  const unsafe = problemElsewhere(place, mode);
-  if (unsafe !== null) return bad(unsafe);
-  const encrypted = verifies || certificate !== null ? 'verified' : mode === 'no-verify' ? 'unverified' : 'off';
-  const tls: typeof encrypted = mode === 'disable' ? 'off' : encrypted;
-  return good({
-    ...place,
-    entra,
-    tls,
-    rootCertificateFile: params.get('sslrootcert'),
-    certificateFile: certificate,
-    keyFile: key,
-  });
-}
-
-/** Only for a server on this machine may sslmode be left out or a password be sent in the clear. */
-function problemElsewhere({ host, password }: Place, mode: string | null): string | null {
+  if (auth !== null && auth !== 'entra') return 'has another auth than entra, the only one to be named';
+  if (entra && password !== null) return 'has a password and auth=entra, which signs in with a token; keep one';
+  if (mode !== null && !sslModes.includes(mode)) return `has an sslmode that is none of ${sslModes.join(', ')}`;
+  if ((files.sslcert === null) !== (files.sslkey === null)) return 'has one of sslcert and sslkey without the other';
+  // Only for a server on this machine may sslmode be left out or something secret be sent in the clear.
   if (isLoopback(host)) return null;
+  if (entra && mode !== null && !verifyingModes.includes(mode)) {
+    return 'would send a token of Entra to a server that is not verified; set sslmode=verify-full';
+  }
   if (mode === null) {
     return 'names a server on another machine and has no sslmode; add ?sslmode=verify-full, and sslrootcert=<file> for a CA of your own';
   }
@@ -110,19 +107,10 @@ function isLoopback(host: string): boolean {
   return host.startsWith('/') || isLoopbackHost(host);
 }
 
-function decoded(text: string): string | null {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return null;
-  }
-}
-
 /** The first file that OUTBOX_URL names and that cannot be read; null: there is none. */
 export function outboxFileProblem(database: OutboxDatabase | null): string | null {
-  const { rootCertificateFile: sslrootcert, certificateFile: sslcert, keyFile: sslkey } = database ?? {};
-  for (const [name, file] of Object.entries({ sslrootcert, sslcert, sslkey })) {
-    const problem = file == null ? null : (tildeProblem(file) ?? accessProblem(file));
+  for (const [name, file] of Object.entries(database?.files ?? {})) {
+    const problem = file === null ? null : (tildeProblem(file) ?? accessProblem(file));
     if (problem !== null) return `names ${JSON.stringify(file)} as ${name}, which ${problem}`;
   }
   return null;

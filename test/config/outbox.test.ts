@@ -19,9 +19,7 @@ describe('OUTBOX_URL', () => {
       password: 'hunter2',
       entra: false,
       tls: 'verified',
-      rootCertificateFile: null,
-      certificateFile: null,
-      keyFile: null,
+      files: { sslrootcert: null, sslcert: null, sslkey: null },
     });
     const other = databaseOf('postgresql://a%40b:p%23%2Fs%3F%40%3A@[::1]/o%20b');
     assert.deepEqual(
@@ -87,7 +85,7 @@ describe('OUTBOX_URL', () => {
     writeFileSync(ca, 'x');
     assert.deepEqual(
       [
-        databaseOf(`postgres://me:pw@localhost/o?sslrootcert=${ca}`)?.rootCertificateFile,
+        databaseOf(`postgres://me:pw@localhost/o?sslrootcert=${ca}`)?.files.sslrootcert,
         databaseOf(`postgres://me:pw@localhost/o?sslrootcert=${ca}`)?.tls,
       ],
       [ca, 'verified'],

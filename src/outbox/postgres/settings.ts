@@ -14,12 +14,12 @@ export interface DatabaseSettings extends Pick<OutboxDatabase, 'host' | 'port' |
 
 /** `token` fetches a token for the database from Microsoft Entra; it is called only where OUTBOX_URL asks for one. */
 export function settingsOf(url: OutboxDatabase, token: () => Promise<string>): DatabaseSettings {
-  const { host, port, database, user, password, entra, rootCertificateFile, certificateFile, keyFile } = url;
+  const { host, port, database, user, password, entra, files } = url;
   const tls = {
     rejectUnauthorized: url.tls === 'verified',
-    ...(rootCertificateFile !== null && { ca: readFileSync(rootCertificateFile) }),
-    ...(certificateFile !== null && { cert: readFileSync(certificateFile) }),
-    ...(keyFile !== null && { key: readFileSync(keyFile) }),
+    ...(files.sslrootcert !== null && { ca: readFileSync(files.sslrootcert) }),
+    ...(files.sslcert !== null && { cert: readFileSync(files.sslcert) }),
+    ...(files.sslkey !== null && { key: readFileSync(files.sslkey) }),
   };
   const signIn = entra ? token : async () => password ?? '';
   return { host, port, database, user, password: signIn, ssl: url.tls === 'off' ? false : tls };
