@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { parseIsoTime } from '../ground/clock.ts';
 import type { CloudSettings } from './clouds.ts';
-import { holdsReference, opaqueSecret } from './secret-text.ts';
+import { holdsReference, notMeantAsSecret } from './secret-text.ts';
 import { bad, good, type Parse, tildeProblem } from './variable.ts';
 
 /** Digits only: `1e3`, `0x10`, `+5`, ` 5` and `08` are typing errors more often than numbers. Both bounds are included. */
@@ -178,11 +178,11 @@ export const clientSecret: Parse<string> = (text) => {
   if (guid.test(text)) {
     return bad("is a GUID, so it is the secret's ID; set the secret's Value, which is shown once when it is made");
   }
-  const taken = opaqueSecret(text);
-  if (!taken.ok) return taken;
+  const notMeant = notMeantAsSecret(text);
+  if (notMeant !== null) return bad(notMeant);
   return /[^\x20-\x7e]|^ | $/.test(text)
     ? bad('holds a character outside ASCII or a space at its end, which no client secret does; copy it again')
-    : taken;
+    : good(text);
 };
 
 export const clientId: Parse<string> = (text) =>

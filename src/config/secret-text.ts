@@ -67,14 +67,8 @@ export const headerSecret: Parse<string> = (text) => {
   );
 };
 
-/** A secret that somebody else made. It is taken as it is unless nobody can have meant it as a secret. */
-export const opaqueSecret: Parse<string> = (text) => {
-  const notMeant = notMeantAsSecret(text);
-  return notMeant === null ? good(text) : bad(notMeant);
-};
-
 /** Why nobody can have meant this text as a secret, as a parser's problem; null if somebody can have. */
-function notMeantAsSecret(text: string): string | null {
+export function notMeantAsSecret(text: string): string | null {
   const bare = withoutQuotes(text);
   if (references.some((pattern) => pattern.test(bare))) {
     return (
