@@ -1,24 +1,23 @@
 import { isJsonArray, isJsonObject, type JsonValue } from '../ground/json.ts';
 
-/** How the strings of a body are read. `decode`: the template engine made the entities, so they are decoded. */
-export interface Reading {
-  /** `literal`: each backslash is what somebody typed. */
-  readonly backslashes: 'literal' | 'json';
-  readonly decode: boolean;
-}
+/**
+ * What a template engine escaped the strings of a body for. With `html` and `html-json` it made the entities, so they are
+ * decoded; with `html` and `none` each backslash is what somebody typed.
+ */
+export type Escaping = 'html' | 'json' | 'html-json' | 'none';
 
 /** What JSON escaping leaves. The other escapes (`\n`, `\b`) also occur in a path such as CORP\bob. */
 const JSON_EVIDENCE = /\\(?:["\\/]|u[0-9a-fA-F]{4})/;
 /** In text that is valid JSON. */
 const ESCAPE = /\\(?:u[0-9a-fA-F]{4}|.)/g;
 
-/** How to read a template-made body that is valid JSON as it stands, judged by its text in linear time (ADR 3). */
-export function readingOf(text: string): Reading {
-  const decode = hasEntity(text);
-  if (!JSON_EVIDENCE.test(text)) return { backslashes: 'literal', decode };
+/** The escaping of a template-made body that is valid JSON as it stands, judged by its text in linear time (ADR 3). */
+export function escapingOf(text: string): Escaping {
+  const isHtml = hasEntity(text);
+  if (!JSON_EVIDENCE.test(text)) return isHtml ? 'html' : 'none';
   // An ampersand that a JSON writer escaped may be the beginning of an entity.
-  if (!decode) return { backslashes: 'json', decode: text.includes('\\u0026') };
-  return { backslashes: isWrittenByJsonWriter(text) ? 'json' : 'literal', decode };
+  if (!isHtml) return text.includes('\\u0026') ? 'html-json' : 'json';
+  return isWrittenByJsonWriter(text) ? 'html-json' : 'html';
 }
 
 /** Whether a JSON writer made a body with both entities and JSON escapes: ADR 3 says how that shows. */

@@ -1,11 +1,11 @@
 import { isJsonObject, type JsonValue } from '../ground/json.ts';
-import { decodeEntitiesDeep, escapeInvalid, hasEntity, type Reading, readingOf, readLiterally } from './escaping.ts';
+import { decodeEntitiesDeep, type Escaping, escapeInvalid, escapingOf, hasEntity, readLiterally } from './escaping.ts';
 import { isRecipeRow } from './event.ts';
 import { duplicateKey, measure, parseExact } from './exact-json.ts';
 import { explainFault } from './json-fault.ts';
 
 /** APONO_TEMPLATE_ESCAPING: how Apono's template engine escapes what it fills in. */
-export type TemplateEscaping = 'auto' | 'html' | 'json' | 'html-json' | 'none';
+export type TemplateEscaping = 'auto' | Escaping;
 
 /** Deeper bodies are refused, so that every walk over a value may recurse. No event of Apono's comes near it. */
 export const MAX_DEPTH = 64;
@@ -25,17 +25,6 @@ type ReadBody =
   /** A template-made object has two members of the same name. `path`: JSON Pointer of the second. */
   | { readonly outcome: 'duplicate_key'; readonly path: string };
 
-/** For text that is not JSON: the template engine left raw what JSON does not allow, so it did not escape for JSON. */
-const AS_TYPED: Reading = { backslashes: 'literal', decode: true };
-const AS_IT_IS: Reading = { backslashes: 'json', decode: false };
-
-const readingBySetting: Readonly<Record<Exclude<TemplateEscaping, 'auto'>, Reading>> = {
-  html: AS_TYPED,
-  json: AS_IT_IS,
-  'html-json': { backslashes: 'json', decode: true },
-  none: { backslashes: 'literal', decode: false },
-};
-
 const QUOTED_TIME = /"event_time"\s*:\s*"/;
 
 /**
@@ -51,16 +40,17 @@ export function readBody(bytes: Uint8Array, escaping: TemplateEscaping, charset:
   if (strict === 'too_many_values' || strict === 'too_deep') return { outcome: strict };
   const isJson = strict !== 'not_json';
   const form = isJson && !isTemplateMade(strict.value) ? 'json' : 'template';
-  const automatic = () => (form === 'json' ? AS_IT_IS : isJson ? readingOf(text) : AS_TYPED);
-  const reading = escaping === 'auto' ? automatic() : readingBySetting[escaping];
-  const parsed = reading.backslashes === 'json' ? strict : parseLiterally(text, strict);
+  // Where the text is not JSON, the engine left raw what JSON does not allow, so it did not escape for JSON.
+  const automatic = () => (form === 'json' ? 'json' : isJson ? escapingOf(text) : 'html');
+  const applied = escaping === 'auto' ? automatic() : escaping;
+  const parsed = applied === 'json' || applied === 'html-json' ? strict : parseLiterally(text, strict);
   if (parsed === 'too_many_values' || parsed === 'too_deep') return { outcome: parsed };
   if (parsed === 'not_json') return { outcome: parsed, detail: explainFault(text) };
   // Without escaping, text that somebody typed could end its string and repeat members of the template, and a number in
   // place of the template's event_time would make the body look like straight JSON.
   const duplicate = form === 'template' || QUOTED_TIME.test(parsed.text) ? duplicateKey(parsed.text) : null;
   if (duplicate !== null) return { outcome: 'duplicate_key', path: duplicate };
-  const value = reading.decode ? decodeEntitiesDeep(parsed.value) : parsed.value;
+  const value = applied === 'html' || applied === 'html-json' ? decodeEntitiesDeep(parsed.value) : parsed.value;
   // A JSON writer may have escaped the ampersand of an entity.
   const looksEscaped = form === 'json' && escaping === 'auto' && hasEntity(text.replaceAll('\\u0026', '&'));
   return { outcome: 'read', value, form, looksEscaped };
