@@ -1,5 +1,5 @@
 import { createHash, hash } from 'node:crypto';
-import { isJsonArray, isJsonObject, isRawNumber, type JsonObject, type JsonValue } from '../ground/json.ts';
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue, numberText } from '../ground/json.ts';
 import { normalDecimal } from './exact-json.ts';
 
 /**
@@ -24,8 +24,8 @@ export function quarantineId(bytes: Uint8Array, kind: string | null, charset: st
  * Like RFC 8785, but numbers keep all their digits.
  */
 export function canonicalJson(value: JsonValue): string {
-  if (typeof value === 'number') return normalDecimal(String(value));
-  if (isRawNumber(value)) return normalDecimal(value.rawJSON);
+  const digits = numberText(value);
+  if (digits !== null) return normalDecimal(digits);
   if (isJsonArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
   if (!isJsonObject(value)) return JSON.stringify(value);
   // `sort` compares UTF-16 code units, as RFC 8785 does.

@@ -1,5 +1,5 @@
 import { parseIsoTime } from '../ground/clock.ts';
-import { isRawNumber, type JsonValue } from '../ground/json.ts';
+import { type JsonValue, numberText } from '../ground/json.ts';
 
 /** Microseconds since 1970-01-01T00:00:00Z, the precision of our columns. A bigint, since doubles lose digits here. */
 type Instant = bigint;
@@ -48,12 +48,6 @@ export function parseSeconds(value: JsonValue | undefined): number | null {
   const text = numberText(value) ?? (typeof value === 'string' ? value.trim() : null);
   const seconds = text === null ? null : scaledDecimal(text, 0);
   return seconds === null || seconds > BigInt(Number.MAX_SAFE_INTEGER) ? null : Number(seconds);
-}
-
-/** The digits of a JSON number, null for any other value. */
-export function numberText(value: JsonValue | undefined): string | null {
-  if (typeof value === 'number') return String(value);
-  return isRawNumber(value) ? value.rawJSON : null;
 }
 
 /** `text` × 10^scale as an integer, decimals cut off; null unless it is a non-negative decimal of a sane size. */

@@ -13,12 +13,8 @@ export interface JsonObject {
   readonly [key: string]: JsonValue | undefined;
 }
 
-export function isRawNumber(value: unknown): value is RawJsonNumber {
-  return JSON.isRawJSON(value);
-}
-
 export function isJsonObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isRawNumber(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !JSON.isRawJSON(value);
 }
 
 export function isJsonArray(value: JsonValue | undefined): value is readonly JsonValue[] {
@@ -33,6 +29,12 @@ export function parseObject(text: string, parse: (text: string) => JsonValue = J
   } catch {
     return null;
   }
+}
+
+/** The digits of a JSON number, null for any other value. */
+export function numberText(value: JsonValue | undefined): string | null {
+  if (typeof value === 'number') return String(value);
+  return JSON.isRawJSON(value) ? value.rawJSON : null;
 }
 
 /** The member at a path such as `properties`, `owner`, `email`; null if any part of it is missing. */

@@ -1,7 +1,7 @@
 import { decodeEntities } from '../apono/escaping.ts';
 import { parse } from '../apono/read.ts';
-import { formatInstant, numberText, parseInstant, parseSeconds } from '../apono/time.ts';
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
+import { formatInstant, parseInstant, parseSeconds } from '../apono/time.ts';
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue, numberText } from '../ground/json.ts';
 
 /** Every row repeats the invalid fields of its event, so an event of 10,000 rows multiplies these limits by 10,000. */
 const MAX_ENTRIES = 20;

@@ -3,7 +3,7 @@ import type { Ajv2020, ErrorObject } from 'ajv/dist/2020.js';
 import requestSchema from '../../schemas/apono/request-event.schema.json' with { type: 'json' };
 import { isRecipeRow } from '../apono/event.ts';
 import { parseInstant } from '../apono/time.ts';
-import { isRawNumber, type JsonObject } from '../ground/json.ts';
+import type { JsonObject } from '../ground/json.ts';
 import type { Problem, WebhookKind } from './kind.ts';
 
 /** The most problems in one answer, which Apono shows to a person. */
@@ -21,7 +21,7 @@ export function validate({ schema, recipeRowSchema }: WebhookKind, event: JsonOb
   const fits = loaded.compile(isRecipeRow(event) ? (recipeRowSchema ?? schema) : schema);
   // ajv does not know raw numbers. Schemas check the event's own members and nothing inside of them.
   const members: Record<string, unknown> = { ...event };
-  for (const [name, value] of Object.entries(event)) if (isRawNumber(value)) members[name] = Number(value.rawJSON);
+  for (const [name, value] of Object.entries(event)) if (JSON.isRawJSON(value)) members[name] = Number(value.rawJSON);
   return fits(members) ? [] : problemsOf(fits.errors ?? []);
 }
 

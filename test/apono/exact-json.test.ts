@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { measure, normalDecimal, parseExact } from '../../src/apono/exact-json.ts';
-import { isRawNumber } from '../../src/ground/json.ts';
 
 test('numbers that a double would change keep their digits, through parsing and writing', () => {
   const text = '{"id":12345678901234567890,"deep":[{"n":0.12345678901234567890123}],"big":1e400}';
@@ -49,7 +48,7 @@ test('property: an integer of any length arrives with its digits', () => {
       const value = parseExact(`{${JSON.stringify(company)}:${JSON.stringify(company)},"id":${integer}}`) as {
         id: unknown;
       };
-      const digits = isRawNumber(value.id) ? value.id.rawJSON : BigInt(value.id as number).toString();
+      const digits = JSON.isRawJSON(value.id) ? value.id.rawJSON : BigInt(value.id as number).toString();
       assert.equal(digits, integer.toString());
     }),
   );

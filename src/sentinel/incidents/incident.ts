@@ -1,4 +1,4 @@
-import { isJsonObject, isRawNumber, type JsonObject, type JsonValue, textOf, valueAt } from '../../ground/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue, textOf, valueAt } from '../../ground/json.ts';
 
 /** An incident as Resource Manager gave it: `resource` is its complete object. */
 export interface Incident {
@@ -36,7 +36,7 @@ export function textAt(resource: JsonObject, ...path: readonly string[]): string
 /** Null for any other value. A number that a double cannot hold keeps its digits as text. */
 export function numberOf(value: JsonValue | undefined): number | string | null {
   if (typeof value === 'number') return value;
-  return isRawNumber(value) ? value.rawJSON : null;
+  return JSON.isRawJSON(value) ? value.rawJSON : null;
 }
 
 /** A comment as one line of text, like an alert and an entity below. */

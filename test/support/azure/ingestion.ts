@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 import { parseExact } from '../../../src/apono/exact-json.ts';
 import { parseIsoTime } from '../../../src/ground/clock.ts';
-import { isJsonArray, isJsonObject, isRawNumber, type JsonValue } from '../../../src/ground/json.ts';
+import { isJsonArray, isJsonObject, type JsonValue, numberText } from '../../../src/ground/json.ts';
 import type { Row } from '../../../src/sentinel/row.ts';
 import type { ColumnType } from '../../../src/sentinel/table.ts';
 import { azureError, type Call, type CallHead, maxCallBytes, type ReceivedBody, type Reply } from './call.ts';
@@ -178,6 +178,6 @@ function coerce(value: JsonValue | undefined, type: ColumnType): JsonValue {
 }
 
 function isWhole(value: JsonValue, bits: number): boolean {
-  const digits = isRawNumber(value) ? value.rawJSON : typeof value === 'number' ? String(value) : '';
+  const digits = numberText(value) ?? '';
   return /^-?\d{1,40}$/.test(digits) && BigInt.asIntN(bits, BigInt(digits)) === BigInt(digits);
 }
