@@ -3,7 +3,7 @@ import table from '../../../schemas/tables/AponoAccessRequests_CL.json' with { t
 import { canonicalJson, eventAction } from '../../apono/event.ts';
 import { isJsonArray, isJsonObject, type JsonValue } from '../../ground/json.ts';
 import type { Row } from '../../sentinel/row.ts';
-import { EventField, InvalidFields, objectAt, parseEmbedded } from '../field.ts';
+import { EventField, InvalidFields, objectAt } from '../field.ts';
 import { type EventColumns, type EventToMap, TEST_ID_PREFIX } from '../kind.ts';
 import { MAX_ROWS_PER_EVENT } from '../rows.ts';
 
@@ -92,7 +92,7 @@ function sharedColumns(event: EventToMap, data: EventField) {
     units_truncated: (data.at('units_beyond').text() ?? '') !== '',
     approvals_logical_relation: data.at('approvals_logical_relation').text(),
     ...approvalColumns(data.at('approvals')),
-    custom_fields: customFields(data.at('custom_fields').value),
+    custom_fields: customFields(data.at('custom_fields')),
   };
 }
 
@@ -135,11 +135,9 @@ function approverEmail(approval: EventField): string | null {
 }
 
 /** An engine may print an object as JSON text; then it is an object again. Any other text stays text. */
-function customFields(value: JsonValue | undefined): JsonValue {
-  if (value === undefined || value === '') return null;
-  if (typeof value !== 'string') return value;
-  const parsed = parseEmbedded(value);
-  return parsed !== null && isJsonObject(parsed) ? parsed : value;
+function customFields({ value = null, parsed }: EventField): JsonValue {
+  if (isJsonObject(parsed)) return parsed;
+  return value === '' ? null : value;
 }
 
 /** Columns that only this service can fill, whatever an extended recipe puts under their names. */
