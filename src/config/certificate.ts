@@ -21,7 +21,7 @@ export function readCertificate(path: string, password: string | null) {
     if (statSync(path).size > maxCertificateBytes) throw new CertificateError('is larger than 1 MiB');
     return { ok: true, certificate: parseCertificate(readFileSync(path), password) } as const;
   } catch (error) {
-    const problem = error instanceof CertificateError ? error.message : cannotBeRead(error);
+    const problem = problemOf(error);
     const ofFile = { name: 'AZURE_CLIENT_CERTIFICATE_PATH', message: fileProblem(path, problem) };
     const ofPassword = { name: 'AZURE_CLIENT_CERTIFICATE_PASSWORD', message: problem };
     return { ok: false, problem: error instanceof PasswordError ? ofPassword : ofFile } as const;
@@ -35,10 +35,7 @@ export function readCertificate(path: string, password: string | null) {
  * variable's name.
  */
 function parseCertificate(bytes: Uint8Array, password: string | null) {
-  const text = Buffer.from(bytes)
-    .toString('utf8')
-    .replace(/^\uFEFF/, '')
-    .replaceAll(/\r\n?/g, '\n');
+  const text = new TextDecoder().decode(bytes).replaceAll(/\r\n?/g, '\n');
   const blocks = [...text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----/gs)];
   if (blocks.length === 0) {
     // ASN.1's SEQUENCE, with which every PFX and every DER file begins.
@@ -48,11 +45,7 @@ function parseCertificate(bytes: Uint8Array, password: string | null) {
     );
   }
   const texts = (pattern: RegExp) => blocks.filter(([, label = '']) => pattern.test(label)).map(([block]) => block);
-  const certificates = readAll(
-    texts(/^(X509 |TRUSTED )?CERTIFICATE$/),
-    (block) => new X509Certificate(block),
-    new CertificateError('holds a certificate that cannot be read; export it again as PEM (Base64)'),
-  );
+  const certificates = readCertificates(texts(/^(X509 |TRUSTED )?CERTIFICATE$/));
   const needs = 'needs both: the certificate that Entra knows and its private key';
   if (certificates.length === 0) throw new CertificateError(`holds no certificate, and ${needs}`);
   const keyTexts = texts(/PRIVATE KEY$/);
@@ -74,6 +67,17 @@ function parseCertificate(bytes: Uint8Array, password: string | null) {
         'does not begin with the certificate of its private key; that certificate is taken, the others are its issuers',
     ].filter((warning) => warning !== false),
   };
+}
+
+/** @throws CertificateError when one of these PEM blocks is no certificate */
+export function readCertificates(blocks: readonly string[]): X509Certificate[] {
+  const problem = 'holds a certificate that cannot be read; export it again as PEM (Base64)';
+  return readAll(blocks, (block) => new X509Certificate(block), new CertificateError(problem));
+}
+
+/** What is wrong with a file of certificates, or why it could not be opened. */
+export function problemOf(error: unknown): string {
+  return error instanceof CertificateError ? error.message : cannotBeRead(error);
 }
 
 function readAll<T>(texts: readonly string[], read: (text: string) => T, otherwise: Error): T[] {

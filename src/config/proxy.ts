@@ -1,10 +1,10 @@
-import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { BlockList, isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
+import { problemOf, readCertificates } from './certificate.ts';
 import { hostNamePattern, isLoopbackHost, parseCidr } from './parse.ts';
 import type { Environment } from './read.ts';
-import { bad, type ConfigProblem, cannotBeRead, fileProblem, good } from './variable.ts';
+import { bad, type ConfigProblem, fileProblem, good } from './variable.ts';
 
 /**
  * The proxy that outgoing HTTPS goes through, by CONNECT. Holds a password: never logged as it is. `variable` named it,
@@ -172,17 +172,11 @@ function extraCertificates(env: Environment): ConfigProblem[] {
 }
 
 function certificatesProblem(file: string): string | null {
-  let text: string;
+  const block = /^-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END \1CERTIFICATE-----/gm;
   try {
-    text = readFileSync(file, 'latin1');
+    const found = readCertificates(readFileSync(file, 'latin1').match(block) ?? []);
+    return found.length === 0 ? 'holds no certificate in PEM (-----BEGIN CERTIFICATE-----)' : null;
   } catch (error) {
-    return cannotBeRead(error);
+    return problemOf(error);
   }
-  const found = text.match(/^-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END \1CERTIFICATE-----/gm) ?? [];
-  try {
-    for (const pem of found) new X509Certificate(pem);
-  } catch {
-    return 'holds a certificate that cannot be read; export it again as PEM (Base64)';
-  }
-  return found.length === 0 ? 'holds no certificate in PEM (-----BEGIN CERTIFICATE-----)' : null;
 }

@@ -64,10 +64,8 @@ function readRaw(env: Environment, name: VariableName) {
   if (tilde !== null) return wrong(`${named} ${tilde}`);
   try {
     if (statSync(path).size > maxFileBytes) throw new RangeError('too large');
-    // Without the line break that editors and `echo` put at the end, and the byte order mark of some on Windows.
-    const text = readFileSync(path, 'utf8')
-      .replace(/^\uFEFF/, '')
-      .replace(/[\r\n]+$/, '');
+    // Without the line break that editors and `echo` put at the end. The decoder leaves out a byte order mark.
+    const text = new TextDecoder().decode(readFileSync(path)).replace(/[\r\n]+$/, '');
     return { text: text || null, path, problem: null };
   } catch (error) {
     return wrong(`${named} ${cannotBeRead(error, 'larger than 64 KiB')}; it must be a file that this user may read`);
