@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { parseIsoTime } from '../ground/clock.ts';
 import type { CloudSettings } from './clouds.ts';
 import { holdsReference, notMeantAsSecret } from './secret-text.ts';
-import { bad, good, type Parse, tildeProblem } from './variable.ts';
+import { bad, good, type Parse, type Parsed, tildeProblem } from './variable.ts';
 
 /** Digits only: `1e3`, `0x10`, `+5`, ` 5` and `08` are typing errors more often than numbers. Both bounds are included. */
 export function integer(min: number, max: number): Parse<number> {
@@ -60,12 +60,17 @@ export function parseCidr(text: string) {
   return { address, prefix, family: version === 4 ? 'ipv4' : 'ipv6' } as const;
 }
 
-export const cidrList: Parse<readonly string[]> = (text) => {
-  const entries = splitList(text);
-  const wrong = entries.find((entry) => parseCidr(entry) === null);
+/** Addresses, blocks of them, and the names that are `named`, separated by commas. */
+function readList(text: string, named: readonly string[], expected: string): Parsed<readonly string[]> {
+  const entries = text.split(',').map((entry) => entry.trim());
+  const wrong = entries.find((entry) => !named.includes(entry) && parseCidr(entry) === null);
   if (wrong === undefined) return good(entries);
-  return bad(`${wrongEntry(wrong)}; expected IP addresses or CIDR blocks, separated by commas, such as 203.0.113.0/24`);
-};
+  const problem = wrong === '' ? 'an empty entry' : 'an entry that is neither an address nor a CIDR block';
+  return bad(`has ${problem}; expected ${expected}`);
+}
+
+export const cidrList: Parse<readonly string[]> = (text) =>
+  readList(text, [], 'IP addresses or CIDR blocks, separated by commas, such as 203.0.113.0/24');
 
 const namedBlocks = ['loopback', 'linklocal', 'uniquelocal'];
 
@@ -83,26 +88,12 @@ export const trustProxy: Parse<number | readonly string[] | false> = (text) => {
   }
   if (lower === 'false' || text === '0') return good(false);
   if (/^[1-9][0-9]?$/.test(text)) return good(Number(text));
-  const entries = splitList(lower);
-  const wrong = entries.find((entry) => !namedBlocks.includes(entry) && parseCidr(entry) === null);
-  if (wrong !== undefined) {
-    return bad(
-      `${wrongEntry(wrong)}; expected a number of proxies (0 to 99), or addresses, CIDR blocks, ${namedBlocks.join(', ')}, ` +
-        'separated by commas',
-    );
-  }
-  return entries.some((entry) => parseCidr(entry)?.prefix === 0)
+  const expected = `a number of proxies (0 to 99), or addresses, CIDR blocks, ${namedBlocks.join(', ')}, separated by commas`;
+  const list = readList(lower, namedBlocks, expected);
+  return list.ok && list.value.some((entry) => parseCidr(entry)?.prefix === 0)
     ? bad('trusts every address, which is what `true` means and is refused; name the addresses of the proxies')
-    : good(entries);
+    : list;
 };
-
-function splitList(text: string): string[] {
-  return text.split(',').map((entry) => entry.trim());
-}
-
-function wrongEntry(entry: string): string {
-  return entry === '' ? 'has an empty entry' : 'has an entry that is neither an address nor a CIDR block';
-}
 
 /** An https origin and nothing behind it. A slash at the end is fine and is cut. */
 export const httpsOrigin: Parse<string> = (text) => {
