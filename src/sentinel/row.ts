@@ -48,9 +48,7 @@ interface Fitted<Value extends JsonValue> {
 /** Cuts to 64 KB of UTF-8 between two characters. Lone surrogates, which no encoding can carry, become U+FFFD. */
 export function fitText(text: string): Fitted<string> {
   const value = text.toWellFormed();
-  // No UTF-16 unit takes more than three bytes, so most texts need not be measured.
-  if (value.length * 3 <= MAX_FIELD_BYTES || Buffer.byteLength(value) <= MAX_FIELD_BYTES)
-    return { value, truncated: false };
+  if (Buffer.byteLength(value) <= MAX_FIELD_BYTES) return { value, truncated: false };
   const { read } = new TextEncoder().encodeInto(value, new Uint8Array(MAX_FIELD_BYTES));
   return { value: value.slice(0, read), truncated: true };
 }
@@ -61,9 +59,8 @@ export function fitText(text: string): Fitted<string> {
  * value is neither list nor object, it is null, since `[]` would say "there are none".
  */
 export function fitDynamic(given: JsonValue): Fitted<JsonValue> {
-  const text = JSON.stringify(given);
-  const value = LONE_SURROGATE.test(text) ? wellFormed(given) : given;
-  if (Buffer.byteLength(text) <= MAX_FIELD_BYTES) return { value, truncated: false };
+  const value = wellFormed(given);
+  if (jsonBytes(value) <= MAX_FIELD_BYTES) return { value, truncated: false };
   return { value: cut(value, MAX_FIELD_BYTES, OPENED_LEVELS), truncated: true };
 }
 
@@ -71,9 +68,6 @@ export function fitDynamic(given: JsonValue): Fitted<JsonValue> {
 export function jsonBytes(value: JsonValue): number {
   return Buffer.byteLength(JSON.stringify(value));
 }
-
-/** How JSON.stringify escapes a lone surrogate, and nothing else. */
-const LONE_SURROGATE = /\\ud[89a-f][0-9a-f]{2}/;
 
 function wellFormed(value: JsonValue): JsonValue {
   if (typeof value === 'string') return value.toWellFormed();
