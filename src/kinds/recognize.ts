@@ -24,13 +24,14 @@ type Recognized =
  */
 export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixed: string | null): Recognized {
   const filled = withoutBlankFields(value);
-  const blank = blankTemplate(value, kinds, { content: byContent(filled, kinds), fixed });
+  const hasBlanks = filled !== value || isRecipeRow(value);
+  const blank = hasBlanks ? blankTemplate(value, kinds, { content: byContent(filled, kinds), fixed }) : null;
   if (blank !== null) return { code: 'blank_template', problems: [blank] };
   const { best } = strongest(kinds, (kind) => {
     const onItsPath = kind.name === fixed;
     // The names of blank fields are evidence only next to fields of the kind that are not blank.
-    const named = isFilled(objectAt(value['data']), kind.dataFields) ? value : filled;
-    return Math.max(strengthOf(kind, filled, onItsPath), strengthOf(kind, named, onItsPath));
+    const namesCount = filled !== value && isFilled(objectAt(value['data']), kind.dataFields);
+    return Math.max(strengthOf(kind, filled, onItsPath), namesCount ? strengthOf(kind, value, onItsPath) : -1);
   });
   const [first, second] = best;
   const likely = first === undefined ? likelyTemplate(value, kinds, fixed) : null;
