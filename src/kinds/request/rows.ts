@@ -48,8 +48,9 @@ function readGroup(element: EventField) {
 
 /** The texts of some members of an object, as columns that are named after the object and the member. */
 function memberTexts<O extends string, N extends string>(object: O, field: EventField, members: readonly N[]) {
-  const texts = members.map((member) => [`${object}_${member}`, field.at(member).text()]);
-  return Object.fromEntries(texts) as Readonly<Record<`${O}_${N}`, string | null>>;
+  const texts: Record<string, string | null> = {};
+  for (const member of members) texts[`${object}_${member}`] = field.at(member).text();
+  return texts as Readonly<Record<`${O}_${N}`, string | null>>;
 }
 
 type Group = ReturnType<typeof readGroup>;
