@@ -88,7 +88,8 @@ function securityProblem({ host, password, entra, files }: OutboxDatabase, param
   const mode = params.get('sslmode');
   if (auth !== null && auth !== 'entra') return 'has another auth than entra, the only one to be named';
   if (entra && password !== null) return 'has a password and auth=entra, which signs in with a token; keep one';
-  if (mode !== null && !sslModes.includes(mode)) return `has an sslmode that is none of ${sslModes.join(', ')}`;
+  if (mode !== null && !sslModes.includes(mode))
+    return `has an unknown sslmode; it must be one of ${sslModes.join(', ')}`;
   if ((files.sslcert === null) !== (files.sslkey === null)) return 'has one of sslcert and sslkey without the other';
   // Only for a server on this machine may sslmode be left out or something secret be sent in the clear.
   if (isLoopback(host)) return null;

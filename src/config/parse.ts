@@ -15,7 +15,7 @@ export function integer(min: number, max: number): Parse<number> {
 export function choice<const T extends string>(allowed: readonly T[]): Parse<T> {
   return (text) => {
     const found = allowed.find((word) => word === text.toLowerCase());
-    return found === undefined ? bad(`is none of ${allowed.join(', ')}`) : good(found);
+    return found === undefined ? bad(`must be one of ${allowed.join(', ')}`) : good(found);
   };
 }
 

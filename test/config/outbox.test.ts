@@ -61,7 +61,7 @@ describe('OUTBOX_URL', () => {
       ['postgres://me:hunter2@db/', /names no database/],
       ['postgres://db/o', /names no user/],
       ['postgres://me:hunter2@/o', /names no host|no URL/],
-      ['postgres://me:hunter2@db/o?sslmode=allow', /sslmode that is none of/],
+      ['postgres://me:hunter2@db/o?sslmode=allow', /sslmode; it must be one of/],
       ['postgres://me:hunter2@db/o?options=-cfsync=off', /parameter/],
       ['postgres://me:hunter2@db/o?sslmode=disable&sslmode=verify-full', /twice/],
       ['postgres://me:hunter2@db/o?auth=gss', /auth/],
