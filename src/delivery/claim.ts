@@ -11,7 +11,7 @@ import {
   type Settlement,
   type SettlementOutcome,
 } from '../outbox/port.ts';
-import { countDead, countRows, mergeRanges } from '../outbox/rows.ts';
+import { countDead, countRows, joinCall, mergeRanges } from '../outbox/rows.ts';
 import { retryDelayMs } from './backoff.ts';
 import type { Contrast } from './contrast.ts';
 import type { OnDeliveryEvent } from './event.ts';
@@ -26,9 +26,10 @@ export function halve(call: ClaimedCall): readonly [ClaimedCall, ClaimedCall] {
 }
 
 /** A call of those rows whose place in `call` is chosen. */
-export function pick({ rows, sources }: ClaimedCall, isChosen: (index: number) => boolean): ClaimedCall {
-  const keep = (_: unknown, index: number) => isChosen(index);
-  return { rows: rows.filter(keep), sources: sources.filter(keep) };
+export function pick({ text, sources, starts }: ClaimedCall, isChosen: (index: number) => boolean): ClaimedCall {
+  const rows = starts.map((start, place) => text.slice(start, (starts[place + 1] ?? text.length) - 1));
+  const keep = (_: unknown, place: number) => isChosen(place);
+  return joinCall(rows.filter(keep), sources.filter(keep));
 }
 
 /** The rows of a call by event, as ranges. */

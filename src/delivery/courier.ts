@@ -10,7 +10,7 @@ import { type Ingestion, type Outcome, outcomeOf, type UploadResult } from './ou
 const MAX_SETTLEMENTS = 100;
 
 /** Azure answers it as it would answer rows, and keeps nothing of it. */
-const emptyCall: ClaimedCall = { rows: [], sources: [] };
+const emptyCall: ClaimedCall = { text: '[]', bytes: 2, sources: [], starts: [] };
 
 /** An answer of Azure that means `Type`. */
 interface Answered<Type extends Outcome['type']> {
@@ -48,10 +48,8 @@ type Ending = Promise<Setback | null>;
 export function createCourier(options: CourierOptions) {
   const { kind, stream, ingestion, contrast, clock, onEvent, settle, isHeld, signal } = options;
   async function deliver(call: ClaimedCall): Ending {
-    // Only a row with a call of its own may be so large.
-    const bytes = Buffer.byteLength(call.rows[0] ?? '');
-    if (bytes + 2 > MAX_REQUEST_BYTES) {
-      return bury(call, 'row_too_large', `the row has ${bytes} bytes, and a request ${MAX_REQUEST_BYTES}`);
+    if (call.bytes > MAX_REQUEST_BYTES) {
+      return bury(call, 'row_too_large', `the row has ${call.bytes - 2} bytes, and a request ${MAX_REQUEST_BYTES}`);
     }
     return send(call, async (refusal) => {
       const refusedAt = contrast.taken;
@@ -83,11 +81,9 @@ export function createCourier(options: CourierOptions) {
 
   async function upload(call: ClaimedCall): Promise<Answered<Outcome['type']>> {
     const started = performance.now();
-    const text = `[${call.rows.join(',')}]`;
-    const result = await ingestion.upload(stream, text, signal);
+    const result = await ingestion.upload(stream, call.text, signal);
     const outcome = outcomeOf(result, clock.now());
-    const bytes = Buffer.byteLength(text);
-    const measured = { rows: call.rows.length, bytes, durationMs: performance.now() - started };
+    const measured = { rows: call.sources.length, bytes: call.bytes, durationMs: performance.now() - started };
     onEvent({ type: 'uploaded', stream, ...measured, outcome: outcome.type, result, duringHold: isHeld() });
     return { outcome, result };
   }

@@ -83,8 +83,11 @@ export interface RowSource {
 
 /** What goes into one request to Azure. */
 export interface ClaimedCall {
-  /** The JSON of each. As a JSON array they have at most MAX_CALL_BYTES, or it is a single row that is larger. */
-  readonly rows: readonly string[];
+  /** A JSON array of rows: at most MAX_CALL_BYTES, or a single row that is larger. */
+  readonly text: string;
+  readonly bytes: number;
+  /** Where each row begins in `text`, in UTF-16 units. One character stands between two rows, and one after the last. */
+  readonly starts: readonly number[];
   /** Whose rows they are, in their order. */
   readonly sources: readonly RowSource[];
 }

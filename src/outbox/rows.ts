@@ -3,6 +3,7 @@ import { textOf } from '../ground/json.ts';
 import type { ClaimedRows, ClaimRequest } from './engine.ts';
 import {
   type Claimed,
+  type ClaimedCall,
   type ClaimedEvent,
   type DeadRows,
   MAX_CALL_BYTES,
@@ -183,29 +184,43 @@ function actionIn(shared: string): string {
   return textOf(JSON.parse(shared).event_action) ?? 'Other';
 }
 
-/** Claimed rows, in order, in calls of at most MAX_CALL_BYTES; a row that is larger has a call of its own. */
+/** Joins claimed rows, in order, into JSON arrays of at most MAX_CALL_BYTES; a row that is larger has a call of its own. */
 export function packCalls(claimed: readonly ClaimedRows[]): Pick<Claimed, 'events' | 'calls'> {
   const events: ClaimedEvent[] = [];
-  const calls: { rows: string[]; sources: RowSource[] }[] = [];
-  let bytes = Number.POSITIVE_INFINITY;
+  const calls: ClaimedCall[] = [];
+  let texts: string[] = [];
+  let sources: RowSource[] = [];
+  // Each row brings the comma or bracket that follows it; the first bracket is there from the beginning.
+  let bytes = 1;
   for (const { rows, bytes: _, ...event } of claimed) {
     events.push(event);
     const indexes = event.ranges.flatMap(([from, to]) =>
       Array.from({ length: to - from }, (_, offset) => from + offset),
     );
     for (const [place, row] of rows.entries()) {
-      // Each row brings the comma or bracket that follows it; the first bracket is there from the beginning.
       const size = Buffer.byteLength(row) + 1;
-      if (bytes + size > MAX_CALL_BYTES) {
-        calls.push({ rows: [], sources: [] });
-        bytes = 1;
+      if (texts.length > 0 && bytes + size > MAX_CALL_BYTES) {
+        calls.push(joinCall(texts, sources));
+        [texts, sources, bytes] = [[], [], 1];
       }
-      calls.at(-1)?.rows.push(row);
-      calls.at(-1)?.sources.push({ event, index: indexes[place] ?? 0 });
+      texts.push(row);
+      sources.push({ event, index: indexes[place] ?? 0 });
       bytes += size;
     }
   }
-  return { events, calls };
+  return { events, calls: texts.length === 0 ? calls : [...calls, joinCall(texts, sources)] };
+}
+
+/** The call of these rows. */
+export function joinCall(rows: readonly string[], sources: readonly RowSource[]): ClaimedCall {
+  const text = `[${rows.join(',')}]`;
+  let next = 1;
+  const starts = rows.map(({ length }) => {
+    const start = next;
+    next += length + 1;
+    return start;
+  });
+  return { text, bytes: Buffer.byteLength(text), starts, sources };
 }
 
 /**

@@ -129,7 +129,7 @@ test('whatever a power cut loses behind the last sync, every acknowledged event 
     try {
       assert.equal(findDamaged(dataDir), null);
       const { events, calls } = await fixture.outbox.claim({ kind: 'request', maxBytes: 1_000_000_000 });
-      for (const { rows } of calls) assert.ok(Array.isArray(JSON.parse(`[${rows.join(',')}]`)));
+      for (const { text } of calls) assert.ok(Array.isArray(JSON.parse(text)));
       return new Set(events.map(({ eventId }) => eventId));
     } finally {
       await fixture.cleanup();
