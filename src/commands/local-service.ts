@@ -38,7 +38,7 @@ interface HttpRequest {
   readonly maxAnswerBytes?: number;
 }
 
-export type HttpResult =
+type HttpResult =
   | { readonly type: 'answered'; readonly status: number; readonly body: string }
   /** `reason` is for a person and holds nothing that was sent; `code` is Node's, null where there is none. */
   | { readonly type: 'failed'; readonly reason: string; readonly code: string | null };

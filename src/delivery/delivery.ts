@@ -14,7 +14,7 @@ const MAX_PARALLEL_CALLS = 4;
 /** For what this process does not hear of: a command or another replica gave back, replayed or purged rows. */
 const LOOK_MS = 5_000;
 
-export interface DeliveryOptions {
+interface DeliveryOptions {
   readonly kinds: readonly WebhookKind[];
   /** By name of the kind; null: off. */
   readonly streams: Readonly<Record<string, string | null>>;

@@ -43,7 +43,7 @@ interface Refusal {
 }
 
 /** An event for the outbox, and what the answer and the metrics say of it. */
-export interface UnderstoodEvent {
+interface UnderstoodEvent {
   readonly entry: EventEntry;
   readonly action: EventAction;
   /** Whether any of its fields could not be read. */
@@ -51,7 +51,7 @@ export interface UnderstoodEvent {
 }
 
 /** `looksEscaped`: the text of the body looks as if a template had escaped it, and was left as it is. */
-export type Understood = { readonly events: readonly UnderstoodEvent[]; readonly looksEscaped: boolean } | Refusal;
+type Understood = { readonly events: readonly UnderstoodEvent[]; readonly looksEscaped: boolean } | Refusal;
 
 /**
  * What a body says: read → repair → kind → schema → identity → rows. All of its events or none: the first one that is

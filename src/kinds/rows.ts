@@ -16,7 +16,7 @@ export const MAX_MAPPED_BYTES = 268_435_456;
 const MAX_STORED_BYTES = 67_108_864;
 
 /** The rows that an event becomes, as they will be sent. */
-export interface MappedRows extends EventRows {
+interface MappedRows extends EventRows {
   /** Of all rows as JSON, in UTF-8. */
   readonly bytes: number;
   /** Whether any row has something in invalid_fields. */

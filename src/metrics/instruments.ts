@@ -6,7 +6,7 @@ import { webhookMetrics } from './table-webhooks.ts';
 export const METRIC_PREFIX = 'apono_sentinel_';
 
 /** Values that are known only when the service starts. */
-export type Dimension = 'kinds' | 'streams' | 'version' | 'node_version';
+type Dimension = 'kinds' | 'streams' | 'version' | 'node_version';
 
 /** The values of each label; together they stand for every combination. */
 export type LabelSet = Readonly<Record<string, readonly string[] | Dimension>>;

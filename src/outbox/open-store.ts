@@ -4,7 +4,7 @@ import type { Clock } from '../ground/clock.ts';
 import { openSqlite } from './sqlite/engine.ts';
 import { createStore, type StoreEvent } from './store.ts';
 
-export interface OpenStoreOptions {
+interface OpenStoreOptions {
   readonly outbox: Pick<Config['outbox'], 'database' | 'dataDir' | 'maxBytes'>;
   /** Gives a token for the database from Microsoft Entra. */
   readonly databaseToken: () => Promise<string>;

@@ -24,7 +24,7 @@ const MIN_ID_CHARACTERS = 8;
 /** As apono/event.ts makes them. */
 const wholeIdPattern = /^[vq]1[0-9a-f]{64}$/;
 
-export interface OperatorOptions {
+interface OperatorOptions {
   readonly outbox: OutboxRecords & Pick<Queue, 'stats'>;
   readonly log: Logger;
   readonly holds: () => readonly HeldKind[];

@@ -17,7 +17,7 @@ export interface ListRequest {
 }
 
 /** The record after which the next page of a list begins; its number tells those of one millisecond apart. */
-export interface Position {
+interface Position {
   readonly receivedAt: number;
   readonly seq: number;
 }

@@ -16,7 +16,7 @@ function countsOf({ moved, known, identities }: MoveCounts, unreadable: number) 
   return { recovered: moved, duplicate: known, unreadable, identities };
 }
 
-export interface SalvageOptions {
+interface SalvageOptions {
   /** Called after each batch. */
   readonly onProgress?: (counts: SalvageCounts) => void;
   /** Milliseconds since the epoch, for what has lost its own time. */

@@ -73,7 +73,7 @@ const incidentColumns: readonly Column[] = [
 ];
 
 /** Columns whose cells have one line for each comment, alert or entity. */
-export const detailColumns: Readonly<Record<DetailName, Column>> = {
+const detailColumns: Readonly<Record<DetailName, Column>> = {
   comments: { name: 'Comments', cell: ({ details }) => linesOf(details.comments, commentLine) },
   alerts: { name: 'Alerts', cell: ({ details }) => linesOf(details.alerts, alertLine) },
   entities: { name: 'Entities', cell: ({ details }) => linesOf(details.entities, entityLine) },

@@ -5,7 +5,7 @@ import type { HistoryColumns } from '../../history.ts';
 import { bytes, duration, type FeedJson, type StatusJson, triesOf, usedText } from '../../status.ts';
 import { facts, type Html, html, table, time, withCode } from './layout.ts';
 
-export interface OverviewData {
+interface OverviewData {
   readonly status: StatusJson;
   readonly history: HistoryColumns;
   /** The first of each, and whether there are more; null: the outbox does not answer. */
