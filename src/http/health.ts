@@ -139,8 +139,11 @@ function heartbeatFacts({ stream, lastSentAt, failing }: HeartbeatStatus) {
 
 /** Of the times of this kind, or of all. A key of `times` is a kind and an action. */
 function latest(times: ReadonlyMap<string, number>, kind?: string): string | null {
-  const known = [...times].filter(([key]) => kind === undefined || key.startsWith(`${kind} `));
-  return iso(known.length === 0 ? null : Math.max(...known.map(([, timeMs]) => timeMs)));
+  let last: number | null = null;
+  for (const [key, timeMs] of times) {
+    if (kind === undefined || key.startsWith(`${kind} `)) last = Math.max(last ?? 0, timeMs);
+  }
+  return iso(last);
 }
 
 export function iso(timeMs: number | null): string | null {
