@@ -174,7 +174,7 @@ async function outputOf(args: readonly string[]): Promise<string> {
   let output = '';
   const stdout = { write: (text: string) => (output += text) };
   const stderr = { write: () => true };
-  const context = { env: {}, stdout, stderr, version: '0', onSignal: () => () => {}, exitNow: () => {} };
+  const context = { env: {}, stdout, stderr, version: '0', onSignal: () => {}, exitNow: () => {} };
   assert.equal(await runCli(args, context), 0);
   return output;
 }

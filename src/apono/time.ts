@@ -65,7 +65,7 @@ function scaledDecimal(text: string, scale: number): bigint | null {
 
 function parseIso(text: string): Instant | null {
   const [, minute, second = '0', fraction = '', offHours = '+00', offMinutes = '00'] = ISO_8601.exec(text) ?? [];
-  // Without the second, since `parseIsoTime` knows neither leap seconds nor microseconds.
+  // The second is added afterwards, since `parseIsoTime` knows neither leap seconds nor microseconds.
   const minuteMs = minute === undefined ? null : parseIsoTime(`${minute}${offHours}:${offMinutes}`);
   if (minuteMs === null) return null;
   return BigInt(minuteMs + Number(second) * 1000) * 1000n + BigInt(fraction.slice(0, 6).padEnd(6, '0'));

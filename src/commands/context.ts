@@ -38,7 +38,7 @@ export interface CommandFile {
   run(context: CommandContext, ...given: never[]): number | Promise<number>;
 }
 
-/** Thrown by a command, it is the command's end: cli.ts prints the message to stderr, with `printable`. */
+/** Thrown by a command, it is the command's end: cli.ts prints the message to stderr, escaped by `printable`. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
   readonly exitCode: number;

@@ -30,7 +30,7 @@ export function localOrigin(host: string, port: number): string {
 
 interface HttpRequest {
   readonly headers?: Readonly<Record<string, string>>;
-  /** With a body it is a POST, else a GET. */
+  /** The request is a POST if it has a body, otherwise a GET. */
   readonly body?: string | undefined;
   /** For the whole exchange, from the look-up of the name to the last byte. */
   readonly timeLimitMs: number;

@@ -31,7 +31,7 @@ export function plural(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
-/** For an option that takes a number. */
+/** Parses an option that takes a whole number from `min` to `max`. */
 export function wholeNumber(min: number, max = 999_999_999): (text: string) => number {
   return (text) => {
     const parsed = integer(min, max)(text);
@@ -63,7 +63,10 @@ export function cutToWidth(text: string, width: number): string {
   return `${displayWidth(start) < width ? start : ''}…`;
 }
 
-/** `printable` lines of at most that width, broken at blanks; a longer word is broken where it must be. Line breaks stay. */
+/**
+ * Lines of at most that width, escaped by `printable` and broken at blanks; a longer word is broken where it must be. Line
+ * breaks stay.
+ */
 export function wrap(text: string, width: number): readonly string[] {
   return text.split(/\r\n|\r|\n/).flatMap((line) => {
     const lines: string[] = [];
@@ -99,7 +102,7 @@ function pieces(text: string, width: number): string[] {
 
 type Cells = readonly (string | number)[];
 
-/** `printable` text in columns, each as wide as its longest cell, two spaces between. Ends with a line break. */
+/** Text in columns, escaped by `printable`, each as wide as its longest cell, two spaces between. Ends with a line break. */
 export function renderTable(head: Cells, rows: readonly Cells[]): string {
   const lines = [head, ...rows].map((cells) => cells.map((cell) => printable(String(cell))));
   const widths = head.map((_, column) => Math.max(...lines.map((line) => displayWidth(line[column] ?? ''))));

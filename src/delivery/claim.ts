@@ -58,7 +58,7 @@ interface StreamClaimOptions {
 /** What one round of a stream has claimed of the outbox. */
 export function createClaim({ kind, stream, outbox, onEvent, random, waiter, stopping }: StreamClaimOptions) {
   const oneRow = { kind, maxEvents: 1, maxBytes: 0 };
-  /** By id the events of which claimed rows are not settled yet, and how many. */
+  /** The events with claimed rows that are not settled yet, and how many rows those are; by event id. */
   const unsettled = new Map<string, { readonly event: ClaimedEvent; rows: number }>();
   let isLost = false;
   /** Consecutive claims that failed. */

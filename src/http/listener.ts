@@ -17,7 +17,7 @@ export interface ListenerOptions extends Omit<AppOptions, 'complain'> {
   readonly clients: Clients;
 }
 
-/** How it is at the moment. */
+/** What a listener is doing at the moment. */
 export interface ListenerState {
   /** The stop has begun. */
   readonly isStopping: boolean;

@@ -498,7 +498,7 @@ test('an answer that echoes the request does not carry the token into a message'
   const { ingestion, tokens, lines } = testIngestion(t, emulator);
   const { token } = await tokens.getToken();
   const echo = { error: { code: 'Echo', message: `you sent authorization: Bearer ${token} and ${token}` } };
-  // Of a page 300 characters are kept: a token that stands across that place must not stay in part.
+  // 300 characters of a page are kept. A token that this cut divides must not stay in part.
   const cut = `<pre>${'x'.repeat(290)} ${token}</pre>`;
   for (const body of [echo, `<pre>authorization: Bearer ${token}</pre>`, cut]) {
     emulator.plan({ target: 'ingest', answer: { type: 'status', status: 400, body } });

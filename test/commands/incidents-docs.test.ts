@@ -53,7 +53,7 @@ async function helpOf(command: string): Promise<string> {
   let help = '';
   const stdout = { write: (text: string) => (help += text) };
   const stderr = { write: () => true };
-  const context = { env: {}, stdout, stderr, version: '0', onSignal: () => () => {}, exitNow: () => {} };
+  const context = { env: {}, stdout, stderr, version: '0', onSignal: () => {}, exitNow: () => {} };
   assert.equal(await runCli(['incidents', command, '--help'], context), 0);
   return help;
 }

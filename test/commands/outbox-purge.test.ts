@@ -63,7 +63,7 @@ describe('outbox purge', () => {
           return answer;
         },
         version: '1.2.3',
-        onSignal: () => () => {},
+        onSignal: () => {},
         exitNow: () => assert.fail(),
       };
       assert.equal(await runCli(['outbox', 'purge', '--all', '--state', 'quarantined'], context), exitCode);

@@ -183,7 +183,6 @@ describe('status', () => {
       stderr: { write: (text) => assert.fail(text) },
       onSignal(listener) {
         interrupt = listener;
-        return () => {};
       },
       exitNow: (code) => assert.fail(`exitNow(${code})`),
     };

@@ -60,7 +60,7 @@ describe('on a terminal', () => {
   test('titles are cut so that a line is a line', async (t) => {
     const { env } = await setUpIncidents(t, 30);
     const stdout = terminal(90);
-    const context = { env, stdout, stderr: terminal(), version: '0', onSignal: () => () => {}, exitNow: () => {} };
+    const context = { env, stdout, stderr: terminal(), version: '0', onSignal: () => {}, exitNow: () => {} };
     assert.equal(await list(context, { limit: 30 }), 0);
     const lines = stdout.texts.join('').split('\n');
     assert.equal(lines.length, 32);

@@ -45,10 +45,7 @@ export function startCommand(
       },
     },
     version: '1.2.3',
-    onSignal(listener) {
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
-    },
+    onSignal: (listener) => void listeners.add(listener),
     onHangup(listener) {
       hangUp = listener;
     },

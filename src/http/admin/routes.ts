@@ -85,7 +85,7 @@ type Members = Awaited<ReturnType<typeof readMembers>>;
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
 const MAX_TEXT_LENGTH = 1_000;
-/** Of one call: more would hold the engine, and a request, for too long. */
+/** The most ids in one call: more would hold the engine, and a request, for too long. */
 const MAX_IDS_PER_CALL = 1_000;
 const parameters = ['state', 'kind', 'after', 'limit'];
 

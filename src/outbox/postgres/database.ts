@@ -4,7 +4,7 @@ import { within } from '../door.ts';
 import { describe, isConnectionGone, isReadOnlyError, isWorthAnotherTry, LostError, sqlState } from './errors.ts';
 import { type DatabaseSettings, type Limits, placeOf } from './settings.ts';
 
-/** Runs a statement with parameters $1, $2, … in the transaction that is open. Its rows. */
+/** Runs a statement with parameters $1, $2, … in the open transaction, and gives its rows. */
 export type Query = <Row extends object>(sql: string, params?: readonly unknown[]) => Promise<Row[]>;
 
 /**

@@ -77,7 +77,7 @@ async function addRecords(query: Query, records: readonly StoredRecord[]): Promi
   });
 }
 
-/** Of the event with this number. */
+/** A dead letter with the number of its event. */
 export type EventLetter = DeadLetter & { readonly seq: number };
 
 export async function addLetters(query: Query, letters: readonly EventLetter[]): Promise<void> {

@@ -181,7 +181,7 @@ function createWriteAheadLog(db: DatabaseSync, file: string, onTrouble: (reason:
   function empty(): void {
     try {
       db.exec('PRAGMA busy_timeout = 0');
-      // Whether a reader is in the way; then as much is folded in as it allows.
+      // If a reader is in the way, SQLite folds in as much as that reader allows.
       const isBusy = pragma(db, 'wal_checkpoint(TRUNCATE)') !== 0;
       if (!isBusy || bytes() <= MAX_LOG_BYTES) return;
       onTrouble(

@@ -124,7 +124,7 @@ export async function openLink(options: LinkOptions) {
   }
 
   function onDeath(error: Error): void {
-    // In vain if it had opened.
+    // This does nothing if the thread had opened.
     opening.reject(error);
     const wasRunning = state === 'running';
     if (state === 'running') state = restarting === null ? 'starting' : 'gone';
