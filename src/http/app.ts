@@ -25,8 +25,8 @@ export const reads: readonly string[] = ['GET', 'HEAD'];
 
 export interface AppOptions {
   readonly routes: readonly AppRoute[];
-  /** Asked before any route; what it throws is the answer. */
-  readonly admit?: (exchange: Exchange) => Promise<void>;
+  /** Asked before any route; what it throws or returns is answered in place of the route. */
+  readonly admit?: (exchange: Exchange) => Promise<Answer | null>;
   /** The text of a 404, in place of that of problem-codes.ts. */
   readonly notFoundDetail?: string;
   readonly limits: EdgeLimits;
@@ -71,8 +71,9 @@ export function createApp(options: AppOptions): Express {
     const exchange: Exchange = { request, response, record: new RequestRecord(request) };
     response.locals['exchange'] = exchange;
     checkHost(exchange, complain);
-    await admit?.(exchange);
-    next();
+    const answer = await admit?.(exchange);
+    if (answer) finish(exchange, answer);
+    else next();
   });
   for (const { path, route, methods = reads, handler } of options.routes) {
     app.all(path, async (request, response) => {

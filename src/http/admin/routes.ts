@@ -9,9 +9,7 @@ import { createBodyReader, type ReadBody } from '../body.ts';
 import type { Exchange } from '../exchange.ts';
 import type { PageOptions } from './page/routes.ts';
 
-export interface AdminRouteOptions
-  extends Pick<PageOptions, 'operator' | 'readStatus' | 'history'>,
-    Pick<AppOptions, 'limits' | 'clock'> {
+export interface AdminRouteOptions extends PageOptions, Pick<AppOptions, 'limits'> {
   /** Identifies the outbox, so that a command can tell that it is not the one of its DATA_DIR. */
   readonly storeId: string | null;
   /** The text of /metrics. */

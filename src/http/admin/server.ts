@@ -1,13 +1,15 @@
 import type { Config } from '../../config/config.ts';
 import { isLoopbackHost } from '../../config/parse.ts';
-import { problem } from '../answer.ts';
+import { type Answer, HttpProblem, problem } from '../answer.ts';
+import { reads } from '../app.ts';
 import { authenticate, createJudge } from '../authenticate.ts';
 import { createClients } from '../client-address.ts';
 import type { Exchange } from '../exchange.ts';
 import { defaultLimits, type EdgeLimits } from '../limits.ts';
 import { createListener, type Listener, type ListenerOptions } from '../listener.ts';
 import { createStatus, type StatusSources } from '../status.ts';
-import { isOpen, pageRoutes } from './page/routes.ts';
+import { signInPage } from './page/layout.ts';
+import { pageRoutes } from './page/routes.ts';
 import { type AdminRouteOptions, adminRoutes } from './routes.ts';
 
 export interface AdminOptions
@@ -28,8 +30,6 @@ const MAX_CONNECTIONS = 200;
 /** The operator's port, apart from the webhook's: it must never be reachable through the reverse proxy. */
 export function createAdminServer(options: AdminOptions): Listener {
   const limits = { ...defaultLimits(MAX_BODY_BYTES), maxConnections: MAX_CONNECTIONS, ...options.limits };
-  const admit = createAdmission({ ...options, limits });
-  const needsToken = () => options.admin.token !== null;
   const readStatus = createStatus(options, options.clock);
   return createListener({
     ...options,
@@ -37,14 +37,8 @@ export function createAdminServer(options: AdminOptions): Listener {
     name: 'admin',
     limits,
     clients,
-    routes: [
-      ...adminRoutes({ ...options, limits, readStatus }),
-      ...pageRoutes({ ...options, readStatus, admit, needsToken }),
-    ],
-    async admit(exchange) {
-      // Without a token everything is open to this machine, and nothing to others.
-      if (!needsToken() || !isOpen(exchange.request)) await admit(exchange);
-    },
+    routes: [...adminRoutes({ ...options, limits, readStatus }), ...pageRoutes({ ...options, readStatus })],
+    admit: createAdmission({ ...options, limits }),
     notFoundDetail: 'This port has a page at /, and /metrics and /admin/v1.',
   });
 }
@@ -54,40 +48,56 @@ const clients = createClients({ trustProxy: false, allowedCidrs: [] });
 
 const codes = { missing: 'token_missing', not_bearer: 'token_not_bearer', wrong: 'token_wrong' } as const;
 
-/**
- * Decides who may use the admin port: ADR 11. That it is on loopback where there is no token is config/load.ts's matter.
- * Throws the problem that is answered.
- */
-function createAdmission(options: AdminOptions & { limits: EdgeLimits }): (exchange: Exchange) => Promise<void> {
+type AdmissionOptions = AdminOptions & { readonly limits: EdgeLimits };
+
+/** Decides who may use the admin port: ADR 11. Without a token everything is open to this machine, and nothing to others. */
+function createAdmission(options: AdmissionOptions): (exchange: Exchange) => Promise<Answer | null> {
+  const check = createCheck(options);
+  return async (exchange) => {
+    const { request, record } = exchange;
+    const isRead = options.admin.token !== null && reads.includes(request.method);
+    // The files of the page hold nothing of the service's.
+    if (isRead && request.path.startsWith('/assets/')) return null;
+    record.route = 'admin';
+    const isPage = isRead && /^\/(events(\/.*)?)?$/.test(request.path);
+    const isForPeople = isPage && request.accepts(['application/problem+json', 'text/html']) === 'text/html';
+    // A browser sends no token with a link, so it gets the page that asks for it, and that is no failed attempt. The
+    // page's script asks again with the token.
+    if (isForPeople && request.headers.authorization === undefined) return signInPage(200);
+    try {
+      await check(exchange);
+      return null;
+    } catch (error) {
+      if (!isForPeople || !(error instanceof HttpProblem) || error.parts.status !== 401) throw error;
+      record.code = error.parts.code;
+      return signInPage(401);
+    }
+  };
+}
+
+/** Throws the problem that is answered. That the port is on loopback without a token is config/load.ts's matter. */
+function createCheck(options: AdmissionOptions): (exchange: Exchange) => Promise<void> {
   const { admin } = options;
   const judge = createJudge({ ...options, codes, challenge: 'Bearer realm="apono-sentinel admin"', clients });
   return async (exchange) => {
     const { request, record } = exchange;
-    record.route = 'admin';
-    checkOrigin(exchange);
+    const { origin, host } = request.headers;
     // The path as Express matches it.
     const isForMetrics = admin.metricsToken !== null && /^\/metrics\/?$/.test(request.path);
-    if (!isForMetrics && admin.token === null) return checkHost(exchange);
+    const isOpen = admin.token === null && !isForMetrics;
+    // What another site's page asks for is refused; commands send no Origin.
+    const isForeign = origin !== undefined && URL.parse(origin)?.host !== host;
+    // Against web pages whose own name resolves to this machine ("DNS rebinding"): ADR 11.
+    const isRebound = isOpen && !isLoopbackHost(URL.parse(`http://${host ?? ''}`)?.hostname ?? '');
+    if (isForeign || isRebound) {
+      record.clientAddress = clients.clientOf(request).address;
+      throw problem(isForeign ? 'origin_not_allowed' : 'host_not_allowed');
+    }
+    if (isOpen) return;
     // Not X-Webhook-Secret, which a proxy in front of the webhook port may add.
     const { authorization } = request.headersDistinct;
     const found = authenticate({ authorization }, admin.token, isForMetrics ? admin.metricsToken : null);
     // Both tokens are in use; only the webhook's log says that an old secret was used.
     await judge(exchange, found === 'previous' ? 'current' : found);
   };
-}
-
-/** What another site's page asks for is refused; commands send no Origin. */
-function checkOrigin({ request, record }: Exchange): void {
-  const { origin, host } = request.headers;
-  if (origin === undefined || URL.parse(origin)?.host === host) return;
-  record.clientAddress = clients.clientOf(request).address;
-  throw problem('origin_not_allowed');
-}
-
-/** Against web pages whose own name resolves to this machine ("DNS rebinding"): ADR 11. */
-function checkHost({ request, record }: Exchange): void {
-  const host = URL.parse(`http://${request.headers.host ?? ''}`)?.hostname ?? '';
-  if (isLoopbackHost(host)) return;
-  record.clientAddress = clients.clientOf(request).address;
-  throw problem('host_not_allowed');
 }

@@ -78,8 +78,8 @@ export function pageAnswer(status: number, title: string, main: Html): Answer {
 }
 
 /** The token stays in the memory of the tab (sessionStorage): no cookie that another page could make a browser send. */
-export function signInPage(): Html {
-  return html`<section id="sign-in">
+export function signInPage(status: number): Answer {
+  const page = html`<section id="sign-in">
 <h1>Sign in</h1>
 <p>This page needs the ADMIN_TOKEN of the service. It is kept in this tab alone and forgotten when the tab is closed.</p>
 <form>
@@ -90,6 +90,7 @@ export function signInPage(): Html {
 </form>
 <noscript><p>Signing in needs JavaScript. Without it, run <code>apono-sentinel status</code>.</p></noscript>
 </section>`;
+  return pageAnswer(status, 'Sign in', page);
 }
 
 /** A time for people, in UTC, to the second; the script adds how long ago that is. */

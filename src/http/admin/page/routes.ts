@@ -4,12 +4,11 @@ import path from 'node:path';
 import { createBoundedRead } from '../../../ground/clock.ts';
 import { type OutboxOperator, RecordIdError } from '../../../outbox/operator.ts';
 import { STATS_LIMIT_MS } from '../../../outbox/port.ts';
-import { type Answer, HttpProblem } from '../../answer.ts';
-import { type AppOptions, type AppRoute, reads } from '../../app.ts';
-import type { Exchange } from '../../exchange.ts';
+import type { Answer } from '../../answer.ts';
+import type { AppOptions, AppRoute } from '../../app.ts';
 import type { ReadStatus, StatusSources } from '../../status.ts';
 import { gonePage, headlineOf, recordPage } from './event.ts';
-import { html, pageAnswer, signInPage } from './layout.ts';
+import { html, pageAnswer } from './layout.ts';
 import { overviewPage, type RecordList } from './overview.ts';
 
 /** Of each list; a person reads no more at a glance. */
@@ -18,10 +17,6 @@ const MAX_RECORDS = 20;
 export interface PageOptions extends Pick<StatusSources, 'history'>, Pick<AppOptions, 'clock'> {
   readonly operator: OutboxOperator;
   readonly readStatus: ReadStatus;
-  /** Throws the problem of a request that may not see anything here. */
-  readonly admit: (exchange: Exchange) => Promise<void>;
-  /** Whether ADMIN_TOKEN is set. */
-  readonly needsToken: () => boolean;
 }
 
 /** The page, the pages of single records, and the files that they need. */
@@ -31,11 +26,7 @@ export function pageRoutes(options: PageOptions): AppRoute[] {
   // One question to the outbox at a time, and not for long: the page is needed most when something is wrong.
   const readDead = createBoundedRead(createList(operator, 'dead'), limits);
   const readQuarantined = createBoundedRead(createList(operator, 'quarantined'), limits);
-  const page = (pattern: string, handler: AppRoute['handler']): AppRoute => ({
-    path: pattern,
-    route: 'admin',
-    handler: askingForToken(options, handler),
-  });
+  const page = (at: string, handler: AppRoute['handler']): AppRoute => ({ path: at, route: 'admin', handler });
   return [
     page('/', async () => {
       const [status, dead, quarantined] = await Promise.all([readStatus(), readDead(), readQuarantined()]);
@@ -46,11 +37,6 @@ export function pageRoutes(options: PageOptions): AppRoute[] {
     page('/events/:id', ({ request }) => eventAnswer(options, String(request.params['id']))),
     ...assetRoutes(),
   ];
-}
-
-/** Whether the page itself decides who gets it. The files of the page hold nothing of the service's. */
-export function isOpen({ method, path: at }: { readonly method: string; readonly path: string }): boolean {
-  return reads.includes(method) && /^\/(|events(\/.*)?|assets\/.*)$/.test(at);
 }
 
 async function eventAnswer({ operator }: PageOptions, id: string): Promise<Answer> {
@@ -65,28 +51,6 @@ async function eventAnswer({ operator }: PageOptions, id: string): Promise<Answe
     if (error instanceof RecordIdError) return pageAnswer(404, 'No such record', notFound(error.message));
     throw error;
   }
-}
-
-/**
- * A browser sends no token with a link, so it gets the page that asks for it, and that is no failed attempt. The page's
- * script asks again with the token. Programs get the problem.
- */
-function askingForToken({ admit, needsToken }: PageOptions, handler: AppRoute['handler']): AppRoute['handler'] {
-  return async (exchange) => {
-    const { request, record } = exchange;
-    const isForPeople = request.accepts(['application/problem+json', 'text/html']) === 'text/html';
-    if (isForPeople && needsToken() && request.headers.authorization === undefined) {
-      return pageAnswer(200, 'Sign in', signInPage());
-    }
-    try {
-      await admit(exchange);
-    } catch (error) {
-      if (!isForPeople || !(error instanceof HttpProblem) || error.parts.status !== 401) throw error;
-      record.code = error.parts.code;
-      return pageAnswer(401, 'Sign in', signInPage());
-    }
-    return handler(exchange);
-  };
 }
 
 /**
