@@ -8,7 +8,7 @@ import type { AppRoute } from './app.ts';
 import type { Exchange } from './exchange.ts';
 import { failingCodes, type HealthProblem, notReadyProblems, problemsOf } from './health-problems.ts';
 import type { History } from './history.ts';
-import type { ListenerState } from './listener.ts';
+import type { Listener } from './listener.ts';
 
 /**
  * What the parts of the service say about themselves, to /healthz, the page and the metrics. All that is no promise is
@@ -39,7 +39,7 @@ export interface HealthOptions {
   /** Names of the webhook kinds. */
   readonly kinds: readonly string[];
   readonly history: History;
-  readonly state: () => ListenerState;
+  readonly state: () => Listener['state'];
 }
 
 /** What /healthz answers. */

@@ -17,38 +17,19 @@ export interface ListenerOptions extends Omit<AppOptions, 'complain'> {
   readonly clients: Clients;
 }
 
-/** What a listener is doing at the moment. */
-export interface ListenerState {
-  /** The stop has begun. */
-  readonly isStopping: boolean;
-  /** The grace period of the stop is over: nothing new is taken. */
-  readonly isClosing: boolean;
-  /** So many requests are under way that only probes are to be answered. */
-  isCrowded(): boolean;
-}
-
-export interface Listener {
-  readonly state: ListenerState;
-  /** Resolves when it listens; rejects with a ListenError when it cannot. */
-  start(): Promise<{ readonly port: number }>;
-  /**
-   * Closes the listener, answers what is under way or comes on an open connection within `graceMs` (a second), then closes
-   * idle connections, and after `limitMs` what is left. Resolves when no connection is left. Calling it again gives the
-   * same promise.
-   */
-  stop(limitMs: number, graceMs?: number): Promise<void>;
-}
+export type Listener = ReturnType<typeof createListener>;
 
 /** How long connections without a request stay open when the stop has begun: ADR 12. */
 const stopGraceMs = 1_000;
 
-export function createListener(options: ListenerOptions): Listener {
+export function createListener(options: ListenerOptions) {
   const { limits, clock, log } = options;
   let stopped: Promise<void> | null = null;
   const complain = createComplaints({ port: options.name, log, clock });
   const server = createHttpServer(limits);
   const connections = trackConnections(server, { ...options, complain });
   const { isCrowded } = connections;
+  /** `isStopping`: the stop has begun. `isClosing`: its grace period is over, and nothing new is taken. */
   const state = { isStopping: false, isClosing: false, isCrowded };
   const app = createApp({ ...options, complain });
   const onClientError = createClientErrorHandler({ ...options, complain }, connections.last);
@@ -97,9 +78,15 @@ export function createListener(options: ListenerOptions): Listener {
   }
 
   return {
-    state,
+    state: state as Readonly<typeof state>,
+    /** Resolves when it listens; rejects with a ListenError when it cannot. */
     start: () => listen(server, options),
-    stop(limitMs, graceMs = stopGraceMs) {
+    /**
+     * Closes the listener, answers what is under way or comes on an open connection within `graceMs`, then closes idle
+     * connections, and after `limitMs` what is left. Resolves when no connection is left. Calling it again gives the same
+     * promise.
+     */
+    stop(limitMs: number, graceMs = stopGraceMs): Promise<void> {
       stopped ??= stop(limitMs, graceMs);
       return stopped;
     },

@@ -13,7 +13,7 @@ import { type Exchange, type RequestRecord, readFeed } from './exchange.ts';
 import { createHealth, type ServiceState } from './health.ts';
 import type { History } from './history.ts';
 import { defaultLimits, type EdgeLimits } from './limits.ts';
-import { createListener, type ListenerOptions, type ListenerState } from './listener.ts';
+import { createListener, type Listener, type ListenerOptions } from './listener.ts';
 
 export interface ServerOptions extends Pick<ListenerOptions, 'clock' | 'log' | 'onRequest'> {
   readonly webhook: Omit<Config['webhook'], 'escaping'>;
@@ -44,7 +44,7 @@ export function createServer(options: ServerOptions) {
     }
     return received;
   }
-  const state = (): ListenerState => listener.state;
+  const state = (): Listener['state'] => listener.state;
   const health = createHealth({ ...options, sources: options.health, state });
   const handleWebhook = createWebhook({ ...options, receive, limits, clients, state });
   const webhooks = [null, ...options.kinds].map(
@@ -73,7 +73,7 @@ export function createServer(options: ServerOptions) {
 interface WebhookOptions extends Omit<ServerOptions, 'limits'> {
   readonly limits: EdgeLimits;
   readonly clients: Clients;
-  readonly state: () => ListenerState;
+  readonly state: () => Listener['state'];
 }
 
 const codes = { missing: 'secret_missing', not_bearer: 'authorization_not_bearer', wrong: 'secret_wrong' } as const;
