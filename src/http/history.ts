@@ -13,6 +13,8 @@ const MINUTES = 1_440;
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const HOUR_MINUTES = 60;
+/** Since the epoch. */
+const minuteOf = (timeMs: number): number => Math.floor(timeMs / MINUTE_MS);
 /** Of one hour: an attacker with many addresses must not fill the memory. */
 const MAX_REFUSAL_COUNTS = 2_000;
 /** A Date takes no later time (ECMA-262, 21.4.1.1). */
@@ -53,14 +55,15 @@ interface HistoryOptions extends Pick<ServiceState, 'stats'> {
  */
 export function createHistory({ folder, stats, clock }: HistoryOptions) {
   const file = folder === null ? null : path.join(folder, FILE);
-  const { minutes, accepted, delivered, secret } = read(file);
+  const { secret, ...saved } = read(file);
+  const [minutes, accepted, delivered] = [new Map(saved.minutes), new Map(saved.accepted), new Map(saved.delivered)];
   const { count, ...refusals } = createRefusals(clock);
   let lookedEscapedAt = Number.NEGATIVE_INFINITY;
   let previousUsedAt: number | null = null;
   let cancelTimer = clock.setTimer(0, tick);
 
   function now(): Minute {
-    const number = Math.floor(clock.now() / MINUTE_MS);
+    const number = minuteOf(clock.now());
     let minute = minutes.get(number);
     if (minute === undefined) {
       minute = { ...nothing };
@@ -82,13 +85,8 @@ export function createHistory({ folder, stats, clock }: HistoryOptions) {
 
   async function save(): Promise<void> {
     if (file === null) return;
-    const text = JSON.stringify({
-      version: VERSION,
-      minutes: [...minutes],
-      accepted: [...accepted],
-      delivered: [...delivered],
-      secret,
-    });
+    const listed = (_name: string, value: unknown) => (value instanceof Map ? [...value] : value);
+    const text = JSON.stringify({ version: VERSION, minutes, accepted, delivered, secret }, listed);
     // A kill while the file is written must not leave half of one.
     await writeFile(`${file}.new`, text, { mode: 0o600 })
       .then(() => rename(`${file}.new`, file))
@@ -130,7 +128,7 @@ export function createHistory({ folder, stats, clock }: HistoryOptions) {
       // After a kill the history has forgotten its last minute; what is delivered now was accepted then.
       accepted.set(key, Math.max(accepted.get(key) ?? 0, event.receivedAt));
     },
-    columns: () => columnsOf(minutes, Math.floor(clock.now() / MINUTE_MS)),
+    columns: () => columnsOf(minutes, minuteOf(clock.now())),
     /** By kind and action, a space between; duplicates count. */
     lastAccepted: (): ReadonlyMap<string, number> => accepted,
     /** In the same way; of an event whose rows went in several calls the last one that was taken. */
@@ -148,11 +146,8 @@ export function createHistory({ folder, stats, clock }: HistoryOptions) {
   };
 }
 
-/** The refusals of one minute (since the epoch) that have one code and address, and were kept in quarantine or not. */
-interface RefusalCount extends Refusal {
-  readonly minute: number;
-  readonly quarantined: boolean;
-}
+/** The refusals of one minute that have one code and address, and were kept in quarantine or not. */
+type RefusalCount = Refusal & { readonly quarantined: boolean };
 
 /**
  * The refusals of the last hour. Each may mean that an event of Apono's is missing. A wrong method does not (Apono sends
@@ -161,23 +156,22 @@ interface RefusalCount extends Refusal {
  */
 function createRefusals(clock: Clock) {
   const counts = new Map<string, RefusalCount>();
-  const thisMinute = (): number => Math.floor(clock.now() / MINUTE_MS);
 
   /** If the clock was set back, minutes that are still to come are not of the last hour. */
   function lastHour(): RefusalCount[] {
-    const last = thisMinute();
-    return [...counts.values()].filter(({ minute }) => minute <= last && minute > last - HOUR_MINUTES);
+    const ageOf = ({ lastAt }: Refusal): number => minuteOf(clock.now()) - minuteOf(lastAt);
+    return [...counts.values()].filter((entry) => ageOf(entry) >= 0 && ageOf(entry) < HOUR_MINUTES);
   }
 
   return {
     count(code: string, { clientAddress, quarantined }: RequestRecord): void {
-      const minute = thisMinute();
+      const now = clock.now();
       const recent = new Set(lastHour());
       for (const [key, entry] of counts) if (!recent.has(entry)) counts.delete(key);
       const address = counts.size < MAX_REFUSAL_COUNTS ? clientAddress : null;
-      const key = JSON.stringify([minute, code, address, quarantined]);
+      const key = JSON.stringify([minuteOf(now), code, address, quarantined]);
       const count = (counts.get(key)?.count ?? 0) + 1;
-      counts.set(key, { minute, code, clientAddress: address, quarantined, count, lastAt: clock.now() });
+      counts.set(key, { code, clientAddress: address, quarantined, count, lastAt: now });
     },
     /** By code, the most frequent first. `lost`: only those not kept in quarantine. */
     refused(which: 'all' | 'lost'): Readonly<Record<string, number>> {
@@ -229,25 +223,20 @@ function markOf(secret: string): number {
 /** A file that cannot be read, or has something else than numbers, gives an empty history: /healthz must not fail of it. */
 function read(file: string | null) {
   const empty = {
-    minutes: new Map<number, Minute>(),
-    accepted: new Map<string, number>(),
-    delivered: new Map<string, number>(),
+    version: VERSION,
+    minutes: [] as [number, Minute][],
+    accepted: [] as [string, number][],
+    delivered: [] as [string, number][],
     secret: { mark: -1, since: 0 },
   };
   if (file === null) return empty;
   try {
-    const { version, minutes, accepted, delivered, secret } = JSON.parse(readFileSync(file, 'utf8'));
-    if (version !== VERSION) return empty;
-    const known = {
-      minutes: new Map(minutes),
-      accepted: new Map(accepted),
-      delivered: new Map(delivered),
-      secret: { mark: secret.mark, since: secret.since },
-    } as typeof empty;
-    const counts = [...known.minutes.values()].flatMap((minute) => fields.map((field) => minute[field]));
-    const times = [...known.accepted.values(), ...known.delivered.values(), ...Object.values(known.secret)];
-    const numbers = [...counts, ...known.minutes.keys(), ...times];
-    return numbers.every((one) => typeof one === 'number' && Math.abs(one) <= MAX_TIME_MS) ? known : empty;
+    const saved: typeof empty = JSON.parse(readFileSync(file, 'utf8'));
+    const counts = saved.minutes.flatMap(([number, minute]) => [number, ...fields.map((field) => minute[field])]);
+    const times = [...saved.accepted, ...saved.delivered].map(([, timeMs]) => timeMs);
+    const numbers = [...counts, ...times, saved.secret.mark, saved.secret.since];
+    const isKnown = numbers.every((one) => typeof one === 'number' && Math.abs(one) <= MAX_TIME_MS);
+    return saved.version === VERSION && isKnown ? saved : empty;
   } catch {
     return empty;
   }
