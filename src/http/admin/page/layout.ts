@@ -23,21 +23,13 @@ function textOf(part: Part): string {
   return escapeText(String(part));
 }
 
-const entities: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
 /**
  * Control characters and lone surrogates, which HTML cannot hold, become U+FFFD. So do the marks that turn the direction
  * of text, with which a text could look like another one.
  */
 function escapeText(text: string): string {
   return text
-    .replaceAll(/[&<>"']/g, (character) => entities[character] ?? character)
+    .replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
     .replaceAll(/(?![\n\t])[\p{Cc}\p{Cs}\u202a-\u202e\u2066-\u2069]/gu, '\u{fffd}');
 }
 
