@@ -68,9 +68,8 @@ export function toDoOf({ problems, holds = [] }: Pick<HealthDocument, 'problems'
     if (held.length < 2) return { fix, problems: said };
     const streams = held.map(({ stream }) => stream).join(', ');
     const message = `${held.length} streams are on hold: ${streams}. Of the first: ${held[0]?.reason}`;
-    const [first] = said.filter(({ code }) => code === 'delivery_on_hold');
-    const told = said.filter((one) => one === first || one.code !== 'delivery_on_hold');
-    return { fix, problems: told.map((one) => (one === first ? { ...one, message } : one)) };
+    const others = said.filter(({ code }) => code !== 'delivery_on_hold');
+    return { fix, problems: [{ code: 'delivery_on_hold' as const, message }, ...others] };
   });
 }
 
