@@ -91,8 +91,8 @@ function statusOf(problems: readonly HealthProblem[]): 'ok' | 'degraded' | 'fail
 }
 
 function facts(stats: OutboxStats | null, { sources, kinds, history, clock }: HealthOptions) {
-  const byKind = (read: (kind: string) => string | null): Readonly<Record<string, string | null>> =>
-    Object.fromEntries(kinds.map((kind) => [kind, read(kind)]));
+  const byKind = (times: ReadonlyMap<string, number>): Readonly<Record<string, string | null>> =>
+    Object.fromEntries(kinds.map((kind) => [kind, latest(times, `${kind} `)]));
   const heartbeat = sources.heartbeat();
   const [hold = null, ...others] = sources
     .holds()
@@ -115,9 +115,9 @@ function facts(stats: OutboxStats | null, { sources, kinds, history, clock }: He
       oldest_age_seconds: stored && Math.floor(oldestAgeMs(stored.undelivered, clock.now()) / 1000),
     },
     last_accepted: latest(accepted),
-    last_accepted_by_kind: byKind((kind) => latest(accepted, kind)),
+    last_accepted_by_kind: byKind(accepted),
     last_delivery: latest(history.lastDelivered()),
-    last_delivery_by_kind: byKind((kind) => latest(history.lastDelivered(), kind)),
+    last_delivery_by_kind: byKind(history.lastDelivered()),
     refused: history.refused('all'),
     token_expires_at: iso(sources.tokenExpiresAt()),
     previous_secret_last_used_at: iso(history.previousSecretLastUsedAt()),
@@ -137,13 +137,10 @@ function heartbeatFacts({ stream, lastSentAt, failing }: HeartbeatStatus) {
   };
 }
 
-/** Of the times of this kind, or of all. A key of `times` is a kind and an action. */
-function latest(times: ReadonlyMap<string, number>, kind?: string): string | null {
-  let last: number | null = null;
-  for (const [key, timeMs] of times) {
-    if (kind === undefined || key.startsWith(`${kind} `)) last = Math.max(last ?? 0, timeMs);
-  }
-  return iso(last);
+/** Of the times whose key, a kind and an action, begins with `start`. */
+function latest(times: ReadonlyMap<string, number>, start = ''): string | null {
+  const known = [...times].flatMap(([key, timeMs]) => (key.startsWith(start) ? timeMs : []));
+  return known.length === 0 ? null : iso(Math.max(...known));
 }
 
 export function iso(timeMs: number | null): string | null {
