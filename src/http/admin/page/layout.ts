@@ -99,10 +99,8 @@ export function withCode(text: string): Html {
   return html`${parts.map((part, index) => (index % 2 === 1 ? codeOf(part) : part))}`;
 }
 
-type Cell = Html | string | number | null;
-
 /** A table; in a narrow window each row is a list, with the heads beside the cells. `none`: said if there are no rows. */
-export function table(label: string, heads: readonly string[], rows: readonly (readonly Cell[])[], none: string): Html {
+export function table(label: string, heads: readonly string[], rows: readonly (readonly Part[])[], none: string): Html {
   if (rows.length === 0) return html`<p class="none">${none}</p>`;
   return html`<div class="scroll" role="region" aria-label="${label}" tabindex="0"><table>
 <thead><tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
@@ -111,6 +109,6 @@ export function table(label: string, heads: readonly string[], rows: readonly (r
 }
 
 /** Names with their values. */
-export function facts(pairs: readonly (readonly [string, Cell])[]): Html {
+export function facts(pairs: readonly (readonly [string, Part])[]): Html {
   return html`<dl>${pairs.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import path from 'node:path';
 import { createBoundedRead } from '../../../ground/clock.ts';
 import { type OutboxOperator, RecordIdError } from '../../../outbox/operator.ts';
 import { STATS_LIMIT_MS } from '../../../outbox/port.ts';
@@ -26,7 +25,7 @@ export function pageRoutes(options: PageOptions): AppRoute[] {
   // One question to the outbox at a time, and not for long: the page is needed most when something is wrong.
   const readDead = createBoundedRead(createList(operator, 'dead'), limits);
   const readQuarantined = createBoundedRead(createList(operator, 'quarantined'), limits);
-  const page = (at: string, handler: AppRoute['handler']): AppRoute => ({ path: at, route: 'admin', handler });
+  const page = (path: string, handler: AppRoute['handler']): AppRoute => ({ path, route: 'admin', handler });
   return [
     page('/', async () => {
       const [status, dead, quarantined] = await Promise.all([readStatus(), readDead(), readQuarantined()]);
@@ -81,17 +80,16 @@ function notFound(why: string) {
 function assetRoutes(): AppRoute[] {
   const script = 'text/javascript; charset=utf-8';
   const style = 'text/css; charset=utf-8';
-  const asset = (name: string, contentType: string, file: string): AppRoute => {
-    const answer: Answer = { status: 200, contentType, body: readFileSync(file, 'utf8') };
+  const { resolve } = createRequire(import.meta.url);
+  const asset = (name: string, contentType: string, file = `./assets/${name}`): AppRoute => {
+    const answer: Answer = { status: 200, contentType, body: readFileSync(resolve(file), 'utf8') };
     return { path: `/assets/${name}`, route: 'admin', handler: () => answer };
   };
-  const own = (name: string): string => path.join(import.meta.dirname, 'assets', name);
-  const { resolve } = createRequire(import.meta.url);
   return [
-    asset('page.css', style, own('page.css')),
-    asset('page.js', script, own('page.js')),
-    asset('icon.svg', 'image/svg+xml', own('icon.svg')),
-    asset('uplot.js', script, resolve('uplot/dist/uPlot.iife.min.js')),
-    asset('uplot.css', style, resolve('uplot/dist/uPlot.min.css')),
+    asset('page.css', style),
+    asset('page.js', script),
+    asset('icon.svg', 'image/svg+xml'),
+    asset('uplot.js', script, 'uplot/dist/uPlot.iife.min.js'),
+    asset('uplot.css', style, 'uplot/dist/uPlot.min.css'),
   ];
 }
