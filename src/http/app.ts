@@ -132,19 +132,10 @@ function refusalOf(error: unknown, { requestId }: RequestRecord, log: Logger): H
   if (error instanceof RecordIdError) return problem(error.code, { detail: error.message });
   if (error instanceof OutboxUnavailableError) return problem('outbox_unavailable', { detail: outboxGone });
   const { name, message, stack = '' } = error instanceof Error ? error : { name: typeof error, message: '' };
-  log.error(
-    {
-      request_id: requestId,
-      error: name,
-      error_message: error instanceof SyntaxError ? undefined : message.slice(0, 500),
-      // The lines that name functions and files, without the message above them.
-      at: stack
-        .match(/^ +at .*$/gm)
-        ?.slice(0, 10)
-        .map((line) => line.trim()),
-    },
-    'a request failed because of a defect',
-  );
+  const said = error instanceof SyntaxError ? undefined : message.slice(0, 500);
+  // The lines that name functions and files, without the message above them.
+  const at = stack.match(/(?<=^ +)at .*$/gm)?.slice(0, 10);
+  log.error({ request_id: requestId, error: name, error_message: said, at }, 'a request failed because of a defect');
   return problem('internal_error');
 }
 
