@@ -8,24 +8,18 @@ import type { Exchange } from './exchange.ts';
 /** The caller went away before its body was whole. There is nobody to answer, and nothing is stored. */
 export class RequestAbortedError extends Error {}
 
-interface DecodedBody {
-  readonly bytes: Uint8Array;
-  /** Not null: the bytes are plain text although Content-Encoding says otherwise, and this is what to answer. */
-  readonly wrongEncoding: HttpProblem | null;
-}
+export type ReadBody = ReturnType<typeof createBodyReader>;
+
+type Bounds = Pick<AppOptions, 'limits' | 'clock'>;
 
 /**
  * Reads a body whole and inflates it; `release` gives back its share of the memory. Rejects with the problem that it is
  * (400, 408, 413, 415, 503) or a RequestAbortedError. The request is paused then, and answer.ts handles what is left.
  */
-export type ReadBody = (exchange: Exchange) => Promise<DecodedBody & { readonly release: () => void }>;
-
-type Bounds = Pick<AppOptions, 'limits' | 'clock'>;
-
-export function createBodyReader(bounds: Bounds): ReadBody {
+export function createBodyReader(bounds: Bounds) {
   const { maxBodyBytes, maxInFlightBytes } = bounds.limits;
   const reserve = createInFlightBytes(maxInFlightBytes);
-  return async ({ request, response }) => {
+  return async ({ request, response }: Exchange) => {
     // Node's parser has made sure that it is a number.
     const declaredBytes = Number(request.headers['content-length'] ?? 0);
     if (declaredBytes > maxBodyBytes) throw problem('body_too_large');
@@ -129,17 +123,15 @@ function readRaw(
  * What a body can be compressed with. Not `br`: a brotli stream chooses how much memory its decoder needs, 16 MiB and
  * more for a body of 200 bytes, where gzip and deflate need 32 KiB.
  */
-type Coding = 'identity' | 'gzip' | 'deflate';
-
-const codings: ReadonlyMap<string, Coding> = new Map(
-  Object.entries({ '': 'identity', identity: 'identity', gzip: 'gzip', 'x-gzip': 'gzip', deflate: 'deflate' } as const),
-);
+const codings = { '': 'identity', identity: 'identity', gzip: 'gzip', 'x-gzip': 'gzip', deflate: 'deflate' } as const;
+type Coding = (typeof codings)[keyof typeof codings];
 
 /** The Content-Encoding; null for one that is not known here. Throws a 415 for a transfer coding other than `chunked`. */
 function codingOf({ headers }: IncomingMessage): Coding | null {
   const transfer = headers['transfer-encoding']?.trim().toLowerCase() ?? 'chunked';
   if (transfer !== 'chunked') throw encodingUnsupported();
-  return codings.get(headers['content-encoding']?.trim().toLowerCase() ?? '') ?? null;
+  const sent = headers['content-encoding']?.trim().toLowerCase() ?? '';
+  return Object.entries(codings).find(([name]) => name === sent)?.[1] ?? null;
 }
 
 function encodingUnsupported(): HttpProblem {
@@ -149,8 +141,11 @@ function encodingUnsupported(): HttpProblem {
 /** What the inflated body may take. */
 type Room = Readonly<{ maxBodyBytes: number; reservation: Reservation }>;
 
-/** Rejects with the problem of a body that cannot be decoded (400, 413, 415, 503) and is not plain text either. */
-async function decode(raw: Uint8Array, coding: Coding | null, room: Room): Promise<DecodedBody> {
+/**
+ * Rejects with the problem of a body that cannot be decoded (400, 413, 415, 503). If it is plain text although its
+ * Content-Encoding says otherwise, it is decoded, and `wrongEncoding` is what to answer.
+ */
+async function decode(raw: Uint8Array, coding: Coding | null, room: Room) {
   try {
     if (coding === null) throw encodingUnsupported();
     const isPlain = coding === 'identity' || raw.length === 0;
