@@ -40,14 +40,11 @@ export class HttpProblem extends Error {
   }
 }
 
-interface ProblemOptions extends Pick<ProblemParts, 'headers' | 'members'> {
-  /** In place of the table's meaning and remedy. Never holds a secret or a piece of the body. */
-  readonly detail?: string | undefined;
-}
-
 const codes: Readonly<Record<ProblemCode, EdgeCodeInfo>> = { ...problemCodes, ...adminCodes };
 
-/** A problem of this folder's tables. */
+type ProblemOptions = Pick<ProblemParts, 'headers' | 'members'> & { readonly detail?: string | undefined };
+
+/** A problem of this folder's tables. `detail` stands in place of their text; no secret or piece of the body is in it. */
 export function problem(code: ProblemCode, options: ProblemOptions = {}): HttpProblem {
   const { status, title, meaning, remedy, retryAfterSeconds } = codes[code];
   const { detail = `${meaning} ${remedy}`, members } = options;
@@ -57,10 +54,7 @@ export function problem(code: ProblemCode, options: ProblemOptions = {}): HttpPr
 
 const UNKNOWN = { status: 422, title: 'The body could not be understood', remedy: 'Give the operator the request_id.' };
 
-/**
- * A body that the receiver put into quarantine. `detail` says what is wrong; what to do is added, for the admin to whom
- * Apono shows the answer.
- */
+/** A body in quarantine. What to do is added to `detail`, for the admin to whom Apono shows the answer. */
 export function quarantined({ code, detail, errors }: Omit<ReceivedAs<'quarantined'>, 'outcome'>): HttpProblem {
   const { status, title, remedy } = infoOf(code) ?? UNKNOWN;
   const shown = errors
@@ -94,14 +88,15 @@ export function sendAnswer(exchange: Exchange, answer: Answer, limits: EdgeLimit
   const { request, response, record } = exchange;
   if (response.headersSent || response.destroyed) return;
   const text = typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body);
-  const isOutstanding = isBodyOutstanding(request);
+  const { 'content-length': length = 0, 'transfer-encoding': transfer } = request.headers;
+  // Whether a part of the body may still be on its way.
+  const isOutstanding = !request.complete && (transfer !== undefined || Number(length) > 0);
   response.writeHead(answer.status, {
     'X-Request-Id': record.requestId,
     'Cache-Control': 'no-store',
     ...answer.headers,
     // More than will be drained is announced: the connection cannot be used again.
-    ...(isOutstanding &&
-      Number(request.headers['content-length'] ?? 0) > limits.drainMaxBytes && { Connection: 'close' }),
+    ...(isOutstanding && Number(length) > limits.drainMaxBytes && { Connection: 'close' }),
     // JSON has no charset parameter: it is UTF-8 (RFC 8259, 11).
     'Content-Type': answer.contentType,
     'Content-Length': Buffer.byteLength(text),
@@ -117,12 +112,6 @@ export function sendAnswer(exchange: Exchange, answer: Answer, limits: EdgeLimit
   if (request.method === 'HEAD') response.flushHeaders();
   else response.write(text);
   void drain(request, limits, clock).then((isWhole) => (isWhole ? response.end() : request.socket.destroy()));
-}
-
-/** Whether a part of the body may still be on its way. */
-function isBodyOutstanding(request: IncomingMessage): boolean {
-  const { 'content-length': length, 'transfer-encoding': transfer } = request.headers;
-  return !request.complete && (transfer !== undefined || Number(length ?? 0) > 0);
 }
 
 /**
