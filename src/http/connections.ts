@@ -37,8 +37,10 @@ export function trackConnections(server: Server, { limits, clients, complain }: 
   }
 
   server.on('connection', (socket) => {
-    // A proxy has all of its callers' connections, so the limit for one address does not apply to it.
-    const key = clients.isFromTrustedProxy(socket.remoteAddress) ? null : keyOf(socket);
+    const address = addressOf(socket.remoteAddress ?? '') ?? '';
+    // A proxy has all of its callers' connections, so the limit for one address does not apply to it. IPv6 callers have
+    // a whole network of addresses: they are counted by their /56, as failed authentications are.
+    const key = clients.isFromTrustedProxy(socket.remoteAddress) ? null : ipKeyGenerator(address);
     const openedAtMs = performance.now();
     const connection: Connection = { socket, key, openedAtMs, state: 'waiting', responses: new Set() };
     const hasRoom = makeRoom(key);
@@ -103,12 +105,6 @@ export function trackConnections(server: Server, { limits, clients, complain }: 
       return chosen.length;
     },
   };
-}
-
-/** IPv6 callers have a whole network of addresses: they are counted by their /56, as failed authentications are. */
-function keyOf(socket: Socket): string | null {
-  const address = addressOf(socket.remoteAddress ?? '');
-  return address === null ? null : ipKeyGenerator(address);
 }
 
 /** Its body was refused, and what still comes of it is only thrown away. */
