@@ -28,9 +28,8 @@ export function createListener(options: ListenerOptions) {
   const complain = createComplaints({ port: options.name, log, clock });
   const server = createHttpServer(limits);
   const connections = trackConnections(server, { ...options, complain });
-  const { isCrowded } = connections;
   /** `isStopping`: the stop has begun. `isClosing`: its grace period is over, and nothing new is taken. */
-  const state = { isStopping: false, isClosing: false, isCrowded };
+  const state = { isStopping: false, isClosing: false, isCrowded: connections.isCrowded };
   const app = createApp({ ...options, complain });
   const onClientError = createClientErrorHandler({ ...options, complain }, connections.last);
   server.on('clientError', (error, socket) => onClientError(error, socket as Socket));
@@ -41,7 +40,7 @@ export function createListener(options: ListenerOptions) {
     if (state.isStopping) connections.announceClose();
     // Java's HttpClient offers h2c with each request. Node's parser drops what follows such a request in the same read,
     // so that another request on this connection could be lost without an answer.
-    if (request.headers.upgrade !== undefined || isCrowded()) response.setHeader('Connection', 'close');
+    if (request.headers.upgrade !== undefined || state.isCrowded()) response.setHeader('Connection', 'close');
     response.on('close', () => {
       connections.closed(response);
       // An answer that had gone out as keep-alive when the stop began leaves its connection behind.
