@@ -60,13 +60,11 @@ function createList(operator: OutboxOperator, state: 'dead' | 'quarantined'): ()
   let headlines = new Map<string, string | null>();
   return async () => {
     const { records, next } = await operator.list({ state, limit: MAX_RECORDS });
-    const known = headlines;
-    headlines = new Map();
-    for (const { id } of records) {
-      const detail = known.has(id) ? null : await operator.show(id);
-      headlines.set(id, known.get(id) ?? (detail && headlineOf(detail)));
-    }
-    const shown = records.map((record) => ({ ...record, headline: headlines.get(record.id) ?? null }));
+    const shown = await Array.fromAsync(records, async (record) => {
+      const detail = headlines.has(record.id) ? null : await operator.show(record.id);
+      return { ...record, headline: headlines.get(record.id) ?? (detail && headlineOf(detail)) };
+    });
+    headlines = new Map(shown.map(({ id, headline }) => [id, headline]));
     return { records: shown, hasMore: next !== null };
   };
 }
