@@ -32,15 +32,11 @@ export function authenticate(
 
 /**
  * Compares the SHA-256 of a header's value with that of the secret in constant time, so that neither the secret nor its
- * length leaks. Node decodes headers as latin1; encoding the value as latin1 gives back the bytes that were sent, and
- * the secret is UTF-8.
+ * length leaks. Node decodes headers as latin1; encoding the value so again gives the bytes that were sent, in UTF-8.
  */
 function isSame(candidate: string, secret: string | null): boolean {
-  return secret !== null && timingSafeEqual(digestOf(candidate, 'latin1'), digestOf(secret, 'utf8'));
-}
-
-function digestOf(text: string, encoding: BufferEncoding): Buffer {
-  return hash('sha256', Buffer.from(text, encoding), 'buffer');
+  const sent = hash('sha256', Buffer.from(candidate, 'latin1'), 'buffer');
+  return secret !== null && timingSafeEqual(sent, hash('sha256', secret, 'buffer'));
 }
 
 interface JudgeOptions extends Pick<AppOptions, 'limits' | 'clock' | 'log'> {
@@ -90,24 +86,19 @@ export function createJudge(options: JudgeOptions): (exchange: Exchange, found: 
   };
 }
 
-interface Window {
-  totalHits: number;
-  readonly resetTime: Date;
-}
-
 /**
  * Counts in memory, by the injected clock and without a timer. All windows are equally long, so the order of the map is
  * that of their ends, and dropping from its front forgets the oldest: memory is bounded however many addresses come.
  */
 export function createFailureStore({ clock, windowMs, maxKeys }: { clock: Clock; windowMs: number; maxKeys: number }) {
-  const windows = new Map<string, Window>();
+  const windows = new Map<string, { totalHits: number; readonly resetTime: Date }>();
   return {
     localKeys: true,
     size: () => windows.size,
-    increment(key: string): Window {
+    increment(key: string) {
       const now = clock.now();
       // The clock may jump: a window whose end is further off than its length was opened before a jump back.
-      const isOpen = ({ resetTime }: Window): boolean =>
+      const isOpen = ({ resetTime }: { readonly resetTime: Date }): boolean =>
         resetTime.getTime() > now && resetTime.getTime() <= now + windowMs;
       const known = windows.get(key);
       if (known !== undefined && isOpen(known)) {
