@@ -27,10 +27,8 @@ export function createClients({ trustProxy, allowedCidrs }: Pick<Config['webhook
      */
     clientOf(request: IncomingMessage): { readonly address: string | null; readonly isAllowed: boolean } {
       let address = addressOf(request.socket.remoteAddress ?? '');
-      const entries = forwardedFor(request);
-      for (let hop = 0; hop < maxHops; hop += 1) {
-        const entry = entries.at(-1 - hop);
-        if (address === null || entry === undefined || !trusts(address, hop)) break;
+      for (const [hop, entry] of forwardedFor(request).slice(-maxHops).reverse().entries()) {
+        if (address === null || !trusts(address, hop)) break;
         const next = addressOf(entry);
         if (next === null) return { address, isAllowed: isAllowed(null) };
         address = next;
