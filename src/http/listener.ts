@@ -82,8 +82,7 @@ export function createListener(options: ListenerOptions) {
     start: () => listen(server, options),
     /**
      * Closes the listener, answers what is under way or comes on an open connection within `graceMs`, then closes idle
-     * connections, and after `limitMs` what is left. Resolves when no connection is left. Calling it again gives the same
-     * promise.
+     * connections, and after `limitMs` all others. Resolves when none is left. Calling it again gives the same promise.
      */
     stop(limitMs: number, graceMs = stopGraceMs): Promise<void> {
       stopped ??= stop(limitMs, graceMs);
@@ -122,8 +121,6 @@ async function listen(server: http.Server, { name, host, port, log }: ListenerOp
   return { port: (server.address() as AddressInfo).port };
 }
 
-type Place = Pick<ListenerOptions, 'name' | 'host' | 'port'>;
-
 /** The service cannot listen. `code` is Node's; the message names the variable and says what to set it to. */
 export class ListenError extends Error {
   override readonly name = 'ListenError';
@@ -133,7 +130,7 @@ export class ListenError extends Error {
   /** Only another value helps; false if another program has the port at the moment. */
   readonly isConfiguration: boolean;
 
-  constructor(cause: NodeJS.ErrnoException, { name, host, port }: Place) {
+  constructor(cause: NodeJS.ErrnoException, { name, host, port }: Pick<ListenerOptions, 'name' | 'host' | 'port'>) {
     const code = cause.code ?? 'unknown';
     const variable = (name === 'admin' ? 'ADMIN_' : '') + (isAboutPort(code) ? 'PORT' : 'HOST');
     super(`${variable} ${problemOf(code, host, port)} (${code})`, { cause });
@@ -160,7 +157,7 @@ function problemOf(code: string, host: string, port: number): string {
 }
 
 /** Why the service cannot listen on a host; null if it can. On any free port, so a running service does not matter. */
-export function tryHost(place: Omit<Place, 'port'>): Promise<ListenError | null> {
+export function tryHost(place: Pick<ListenerOptions, 'name' | 'host'>): Promise<ListenError | null> {
   return new Promise((resolve) => {
     const server = net.createServer();
     server.once('error', (error) => resolve(new ListenError(error, { ...place, port: 0 })));
