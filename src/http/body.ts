@@ -138,7 +138,6 @@ function encodingUnsupported(): HttpProblem {
   return problem('encoding_unsupported', { headers: { 'Accept-Encoding': 'gzip, deflate, identity' } });
 }
 
-/** What the inflated body may take. */
 type Room = Readonly<{ maxBodyBytes: number; reservation: Reservation }>;
 
 /**

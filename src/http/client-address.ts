@@ -35,7 +35,6 @@ export function createClients({ trustProxy, allowedCidrs }: Pick<Config['webhook
       }
       return { address, isAllowed: isAllowed(address) };
     },
-    /** Whether the connection is that of a proxy that TRUST_PROXY names. */
     isFromTrustedProxy(remoteAddress: string | undefined): boolean {
       const address = addressOf(remoteAddress ?? '');
       return address !== null && trusts(address, 0);

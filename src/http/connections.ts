@@ -90,7 +90,6 @@ export function trackConnections(server: Server, { limits, clients, complain }: 
       open.delete(socket);
       open.set(socket, connection);
     },
-    /** The last response under way on the connection. */
     last: (socket: Socket): ServerResponse | undefined => [...(open.get(socket)?.responses ?? [])].at(-1),
     /** More connections than `maxConnections` have a request under way; the ones that are left are for probes. */
     isCrowded: (): boolean => open.size > maxConnections && inState('busy').length > maxConnections,

@@ -15,7 +15,6 @@ export class RequestRecord {
    */
   readonly trace: { readonly traceId: string; readonly spanId: string } | null;
   readonly method: string;
-  /** By performance.now(). */
   readonly startedAtMs = performance.now();
   route: Route = 'other';
   /** Null: the caller went away before there was an answer. */
@@ -76,8 +75,7 @@ const unprintable = /[\p{C}\p{Zl}\p{Zp}]/u;
 
 /**
  * The X-Apono-Feed header: a label that the Apono admin chose, for the column `feed`. It is trimmed, and read as UTF-8
- * (Node hands headers on as latin1). Null if it is empty, longer than 128 characters, not printable, or sent twice with
- * different values.
+ * (Node hands headers on as latin1). Null if it is empty, too long, not printable, or sent twice with different values.
  */
 export function readFeed({ request, record }: Exchange): string | null {
   const [first, ...others] = request.headersDistinct['x-apono-feed'] ?? [];

@@ -18,8 +18,7 @@ const renewCredential =
 const textLooksEscaped =
   'Within the last day text with HTML entities such as &quot; was stored as it came, because event_time was a number.';
 
-// Every code of a problem in /healthz, with its `fix`: empty where each problem has one of its own. docs/operations.md
-// explains the codes.
+// Every code of a problem in /healthz, with its `fix`: empty if each problem has its own. docs/operations.md has them all.
 
 /** With any of these the answer is 503. */
 export const failingCodes = {

@@ -36,7 +36,6 @@ export interface HealthOptions {
   readonly sources: ServiceState;
   readonly version: string;
   readonly clock: Clock;
-  /** Names of the webhook kinds. */
   readonly kinds: readonly string[];
   readonly history: History;
   readonly state: () => Listener['state'];

@@ -28,7 +28,6 @@ const fields = Object.keys(nothing) as (keyof Minute)[];
 const VERSION = 3;
 
 export type History = ReturnType<typeof createHistory>;
-/** What the API and the page show of it. */
 export type HistoryColumns = ReturnType<typeof columnsOf>;
 
 /** Refused requests of the last hour that have one code and came from one address. */
@@ -95,7 +94,6 @@ export function createHistory({ folder, stats, clock }: HistoryOptions) {
 
   return {
     ...refusals,
-    /** Called with each body that was stored, also when its caller had been answered outbox_timeout before. */
     onAccepted({ events, looksEscaped }: ReceivedAs<'accepted'>): void {
       if (looksEscaped) lookedEscapedAt = clock.now();
       for (const { kind, action, rows, duplicate } of events) {
@@ -103,7 +101,6 @@ export function createHistory({ folder, stats, clock }: HistoryOptions) {
         if (!duplicate) now().accepted += rows;
       }
     },
-    /** Called once for each request to the webhook's port, when its answer is ready. */
     onRequest(record: RequestRecord): void {
       if (record.authentication === 'previous') previousUsedAt = clock.now();
       if (record.route !== 'webhook' || record.code === null || record.code === 'method_not_allowed') return;

@@ -26,7 +26,6 @@ export interface ServerOptions extends Pick<ListenerOptions, 'clock' | 'log' | '
   readonly version: string;
   /** Called with what was stored, also when its caller had been answered outbox_timeout before. */
   readonly onAccepted?: (events: readonly AcceptedEvent[]) => void;
-  /** In place of the defaults of limits.ts. */
   readonly limits?: Partial<EdgeLimits>;
 }
 

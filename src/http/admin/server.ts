@@ -18,7 +18,6 @@ export interface AdminOptions
     Pick<ListenerOptions, 'log' | 'onRequest'> {
   /** ADMIN_HOST, ADMIN_PORT (0: any free one), ADMIN_TOKEN and METRICS_TOKEN; without a token `host` must be loopback. */
   readonly admin: Pick<Config['admin'], 'host' | 'port' | 'token' | 'metricsToken'>;
-  /** In place of the defaults. */
   readonly limits?: Partial<EdgeLimits>;
 }
 

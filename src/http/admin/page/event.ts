@@ -40,7 +40,6 @@ ${facts([
 ${record.type === 'event' ? eventParts(record, holds) : quarantineParts(record)}</section>`;
 }
 
-/** An event of which only the identity is left. */
 export function gonePage({ id, kind, feed, rows, is_delivered: isDelivered, what, ...times }: GoneJson): Html {
   const table = kindNamed(kind)?.table.name;
   const query = `${table} | where event_id == "${id}"`;

@@ -108,7 +108,6 @@ export function table(label: string, heads: readonly string[], rows: readonly (r
 </table></div>`;
 }
 
-/** Names with their values. */
 export function facts(pairs: readonly (readonly [string, Part])[]): Html {
   return html`<dl>${pairs.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }

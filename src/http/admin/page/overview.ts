@@ -14,7 +14,6 @@ interface OverviewData {
 }
 
 export interface RecordList {
-  /** `headline`: a line that says what somebody asked for; null where nothing of it can be read. */
   readonly records: readonly (RecordJson & { readonly headline: string | null })[];
   readonly hasMore: boolean;
 }
@@ -165,7 +164,6 @@ function records(id: string, title: string, list: RecordList | null, none: strin
   )}${hasMore && more}</section>`;
 }
 
-/** What helps with each code. */
 export function recordHelp(records: readonly { readonly code: string | null }[]): Html {
   const codes = [...new Set(records.flatMap(({ code }) => code ?? []))].sort();
   return html`${codes.map((code) => html`<p><code>${code}</code>: ${withCode(helpWith(code))}</p>`)}`;
