@@ -2,9 +2,8 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import { type AugmentedRequest, ipKeyGenerator, rateLimit } from 'express-rate-limit';
 import type { Clock } from '../ground/clock.ts';
 import { problem } from './answer.ts';
-import type { AppOptions } from './app.ts';
-import type { Clients } from './client-address.ts';
 import type { Exchange } from './exchange.ts';
+import type { ListenerOptions } from './listener.ts';
 import type { ProblemCode } from './problem-codes.ts';
 
 /** `current` and `previous` may go on, the others may not. */
@@ -39,12 +38,11 @@ function isSame(candidate: string, secret: string | null): boolean {
   return secret !== null && timingSafeEqual(sent, hash('sha256', secret, 'buffer'));
 }
 
-interface JudgeOptions extends Pick<AppOptions, 'limits' | 'clock' | 'log'> {
+interface JudgeOptions extends Pick<ListenerOptions, 'limits' | 'clock' | 'log' | 'clients'> {
   /** The codes of the 401. */
   readonly codes: Readonly<Record<Exclude<Authentication, 'current' | 'previous'>, ProblemCode>>;
   /** WWW-Authenticate. */
   readonly challenge: string;
-  readonly clients: Clients;
 }
 
 /**

@@ -1,5 +1,4 @@
 import type { Delivery } from '../delivery/delivery.ts';
-import type { Clock } from '../ground/clock.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
 import type { OpenedOutbox } from '../outbox/open.ts';
 import { type OutboxStats, oldestAgeMs, summary } from '../outbox/port.ts';
@@ -7,8 +6,8 @@ import { type Answer, jsonAnswer, problem, problemAnswer } from './answer.ts';
 import type { AppRoute } from './app.ts';
 import type { Exchange } from './exchange.ts';
 import { failingCodes, type HealthProblem, notReadyProblems, problemsOf } from './health-problems.ts';
-import type { History } from './history.ts';
 import type { Listener } from './listener.ts';
+import type { ServerOptions } from './webhook.ts';
 
 /**
  * What the parts of the service say about themselves, to /healthz, the page and the metrics. All that is no promise is
@@ -32,12 +31,8 @@ export interface ServiceState extends Pick<Delivery, 'holds' | 'retrying'> {
   started(): boolean;
 }
 
-export interface HealthOptions {
+export interface HealthOptions extends Pick<ServerOptions, 'version' | 'clock' | 'kinds' | 'history'> {
   readonly sources: ServiceState;
-  readonly version: string;
-  readonly clock: Clock;
-  readonly kinds: readonly string[];
-  readonly history: History;
   readonly state: () => Listener['state'];
 }
 

@@ -7,7 +7,7 @@ import { type Answer, HttpProblem, jsonAnswer, problem, quarantined } from './an
 import type { AppRoute } from './app.ts';
 import { authenticate, createJudge } from './authenticate.ts';
 import { createBodyReader } from './body.ts';
-import { type Clients, createClients } from './client-address.ts';
+import { createClients } from './client-address.ts';
 import { createComplaints } from './complaints.ts';
 import { type Exchange, type RequestRecord, readFeed } from './exchange.ts';
 import { createHealth, type ServiceState } from './health.ts';
@@ -69,9 +69,7 @@ export function createServer(options: ServerOptions) {
   return { ...listener, health: health.read };
 }
 
-interface WebhookOptions extends Omit<ServerOptions, 'limits'> {
-  readonly limits: EdgeLimits;
-  readonly clients: Clients;
+interface WebhookOptions extends Omit<ServerOptions, 'limits'>, Pick<ListenerOptions, 'limits' | 'clients'> {
   readonly state: () => Listener['state'];
 }
 
