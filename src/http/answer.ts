@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http';
-import type { Clock } from '../ground/clock.ts';
 import type { ProblemCodeInfo } from '../intake/quarantine-codes.ts';
 import type { ReceivedAs } from '../outbox/port.ts';
+import type { AppOptions } from './app.ts';
 import type { Exchange } from './exchange.ts';
-import type { EdgeLimits } from './limits.ts';
 import { adminCodes, type EdgeCodeInfo, infoOf, type ProblemCode, problemCodes } from './problem-codes.ts';
 
 export interface Answer {
@@ -13,6 +12,8 @@ export interface Answer {
   /** Text is sent as it is, anything else as JSON. */
   readonly body: unknown;
 }
+
+export type Bounds = Pick<AppOptions, 'limits' | 'clock'>;
 
 export function jsonAnswer(status: number, body: unknown): Answer {
   return { status, contentType: 'application/json', body };
@@ -84,7 +85,7 @@ export function shorten(text: string, maxLength = maxDetailLength): string {
  * Sends an answer. While the body is still coming, the whole answer is written at once, but the response is ended only
  * when the rest was drained: ending it would close the connection of a sender who asked for `Connection: close`.
  */
-export function sendAnswer(exchange: Exchange, answer: Answer, limits: EdgeLimits, clock: Clock): void {
+export function sendAnswer(exchange: Exchange, answer: Answer, bounds: Bounds): void {
   const { request, response, record } = exchange;
   if (response.headersSent || response.destroyed) return;
   const text = typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body);
@@ -96,7 +97,7 @@ export function sendAnswer(exchange: Exchange, answer: Answer, limits: EdgeLimit
     'Cache-Control': 'no-store',
     ...answer.headers,
     // More than will be drained is announced: the connection cannot be used again.
-    ...(isOutstanding && Number(length) > limits.drainMaxBytes && { Connection: 'close' }),
+    ...(isOutstanding && Number(length) > bounds.limits.drainMaxBytes && { Connection: 'close' }),
     // JSON has no charset parameter: it is UTF-8 (RFC 8259, 11).
     'Content-Type': answer.contentType,
     'Content-Length': Buffer.byteLength(text),
@@ -111,7 +112,7 @@ export function sendAnswer(exchange: Exchange, answer: Answer, limits: EdgeLimit
   // write failed. The `write` of a HEAD sends nothing, not even the headers.
   if (request.method === 'HEAD') response.flushHeaders();
   else response.write(text);
-  void drain(request, limits, clock).then((isWhole) => (isWhole ? response.end() : request.socket.destroy()));
+  void drain(request, bounds).then((isWhole) => (isWhole ? response.end() : request.socket.destroy()));
 }
 
 /**
@@ -119,7 +120,7 @@ export function sendAnswer(exchange: Exchange, answer: Answer, limits: EdgeLimit
  * reset, and the sender then loses the answer that it has not read yet (RFC 9112, 9.6).
  * True: the body came to its end, and the connection can be used again. False: over the limits, close it.
  */
-function drain(request: IncomingMessage, limits: EdgeLimits, clock: Clock): Promise<boolean> {
+function drain(request: IncomingMessage, { limits, clock }: Bounds): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const cancelTimer = clock.setTimer(limits.drainMaxMs, () => resolve(false));
   let bytes = 0;

@@ -52,12 +52,12 @@ const securityHeaders = helmet({
 
 /** What surrounds every request on both ports. Express' `request.ip` is not used, see client-address.ts. */
 export function createApp(options: AppOptions): Express {
-  const { admit, limits, clock, log, complain } = options;
+  const { admit, log, complain } = options;
 
   /** `answer`: null if there is nobody left to answer. */
   function finish(exchange: Exchange, answer: Answer | null): void {
     const { record } = exchange;
-    if (answer !== null) sendAnswer(exchange, answer, limits, clock);
+    if (answer !== null) sendAnswer(exchange, answer, options);
     record.status = answer?.status ?? null;
     record.durationMs = performance.now() - record.startedAtMs;
     logRequest(log, record);

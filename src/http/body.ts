@@ -1,16 +1,13 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { createGunzip, createInflate, createInflateRaw } from 'node:zlib';
-import { HttpProblem, problem } from './answer.ts';
-import type { AppOptions } from './app.ts';
+import { type Bounds, HttpProblem, problem } from './answer.ts';
 import type { Exchange } from './exchange.ts';
 
 /** The caller went away before its body was whole. There is nobody to answer, and nothing is stored. */
 export class RequestAbortedError extends Error {}
 
 export type ReadBody = ReturnType<typeof createBodyReader>;
-
-type Bounds = Pick<AppOptions, 'limits' | 'clock'>;
 
 /**
  * Reads a body whole and inflates it; `release` gives back its share of the memory. Rejects with the problem that it is

@@ -1,7 +1,5 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Clock } from '../ground/clock.ts';
-import type { Logger } from '../ground/log.ts';
 import type { AppOptions } from './app.ts';
 import { addressOf } from './client-address.ts';
 
@@ -39,7 +37,7 @@ export type Complain = (code: Complaint, fields?: Readonly<Record<string, unknow
 const intervalMs = 60_000;
 
 /** Logs each other code at most once a minute, with how often it was left out since. `port`: its name, for the log. */
-export function createComplaints({ port, log, clock }: { port: string; log: Logger; clock: Clock }): Complain {
+export function createComplaints({ port, log, clock }: Pick<AppOptions, 'log' | 'clock'> & { port: string }): Complain {
   const seen = new Map<Complaint, { loggedAt: number; since: number }>();
   return (code, fields) => {
     const now = clock.now();

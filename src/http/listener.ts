@@ -6,7 +6,6 @@ import { type AppOptions, createApp } from './app.ts';
 import type { Clients } from './client-address.ts';
 import { createClientErrorHandler, createComplaints } from './complaints.ts';
 import { trackConnections } from './connections.ts';
-import type { EdgeLimits } from './limits.ts';
 
 export interface ListenerOptions extends Omit<AppOptions, 'complain'> {
   /** `webhook` or `admin`, for the log. */
@@ -91,7 +90,7 @@ export function createListener(options: ListenerOptions) {
   };
 }
 
-function createHttpServer(limits: EdgeLimits): http.Server {
+function createHttpServer(limits: AppOptions['limits']): http.Server {
   const server: http.Server & { httpAllowHalfOpen?: boolean } = http.createServer({
     maxHeaderSize: limits.maxHeaderBytes,
     headersTimeout: limits.headersTimeoutMs,

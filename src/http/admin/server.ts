@@ -54,11 +54,11 @@ function createAdmission(options: AdmissionOptions): (exchange: Exchange) => Pro
   const check = createCheck(options);
   return async (exchange) => {
     const { request, record } = exchange;
-    const isRead = options.admin.token !== null && reads.includes(request.method);
+    const mayBePage = options.admin.token !== null && reads.includes(request.method);
     // The files of the page hold nothing of the service's.
-    if (isRead && request.path.startsWith('/assets/')) return null;
+    if (mayBePage && request.path.startsWith('/assets/')) return null;
     record.route = 'admin';
-    const isPage = isRead && /^\/(events(\/.*)?)?$/.test(request.path);
+    const isPage = mayBePage && /^\/(events(\/.*)?)?$/.test(request.path);
     const isForPeople = isPage && request.accepts(['application/problem+json', 'text/html']) === 'text/html';
     // A browser sends no token with a link, so it gets the page that asks for it, and that is no failed attempt. The
     // page's script asks again with the token.
