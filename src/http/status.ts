@@ -69,7 +69,8 @@ export function toDoOf({ problems, holds = [] }: Pick<HealthDocument, 'problems'
     const streams = held.map(({ stream }) => stream).join(', ');
     const message = `${held.length} streams are on hold: ${streams}. Of the first: ${held[0]?.reason}`;
     const others = said.filter(({ code }) => code !== 'delivery_on_hold');
-    return { fix, problems: [{ code: 'delivery_on_hold' as const, message }, ...others] };
+    // A hold comes before whatever else its fix would end.
+    return { fix, problems: [...said.slice(0, 1).map(({ code }) => ({ code, message })), ...others] };
   });
 }
 
