@@ -12,16 +12,6 @@ export interface EventMeta {
   readonly feed: string | null;
 }
 
-/**
- * The rows of one event as they will be sent: row n is the JSON object with the members of `shared` and those of
- * `own[n]`. Both are JSON objects, neither is empty, and they have no member in common.
- */
-export interface EventRows {
-  readonly shared: string;
-  /** At least one. JSON as `JSON.stringify` writes it holds no line break, so the outbox stores these as lines. */
-  readonly own: readonly string[];
-}
-
 export interface EventEntry {
   readonly type: 'event';
   /** The identity: the same id is the same event. See apono/event.ts. */
@@ -31,7 +21,14 @@ export interface EventEntry {
   readonly receivedAt: number;
   /** The X-Apono-Feed header, which lists show. */
   readonly feed: string | null;
-  readonly rows: EventRows;
+  /**
+   * The rows as they will be sent, at least one: each is the JSON object with the members of `shared` and those of its
+   * line of `own`, which is a JSON object too. Neither is empty, and they have no member in common.
+   */
+  readonly shared: string;
+  /** JSON as `JSON.stringify` writes it holds no line break. */
+  readonly own: string;
+  readonly rowCount: number;
   /** Size of all rows as they will be sent, in bytes of UTF-8. */
   readonly mappedBytes: number;
 }

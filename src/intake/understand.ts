@@ -132,9 +132,9 @@ function mapEvent(value: JsonObject, kind: WebhookKind, meta: EventMeta, { log }
   try {
     const mapped = mapRows(kind, { eventId: id, value, meta });
     if (mapped === null) return refuse('too_many_bytes', `makes rows of over ${MAX_MAPPED_BYTES} bytes`);
-    const { bytes: mappedBytes, hasInvalidFields, ...rows } = mapped;
+    const { hasInvalidFields, ...rows } = mapped;
     const { receivedAt, feed } = meta;
-    const entry = { type: 'event', eventId: id, kind: kind.name, receivedAt, feed, rows, mappedBytes } as const;
+    const entry = { type: 'event', eventId: id, kind: kind.name, receivedAt, feed, ...rows } as const;
     return { entry, action: kind.actionOf?.(textOf(value['event_type']) ?? '') ?? 'Other', hasInvalidFields };
   } catch (error) {
     // A defect of ours must not lose the event: the body stays in quarantine until a version that can map it.

@@ -1,5 +1,5 @@
 import { formatInstant } from '../apono/time.ts';
-import { type EventRows, joinRow } from '../ground/event.ts';
+import { type EventEntry, joinRow } from '../ground/event.ts';
 import type { JsonValue } from '../ground/json.ts';
 import { columnFitter, type Row, type RowPart } from '../sentinel/row.ts';
 import type { TableSchema } from '../sentinel/table.ts';
@@ -16,9 +16,7 @@ export const MAX_MAPPED_BYTES = 268_435_456;
 const MAX_STORED_BYTES = 67_108_864;
 
 /** The rows that an event becomes, as they will be sent. */
-interface MappedRows extends EventRows {
-  /** Of all rows as JSON, in UTF-8. */
-  readonly bytes: number;
+interface MappedRows extends Pick<EventEntry, 'shared' | 'own' | 'rowCount' | 'mappedBytes'> {
   /** Whether any row has something in invalid_fields. */
   readonly hasInvalidFields: boolean;
 }
@@ -70,7 +68,7 @@ type OwnRow = { readonly columns: Row; readonly ofRow: InvalidFields };
 function writeRows(fit: ReturnType<typeof columnFitter>, shared: RowPart, rows: readonly OwnRow[]): MappedRows | null {
   const sharedBytes = Buffer.byteLength(shared.json);
   const own: string[] = [];
-  let [storedBytes, bytes] = [sharedBytes, 0];
+  let [storedBytes, mappedBytes] = [sharedBytes, 0];
   for (const { columns, ofRow } of rows) {
     const part = fit(columns);
     const truncated = new Set([...shared.truncated, ...part.truncated, ...(ofRow.isCut ? ['invalid_fields'] : [])]);
@@ -80,10 +78,11 @@ function writeRows(fit: ReturnType<typeof columnFitter>, shared: RowPart, rows: 
     const ownBytes = Buffer.byteLength(json);
     storedBytes += ownBytes;
     // The brace that ends the shared part and the one that begins the row's own become one comma.
-    bytes += sharedBytes - 1 + ownBytes;
-    if (storedBytes > MAX_STORED_BYTES || bytes > MAX_MAPPED_BYTES) return null;
+    mappedBytes += sharedBytes - 1 + ownBytes;
+    if (storedBytes > MAX_STORED_BYTES || mappedBytes > MAX_MAPPED_BYTES) return null;
   }
-  return { shared: shared.json, own, bytes, hasInvalidFields: rows.some(({ ofRow }) => !ofRow.isEmpty) };
+  const hasInvalidFields = rows.some(({ ofRow }) => !ofRow.isEmpty);
+  return { shared: shared.json, own: own.join('\n'), rowCount: own.length, mappedBytes, hasInvalidFields };
 }
 
 /** Every row carries every column of its table: those that are not among the others, each null. */

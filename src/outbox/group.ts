@@ -73,8 +73,7 @@ export function sizeOf(records: readonly StoredRecord[]): number {
   let size = 0;
   for (const record of records) {
     if (record.type === 'quarantine') size += record.body.length;
-    if (record.type !== 'event') continue;
-    size += record.rows.own.reduce((sum, text) => sum + text.length, record.rows.shared.length);
+    if (record.type === 'event') size += record.shared.length + record.own.length;
   }
   return size;
 }

@@ -18,8 +18,8 @@ export function createReceiver(store: Store, options: UnderstandOptions) {
       if (put.outcome !== 'stored') return { outcome: put.outcome };
       const events = understood.events.map(({ entry, action, hasInvalidFields }, index) => {
         const { duplicate = false, firstStoredAt = receivedAt } = put.entries[index] ?? {};
-        const { eventId, kind, rows } = entry;
-        return { eventId, kind, action, rows: rows.own.length, hasInvalidFields, duplicate, firstStoredAt };
+        const { eventId, kind, rowCount: rows } = entry;
+        return { eventId, kind, action, rows, hasInvalidFields, duplicate, firstStoredAt };
       });
       return { outcome: 'accepted', events, looksEscaped: understood.looksEscaped };
     },
@@ -39,9 +39,9 @@ export function createReceiver(store: Store, options: UnderstandOptions) {
       const put = dryRun ? await wouldPut(entries, store) : await store.put(entries, { resolves: id });
       if (put.outcome !== 'stored') return { outcome: 'unavailable' };
       if (put.entries.length === 0) return { outcome: 'nothing_to_replay' };
-      const events = entries.map(({ eventId, kind: name, rows }, index) => {
+      const events = entries.map(({ eventId, kind: name, rowCount }, index) => {
         const duplicate = put.entries[index]?.duplicate === true;
-        return { event_id: eventId, kind: name, rows: duplicate ? 0 : rows.own.length, duplicate };
+        return { event_id: eventId, kind: name, rows: duplicate ? 0 : rowCount, duplicate };
       });
       return { outcome: 'accepted', events };
     },

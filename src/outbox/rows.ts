@@ -1,4 +1,4 @@
-import { type EventRows, joinRow, type RowRange } from '../ground/event.ts';
+import { type EventEntry, joinRow, type RowRange } from '../ground/event.ts';
 import { textOf } from '../ground/json.ts';
 import type { ClaimedRows, ClaimRequest } from './engine.ts';
 import {
@@ -85,35 +85,23 @@ export function intersectRanges(a: readonly RowRange[], b: readonly RowRange[]):
   return subtractRanges(a, subtractRanges(a, b));
 }
 
+type StoredRows = Pick<EventEntry, 'shared' | 'own'>;
+
 /** What is stored of the rows of one event, unless somebody deleted it. */
 export type FoundRows = { readonly [Column in keyof StoredRows]: StoredRows[Column] | null };
 
-export interface StoredRows {
-  readonly shared: string;
-  /** The columns of each row's own, a line for each row. */
-  readonly own: string;
-}
-
-/** What both engines write into `events` and `bodies`; `own` is null for an identity, which has no rows. */
+/** What both engines write into `events` and `bodies`; an identity has no rows. */
 export function columnsOf(record: Exclude<StoredRecord, { type: 'quarantine' }>) {
-  const none = { kind: '', receivedAt: record.storedAt, deliveredAt: null, feed: null, mappedBytes: 0, rows: null };
-  const { type: _, rows, pending, deadLetters, ...columns } = { ...none, pending: [], deadLetters: [], ...record };
-  const shared = rows?.shared ?? null;
-  const own = rows?.own.join('\n') ?? null;
+  const noRows = { shared: null, own: null, rowCount: 0, mappedBytes: 0, pending: [], deadLetters: [] };
+  const others = { kind: '', receivedAt: record.storedAt, deliveredAt: null, feed: null };
+  const { type: _, pending, deadLetters, ...columns } = { ...noRows, ...others, ...record };
   return {
     ...columns,
-    rowCount: rows?.own.length ?? 0,
-    bodyBytes: Buffer.byteLength(shared ?? '') + Buffer.byteLength(own ?? ''),
+    bodyBytes: Buffer.byteLength(columns.shared ?? '') + Buffer.byteLength(columns.own ?? ''),
     pending: formatRanges(pending),
     pendingRows: countRows(pending),
     deadRows: countDead(deadLetters),
-    shared,
-    own,
   };
-}
-
-export function parseRows({ shared, own }: StoredRows): EventRows {
-  return { shared, own: own.split('\n') };
 }
 
 /** The JSON array of all rows; empty if they are missing. */
@@ -127,18 +115,18 @@ export function bodyOf({ shared, own }: FoundRows): Uint8Array {
  * byte more for each row and one more; that is counted.
  */
 export function takeRows(
-  stored: StoredRows,
+  { shared, own }: StoredRows,
   pending: readonly RowRange[],
   { maxBytes, atLeastOne }: { readonly maxBytes: number; readonly atLeastOne: boolean },
 ): Pick<ClaimedRows, 'ranges' | 'rows' | 'bytes'> {
-  const { shared, own } = parseRows(stored);
+  const lines = own.split('\n');
   const ranges: RowRange[] = [];
   const rows: string[] = [];
   let bytes = 0;
   for (const [from, to] of pending) {
     let end = from;
     for (; end < to; end++) {
-      const columns = own[end];
+      const columns = lines[end];
       if (columns === undefined) throw new RangeError(`Row ${end} of an event is not stored`);
       const row = joinRow(shared, columns);
       const size = Buffer.byteLength(row) + 1;

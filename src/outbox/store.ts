@@ -191,7 +191,7 @@ function statsOf(counts: readonly RecordCount[]) {
 
 function recordOf(entry: OutboxEntry, storedAt: number): StoredRecord {
   if (entry.type === 'quarantine') return { ...entry, storedAt };
-  return { ...entry, storedAt, pending: [[0, entry.rows.own.length]], deadLetters: [] };
+  return { ...entry, storedAt, pending: [[0, entry.rowCount]], deadLetters: [] };
 }
 
 /**

@@ -300,7 +300,9 @@ test('events of a kind whose stream is off: a hold from the start that says so e
       kind: 'request',
       receivedAt: f.clock.now(),
       feed: null,
-      rows: { shared: '{"event_type":"Granted"}', own: [`{"row_id":"${id}-0"}`] },
+      shared: '{"event_type":"Granted"}',
+      own: `{"row_id":"${id}-0"}`,
+      rowCount: 1,
       mappedBytes: 500,
     }) as const;
   await f.outbox.put([entry('e-1'), entry('e-2')]);

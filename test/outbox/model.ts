@@ -49,10 +49,10 @@ class Model {
   }
 
   put(entry: EventEntry): boolean {
-    const { eventId, kind, receivedAt } = entry;
+    const { eventId, kind, receivedAt, rowCount } = entry;
     if (this.identities.has(eventId)) return false;
     this.identities.set(eventId, null);
-    const rows = entry.rows.own.map((): Row => 'pending');
+    const rows = Array.from({ length: rowCount }, (): Row => 'pending');
     this.events.set(eventId, { eventId, kind, receivedAt, seq: this.#seq++, rows, entry });
     return true;
   }

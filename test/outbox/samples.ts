@@ -28,7 +28,7 @@ export function event(eventId: string, options: SampleOptions = {}): EventEntry 
     return JSON.stringify({ ...row, filler: 'x'.repeat(Math.max(0, rowBytes - bytes)) });
   });
   const mappedBytes = own.reduce((sum, text) => sum + Buffer.byteLength(joinRow(shared, text)), 0);
-  return { type: 'event', eventId, kind, receivedAt, feed, rows: { shared, own }, mappedBytes };
+  return { type: 'event', eventId, kind, receivedAt, feed, shared, own: own.join('\n'), rowCount, mappedBytes };
 }
 
 export function receivedAt(eventId: string, ms: number, options: SampleOptions = {}): EventEntry {
@@ -36,13 +36,13 @@ export function receivedAt(eventId: string, ms: number, options: SampleOptions =
 }
 
 /** The rows of an event as they are sent. */
-export function rowsOf({ rows: { shared, own } }: EventEntry): string[] {
-  return own.map((text) => joinRow(shared, text));
+export function rowsOf({ shared, own }: EventEntry): string[] {
+  return own.split('\n').map((text) => joinRow(shared, text));
 }
 
 /** Of what is stored of the event. */
-export function storedBytes({ rows: { shared, own } }: EventEntry): number {
-  return Buffer.byteLength(shared) + Buffer.byteLength(own.join('\n'));
+export function storedBytes({ shared, own }: EventEntry): number {
+  return Buffer.byteLength(shared) + Buffer.byteLength(own);
 }
 
 export function quarantined(quarantineId: string, over: Partial<QuarantineEntry> = {}): QuarantineEntry {

@@ -153,9 +153,9 @@ async function useTables(query: Query): Promise<void> {
   const [number, id] = [randomId(), `probe ${randomId()}`];
   const at = { kind: id, receivedAt: 0, storedAt: 0, feed: null };
   const why = { code: 'probe', reason: '' };
-  const rows = { shared: '{}', own: ['{}', '{}'] };
+  const rows = { shared: '{}', own: '{}\n{}', rowCount: 2, mappedBytes: 2 };
   const records: StoredRecord[] = [
-    { type: 'event', eventId: id, ...at, rows, mappedBytes: 2, pending: [[0, 2]], deadLetters: [] },
+    { type: 'event', eventId: id, ...at, ...rows, pending: [[0, 2]], deadLetters: [] },
     { type: 'quarantine', quarantineId: id, ...at, ...why, charset: null, body: Buffer.of() },
   ];
   await storePuts(query, [{ records, resolves: null }]);

@@ -1,8 +1,7 @@
 import { escapeIdentifier } from 'pg';
 import { CopyError } from '../engine.ts';
 import { MAX_BATCH_BYTES, MAX_BATCH_RECORDS } from '../move.ts';
-import type { EventRecord, StoredRecord } from '../records.ts';
-import { parseRows, type StoredRows } from '../rows.ts';
+import type { StoredRecord } from '../records.ts';
 import type { Database, Query } from './database.ts';
 import { isForbidden } from './errors.ts';
 
@@ -10,9 +9,6 @@ import { isForbidden } from './errors.ts';
 const MAX_NAME_BYTES = 63;
 
 type Read = <T>(work: (query: Query) => Promise<T>) => Promise<T>;
-/** A record as it is selected. */
-type Found = { readonly seq: number } & (Exclude<StoredRecord, EventRecord> | (Omit<EventRecord, 'rows'> & StoredRows));
-
 /** What follows the record `$1` in the order of `seq`: as many as make a batch, and at least one. */
 const batchOf = (type: StoredRecord['type'], columns: string, from: string, bytes: string): string => `
   SELECT seq, '${type}' AS type, stored_at AS "storedAt", ${columns} FROM (
@@ -27,8 +23,8 @@ const DEAD_LETTERS = `(SELECT coalesce(json_agg(json_build_object(
   FROM dead_letters d WHERE d.seq = e.seq) AS "deadLetters"`;
 const EVENTS = batchOf(
   'event',
-  `event_id AS "eventId", kind, received_at AS "receivedAt", feed, mapped_bytes AS "mappedBytes", pending::json,
-    ${DEAD_LETTERS}, shared, own`,
+  `event_id AS "eventId", kind, received_at AS "receivedAt", feed, row_count AS "rowCount", mapped_bytes AS "mappedBytes",
+    pending::json, ${DEAD_LETTERS}, shared, own`,
   'events JOIN bodies USING (seq) WHERE delivered_at IS NULL',
   'body_bytes',
 );
@@ -50,18 +46,12 @@ export async function* readRecords(read: Read): AsyncGenerator<StoredRecord> {
   await read(refuseWhileUsed);
   for (const sql of [EVENTS, QUARANTINED, IDENTITIES]) {
     for (let last: number | undefined = 0; last !== undefined; ) {
-      const found = await read((query) => query<Found>(sql, [last]));
-      yield* found.map(recordOf);
+      const found = await read((query) => query<StoredRecord & { readonly seq: number }>(sql, [last]));
+      yield* found.map(({ seq: _, ...record }) => record);
       last = found.at(-1)?.seq;
     }
   }
   await read(refuseWhileUsed);
-}
-
-function recordOf({ seq: _, ...found }: Found): StoredRecord {
-  if (found.type !== 'event') return found;
-  const { shared, own, ...event } = found;
-  return { ...event, rows: parseRows({ shared, own }) };
 }
 
 /** What a service delivers meanwhile would be delivered again by the outbox that it is moved to. */

@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { RowRange } from '../../ground/event.ts';
 import { CopyError } from '../engine.ts';
 import type { DeadLetter, StoredRecord } from '../records.ts';
-import { countRows, mergeRanges, parseRows, rangesProblem, subtractRanges } from '../rows.ts';
+import { countRows, mergeRanges, rangesProblem, subtractRanges } from '../rows.ts';
 import { createReader, type Reader, type Row } from './damaged.ts';
 
 /** Reads every record of a database, for a move to another outbox or, where pages are damaged, for salvage. */
@@ -108,21 +108,21 @@ function readEvent(reader: Reader, row: Row, nowMs: number): StoredRecord | null
   const { eventId, kind, receivedAt, storedAt, feed, rowCount, mappedBytes } = row;
   const pending = readRanges(row.pending, rowCount);
   const rows = readBody(reader, row.seq)?.rows;
-  if (pending === null || rows?.own.length !== rowCount) return null;
+  if (pending === null || rows?.rowCount !== rowCount) return null;
   const deadLetters = readLetters(reader, row, pending, nowMs);
   if (pending.length === 0 && deadLetters.length === 0) return null;
-  return { type: 'event', eventId, kind, receivedAt, storedAt, feed, rows, mappedBytes, pending, deadLetters };
+  return { type: 'event', eventId, kind, receivedAt, storedAt, feed, ...rows, mappedBytes, pending, deadLetters };
 }
 
 /** Null when its page is broken, or when a page of another file in its middle makes it no JSON. */
 function readBody(reader: Reader, seq: number) {
   const [body] = reader.rows('SELECT kind, shared, own FROM bodies WHERE seq = ?', seq);
   if (!hasShape(body, BODY)) return null;
-  const rows = parseRows(body);
+  const { kind, shared, own } = body;
+  const lines = own.split('\n');
   try {
-    const shared = JSON.parse(rows.shared) as Row | null;
-    for (const text of rows.own) JSON.parse(text);
-    return { kind: body.kind, rows, shared };
+    for (const text of lines) JSON.parse(text);
+    return { kind, rows: { shared, own, rowCount: lines.length }, columns: JSON.parse(shared) as Row | null };
   } catch {
     return null;
   }
@@ -157,18 +157,19 @@ function readLetters(reader: Reader, event: Of<typeof EVENT>, pending: readonly 
  */
 function readBodyAlone(reader: Reader, seq: number, nowMs: number): StoredRecord | null {
   const body = readBody(reader, seq);
-  const eventId = body?.shared?.['event_id'];
+  const eventId = body?.columns?.['event_id'];
   if (body === null || !isId(eventId)) return null;
   const { kind, rows } = body;
-  const received = Date.parse(String(body.shared?.['received_at']));
+  const { shared, own, rowCount } = rows;
+  const received = Date.parse(String(body.columns?.['received_at']));
   const receivedAt = Number.isNaN(received) ? nowMs : received;
-  const mappedBytes = rows.own.reduce((sum, own) => sum + rows.shared.length + own.length, 0);
+  const mappedBytes = rowCount * shared.length + own.length;
   const reason = 'Salvaged from a damaged database without the rest of its record; some of its rows may be delivered';
   return {
     type: 'event',
-    ...{ eventId, kind, receivedAt, storedAt: receivedAt, feed: null, rows, mappedBytes },
+    ...{ eventId, kind, receivedAt, storedAt: receivedAt, feed: null, ...rows, mappedBytes },
     pending: [],
-    deadLetters: [{ rows: [[0, rows.own.length]], code: 'salvaged', reason, buriedAt: nowMs }],
+    deadLetters: [{ rows: [[0, rowCount]], code: 'salvaged', reason, buriedAt: nowMs }],
   };
 }
 
