@@ -1,5 +1,5 @@
 import type { ClaimedEvent, Settlement, SettlementOutcome, SharedPace, StateCount, StoredEntry } from './port.ts';
-import type { GoneEvent, ListArgs, ListedRecord, OutboxRecords, RecordState, StoredRecord } from './records.ts';
+import type { ListArgs, ListedRecord, OutboxRecords, RecordState, StoredRecord } from './records.ts';
 
 /**
  * What a database has to do for an outbox. Everything else (group commit, limits, the fault of one call, health, chunks)
@@ -9,7 +9,7 @@ import type { GoneEvent, ListArgs, ListedRecord, OutboxRecords, RecordState, Sto
  * with a FullError, a CallError, a DamageError, or any other error when the database cannot do it now. Where a server's
  * answer was lost it may be done all the same; every method can be asked again.
  */
-export interface Engine extends Pick<OutboxRecords, 'show' | 'find' | 'revive'> {
+export interface Engine extends Pick<OutboxRecords, 'show' | 'find' | 'gone' | 'revive'> {
   /**
    * Stores the records of all puts. A record whose id is known, or came before in the same call, is a duplicate: it
    * stores nothing. A put that `resolves` a quarantined body removes it; if that body is not there, the put stores
@@ -37,8 +37,6 @@ export interface Engine extends Pick<OutboxRecords, 'show' | 'find' | 'revive'> 
   recordedUntil(): Promise<number | null>;
   /** At least the first `limit` records after a position, by `receivedAt` and then `seq`. */
   list(request: ListArgs): Promise<readonly ListedRecord[]>;
-  /** Up to two events that are gone and whose id begins with this text. `mappedBytes`: 0 once it was purged. */
-  gone(start: string): Promise<readonly (Omit<GoneEvent, 'isDelivered'> & { readonly mappedBytes: number })[]>;
   /** Deletes records: which were there. The identity of an event stays, as if delivered at `now`. Claims of it end. */
   purge(ids: readonly string[], now: number): Promise<readonly boolean[]>;
   /**

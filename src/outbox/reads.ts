@@ -1,5 +1,5 @@
 import type { Engine, RecordCount } from './engine.ts';
-import { type DeadLetter, endOfIds, type FoundIds, type ListedRecord, type RecordDetail } from './records.ts';
+import type { DeadLetter, FoundIds, GoneEvent, ListedRecord, RecordDetail } from './records.ts';
 import { bodyOf, type FoundRows, parseRanges } from './rows.ts';
 
 /** What an outbox holds, read only: in SQL that SQLite and PostgreSQL take alike. */
@@ -44,6 +44,9 @@ export function countRecords(query: Query): Promise<RecordCount[]> {
   return query(Object.values(COUNT_SQL).join(' UNION ALL '));
 }
 
+/** Sorts after every id that begins with the text, by bytes in UTF-8. */
+const endOfIds = (start: string): string => `${start}\u{10ffff}`;
+
 /** Methods of an engine. `read` runs what is given to it in one transaction, where the engine has one for that. */
 export function createReads(
   read: <T>(work: (query: Query) => Promise<T>) => Promise<T>,
@@ -71,14 +74,18 @@ export function createReads(
         return { first, count };
       }),
     gone: (start) =>
-      read((query) =>
-        query(
+      read(async (query) => {
+        // A purge leaves no bytes behind.
+        const [found, ...others] = await query<GoneEvent>(
           `SELECT event_id AS id, kind, feed, received_at AS "receivedAt", delivered_at AS "goneAt",
-             row_count AS "rowCount", mapped_bytes AS "mappedBytes"
+             row_count AS "rowCount", mapped_bytes > 0 AS "isDelivered"
            FROM events WHERE event_id >= $1 AND event_id < $2 AND delivered_at IS NOT NULL LIMIT 2`,
           [start, endOfIds(start)],
-        ),
-      ),
+        );
+        if (found === undefined || others.length > 0) return null;
+        // SQLite has 0 and 1.
+        return { ...found, isDelivered: Boolean(found.isDelivered) };
+      }),
     recordedUntil: () =>
       read(async (query) => {
         const [found] = await query<{ until: number | null }>(

@@ -82,11 +82,6 @@ export interface FoundIds {
   readonly count: number;
 }
 
-/** Sorts after every id that begins with the text, by bytes in UTF-8. */
-export function endOfIds(start: string): string {
-  return `${start}\u{10ffff}`;
-}
-
 /** What an engine stores: an entry that is new, or a record of another database as far as it came over. */
 export type StoredRecord =
   | EventRecord

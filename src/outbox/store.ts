@@ -167,12 +167,7 @@ export function createStore(options: StoreOptions): Store {
     recordedUntil: () => door.ask('read', () => engine.recordedUntil()),
     show: (id) => door.ask('read', () => engine.show(id)),
     find: (start) => door.ask('read', () => engine.find(start)),
-    async gone(start) {
-      const [found, ...others] = await door.ask('read', () => engine.gone(start));
-      if (found === undefined || others.length > 0) return null;
-      const { mappedBytes, ...event } = found;
-      return { ...event, isDelivered: mappedBytes > 0 };
-    },
+    gone: (start) => door.ask('read', () => engine.gone(start)),
     purge: (ids) => door.ask('settle', () => engine.purge(ids, now())),
     close: () => door.close(),
   };
