@@ -21,24 +21,7 @@ export interface StoreTrouble extends Omit<Trouble, 'type'> {
   readonly at: number;
 }
 
-/** The outbox of a service, whichever engine it is: the store in its thread. */
-export interface OpenedOutbox extends Queue, OutboxRecords {
-  readonly receive: Receive;
-  /** See `findDamaged`. For /healthz and the metrics: a restart must not end the alarm. */
-  readonly damagedFile: string | null;
-  /** What the store last could not do; null: nothing since the start, or a damaged database that is set aside by now. */
-  readonly trouble: StoreTrouble | null;
-  /** Tells the outboxes of one machine apart; null: it is not one of this machine. */
-  readonly storeId: string | null;
-  /** For delivery: see SharedPace. */
-  readonly pace: SharedPace;
-  /** The folder on whose file system it is; null: it is not on this machine. */
-  readonly folder: string | null;
-  /** Ends the store thread as a crash would. For tests. */
-  killThread(): Promise<void>;
-  /** Finishes what was asked before, then closes the store. Later bodies are `unavailable`. Twice does nothing. */
-  close(): Promise<void>;
-}
+export type OpenedOutbox = Awaited<ReturnType<typeof openOutbox>>;
 
 /** What is wrong is logged once in this time. */
 const REMINDER_MS = 60_000;
@@ -47,8 +30,11 @@ const REMINDER_MS = 60_000;
 const LOCK_LOST =
   'outbox.lock was removed, and another process has taken the outbox over: stop one of them, then restart';
 
-/** Opens PostgreSQL if OUTBOX_URL is set, else SQLite in DATA_DIR. Rejects with an OutboxStartError. */
-export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
+/**
+ * The outbox of a service, the store in its thread: PostgreSQL if OUTBOX_URL is set, else SQLite in DATA_DIR. Rejects with
+ * an OutboxStartError.
+ */
+export async function openOutbox(options: OpenOptions) {
   const { clock, log, config } = options;
   const { outbox } = config;
   const folder = outbox.database === null ? outbox.dataDir : null;
@@ -73,15 +59,7 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
   // So that there are counts to show, should the thread die before anybody asks.
   let lastStats = await ask('stats', []);
   const opened = opening.move();
-  return {
-    get damagedFile() {
-      return folder && findDamaged(folder);
-    },
-    get trouble() {
-      return troubles.last;
-    },
-    storeId: folder && storeId(folder),
-    folder,
+  const operations: Queue & OutboxRecords & { receive: Receive } = {
     // The edge bounds what is under way (http/limits.ts).
     async receive(body) {
       // A message copies all of the memory that bytes are a part of, and small ones are often a part of a large pool.
@@ -113,14 +91,30 @@ export async function openOutbox(options: OpenOptions): Promise<OpenedOutbox> {
     revive: (eventIds) => ask('revive', [eventIds]),
     readAgain: (id, dryRun) => ask('readAgain', [id, dryRun]),
     purge: (ids) => ask('purge', [ids]),
-    pace: {
-      turn: (stream) => ask('turn', [stream]).catch(() => ownPace.turn(stream)),
-      rest: (stream, delayMs, wasAlone) => ask('rest', [stream, delayMs, wasAlone]).catch(() => undefined),
-      resume: (stream) => ask('resume', [stream]).catch(() => undefined),
-      endRest: (stream) => ask('endRest', [stream]).catch(() => false),
+  };
+  const pace: SharedPace = {
+    turn: (stream) => ask('turn', [stream]).catch(() => ownPace.turn(stream)),
+    rest: (stream, delayMs, wasAlone) => ask('rest', [stream, delayMs, wasAlone]).catch(() => undefined),
+    resume: (stream) => ask('resume', [stream]).catch(() => undefined),
+    endRest: (stream) => ask('endRest', [stream]).catch(() => false),
+  };
+  return {
+    ...operations,
+    pace,
+    /** See `findDamaged`. For /healthz and the metrics: a restart must not end the alarm. */
+    get damagedFile() {
+      return folder && findDamaged(folder);
     },
+    /** What the store last could not do; null: nothing since the start, or a damaged database that is set aside by now. */
+    get trouble() {
+      return troubles.last;
+    },
+    /** Tells the outboxes of one machine apart; null: it is not one of this machine. */
+    storeId: folder && storeId(folder),
+    /** The folder on whose file system it is; null: it is not on this machine. */
+    folder,
+    /** Finishes what was asked before, then closes the store. Later bodies are `unavailable`. Twice does nothing. */
     close: () => opened.disposeAsync(),
-    killThread: link.kill,
   };
 }
 

@@ -1,5 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import process from 'node:process';
+import type { Worker } from 'node:worker_threads';
 import { systemClock } from '../../src/ground/clock.ts';
 import { createLogger } from '../../src/ground/log.ts';
 import type { ReceivedBody } from '../../src/intake/understand.ts';
@@ -16,6 +18,8 @@ export interface ThreadFixture {
   readonly logged: readonly { readonly code?: string; readonly level: string; readonly [field: string]: unknown }[];
   readonly events: readonly StoreEvent[];
   readonly fatal: readonly Error[];
+  /** Ends the store thread as a crash would, wherever it is. */
+  killThread(): Promise<void>;
   reopen(): Promise<void>;
   cleanup(): Promise<void>;
 }
@@ -45,6 +49,12 @@ export async function openThreadFixture({ maxBytes = 2 ** 30, ...options }: Thre
       onEvent: (event) => void events.push(event),
     });
 
+  // The newest one is that of this outbox: no other is opened meanwhile.
+  let thread: Worker | undefined;
+  const onWorker = (worker: Worker) => {
+    thread = worker;
+  };
+  process.on('worker', onWorker);
   let opened = await open();
   const fixture: ThreadFixture = {
     get outbox() {
@@ -54,11 +64,15 @@ export async function openThreadFixture({ maxBytes = 2 ** 30, ...options }: Thre
     logged,
     events,
     fatal,
+    async killThread() {
+      await thread?.terminate();
+    },
     async reopen() {
       await opened.close();
       opened = await open();
     },
     async cleanup() {
+      process.off('worker', onWorker);
       await opened.close();
       if (root !== null) rmSync(root, { recursive: true, force: true });
     },

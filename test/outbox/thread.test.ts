@@ -36,7 +36,7 @@ describe('the store thread', TIME_LIMIT, () => {
       const received = await outbox.receive(webhook(`e${n}`, 'x'.repeat(40_000)));
       if (received.outcome === 'accepted') stored.add(eventIdOf(received));
       outcomes.push(received.outcome);
-      killed ??= outbox.killThread();
+      killed ??= fixture.killThread();
     });
     await Promise.all(bodies);
     await killed;
@@ -53,7 +53,7 @@ describe('the store thread', TIME_LIMIT, () => {
     const [former] = (await claimCalls(outbox)).events;
     assert(former !== undefined);
     await outbox.stats();
-    await outbox.killThread();
+    await fixture.killThread();
     const down = await outbox.stats();
     assert.deepEqual([down.writable, down.waiting['request']?.count], [false, 1]);
     assert.match(down.problem ?? '', /restarted/);
@@ -83,10 +83,10 @@ describe('the store thread', TIME_LIMIT, () => {
   it('is given up after the second death', async () => {
     const { outbox, dataDir } = fixture;
     await outbox.receive(webhook('a'));
-    await outbox.killThread();
+    await fixture.killThread();
     await waitForThread();
     const waiting = [outbox.receive(webhook('b')), outbox.receive(webhook('c'))];
-    await outbox.killThread();
+    await fixture.killThread();
     for (const body of waiting) assert.notEqual((await body).outcome, 'full');
     assert.equal(fixture.fatal.length, 1);
     assert.equal((await outbox.receive(webhook('d'))).outcome, 'unavailable');
@@ -99,7 +99,7 @@ describe('the store thread', TIME_LIMIT, () => {
 
   it('is not left behind when it is closed during a restart', async () => {
     const { outbox, dataDir } = fixture;
-    await outbox.killThread();
+    await fixture.killThread();
     await outbox.close();
     assert.equal(isOutboxLocked(dataDir), false);
     assert.deepEqual(fixture.fatal, []);
@@ -145,7 +145,7 @@ describe('the store thread', TIME_LIMIT, () => {
 
   it('answers what was asked in the turn in which it died or was closed', async () => {
     const { outbox } = fixture;
-    const killed = outbox.killThread();
+    const killed = fixture.killThread();
     const [received, shown] = await Promise.allSettled([outbox.receive(webhook('a')), outbox.show('a')]);
     await killed;
     assert(received.status === 'fulfilled' && received.value.outcome === 'unavailable');

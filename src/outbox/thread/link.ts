@@ -182,8 +182,5 @@ export async function openLink(options: LinkOptions) {
       }
       state = 'closed';
     },
-
-    /** Ends the thread as a crash would, wherever it is. For tests. */
-    kill: async (): Promise<void> => void (await worker.terminate()),
   };
 }
