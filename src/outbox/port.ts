@@ -26,16 +26,13 @@ export type PutOutcome =
   | { readonly outcome: 'full' }
   | { readonly outcome: 'unavailable'; readonly reason: string };
 
-export interface AcceptedEvent {
+export interface AcceptedEvent extends Omit<StoredEntry, 'id'> {
   readonly eventId: string;
   readonly kind: string;
   /** What happened, one of a few fixed words whatever Apono's spelling (`eventAction` of apono/event.ts). */
   readonly action: string;
   readonly rows: number;
   readonly hasInvalidFields: boolean;
-  readonly duplicate: boolean;
-  /** Milliseconds since the epoch. */
-  readonly firstStoredAt: number;
 }
 
 /** What became of one authentic body; the route has one exhaustive switch over it. */
@@ -109,9 +106,7 @@ export interface DeadRows {
 }
 
 /** What became of some rows of a claimed event. Rows that it does not name stay pending. */
-export interface Settlement {
-  readonly eventId: string;
-  readonly token: number;
+export interface Settlement extends Pick<ClaimedEvent, 'eventId' | 'token'> {
   readonly delivered: readonly RowRange[];
   readonly dead: readonly DeadRows[];
   /** Ends the claim: what is still pending can be claimed again. A claim without rows left ends anyway. */
