@@ -55,7 +55,7 @@ export function createReads(
     list: ({ state, kinds: chosen, after, limit }) =>
       read(async (query) => {
         const page = [after.receivedAt, after.seq, limit];
-        if (state === 'quarantined') return chosen === null ? query<ListedRecord>(LIST_SQL.quarantined, page) : [];
+        if (state === 'quarantined') return chosen === undefined ? query<ListedRecord>(LIST_SQL.quarantined, page) : [];
         // The index goes by kind, of which there are few: a page of all is merged from a page of each.
         const kinds = chosen ?? (await query<RecordCount>(COUNT_SQL[state])).map(({ kind }) => kind);
         const pages = [];

@@ -23,8 +23,7 @@ interface Position {
 }
 
 /** A ListRequest that was checked, as an engine gets it. */
-export interface ListArgs extends Pick<ListRequest, 'state' | 'limit'> {
-  readonly kinds: readonly string[] | null;
+export interface ListArgs extends Omit<ListRequest, 'after'> {
   readonly after: Position;
 }
 
@@ -83,17 +82,12 @@ export interface FoundIds {
 }
 
 /** What an engine stores: an entry that is new, or a record of another database as far as it came over. */
-export type StoredRecord =
-  | EventRecord
-  | (QuarantineEntry & { readonly storedAt: number })
+export type StoredRecord = { readonly storedAt: number } & (
+  | (EventEntry & { readonly pending: readonly RowRange[]; readonly deadLetters: readonly DeadLetter[] })
+  | QuarantineEntry
   /** An event that was delivered: only its identity is left. */
-  | { readonly type: 'identity'; readonly eventId: string; readonly storedAt: number; readonly deliveredAt: number };
-
-export interface EventRecord extends EventEntry {
-  readonly storedAt: number;
-  readonly pending: readonly RowRange[];
-  readonly deadLetters: readonly DeadLetter[];
-}
+  | { readonly type: 'identity'; readonly eventId: string; readonly deliveredAt: number }
+);
 
 /** What became of a quarantined body that was read again, as the operator is told. */
 export type ReadAgain =
@@ -156,11 +150,12 @@ function decodeCursor(cursor: string): Position {
 }
 
 /** Throws a RangeError for a request that is not valid. */
-export function readListRequest({ state, kinds, after, limit }: ListRequest): ListArgs {
+export function readListRequest({ after, ...request }: ListRequest): ListArgs {
+  const { state, limit } = request;
   if (!['waiting', 'dead', 'quarantined'].includes(state))
     throw new RangeError(`There is no list of the state ${state}`);
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > MAX_PAGE) {
     throw new RangeError(`limit must be a whole number from 1 to ${MAX_PAGE}, got ${limit}`);
   }
-  return { state, kinds: kinds ?? null, after: after === undefined ? FIRST_POSITION : decodeCursor(after), limit };
+  return { ...request, after: after === undefined ? FIRST_POSITION : decodeCursor(after) };
 }
