@@ -2,6 +2,7 @@ import process from 'node:process';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { Config } from '../../config/config.ts';
 import { systemClock as clock } from '../../ground/clock.ts';
+import type { UnderstandOptions } from '../../intake/understand.ts';
 import { kinds } from '../../kinds/registry.ts';
 import { CLOSE_LIMIT_MS, within } from '../door.ts';
 import { openStore, type StoreLog } from '../open-store.ts';
@@ -11,10 +12,8 @@ import type { OutboxRecords } from '../records.ts';
 import { keepPruning } from '../retention.ts';
 import type { Store, StoreEvent } from '../store.ts';
 
-export interface ThreadSettings {
+export interface ThreadSettings extends Pick<UnderstandOptions, 'streams' | 'escaping'> {
   readonly outbox: Config['outbox'];
-  readonly streams: Config['ingestion']['streams'];
-  readonly escaping: Config['webhook']['escaping'];
   /** The thread before it met a damaged page. */
   readonly isSuspect: boolean;
 }
