@@ -21,9 +21,6 @@ const MAX_LOGGED_IDS = 100;
 /** An operator may shorten an id to so many characters or more. */
 const MIN_ID_CHARACTERS = 8;
 
-/** As apono/event.ts makes them. */
-const wholeIdPattern = /^[vq]1[0-9a-f]{64}$/;
-
 interface OperatorOptions {
   readonly outbox: OutboxRecords & Pick<Queue, 'stats'>;
   readonly log: Logger;
@@ -94,14 +91,13 @@ async function onRecords<Result extends { readonly id: string }>(
  * RecordIdError.
  */
 async function wholeId(start: string, outbox: OutboxRecords): Promise<string> {
-  if (wholeIdPattern.test(start)) return start;
+  const { first, count } = await outbox.find(start);
+  if (first === start) return start;
   if (start.length < MIN_ID_CHARACTERS) {
-    if ((await outbox.show(start)) !== null) return start;
     const message = `"${start}" is too short: give the first ${MIN_ID_CHARACTERS} characters of an id or more.`;
     throw new RecordIdError('id_too_short', message);
   }
-  const { first, count } = await outbox.find(start);
-  if (count > 1 && first !== start) {
+  if (count > 1) {
     const message = `${count} records have an id that begins with "${start}": give more characters of it.`;
     throw new RecordIdError('id_ambiguous', message);
   }
