@@ -2,15 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { RowRange } from '../ground/event.ts';
 import { CodedError } from './engine.ts';
 import { type OutboxStats, type StateCount, summary } from './port.ts';
-import type {
-  DeadLetter,
-  GoneEvent,
-  ListRequest,
-  ReadAgain,
-  RecordDetail,
-  RecordPage,
-  RecordSummary,
-} from './records.ts';
+import type { GoneEvent, ListRequest, ReadAgain, RecordDetail, RecordPage, RecordSummary } from './records.ts';
 
 /**
  * What an operator can do with the outbox, over HTTP or directly (ADR 11). An id may be shortened to any unique beginning
@@ -44,8 +36,8 @@ export type StatsJson = ReturnType<typeof statsJson>;
 export type HoldJson = ReturnType<typeof holdJson>;
 export type RecordJson = ReturnType<typeof summaryJson>;
 export type PageJson = ReturnType<typeof pageJson>;
-export type DeadLetterJson = ReturnType<typeof deadLetterJson>;
 export type DetailJson = ReturnType<typeof detailJson>;
+export type DeadLetterJson = DetailJson['dead_letters'][number];
 export type GoneJson = ReturnType<typeof goneJson>;
 
 /** Why an id named no record, if it was too short or named several. */
@@ -137,12 +129,14 @@ export function pageJson({ records, next }: RecordPage) {
 
 /** The body is `body` where it is UTF-8, else `body_base64`. */
 export function detailJson(record: RecordDetail) {
+  const bytes = Buffer.from(record.body);
+  const body = isUtf8(bytes) ? { body: bytes.toString() } : { body_base64: bytes.toString('base64') };
   return {
     type: record.type,
     ...summaryJson(record),
     pending: record.pending,
-    dead_letters: record.deadLetters.map(deadLetterJson),
-    ...bodyJson(record.body),
+    dead_letters: record.deadLetters.map(({ buriedAt, ...letter }) => ({ ...letter, buried_at: iso(buriedAt) })),
+    ...body,
   };
 }
 
@@ -152,15 +146,6 @@ export function goneJson({ id, kind, feed, rowCount, receivedAt, goneAt, isDeliv
     : 'deleted: it was purged, or came from another database and is only remembered';
   const times = { received_at: iso(receivedAt), gone_at: iso(goneAt) };
   return { id, kind, feed, rows: rowCount, ...times, is_delivered: isDelivered, what };
-}
-
-function deadLetterJson({ rows, code, reason, buriedAt }: DeadLetter) {
-  return { rows, code, reason, buried_at: iso(buriedAt) };
-}
-
-function bodyJson(body: Uint8Array) {
-  const bytes = Buffer.from(body);
-  return isUtf8(bytes) ? { body: bytes.toString() } : { body_base64: bytes.toString('base64') };
 }
 
 function countJson({ count, oldestReceivedAt }: StateCount) {
