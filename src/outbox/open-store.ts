@@ -1,16 +1,13 @@
 import type { Config } from '../config/config.ts';
 import type { OutboxDatabase } from '../config/outbox-url.ts';
-import type { Clock } from '../ground/clock.ts';
 import { openSqlite } from './sqlite/engine.ts';
-import { createStore, type StoreEvent } from './store.ts';
+import { createStore, type StoreOptions } from './store.ts';
 
-interface OpenStoreOptions {
+export interface OpenStoreOptions extends Pick<StoreOptions, 'clock' | 'onEvent'> {
   readonly outbox: Pick<Config['outbox'], 'database' | 'dataDir' | 'maxBytes'>;
   /** Gives a token for the database from Microsoft Entra. */
   readonly databaseToken: () => Promise<string>;
-  readonly clock: Clock;
   readonly log: StoreLog;
-  readonly onEvent: (event: StoreEvent) => void;
   /** See OpenSqliteOptions. */
   readonly isSuspect?: boolean;
 }

@@ -1,16 +1,13 @@
 import { Worker } from 'node:worker_threads';
 import type { Logger } from '../../ground/log.ts';
 import { OutboxStartError } from '../engine.ts';
+import type { OpenStoreOptions } from '../open-store.ts';
 import { OutboxUnavailableError } from '../port.ts';
-import type { StoreEvent } from '../store.ts';
 import type { FromThread, Operation, Operations, Request, ThreadSettings, ToThread } from './worker.ts';
 
-export interface LinkOptions {
+export interface LinkOptions extends Pick<OpenStoreOptions, 'databaseToken' | 'onEvent'> {
   readonly settings: Omit<ThreadSettings, 'isSuspect'>;
-  /** Gives a token for the database from Microsoft Entra. */
-  readonly databaseToken: () => Promise<string>;
   readonly log: Logger;
-  readonly onEvent: (event: StoreEvent) => void;
   /** A damaged database was found when the store was opened, and set aside under this name. */
   readonly onDamagedFile: (file: string) => void;
   /** Asked before each message: why nothing may be asked of the outbox now; null if it may. */
