@@ -1,7 +1,7 @@
 import { quarantineId } from '../apono/event.ts';
 import type { EventEntry } from '../ground/event.ts';
 import { type ReceivedBody, type UnderstandOptions, understand } from '../intake/understand.ts';
-import type { Received, ReceivedAs } from './port.ts';
+import type { Received } from './port.ts';
 import type { ReadAgain } from './records.ts';
 import type { Store } from './store.ts';
 
@@ -13,7 +13,14 @@ export function createReceiver(store: Store, options: UnderstandOptions) {
     /** `receivedAt`: when the body came, milliseconds since the epoch. */
     async receive(body: ReceivedBody, receivedAt: number): Promise<Received> {
       const understood = body.refusal ? { ...body.refusal, errors: [] } : await understand(body, receivedAt, options);
-      if ('code' in understood) return quarantine(body, receivedAt, understood, store);
+      if ('code' in understood) {
+        const { bytes, feed, kind, charset = null } = body;
+        const { code, detail, errors } = understood;
+        const reason = errors.map(({ path, message }) => `${path || 'body'} ${message}`).join('; ') || detail;
+        const quarantined = { quarantineId: quarantineId(bytes, kind, charset), body: bytes, feed, kind, charset };
+        const kept = await store.put([{ type: 'quarantine', ...quarantined, receivedAt, code, reason }]);
+        return kept.outcome === 'stored' ? { outcome: 'quarantined', code, detail, errors } : { outcome: kept.outcome };
+      }
       const put = await store.put(understood.events.map(({ entry }) => entry));
       if (put.outcome !== 'stored') return { outcome: put.outcome };
       const events = understood.events.map(({ entry, action, hasInvalidFields }, index) => {
@@ -46,21 +53,6 @@ export function createReceiver(store: Store, options: UnderstandOptions) {
       return { outcome: 'accepted', events };
     },
   };
-}
-
-async function quarantine(
-  { bytes, feed, kind, charset = null }: ReceivedBody,
-  receivedAt: number,
-  { code, detail, errors }: Omit<ReceivedAs<'quarantined'>, 'outcome'>,
-  store: Store,
-): Promise<Received> {
-  const reason = errors.map(({ path, message }) => `${path || 'body'} ${message}`).join('; ') || detail;
-  const id = quarantineId(bytes, kind, charset);
-  const put = await store.put([
-    { type: 'quarantine', quarantineId: id, body: bytes, receivedAt, feed, kind, charset, code, reason },
-  ]);
-  if (put.outcome !== 'stored') return { outcome: put.outcome };
-  return { outcome: 'quarantined', code, detail, errors };
 }
 
 /** As `put`, without storing anything: an event is known while it waits and after it was delivered. */
