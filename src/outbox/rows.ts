@@ -159,17 +159,13 @@ export function takeEvents<Event extends Pick<ClaimedRows, 'eventId'>>(
     const rows = takeRows({ shared, own }, wanted, limits);
     if (rows.rows.length === 0) break;
     bytes += rows.bytes;
-    taken.push({ ...event, ...rows, action: actionIn(shared) });
+    // Not every table has the column.
+    taken.push({ ...event, ...rows, action: textOf(JSON.parse(shared).event_action) ?? 'Other' });
     // What is left of an event is older than the events after it.
     const isPart = countRows(rows.ranges) < countRows(wanted);
     if (isPart || taken.length >= maxEvents || bytes >= maxBytes) break;
   }
   return taken;
-}
-
-/** As the rows say it, where their table has a column for it. */
-function actionIn(shared: string): string {
-  return textOf(JSON.parse(shared).event_action) ?? 'Other';
 }
 
 /** Joins claimed rows, in order, into JSON arrays of at most MAX_CALL_BYTES; a row that is larger has a call of its own. */
