@@ -67,6 +67,8 @@ export async function openLink(options: LinkOptions) {
     worker.on('exit', (code) => onDeath(cause ?? new Error(`The thread of the outbox ended with code ${code}`)));
     await opening.promise;
     state = 'running';
+    if (restarting === null) return;
+    log.warn({ code: 'outbox_worker_restarted' }, 'the thread of the outbox runs again; all claims are free again');
   }
 
   function hear(message: FromThread): void {
@@ -134,12 +136,8 @@ export async function openLink(options: LinkOptions) {
     if (!wasRunning) return;
     const fields = { code: 'outbox_worker_died', error: error.message, unanswered: unanswered.length };
     log.error(fields, reason);
-    if (restarting === null) restarting = start().then(onRestarted, giveUp);
+    if (restarting === null) restarting = start().catch(giveUp);
     else giveUp(error);
-  }
-
-  function onRestarted(): void {
-    log.warn({ code: 'outbox_worker_restarted' }, 'the thread of the outbox runs again; all claims are free again');
   }
 
   function giveUp(error: Error): void {
