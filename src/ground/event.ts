@@ -8,19 +8,16 @@ export interface EventMeta {
   /** When the webhook was received. */
   readonly receivedAt: number;
   readonly bodyForm: 'json' | 'template' | 'recipe';
-  /** The X-Apono-Feed header. */
+  /** The X-Apono-Feed header, which lists show. */
   readonly feed: string | null;
 }
 
-export interface EventEntry {
+export interface EventEntry extends Pick<EventMeta, 'receivedAt' | 'feed'> {
   readonly type: 'event';
   /** The identity: the same id is the same event. See apono/event.ts. */
   readonly eventId: string;
   /** Name of the webhook kind, which decides the stream. */
   readonly kind: string;
-  readonly receivedAt: number;
-  /** The X-Apono-Feed header, which lists show. */
-  readonly feed: string | null;
   /**
    * The rows as they will be sent, at least one: each is the JSON object with the members of `shared` and those of its
    * line of `own`, which is a JSON object too. Neither is empty, and they have no member in common.
@@ -34,14 +31,12 @@ export interface EventEntry {
 }
 
 /** An authentic body that could not be understood, kept whole so that it can be read again later. */
-export interface QuarantineEntry {
+export interface QuarantineEntry extends Pick<EventMeta, 'receivedAt' | 'feed'> {
   readonly type: 'quarantine';
   /** Derived from the bytes: the same body is kept once. */
   readonly quarantineId: string;
   /** After decompression, before any repair. */
   readonly body: Uint8Array;
-  readonly receivedAt: number;
-  readonly feed: string | null;
   /** The kind that the path of its URL named; null if it named none. */
   readonly kind: string | null;
   /** The charset that its Content-Type named, so that a replay reads the same text; null for UTF-8 or none. */
