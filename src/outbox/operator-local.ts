@@ -4,7 +4,6 @@ import {
   detailJson,
   goneJson,
   type HeldKind,
-  type OperatorListRequest,
   type OutboxOperator,
   pageJson,
   RecordIdError,
@@ -12,7 +11,7 @@ import {
   statsJson,
 } from './operator.ts';
 import { OutboxUnavailableError, type Queue } from './port.ts';
-import type { OutboxRecords, RecordPage } from './records.ts';
+import type { OutboxRecords } from './records.ts';
 import { countRows, mergeRanges } from './rows.ts';
 
 /** What a log line names; the others are counted. */
@@ -31,7 +30,18 @@ interface OperatorOptions {
 export function createOperator({ outbox, holds, log }: OperatorOptions): OutboxOperator {
   return {
     stats: async () => statsJson(await outbox.stats(), holds()),
-    list: async (request) => pageJson(await listRecords(outbox, request, holds())),
+    async list({ state, kind, ...request }) {
+      if (state === 'dead' || state === 'quarantined') {
+        return pageJson(await outbox.list({ state, ...request, ...(kind !== undefined && { kinds: [kind] }) }));
+      }
+      // Which stream is on hold is delivery's knowledge and not the outbox's, so `held` and `waiting` are told apart here, by
+      // kind. A cursor is a position among all records: a hold that begins or ends between two pages skips none of either.
+      const held = holds().map((hold) => hold.kind);
+      const kinds =
+        state === 'held' ? held : Object.keys((await outbox.stats()).waiting).filter((name) => !held.includes(name));
+      const chosen = kinds.filter((name) => name === (kind ?? name));
+      return pageJson(await outbox.list({ ...request, state: 'waiting', kinds: chosen }));
+    },
     async show(id) {
       const record = await outbox.show(await wholeId(id, outbox));
       return record && detailJson(record);
@@ -150,22 +160,4 @@ function logReplay(results: readonly ReplayResult[], log: Logger): void {
     event_ids: events.slice(0, MAX_LOGGED_IDS).map((event) => event.event_id),
   };
   log.info(fields, 'replayed');
-}
-
-/**
- * Which stream is on hold is delivery's knowledge and not the outbox's, so `held` and `waiting` are told apart here, by
- * kind. A cursor is a position among all records: a hold that begins or ends between two pages skips none of either state.
- */
-async function listRecords(
-  outbox: OperatorOptions['outbox'],
-  { state, kind, ...request }: OperatorListRequest,
-  holds: readonly HeldKind[],
-): Promise<RecordPage> {
-  if (state !== 'held' && state !== 'waiting') {
-    return outbox.list({ state, ...request, ...(kind !== undefined && { kinds: [kind] }) });
-  }
-  const held = holds.map((hold) => hold.kind);
-  const kinds =
-    state === 'held' ? held : Object.keys((await outbox.stats()).waiting).filter((name) => !held.includes(name));
-  return outbox.list({ ...request, state: 'waiting', kinds: kinds.filter((name) => name === (kind ?? name)) });
 }
