@@ -31,8 +31,8 @@ const LOCK_LOST =
   'outbox.lock was removed, and another process has taken the outbox over: stop one of them, then restart';
 
 /**
- * The outbox of a service, the store in its thread: PostgreSQL if OUTBOX_URL is set, else SQLite in DATA_DIR. Rejects with
- * an OutboxStartError.
+ * The outbox of a service, the store in its thread: PostgreSQL if OUTBOX_URL is set, else SQLite in DATA_DIR. Rejects
+ * with an OutboxStartError.
  */
 export async function openOutbox(options: OpenOptions) {
   const { clock, log, config } = options;
@@ -105,7 +105,7 @@ export async function openOutbox(options: OpenOptions) {
     get damagedFile() {
       return folder && findDamaged(folder);
     },
-    /** What the store last could not do; null: nothing since the start, or a damaged database that is set aside by now. */
+    /** What the store last could not do; null: nothing since the start, or a damaged database that was set aside. */
     get trouble() {
       return troubles.last;
     },

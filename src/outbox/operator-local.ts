@@ -34,8 +34,8 @@ export function createOperator({ outbox, holds, log }: OperatorOptions): OutboxO
       if (state === 'dead' || state === 'quarantined') {
         return pageJson(await outbox.list({ state, ...request, ...(kind !== undefined && { kinds: [kind] }) }));
       }
-      // Which stream is on hold is delivery's knowledge and not the outbox's, so `held` and `waiting` are told apart here, by
-      // kind. A cursor is a position among all records: a hold that begins or ends between two pages skips none of either.
+      // Which stream is on hold is delivery's knowledge and not the outbox's, so `held` and `waiting` are told apart here,
+      // by kind. A cursor is a position among all records: a hold that begins or ends between two pages skips none.
       const held = holds().map((hold) => hold.kind);
       const kinds =
         state === 'held' ? held : Object.keys((await outbox.stats()).waiting).filter((name) => !held.includes(name));

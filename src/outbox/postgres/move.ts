@@ -23,8 +23,8 @@ const DEAD_LETTERS = `(SELECT coalesce(json_agg(json_build_object(
   FROM dead_letters d WHERE d.seq = e.seq) AS "deadLetters"`;
 const EVENTS = batchOf(
   'event',
-  `event_id AS "eventId", kind, received_at AS "receivedAt", feed, row_count AS "rowCount", mapped_bytes AS "mappedBytes",
-    pending::json, ${DEAD_LETTERS}, shared, own`,
+  `event_id AS "eventId", kind, received_at AS "receivedAt", feed, row_count AS "rowCount",
+    mapped_bytes AS "mappedBytes", pending::json, ${DEAD_LETTERS}, shared, own`,
   'events JOIN bodies USING (seq) WHERE delivered_at IS NULL',
   'body_bytes',
 );
