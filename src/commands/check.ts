@@ -83,9 +83,7 @@ function renderEntry(entry: readonly Finding[]): string {
     const last = subjects.pop() ?? '';
     return [...subjects, message.startsWith(last) ? message : `${last}: ${message}`];
   });
-  const lines = [...said, ...(fix === '' ? [] : [`Fix: ${fix}`])].flatMap((text) =>
-    wrap(text.replaceAll(/\s+/g, ' ').trim(), COLUMNS - INDENT),
-  );
+  const lines = [...said, ...(fix === '' ? [] : [`Fix: ${fix}`])].map((text) => text.replaceAll(/\s+/g, ' '));
   const shown = level === 'well' ? 'ok' : level;
-  return lines.map((line, index) => `${(index === 0 ? shown : '').padEnd(INDENT)}${line}\n`).join('');
+  return `${wrap(lines.join('\n'), COLUMNS, shown.padEnd(INDENT)).join('\n')}\n`;
 }

@@ -80,9 +80,7 @@ function drawScreen({ stdout }: CommandContext, { head, toDo, brief, rest }: Lin
 function linesOf(status: StatusJson, history: HistoryColumns, width: number): Lines {
   const { now, sentence, health, outbox, disk } = status;
   const { waiting, held, dead, quarantined, oldest_age_seconds: oldest } = health.outbox;
-  const item = (text: string, mark = '  '): string[] =>
-    wrap(text, width - 2).map((line, at) => `${at === 0 ? mark : '  '}${line}`);
-  const problem = ({ code, message }: { code: string; message: string }) => item(`${message} (${code})`, '! ');
+  const problem = ({ code, message }: { code: string; message: string }) => wrap(`${message} (${code})`, width, '! ');
   const cut = (lines: readonly string[]): string[] => lines.map((line) => cutToWidth(line, width));
   const free = disk === null ? 'not known' : `${bytes(disk.free_bytes)} of ${bytes(disk.size_bytes)}`;
   const [tokenEnds, credentialEnds] = [health.token_expires_at, status.credential_expires_at];
@@ -96,7 +94,7 @@ function linesOf(status: StatusJson, history: HistoryColumns, width: number): Li
         [[waiting, held, dead, quarantined, oldest === null ? null : duration(oldest)]],
       ),
     ],
-    toDo: status.to_do.flatMap(({ fix, problems }) => ['', ...problems.flatMap(problem), ...item(fix)]),
+    toDo: status.to_do.flatMap(({ fix, problems }) => ['', ...problems.flatMap(problem), ...wrap(fix, width, '  ')]),
     brief: status.to_do.flatMap(({ problems }) => problems.map((one) => problem(one)[0] ?? '')),
     // A low screen leaves out the end: what was, and not what is.
     rest: cut([

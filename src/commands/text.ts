@@ -1,4 +1,6 @@
 import { InvalidArgumentError } from 'commander';
+import stringWidth from 'string-width';
+import wrapAnsi from 'wrap-ansi';
 import { integer } from '../config/parse.ts';
 import type { CommandContext, TextOutput } from './context.ts';
 
@@ -40,64 +42,21 @@ export function wholeNumber(min: number, max = 999_999_999): (text: string) => n
   };
 }
 
-/** Combining marks, joiners and variation selectors take no room of their own. */
-const noRoom = /\p{Mn}|\p{Me}|[\u200b\u200c]|\u200d/u;
-/** East Asian wide and full-width characters, and emoji, take two columns of a terminal. */
-const double =
-  /[\u1100-\u115f\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1f6ff}\u{1f900}-\u{1f9ff}\u{20000}-\u{3fffd}]/u;
-
-function widthOf(character: string): number {
-  if (noRoom.test(character)) return 0;
-  return double.test(character) ? 2 : 1;
-}
-
-/** How many columns of a terminal a text without control characters takes. */
-export function displayWidth(text: string): number {
-  return [...text].reduce((width, character) => width + widthOf(character), 0);
-}
-
 /** The text, or as much of its beginning as fits with an ellipsis behind it. */
 export function cutToWidth(text: string, width: number): string {
-  if (displayWidth(text) <= width) return text;
-  const [start = ''] = pieces(text, width - 1);
-  return `${displayWidth(start) < width ? start : ''}…`;
+  if (stringWidth(text) <= width) return text;
+  const [start = ''] = wrapAnsi(text, width - 1, { hard: true, trim: false, wordWrap: false }).split('\n');
+  return `${stringWidth(start) < width ? start : ''}…`;
 }
 
 /**
  * Lines of at most that width, escaped by `printable` and broken at blanks; a longer word is broken where it must be. Line
- * breaks stay.
+ * breaks stay. The first line has `start` before it, the others as many blanks.
  */
-export function wrap(text: string, width: number): readonly string[] {
-  return text.split(/\r\n|\r|\n/).flatMap((line) => {
-    const lines: string[] = [];
-    let current = '';
-    const words = printable(line).split(/ +/);
-    for (const word of words.flatMap((one) => pieces(one, width))) {
-      const longer = current === '' ? word : `${current} ${word}`;
-      const fits = displayWidth(longer) <= width;
-      if (!fits) lines.push(current);
-      current = fits ? longer : word;
-    }
-    return [...lines, current];
-  });
-}
-
-/** The text in parts of at most that width, each with at least one character. */
-function pieces(text: string, width: number): string[] {
-  const found: string[] = [];
-  let piece = '';
-  let taken = 0;
-  for (const character of text) {
-    const more = widthOf(character);
-    if (taken + more > width && piece !== '') {
-      found.push(piece);
-      piece = '';
-      taken = 0;
-    }
-    piece += character;
-    taken += more;
-  }
-  return [...found, piece];
+export function wrap(text: string, width: number, start = ''): readonly string[] {
+  const escaped = printable(text.replaceAll(/\r\n?/g, '\n'));
+  const lines = wrapAnsi(escaped, width - start.length, { hard: true }).split('\n');
+  return lines.map((line, index) => `${index === 0 ? start : ' '.repeat(start.length)}${line}`);
 }
 
 type Cells = readonly (string | number)[];
@@ -105,8 +64,8 @@ type Cells = readonly (string | number)[];
 /** Text in columns, escaped by `printable`, each as wide as its longest cell, two spaces between. Ends with a line break. */
 export function renderTable(head: Cells, rows: readonly Cells[]): string {
   const lines = [head, ...rows].map((cells) => cells.map((cell) => printable(String(cell))));
-  const widths = head.map((_, column) => Math.max(...lines.map((line) => displayWidth(line[column] ?? ''))));
+  const widths = head.map((_, column) => Math.max(...lines.map((line) => stringWidth(line[column] ?? ''))));
   const padded = (cell: string, column: number): string =>
-    cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - displayWidth(cell)));
+    cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - stringWidth(cell)));
   return lines.map((line) => `${line.map(padded).join('  ').trimEnd()}\n`).join('');
 }

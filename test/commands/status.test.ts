@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { describe, it, type TestContext } from 'node:test';
+import stringWidth from 'string-width';
 import { runCli } from '../../src/commands/cli.ts';
 import type { CommandContext } from '../../src/commands/context.ts';
-import { displayWidth } from '../../src/commands/text.ts';
 import { send } from '../http/edge.ts';
 import { auditEvent } from '../kinds/audit-bodies.ts';
 import { eventually } from '../support/eventually.ts';
@@ -49,7 +49,7 @@ describe('status', () => {
     assert.doesNotMatch(stdout, /Manual|Other/, 'nobody is to switch these on');
     assert.match(stdout, /\nWebhook secret in use since \d{4}-\S+Z\n/);
     assert.deepEqual(
-      linesOf(stdout).filter((line) => displayWidth(line) > 80),
+      linesOf(stdout).filter((line) => stringWidth(line) > 80),
       [],
     );
   });
@@ -77,7 +77,7 @@ describe('status', () => {
       /Refused within the last hour\nREQUESTS +CODE +LAST +FROM\n1 +secret_wrong +\d\d:\d\dZ +127\.0\.0\.1\n/,
     );
     assert.deepEqual(
-      linesOf(stdout).filter((line) => displayWidth(line) > 80),
+      linesOf(stdout).filter((line) => stringWidth(line) > 80),
       [],
     );
   });
@@ -200,7 +200,7 @@ describe('status', () => {
       assert.equal(lines.at(-1), 'ESC[J');
       assert.equal(lines.length, 24, 'the cursor stands in the last row');
       assert.deepEqual(
-        lines.filter((line) => displayWidth(line.replaceAll(/ESC\[[HKJ]/g, '')) > (index === 0 ? 80 : 60)),
+        lines.filter((line) => stringWidth(line.replaceAll(/ESC\[[HKJ]/g, '')) > (index === 0 ? 80 : 60)),
         [],
       );
       assert.match(text, /\n0 +2 +0 +1 /, `the counts, ${index}`);

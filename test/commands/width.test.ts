@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import stringWidth from 'string-width';
 import { run as list } from '../../src/commands/incidents/list.ts';
 import { createProgress, openStreamOutput } from '../../src/commands/incidents/output.ts';
-import { cutToWidth, displayWidth, renderTable, wrap } from '../../src/commands/text.ts';
+import { cutToWidth, renderTable, wrap } from '../../src/commands/text.ts';
 import { createFormat } from '../../src/sentinel/incidents/formats.ts';
 import { setUpIncidents } from './incidents-fixture.ts';
 
@@ -19,7 +20,7 @@ describe('the width of a text on a terminal', () => {
       ['🚀', 2],
       ['', 0],
     ];
-    for (const [text, width] of cases) assert.equal(displayWidth(text), width, text);
+    for (const [text, width] of cases) assert.equal(stringWidth(text), width, text);
   });
 
   test('is never more than asked for after a cut or a wrap, and a wrap loses no word', () => {
@@ -27,9 +28,9 @@ describe('the width of a text on a terminal', () => {
     fc.assert(
       fc.property(text, fc.integer({ min: 2, max: 30 }), (whole, width) => {
         const flat = whole.replaceAll('\n', '');
-        assert.ok(displayWidth(cutToWidth(flat, width)) <= Math.max(width, displayWidth('')));
+        assert.ok(stringWidth(cutToWidth(flat, width)) <= Math.max(width, stringWidth('')));
         const lines = wrap(whole, width);
-        for (const line of lines) assert.ok(displayWidth(line) <= width, JSON.stringify(line));
+        for (const line of lines) assert.ok(stringWidth(line) <= width, JSON.stringify(line));
         assert.equal(lines.join('').replaceAll(' ', ''), whole.replaceAll(/[ \n]/g, ''));
       }),
     );
@@ -64,7 +65,7 @@ describe('on a terminal', () => {
     assert.equal(await list(context, { limit: 30 }), 0);
     const lines = stdout.texts.join('').split('\n');
     assert.equal(lines.length, 32);
-    for (const line of lines) assert.ok(displayWidth(line) <= 90, line);
+    for (const line of lines) assert.ok(stringWidth(line) <= 90, line);
     assert.ok(lines.some((line) => line.includes('…')));
   });
 

@@ -102,28 +102,22 @@ function renderIncident(incident: DetailedIncident, names: RuleNames, width: num
   const description = textAt(resource, 'description');
   const link = textAt(resource, 'incidentUrl');
   const lines = [
-    ...wrapped(`Incident ${number}: ${title}`, room, ''),
+    ...wrap(`Incident ${number}: ${title}`, room),
     '',
     ...fieldsOf(incident, names).flatMap(([label, value]) =>
-      value === null ? [] : wrapped(value, room, `${label}:`.padEnd(labelWidth)),
+      value === null ? [] : wrap(value, room, `${label}:`.padEnd(labelWidth)),
     ),
     // Not wrapped, since a broken link cannot be followed.
     ...(link === null ? [] : [`${'Link:'.padEnd(labelWidth)}${printable(link.replaceAll(/\s+/g, ' '))}`]),
-    ...(description === null ? [] : ['', 'Description', ...wrapped(description, room, '  ')]),
-    ...section('Alerts', details.alerts, (alert) => wrapped(alertLine(alert), room, '  - ')),
-    ...section('Entities', details.entities, (entity) => wrapped(entityLine(entity), room, '  - ')),
+    ...(description === null ? [] : ['', 'Description', ...wrap(description, room, '  ')]),
+    ...section('Alerts', details.alerts, (alert) => wrap(alertLine(alert), room, '  - ')),
+    ...section('Entities', details.entities, (entity) => wrap(entityLine(entity), room, '  - ')),
     ...section('Comments', details.comments, (comment) => {
       const time = timeText(textAt(comment, 'createdTimeUtc'));
-      return [`  ${printable(`${time}, ${commentAuthor(comment)}`)}`, ...wrapped(commentText(comment), room, '    ')];
+      return [`  ${printable(`${time}, ${commentAuthor(comment)}`)}`, ...wrap(commentText(comment), room, '    ')];
     }),
   ];
   return lines.map((line) => `${line.trimEnd()}\n`).join('');
-}
-
-/** Lines of at most that width; the first has `start` before it, the others as many blanks. */
-function wrapped(text: string, width: number, start: string): string[] {
-  const lines = wrap(text, width - start.length);
-  return lines.map((line, index) => `${index === 0 ? start : ' '.repeat(start.length)}${line}`);
 }
 
 function section(
