@@ -1,13 +1,16 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { templateText } from '../kinds/body-template.ts';
 import type { WebhookKind } from '../kinds/kind.ts';
 import { kindNamed, kinds } from '../kinds/registry.ts';
 import { type CommandContext, exitCodes, misconfigured } from './context.ts';
 
+export const kindOption = (description: string) =>
+  new Option('--kind <kind>', description).choices(kinds.map(({ name }) => name));
+
 export const define = (command: Command) =>
   command
     .description('print the body template to paste into Apono (stdout) and what else to enter there (stderr)')
-    .option('--kind <kind>', "which of Apono's webhooks; a wrong name lists them", 'request')
+    .addOption(kindOption("which of Apono's webhooks").default('request'))
     .option('--each', 'with {{#each}}, which carries everything if Apono offers it');
 
 export function run(
@@ -15,21 +18,15 @@ export function run(
   options: { readonly kind: string; readonly each?: boolean },
 ): number {
   const kind = kindNamed(options.kind);
-  if (kind === undefined) throw misconfigured([unknownKind()]);
-  const { name, bodyTemplate } = kind;
-  const ofTemplate = options.each === true ? bodyTemplate.eachNotes : bodyTemplate.notes;
-  if (ofTemplate === undefined) {
-    const message = `{{#each}} would carry no more of kind ${name}; leave it out`;
+  const ofTemplate = kind?.bodyTemplate[options.each === true ? 'eachNotes' : 'notes'];
+  if (kind === undefined || ofTemplate === undefined) {
+    const message = `{{#each}} would carry no more of kind ${options.kind}; leave it out`;
     throw misconfigured([{ name: '--each', message }]);
   }
   const notes = [...ofTemplate, ...(options.each === true ? [eachNote] : []), ...commonNotes];
-  stdout.write(templateText(name, options.each));
+  stdout.write(templateText(kind.name, options.each));
   stderr.write(`\n${describeSettings(kind)}${notes.map((note) => `- ${note}\n`).join('')}`);
   return exitCodes.done;
-}
-
-export function unknownKind() {
-  return { name: '--kind', message: `must be one of ${kinds.map(({ name }) => name).join(', ')}` };
 }
 
 const eachNote =

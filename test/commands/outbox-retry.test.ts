@@ -59,7 +59,7 @@ describe('outbox retry', () => {
     assert.deepEqual((await post('{}')).json, { resumed: [] });
     const unknown = await run(['outbox', 'retry', '--kind', 'reqest'], env);
     assert.equal(unknown.exitCode, 2);
-    assert.match(unknown.stderr, /--kind: must be one of request, audit.*\n\(--help lists what there is\)\n$/);
+    assert.match(unknown.stderr, /--kind.*Allowed choices are request, audit.*\n\(--help lists what there is\)\n$/);
     const nobody = await run(['outbox', 'retry'], { ADMIN_PORT: '1' });
     assert.equal(nobody.exitCode, 1);
     assert.match(nobody.stderr, /^admin_unreachable: nothing answers/);

@@ -218,7 +218,7 @@ describe('send-test --kind', () => {
       for (const kind of ['requests', '', '__proto__']) {
         const sent = await run(['send-test', '--kind', kind], { ...env, PORT: String(port) });
         assert.equal(sent.exitCode, 2);
-        assert.ok(sent.stderr.includes(`--kind: must be one of ${kinds.map(({ name }) => name).join(', ')}\n`));
+        assert.ok(sent.stderr.includes(`Allowed choices are ${kinds.map(({ name }) => name).join(', ')}.\n`));
       }
       assert.equal(received.length, 0);
     });

@@ -68,7 +68,7 @@ describe('template', () => {
       const { exitCode, stdout, stderr } = await run(['template', '--kind', kind]);
       assert.equal(exitCode, 2, kind);
       assert.equal(stdout, '');
-      assert.ok(stderr.includes(`--kind: must be one of ${kinds.map(({ name }) => name).join(', ')}\n`));
+      assert.ok(stderr.includes(`Allowed choices are ${kinds.map(({ name }) => name).join(', ')}.\n`));
     }
   });
 });

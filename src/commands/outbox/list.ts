@@ -1,9 +1,10 @@
 import { type Command, Option } from 'commander';
 import { type OperatorState, type OutboxOperator, operatorStates, type RecordJson } from '../../outbox/operator.ts';
 import { type CommandContext, exitCodes, printResult } from '../context.ts';
+import { kindOption } from '../template.ts';
 import { renderTable, timeText, wholeNumber } from '../text.ts';
 import { withOperator } from './connect.ts';
-import { type ChoiceOptions, kindOption, pagesOf } from './selection.ts';
+import { type ChoiceOptions, pagesOf } from './selection.ts';
 
 export const define = (command: Command) =>
   command

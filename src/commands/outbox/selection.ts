@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
-import { kinds } from '../../kinds/registry.ts';
 import type { OperatorState, OutboxOperator, PageJson, RecordJson } from '../../outbox/operator.ts';
 import { type JsonOption, wrongUsage } from '../context.ts';
+import { kindOption } from '../template.ts';
 
 export interface Selection {
   readonly state: OperatorState;
@@ -14,9 +14,6 @@ export interface Selection {
 export type ChoiceOptions = Partial<Selection> & JsonOption & { readonly all?: boolean };
 
 export type Choice = { readonly ids: readonly string[] } | { readonly all: Selection };
-
-export const kindOption = (description: string) =>
-  new Option('--kind <kind>', description).choices(kinds.map(({ name }) => name));
 
 export function defineChoice(command: Command, states: readonly OperatorState[]): Command {
   return command
