@@ -25,16 +25,12 @@ export function defineChoice(command: Command, states: readonly OperatorState[])
 }
 
 /** `--all` alone would be everything: which state has to be said. */
-export function readChoice(ids: readonly string[], { all, state, kind, code }: ChoiceOptions): Choice {
-  if (all !== true) {
-    if (ids.length === 0) throw wrongUsage('name the ids of records, or --all and --state');
-    if ((state ?? kind ?? code) !== undefined)
-      throw wrongUsage('--state, --kind and --code go with --all, not with ids');
-    return { ids: [...new Set(ids)] };
-  }
-  if (ids.length > 0) throw wrongUsage('name either ids or --all');
-  if (state === undefined) throw wrongUsage('--all needs --state');
-  return { all: { state, ...(kind !== undefined && { kind }), ...(code !== undefined && { code }) } };
+export function readChoice(ids: readonly string[], options: ChoiceOptions): Choice {
+  const { all, state, kind, code } = options;
+  if (all === true && state !== undefined && ids.length === 0) return { all: { ...options, state } };
+  const hasFilter = (state ?? kind ?? code) !== undefined;
+  if (all !== true && !hasFilter && ids.length > 0) return { ids: [...new Set(ids)] };
+  throw wrongUsage('name either the ids of records, or --all and --state, which --kind and --code may narrow');
 }
 
 export function inBatches<T>(items: readonly T[], size: number): T[][] {
