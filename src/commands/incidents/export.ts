@@ -51,8 +51,7 @@ export async function run(context: CommandContext, options: ExportOptions): Prom
   // No colons, which Windows does not allow in a name: `2026-11-01T080000Z`.
   const time = new Date(nowMs).toISOString().replaceAll(/\.\d+|:/g, '');
   const out = options.out?.replaceAll('{time}', time);
-  const problem = usageProblem(options, out);
-  if (problem !== null) throw wrongUsage(problem);
+  checkUsage(options, out);
   const progress = output.createProgress(context.stderr, systemClock, { quiet: options.quiet === true });
   const stopping = new AbortController();
   onFirstSignal(context, () => {
@@ -65,15 +64,15 @@ export async function run(context: CommandContext, options: ExportOptions): Prom
   );
 }
 
-function usageProblem({ bom, format, incremental, out: given }: ExportOptions, out: string | undefined): string | null {
-  if (bom === true && format !== 'csv') return '--bom goes with --format csv';
-  if (given === '' || incremental === '') return '--out and --incremental must name a file';
-  if (incremental === undefined) return null;
-  if (!existsSync(path.dirname(path.resolve(incremental)))) return `there is no folder for ${incremental}`;
-  if (out === undefined) return null;
-  if (path.resolve(out) === path.resolve(incremental)) return '--out and --incremental name the same file';
+function checkUsage({ bom, format, incremental, out: given }: ExportOptions, out: string | undefined): void {
+  if (bom === true && format !== 'csv') throw wrongUsage('--bom goes with --format csv');
+  if (given === '' || incremental === '') throw wrongUsage('--out and --incremental must name a file');
+  if (incremental === undefined) return;
+  if (!existsSync(path.dirname(path.resolve(incremental)))) throw wrongUsage(`there is no folder for ${incremental}`);
+  if (out === undefined) return;
+  if (path.resolve(out) === path.resolve(incremental)) throw wrongUsage('--out and --incremental name the same file');
   const problem = 'is there already, and an incremental export holds only what changed since: put {time} into the name';
-  return existsSync(out) ? `${out} ${problem}` : null;
+  if (existsSync(out)) throw wrongUsage(`${out} ${problem}`);
 }
 
 interface Job extends Connected {
@@ -157,7 +156,7 @@ async function giveUp(job: Job, target: output.ExportOutput, error: unknown): Pr
     return null;
   });
   // Its reader has what it wanted, as of `… | head`.
-  if (error instanceof output.OutputError && error.isClosed && options.incremental === undefined) return exitCodes.done;
+  if (error instanceof output.OutputClosedError && options.incremental === undefined) return exitCodes.done;
   if (!(error instanceof ArmError || error instanceof CommandError)) throw error;
   const told = error instanceof ArmError ? armErrorText(error) : error.message;
   throw failed(`${told}\nThe export is incomplete. ${missing(job, kept)}`);

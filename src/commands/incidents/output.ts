@@ -6,21 +6,14 @@ import { Writable } from 'node:stream';
 import type { Retry } from '../../azure/arm-client.ts';
 import type { Clock } from '../../ground/clock.ts';
 import { timeText } from '../../sentinel/incidents/incident.ts';
-import { CommandError, exitCodes, type TextOutput } from '../context.ts';
+import { CommandError, exitCodes, failed, type TextOutput } from '../context.ts';
 import { plural, printable } from '../text.ts';
 
-/** Where an export goes. Every method rejects with an OutputError. */
+/** Where an export goes. Every method rejects with a CommandError. */
 export type ExportOutput = Awaited<ReturnType<typeof openFileOutput>>;
 
-export class OutputError extends CommandError {
-  /** The reader of stdout went away, which is its right. */
-  readonly isClosed: boolean;
-
-  constructor(code: 'output_failed' | 'output_closed', message: string) {
-    super(exitCodes.failed, `${code}: ${message}`);
-    this.isClosed = code === 'output_closed';
-  }
-}
+/** The reader of stdout went away, which is its right. */
+export class OutputClosedError extends CommandError {}
 
 /**
  * A file that is there whole or not at all: it is written beside its place, synced and renamed. What was written of one
@@ -32,7 +25,7 @@ export async function openFileOutput(file: string) {
     const target = await targetOf(file);
     // Nor a pipe or a device.
     if (existsSync(target) && !statSync(target).isFile()) {
-      throw new OutputError('output_failed', `${file} is no file; leave --out away to write to stdout`);
+      throw failed(`output_failed: ${file} is no file; leave --out away to write to stdout`);
     }
     const temporary = temporaryOf(target);
     return { target, temporary, handle: await open(temporary, 'wx', 0o600) };
@@ -100,15 +93,15 @@ export function openStreamOutput(stdout: TextOutput): ExportOutput {
 
 const closed = ['EPIPE', 'ERR_STREAM_DESTROYED', 'ECONNRESET'];
 
-/** Runs it, and rejects with an OutputError that names the place. */
+/** Runs it, and rejects with a CommandError that names the place. */
 async function named<T>(where: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
-    if (error instanceof OutputError) throw error;
+    if (error instanceof CommandError) throw error;
     const { code = '', message } = error as NodeJS.ErrnoException;
-    if (closed.includes(code)) throw new OutputError('output_closed', `the reader of ${where} went away`);
-    throw new OutputError('output_failed', `${where} could not be written: ${message}`);
+    if (!closed.includes(code)) throw failed(`output_failed: ${where} could not be written: ${message}`);
+    throw new OutputClosedError(exitCodes.failed, `output_closed: the reader of ${where} went away`);
   }
 }
 
