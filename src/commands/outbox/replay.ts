@@ -64,8 +64,6 @@ function cells(result: ReplayResult) {
       return [line('-', 0, result.detail ?? 'no such record, or nothing of it is dead')];
     case 'unavailable':
       return [line('-', 0, 'the outbox is full, or did not commit: replay it again')];
-    default:
-      return result satisfies never;
   }
 }
 

@@ -36,8 +36,7 @@ function whyMissing(id: string, gone: GoneJson | null): string {
 
 function render(record: DetailJson): string {
   const isEvent = record.type === 'event';
-  const { pending_rows: pending } = record;
-  const pendingText = pending === 0 ? pending : `${pending} (row ${rangesText(record.pending)})`;
+  const pending = record.pending_rows === 0 ? '' : ` (row ${rangesText(record.pending)})`;
   const fields: Readonly<Record<string, string | number | null>> = {
     id: record.id,
     type: record.type,
@@ -45,12 +44,10 @@ function render(record: DetailJson): string {
     received: timeText(record.received_at),
     feed: record.feed,
     'body bytes': record.body_bytes,
-    rows: isEvent ? record.rows : null,
-    'rows pending': isEvent ? pendingText : null,
-    'rows dead': isEvent ? record.dead_rows : null,
-    // Each dead letter has its own, in the table.
-    code: isEvent ? null : record.code,
-    reason: isEvent ? null : record.reason,
+    ...(isEvent
+      ? { rows: record.rows, 'rows pending': `${record.pending_rows}${pending}`, 'rows dead': record.dead_rows }
+      : // Each dead letter of an event has its own, in the table.
+        { code: record.code, reason: record.reason }),
   };
   const lines = Object.entries(fields)
     .filter(([, value]) => value !== null)
