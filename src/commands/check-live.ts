@@ -29,10 +29,7 @@ export interface Finding {
   readonly fix: string;
 }
 
-/**
- * Posts an empty list to every stream, which stores nothing, compares columns where the rule can be read, and tries the
- * database of OUTBOX_URL.
- */
+/** Posts an empty list to each stream, which stores nothing; compares the columns of the rule; tries the database. */
 export async function checkLive(config: Config, stderr: TextOutput): Promise<readonly Finding[]> {
   const { cloud, proxy, credential, resourceManager: origin } = config;
   const { endpoint, ruleId } = config.ingestion;

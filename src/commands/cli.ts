@@ -3,10 +3,7 @@ import { type CommandContext, CommandError, type CommandFile, exitCodes, reportW
 import { withPrintableOutput } from './text.ts';
 import { unreadEnvFile } from './unread-env-file.ts';
 
-/**
- * Every command, in the order of the help. Only what `args` names is loaded: `healthcheck` runs every few seconds and must
- * not load the Azure SDK.
- */
+/** In the order of the help. Only what is named is loaded: `healthcheck` runs often and must not load the Azure SDK. */
 const commands: Readonly<Record<string, () => Promise<CommandFile>>> = {
   serve: () => import('./serve.ts'),
   demo: () => import('./demo.ts'),

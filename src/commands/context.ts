@@ -84,10 +84,7 @@ export function printResult({ stdout }: CommandContext, { json }: JsonOption, va
 /** npm passes a signal on that its process group got as well, so that one Ctrl-C comes twice. */
 const sameSignalMs = 1_000;
 
-/**
- * Calls `stop` for the first SIGINT or SIGTERM. One that comes a second or more later ends the process at once, after
- * `onSecond`.
- */
+/** Calls `stop` for the first SIGINT or SIGTERM. One that comes a second later ends the process, after `onSecond`. */
 export function onFirstSignal(
   { onSignal, exitNow }: CommandContext,
   stop: (signal: string) => void,

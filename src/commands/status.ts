@@ -81,7 +81,6 @@ function linesOf(status: StatusJson, history: HistoryColumns, width: number): Li
   const { now, sentence, health, outbox, disk } = status;
   const { waiting, held, dead, quarantined, oldest_age_seconds: oldest } = health.outbox;
   const problem = ({ code, message }: { code: string; message: string }) => wrap(`${message} (${code})`, width, '! ');
-  const cut = (lines: readonly string[]): string[] => lines.map((line) => cutToWidth(line, width));
   const free = disk === null ? 'not known' : `${bytes(disk.free_bytes)} of ${bytes(disk.size_bytes)}`;
   const [tokenEnds, credentialEnds] = [health.token_expires_at, status.credential_expires_at];
   return {
@@ -97,7 +96,7 @@ function linesOf(status: StatusJson, history: HistoryColumns, width: number): Li
     toDo: status.to_do.flatMap(({ fix, problems }) => ['', ...problems.flatMap(problem), ...wrap(fix, width, '  ')]),
     brief: status.to_do.flatMap(({ problems }) => problems.map((one) => problem(one)[0] ?? '')),
     // A low screen leaves out the end: what was, and not what is.
-    rest: cut([
+    rest: [
       '',
       ...feeds(status),
       ...refusals(status),
@@ -108,7 +107,7 @@ function linesOf(status: StatusJson, history: HistoryColumns, width: number): Li
       `Free on the disk ${free}`,
       ...sparklines(history),
       ...triggers(status),
-    ]),
+    ].map((line) => cutToWidth(line, width)),
   };
 }
 

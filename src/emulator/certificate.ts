@@ -4,10 +4,7 @@ import { generate } from 'selfsigned';
 
 const dayMs = 86_400_000;
 
-/**
- * Makes a CA, whose key is dropped at once, and a certificate for `hostNames` signed by it. Both are on P-256, which takes
- * milliseconds where RSA takes seconds.
- */
+/** Makes a CA, whose key is dropped, and a certificate that it signed. P-256 takes milliseconds where RSA takes seconds. */
 export async function makeCertificate(hostNames: readonly string[]) {
   // A day back, so that a client whose clock is slow accepts it too.
   const validity = { notBeforeDate: new Date(Date.now() - dayMs), notAfterDate: new Date(Date.now() + 90 * dayMs) };

@@ -75,10 +75,7 @@ const noSentinelInChina =
   'is china, where Microsoft Sentinel has been retired: there are no incidents to be read. Logs are still delivered to a ' +
   'workspace there';
 
-/**
- * Like Promise.all, but of several failures the first in the order of the list is thrown, not the one that came first:
- * the same refusals are then always reported as the same error.
- */
+/** Promise.all, but of several failures the first of the list is thrown, so that the same ones give the same error. */
 export async function allInOrder<T>(questions: readonly Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(questions);
   return Promise.all(questions);
