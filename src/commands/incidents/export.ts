@@ -33,7 +33,7 @@ export const define = (command: Command) =>
 
 interface ExportOptions extends selection.SelectionOptions {
   readonly format: FormatName;
-  readonly out?: string;
+  readonly out?: string | undefined;
   readonly with?: readonly DetailName[];
   readonly incremental?: string;
   readonly bom?: boolean;
@@ -45,13 +45,13 @@ const maxAttempts = 10;
 const detailBatch = 4;
 
 /** Writes all incidents that the options select, oldest first, with one page in memory at a time. */
-export async function run(context: CommandContext, options: ExportOptions): Promise<number> {
+export async function run(context: CommandContext, given: ExportOptions): Promise<number> {
   const nowMs = systemClock.now();
-  const filter = selection.readSelection(options, nowMs);
+  const filter = selection.readSelection(given, nowMs);
   // No colons, which Windows does not allow in a name: `2026-11-01T080000Z`.
   const time = new Date(nowMs).toISOString().replaceAll(/\.\d+|:/g, '');
-  const out = options.out?.replaceAll('{time}', time);
-  checkUsage(options, out);
+  const options = { ...given, out: given.out?.replaceAll('{time}', time) };
+  checkUsage(options);
   const progress = output.createProgress(context.stderr, systemClock, { quiet: options.quiet === true });
   const stopping = new AbortController();
   onFirstSignal(context, () => {
@@ -60,13 +60,13 @@ export async function run(context: CommandContext, options: ExportOptions): Prom
   });
   const connection = { signal: stopping.signal, maxAttempts, onRetry: progress.retry };
   return withIncidents(context, connection, (connected) =>
-    exportAll({ ...connected, context, options, progress, filter, out, changes: null, count: 0, lastCreated: null }),
+    exportAll({ ...connected, context, options, progress, filter, changes: null, count: 0, lastCreated: null }),
   );
 }
 
-function checkUsage({ bom, format, incremental, out: given }: ExportOptions, out: string | undefined): void {
+function checkUsage({ bom, format, incremental, out }: ExportOptions): void {
   if (bom === true && format !== 'csv') throw wrongUsage('--bom goes with --format csv');
-  if (given === '' || incremental === '') throw wrongUsage('--out and --incremental must name a file');
+  if (out === '' || incremental === '') throw wrongUsage('--out and --incremental must name a file');
   if (incremental === undefined) return;
   if (!existsSync(path.dirname(path.resolve(incremental)))) throw wrongUsage(`there is no folder for ${incremental}`);
   if (out === undefined) return;
@@ -80,7 +80,6 @@ interface Job extends Connected {
   readonly options: ExportOptions;
   readonly progress: output.Progress;
   readonly filter: string | null;
-  readonly out: string | undefined;
   /** How far it has come. Null: no page was read. */
   changes: ReturnType<typeof trackChanges> | null;
   count: number;
@@ -88,8 +87,8 @@ interface Job extends Connected {
 }
 
 async function exportAll(job: Job): Promise<number> {
-  const { context, options, out, progress } = job;
-  const { incremental } = options;
+  const { context, options, progress } = job;
+  const { incremental, out } = options;
   const identity = { workspaceId: job.workspaceId, selection: selectionKey(options) };
   const former = incremental === undefined ? null : await loadState(incremental, identity);
   const wanted = await selection.wantedBy(job.incidents, options);
@@ -163,8 +162,8 @@ async function giveUp(job: Job, target: output.ExportOutput, error: unknown): Pr
 }
 
 function missing(job: Job, kept: string | null): string {
-  const { out, options, count, lastCreated } = job;
-  const { incremental: state } = options;
+  const { options, count, lastCreated } = job;
+  const { incremental: state, out } = options;
   const notWritten = (separator: string) => (out === undefined ? '' : `${out} was not written${separator} `);
   const next = state === undefined ? '' : ` ${state} is as it was, so the next run begins at the same place.`;
   if (count === 0) return `${notWritten(':')}No incident had arrived.${next}`;
