@@ -76,7 +76,6 @@ export interface JsonOption {
   readonly json?: boolean;
 }
 
-/** Prints the result of a command: with `--json` the value, else the text. */
 export function printResult({ stdout }: CommandContext, { json }: JsonOption, value: object, text: string): void {
   stdout.write(json === true ? `${JSON.stringify(value, null, 2)}\n` : text);
 }

@@ -33,7 +33,6 @@ export function plural(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
-/** Parses an option that takes a whole number from `min` to `max`. */
 export function wholeNumber(min: number, max = 999_999_999): (text: string) => number {
   return (text) => {
     const parsed = integer(min, max)(text);

@@ -12,6 +12,6 @@ export function tokensFor(
   stderr: TextOutput,
 ): TokenCache {
   const level = logLevel === 'debug' || logLevel === 'trace' ? logLevel : 'silent';
-  const log = createLogger(level, { write: (line) => void stderr.write(line) });
+  const log = createLogger(level, stderr);
   return createTokens({ credential, proxy }, { scope, clock: systemClock, log });
 }

@@ -7,7 +7,6 @@ import { isJsonArray, isJsonObject, type JsonObject } from '../ground/json.ts';
 import type { Row } from '../sentinel/row.ts';
 import type { Column } from '../sentinel/table.ts';
 
-/** An answer before it is sent. */
 export interface Reply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
@@ -40,7 +39,6 @@ export function emulateAzure(streams: Readonly<Record<string, readonly Pick<Colu
   const stored = new Map<string, readonly Row[]>();
   const arrivals = new EventEmitter();
   return {
-    /** The variables that name what is emulated here. */
     environment: {
       DATA_COLLECTION_RULE_ID: ruleId,
       AZURE_TENANT_ID: tenantId,
@@ -104,8 +102,7 @@ export function emulateAzure(streams: Readonly<Record<string, readonly Pick<Colu
   };
 }
 
-/** Null: the body is no JSON array of objects. */
-export function readRows(body: Buffer, encoding: string | undefined): readonly JsonObject[] | null {
+export function readRows(body: Buffer, encoding: string | undefined): Upload['rows'] {
   try {
     const value = parseExact((encoding === 'gzip' ? gunzipSync(body) : body).toString());
     return isJsonArray(value) && value.every(isJsonObject) ? value : null;

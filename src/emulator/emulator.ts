@@ -27,7 +27,6 @@ interface EmulatorOptions {
   readonly port?: number;
   /** What is wrong from the start. `POST /fault/<name>` changes it, and `POST /fault/none` ends it. */
   readonly fault?: Fault | null;
-  /** Called after each answer. */
   readonly onAnswer?: (answered: Answered) => void;
 }
 
@@ -148,7 +147,6 @@ export async function startEmulator(
         });
       }
     },
-    /** How many calls the faults have met. */
     faultyCalls: () => faultyCalls,
     heal(): void {
       fault = null;

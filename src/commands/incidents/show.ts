@@ -38,17 +38,15 @@ export async function run(context: CommandContext, id: string, { json }: JsonOpt
   if (number === undefined && !guid.test(name)) {
     throw wrongUsage(`${JSON.stringify(id)} is neither the number of an incident nor its GUID`);
   }
+  const { stdout } = context;
   return withIncidents(context, {}, async ({ incidents, workspaceId }) => {
     const found = number === undefined ? await incidents.get(name) : await byNumber(incidents, Number(number));
     if (found === null) {
       throw failed(`incident_not_found: There is no incident ${id} in the workspace ${workspaceId}.`);
     }
     const { detailed, refusals } = await withReadableDetails(incidents, found);
-    const text =
-      json === true
-        ? `${safeJson(withDetails(detailed), 2)}\n`
-        : renderIncident(detailed, await ruleNames(incidents, detailed), context.stdout.columns ?? 100);
-    context.stdout.write(text);
+    if (json === true) stdout.write(`${safeJson(withDetails(detailed), 2)}\n`);
+    else stdout.write(renderIncident(detailed, await ruleNames(incidents, detailed), stdout.columns ?? 100));
     if (refusals.length === 0) return exitCodes.done;
     throw failed(refusals.map(armErrorText).join('\n'));
   });
@@ -93,7 +91,6 @@ async function ruleNames(incidents: Incidents, { resource }: DetailedIncident): 
 const labelWidth = 16;
 const minWidth = 40;
 
-/** An incident to be read on a terminal of that width. */
 function renderIncident(incident: DetailedIncident, names: RuleNames, width: number): string {
   const room = Math.max(minWidth, width);
   const { resource, details } = incident;

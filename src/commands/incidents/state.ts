@@ -18,7 +18,6 @@ export interface ExportState {
   readonly exported: ReadonlyMap<string, string>;
 }
 
-/** Which export a state belongs to. */
 type ExportIdentity = Pick<ExportState, 'workspaceId' | 'selection'>;
 
 const formatVersion = 1;

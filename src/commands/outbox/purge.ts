@@ -6,10 +6,7 @@ import { withOperator } from './connect.ts';
 import { type ChoiceOptions, defineChoice, inBatches, pagesOf, readChoice, type Selection } from './selection.ts';
 
 export const define = (command: Command) =>
-  defineChoice(command, operatorStates)
-    .description('delete records for good')
-    .option('--yes', 'do not ask')
-    .option('--json', 'print JSON');
+  defineChoice(command, operatorStates).description('delete records for good').option('--yes', 'do not ask');
 
 type PurgeOptions = ChoiceOptions & { readonly yes?: boolean };
 

@@ -9,8 +9,7 @@ import { type Choice, type ChoiceOptions, defineChoice, inBatches, pagesOf, read
 export const define = (command: Command) =>
   defineChoice(command, ['dead', 'quarantined'])
     .description('send dead letters again, and read quarantined bodies again')
-    .option('--dry-run', 'only show what would be sent')
-    .option('--json', 'print JSON');
+    .option('--dry-run', 'only show what would be sent');
 
 type ReplayOptions = ChoiceOptions & { readonly dryRun?: boolean };
 

@@ -6,7 +6,6 @@ import { kindOption } from '../template.ts';
 export interface Selection {
   readonly state: OperatorState;
   readonly kind?: string;
-  /** Only records of this code. */
   readonly code?: string;
 }
 
@@ -21,7 +20,8 @@ export function defineChoice(command: Command, states: readonly OperatorState[])
     .option('--all', 'all of a state')
     .addOption(new Option('--state <state>', 'with --all').choices(states))
     .addOption(kindOption('with --all: only events of this kind'))
-    .option('--code <code>', 'with --all: only records of this code');
+    .option('--code <code>', 'with --all: only records of this code')
+    .option('--json', 'print JSON');
 }
 
 /** `--all` alone would be everything: which state has to be said. */
