@@ -7,7 +7,7 @@ import { type Answered, type Fault, faults, startEmulator } from '../emulator/em
 import { heartbeatDefaultStream, heartbeatTable } from '../heartbeat/row.ts';
 import { kinds } from '../kinds/registry.ts';
 import { isOutboxLocked } from '../outbox/sqlite/lock.ts';
-import { type CommandContext, exitCodes, onFirstSignal } from './context.ts';
+import { type CommandContext, exitCodes, failed, onFirstSignal } from './context.ts';
 import { wholeNumber } from './text.ts';
 
 interface EmulatorCommandOptions {
@@ -44,10 +44,8 @@ export async function run(context: CommandContext, { port, fault, rows }: Emulat
   const onAnswer = (answered: Answered) => stderr.write(callText(answered, rows === true));
   const start = startEmulator(emulatedStreams, { port, fault: fault ?? null, onAnswer });
   const emulator = await start.catch(({ message }: Error) => {
-    stderr.write(`the emulator could not start: ${message}\n`);
-    return null;
+    throw failed(`the emulator could not start: ${message}`);
   });
-  if (emulator === null) return exitCodes.failed;
   const folder = await mkdtemp(path.join(tmpdir(), 'apono-sentinel-emulator-'));
   const caFile = path.join(folder, 'ca.pem');
   // Not that of production, where a rehearsed event would be known for DEDUP_DAYS, and what is held would be sent later.
