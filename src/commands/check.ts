@@ -18,7 +18,6 @@ export const define = (command: Command) =>
 type CheckOptions = JsonOption & { readonly live?: boolean; readonly verbose?: boolean };
 
 const COLUMNS = 80;
-const INDENT = 8;
 /** What needs a person comes first. */
 const levels: readonly Finding['level'][] = ['error', 'warning', 'well', 'note'];
 
@@ -85,5 +84,5 @@ function renderEntry(entry: readonly Finding[]): string {
   });
   const lines = [...said, ...(fix === '' ? [] : [`Fix: ${fix}`])].map((text) => text.replaceAll(/\s+/g, ' '));
   const shown = level === 'well' ? 'ok' : level;
-  return `${wrap(lines.join('\n'), COLUMNS, shown.padEnd(INDENT)).join('\n')}\n`;
+  return `${wrap(lines.join('\n'), COLUMNS, shown.padEnd(8)).join('\n')}\n`;
 }

@@ -2,8 +2,6 @@ import type { Command } from 'commander';
 import { type CommandContext, exitCodes, failed, misconfigured } from './context.ts';
 import { findLocalService, sendHttp } from './local-service.ts';
 
-const timeLimitMs = 3000;
-
 export const define = (command: Command) => command.description('ask the service on HOST and PORT whether it is alive');
 
 /**
@@ -13,7 +11,7 @@ export const define = (command: Command) => command.description('ask the service
 export async function run({ env, stdout }: CommandContext): Promise<number> {
   const { url, problems } = findLocalService(env, '/livez');
   if (url === null) throw misconfigured(problems);
-  const result = await sendHttp(url, { timeLimitMs });
+  const result = await sendHttp(url, { timeLimitMs: 3_000 });
   if (result.type === 'answered' && result.status === 200) {
     stdout.write('alive\n');
     return exitCodes.done;

@@ -8,8 +8,6 @@ import { type CommandContext, exitCodes, type JsonOption, misconfigured } from '
 import { findLocalService, sendHttp } from './local-service.ts';
 import { kindOption } from './template.ts';
 
-const timeLimitMs = 10_000;
-
 export const define = (command: Command) =>
   command
     .description('send one test event to the webhook')
@@ -27,7 +25,7 @@ export async function run(context: CommandContext, options: SendTestOptions): Pr
   const result = await sendHttp(target.url, {
     headers: { 'content-type': 'application/json', authorization: `Bearer ${secret}` },
     body: JSON.stringify(testEvent(options.kind, systemClock.now(), randomBytes(8).toString('hex'))),
-    timeLimitMs,
+    timeLimitMs: 10_000,
   });
   // What comes back is somebody else's text, and could quote the header.
   const hide = (text: string): string => text.replaceAll(secret, '***');

@@ -18,8 +18,6 @@ export const faults = {
 
 export type Fault = keyof typeof faults;
 
-const SLOW_MS = 5_000;
-
 export type Emulator = Awaited<ReturnType<typeof startEmulator>>;
 
 interface EmulatorOptions {
@@ -125,7 +123,7 @@ export async function startEmulator(
         return azureError(400, 'InvalidPayload', 'A row is of a rejected request, which the emulator refuses now.');
       case 'slow':
         // It keeps no process that has ended otherwise.
-        await delay(SLOW_MS, undefined, { ref: false });
+        await delay(5_000, undefined, { ref: false });
         return azure.ingest(upload);
     }
   }
