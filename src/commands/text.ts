@@ -63,7 +63,10 @@ type Cells = readonly (string | number)[];
 /** Text in columns, escaped by `printable`, each as wide as its longest cell, two spaces between. Ends with a line break. */
 export function renderTable(head: Cells, rows: readonly Cells[]): string {
   const lines = [head, ...rows].map((cells) => cells.map((cell) => printable(String(cell))));
-  const widths = head.map((_, column) => Math.max(...lines.map((line) => stringWidth(line[column] ?? ''))));
+  // Not Math.max(...), which takes some 120,000 arguments: an outbox can hold more records.
+  const widths = head.map((_, column) =>
+    lines.reduce((widest, line) => Math.max(widest, stringWidth(line[column] ?? '')), 0),
+  );
   const padded = (cell: string, column: number): string =>
     cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - stringWidth(cell)));
   return lines.map((line) => `${line.map(padded).join('  ').trimEnd()}\n`).join('');

@@ -51,6 +51,11 @@ describe('the width of a text on a terminal', () => {
   });
 });
 
+test('a table can have as many lines as an outbox has records', () => {
+  const ids = Array.from({ length: 150_000 }, (_, index) => [index]);
+  assert.match(renderTable(['ID'], ids), /^ID\n0\n[\d\n]*\n149999\n$/);
+});
+
 describe('on a terminal', () => {
   const terminal = (columns = 80) => {
     const texts: string[] = [];
