@@ -8,19 +8,6 @@ import * as operator from '../../outbox/operator.ts';
 import { type CommandContext, failed, misconfigured } from '../context.ts';
 import { localOrigin, sendHttp } from '../local-service.ts';
 
-/** An outbox of a service, and what only a service knows. */
-export interface AdminClient extends operator.OutboxOperator {
-  /** `http://127.0.0.1:9090`. */
-  readonly origin: string;
-  /** Which outbox it serves, to be compared with `storeId` of outbox/sqlite/lock.ts. */
-  storeId(): Promise<string | null>;
-  /** What the page shows. */
-  status(): Promise<StatusJson>;
-  history(): Promise<HistoryColumns>;
-  /** Ends the waits after a setback; null: of every kind. */
-  retry(kind: string | null): Promise<readonly Retried[]>;
-}
-
 /** A replay reads up to 100 bodies again, and each can be of MAX_BODY_BYTES. */
 const TIME_LIMIT_MS = 120_000;
 /** For what a person waits for. */
@@ -29,7 +16,7 @@ const LOOK_LIMIT_MS = 10_000;
 const MAX_ANSWER_BYTES = 512 * 1024 * 1024;
 
 /** The admin API that the variables name, whatever outbox is behind it: for commands that need a running service. */
-export function findAdminClient({ env }: Pick<CommandContext, 'env'>): AdminClient {
+export function findAdminClient({ env }: Pick<CommandContext, 'env'>) {
   const { values, problems } = readVariables(env, ['ADMIN_HOST', 'ADMIN_PORT', 'ADMIN_TOKEN']);
   if (problems.length > 0) throw misconfigured(problems);
   return createAdminClient(values, false);
@@ -42,7 +29,7 @@ export function findAdminClient({ env }: Pick<CommandContext, 'env'>): AdminClie
 export function createAdminClient(
   { ADMIN_HOST: host, ADMIN_PORT: port, ADMIN_TOKEN: token }: Pick<Values, 'ADMIN_HOST' | 'ADMIN_PORT' | 'ADMIN_TOKEN'>,
   isOutboxOpen: boolean,
-): AdminClient {
+) {
   const found = isOutboxOpen ? 'A process has the outbox open, and ' : '';
   const otherwise = isOutboxOpen ? '; if another outbox command runs, wait for its end' : '';
   if (port === 0) {
@@ -99,12 +86,7 @@ export function createAdminClient(
     return value as T;
   }
 
-  return {
-    origin,
-    status: () => ask<StatusJson>('/status', 'sentence'),
-    history: () => ask<HistoryColumns>('/history', 'rows_accepted'),
-    retry: (kind) => member<readonly Retried[]>('/outbox/retry', 'resumed', { kind }),
-    storeId: () => member<string | null>('/outbox', 'store'),
+  const outbox: operator.OutboxOperator = {
     stats: () => ask<operator.StatsJson>('/outbox', 'held_kinds'),
     list: ({ limit, ...rest }) =>
       ask<operator.PageJson>(`/outbox/records?${new URLSearchParams({ limit: String(limit), ...rest })}`, 'records'),
@@ -113,5 +95,17 @@ export function createAdminClient(
     replay: (ids, { dryRun }) =>
       member<readonly operator.ReplayResult[]>('/outbox/replay', 'results', { ids, dry_run: dryRun }),
     purge: (ids) => member<readonly operator.PurgeResult[]>('/outbox/purge', 'results', { ids }),
+  };
+  return {
+    ...outbox,
+    /** `http://127.0.0.1:9090`. */
+    origin,
+    /** Which outbox it serves, to be compared with `storeId` of outbox/sqlite/lock.ts. */
+    storeId: () => member<string | null>('/outbox', 'store'),
+    /** What the page shows. */
+    status: () => ask<StatusJson>('/status', 'sentence'),
+    history: () => ask<HistoryColumns>('/history', 'rows_accepted'),
+    /** Ends the waits after a setback; null: of every kind. */
+    retry: (kind: string | null) => member<readonly Retried[]>('/outbox/retry', 'resumed', { kind }),
   };
 }
