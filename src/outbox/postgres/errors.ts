@@ -75,58 +75,37 @@ export function toStartError(error: unknown, place: string): OutboxStartError {
   const isPermission = /^(28000|28P01|42501) /.test(text);
   const code = isDiskFull(error) ? 'outbox_disk_full' : isPermission ? 'outbox_permission' : 'outbox_cannot_open';
   const problem = `The outbox at ${place} cannot be opened: ${describe(error)}`;
-  const known = FIXES.find(([pattern]) => pattern.test(text));
+  const known = Object.entries(FIXES).find(([pattern]) => new RegExp(pattern, 'i').test(text));
   const fix = known?.[1] ?? 'Check OUTBOX_URL and the server, then start again; nothing was changed.';
   return new OutboxStartError(code, problem, fix, { cause: error });
 }
 
 /** By SQLSTATE, or by what Node, OpenSSL or pg say, whose errors have no common codes. The first that matches counts. */
-const FIXES: readonly (readonly [pattern: RegExp, fix: string])[] = [
-  [/^28P01 /, 'Check user and password in OUTBOX_URL; with auth=entra, that the role was made for this identity.'],
-  [
-    /^28000 /,
-    'The server lets this user in from here under no rule: check pg_hba.conf, whether it asks for encryption ' +
-      '(sslmode=verify-full), and the role.',
-  ],
-  [/^3D000 /, 'Make that database, or correct its name in OUTBOX_URL.'],
-  [
-    /^42501 /,
-    'The user of OUTBOX_URL must be able to connect, and to create a schema or own the schema of the service: check ' +
-      'its grants.',
-  ],
-  [/^53100 /, 'Free some space on the server, then start again; nothing was lost.'],
-  [/^53300 /, 'Raise max_connections of the server, or the connection limit of the role: a replica opens up to eight.'],
-  [/^57P03 /, 'Nothing, if the server is starting; else look at its log.'],
-  [
-    /ENOTFOUND|EAI_AGAIN|ENODATA/,
+const FIXES = {
+  '^28P01 ': 'Check user and password in OUTBOX_URL; with auth=entra, that the role was made for this identity.',
+  '^28000 ':
+    'No rule lets this user in from here: check the role and pg_hba.conf, which may ask for encryption (sslmode=verify-full).',
+  '^3D000 ': 'Make that database, or correct its name in OUTBOX_URL.',
+  '^42501 ': 'The user of OUTBOX_URL must be allowed to connect, and to create the schema of the service or own it.',
+  '^53100 ': 'Free some space on the server, then start again; nothing was lost.',
+  '^53300 ': 'Raise max_connections of the server, or the connection limit of the role: a replica opens up to eight.',
+  '^57P03 ': 'Nothing, if the server is starting; else look at its log.',
+  'ENOTFOUND|EAI_AGAIN|ENODATA':
     'The host in OUTBOX_URL does not resolve. Check its spelling and the DNS of this machine or container; with a private ' +
-      'endpoint, its zone must be linked to this network.',
-  ],
-  [
-    /ECONNREFUSED/,
+    'endpoint, its zone must be linked to this network.',
+  ECONNREFUSED:
     'Nothing listens there: check host and port in OUTBOX_URL, and whether the server runs and listens there.',
-  ],
-  [
-    /does not support SSL/,
+  'does not support SSL':
     'The server does not encrypt: turn `ssl` on there. sslmode=disable in OUTBOX_URL is for a server on this machine.',
-  ],
-  [
-    /ALTNAME|does not match certificate/,
+  'ALTNAME|does not match certificate':
     'The certificate is for another name: OUTBOX_URL must name the host as it does.',
-  ],
-  [
-    /CERT_(HAS_EXPIRED|NOT_YET_VALID)/,
+  'CERT_(HAS_EXPIRED|NOT_YET_VALID)':
     'The certificate of the server is out of date: renew it there, and check the clock of this machine.',
-  ],
-  [
-    /certificate|SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)/i,
+  'certificate|SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)':
     'The certificate of the server is not trusted here: name its CA with sslrootcert=<file> in OUTBOX_URL.',
-  ],
-  [
-    /nothing comes|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|timeout/i,
+  'nothing comes|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|timeout':
     'Nothing answers there: check host and port in OUTBOX_URL, and that firewalls and security groups let this machine through.',
-  ],
-];
+};
 
 /** All that an error and its causes say. */
 function textOf(error: unknown): string {
