@@ -6,8 +6,8 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
-  type Stats,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { hasCode } from './errors.ts';
@@ -47,39 +47,29 @@ export function preparePrivateFolder(dataDir: string): void {
       mkdirSync(folder, { mode: OWNER_ONLY_FOLDER });
     } catch (error) {
       // Another process may have made it since we looked.
-      if (!statsOf(folder)?.isDirectory()) throw error;
+      if (!hasCode(error, 'EEXIST')) throw error;
     }
   }
+  const found = statSync(path);
+  if (!found.isDirectory()) throw Object.assign(new Error(`${path} is no folder`), { code: 'ENOTDIR' });
   // A folder with the sticky bit (/tmp) is shared on purpose, and closing it would break other programs.
-  if (isOurs(path) && (statSync(path).mode & STICKY) === 0) chmodSync(path, OWNER_ONLY_FOLDER);
+  if (isOurs(path) && (found.mode & STICKY) === 0) chmodSync(path, OWNER_ONLY_FOLDER);
   // A new name survives a power cut only after the folder that holds it has been synced.
   for (const folder of missing.toReversed()) syncPath(dirname(folder));
 }
 
 /**
- * The folders that must be made for `path` to exist, the outermost first; empty when it exists. Throws when a part of the
- * path is not a folder.
+ * The folders that must be made for `path` to exist, the outermost first. A link to a missing folder cannot be made into
+ * one and counts as there. Throws when a part of the path is not a folder.
  */
 export function missingFolders(path: string): string[] {
   const missing: string[] = [];
   let folder = path;
-  for (let found = statsOf(folder); !found?.isDirectory(); found = statsOf(folder)) {
-    if (found !== null) throw Object.assign(new Error(`${folder} is no folder`), { code: 'ENOTDIR' });
+  while (lstatSync(folder, { throwIfNoEntry: false }) === undefined) {
     missing.unshift(folder);
     folder = dirname(folder);
   }
   return missing;
-}
-
-/** Null when nothing has this name. A symbolic link to a missing file counts as something. */
-function statsOf(path: string): Stats | null {
-  try {
-    return statSync(path);
-  } catch (error) {
-    // ENOTDIR: a part of the path is a file, which the caller finds when it goes up.
-    if (!hasCode(error, 'ENOENT', 'ENOTDIR') || dirname(path) === path) throw error;
-    return hasCode(error, 'ENOENT') ? (lstatSync(path, { throwIfNoEntry: false }) ?? null) : null;
-  }
 }
 
 /**
@@ -88,7 +78,7 @@ function statsOf(path: string): Stats | null {
  */
 export function preparePrivateFile(file: string): void {
   try {
-    syncAndClose(openSync(file, 'wx', OWNER_ONLY_FILE));
+    writeFileSync(file, '', { flag: 'wx', mode: OWNER_ONLY_FILE, flush: true });
     syncPath(dirname(file));
   } catch (error) {
     if (!hasCode(error, 'EEXIST')) throw error;
@@ -106,10 +96,7 @@ export function identify(path: string): string | null {
 
 /** Waits until a folder's names, or a file's bytes, are on the disk. Not for a file that is in use (see above). */
 export function syncPath(path: string): void {
-  syncAndClose(openSync(path, 'r'));
-}
-
-function syncAndClose(descriptor: number): void {
+  const descriptor = openSync(path, 'r');
   try {
     fsyncSync(descriptor);
   } finally {
