@@ -188,7 +188,7 @@ export class OutboxStartError extends CodedError<OutboxStartCode> {
   readonly problem: string;
   readonly fix: string;
 
-  constructor(code: OutboxStartCode, problem: string, fix: string, options?: ErrorOptions) {
+  constructor(code: OutboxStartCode, problem: string, fix = `${outboxStartFixes[code]}.`, options?: ErrorOptions) {
     super(code, `${problem}. ${fix}`, options);
     this.problem = problem;
     this.fix = fix;

@@ -1,5 +1,5 @@
 import { escapeIdentifier } from 'pg';
-import { OutboxStartError, outboxStartFixes } from '../engine.ts';
+import { OutboxStartError } from '../engine.ts';
 import type { StoredRecord } from '../records.ts';
 import { claimRows, RENEW, randomId } from './claim.ts';
 import { type Database, openDatabase, type Query } from './database.ts';
@@ -121,7 +121,7 @@ async function readVersion(query: Query, schema: string): Promise<number> {
   if (worksFrom > SCHEMA_VERSION) {
     const versions = `its version is ${version} and works with ${worksFrom} or later, this service knows ${SCHEMA_VERSION}`;
     const problem = `The schema ${schema} was made by a later version (${versions})`;
-    throw new OutboxStartError('outbox_newer_version', problem, `${outboxStartFixes.outbox_newer_version}.`);
+    throw new OutboxStartError('outbox_newer_version', problem);
   }
   if (version >= SCHEMA_VERSION) return version;
   throw new OutboxStartError(

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { DamageError } from '../engine.ts';
-import { isDamage, startError, toStartError } from './errors.ts';
+import { DamageError, OutboxStartError } from '../engine.ts';
+import { isDamage, toStartError } from './errors.ts';
 import { databaseFile, preparePrivateFile } from './files.ts';
 import { APPLICATION_ID, SCHEMA, SCHEMA_VERSION } from './schema.ts';
 import { finishSettingAside, setAside } from './set-aside.ts';
@@ -55,14 +55,14 @@ function inspect(file: string, isSuspect: boolean): number {
   const tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
   const isEmpty = version === 0 && id === 0 && tables.length === 0;
   if (!isEmpty && id !== APPLICATION_ID) {
-    throw startError('outbox_foreign_database', `${file} is a database of another program`);
+    throw new OutboxStartError('outbox_foreign_database', `${file} is a database of another program`);
   }
   if (version > SCHEMA_VERSION) {
-    const versions = `its schema is version ${version}, this service knows ${SCHEMA_VERSION}`;
-    throw startError('outbox_newer_version', `${file} was written by a later version of this service (${versions})`);
+    const problem = `${file} was written by a later version of this service (schema ${version}, not ${SCHEMA_VERSION})`;
+    throw new OutboxStartError('outbox_newer_version', problem);
   }
   if (!isEmpty && version < SCHEMA_VERSION) {
-    throw startError('outbox_older_version', `${file} was written by a version of this service before 0.1.0`);
+    throw new OutboxStartError('outbox_older_version', `${file} was written by a version of this service before 0.1.0`);
   }
   if (isSuspect || statSync(file).size <= WHOLE_CHECK_MAX_BYTES) {
     // The quick check does not compare indexes with their tables, which takes several times as long.
@@ -101,7 +101,7 @@ function configure(db: DatabaseSync, file: string): void {
     db.exec(`PRAGMA ${name} = ${value}`);
     const found = pragma(db, name);
     if (found !== value) {
-      throw startError('outbox_unsupported', `${file}: ${name} = ${value} does not hold, it reads ${String(found)}`);
+      throw new OutboxStartError('outbox_unsupported', `${file}: ${name} = ${value} does not hold, it reads ${found}`);
     }
   }
 }

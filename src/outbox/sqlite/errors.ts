@@ -104,8 +104,3 @@ export function toStartError(error: unknown, place: string): OutboxStartError {
   const problem = `The outbox at ${place} cannot be opened: ${describe(error)}`;
   return new OutboxStartError(code, problem, `${owner}${outboxStartFixes[code]}.`, { cause: error });
 }
-
-/** Makes the same error for a problem that we found ourselves. */
-export function startError(code: OutboxStartCode, problem: string): OutboxStartError {
-  return new OutboxStartError(code, problem, `${outboxStartFixes[code]}.`);
-}

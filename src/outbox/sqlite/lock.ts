@@ -1,6 +1,7 @@
 import { existsSync, type FSWatcher, watch } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { isBusy, startError, toStartError } from './errors.ts';
+import { OutboxStartError } from '../engine.ts';
+import { isBusy, toStartError } from './errors.ts';
 import { identify, lockFile, preparePrivateFile } from './files.ts';
 
 /**
@@ -59,8 +60,8 @@ function take(dataDir: string, patienceMs: number) {
     return { db, file: identity };
   } catch (error) {
     db?.close();
-    if (isBusy(error)) throw startError('outbox_locked', `The outbox in ${dataDir} is in use by another process`);
-    throw toStartError(error, file);
+    if (!isBusy(error)) throw toStartError(error, file);
+    throw new OutboxStartError('outbox_locked', `The outbox in ${dataDir} is in use by another process`);
   }
 }
 

@@ -2,8 +2,8 @@ import { accessSync, constants, existsSync, mkdtempSync, rmdirSync, statfsSync }
 import { dirname, join, resolve } from 'node:path';
 import process from 'node:process';
 import type { Logger } from '../../ground/log.ts';
-import type { OutboxStartError } from '../engine.ts';
-import { startError, toStartError } from './errors.ts';
+import { OutboxStartError } from '../engine.ts';
+import { toStartError } from './errors.ts';
 import { databaseFile, lockFile, missingFolders, preparePrivateFolder } from './files.ts';
 import { acquireLock } from './lock.ts';
 
@@ -83,7 +83,7 @@ function checkFileSystem(dataDir: string, log: Pick<Logger, 'warn'>, typeOf = ty
   const network = NETWORK.get(type);
   if (network !== undefined) {
     const problem = `DATA_DIR ${dataDir} is on a network file system (${network}), where SQLite cannot keep its promises`;
-    throw startError('outbox_network_file_system', problem);
+    throw new OutboxStartError('outbox_network_file_system', problem);
   }
   const [name, warning] = DOUBTFUL.get(type) ?? [];
   if (name === undefined) return;
