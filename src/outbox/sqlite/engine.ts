@@ -2,10 +2,10 @@ import { statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { DamageError, type Engine, FullError, fullness, HEADROOM_BYTES, type Usage } from '../engine.ts';
 import { ownPace } from '../port.ts';
-import { countRecords, createReads } from '../reads.ts';
+import { countRecords, createReads, type Query } from '../reads.ts';
 import { createClaims } from './claims.ts';
 import { openDatabase } from './database.ts';
-import { describe, isDiskFull, toEngineError } from './errors.ts';
+import { describe, toEngineError } from './errors.ts';
 import { databaseFile } from './files.ts';
 import { readSound } from './move.ts';
 import { createWriter } from './put.ts';
@@ -30,8 +30,6 @@ export interface OpenSqliteOptions {
   readonly onCheckpointTrouble: (reason: string) => void;
 }
 
-type Methods = Omit<Engine, 'records' | 'pace'>;
-
 /**
  * Opens the engine on the database of a folder that this process has locked. What writes or claims does so before it
  * returns: a promise only carries the result. Throws an OutboxStartError.
@@ -47,6 +45,7 @@ export function openSqlite({ dataDir, maxBytes, nowMs, isSuspect, onCheckpointTr
   const claims = createClaims(db, withReserve);
   const store = createWriter(db);
   const query = queryOf(db);
+  const read = <T>(work: (query: Query) => Promise<T>): Promise<T> => work(query).catch(rejectAsEngine);
   const used = db.prepare(
     `SELECT (page_count - freelist_count) * page_size AS bytes
      FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
@@ -67,7 +66,7 @@ export function openSqlite({ dataDir, maxBytes, nowMs, isSuspect, onCheckpointTr
       return value;
     } catch (error) {
       takeBack();
-      throw error;
+      throw toEngineError(error);
     } finally {
       log.tidy();
     }
@@ -78,7 +77,7 @@ export function openSqlite({ dataDir, maxBytes, nowMs, isSuspect, onCheckpointTr
     try {
       return inTransaction(act);
     } catch (error) {
-      if (!isDiskFull(error)) throw error;
+      if (!(error instanceof FullError)) throw error;
       reserve.giveUp();
       log.empty();
       return inTransaction(act);
@@ -108,9 +107,10 @@ export function openSqlite({ dataDir, maxBytes, nowMs, isSuspect, onCheckpointTr
     db.close();
   }
 
-  const methods: Methods = {
+  const engine: Engine = {
     ...claims,
-    ...createReads((work) => work(query)),
+    ...createReads(read),
+    claim: (request) => claims.claim(request).catch(rejectAsEngine),
     commit: async (puts) =>
       inTransaction(() => {
         const stored = puts.map(store);
@@ -121,11 +121,12 @@ export function openSqlite({ dataDir, maxBytes, nowMs, isSuspect, onCheckpointTr
         if (full !== null) throw full;
         return stored;
       }),
-    async read() {
-      // While the outbox is full because of the log, health checks may be all that comes.
-      log.tidy();
-      return { counts: await countRecords(query), ...usage(), refuses: reserve.keep() ? null : DISK_FULL };
-    },
+    read: () =>
+      read(async () => {
+        // While the outbox is full because of the log, health checks may be all that comes.
+        log.tidy();
+        return { counts: await countRecords(query), ...usage(), refuses: reserve.keep() ? null : DISK_FULL };
+      }),
     async probe() {
       inTransaction(() => fill.run());
       inTransaction(() => clear.run());
@@ -144,25 +145,15 @@ export function openSqlite({ dataDir, maxBytes, nowMs, isSuspect, onCheckpointTr
       await close();
       return setAside(file, nowMs, 'moved');
     },
+    records: () => readSound(db),
+    pace: ownPace,
     close,
   };
-  const engine: Engine = { ...rejectingAsEngine(methods), records: () => readSound(db), pace: ownPace };
   return { engine, damagedFile };
 }
 
-/** The same methods, which reject with an engine's errors. */
-function rejectingAsEngine(methods: Methods): Methods {
-  const rejecting = Object.entries<(...args: never[]) => Promise<unknown>>(methods).map(([name, act]) => [
-    name,
-    async (...args: never[]) => {
-      try {
-        return await act(...args);
-      } catch (error) {
-        throw toEngineError(error);
-      }
-    },
-  ]);
-  return Object.fromEntries(rejecting) as Methods;
+function rejectAsEngine(error: unknown): never {
+  throw toEngineError(error);
 }
 
 /** The write-ahead log of an open database. `onTrouble` gets the reason if the log is long and cannot be folded in. */
