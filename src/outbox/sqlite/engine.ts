@@ -3,16 +3,15 @@ import type { DatabaseSync } from 'node:sqlite';
 import { DamageError, type Engine, FullError, fullness, HEADROOM_BYTES, type Usage } from '../engine.ts';
 import { ownPace } from '../port.ts';
 import { countRecords, createReads, type Query } from '../reads.ts';
-import { createClaims } from './claims.ts';
 import { openDatabase } from './database.ts';
 import { describe, toEngineError } from './errors.ts';
 import { databaseFile } from './files.ts';
 import { readSound } from './move.ts';
-import { createWriter } from './put.ts';
 import { createReserve } from './reserve.ts';
 import { setAside } from './set-aside.ts';
 import { BUSY_TIMEOUT_MS, getRow, pragma, queryOf } from './sql.ts';
 import { PAGE_BYTES } from './wal.ts';
+import { createClaims, createWriter } from './writes.ts';
 
 /** Above it we fold the write-ahead log in and tell why it fails: SQLite tries at 4 MiB and says nothing (ADR 7). */
 const MAX_LOG_BYTES = 8 * 1024 * 1024;
@@ -42,8 +41,8 @@ export function openSqlite({ dataDir, maxBytes, nowMs, isSuspect, onCheckpointTr
   reserve.keep();
   // At 4 MiB, and so that the database can take in all of the log when the reserve is given up.
   db.exec(`PRAGMA wal_autocheckpoint = ${Math.min(1_000, Math.ceil(reserve.bytes / PAGE_BYTES / 2))}`);
-  const claims = createClaims(db, withReserve);
-  const store = createWriter(db);
+  const writer = createWriter(db);
+  const claims = createClaims(db, writer, withReserve);
   const query = queryOf(db);
   const read = <T>(work: (query: Query) => Promise<T>): Promise<T> => work(query).catch(rejectAsEngine);
   const used = db.prepare(
@@ -113,7 +112,7 @@ export function openSqlite({ dataDir, maxBytes, nowMs, isSuspect, onCheckpointTr
     claim: (request) => claims.claim(request).catch(rejectAsEngine),
     commit: async (puts) =>
       inTransaction(() => {
-        const stored = puts.map(store);
+        const stored = puts.map(writer.store);
         // Only what is new needs room: a duplicate is answered even when the outbox is full.
         if (stored.flat().every(({ duplicate }) => duplicate)) return stored;
         if (!reserve.keep()) throw new FullError('disk', DISK_FULL);

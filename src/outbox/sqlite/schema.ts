@@ -4,7 +4,7 @@ export const APPLICATION_ID = 0x41504f4e;
 /** `user_version`. Databases with a lower number than this were written before 0.1.0, and nothing reads them any more. */
 export const SCHEMA_VERSION = 6;
 
-/** Makes the tables. Claims are not here: the process that took them keeps them in memory (claims.ts). */
+/** Makes the tables. Claims are not here: the process that took them keeps them in memory (writes.ts). */
 export const SCHEMA = `
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${SCHEMA_VERSION};

@@ -1,9 +1,11 @@
 import { randomInt } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import type { RowRange } from '../../ground/event.ts';
-import type { ClaimedRows, ClaimRequest, Engine } from '../engine.ts';
-import type { Settlement } from '../port.ts';
+import type { ClaimedRows, ClaimRequest, Engine, Put } from '../engine.ts';
+import type { Settlement, SettlementOutcome, StoredEntry } from '../port.ts';
+import type { StoredRecord } from '../records.ts';
 import {
+  columnsOf,
   countDead,
   countRows,
   type FoundRows,
@@ -14,6 +16,57 @@ import {
   takeEvents,
 } from '../rows.ts';
 import { eachRow, getRow } from './sql.ts';
+
+/** `store`: stores a put, in the transaction that is open. The statements are those that settling and purging use too. */
+export function createWriter(db: DatabaseSync) {
+  const addEvent = db.prepare(
+    `INSERT INTO events (event_id, kind, stored_at, received_at, delivered_at, feed, row_count, mapped_bytes, body_bytes,
+       pending, pending_rows, dead_rows)
+     VALUES (:eventId, :kind, :storedAt, :receivedAt, :deliveredAt, :feed, :rowCount, :mappedBytes, :bodyBytes,
+       :pending, :pendingRows, :deadRows) ON CONFLICT (event_id) DO NOTHING`,
+  );
+  const addBody = db.prepare('INSERT INTO bodies (seq, kind, shared, own) VALUES (?, ?, ?, ?)');
+  const addLetter = db.prepare('INSERT INTO dead_letters (seq, rows, code, reason, dead_at) VALUES (?, ?, ?, ?, ?)');
+  const addQuarantined = db.prepare(
+    `INSERT INTO quarantine (quarantine_id, stored_at, received_at, feed, kind, charset, code, reason, body)
+     VALUES (:quarantineId, :storedAt, :receivedAt, :feed, :kind, :charset, :code, :reason, :body)
+     ON CONFLICT (quarantine_id) DO NOTHING`,
+  );
+  const removeQuarantined = db.prepare('DELETE FROM quarantine WHERE quarantine_id = ?');
+  const findEvent = db.prepare('SELECT stored_at AS storedAt FROM events WHERE event_id = ?');
+  const findQuarantined = db.prepare('SELECT stored_at AS storedAt FROM quarantine WHERE quarantine_id = ?');
+
+  /** Whether the record is new. */
+  function add(record: StoredRecord): boolean {
+    if (record.type === 'quarantine') {
+      const { type: _, ...columns } = record;
+      return addQuarantined.run(columns).changes !== 0;
+    }
+    const { shared, own, ...columns } = columnsOf(record);
+    const { changes, lastInsertRowid: seq } = addEvent.run(columns);
+    if (changes === 0 || record.type === 'identity') return changes !== 0;
+    addBody.run(seq, record.kind, shared, own);
+    for (const { rows, code, reason, buriedAt } of record.deadLetters) {
+      addLetter.run(seq, formatRanges(rows), code, reason, buriedAt);
+    }
+    return true;
+  }
+
+  function storeRecord(record: StoredRecord): StoredEntry {
+    const [id, find] =
+      record.type === 'quarantine' ? [record.quarantineId, findQuarantined] : [record.eventId, findEvent];
+    const isNew = add(record);
+    const { storedAt } = (isNew ? null : getRow<{ storedAt: number }>(find, id)) ?? record;
+    return { id, duplicate: !isNew, firstStoredAt: storedAt };
+  }
+
+  function store({ records, resolves }: Put): readonly StoredEntry[] {
+    const isGone = resolves !== null && removeQuarantined.run(resolves).changes === 0;
+    return isGone ? [] : records.map(storeRecord);
+  }
+
+  return { store, addLetter, removeQuarantined };
+}
 
 type Seq = { readonly seq: number };
 
@@ -35,6 +88,7 @@ export const CANDIDATES_SQL = `
  */
 export function createClaims(
   db: DatabaseSync,
+  { addLetter, removeQuarantined }: ReturnType<typeof createWriter>,
   inTransaction: <T>(act: () => T) => T,
 ): Pick<Engine, 'claim' | 'settle' | 'revive' | 'purge'> {
   const candidates = db.prepare(CANDIDATES_SQL);
@@ -52,17 +106,29 @@ export function createClaims(
   );
   const forgetSize = db.prepare('UPDATE events SET mapped_bytes = 0 WHERE seq = ?');
   const removeBody = db.prepare('DELETE FROM bodies WHERE seq = ?');
-  const bury = db.prepare('INSERT INTO dead_letters (seq, rows, code, reason, dead_at) VALUES (?, ?, ?, ?, ?)');
   const removeLetters = db.prepare('DELETE FROM dead_letters WHERE seq = ? RETURNING rows');
-  const removeQuarantined = db.prepare('DELETE FROM quarantine WHERE quarantine_id = ?');
 
   // Who holds which rows. A claim ends with the process that took it, so that it is kept in memory: it costs no synced
   // write, works when the disk is full, and is free again after a crash without any clean-up. One claim an event.
-  // By `seq`, with the rows that are not settled yet.
-  const claims = new Map<number, { readonly token: number; readonly rows: readonly RowRange[] }>();
+  // By `seq`, with the rows that are not settled yet, of which there are some.
+  let claims = new Map<number, { readonly token: number; readonly rows: readonly RowRange[] }>();
   // A random place to count from: that a late settlement of a process that died meets its own number again, given anew
   // for the same event, has a chance of 1 in 2^48. A counter on the disk would need a write at every start.
   let nextToken = randomInt(1, 2 ** 48 - 1);
+
+  /** Ends claims only with the commit: one that ended before its rows were recorded would send them again. */
+  function commit<T>(act: () => T): T {
+    const before = claims;
+    try {
+      return inTransaction(() => {
+        claims = new Map(before);
+        return act();
+      });
+    } catch (error) {
+      claims = before;
+      throw error;
+    }
+  }
 
   /** Those that nobody holds, the oldest first. */
   function* candidatesOf({ kind, except, only }: ClaimRequest) {
@@ -83,20 +149,19 @@ export function createClaims(
     if (isDelivered) removeBody.run(seq);
   }
 
-  /** `progress`: what claims still hold, by `seq`. Throws a RangeError for a wrong settlement. */
-  function settleOne(settlement: Settlement, progress: Map<number, readonly RowRange[]>, now: number) {
+  /** Throws a RangeError for a wrong settlement. */
+  function settleOne(settlement: Settlement, now: number): SettlementOutcome {
     const event = getRow<EventRow>(find, settlement.eventId);
-    if (event === undefined) return 'stale';
+    const claim = event && claims.get(event.seq);
+    if (event === undefined || claim?.token !== settlement.token) return 'stale';
     const { seq, rowCount, deadRows } = event;
-    const claim = claims.get(seq);
-    const held = progress.get(seq) ?? claim?.rows ?? [];
-    if (claim?.token !== settlement.token || held.length === 0) return 'stale';
     const before = parseRanges(event.pending);
-    const { pending, buried, held: left } = settleRows(settlement, { rowCount, pending: before }, held);
-    for (const { rows, code, reason } of buried) bury.run(seq, formatRanges(rows), code, reason, now);
+    const { pending, buried, held } = settleRows(settlement, { rowCount, pending: before }, claim.rows);
+    for (const { rows, code, reason } of buried) addLetter.run(seq, formatRanges(rows), code, reason, now);
     // A claim that is only given back costs no write: that works on a full disk, too.
     if (countRows(pending) < countRows(before)) change(seq, pending, deadRows + countDead(buried), now);
-    progress.set(seq, left);
+    if (held.length === 0) claims.delete(seq);
+    else claims.set(seq, { ...claim, rows: held });
     return 'applied';
   }
 
@@ -109,14 +174,14 @@ export function createClaims(
     return countRows(dead);
   }
 
-  function purgeOne(id: string, purged: Set<number>, now: number): boolean {
+  function purgeOne(id: string, now: number): boolean {
     const event = getRow<EventRow>(find, id);
     if (event === undefined) return removeQuarantined.run(id).changes !== 0;
     // It counts as delivered from now on, so that its identity is forgotten after DEDUP_DAYS like any other. No bytes tell.
     change(event.seq, [], 0, now);
     forgetSize.run(event.seq);
     removeLetters.run(event.seq);
-    purged.add(event.seq);
+    claims.delete(event.seq);
     return true;
   }
 
@@ -129,25 +194,8 @@ export function createClaims(
         return { ...rows, token };
       });
     },
-    async settle(settlements, now) {
-      const { outcomes, progress } = inTransaction(() => {
-        const progress = new Map<number, readonly RowRange[]>();
-        return { outcomes: settlements.map((each) => settleOne(each, progress, now)), progress };
-      });
-      // Only now: a claim that ended before its rows were recorded would send them again.
-      for (const [seq, rows] of progress) {
-        const claim = claims.get(seq);
-        if (rows.length === 0) claims.delete(seq);
-        else if (claim !== undefined) claims.set(seq, { ...claim, rows });
-      }
-      return outcomes;
-    },
-    revive: async (eventIds) => inTransaction(() => eventIds.map(reviveOne)),
-    async purge(ids, now) {
-      const purged = new Set<number>();
-      const removed = inTransaction(() => ids.map((id) => purgeOne(id, purged, now)));
-      for (const seq of purged) claims.delete(seq);
-      return removed;
-    },
+    settle: async (settlements, now) => commit(() => settlements.map((each) => settleOne(each, now))),
+    revive: async (eventIds) => commit(() => eventIds.map(reviveOne)),
+    purge: async (ids, now) => commit(() => ids.map((id) => purgeOne(id, now))),
   };
 }
