@@ -1,13 +1,14 @@
-import { statSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { DamageError, type Engine, FullError, fullness, HEADROOM_BYTES, type Usage } from '../engine.ts';
 import { ownPace } from '../port.ts';
 import { countRecords, createReads, type Query } from '../reads.ts';
 import { openDatabase } from './database.ts';
-import { describe, toEngineError } from './errors.ts';
+import { describe, isDiskFull, toEngineError } from './errors.ts';
 import { databaseFile } from './files.ts';
 import { readSound } from './move.ts';
-import { createReserve } from './reserve.ts';
 import { setAside } from './set-aside.ts';
 import { BUSY_TIMEOUT_MS, getRow, pragma, queryOf } from './sql.ts';
 import { PAGE_BYTES } from './wal.ts';
@@ -15,8 +16,10 @@ import { createClaims, createWriter } from './writes.ts';
 
 /** Above it we fold the write-ahead log in and tell why it fails: SQLite tries at 4 MiB and says nothing (ADR 7). */
 const MAX_LOG_BYTES = 8 * 1024 * 1024;
+/** Of the reserve: enough for any event but the very largest. Of a small disk it is a sixteenth. */
+const MAX_RESERVE_BYTES = 8 * 1024 * 1024;
 const DISK_FULL = 'the disk is full';
-/** A checkpoint that a reader hinders will be hindered for longer than this. */
+/** A reader hinders checkpoints for longer than this; and while the disk is full, a try to make the reserve fills it up. */
 const PAUSE_MS = 1_000;
 
 export interface OpenSqliteOptions {
@@ -193,4 +196,45 @@ function createWriteAheadLog(db: DatabaseSync, file: string, onTrouble: (reason:
   }
 
   return { bytes, tidy, empty };
+}
+
+/**
+ * A file that keeps room on the disk for recording what Azure took (ADR 7). It is given up when the disk is full, and
+ * nothing new is stored until it is there again. `bytes`: how large it is.
+ */
+function createReserve(dataDir: string) {
+  const file = join(dataDir, 'outbox.reserve');
+  const { blocks, bsize } = statfsSync(dataDir);
+  const bytes = Math.min(MAX_RESERVE_BYTES, Math.floor((blocks * bsize) / 16));
+  let isKept = (statSync(file, { throwIfNoEntry: false })?.size ?? -1) >= bytes;
+  let triedAt = Number.NEGATIVE_INFINITY;
+  let isFull = false;
+
+  return {
+    bytes,
+    get isFull() {
+      return isFull;
+    },
+    /** Makes it unless it is there. False: the disk has no room for it. */
+    keep(): boolean {
+      if (isKept || performance.now() - triedAt < PAUSE_MS) return !isFull;
+      triedAt = performance.now();
+      try {
+        // Random, since a file system that compresses would keep no room for zeros.
+        writeFileSync(file, randomBytes(bytes), { mode: 0o600, flush: true });
+        isKept = true;
+        isFull = false;
+      } catch (error) {
+        rmSync(file, { force: true });
+        // It is a help, and no condition: what else is wrong with the disk shows in the database.
+        isFull = isDiskFull(error);
+      }
+      return !isFull;
+    },
+    giveUp(): void {
+      rmSync(file, { force: true });
+      isKept = false;
+      isFull = true;
+    },
+  };
 }
