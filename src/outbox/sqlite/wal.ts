@@ -30,24 +30,13 @@ const MAGIC = 0x377f0682;
 /** Follows the name of a copy from which a damaged set is read. */
 export const MENDED = '.mended';
 
-type Sums = readonly [number, number];
-
-/** What the header and the frames before say about the next frame. */
-interface Chain {
-  readonly bigEndian: boolean;
-  /** Every frame repeats them. Frames with others are left over from before SQLite began the log anew. */
-  readonly salts: Buffer;
-  /** The checksum so far; null: the header should have it and is damaged. */
-  readonly sums: Sums | null;
-}
-
 interface Frame {
   readonly page: number;
   /** The pages of the database after a commit; 0 when the transaction goes on. */
   readonly commitPages: number;
   readonly data: Buffer;
   /** The checksum with which the chain goes on; after a lost frame it is the one that the frame has stored. */
-  readonly sums: Sums;
+  readonly sums: Buffer;
   /**
    * `sound`: as it was written. `mended`: one bit had flipped and was set right, or the header in front of it is damaged.
    * `lost`: damaged further, or never complete.
@@ -133,47 +122,55 @@ function* readFrames(file: string): Generator<Frame> {
   using opened = new DisposableStack();
   const descriptor = opened.adopt(openSync(log, 'r'), closeSync);
   /** Null at the end of the log, where a frame may be cut off. */
-  const read = (at: number, length: number): Buffer | null => {
+  const read = (at: number, length = FRAME_BYTES): Buffer | null => {
     const bytes = Buffer.allocUnsafeSlow(length);
     return readSync(descriptor, bytes, 0, length, at) < length ? null : bytes;
   };
   const start = read(0, HEADER_BYTES + FRAME_HEADER_BYTES);
-  let bytes = read(HEADER_BYTES, FRAME_BYTES);
   if (start === null) return;
   let chain = readHeader(start);
-  for (let at = HEADER_BYTES + FRAME_BYTES; bytes !== null; at += FRAME_BYTES) {
-    const next = read(at, FRAME_BYTES);
-    const frame = readFrame(bytes, next, chain);
+  for (let at = HEADER_BYTES; ; at += FRAME_BYTES) {
+    const bytes = read(at);
+    if (bytes === null) return;
+    const frame = readFrame(bytes, chain, () => read(at + FRAME_BYTES));
     yield frame;
     chain = { ...chain, sums: frame.sums };
-    bytes = next;
   }
 }
 
-function readHeader(start: Buffer): Chain {
+/**
+ * What the first frame goes on from. Every frame repeats the `salts`; frames with others are left over from before SQLite
+ * began the log anew. `sums`: the checksum so far, two sums of 32 bits; null: the header should have it and is damaged.
+ */
+function readHeader(start: Buffer): { bigEndian: boolean; salts: Buffer; sums: Buffer | null } {
   const bigEndian = start.readUInt32BE(0) === MAGIC + 1;
-  const sums = sumsAt(start, 24);
-  const isSound =
-    start.readUInt32BE(0) === MAGIC + Number(bigEndian) && isSame(sum(start.subarray(0, 24), [0, 0], bigEndian), sums);
-  if (isSound) return { bigEndian, salts: start.subarray(16, 24), sums };
+  const sums = start.subarray(24, 32);
+  const isOurs = start.readUInt32BE(0) === MAGIC + Number(bigEndian);
+  if (isOurs && sum(start.subarray(0, 24), Buffer.alloc(8), bigEndian).equals(sums)) {
+    return { bigEndian, salts: start.subarray(16, 24), sums };
+  }
   // The frames say the same, except for the byte order, which is little-endian on x64 and arm64.
   return { bigEndian: false, salts: start.subarray(HEADER_BYTES + 8, HEADER_BYTES + 16), sums: null };
 }
 
-function readFrame(bytes: Buffer, next: Buffer | null, { salts, bigEndian, sums: start }: Chain): Frame {
+function readFrame(bytes: Buffer, chain: ReturnType<typeof readHeader>, readNext: () => Buffer | null): Frame {
+  const { salts, bigEndian, sums: start } = chain;
   const summed = summedPart(bytes);
-  const stored = sumsAt(bytes, 16);
+  const stored = bytes.subarray(16, 24);
   const found = start === null ? stored : sum(summed, start, bigEndian);
   // A bit of the last word can change the checksum as a bit of the stored one does. The next frame tells them apart.
-  const isStoredRight = () => next !== null && isSame(sum(summedPart(next), stored, bigEndian), sumsAt(next, 16));
+  const isStoredRight = () => {
+    const next = readNext();
+    return next !== null && sum(summedPart(next), stored, bigEndian).equals(next.subarray(16, 24));
+  };
   let state: Frame['state'] = start === null ? 'mended' : 'sound';
   let sums = stored;
-  if (!isSame(found, stored)) {
+  if (!found.equals(stored)) {
     state = 'mended';
-    if (bits(found[0] ^ stored[0]) + bits(found[1] ^ stored[1]) === 1 && !isStoredRight()) sums = found;
+    if (wrongBits(found, stored) === 1 && !isStoredRight()) sums = found;
     else if (!mendBit(summed, found, stored, bigEndian)) state = 'lost';
   }
-  const wrongSaltBits = salts.reduce((count, byte, index) => count + bits(byte ^ bytes.readUInt8(8 + index)), 0);
+  const wrongSaltBits = wrongBits(salts, bytes.subarray(8, 16));
   if (wrongSaltBits > 0) state = wrongSaltBits === 1 && state === 'sound' ? 'mended' : 'lost';
   const page = summed.readUInt32BE(0);
   if (page === 0) state = 'lost';
@@ -185,13 +182,22 @@ function summedPart(bytes: Buffer): Buffer {
   return Buffer.concat([bytes.subarray(0, 8), bytes.subarray(FRAME_HEADER_BYTES)]);
 }
 
-function sum(bytes: Buffer, [first, second]: Sums, bigEndian: boolean): Sums {
+/** How many bits of two buffers of eight bytes differ. */
+function wrongBits(some: Buffer, others: Buffer): number {
+  return (some.readBigUInt64BE() ^ others.readBigUInt64BE()).toString(2).replaceAll('0', '').length;
+}
+
+function sum(bytes: Buffer, start: Buffer, bigEndian: boolean): Buffer {
   const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  let [first, second] = [start.readInt32BE(0), start.readInt32BE(4)];
   for (let at = 0; at < bytes.length; at += 8) {
     first = (first + words.getInt32(at, !bigEndian) + second) | 0;
     second = (second + words.getInt32(at + 4, !bigEndian) + first) | 0;
   }
-  return [first, second];
+  const sums = Buffer.alloc(8);
+  sums.writeInt32BE(first, 0);
+  sums.writeInt32BE(second, 4);
+  return sums;
 }
 
 /**
@@ -199,34 +205,21 @@ function sum(bytes: Buffer, [first, second]: Sums, bigEndian: boolean): Sums {
  * smaller, modulo 2^32. So each of the 33,000 bits is tried without summing again, and no other damage looks like one
  * flipped bit: the sums have 64 bits.
  */
-function mendBit(bytes: Buffer, found: Sums, expected: Sums, bigEndian: boolean): boolean {
+function mendBit(bytes: Buffer, found: Buffer, expected: Buffer, bigEndian: boolean): boolean {
   const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const missing: Sums = [(expected[0] - found[0]) | 0, (expected[1] - found[1]) | 0];
+  const missingOf = (at: number) => (expected.readInt32BE(at) - found.readInt32BE(at)) | 0;
+  const [missing, nextMissing] = [missingOf(0), missingOf(4)];
   let [factor, nextFactor] = [0, 1];
   for (let at = bytes.length - 4; at >= 0; at -= 4) {
     const word = words.getInt32(at, !bigEndian);
     for (let bit = 0; bit < 32; bit++) {
       const mask = 1 << bit;
       const change = (word & mask) === 0 ? mask : -mask;
-      if (!isSame([Math.imul(factor, change), Math.imul(nextFactor, change)], missing)) continue;
+      if (Math.imul(factor, change) !== missing || Math.imul(nextFactor, change) !== nextMissing) continue;
       words.setInt32(at, word ^ mask, !bigEndian);
       return true;
     }
     [factor, nextFactor] = [nextFactor, (factor + nextFactor) | 0];
   }
   return false;
-}
-
-function sumsAt(bytes: Buffer, at: number): Sums {
-  return [bytes.readInt32BE(at), bytes.readInt32BE(at + 4)];
-}
-
-function isSame(some: Sums, others: Sums): boolean {
-  return some[0] === others[0] && some[1] === others[1];
-}
-
-function bits(word: number): number {
-  let count = 0;
-  for (let rest = word; rest !== 0; rest &= rest - 1) count++;
-  return count;
 }
