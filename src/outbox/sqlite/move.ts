@@ -1,9 +1,10 @@
-import type { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import type { RowRange } from '../../ground/event.ts';
 import { CopyError } from '../engine.ts';
 import type { DeadLetter, StoredRecord } from '../records.ts';
-import { countRows, mergeRanges, rangesProblem, subtractRanges } from '../rows.ts';
-import { createReader, type Reader, type Row } from './damaged.ts';
+import { countDead, mergeRanges, rangesProblem, subtractRanges } from '../rows.ts';
+import { hasCode } from './errors.ts';
+import { eachRow } from './sql.ts';
 
 /** Reads every record of a database, for a move to another outbox or, where pages are damaged, for salvage. */
 
@@ -26,6 +27,67 @@ export function* readRecords(db: DatabaseSync, nowMs: number, onDamage: () => vo
   yield* findEvents(reader, nowMs);
   yield* findQuarantined(reader);
   yield* findIdentities(reader);
+}
+
+type Row = Readonly<Record<string, unknown>>;
+type Reader = ReturnType<typeof createReader>;
+
+/**
+ * Reads what is reachable through intact pages, and skips the rest. Each table and index is a tree of its own pages, so an
+ * index often still names rows that its table has lost.
+ */
+function createReader(db: DatabaseSync, onDamage: () => void) {
+  /** A damaged page explains the error if SQLite reports one, or read a number that no column of ours can hold. */
+  function noteDamage(error: unknown): void {
+    if (!hasCode(error, 'ERR_OUT_OF_RANGE') && !(error instanceof Error && 'errcode' in error)) throw error;
+    onDamage();
+  }
+
+  /** Rows up to the first damaged page. Returns whether there was none. */
+  function* rows(sql: string, ...params: SQLInputValue[]): Generator<Row, boolean> {
+    try {
+      yield* eachRow<Row>(db.prepare(sql), ...params);
+      return true;
+    } catch (error) {
+      noteDamage(error);
+      return false;
+    }
+  }
+
+  /** Reads from both ends of an ordering, up to the first damaged page on either side. */
+  function* fromBothEnds(sql: string, ...orderedBy: readonly string[]): Generator<Row, void> {
+    const isWhole = yield* rows(`${sql} ORDER BY ${orderedBy.join(', ')}`);
+    if (!isWhole) yield* rows(`${sql} ORDER BY ${orderedBy.map((column) => `${column} DESC`).join(', ')}`);
+  }
+
+  /**
+   * Rows of a table by `seq`, each once, also those of which other trees do not know. `select` ends in WHERE or AND. What
+   * is read is taken out of `lost`.
+   */
+  function* walk(select: string, lost: Set<number>): Generator<Row, void> {
+    const seqs = [...lost].sort((a, b) => a - b);
+    const upTo = seqs.at(-1) ?? 0;
+    const seen = new Set<number>();
+    for (let next = seqs[0] ?? 1; next <= upTo; ) {
+      try {
+        for (const row of eachRow<Row>(db.prepare(`${select} seq >= ? AND seq <= ? ORDER BY seq`), next, upTo)) {
+          const seq = Number(row['seq']);
+          if (seen.has(seq)) continue;
+          seen.add(seq);
+          lost.delete(seq);
+          next = Math.max(next, seq + 1);
+          yield row;
+        }
+        return;
+      } catch (error) {
+        noteDamage(error);
+        // One number after another, until an intact page is reached again.
+        next++;
+      }
+    }
+  }
+
+  return { rows, fromBothEnds, walk };
 }
 
 /** Each column of a row with its check: on a half-broken page a column can hold anything. */
@@ -79,8 +141,7 @@ const QUARANTINED = {
 function readRanges(text: string, rowCount: number): readonly RowRange[] | null {
   try {
     const ranges: unknown = JSON.parse(text);
-    if (!Array.isArray(ranges) || ranges.some((range) => !Array.isArray(range))) return null;
-    return rangesProblem(ranges, rowCount) === null ? ranges : null;
+    return Array.isArray(ranges) && rangesProblem(ranges, rowCount) === null ? ranges : null;
   } catch {
     return null;
   }
@@ -135,7 +196,6 @@ function readBody(reader: Reader, seq: number) {
 function readLetters(reader: Reader, event: Of<typeof EVENT>, pending: readonly RowRange[], nowMs: number) {
   const letters: DeadLetter[] = [];
   let named = pending;
-  let found = 0;
   const select = 'SELECT rows, code, reason, dead_at AS buriedAt FROM dead_letters WHERE seq = ? ORDER BY id';
   for (const letter of reader.rows(select, event.seq)) {
     if (!hasShape(letter, LETTER)) continue;
@@ -143,17 +203,16 @@ function readLetters(reader: Reader, event: Of<typeof EVENT>, pending: readonly 
     if (rows.length === 0) continue;
     letters.push({ ...letter, rows });
     named = mergeRanges(named, rows);
-    found += countRows(rows);
   }
   const rows = subtractRanges([[0, event.rowCount]], named);
-  if (found >= event.deadRows || rows.length === 0) return letters;
+  if (countDead(letters) >= event.deadRows || rows.length === 0) return letters;
   const reason = 'Its dead letter was lost with a damaged database: these rows were refused or delivered';
   return [...letters, { rows, code: 'salvaged', reason, buriedAt: nowMs }];
 }
 
 /**
- * Rows whose event is lost. What was delivered of them is not known: all are made dead, so that an operator decides
- * whether to send them once more. The rows themselves name their event.
+ * Rows whose event is lost, which they name themselves. What was delivered of them is not known: all are made dead, so
+ * that an operator decides whether to send them once more.
  */
 function readBodyAlone(reader: Reader, seq: number, nowMs: number): StoredRecord | null {
   const body = readBody(reader, seq);
