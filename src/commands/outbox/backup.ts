@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { backUp } from '../../outbox/sqlite/backup.ts';
+import { backUp } from '../../outbox/sqlite/database.ts';
 import { type CommandContext, CommandError, exitCodes, type JsonOption, printResult } from '../context.ts';
 import { requireDatabase, withAccess } from './connect.ts';
 

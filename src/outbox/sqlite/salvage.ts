@@ -16,22 +16,16 @@ function countsOf({ moved, known, identities }: MoveCounts, unreadable: number) 
   return { recovered: moved, duplicate: known, unreadable, identities };
 }
 
-interface SalvageOptions {
-  /** Called after each batch. */
-  readonly onProgress?: (counts: SalvageCounts) => void;
-  /** Milliseconds since the epoch, for what has lost its own time. */
-  readonly nowMs: number;
-}
-
 /**
  * Reads what can be read of a database that was set aside and puts it into the outbox. What is known there stays as it is,
  * so that it can be done again. In the end `markSalvaged` renames the file, which ends the alarm, unless nothing came back
- * of the records in it: then a person ends it by removing the file. Rejects with a CopyError.
+ * of the records in it: then a person ends it by removing the file. `nowMs` (since the epoch) is for what has lost its own
+ * time; `onProgress` is called after each batch. Rejects with a CopyError.
  */
 export async function salvage(
   file: string,
   into: Pick<Store, 'add'>,
-  { nowMs, onProgress }: SalvageOptions,
+  { nowMs, onProgress }: { readonly nowMs: number; readonly onProgress?: (counts: SalvageCounts) => void },
 ): Promise<SalvageCounts> {
   let unreadable = 0;
   using opened = new DisposableStack();
