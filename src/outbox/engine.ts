@@ -49,7 +49,7 @@ export interface Engine extends Pick<OutboxRecords, 'show' | 'find' | 'gone' | '
    * from here again. Returns the new name. The engine is of no use afterwards. Rejects with a CopyError like `records`.
    */
   setAside(nowMs: number): Promise<string>;
-  /** What replicas that share the database tell each other. */
+  /** What replicas that share the database tell each other. Here it may reject: open.ts answers where it cannot be asked. */
   readonly pace: SharedPace;
   /** Gives claims back where others could take them, and closes the database. */
   close(): Promise<void>;

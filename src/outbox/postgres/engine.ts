@@ -3,6 +3,7 @@ import type { Clock } from '../../ground/clock.ts';
 import { type Engine, type EngineState, fullness } from '../engine.ts';
 import { sizeOf } from '../group.ts';
 import type { StoreLog } from '../open-store.ts';
+import type { SharedPace, Turn } from '../port.ts';
 import { countRecords, createReads } from '../reads.ts';
 import type { StoredRecord } from '../records.ts';
 import { createHolder } from './claim.ts';
@@ -10,7 +11,6 @@ import { type Database, type Mode, openDatabase, type Query } from './database.t
 import { describe, isPassing, toEngineError, toStartError } from './errors.ts';
 import { IS_READ_ONLY, makeTables, tryRights } from './examine.ts';
 import { readRecords, setAside } from './move.ts';
-import { createPace } from './pace.ts';
 import { storePuts } from './put.ts';
 import { type DatabaseSettings, DEFAULT_LIMITS, DEFAULT_SCHEMA, type Limits } from './settings.ts';
 import { prune, purge, revive, settleAll } from './settle.ts';
@@ -138,4 +138,52 @@ async function prepare(database: Database, { log, patienceMs = 0 }: PostgresEngi
       await pause(PAUSE_MS);
     }
   }
+}
+
+/** For one try: the 30 s of an upload, and settling what it delivered. After that another replica may try. */
+const TRY_MS = 40_000;
+/** While another replica tries. */
+const ASK_AGAIN_MS = 1_000;
+/** So that a stream that was resumed meanwhile does not wait for the whole of a long rest. */
+const LONGEST_REST_MS = 5_000;
+
+/** How much of a rest is left, and whether this replica has just taken the try that follows it. */
+const TURN = `
+  WITH taken AS (
+    UPDATE paces SET rests_until = clock_timestamp() + $2 * interval '1 millisecond'
+    WHERE stream = $1 AND rests_until <= clock_timestamp() RETURNING stream
+  )
+  SELECT ceil(extract(epoch FROM rests_until - clock_timestamp()) * 1000)::bigint AS "restMs",
+    EXISTS (SELECT FROM taken) AS alone
+  FROM paces WHERE stream = $1`;
+
+/** A row for each stream that rests, by the database's clock. Once its time is over, one replica may try for all. */
+function createPace(database: Database): SharedPace {
+  const run = <Row extends object>(sql: string, ...params: readonly unknown[]) =>
+    database.transaction('write', (query) => query<Row>(sql, params));
+
+  return {
+    async turn(stream) {
+      const [found] = await run<Turn>(TURN, stream, TRY_MS);
+      if (found === undefined || found.alone) return { restMs: 0, alone: found !== undefined };
+      return { restMs: found.restMs > 0 ? Math.min(LONGEST_REST_MS, found.restMs) : ASK_AGAIN_MS, alone: false };
+    },
+    async rest(stream, delayMs, wasAlone) {
+      await run(
+        `INSERT INTO paces (stream, rests_until) VALUES ($1, clock_timestamp() + $2 * interval '1 millisecond')
+         ON CONFLICT (stream) DO UPDATE SET rests_until = CASE WHEN $3 THEN excluded.rests_until
+           ELSE greatest(paces.rests_until, excluded.rests_until) END`,
+        stream,
+        Math.ceil(delayMs),
+        wasAlone,
+      );
+    },
+    async resume(stream) {
+      await run('DELETE FROM paces WHERE stream = $1', stream);
+    },
+    async endRest(stream) {
+      const sql = 'UPDATE paces SET rests_until = clock_timestamp() WHERE stream = $1 RETURNING stream';
+      return (await run(sql, stream)).length > 0;
+    },
+  };
 }
