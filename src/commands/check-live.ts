@@ -14,8 +14,8 @@ import { systemClock } from '../ground/clock.ts';
 import { heartbeatStreamVariable, heartbeatTable } from '../heartbeat/row.ts';
 import { kinds } from '../kinds/registry.ts';
 import { OutboxStartError } from '../outbox/engine.ts';
+import { placeOf, settingsOf } from '../outbox/postgres/database.ts';
 import { type Examined, examineDatabase } from '../outbox/postgres/examine.ts';
-import { placeOf, settingsOf } from '../outbox/postgres/settings.ts';
 import type { TextOutput } from './context.ts';
 import { tokensFor } from './tokens.ts';
 

@@ -39,7 +39,7 @@ export async function openStore(options: OpenStoreOptions) {
 async function openPostgres({ outbox, databaseToken, clock, log }: OpenStoreOptions, url: OutboxDatabase) {
   // Loaded where it is needed: most installations have one replica and no server.
   const { openPostgresEngine } = await import('./postgres/engine.ts');
-  const { settingsOf } = await import('./postgres/settings.ts');
+  const { settingsOf } = await import('./postgres/database.ts');
   const database = settingsOf(url, databaseToken);
   return openPostgresEngine({ database, maxBytes: outbox.maxBytes, clock, log, patienceMs: PATIENCE_MS });
 }

@@ -5,7 +5,7 @@ import { rmSync } from 'node:fs';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../src/ground/clock.ts';
-import { DEFAULT_SCHEMA } from '../../src/outbox/postgres/settings.ts';
+import { DEFAULT_SCHEMA } from '../../src/outbox/postgres/database.ts';
 import { run } from '../commands/support.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres-server.ts';
 import { claimAll, ids, type TestStore } from './contract.ts';

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { outboxUrl } from '../../src/config/outbox-url.ts';
 import { makeCertificate } from '../../src/emulator/certificate.ts';
 import { OutboxStartError } from '../../src/outbox/engine.ts';
-import { settingsOf } from '../../src/outbox/postgres/settings.ts';
+import { settingsOf } from '../../src/outbox/postgres/database.ts';
 import { startPostgres } from '../support/postgres-server.ts';
 import { openOutbox, query } from './postgres-fixture.ts';
 

@@ -1,10 +1,10 @@
 import { randomInt } from 'node:crypto';
+import type { Clock } from '../../ground/clock.ts';
 import type { RowRange } from '../../ground/event.ts';
 import { CLOSE_LIMIT_MS, within } from '../door.ts';
 import type { ClaimedRows, ClaimRequest } from '../engine.ts';
 import { type FoundRows, formatRanges, takeEvents } from '../rows.ts';
 import type { Database, Query } from './database.ts';
-import type { PostgresEngineOptions } from './engine.ts';
 import { AgainError } from './errors.ts';
 
 type Candidate = FoundRows & Pick<ClaimedRows, 'eventId' | 'receivedAt'> & { seq: number; pending: RowRange[] };
@@ -47,14 +47,10 @@ const GIVE_BACK = `
   UPDATE events SET holder = NULL, token = NULL, claimed = NULL
   WHERE pending_rows > 0 AND holder = $1 AND token >= $2 AND token < $3`;
 
-interface HolderOptions extends Required<Pick<PostgresEngineOptions, 'leaseMs' | 'clock'>> {
-  readonly database: Database;
-}
-
 /** This process among the replicas: from its first claim on a row in `replicas`, which is renewed (ADR 17). */
-export function createHolder({ database, leaseMs, clock }: HolderOptions) {
+export function createHolder(database: Database, { leaseMs, clock }: { leaseMs: number; clock: Clock }) {
   const id = randomId();
-  let state: 'away' | 'here' | 'gone' = 'away';
+  let isHere = false;
   let cancel = () => {};
   // Nobody knows whether these claims were committed, because their answer was lost. They are this holder's as long as it
   // lives, so that it must give them back.
@@ -66,13 +62,13 @@ export function createHolder({ database, leaseMs, clock }: HolderOptions) {
       database
         .transaction('write', (query) => query(RENEW, [id, leaseMs]))
         .catch(() => undefined)
-        .finally(() => state === 'here' && renewLater());
+        .finally(() => isHere && renewLater());
     });
   }
 
   async function claim(request: ClaimRequest): Promise<ClaimedRows[]> {
-    if (state === 'away') renewLater();
-    state = 'here';
+    if (!isHere) renewLater();
+    isHere = true;
     // A random place to count from: that an event gets a token that it had before has a chance of 1 in 2^48.
     const from = randomId();
     const before = doubtful;
@@ -93,8 +89,8 @@ export function createHolder({ database, leaseMs, clock }: HolderOptions) {
   /** Ends the renewals and gives the claims back. Without the database the lease ends by itself. */
   async function leave(): Promise<void> {
     cancel();
-    if (state !== 'here') return;
-    state = 'gone';
+    if (!isHere) return;
+    isHere = false;
     const left = database.transaction('write', async (query) => {
       await query(GIVE_BACK, [id, 0, Number.MAX_SAFE_INTEGER]);
       await query('DELETE FROM replicas WHERE id = $1', [id]);

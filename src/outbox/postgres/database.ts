@@ -1,8 +1,63 @@
+import { readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
 import { escapeIdentifier, escapeLiteral, Pool, type PoolClient, types } from 'pg';
+import type { OutboxDatabase } from '../../config/outbox-url.ts';
 import { within } from '../door.ts';
 import { describe, isConnectionGone, isReadOnlyError, isWorthAnotherTry, LostError, sqlState } from './errors.ts';
-import { type DatabaseSettings, type Limits, placeOf } from './settings.ts';
+
+/** Where the database is and how to sign in, as pg takes it. Holds secrets: never logged. */
+export interface DatabaseSettings extends Pick<OutboxDatabase, 'host' | 'port' | 'database' | 'user'> {
+  /**
+   * Asked for each new connection, so that a token in place of a password is always a fresh one. A function, even if none
+   * is needed, keeps pg from looking for one in files and variables.
+   */
+  readonly password: () => Promise<string>;
+  readonly ssl: ConnectionOptions | false;
+}
+
+/** `token` fetches a token for the database from Microsoft Entra; it is called only where OUTBOX_URL asks for one. */
+export function settingsOf(url: OutboxDatabase, token: () => Promise<string>): DatabaseSettings {
+  const { host, port, database, user, password, entra, files } = url;
+  const tls = {
+    rejectUnauthorized: url.tls === 'verified',
+    ...(files.sslrootcert !== null && { ca: readFileSync(files.sslrootcert) }),
+    ...(files.sslcert !== null && { cert: readFileSync(files.sslcert) }),
+    ...(files.sslkey !== null && { key: readFileSync(files.sslkey) }),
+  };
+  const signIn = entra ? token : async () => password ?? '';
+  return { host, port, database, user, password: signIn, ssl: url.tls === 'off' ? false : tls };
+}
+
+/** The schema that holds the tables. */
+export const DEFAULT_SCHEMA = 'apono_sentinel';
+
+/** For people: where the outbox is, without user and password. */
+export function placeOf({ host, port, database }: Pick<DatabaseSettings, 'host' | 'port' | 'database'>): string {
+  return `${host}:${port}/${database}`;
+}
+
+const DEFAULT_LIMITS = {
+  /** To open a connection, or to wait for a free one of the pool. */
+  connectMs: 5_000,
+  /** The server's limit for one statement, ... */
+  statementMs: 4_000,
+  /** ... and for waiting for a lock. */
+  lockMs: 3_500,
+  /**
+   * The server's limit between two statements of a transaction. Below `lockMs`, so that others wait for what a replica had
+   * locked when it was cut off, and do not fail.
+   */
+  idleMs: 2_500,
+  /**
+   * Our limit for an answer. Above `statementMs`: a server that is slow says so itself before, so that longer silence
+   * means that the network or the server is gone.
+   */
+  answerMs: 5_000,
+  /** The most that one process opens. */
+  connections: 8,
+};
+export type Limits = Readonly<typeof DEFAULT_LIMITS>;
 
 /** Runs a statement with parameters $1, $2, … in the open transaction, and gives its rows. */
 export type Query = <Row extends object>(sql: string, params?: readonly unknown[]) => Promise<Row[]>;
@@ -21,8 +76,6 @@ export type Mode = keyof typeof MODES;
 
 export type Database = ReturnType<typeof openDatabase>;
 
-const KEEP_ALIVE_MS = 10_000;
-const IDLE_CONNECTION_MS = 30_000;
 /** So that connections are spread again after a failover, and a token of an hour is not outlived by much. */
 const CONNECTION_LIFE_S = 1_800;
 const CLOSE_LIMIT_MS = 400;
@@ -32,7 +85,8 @@ const AWAY_LIMIT_MS = 1_000;
 /** bigint: all of ours are counts, sizes, times and tokens below 2^53. */
 const INT8 = 20;
 
-export function openDatabase(settings: DatabaseSettings, schema: string, limits: Limits) {
+export function openDatabase(settings: DatabaseSettings, schema = DEFAULT_SCHEMA, given: Partial<Limits> = {}) {
+  const limits = { ...DEFAULT_LIMITS, ...given };
   const place = placeOf(settings);
   const silence = new LostError(`nothing comes from ${place}`);
   const sockets = new Set<Socket>();
@@ -44,7 +98,7 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
     application_name: 'apono-sentinel',
     connectionTimeoutMillis: limits.connectMs,
     keepAlive: true,
-    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+    keepAliveInitialDelayMillis: 10_000,
     types: {
       getTypeParser: (oid, format) => (oid === INT8 && format !== 'binary' ? Number : types.getTypeParser(oid, format)),
     },
@@ -54,7 +108,7 @@ export function openDatabase(settings: DatabaseSettings, schema: string, limits:
       return socket.once('close', () => sockets.delete(socket));
     },
     max: limits.connections,
-    idleTimeoutMillis: IDLE_CONNECTION_MS,
+    idleTimeoutMillis: 30_000,
     maxLifetimeSeconds: CONNECTION_LIFE_S,
   });
   // Without these listeners a connection that ends while nobody uses it would end the process.

@@ -7,12 +7,11 @@ import type { SharedPace, Turn } from '../port.ts';
 import { countRecords, createReads } from '../reads.ts';
 import type { StoredRecord } from '../records.ts';
 import { createHolder } from './claim.ts';
-import { type Database, type Mode, openDatabase, type Query } from './database.ts';
+import { type Database, type DatabaseSettings, type Limits, type Mode, openDatabase, type Query } from './database.ts';
 import { describe, isPassing, toEngineError, toStartError } from './errors.ts';
 import { IS_READ_ONLY, makeTables, tryRights } from './examine.ts';
 import { readRecords, setAside } from './move.ts';
 import { storePuts } from './put.ts';
-import { type DatabaseSettings, DEFAULT_LIMITS, DEFAULT_SCHEMA, type Limits } from './settings.ts';
 import { prune, purge, revive, settleAll } from './settle.ts';
 
 export interface PostgresEngineOptions {
@@ -43,10 +42,10 @@ const IDENTITY_BYTES = 200;
  * are none. Rejects with an OutboxStartError, whose message says what to do.
  */
 export async function openPostgresEngine(options: PostgresEngineOptions): Promise<Engine> {
-  const { clock, maxBytes, schema = DEFAULT_SCHEMA, leaseMs = LEASE_MS } = options;
-  const database = openDatabase(options.database, schema, { ...DEFAULT_LIMITS, ...options.limits });
+  const { clock, maxBytes, leaseMs = LEASE_MS } = options;
+  const database = openDatabase(options.database, options.schema, options.limits);
   await prepare(database, options);
-  const holder = createHolder({ database, leaseMs, clock });
+  const holder = createHolder(database, { leaseMs, clock });
 
   /** As counted last, and what this process has stored since. */
   let usedBytes = 0;

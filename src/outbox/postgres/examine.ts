@@ -2,11 +2,10 @@ import { escapeIdentifier } from 'pg';
 import { OutboxStartError } from '../engine.ts';
 import type { StoredRecord } from '../records.ts';
 import { claimRows, RENEW, randomId } from './claim.ts';
-import { type Database, openDatabase, type Query } from './database.ts';
+import { type Database, type DatabaseSettings, openDatabase, type Query } from './database.ts';
 import { describe, isDiskFull, isForbidden, isReadOnlyError, toStartError } from './errors.ts';
 import { storePuts } from './put.ts';
 import { OWNER, SCHEMA, SCHEMA_VERSION } from './schema.ts';
-import { type DatabaseSettings, DEFAULT_LIMITS, DEFAULT_SCHEMA } from './settings.ts';
 import { prune, purge, settleAll } from './settle.ts';
 
 const OLDEST_SERVER = 130_000;
@@ -21,7 +20,7 @@ export type Examined = Awaited<ReturnType<typeof examineDatabase>>;
  * schema is 0 if there is none and this user may make it; `known` is that of this service. Rejects with an OutboxStartError.
  */
 export async function examineDatabase(settings: DatabaseSettings) {
-  const database = openDatabase(settings, DEFAULT_SCHEMA, DEFAULT_LIMITS);
+  const database = openDatabase(settings);
   const { place } = database;
   try {
     const { version } = await database.transaction('read', async (query) => {

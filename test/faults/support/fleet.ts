@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { Agent } from 'node:https';
 import type { TestContext } from 'node:test';
-import { DEFAULT_SCHEMA } from '../../../src/outbox/postgres/settings.ts';
+import { DEFAULT_SCHEMA } from '../../../src/outbox/postgres/database.ts';
 import { query } from '../../outbox/postgres-fixture.ts';
 import type { Emulator } from '../../support/azure/emulator.ts';
 import { requestStream, startTestEmulator } from '../../support/emulator.ts';
