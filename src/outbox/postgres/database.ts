@@ -66,13 +66,8 @@ export type Query = <Row extends object>(sql: string, params?: readonly unknown[
  * `put` keeps to what the server says by default, which may be read-only. `write` does not, since settling and purging is
  * what makes room again (ADR 17). `try` is a `put` that is rolled back.
  */
-const MODES = {
-  read: { access: 'READ ONLY', end: 'COMMIT' },
-  put: { access: '', end: 'COMMIT' },
-  write: { access: 'READ WRITE', end: 'COMMIT' },
-  try: { access: '', end: 'ROLLBACK' },
-} as const;
-export type Mode = keyof typeof MODES;
+const ACCESS = { read: 'READ ONLY', put: '', write: 'READ WRITE', try: '' };
+export type Mode = keyof typeof ACCESS;
 
 export type Database = ReturnType<typeof openDatabase>;
 
@@ -167,7 +162,7 @@ export function openDatabase(settings: DatabaseSettings, schema = DEFAULT_SCHEMA
       (await ask(client.query<Row>({ text, values: values.map(withoutNul) }))).rows;
     try {
       const result = await work(query);
-      await ask(client.query(MODES[mode].end));
+      await ask(client.query(mode === 'try' ? 'ROLLBACK' : 'COMMIT'));
       client.release();
       return result;
     } catch (error) {
@@ -235,15 +230,13 @@ function lostUnlessSaid(error: unknown): unknown {
 
 /** Everything that a promise rests on is set for each transaction, not for a connection (ADR 17). */
 function beginSql(mode: Mode, schema: string, limits: Limits): string {
-  const settings = {
-    search_path: `${escapeIdentifier(schema)}, pg_catalog, pg_temp`,
-    statement_timeout: String(limits.statementMs),
-    lock_timeout: String(limits.lockMs),
-    idle_in_transaction_session_timeout: String(limits.idleMs),
-  };
-  const set = Object.entries(settings).map(([name, value]) => `set_config('${name}', ${escapeLiteral(value)}, true)`);
+  const searchPath = escapeLiteral(`${escapeIdentifier(schema)}, pg_catalog, pg_temp`);
   // remote_apply waits for even more than "on", so it is left as it is.
-  return `BEGIN ISOLATION LEVEL READ COMMITTED ${MODES[mode].access};
-    SELECT ${set.join(' || ')} || set_config('synchronous_commit',
-      CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)`;
+  return `BEGIN ISOLATION LEVEL READ COMMITTED ${ACCESS[mode]};
+    SELECT set_config('search_path', ${searchPath}, true)
+      || set_config('statement_timeout', '${limits.statementMs}', true)
+      || set_config('lock_timeout', '${limits.lockMs}', true)
+      || set_config('idle_in_transaction_session_timeout', '${limits.idleMs}', true)
+      || set_config('synchronous_commit',
+        CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)`;
 }
