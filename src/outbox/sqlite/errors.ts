@@ -1,40 +1,28 @@
 import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import process from 'node:process';
-import {
-  CallError,
-  DamageError,
-  FullError,
-  type OutboxStartCode,
-  OutboxStartError,
-  outboxStartFixes,
-} from '../engine.ts';
-
-/** Primary result codes (https://www.sqlite.org/rescode.html): the low byte of an error's `errcode` in node:sqlite. */
-const RESULTS = {
-  busy: [5, 6], // BUSY, LOCKED
-  denied: [3, 8, 14, 23], // PERM, READONLY, CANTOPEN, AUTH
-  ioError: [10], // IOERR
-  damaged: [11, 26], // CORRUPT, NOTADB
-  full: [13], // FULL
-  refused: [18, 19, 20, 25], // TOOBIG, CONSTRAINT, MISMATCH, RANGE
-};
-
-/**
- * UNIQUE, PRIMARY KEY and ROWID (https://www.sqlite.org/rescode.html#constraint_unique): a number or id is taken although
- * this process gave it, because another process writes to the database.
- */
-const TAKEN: readonly unknown[] = [2067, 1555, 2579];
+import { CallError, DamageError, FullError, type OutboxStartCode, OutboxStartError } from '../engine.ts';
 
 /** The extended result code, or null when the error is not SQLite's. */
 function errcode(error: unknown): number | null {
   return error instanceof Error && 'errcode' in error ? Number(error.errcode) : null;
 }
 
-function hasResult(error: unknown, result: keyof typeof RESULTS): boolean {
-  const code = errcode(error);
-  return code !== null && RESULTS[result].includes(code & 0xff);
-}
+/** Primary result codes (https://www.sqlite.org/rescode.html): the low byte of an error's `errcode` in node:sqlite. */
+const hasResult = (results: readonly number[]) => (error: unknown) => results.includes((errcode(error) ?? 0) & 0xff);
+
+export const isBusy = hasResult([5, 6]); // BUSY, LOCKED
+const isDenied = hasResult([3, 8, 14, 23]); // PERM, READONLY, CANTOPEN, AUTH
+const isIoError = hasResult([10]); // IOERR
+const isDamagedFile = hasResult([11, 26]); // CORRUPT, NOTADB
+const isFull = hasResult([13]); // FULL
+const isRefused = hasResult([18, 19, 20, 25]); // TOOBIG, CONSTRAINT, MISMATCH, RANGE
+
+/**
+ * UNIQUE, PRIMARY KEY and ROWID (https://www.sqlite.org/rescode.html#constraint_unique): a number or id is taken although
+ * this process gave it, because another process writes to the database.
+ */
+const TAKEN: readonly unknown[] = [2067, 1555, 2579];
 
 /** Whether it is an error of the system with one of these codes. */
 export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
@@ -43,15 +31,11 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
 
 /** Whether the file itself is damaged, as SQLite or a check of ours found: the only reason for setting it aside. */
 export function isDamage(error: unknown): boolean {
-  return error instanceof DamageError || hasResult(error, 'damaged');
+  return error instanceof DamageError || isDamagedFile(error);
 }
 
 export function isDiskFull(error: unknown): boolean {
-  return hasResult(error, 'full') || hasCode(error, 'ENOSPC', 'EDQUOT');
-}
-
-export function isBusy(error: unknown): boolean {
-  return hasResult(error, 'busy');
+  return isFull(error) || hasCode(error, 'ENOSPC', 'EDQUOT');
 }
 
 /** Safe for logs and answers: SQLite's messages name tables, columns and conditions, but no data. */
@@ -67,8 +51,8 @@ export function describe(error: unknown): string {
  */
 export function toEngineError(error: unknown): Error {
   if (error instanceof FullError || error instanceof DamageError || error instanceof CallError) return error;
-  const isRefused = hasResult(error, 'refused') && !TAKEN.includes(errcode(error));
-  const isCalls = isRefused || error instanceof RangeError || error instanceof TypeError;
+  const isOfValue = isRefused(error) && !TAKEN.includes(errcode(error));
+  const isCalls = isOfValue || error instanceof RangeError || error instanceof TypeError;
   if (isCalls) return new CallError(describe(error), { cause: error });
   if (isDamage(error)) return new DamageError(describe(error), { cause: error });
   if (isDiskFull(error)) return new FullError('disk', describe(error), { cause: error });
@@ -77,9 +61,9 @@ export function toEngineError(error: unknown): Error {
 
 function startCode(error: unknown): OutboxStartCode {
   if (isDiskFull(error)) return 'outbox_disk_full';
-  if (hasResult(error, 'denied') || hasCode(error, 'EACCES', 'EPERM', 'EROFS')) return 'outbox_permission';
+  if (isDenied(error) || hasCode(error, 'EACCES', 'EPERM', 'EROFS')) return 'outbox_permission';
   if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EEXIST', 'ELOOP', 'ENAMETOOLONG', 'EINVAL')) return 'outbox_no_folder';
-  if (hasResult(error, 'ioError') || hasCode(error, 'EIO')) return 'outbox_io_error';
+  if (isIoError(error) || hasCode(error, 'EIO')) return 'outbox_io_error';
   return 'outbox_cannot_open';
 }
 
@@ -100,7 +84,7 @@ function describeOwner(path: string): string {
 export function toStartError(error: unknown, place: string): OutboxStartError {
   if (error instanceof OutboxStartError) return error;
   const code = startCode(error);
-  const owner = code === 'outbox_permission' ? `${describeOwner(place)}. ` : '';
-  const problem = `The outbox at ${place} cannot be opened: ${describe(error)}`;
-  return new OutboxStartError(code, problem, `${owner}${outboxStartFixes[code]}.`, { cause: error });
+  const owner = code === 'outbox_permission' ? `. ${describeOwner(place)}` : '';
+  const problem = `The outbox at ${place} cannot be opened: ${describe(error)}${owner}`;
+  return new OutboxStartError(code, problem, undefined, { cause: error });
 }
