@@ -206,7 +206,7 @@ function createReserve(dataDir: string) {
   const file = join(dataDir, 'outbox.reserve');
   const { blocks, bsize } = statfsSync(dataDir);
   const bytes = Math.min(MAX_RESERVE_BYTES, Math.floor((blocks * bsize) / 16));
-  let isKept = (statSync(file, { throwIfNoEntry: false })?.size ?? -1) >= bytes;
+  const isThere = () => (statSync(file, { throwIfNoEntry: false })?.size ?? -1) >= bytes;
   let triedAt = Number.NEGATIVE_INFINITY;
   let isFull = false;
 
@@ -217,12 +217,11 @@ function createReserve(dataDir: string) {
     },
     /** Makes it unless it is there. False: the disk has no room for it. */
     keep(): boolean {
-      if (isKept || performance.now() - triedAt < PAUSE_MS) return !isFull;
+      if (performance.now() - triedAt < PAUSE_MS || isThere()) return !isFull;
       triedAt = performance.now();
       try {
         // Random, since a file system that compresses would keep no room for zeros.
         writeFileSync(file, randomBytes(bytes), { mode: 0o600, flush: true });
-        isKept = true;
         isFull = false;
       } catch (error) {
         rmSync(file, { force: true });
@@ -233,7 +232,6 @@ function createReserve(dataDir: string) {
     },
     giveUp(): void {
       rmSync(file, { force: true });
-      isKept = false;
       isFull = true;
     },
   };
