@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLogger } from '../../src/ground/log.ts';
 import { openSqlite } from '../../src/outbox/sqlite/engine.ts';
-import type { OutboxLock } from '../../src/outbox/sqlite/lock.ts';
 import { lockFolder } from '../../src/outbox/sqlite/open.ts';
 import { findDamaged } from '../../src/outbox/sqlite/set-aside.ts';
 import { createStore, type StoreEvent } from '../../src/outbox/store.ts';
@@ -51,7 +50,7 @@ export async function openSqliteFixture(options: SqliteFixtureOptions = {}): Pro
     return { ...store, engine, close: () => store.close().finally(() => lock.release()) };
   }
 
-  function openEngine(lock: OutboxLock) {
+  function openEngine(lock: ReturnType<typeof lockFolder>) {
     try {
       return openSqlite({
         dataDir,

@@ -6,34 +6,31 @@ import type { OutboxDatabase } from '../../config/outbox-url.ts';
 import { within } from '../door.ts';
 import { describe, isConnectionGone, isReadOnlyError, isWorthAnotherTry, LostError, sqlState } from './errors.ts';
 
-/** Where the database is and how to sign in, as pg takes it. Holds secrets: never logged. */
-export interface DatabaseSettings extends Pick<OutboxDatabase, 'host' | 'port' | 'database' | 'user'> {
-  /**
-   * Asked for each new connection, so that a token in place of a password is always a fresh one. A function, even if none
-   * is needed, keeps pg from looking for one in files and variables.
-   */
-  readonly password: () => Promise<string>;
-  readonly ssl: ConnectionOptions | false;
-}
+export type DatabaseSettings = ReturnType<typeof settingsOf>;
 
-/** `token` fetches a token for the database from Microsoft Entra; it is called only where OUTBOX_URL asks for one. */
-export function settingsOf(url: OutboxDatabase, token: () => Promise<string>): DatabaseSettings {
+/**
+ * Where the database is and how to sign in, as pg takes it. Holds secrets: never logged. `token` fetches a token for the
+ * database from Microsoft Entra; it is called only where OUTBOX_URL asks for one.
+ */
+export function settingsOf(url: OutboxDatabase, token: () => Promise<string>) {
   const { host, port, database, user, password, entra, files } = url;
-  const tls = {
+  const tls: ConnectionOptions = {
     rejectUnauthorized: url.tls === 'verified',
     ...(files.sslrootcert !== null && { ca: readFileSync(files.sslrootcert) }),
     ...(files.sslcert !== null && { cert: readFileSync(files.sslcert) }),
     ...(files.sslkey !== null && { key: readFileSync(files.sslkey) }),
   };
+  // Asked for each new connection, so that a token in place of a password is always a fresh one. A function, even if none
+  // is needed, keeps pg from looking for one in files and variables.
   const signIn = entra ? token : async () => password ?? '';
-  return { host, port, database, user, password: signIn, ssl: url.tls === 'off' ? false : tls };
+  return { host, port, database, user, password: signIn, ssl: url.tls !== 'off' && tls };
 }
 
 /** The schema that holds the tables. */
 export const DEFAULT_SCHEMA = 'apono_sentinel';
 
 /** For people: where the outbox is, without user and password. */
-export function placeOf({ host, port, database }: Pick<DatabaseSettings, 'host' | 'port' | 'database'>): string {
+export function placeOf({ host, port, database }: Pick<OutboxDatabase, 'host' | 'port' | 'database'>): string {
   return `${host}:${port}/${database}`;
 }
 

@@ -4,19 +4,17 @@ import { OutboxStartError } from '../engine.ts';
 import { isBusy, toStartError } from './errors.ts';
 import { identify, lockFile, preparePrivateFile } from './files.ts';
 
-/**
- * Who has the outbox of a folder: one exclusive transaction on a file of its own (ADR 7). The lock belongs to the file, not
- * to its name: the holder watches the name, and locks the new file as soon as the old one is gone. If another process was
- * faster, the outbox is lost to this one for good, which then must not write: `isHeld` is asked before each request.
- */
-export type OutboxLock = ReturnType<typeof acquireLock>;
-
 /** Long enough for another's `isOutboxLocked`, which holds a shared lock for an instant, to pass. */
 const PATIENCE_MS = 1_000;
 /** The same while the service runs, whose thread stands still meanwhile. */
 const PROBE_PATIENCE_MS = 100;
 
-/** Throws an OutboxStartError, code `outbox_locked`, when another has it. The folder must exist. */
+/**
+ * Who has the outbox of a folder: one exclusive transaction on a file of its own (ADR 7). The lock belongs to the file, not
+ * to its name: the holder watches the name, and locks the new file as soon as the old one is gone. If another process was
+ * faster, the outbox is lost to this one for good, which then must not write: `isHeld` is asked before each request.
+ * The folder must exist. Throws an OutboxStartError, code `outbox_locked`, when another has it.
+ */
 export function acquireLock(dataDir: string) {
   // This reference is what keeps the garbage collector from closing the database, which would end the transaction.
   let holder: ReturnType<typeof take> | null = take(dataDir, PATIENCE_MS);
