@@ -2,7 +2,7 @@ import type { Delivery } from '../delivery/delivery.ts';
 import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts';
 import type { OpenedOutbox } from '../outbox/open.ts';
 import { type OutboxStats, oldestAgeMs, summary } from '../outbox/port.ts';
-import { type Answer, jsonAnswer, problem, problemAnswer } from './answer.ts';
+import { type Answer, jsonAnswer, problem } from './answer.ts';
 import type { AppRoute } from './app.ts';
 import type { Exchange } from './exchange.ts';
 import { failingCodes, type HealthProblem, notReadyProblems, problemsOf } from './health-problems.ts';
@@ -44,11 +44,10 @@ export function createHealth(options: HealthOptions) {
   const startedAtMs = performance.now();
   const { sources } = options;
 
-  async function readyz({ record }: Exchange): Promise<Answer> {
+  async function readyz(): Promise<Answer> {
     const reasons = [...notReadyProblems(await sources.stats(), options)].map(({ message }) => message);
     if (reasons.length === 0) return jsonAnswer(200, { status: 'ready' });
-    const refusal = problem('not_ready', { detail: reasons.join(' '), members: { reasons } });
-    return problemAnswer(refusal, record.requestId);
+    throw problem('not_ready', { detail: reasons.join(' '), members: { reasons } });
   }
 
   async function read() {

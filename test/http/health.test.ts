@@ -366,9 +366,11 @@ const notReady: [string, ServiceState, string, RegExp][] = [
 ];
 for (const [name, health, code, reason] of notReady) {
   test(`not ready when ${name}: /readyz and /healthz are 503 and say why, /livez is 200`, async () => {
-    await withEdge({ health }, async ({ port }) => {
+    await withEdge({ health }, async ({ port, records }) => {
       const ready = await get(port, '/readyz');
       assertProblem(ready, 503, 'not_ready');
+      // The log and http_problems_total take the code from here.
+      assert.equal(records.at(-1)?.code, 'not_ready');
       assert.match(String(ready.json['detail']), reason);
       assert.match(String((ready.json['reasons'] as string[])[0]), reason);
       const healthy = await get(port, '/healthz');
