@@ -6,7 +6,7 @@ import { outboxFileProblem, outboxWarnings } from './outbox-url.ts';
 import { guid, ingestionHostProblem, isLoopbackHost } from './parse.ts';
 import { readOutgoing } from './proxy.ts';
 import { type Environment, findUnknownNames, type Reading, readVariables } from './read.ts';
-import { isQuoted } from './secret-text.ts';
+import { inQuotes } from './secret-text.ts';
 import { checkSecrets, secretNames } from './secrets.ts';
 import type { ConfigProblem } from './variable.ts';
 import { type Values, type VariableName, variableNames, variables } from './variables.ts';
@@ -98,7 +98,7 @@ function* doubts({ values, given }: Reading<VariableName>): Generator<ConfigProb
   const quoted =
     'has quotes around it, and they are part of the secret: `docker run --env-file` keeps what a shell would take away; ' +
     'leave them out unless they are meant';
-  yield* secretNames.filter((name) => isQuoted(values[name] ?? '')).map((name) => ({ name, message: quoted }));
+  yield* secretNames.filter((name) => inQuotes.test(values[name] ?? '')).map((name) => ({ name, message: quoted }));
   yield* outboxWarnings(values.OUTBOX_URL);
   if (kinds.every(({ streamVariable }) => values[streamVariable] === null)) {
     const message = 'is off like the streams of all kinds, so every event is quarantined and none is delivered';

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { parseIsoTime } from '../ground/clock.ts';
 import type { CloudSettings } from './clouds.ts';
-import { holdsReference, notMeantAsSecret } from './secret-text.ts';
+import { holdsReference, secretProblem } from './secret-text.ts';
 import { bad, good, type Parse, type Parsed, tildeProblem } from './variable.ts';
 
 /** Digits only: `1e3`, `0x10`, `+5`, ` 5` and `08` are typing errors more often than numbers. Both bounds are included. */
@@ -169,11 +169,8 @@ export const clientSecret: Parse<string> = (text) => {
   if (guid.test(text)) {
     return bad("is a GUID, so it is the secret's ID; set the secret's Value, which is shown once when it is made");
   }
-  const notMeant = notMeantAsSecret(text);
-  if (notMeant !== null) return bad(notMeant);
-  return /[^\x20-\x7e]|^ | $/.test(text)
-    ? bad('holds a character outside ASCII or a space at its end, which no client secret does; copy it again')
-    : good(text);
+  const problem = secretProblem(text);
+  return problem === null ? good(text) : bad(problem);
 };
 
 export const clientId: Parse<string> = (text) =>

@@ -32,8 +32,10 @@ const filePath = /^(~|\.{0,2})\/(run|var|etc|mnt|home|opt|secrets?|data|tmp|root
 const header = /^(bearer|basic)\s|^(authorization|x-webhook-secret)\s*:/i;
 /** The end of Base64 (`…=`) is no assignment, and an equals sign behind letters in any case is not either. */
 const assignment = /^(export\s+)?([A-Z][A-Z0-9_]{2,}|\w*(?i:secret|token|password)\w*)=(?!=*$)/;
-/** Control and format characters, among them zero-width ones and the byte order mark, and every space but U+0020. */
-const invisible = /[\p{C}\u2028\u2029]|(?! )\p{Z}/u;
+/** Format characters, among them zero-width ones and the byte order mark, and every space but U+0020. */
+const invisible = /(?![\p{Cc} ])[\p{C}\p{Z}]/u;
+/** `docker run --env-file` and systemd's credentials keep quotes that a shell would take away. */
+export const inQuotes = /^(["'`])(.+)\1$/s;
 
 /** Words that make a placeholder of a text in which there are only these and the filler words. The longest come first. */
 const placeholderWord =
@@ -45,7 +47,6 @@ const onlyWeakWords = /^(password|passw0rd|passwort|secret|geheim)+\d*$/;
 const keyboardRows = ['1234567890', 'qwertyuiopasdfghjklzxcvbnm', 'abcdefghijklmnopqrstuvwxyz'];
 
 const minSecretCharacters = 16;
-const advice = 'use letters, digits and signs, for instance from `openssl rand -hex 32`';
 
 /**
  * A secret that somebody sends us in a header. Control characters are not allowed there, and spaces at the ends are cut
@@ -53,23 +54,17 @@ const advice = 'use letters, digits and signs, for instance from `openssl rand -
  * from one client than from another, and most of those that are found in a secret were pasted by mistake.
  */
 export const headerSecret: Parse<string> = (text) => {
-  if (/[^ -~\x80-\uffff]|^ | $/.test(text)) {
-    return bad(
-      `holds a line break, another control character or a space at its end, which cannot be sent in a header; ${advice}`,
-    );
-  }
-  const notMeant = notMeantAsSecret(text);
-  if (notMeant !== null) return bad(notMeant);
-  if (/[\x80-\uffff]/.test(text)) return bad(`holds a character outside ASCII; ${advice}`);
+  const problem = secretProblem(text);
+  if (problem !== null) return bad(problem);
   if (text.length >= minSecretCharacters) return good(text);
   return bad(
     `is ${text.length} characters long, expected at least ${minSecretCharacters}; make one with \`openssl rand -hex 32\``,
   );
 };
 
-/** Why nobody can have meant this text as a secret, as a parser's problem; null if somebody can have. */
-export function notMeantAsSecret(text: string): string | null {
-  const bare = withoutQuotes(text);
+/** Why nobody can have meant this text as a secret, or why it could not be sent, as a parser's problem; null if neither. */
+export function secretProblem(text: string): string | null {
+  const bare = inQuotes.exec(text)?.[2] ?? text;
   if (references.some((pattern) => pattern.test(bare))) {
     return (
       'is a reference that was not resolved and not the secret itself; set the secret, or the variable with _FILE at its ' +
@@ -88,23 +83,20 @@ export function notMeantAsSecret(text: string): string | null {
     return 'is a placeholder that anybody could guess; make a secret with `openssl rand -hex 32`';
   }
   const found = invisible.exec(text)?.[0].codePointAt(0);
-  if (found === undefined) return null;
-  const codePoint = found.toString(16).toUpperCase().padStart(4, '0');
-  return `holds a character that cannot be seen (U+${codePoint}); enter the secret anew`;
-}
-
-/** `docker run --env-file` and systemd's credentials keep quotes that a shell would take away. */
-export function isQuoted(text: string): boolean {
-  return withoutQuotes(text) !== text;
+  if (found !== undefined) {
+    const codePoint = found.toString(16).toUpperCase().padStart(4, '0');
+    return `holds a character that cannot be seen (U+${codePoint}); enter the secret anew`;
+  }
+  if (/^(?! )[ -~]*(?<! )$/.test(text)) return null;
+  return (
+    'holds a character outside ASCII, a control character or a space at its end, which no client secret has and which ' +
+    'cannot be sent in a header; copy it again, or use letters, digits and signs'
+  );
 }
 
 /** Whether the text is a variable or an expression of some template that was never filled in. */
 export function holdsReference(text: string): boolean {
   return /\$\{[^}]*\}|\$\([^)]*\)|^%\w+%|^<[^<>]*>$|\{\{.*\}\}/s.test(text);
-}
-
-function withoutQuotes(text: string): string {
-  return /^(["'`])(.+)\1$/s.exec(text)?.[2] ?? text;
 }
 
 function isPlaceholder(text: string): boolean {
