@@ -63,10 +63,9 @@ export function parseCidr(text: string) {
 /** Addresses, blocks of them, and the names that are `named`, separated by commas. */
 function readList(text: string, named: readonly string[], expected: string): Parsed<readonly string[]> {
   const entries = text.split(',').map((entry) => entry.trim());
-  const wrong = entries.find((entry) => !named.includes(entry) && parseCidr(entry) === null);
-  if (wrong === undefined) return good(entries);
-  const problem = wrong === '' ? 'an empty entry' : 'an entry that is neither an address nor a CIDR block';
-  return bad(`has ${problem}; expected ${expected}`);
+  const isRight = entries.every((entry) => named.includes(entry) || parseCidr(entry) !== null);
+  const problem = 'has an empty entry, or one that is neither an address nor a CIDR block';
+  return isRight ? good(entries) : bad(`${problem}; expected ${expected}`);
 }
 
 export const cidrList: Parse<readonly string[]> = (text) =>
@@ -75,24 +74,20 @@ export const cidrList: Parse<readonly string[]> = (text) =>
 const namedBlocks = ['loopback', 'linklocal', 'uniquelocal'];
 
 /**
- * Express' `trust proxy`: how many proxies stand in front, or which addresses they have.
+ * Express' `trust proxy`: how many proxies stand in front, or which addresses they have; `true` is every address.
  * https://expressjs.com/en/guide/behind-proxies.html
  */
 export const trustProxy: Parse<number | readonly string[] | false> = (text) => {
   const lower = text.toLowerCase();
-  if (lower === 'true') {
-    return bad(
-      'would believe any X-Forwarded-For, so that every caller could choose the address that is limited, logged and ' +
-        'allowed; give the number of proxies in front (1) or their addresses (10.0.0.0/8)',
-    );
-  }
   if (lower === 'false' || text === '0') return good(false);
   if (/^[1-9][0-9]?$/.test(text)) return good(Number(text));
   const expected = `a number of proxies (0 to 99), or addresses, CIDR blocks, ${namedBlocks.join(', ')}, separated by commas`;
-  const list = readList(lower, namedBlocks, expected);
-  return list.ok && list.value.some((entry) => parseCidr(entry)?.prefix === 0)
-    ? bad('trusts every address, which is what `true` means and is refused; name the addresses of the proxies')
-    : list;
+  const list = lower === 'true' ? good(['0.0.0.0/0']) : readList(lower, namedBlocks, expected);
+  if (!list.ok || list.value.every((entry) => parseCidr(entry)?.prefix !== 0)) return list;
+  return bad(
+    'trusts every address and would believe any X-Forwarded-For, so that every caller could choose the address that is ' +
+      'limited, logged and allowed; give the number of proxies in front (1) or their addresses (10.0.0.0/8)',
+  );
 };
 
 /** An https origin and nothing behind it. A slash at the end is fine and is cut. */
@@ -128,10 +123,10 @@ export function ingestionHostProblem(origin: string, clouds: readonly CloudSetti
 
 export const ruleId: Parse<string> = (text) => {
   if (/^dcr-[0-9a-f]{32}$/i.test(text)) return good(text);
-  const hint = text.startsWith('/subscriptions/')
-    ? ' (a resource id belongs in DATA_COLLECTION_RULE_RESOURCE_ID)'
-    : '; it is the immutableId in the JSON view of the rule';
-  return bad(`is no immutable id of a data collection rule, expected dcr- and 32 hexadecimal digits${hint}`);
+  return bad(
+    'is no immutable id of a data collection rule, expected dcr- and 32 hexadecimal digits: the immutableId in the JSON ' +
+      'view of the rule (its resource id belongs in DATA_COLLECTION_RULE_RESOURCE_ID)',
+  );
 };
 
 /** An ARM resource id. `type` as in `Microsoft.Insights/dataCollectionRules`; case does not matter to ARM. */
@@ -155,11 +150,8 @@ export const streamName: Parse<string | null> = (text) => {
 
 /** The SDK's own rule (checkTenantId in @azure/identity), less the names that no application can sign in to. */
 export const tenantId: Parse<string> = (text) => {
-  if (!/^[0-9a-zA-Z-.]+$/.test(text)) return bad('is no tenant, expected its GUID or its domain name');
-  if (!/^(common|organizations|consumers)$/i.test(text)) return good(text);
-  return bad(
-    'is no tenant of its own, and an application cannot sign in there; expected the GUID or domain name of the tenant',
-  );
+  const isOne = /^[0-9a-zA-Z-.]+$/.test(text) && !/^(common|organizations|consumers)$/i.test(text);
+  return isOne ? good(text) : bad('is no tenant that an application can sign in to, expected its GUID or domain name');
 };
 
 export const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
