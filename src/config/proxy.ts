@@ -17,7 +17,8 @@ export type ProxyConfig = NonNullable<ReturnType<typeof readProxy>['proxy']>;
 type Exception = (host: string, port: number) => boolean;
 
 const defaultPorts = { http: 1080, https: 443 } as const;
-const form = 'expected http://<user>:<password>@<host>:<port>, of which all but <host> may be left out';
+const form =
+  'expected http://<user>:<password>@<host>:<port>, of which all but <host> may be left out; an IPv6 address has brackets';
 
 /**
  * `[scheme://][user:password@]host[:port]`. Not by the URL class: to that `10.0.0.1:3128` is no URL, `proxy:3128` has the
@@ -26,24 +27,18 @@ const form = 'expected http://<user>:<password>@<host>:<port>, of which all but 
 function parseProxy(text: string) {
   const [, scheme = 'http', rest = text] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text) ?? [];
   const protocol = scheme.toLowerCase();
-  if (/^socks/.test(protocol)) return bad(`names a SOCKS proxy, which is not supported; ${form}`);
-  if (protocol !== 'http' && protocol !== 'https') return bad(`has another scheme than http and https; ${form}`);
+  if (protocol !== 'http' && protocol !== 'https') {
+    return bad(`has another scheme than http and https (SOCKS is not supported); ${form}`);
+  }
   if (/[^ -~\x80-\uffff]/.test(rest)) return bad(`holds a line break or another control character; ${form}`);
   const at = rest.lastIndexOf('@');
-  const place = placeOf(rest.slice(at + 1).replace(/[/?#\\].*$/, ''), protocol);
-  return place.ok ? good({ protocol, ...place.value, login: at < 0 ? null : loginOf(rest.slice(0, at)) }) : place;
-}
-
-function placeOf(text: string, protocol: 'http' | 'https') {
-  if (isIP(text) === 6) return bad(`names an IPv6 address without brackets; ${form}`);
-  const [, bracketed, named, portText = ''] = /^(?:\[([^\]]*)\]|([^:]*))(?::(.*))?$/.exec(text) ?? [];
-  if (bracketed === undefined && named === undefined) return bad(`has more than a port after the host; ${form}`);
-  if (portText !== '' && !/^[0-9]{1,5}$/.test(portText)) return bad(`has a port that is no number; ${form}`);
+  const place = rest.slice(at + 1).replace(/[/?#\\].*$/, '');
+  const [, bracketed, named = '', portText = ''] = /^(?:\[([^\]]*)\]|([^:]*))(?::([0-9]{0,5}))?$/.exec(place) ?? [];
+  const host = bracketed ?? domainToASCII(named);
+  const isHost = bracketed === undefined ? hostNamePattern.test(host) : isIP(host) === 6 && !host.includes('%');
   const port = portText === '' ? defaultPorts[protocol] : Number(portText);
-  if (port < 1 || port > 65_535) return bad('has a port that is not from 1 to 65535');
-  const host = bracketed ?? domainToASCII(named ?? '');
-  const isHost = bracketed === undefined ? hostNamePattern.test(host) : isIP(bracketed) === 6 && !host.includes('%');
-  return isHost ? good({ host, port, hasPort: portText !== '' }) : bad(`names no host that could be one; ${form}`);
+  if (!isHost || port < 1 || port > 65_535) return bad(`names no host and port that can be reached; ${form}`);
+  return good({ protocol, host, port, hasPort: portText !== '', login: at < 0 ? null : loginOf(rest.slice(0, at)) });
 }
 
 /** Percent-encoded or raw: a % without two hexadecimal digits stands for itself, as with curl. */
@@ -167,16 +162,13 @@ function uncheckedTls(env: Environment, hosts: readonly string[]): ConfigProblem
 function extraCertificates(env: Environment): ConfigProblem[] {
   const name = 'NODE_EXTRA_CA_CERTS';
   const file = env[name] ?? '';
-  const problem = file === '' ? null : certificatesProblem(file);
-  return problem === null ? [] : [{ name, message: fileProblem(file, problem) }];
-}
-
-function certificatesProblem(file: string): string | null {
+  if (file === '') return [];
   const block = /^-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END \1CERTIFICATE-----/gm;
+  let problem = 'holds no certificate in PEM (-----BEGIN CERTIFICATE-----)';
   try {
-    const found = readCertificates(readFileSync(file, 'latin1').match(block) ?? []);
-    return found.length === 0 ? 'holds no certificate in PEM (-----BEGIN CERTIFICATE-----)' : null;
+    if (readCertificates(readFileSync(file, 'latin1').match(block) ?? []).length > 0) return [];
   } catch (error) {
-    return problemOf(error);
+    problem = problemOf(error);
   }
+  return [{ name, message: fileProblem(file, problem) }];
 }
