@@ -2,6 +2,7 @@ import { InvalidArgumentError } from 'commander';
 import stringWidth from 'string-width';
 import wrapAnsi from 'wrap-ansi';
 import { integer } from '../config/parse.ts';
+import { Refusal } from '../config/variable.ts';
 import type { CommandContext, TextOutput } from './context.ts';
 
 /**
@@ -36,8 +37,8 @@ export function plural(count: number, what: string): string {
 export function wholeNumber(min: number, max = 999_999_999): (text: string) => number {
   return (text) => {
     const parsed = integer(min, max)(text);
-    if (parsed.ok) return parsed.value;
-    throw new InvalidArgumentError(`It ${parsed.problem}.`);
+    if (parsed instanceof Refusal) throw new InvalidArgumentError(`It ${parsed.message}.`);
+    return parsed;
   };
 }
 

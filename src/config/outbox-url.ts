@@ -1,6 +1,6 @@
 import { isLoopbackHost } from './parse.ts';
 import { holdsReference } from './secret-text.ts';
-import { accessProblem, bad, type ConfigProblem, good, type Parse, tildeProblem } from './variable.ts';
+import { accessProblem, bad, type ConfigProblem, type Parse, tildeProblem } from './variable.ts';
 
 /** Hosts of Azure Database for PostgreSQL, by cloud: `az cloud show --query suffixes.postgresqlServerEndpoint`. */
 const azureHosts = [
@@ -47,7 +47,7 @@ export const outboxUrl: Parse<OutboxDatabase> = (text) => {
     return bad(`has a % without a code, ${encode}`);
   }
   const problem = placeProblem(database, url) ?? securityProblem(database, url.searchParams);
-  return problem === null ? good(database) : bad(problem);
+  return problem === null ? database : bad(problem);
 };
 
 /** @throws URIError for a % without a code */

@@ -2,34 +2,34 @@ import { isIP } from 'node:net';
 import { parseIsoTime } from '../ground/clock.ts';
 import type { CloudSettings } from './clouds.ts';
 import { holdsReference, secretProblem } from './secret-text.ts';
-import { bad, good, type Parse, type Parsed, tildeProblem } from './variable.ts';
+import { bad, type Parse, Refusal, tildeProblem } from './variable.ts';
 
 /** Digits only: `1e3`, `0x10`, `+5`, ` 5` and `08` are typing errors more often than numbers. Both bounds are included. */
 export function integer(min: number, max: number): Parse<number> {
   return (text) => {
     const value = /^(0|[1-9][0-9]{0,15})$/.test(text) ? Number(text) : Number.NaN;
-    return value >= min && value <= max ? good(value) : bad(`is not a whole number from ${min} to ${max}`);
+    return value >= min && value <= max ? value : bad(`is not a whole number from ${min} to ${max}`);
   };
 }
 
 export function choice<const T extends string>(allowed: readonly T[]): Parse<T> {
   return (text) => {
     const found = allowed.find((word) => word === text.toLowerCase());
-    return found === undefined ? bad(`must be one of ${allowed.join(', ')}`) : good(found);
+    return found === undefined ? bad(`must be one of ${allowed.join(', ')}`) : found;
   };
 }
 
 /** Milliseconds since the epoch. */
 export const date: Parse<number> = (text) => {
   const timeMs = parseIsoTime(text);
-  return timeMs === null ? bad('is no date, expected YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ') : good(timeMs);
+  return timeMs === null ? bad('is no date, expected YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ') : timeMs;
 };
 
 export const path: Parse<string> = (text) => {
   if (text.includes('\0')) return bad('holds a NUL character, expected a path');
   if (holdsReference(text)) return bad('holds a reference that was not resolved, expected a path');
   const problem = tildeProblem(text);
-  return problem === null ? good(text) : bad(problem);
+  return problem === null ? text : bad(problem);
 };
 
 export const hostNamePattern =
@@ -40,7 +40,7 @@ export const listenHost: Parse<string> = (text) => {
   const host = /^\[.*\]$/.test(text) ? text.slice(1, -1) : text;
   // Digits and dots that are not an address would be looked up as a name, and fail later with an obscure error.
   const plausible = isIP(host) !== 0 || (hostNamePattern.test(host) && !/^[0-9.]+$/.test(host));
-  return plausible ? good(host) : bad('is no IP address and no host name (give the port separately)');
+  return plausible ? host : bad('is no IP address and no host name (give the port separately)');
 };
 
 /** `host` as in a URL or a listener, IPv6 with or without brackets. */
@@ -61,11 +61,11 @@ export function parseCidr(text: string) {
 }
 
 /** Addresses, blocks of them, and the names that are `named`, separated by commas. */
-function readList(text: string, named: readonly string[], expected: string): Parsed<readonly string[]> {
+function readList(text: string, named: readonly string[], expected: string): readonly string[] | Refusal {
   const entries = text.split(',').map((entry) => entry.trim());
   const isRight = entries.every((entry) => named.includes(entry) || parseCidr(entry) !== null);
   const problem = 'has an empty entry, or one that is neither an address nor a CIDR block';
-  return isRight ? good(entries) : bad(`${problem}; expected ${expected}`);
+  return isRight ? entries : bad(`${problem}; expected ${expected}`);
 }
 
 export const cidrList: Parse<readonly string[]> = (text) =>
@@ -79,11 +79,11 @@ const namedBlocks = ['loopback', 'linklocal', 'uniquelocal'];
  */
 export const trustProxy: Parse<number | readonly string[] | false> = (text) => {
   const lower = text.toLowerCase();
-  if (lower === 'false' || text === '0') return good(false);
-  if (/^[1-9][0-9]?$/.test(text)) return good(Number(text));
+  if (lower === 'false' || text === '0') return false;
+  if (/^[1-9][0-9]?$/.test(text)) return Number(text);
   const expected = `a number of proxies (0 to 99), or addresses, CIDR blocks, ${namedBlocks.join(', ')}, separated by commas`;
-  const list = lower === 'true' ? good(['0.0.0.0/0']) : readList(lower, namedBlocks, expected);
-  if (!list.ok || list.value.every((entry) => parseCidr(entry)?.prefix !== 0)) return list;
+  const list = lower === 'true' ? ['0.0.0.0/0'] : readList(lower, namedBlocks, expected);
+  if (list instanceof Refusal || list.every((entry) => parseCidr(entry)?.prefix !== 0)) return list;
   return bad(
     'trusts every address and would believe any X-Forwarded-For, so that every caller could choose the address that is ' +
       'limited, logged and allowed; give the number of proxies in front (1) or their addresses (10.0.0.0/8)',
@@ -100,7 +100,7 @@ export const httpsOrigin: Parse<string> = (text) => {
   if (url.pathname !== '/' || /[?#]/.test(text)) {
     return bad(`has something behind the host, expected ${url.origin} alone`);
   }
-  return good(url.origin);
+  return url.origin;
 };
 
 /**
@@ -122,7 +122,7 @@ export function ingestionHostProblem(origin: string, clouds: readonly CloudSetti
 }
 
 export const ruleId: Parse<string> = (text) => {
-  if (/^dcr-[0-9a-f]{32}$/i.test(text)) return good(text);
+  if (/^dcr-[0-9a-f]{32}$/i.test(text)) return text;
   return bad(
     'is no immutable id of a data collection rule, expected dcr- and 32 hexadecimal digits: the immutableId in the JSON ' +
       'view of the rule (its resource id belongs in DATA_COLLECTION_RULE_RESOURCE_ID)',
@@ -136,13 +136,13 @@ export function armId(type: string): Parse<string> {
     'i',
   );
   const problem = `is no resource id, expected /subscriptions/<id>/resourceGroups/<name>/providers/${type}/<name>`;
-  return (text) => (pattern.test(text) && !holdsReference(text) ? good(text) : bad(problem));
+  return (text) => (pattern.test(text) && !holdsReference(text) ? text : bad(problem));
 }
 
 /** Null: `off`. */
 export const streamName: Parse<string | null> = (text) => {
-  if (text.toLowerCase() === 'off') return good(null);
-  if (/^Custom-[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(text)) return good(text);
+  if (text.toLowerCase() === 'off') return null;
+  if (/^Custom-[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(text)) return text;
   return bad(
     'is no stream name, expected Custom-<name> as under streamDeclarations in the data collection rule, or `off`',
   );
@@ -151,7 +151,7 @@ export const streamName: Parse<string | null> = (text) => {
 /** The SDK's own rule (checkTenantId in @azure/identity), less the names that no application can sign in to. */
 export const tenantId: Parse<string> = (text) => {
   const isOne = /^[0-9a-zA-Z-.]+$/.test(text) && !/^(common|organizations|consumers)$/i.test(text);
-  return isOne ? good(text) : bad('is no tenant that an application can sign in to, expected its GUID or domain name');
+  return isOne ? text : bad('is no tenant that an application can sign in to, expected its GUID or domain name');
 };
 
 export const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -161,9 +161,8 @@ export const clientSecret: Parse<string> = (text) => {
   if (guid.test(text)) {
     return bad("is a GUID, so it is the secret's ID; set the secret's Value, which is shown once when it is made");
   }
-  const problem = secretProblem(text);
-  return problem === null ? good(text) : bad(problem);
+  return secretProblem(text) ?? text;
 };
 
 export const clientId: Parse<string> = (text) =>
-  /^[0-9a-zA-Z._-]+$/.test(text) ? good(text) : bad('is no client id, expected a GUID');
+  /^[0-9a-zA-Z._-]+$/.test(text) ? text : bad('is no client id, expected a GUID');

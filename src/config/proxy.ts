@@ -4,7 +4,7 @@ import { domainToASCII } from 'node:url';
 import { problemOf, readCertificates } from './certificate.ts';
 import { hostNamePattern, isLoopbackHost, parseCidr } from './parse.ts';
 import type { Environment } from './read.ts';
-import { bad, type ConfigProblem, fileProblem, good } from './variable.ts';
+import { bad, type ConfigProblem, fileProblem, Refusal } from './variable.ts';
 
 /**
  * The proxy that outgoing HTTPS goes through, by CONNECT. Holds a password: never logged as it is. `variable` named it,
@@ -38,7 +38,7 @@ function parseProxy(text: string) {
   const isHost = bracketed === undefined ? hostNamePattern.test(host) : isIP(host) === 6 && !host.includes('%');
   const port = portText === '' ? defaultPorts[protocol] : Number(portText);
   if (!isHost || port < 1 || port > 65_535) return bad(`names no host and port that can be reached; ${form}`);
-  return good({ protocol, host, port, hasPort: portText !== '', login: at < 0 ? null : loginOf(rest.slice(0, at)) });
+  return { protocol, host, port, hasPort: portText !== '', login: at < 0 ? null : loginOf(rest.slice(0, at)) };
 }
 
 /** Percent-encoded or raw: a % without two hexadecimal digits stands for itself, as with curl. */
@@ -137,9 +137,11 @@ export function readProxy(env: Environment) {
     'or * for everything, separated by commas';
   const problems = wrong === 0 ? [] : [{ name: exceptionName, message: wrongEntries }];
   const parsed = parseProxy(textOf(name));
-  if (!parsed.ok) problems.unshift({ name, message: `the value ${parsed.problem}` });
-  if (!parsed.ok) return { proxy: null, problems, warnings };
-  const { hasPort, ...place } = parsed.value;
+  if (parsed instanceof Refusal) {
+    problems.unshift({ name, message: `the value ${parsed.message}` });
+    return { proxy: null, problems, warnings };
+  }
+  const { hasPort, ...place } = parsed;
   const noPort = `names no port, so port ${place.port} of the proxy is used, as curl does; add the port`;
   if (!hasPort) warnings.push({ name, message: noPort });
   return { proxy: { variable: name, ...place, exceptions }, problems, warnings };

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { type ConfigProblem, cannotBeRead, tildeProblem, type Variable } from './variable.ts';
+import { type ConfigProblem, cannotBeRead, Refusal, tildeProblem, type Variable } from './variable.ts';
 import { type Values, type VariableName, variableNames, variables } from './variables.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -30,8 +30,9 @@ export function readVariables<const N extends VariableName>(env: Environment, na
   const problems: ConfigProblem[] = [];
   for (const [name, { text, path, problem }] of raws) {
     const variable: Variable<unknown> = variables[name];
-    const parsed = text === null ? null : variable.parse(text);
-    values[name] = parsed?.ok ? parsed.value : defaultValue(name, variable);
+    const parse = (from: string | null) => (from === null ? null : variable.parse(from));
+    const parsed = parse(text);
+    values[name] = text === null || parsed instanceof Refusal ? parse(variable.default) : parsed;
     if (text === null) {
       settings.push({ name, value: variable.default ?? '', from: variable.default === null ? 'not set' : 'default' });
     } else {
@@ -42,7 +43,7 @@ export function readVariables<const N extends VariableName>(env: Environment, na
     }
     const add = (message: string): void => void problems.push({ name, message });
     if (problem !== null) add(problem);
-    else if (parsed?.ok === false) add(`${shown(text ?? '', variable, secrets)} ${parsed.problem}`);
+    else if (parsed instanceof Refusal) add(`${shown(text ?? '', variable, secrets)} ${parsed.message}`);
     else if (text === null && variable.required) {
       const emptyFile = path === null ? '' : ` (${name}_FILE names ${shownPath(path)}, which is empty)`;
       add(`is required and not set${emptyFile}. ${variable.description}`);
@@ -84,13 +85,6 @@ function shown(text: string, variable: Variable<unknown>, secrets: readonly stri
   if (variable.secret || secrets.some((secret) => secret.length > 3 && text.includes(secret))) return 'the value';
   const withoutLogin = text.replace(/\/\/[^/]*@/, '//…@');
   return JSON.stringify(withoutLogin.length > 100 ? `${withoutLogin.slice(0, 100)}…` : withoutLogin);
-}
-
-function defaultValue(name: string, variable: Variable<unknown>): unknown {
-  if (variable.default === null) return null;
-  const parsed = variable.parse(variable.default);
-  if (!parsed.ok) throw new Error(`The default of ${name} ${parsed.problem}`);
-  return parsed.value;
 }
 
 /** Prefixes that nobody else uses: a name that starts so and is not known is a typing error. */

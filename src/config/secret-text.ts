@@ -1,4 +1,4 @@
-import { bad, good, type Parse } from './variable.ts';
+import { bad, type Parse, type Refusal } from './variable.ts';
 
 /**
  * Texts that stand where a secret should and that no person means as one: references that whatever starts the service did
@@ -55,42 +55,42 @@ const minSecretCharacters = 16;
  */
 export const headerSecret: Parse<string> = (text) => {
   const problem = secretProblem(text);
-  if (problem !== null) return bad(problem);
-  if (text.length >= minSecretCharacters) return good(text);
+  if (problem !== null) return problem;
+  if (text.length >= minSecretCharacters) return text;
   return bad(
     `is ${text.length} characters long, expected at least ${minSecretCharacters}; make one with \`openssl rand -hex 32\``,
   );
 };
 
-/** Why nobody can have meant this text as a secret, or why it could not be sent, as a parser's problem; null if neither. */
-export function secretProblem(text: string): string | null {
+/** Why nobody can have meant this text as a secret, or why it could not be sent; null if neither. */
+export function secretProblem(text: string): Refusal | null {
   const bare = inQuotes.exec(text)?.[2] ?? text;
   if (references.some((pattern) => pattern.test(bare))) {
-    return (
+    return bad(
       'is a reference that was not resolved and not the secret itself; set the secret, or the variable with _FILE at its ' +
-      'end to the path of a file that holds it'
+        'end to the path of a file that holds it',
     );
   }
   if (filePath.test(bare)) {
-    return 'is the path of a file and not the secret; set the variable with _FILE at its end to that path';
+    return bad('is the path of a file and not the secret; set the variable with _FILE at its end to that path');
   }
   if (header.test(bare)) {
-    return 'is a whole header and not the secret alone; leave out its name and the word Bearer';
+    return bad('is a whole header and not the secret alone; leave out its name and the word Bearer');
   }
   if (assignment.test(bare))
-    return 'is an assignment (NAME=value) and not the secret alone; leave out the name and the =';
+    return bad('is an assignment (NAME=value) and not the secret alone; leave out the name and the =');
   if (isPlaceholder(bare)) {
-    return 'is a placeholder that anybody could guess; make a secret with `openssl rand -hex 32`';
+    return bad('is a placeholder that anybody could guess; make a secret with `openssl rand -hex 32`');
   }
   const found = invisible.exec(text)?.[0].codePointAt(0);
   if (found !== undefined) {
     const codePoint = found.toString(16).toUpperCase().padStart(4, '0');
-    return `holds a character that cannot be seen (U+${codePoint}); enter the secret anew`;
+    return bad(`holds a character that cannot be seen (U+${codePoint}); enter the secret anew`);
   }
   if (/^(?! )[ -~]*(?<! )$/.test(text)) return null;
-  return (
+  return bad(
     'holds a character outside ASCII, a control character or a space at its end, which no client secret has and which ' +
-    'cannot be sent in a header; copy it again, or use letters, digits and signs'
+      'cannot be sent in a header; copy it again, or use letters, digits and signs',
   );
 }
 

@@ -1,21 +1,15 @@
 import { accessSync, constants } from 'node:fs';
 
 /**
- * What became of a variable's text. `problem` continues a sentence that starts with the value or with "the value", since
- * a secret is never shown: "is not a whole number from 0 to 65535".
+ * Why the text of a variable is refused. It continues a sentence that starts with the value or with "the value", since a
+ * secret is never shown: "is not a whole number from 0 to 65535".
  */
-export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string };
+export class Refusal extends Error {}
+
+export const bad = (problem: string): Refusal => new Refusal(problem);
 
 /** Gets the text as it stands in the environment, never empty. */
-export type Parse<T> = (text: string) => Parsed<T>;
-
-export function good<T>(value: T): Parsed<T> {
-  return { ok: true, value };
-}
-
-export function bad(problem: string): Parsed<never> {
-  return { ok: false, problem };
-}
+export type Parse<T> = (text: string) => T | Refusal;
 
 /** Something to tell the operator about one variable. Never holds a secret. */
 export interface ConfigProblem {

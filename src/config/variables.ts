@@ -2,7 +2,7 @@ import { kinds, type StreamVariable } from '../kinds/registry.ts';
 import { outboxUrl } from './outbox-url.ts';
 import * as parse from './parse.ts';
 import { headerSecret } from './secret-text.ts';
-import { defaulted, good, type Variable, variable } from './variable.ts';
+import { defaulted, type Variable, variable } from './variable.ts';
 
 const streamVariables = Object.fromEntries(
   kinds.map(({ streamVariable, defaultStream, description }) => [
@@ -71,7 +71,7 @@ export const variables = {
     description: 'PEM file with certificate and private key, to sign in with.',
   }),
   // Whether it is meant shows when it opens the key.
-  AZURE_CLIENT_CERTIFICATE_PASSWORD: variable<string>(good, {
+  AZURE_CLIENT_CERTIFICATE_PASSWORD: variable((text) => text, {
     secret: true,
     description: 'Password of the private key in that file, where it is encrypted.',
   }),

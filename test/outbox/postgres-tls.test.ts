@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { outboxUrl } from '../../src/config/outbox-url.ts';
+import { Refusal } from '../../src/config/variable.ts';
 import { makeCertificate } from '../../src/emulator/certificate.ts';
 import { OutboxStartError } from '../../src/outbox/engine.ts';
 import { settingsOf } from '../../src/outbox/postgres/database.ts';
@@ -25,11 +26,11 @@ test('TLS is what OUTBOX_URL says: verified by default of every verifying mode, 
   t.after(() => server.cleanup());
 
   async function open(host: string, params: string): Promise<string> {
-    const parsed = outboxUrl(`postgres://postgres:${server.password}@${host}:${server.port}/postgres?${params}`);
-    assert(parsed.ok, JSON.stringify(parsed));
-    const database = settingsOf(parsed.value, () => assert.fail('no token is asked for'));
+    const database = outboxUrl(`postgres://postgres:${server.password}@${host}:${server.port}/postgres?${params}`);
+    assert(!(database instanceof Refusal), String(database));
+    const settings = settingsOf(database, () => assert.fail('no token is asked for'));
     try {
-      const outbox = await openOutbox(server, { database });
+      const outbox = await openOutbox(server, { database: settings });
       const sql = `SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'apono-sentinel'`;
       const [row] = await query(server, sql);
       await outbox.close();
