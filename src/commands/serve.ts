@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { describeConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Environment } from '../config/read.ts';
-import { readSecretsAgain, type Secrets, secretNames, secretsOf } from '../config/secrets.ts';
+import { readSecretsAgain, type Secrets, secretNames } from '../config/secrets.ts';
 import { systemClock } from '../ground/clock.ts';
 import { createLogger, type Logger } from '../ground/log.ts';
 import { ListenError } from '../http/listener.ts';
@@ -14,7 +14,7 @@ export const define = (command: Command) =>
   command.description('receive webhooks and deliver them, until SIGTERM or SIGINT');
 
 export async function run(context: CommandContext): Promise<number> {
-  const { config, problems, lapsed, settings, warnings } = loadConfig(context.env);
+  const { config, problems, lapsed, settings, warnings, ...loaded } = loadConfig(context.env);
   if (config === null) throw misconfigured(problems);
   const log = createLogger(config.logLevel, context.stderr);
   for (const { name, message } of lapsed) log.error({ variable: name, problem: message }, 'configuration');
@@ -31,7 +31,7 @@ export async function run(context: CommandContext): Promise<number> {
     (signal) => log.warn({ signal }, 'second signal, ending at once'),
   );
   let service: Service | null = null;
-  let secrets = secretsOf(config);
+  let { secrets } = loaded;
   // From before the start, since the signal would end the process otherwise.
   context.onHangup?.(() => {
     if (service !== null) secrets = renewSecrets(service, { env: context.env, log, before: secrets });

@@ -7,7 +7,7 @@ import { guid, ingestionHostProblem, isLoopbackHost } from './parse.ts';
 import { readOutgoing } from './proxy.ts';
 import { type Environment, findUnknownNames, type Reading, readVariables } from './read.ts';
 import { inQuotes } from './secret-text.ts';
-import { checkSecrets, secretNames } from './secrets.ts';
+import { checkSecrets, type Secrets, secretNames } from './secrets.ts';
 import type { ConfigProblem } from './variable.ts';
 import { type Values, type VariableName, variableNames, variables } from './variables.ts';
 
@@ -26,7 +26,8 @@ export function loadConfig(env: Environment) {
     ({ name }) => !problems.some((one) => one.name === name),
   );
   const config = problems.length > 0 ? null : assemble(reading, signIn);
-  return { config, problems, lapsed: signIn.lapsed, warnings, settings };
+  const secrets = Object.fromEntries(secretNames.map((name) => [name, values[name]])) as Secrets;
+  return { config, problems, lapsed: signIn.lapsed, warnings, settings, secrets };
 }
 
 /** As `check` sees it: what has lapsed is a problem like any other. */

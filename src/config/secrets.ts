@@ -1,4 +1,3 @@
-import type { Config } from './config.ts';
 import { type Environment, readVariables } from './read.ts';
 import type { Values } from './variables.ts';
 
@@ -16,36 +15,26 @@ export const secretNames = [
 type SecretName = (typeof secretNames)[number];
 export type Secrets = Pick<Values, SecretName>;
 
-export function secretsOf({ webhook, credential, admin }: Config): Secrets {
-  return {
-    APONO_WEBHOOK_SECRET: webhook.secret,
-    APONO_WEBHOOK_SECRET_PREVIOUS: webhook.previousSecret,
-    AZURE_CLIENT_SECRET: credential.type === 'secret' ? credential.clientSecret : null,
-    ADMIN_TOKEN: admin.token,
-    METRICS_TOKEN: admin.metricsToken,
-  };
-}
-
 /**
  * Reads the files again. A secret that has a problem keeps its value of before; so does one whose file is empty now, as
  * it is while somebody writes it, and an emptied ADMIN_TOKEN must not open the port. Only the previous webhook secret may
  * be taken away.
  */
 export function readSecretsAgain(env: Environment, before: Secrets) {
-  const { values, problems: found } = readVariables(env, secretNames);
-  const secrets: Secrets = { ...values };
-  const hasProblem = (name: SecretName) => found.some((problem) => problem.name === name);
+  const { values: secrets, problems } = readVariables(env, secretNames);
+  const keep = (name: SecretName) => Object.assign(secrets, { [name]: before[name] });
+  const hasProblem = (name: SecretName) => problems.some((problem) => problem.name === name);
   const isEmptied = (name: SecretName) => secrets[name] === null && before[name] !== null && name !== PREVIOUS;
   const emptied = secretNames.filter((name) => isEmptied(name) && !hasProblem(name));
-  const keep = (name: SecretName) => Object.assign(secrets, { [name]: before[name] });
-  secretNames.filter((name) => hasProblem(name) || isEmptied(name)).forEach(keep);
-  const together = [...checkSecrets(secrets)];
-  for (const { name } of together) {
-    keep(name);
+  problems.push(...emptied.map((name) => ({ name, message: 'is empty now' })));
+  secretNames.filter(hasProblem).forEach(keep);
+  for (const problem of [...checkSecrets(secrets)]) {
+    problems.push(problem);
+    keep(problem.name);
     // The one that became the same: a token for metrics must not become that of the operator.
-    if (name === 'METRICS_TOKEN') keep('ADMIN_TOKEN');
+    if (problem.name === 'METRICS_TOKEN') keep('ADMIN_TOKEN');
   }
-  return { secrets, problems: [...found, ...emptied.map((name) => ({ name, message: 'is empty now' })), ...together] };
+  return { secrets, problems };
 }
 
 /** What is wrong only with several secrets taken together. */
