@@ -6,7 +6,7 @@ import { databaseScope, ingestionScope } from './config/clouds.ts';
 import type { Config } from './config/config.ts';
 import { createCredentialEnd } from './config/credential.ts';
 import type { Secrets } from './config/secrets.ts';
-import { createDelivery, type Delivery } from './delivery/delivery.ts';
+import { createDelivery } from './delivery/delivery.ts';
 import { logDelivery } from './delivery/event.ts';
 import { type Clock, createBoundedRead } from './ground/clock.ts';
 import type { Logger } from './ground/log.ts';
@@ -53,8 +53,6 @@ export async function startService(options: ServiceOptions) {
   const metrics = createMetrics({ ...options, streams });
   const databaseTokens = createTokens({ credential, proxy }, { scope: databaseScope(cloud), clock, log });
   opening.defer(() => databaseTokens.close());
-  // Nothing is sent before delivery has started, and it looks for everything then.
-  let notify: Delivery['notify'] = () => undefined;
   const outbox = await openOutbox({
     config,
     databaseToken: async () => (await databaseTokens.getToken()).token,
@@ -63,7 +61,7 @@ export async function startService(options: ServiceOptions) {
     onFatal: options.onFatal,
     onEvent(event) {
       metrics.onStore(event);
-      if (event.type === 'waiting') notify(event.kind, event.bytes);
+      if (event.type === 'waiting') delivery.notify(event.kind, event.bytes);
     },
   });
   opening.defer(() => outbox.close());
@@ -138,7 +136,6 @@ export async function startService(options: ServiceOptions) {
   const adminPort = await startAdmin(adminServer, config, log);
   const { port } = await server.start();
   delivery.start();
-  notify = delivery.notify;
   heartbeat?.start();
   isStarted = true;
   const opened = opening.move();
