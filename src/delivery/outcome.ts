@@ -65,25 +65,19 @@ export function answerText(result: UploadResult): string {
 
 export type Answer = Extract<UploadResult, { type: 'answered' }>;
 
-/** Why a stream waits for a person: stable names, in /healthz, in the metric apono_sentinel_hold and in docs/errors.md. */
+/**
+ * Why a stream waits for a person: stable names, in /healthz, in the metric apono_sentinel_hold and in docs/errors.md,
+ * which says what leads to each.
+ */
 export const holdCodes = [
-  /** Something between this service and Azure answered, or Azure did in a form that means nothing here. */
   'not_azure',
-  /** The rule does not declare the stream, or it refuses an empty list too. */
   'stream_refused',
-  /** The stream takes an empty list and no row. */
   'rows_refused',
-  /** 403. */
   'role_missing',
-  /** 404. */
   'rule_not_found',
-  /** 401 with a token that was just fetched. */
   'token_rejected',
-  /** The sign-in was refused. */
   'token_refused',
-  /** Another answer of Azure's that trying again does not change. */
   'azure_refused',
-  /** Events of a kind wait whose stream is `off`. */
   'stream_off',
 ] as const;
 
@@ -118,8 +112,14 @@ export function outcomeOf(result: UploadResult, nowMs: number): Outcome {
   }
 }
 
+const holdsByStatus: Readonly<Record<number, HoldCode>> = {
+  401: 'token_rejected',
+  403: 'role_missing',
+  404: 'rule_not_found',
+};
+
 function outcomeOfAnswer(answer: Answer, nowMs: number): Outcome {
-  const { status, by } = answer;
+  const { status, by, code, message } = answer;
   // Whatever a proxy answers to CONNECT, 204 among it, no row has reached Azure.
   if (by === 'proxy') return { type: 'hold', code: 'not_azure' };
   if (status === 204) return { type: 'delivered' };
@@ -133,18 +133,7 @@ function outcomeOfAnswer(answer: Answer, nowMs: number): Outcome {
   if (by === 'unmarked' && status === 413) return { type: 'split', alone: { type: 'hold', code: 'not_azure' } };
   // An unmarked 400 is about a proxy's rules, not about a row.
   if (by === 'unmarked' || status < 400) return { type: 'hold', code: 'not_azure' };
-  return outcomeOfRefusal(answer);
-}
-
-const holdsByStatus: Readonly<Record<number, HoldCode>> = {
-  401: 'token_rejected',
-  403: 'role_missing',
-  404: 'rule_not_found',
-};
-
-/** Azure's own 4xx. */
-function outcomeOfRefusal(answer: Answer): Outcome {
-  const { status, code, message } = answer;
+  // From here on it is Azure's own 4xx.
   if (status === 413) {
     return { type: 'split', alone: isSlowUplink(answer) ? { type: 'retry', retryAfterMs: null } : null };
   }
