@@ -45,7 +45,7 @@ export function settlementOf({ eventId, token }: ClaimedEvent, what: Partial<Set
   return { eventId, token, delivered: [], dead: [], release: false, ...what };
 }
 
-interface StreamClaimOptions {
+export interface StreamClaimOptions {
   readonly kind: string;
   readonly stream: string;
   readonly outbox: Queue;
@@ -124,9 +124,10 @@ export function createClaim({ kind, stream, outbox, onEvent, random, waiter, sto
      */
     takeRow: (contrast: Contrast) =>
       begin(async () => {
-        const fresh = await outbox.claim({ ...oneRow, except: contrast.doubted() });
+        const doubted = contrast.doubted();
+        const fresh = await outbox.claim({ ...oneRow, except: doubted.map(({ eventId }) => eventId) });
         if (fresh.events.length > 0) return fresh;
-        for (const { eventId, fromRows } of contrast.toRetry()) {
+        for (const { eventId, fromRows } of doubted) {
           for (const fromRow of fromRows) {
             const again = await outbox.claim({ ...oneRow, only: { eventId, fromRow } });
             if (again.events.length > 0) return again;

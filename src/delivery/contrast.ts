@@ -62,16 +62,11 @@ export class Contrast {
     limit(this.#doubts);
   }
 
-  /** Events of which a row was refused alone. */
-  doubted(): readonly string[] {
-    return [...this.#doubts.keys()];
-  }
-
   /**
-   * The same, the one that was not tried for the longest time first, each with the rows to try from: first the first row
-   * that was not refused alone, then the one that was not tried for the longest time.
+   * Events of which a row was refused alone, the one that was not tried for the longest time first, each with the rows to
+   * try from: first the first row that was not refused alone, then the one that was not tried for the longest time.
    */
-  toRetry(): readonly { readonly eventId: string; readonly fromRows: readonly number[] }[] {
+  doubted(): readonly { readonly eventId: string; readonly fromRows: readonly number[] }[] {
     return [...this.#doubts].map(([eventId, rows]) => {
       let untried = 0;
       while (rows.has(untried)) untried++;
