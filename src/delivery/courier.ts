@@ -1,9 +1,8 @@
 import type { Clock } from '../ground/clock.ts';
 import { type ClaimedCall, MAX_REQUEST_BYTES, type Settlement } from '../outbox/port.ts';
 import { countRows } from '../outbox/rows.ts';
-import { halve, pick, rangesByEvent, settlementOf } from './claim.ts';
+import { type createClaim, halve, pick, rangesByEvent, type StreamClaimOptions, settlementOf } from './claim.ts';
 import type { Contrast } from './contrast.ts';
-import type { OnDeliveryEvent } from './event.ts';
 import { type Ingestion, type Outcome, outcomeOf, type UploadResult } from './outcome.ts';
 
 /** In one transaction: webhooks that come meanwhile wait for its end. */
@@ -24,15 +23,11 @@ export interface Setback extends Answered<'retry' | 'hold'> {
   readonly refusedAt?: number;
 }
 
-interface CourierOptions {
-  readonly kind: string;
-  readonly stream: string;
+interface CourierOptions extends Pick<StreamClaimOptions, 'kind' | 'stream' | 'onEvent'> {
   readonly ingestion: Ingestion;
   readonly contrast: Contrast;
   readonly clock: Clock;
-  readonly onEvent: OnDeliveryEvent;
-  /** Records what became of rows; returns once that is durable. */
-  readonly settle: (settlements: readonly Settlement[]) => Promise<void>;
+  readonly settle: ReturnType<typeof createClaim>['settle'];
   readonly isHeld: () => boolean;
   /** Ends the uploads that are under way. */
   readonly signal: AbortSignal;
@@ -110,7 +105,9 @@ export function createCourier(options: CourierOptions) {
     const tried = new Set<number>();
     const doubted: ClaimedCall[] = [];
     let setback: Setback | null = null;
-    for (const index of samplesOf(call)) {
+    // The last row, the first and one in the middle: most likely of different events, the newest one first.
+    const last = call.sources.length - 1;
+    for (const index of new Set([last, 0, Math.ceil(last / 2)])) {
       if (contrast.taken > refusedAt) break;
       const sample = pick(call, (each) => each === index);
       tried.add(index);
@@ -164,9 +161,4 @@ async function inTurn(calls: readonly ClaimedCall[], send: (call: ClaimedCall) =
     if (setback !== null) return setback;
   }
   return null;
-}
-
-/** The last row, the first and one in the middle: most likely of different events, the newest one first. */
-function samplesOf({ sources }: ClaimedCall): ReadonlySet<number> {
-  return new Set([sources.length - 1, 0, Math.floor(sources.length / 2)]);
 }

@@ -44,7 +44,6 @@ export type DeliveryEvent =
       readonly rows: number;
     })
   | { readonly type: 'retry_scheduled'; readonly stream: string; readonly failures: number; readonly delayMs: number }
-  /** An operator ended the wait after a setback; `code` is that of the hold, null without one. */
   | ({ readonly type: 'retry_asked' } & Retried)
   /** `still_held` comes once a minute while the hold lasts. */
   | { readonly type: 'held' | 'still_held' | 'hold_ended'; readonly hold: Hold }
