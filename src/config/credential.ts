@@ -1,11 +1,12 @@
 import { statSync } from 'node:fs';
 import { readCertificate } from './certificate.ts';
-import { type CloudSettings, clouds } from './clouds.ts';
+import { clouds } from './clouds.ts';
 import { accessProblem, type ConfigProblem, fileProblem } from './variable.ts';
 import type { Values } from './variables.ts';
 
-/** What `chooseCredential` reads, beside AZURE_CLOUD. */
+/** What `chooseCredential` reads. */
 export const credentialNames = [
+  'AZURE_CLOUD',
   'AZURE_TENANT_ID',
   'AZURE_CLIENT_ID',
   'AZURE_CLIENT_SECRET',
@@ -36,7 +37,7 @@ const details = [
  * but have a problem of their own already, which is not to be reported twice. The credential is null when something that
  * it needs is missing. `lapsed`: what Entra will refuse now although it is right in itself.
  */
-export function chooseCredential(values: Pick<Values, CredentialName>, cloud: CloudSettings, failed: Failed) {
+export function chooseCredential(values: Pick<Values, CredentialName>, failed: ReadonlySet<string>) {
   const isSet = (name: CredentialName): boolean => values[name] !== null || failed.has(name);
   const [chosen, ...ignored] = signIns.filter(isSet);
   const idle = details.filter(([name, needed]) => isSet(name) && needed !== chosen).map(([name]) => name);
@@ -46,7 +47,10 @@ export function chooseCredential(values: Pick<Values, CredentialName>, cloud: Cl
   ];
   const { AZURE_TENANT_ID: tenantId, AZURE_CLIENT_ID: clientId } = values;
   if (chosen === undefined) {
-    const problems = isSet('AZURE_TENANT_ID') ? [tenantAlone] : [];
+    const message =
+      `is set, but none of ${signIns.join(', ')} is; set one of them, or unset AZURE_TENANT_ID to sign in with a managed ` +
+      'identity';
+    const problems = tenantId === null ? [] : [{ name: 'AZURE_TENANT_ID', message }];
     return { credential: { type: 'managed', clientId } as const, problems, lapsed: [], warnings: unused };
   }
   const missing = (['AZURE_TENANT_ID', 'AZURE_CLIENT_ID'] as const).filter((name) => !isSet(name));
@@ -55,7 +59,7 @@ export function chooseCredential(values: Pick<Values, CredentialName>, cloud: Cl
   const found = { problems: [...notSet, ...problems], lapsed, warnings: [...unused, ...warnings] };
   const proof = values[chosen];
   if (tenantId === null || clientId === null || proof === null) return { credential: null, ...found };
-  const authorityHost = values.AZURE_AUTHORITY_HOST ?? cloud.authorityHost;
+  const authorityHost = values.AZURE_AUTHORITY_HOST ?? clouds[values.AZURE_CLOUD].authorityHost;
   // Not for any other authority: MSAL would ask login.microsoftonline.com about it. Microsoft's older hosts work without.
   const instanceDiscovery = Object.values(clouds).some((one) => one.authorityHost === authorityHost);
   const { AZURE_CLIENT_SECRET_EXPIRES: expiresAt, AZURE_CLIENT_CERTIFICATE_PASSWORD: certificatePassword } = values;
@@ -70,20 +74,10 @@ export function chooseCredential(values: Pick<Values, CredentialName>, cloud: Cl
 /** Which credential signs in. */
 export type CredentialConfig = NonNullable<ReturnType<typeof chooseCredential>['credential']>;
 
-type Failed = ReadonlySet<string>;
-
-const tenantAlone: ConfigProblem = {
-  name: 'AZURE_TENANT_ID',
-  message:
-    `is set, but none of ${signIns.join(', ')} is; set one of them, or unset AZURE_TENANT_ID to sign in with a managed ` +
-    'identity',
-};
-
-type Findings = Partial<Record<'problems' | 'lapsed' | 'warnings', readonly ConfigProblem[]>>;
-
 /** What there is to say of what it signs in with. */
-function findings(chosen: (typeof signIns)[number], values: Pick<Values, CredentialName>, failed: Failed): Findings {
+function findings(chosen: (typeof signIns)[number], values: Pick<Values, CredentialName>, failed: ReadonlySet<string>) {
   const proof = values[chosen];
+  const named = (message: string): ConfigProblem => ({ name: chosen, message });
   if (chosen === 'AZURE_CLIENT_SECRET') {
     return { warnings: endWarnings('AZURE_CLIENT_SECRET_EXPIRES', values.AZURE_CLIENT_SECRET_EXPIRES) };
   }
@@ -91,24 +85,22 @@ function findings(chosen: (typeof signIns)[number], values: Pick<Values, Credent
   if (chosen === 'AZURE_FEDERATED_TOKEN_FILE') {
     // A warning, since a token file may come later, which a certificate does not.
     const problem = accessProblem(proof);
-    return problem === null ? {} : { warnings: [{ name: chosen, message: fileProblem(proof, problem) }] };
+    return problem === null ? {} : { warnings: [named(fileProblem(proof, problem))] };
   }
   if (failed.has('AZURE_CLIENT_CERTIFICATE_PASSWORD')) return {};
   const reading = readCertificate(proof, values.AZURE_CLIENT_CERTIFICATE_PASSWORD);
   if (!reading.ok) return { problems: [reading.problem] };
-  const { startsAt, endsAt, warnings: doubts } = reading.certificate;
-  const nowMs = Date.now();
-  const ending = doubts.length === 0 && nowMs < endsAt;
-  const warnings = ending ? endWarnings(chosen, endsAt) : doubts.map((message) => ({ name: chosen, message }));
-  if (nowMs < startsAt) {
+  const { startsAt, endsAt } = reading.certificate;
+  const warnings = reading.certificate.warnings.map(named);
+  if (Date.now() < startsAt) {
     const message = `names a certificate that is not valid before ${dayOf(startsAt)}; check the clock of this machine`;
-    return { lapsed: [{ name: chosen, message }], warnings };
+    return { lapsed: [named(message)], warnings };
   }
-  if (nowMs < endsAt) return { warnings };
+  if (Date.now() < endsAt) return { warnings: [...warnings, ...endWarnings(chosen, endsAt)] };
   const message =
     `names a certificate that expired on ${dayOf(endsAt)}; make a new one, upload it to the app registration ` +
     '(Certificates & secrets, Certificates), and put it with its private key in the place of the file';
-  return { lapsed: [{ name: chosen, message }], warnings };
+  return { lapsed: [named(message)], warnings };
 }
 
 function endWarnings(name: CredentialName, endsAt: number | null): ConfigProblem[] {

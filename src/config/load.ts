@@ -43,18 +43,15 @@ export function checkConfig(env: Environment) {
  */
 export function readSignIn(
   env: Environment,
-  { values, problems }: Reading<'AZURE_CLOUD' | (typeof credentialNames)[number]>,
+  { values, problems }: Reading<(typeof credentialNames)[number]>,
   origins: readonly (string | null)[],
 ) {
-  const failed = new Set<string>(problems.map(({ name }) => name));
-  const cloud = clouds[values.AZURE_CLOUD];
-  const { credential, lapsed, ...choice } = chooseCredential(values, cloud, failed);
+  const { credential, lapsed, ...choice } = chooseCredential(values, new Set(problems.map(({ name }) => name)));
   // A managed identity is asked for on this machine or its host.
   const authority = credential === null || credential.type === 'managed' ? [] : [credential.authorityHost];
   const { proxy, ...outgoing } = readOutgoing(env, [...origins, ...authority]);
-  const ofChoice = choice.problems.filter(({ name }) => !failed.has(name));
   const warnings = [...choice.warnings, ...outgoing.warnings];
-  return { cloud, credential, proxy, problems: [...ofChoice, ...outgoing.problems], lapsed, warnings };
+  return { credential, proxy, problems: [...choice.problems, ...outgoing.problems], lapsed, warnings };
 }
 
 /** What is sent to by https; null where it is not known. Resource Manager is asked only where one of its resources or itself is named. */

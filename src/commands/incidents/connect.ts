@@ -11,13 +11,7 @@ import { tokensFor } from '../tokens.ts';
 import { longWaitMs, waitingText } from './output.ts';
 
 /** Only what these commands use: they work where the service's other variables are not set. */
-const names = [
-  'AZURE_CLOUD',
-  ...credentialNames,
-  'SENTINEL_WORKSPACE_ID',
-  'AZURE_RESOURCE_MANAGER_ENDPOINT',
-  'LOG_LEVEL',
-] as const;
+const names = [...credentialNames, 'SENTINEL_WORKSPACE_ID', 'AZURE_RESOURCE_MANAGER_ENDPOINT', 'LOG_LEVEL'] as const;
 
 export interface Connected {
   readonly incidents: Incidents;

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { databaseScope } from '../../config/clouds.ts';
+import { clouds, databaseScope } from '../../config/clouds.ts';
 import { credentialNames } from '../../config/credential.ts';
 import { readSignIn } from '../../config/load.ts';
 import { readVariables } from '../../config/read.ts';
@@ -83,14 +83,15 @@ export async function withAccess<T>(context: CommandContext, use: (access: Acces
 export async function openPostgres(access: Access): Promise<OpenedStore> {
   if (access.values.OUTBOX_URL?.entra !== true) return open(access);
   const { env, stderr } = access.context;
-  const reading = readVariables(env, ['AZURE_CLOUD', ...credentialNames]);
+  const reading = readVariables(env, credentialNames);
   const signIn = readSignIn(env, reading, []);
-  const { cloud, credential, proxy } = signIn;
+  const { credential, proxy } = signIn;
   const problems = [...reading.problems, ...signIn.problems];
   if (problems.length > 0 || credential === null) throw misconfigured(problems);
   // Loads the Azure SDK, which all other outboxes do without.
   const { tokensFor } = await import('../tokens.ts');
-  const tokens = tokensFor({ credential, proxy, logLevel: 'silent' }, databaseScope(cloud), stderr);
+  const scope = databaseScope(clouds[reading.values.AZURE_CLOUD]);
+  const tokens = tokensFor({ credential, proxy, logLevel: 'silent' }, scope, stderr);
   access.closing.defer(() => tokens.close());
   return open(access, async () => (await tokens.getToken()).token);
 }
