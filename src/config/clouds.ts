@@ -1,6 +1,6 @@
 /**
  * Source: the SDK's KnownMonitorAudience and AzureAuthorityHosts, and the endpoints of `az cloud show --name …`
- * (ossrdbmsResourceId for the database).
+ * (for the database ossrdbmsResourceId and suffixes.postgresqlServerEndpoint).
  */
 export const clouds = {
   public: {
@@ -12,6 +12,7 @@ export const clouds = {
     ingestionHostSuffix: '.ingest.monitor.azure.com',
     /** What a token that stands in for the password of Azure Database for PostgreSQL is for. */
     databaseAudience: 'https://ossrdbms-aad.database.windows.net',
+    databaseHostSuffix: '.postgres.database.azure.com',
   },
   usgov: {
     ingestionAudience: 'https://monitor.azure.us',
@@ -19,6 +20,7 @@ export const clouds = {
     resourceManager: 'https://management.usgovcloudapi.net',
     ingestionHostSuffix: '.ingest.monitor.azure.us',
     databaseAudience: 'https://ossrdbms-aad.database.usgovcloudapi.net',
+    databaseHostSuffix: '.postgres.database.usgovcloudapi.net',
   },
   china: {
     ingestionAudience: 'https://monitor.azure.cn',
@@ -26,6 +28,7 @@ export const clouds = {
     resourceManager: 'https://management.chinacloudapi.cn',
     ingestionHostSuffix: '.ingest.monitor.azure.cn',
     databaseAudience: 'https://ossrdbms-aad.database.chinacloudapi.cn',
+    databaseHostSuffix: '.postgres.database.chinacloudapi.cn',
   },
 } as const;
 

@@ -1,13 +1,7 @@
+import { clouds } from './clouds.ts';
 import { isLoopbackHost } from './parse.ts';
 import { holdsReference } from './secret-text.ts';
 import { accessProblem, bad, type ConfigProblem, type Parse, tildeProblem } from './variable.ts';
-
-/** Hosts of Azure Database for PostgreSQL, by cloud: `az cloud show --query suffixes.postgresqlServerEndpoint`. */
-const azureHosts = [
-  '.postgres.database.azure.com',
-  '.postgres.database.usgovcloudapi.net',
-  '.postgres.database.chinacloudapi.cn',
-] as const;
 
 /**
  * As pg 8 takes them: all that verify anything verify certificate and host name. `prefer` falls back to nothing there,
@@ -61,7 +55,7 @@ function readDatabase({ hostname, port, pathname, username, password: encoded, s
     sslcert: params.get('sslcert'),
     sslkey: params.get('sslkey'),
   };
-  const isAzure = azureHosts.some((suffix) => host.toLowerCase().endsWith(suffix));
+  const isAzure = Object.values(clouds).some((cloud) => host.toLowerCase().endsWith(cloud.databaseHostSuffix));
   const entra = params.get('auth') === 'entra' || (isAzure && password === null && files.sslcert === null);
   const verifies = mode === null ? entra || files.sslrootcert !== null : verifyingModes.includes(mode);
   const encrypted = verifies || files.sslcert !== null ? 'verified' : mode === 'no-verify' ? 'unverified' : 'off';
