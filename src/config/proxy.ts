@@ -58,13 +58,12 @@ function decode(text: string): string {
  */
 function parseException(item: string): Exception | null {
   if (item === '*') return () => true;
-  const bare = parseCidr(item.replace(/^\[(.*)\](\/\d+)?$/, '$1$2'));
-  if (bare !== null) return (asked) => holds(bare, asked);
-  const [, host = item, portText] = /^(.*):(\d{1,5})$/.exec(item) ?? [];
+  // An IPv6 address without brackets has no port.
+  const [, host = item, portText] = /^(\[.*\]|[^:]*):(\d{1,5})$/.exec(item) ?? [];
   const port = portText === undefined ? null : Number(portText);
   if (port !== null && (port < 1 || port > 65_535)) return null;
   const isAt = (askedPort: number) => port === null || port === askedPort;
-  const block = parseCidr(host.replace(/^\[(.*)\]$/, '$1'));
+  const block = parseCidr(host.replace(/^\[(.*)\](\/\d+)?$/, '$1$2'));
   if (block !== null) return (asked, askedPort) => isAt(askedPort) && holds(block, asked);
   const name = host.toLowerCase().replace(/^(\*\.|\.)|\.$/g, '');
   if (!/^[^\s/:*[\]@?#]+$/.test(name) || /^[\d.]+$/.test(name)) return null;
