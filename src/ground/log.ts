@@ -8,7 +8,11 @@ export type { Logger };
  * belongs to the results of the commands.
  */
 export function createLogger(level: LevelWithSilent, destination: DestinationStream): Logger {
-  makeBlocking(destination);
+  // Node makes stderr non-blocking if it is a pipe. Lines that do not fit into the pipe would wait in this process, where
+  // a kill or `process.exit` loses them, above all those that say why it ended. Node does not document this method; the
+  // package set-blocking uses it for the same purpose.
+  const { _handle: handle } = destination as { readonly _handle?: { setBlocking?(isBlocking: boolean): void } };
+  handle?.setBlocking?.(true);
   return pino(
     {
       level,
@@ -19,14 +23,4 @@ export function createLogger(level: LevelWithSilent, destination: DestinationStr
     },
     destination,
   );
-}
-
-/**
- * Node makes stderr non-blocking if it is a pipe. Lines that do not fit into the pipe would wait in this process, where a
- * kill or `process.exit` loses them, above all those that say why it ended. Node does not document this method; the
- * package set-blocking uses it for the same purpose.
- */
-function makeBlocking(destination: DestinationStream): void {
-  const { _handle: handle } = destination as { readonly _handle?: { setBlocking?(isBlocking: boolean): void } };
-  handle?.setBlocking?.(true);
 }
