@@ -71,7 +71,6 @@ export function chooseCredential(values: Pick<Values, CredentialName>, failed: R
   return { credential: { ...ways[chosen], tenantId, clientId, authorityHost, instanceDiscovery }, ...found };
 }
 
-/** Which credential signs in. */
 export type CredentialConfig = NonNullable<ReturnType<typeof chooseCredential>['credential']>;
 
 /** What there is to say of what it signs in with. */

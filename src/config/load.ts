@@ -115,8 +115,7 @@ function* doubts({ values, given }: Reading<VariableName>): Generator<ConfigProb
 }
 
 function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
-  const order: readonly string[] = variableNames;
   // Those of Node and curl are not in the list and come last.
-  const placeOf = (name: string): number => (order.includes(name) ? order.indexOf(name) : order.length);
-  return problems.toSorted((a, b) => placeOf(a.name) - placeOf(b.name));
+  const placeOf = ({ name }: ConfigProblem): number => [...variableNames, name].indexOf(name);
+  return problems.toSorted((a, b) => placeOf(a) - placeOf(b));
 }
