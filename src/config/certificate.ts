@@ -1,16 +1,13 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { cannotBeRead, fileProblem } from './variable.ts';
+import { bad, fileProblem, problemOf, Refusal } from './variable.ts';
 
 /** Many times what a chain and a key take. */
 const maxCertificateBytes = 1_048_576;
 
 const convert = 'convert it with `openssl pkcs12 -in <file.pfx> -out <file.pem> -nodes`';
 
-/** What is wrong with the file. The message continues "names <file>, which …". */
-class CertificateError extends Error {}
-
-class PasswordError extends CertificateError {}
+class PasswordError extends Refusal {}
 
 /**
  * Reads and checks the file of a certificate. Called again at each sign-in, since it is renewed while the service runs.
@@ -18,7 +15,7 @@ class PasswordError extends CertificateError {}
  */
 export function readCertificate(path: string, password: string | null) {
   try {
-    if (statSync(path).size > maxCertificateBytes) throw new CertificateError('is larger than 1 MiB');
+    if (statSync(path).size > maxCertificateBytes) throw bad('is larger than 1 MiB');
     return { ok: true, certificate: parseCertificate(readFileSync(path), password) } as const;
   } catch (error) {
     const problem = problemOf(error);
@@ -40,18 +37,14 @@ function parseCertificate(bytes: Uint8Array, password: string | null) {
   if (blocks.length === 0) {
     // ASN.1's SEQUENCE, with which every PFX and every DER file begins.
     const isBinary = bytes[0] === 0x30 && !/^[\x20-\x7e\s]*$/.test(text.slice(0, 200));
-    throw new CertificateError(
-      isBinary ? `is not PEM but binary (PFX or DER); ${convert}` : 'holds nothing in PEM (-----BEGIN …)',
-    );
+    throw bad(isBinary ? `is not PEM but binary (PFX or DER); ${convert}` : 'holds nothing in PEM (-----BEGIN …)');
   }
   const texts = (pattern: RegExp) => blocks.filter(([, label = '']) => pattern.test(label)).map(([block]) => block);
   const certificates = readCertificates(texts(/^(X509 |TRUSTED )?CERTIFICATE$/));
   const needs = 'needs both: the certificate that Entra knows and its private key';
-  if (certificates.length === 0) throw new CertificateError(`holds no certificate, and ${needs}`);
+  if (certificates.length === 0) throw bad(`holds no certificate, and ${needs}`);
   const keyTexts = texts(/PRIVATE KEY$/);
-  if (keyTexts.length === 0) {
-    throw new CertificateError(`holds no private key; append it to the certificate, or ${convert}`);
-  }
+  if (keyTexts.length === 0) throw bad(`holds no private key; append it to the certificate, or ${convert}`);
   const isEncrypted = keyTexts.some((one) => /^-----BEGIN ENCRYPTED |Proc-Type: 4,ENCRYPTED/m.test(one));
   const { certificate, key } = pairOf(certificates, readKeys(keyTexts, isEncrypted, password));
   const parts = [...chainOf(certificate, certificates), key.export({ type: 'pkcs8', format: 'pem' })];
@@ -69,15 +62,10 @@ function parseCertificate(bytes: Uint8Array, password: string | null) {
   };
 }
 
-/** @throws CertificateError when one of these PEM blocks is no certificate */
+/** @throws Refusal when one of these PEM blocks is no certificate */
 export function readCertificates(blocks: readonly string[]): X509Certificate[] {
   const problem = 'holds a certificate that cannot be read; export it again as PEM (Base64)';
-  return readAll(blocks, (block) => new X509Certificate(block), new CertificateError(problem));
-}
-
-/** What is wrong with a file of certificates, or why it could not be opened. */
-export function problemOf(error: unknown): string {
-  return error instanceof CertificateError ? error.message : cannotBeRead(error);
+  return readAll(blocks, (block) => new X509Certificate(block), bad(problem));
 }
 
 function readAll<T>(texts: readonly string[], read: (text: string) => T, otherwise: Error): T[] {
@@ -90,13 +78,11 @@ function readAll<T>(texts: readonly string[], read: (text: string) => T, otherwi
 
 function readKeys(texts: readonly string[], isEncrypted: boolean, password: string | null): KeyObject[] {
   if (isEncrypted && password === null) {
-    throw new CertificateError(
-      'has an encrypted private key; set AZURE_CLIENT_CERTIFICATE_PASSWORD, or decrypt it with `openssl pkey`',
-    );
+    throw bad('has an encrypted private key; set AZURE_CLIENT_CERTIFICATE_PASSWORD, or decrypt it with `openssl pkey`');
   }
   const otherwise = isEncrypted
     ? new PasswordError('does not open the private key of AZURE_CLIENT_CERTIFICATE_PATH')
-    : new CertificateError('has a private key that cannot be read; export it again as PEM (PKCS 8)');
+    : bad('has a private key that cannot be read; export it again as PEM (PKCS 8)');
   return readAll(texts, (key) => createPrivateKey({ key, format: 'pem', passphrase: password ?? '' }), otherwise);
 }
 
@@ -108,14 +94,12 @@ function pairOf(certificates: readonly X509Certificate[], keys: readonly KeyObje
   const pair = pairs.find(({ key }) => key.asymmetricKeyType === 'rsa') ?? pairs[0];
   if (pair === undefined) {
     const whose = certificates.length === 1 ? 'another certificate' : `none of its ${certificates.length} certificates`;
-    throw new CertificateError(
-      `has the private key of ${whose}; the file must hold a certificate and the key that belongs to it`,
-    );
+    throw bad(`has the private key of ${whose}; the file must hold a certificate and the key that belongs to it`);
   }
   const type = pair.key.asymmetricKeyType;
   if (type === 'rsa') return pair;
   const problem = `has a key of type ${type?.toUpperCase()}, with which no sign-in is possible`;
-  throw new CertificateError(`${problem}; make a certificate with an RSA key of 2048 bits`);
+  throw bad(`${problem}; make a certificate with an RSA key of 2048 bits`);
 }
 
 /** Each followed by its issuer, as far as the file has them. What belongs to no link is left out. */

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { BlockList, isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
-import { problemOf, readCertificates } from './certificate.ts';
+import { readCertificates } from './certificate.ts';
 import { hostNamePattern, isLoopbackHost, parseCidr } from './parse.ts';
 import type { Environment } from './read.ts';
-import { bad, type ConfigProblem, fileProblem, Refusal } from './variable.ts';
+import { bad, type ConfigProblem, fileProblem, problemOf, Refusal } from './variable.ts';
 
 /**
  * The proxy that outgoing HTTPS goes through, by CONNECT. Holds a password: never logged as it is. `variable` named it,

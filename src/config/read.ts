@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { type ConfigProblem, cannotBeRead, Refusal, tildeProblem, type Variable } from './variable.ts';
+import { bad, type ConfigProblem, problemOf, Refusal, tildeProblem, type Variable } from './variable.ts';
 import { type Values, type VariableName, variableNames, variables } from './variables.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -64,12 +64,12 @@ function readRaw(env: Environment, name: VariableName) {
   const tilde = tildeProblem(path);
   if (tilde !== null) return wrong(`${named} ${tilde}`);
   try {
-    if (statSync(path).size > maxFileBytes) throw new RangeError('too large');
+    if (statSync(path).size > maxFileBytes) throw bad('is larger than 64 KiB');
     // Without the line break that editors and `echo` put at the end. The decoder leaves out a byte order mark.
     const text = new TextDecoder().decode(readFileSync(path)).replace(/[\r\n]+$/, '');
     return { text: text || null, path, problem: null };
   } catch (error) {
-    return wrong(`${named} ${cannotBeRead(error, 'larger than 64 KiB')}; it must be a file that this user may read`);
+    return wrong(`${named} ${problemOf(error)}; it must be a file that this user may read`);
   }
 }
 

@@ -1,8 +1,8 @@
 import { accessSync, constants } from 'node:fs';
 
 /**
- * Why the text of a variable is refused. It continues a sentence that starts with the value or with "the value", since a
- * secret is never shown: "is not a whole number from 0 to 65535".
+ * Why the text of a variable is refused, or the file that it names. It continues a sentence that starts with the value or
+ * with "the value", since a secret is never shown, or with "names <file>, which": "is not a whole number from 0 to 65535".
  */
 export class Refusal extends Error {}
 
@@ -52,8 +52,10 @@ export function fileProblem(path: string, what: string): string {
   return `names ${JSON.stringify(path)}, which ${what}`;
 }
 
-export function cannotBeRead(error: unknown, otherwise = 'unknown'): string {
-  return `cannot be read (${error instanceof Error && 'code' in error ? String(error.code) : otherwise})`;
+/** What is wrong with a file, or why it could not be opened. */
+export function problemOf(error: unknown): string {
+  if (error instanceof Refusal) return error.message;
+  return `cannot be read (${error instanceof Error && 'code' in error ? String(error.code) : 'unknown'})`;
 }
 
 /** Why this user may not read the file; null when it can be read. */
@@ -62,7 +64,7 @@ export function accessProblem(path: string): string | null {
     accessSync(path, constants.R_OK);
     return null;
   } catch (error) {
-    return cannotBeRead(error);
+    return problemOf(error);
   }
 }
 
