@@ -42,24 +42,19 @@ export class Contrast {
    * `refusedAt` or in an earlier one. True: it has taken other rows since then, so the row is at fault. False: it may be
    * the stream; the row is remembered as doubted.
    */
-  isAtFault(row: RowSource, refusedAt: number): boolean {
-    const { eventId } = row.event;
-    const firstRefusedAt = this.#doubts.get(eventId)?.get(row.index) ?? this.#suspects.get(eventId) ?? refusedAt;
+  isAtFault({ event: { eventId }, index }: RowSource, refusedAt: number): boolean {
+    const rows = this.#doubts.get(eventId) ?? new Map<number, number>();
+    const firstRefusedAt = rows.get(index) ?? this.#suspects.get(eventId) ?? refusedAt;
     const mayBury = this.#buried.has(eventId) || this.#buried.size < MAX_BURIED_EVENTS;
     const isAtFault = this.taken > firstRefusedAt && mayBury;
     if (isAtFault) this.#buried.add(eventId);
-    // A replay of what was buried needs no new contrast if Azure refuses it again; otherwise one that is used up counts no more.
-    this.#doubt(row, isAtFault ? firstRefusedAt : this.taken);
-    return isAtFault;
-  }
-
-  #doubt({ event: { eventId }, index }: RowSource, refusedAt: number): void {
-    const rows = this.#doubts.get(eventId) ?? new Map<number, number>();
     rows.delete(index);
-    rows.set(index, refusedAt);
+    // A replay of what was buried needs no new contrast if Azure refuses it again; otherwise one that is used up counts no more.
+    rows.set(index, isAtFault ? firstRefusedAt : this.taken);
     this.#doubts.delete(eventId);
     this.#doubts.set(eventId, rows);
     limit(this.#doubts);
+    return isAtFault;
   }
 
   /**
