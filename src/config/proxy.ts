@@ -125,16 +125,12 @@ export function readProxy(env: Environment) {
   const message = `has no effect, because ${name} is set and goes first, as with curl`;
   const warnings = later.filter((one) => env[one] !== env[name]).map((one) => ({ name: one, message }));
   const [exceptionName = 'NO_PROXY'] = areSet(['no_proxy', 'NO_PROXY']);
-  const entries = textOf(exceptionName)
-    .split(/[\s,]+/)
-    .filter((part) => part !== '');
+  const entries = textOf(exceptionName).match(/[^\s,]+/g) ?? [];
   const exceptions: readonly Exception[] = entries.map(parseException).filter((entry) => entry !== null);
-  const wrong = entries.length - exceptions.length;
-  const wrongEntries =
-    `has ${wrong === 1 ? 'an entry' : `${wrong} entries`} that can match no host; expected names ` +
-    '(example.com, .example.com, *.example.com), addresses, CIDR blocks (10.0.0.0/8), each with :port if that is meant, ' +
-    'or * for everything, separated by commas';
-  const problems = wrong === 0 ? [] : [{ name: exceptionName, message: wrongEntries }];
+  const wrongEntry =
+    'has an entry that can match no host; expected names (example.com, .example.com, *.example.com), addresses, CIDR ' +
+    'blocks (10.0.0.0/8), each with :port if that is meant, or * for everything, separated by commas';
+  const problems = exceptions.length === entries.length ? [] : [{ name: exceptionName, message: wrongEntry }];
   const parsed = parseProxy(textOf(name));
   if (parsed instanceof Refusal) {
     problems.unshift({ name, message: `the value ${parsed.message}` });

@@ -41,8 +41,7 @@ export function readSecretsAgain(env: Environment, before: Secrets) {
 export function* checkSecrets(secrets: Secrets): Generator<{ name: SecretName; message: string }> {
   const { APONO_WEBHOOK_SECRET_PREVIOUS: previous, ADMIN_TOKEN: token } = secrets;
   if (previous !== null && previous === secrets.APONO_WEBHOOK_SECRET) {
-    const message = 'is the same as APONO_WEBHOOK_SECRET; set the secret from before, or unset it';
-    yield { name: PREVIOUS, message };
+    yield { name: PREVIOUS, message: 'is the same as APONO_WEBHOOK_SECRET; set the secret from before, or unset it' };
   }
   if (token !== null && secrets.METRICS_TOKEN === token) {
     const message = 'is the same as ADMIN_TOKEN, so it would do more than read metrics; set another one';
