@@ -2,7 +2,7 @@ import { kinds } from '../kinds/registry.ts';
 import { clouds } from './clouds.ts';
 import { assemble } from './config.ts';
 import { chooseCredential, type credentialNames } from './credential.ts';
-import { outboxFileProblem, outboxWarnings } from './outbox-url.ts';
+import { isOnThisMachine, outboxFileProblem } from './outbox-url.ts';
 import { guid, ingestionHostProblem, isLoopbackHost } from './parse.ts';
 import { readOutgoing } from './proxy.ts';
 import { type Environment, findUnknownNames, type Reading, readVariables } from './read.ts';
@@ -88,7 +88,7 @@ const INTERVAL = 'HEARTBEAT_INTERVAL_MINUTES';
 
 /** What can work and is more likely a mistake. */
 function* doubts({ values, given }: Reading<VariableName>): Generator<ConfigProblem> {
-  const { AZURE_CLIENT_ID: clientId, [STREAM]: stream, [INTERVAL]: minutes } = values;
+  const { AZURE_CLIENT_ID: clientId, OUTBOX_URL: outbox, [STREAM]: stream, [INTERVAL]: minutes } = values;
   if (clientId !== null && !guid.test(clientId)) {
     yield { name: 'AZURE_CLIENT_ID', message: 'is no GUID, as the client ids that Entra gives are' };
   }
@@ -97,7 +97,9 @@ function* doubts({ values, given }: Reading<VariableName>): Generator<ConfigProb
     'has quotes around it, and they are part of the secret: `docker run --env-file` keeps what a shell would take away; ' +
     'leave them out unless they are meant';
   yield* secretNames.filter((name) => inQuotes.test(values[name] ?? '')).map((name) => ({ name, message: quoted }));
-  yield* outboxWarnings(values.OUTBOX_URL);
+  if (outbox?.tls === 'unverified' && !isOnThisMachine(outbox.host)) {
+    yield { name: 'OUTBOX_URL', message: 'encrypts, but not for a server that is verified (sslmode=no-verify)' };
+  }
   if (kinds.every(({ streamVariable }) => values[streamVariable] === null)) {
     const message = 'is off like the streams of all kinds, so every event is quarantined and none is delivered';
     yield { name: 'LOGS_INGESTION_STREAM', message };

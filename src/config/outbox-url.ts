@@ -1,7 +1,7 @@
 import { clouds } from './clouds.ts';
 import { isLoopbackHost } from './parse.ts';
 import { holdsReference } from './secret-text.ts';
-import { accessProblem, bad, type ConfigProblem, type Parse, tildeProblem } from './variable.ts';
+import { accessProblem, bad, type Parse, tildeProblem } from './variable.ts';
 
 /**
  * As pg 8 takes them: all that verify anything verify certificate and host name. `prefer` falls back to nothing there,
@@ -86,7 +86,7 @@ function securityProblem({ host, password, entra, files }: OutboxDatabase, param
     return `has an unknown sslmode; it must be one of ${sslModes.join(', ')}`;
   if ((files.sslcert === null) !== (files.sslkey === null)) return 'has one of sslcert and sslkey without the other';
   // Only for a server on this machine may sslmode be left out or something secret be sent in the clear.
-  if (isLoopback(host)) return null;
+  if (isOnThisMachine(host)) return null;
   if (entra && mode !== null && !verifyingModes.includes(mode)) {
     return 'would send a token of Entra to a server that is not verified; set sslmode=verify-full';
   }
@@ -98,7 +98,7 @@ function securityProblem({ host, password, entra, files }: OutboxDatabase, param
 }
 
 /** Also the folder of a Unix socket: what is sent does not leave the machine. */
-function isLoopback(host: string): boolean {
+export function isOnThisMachine(host: string): boolean {
   return host.startsWith('/') || isLoopbackHost(host);
 }
 
@@ -109,10 +109,4 @@ export function outboxFileProblem(database: OutboxDatabase | null): string | nul
     if (problem !== null) return `names ${JSON.stringify(file)} as ${name}, which ${problem}`;
   }
   return null;
-}
-
-export function outboxWarnings(database: OutboxDatabase | null): ConfigProblem[] {
-  if (database === null || database.tls !== 'unverified' || isLoopback(database.host)) return [];
-  const message = 'encrypts, but not for a server that is verified (sslmode=no-verify)';
-  return [{ name: 'OUTBOX_URL', message }];
 }

@@ -18,10 +18,10 @@ export interface ConfigProblem {
 }
 
 /** One variable of the environment: what it means, how it is read, and what stands for it when it is not set. */
-export interface Variable<T, D extends string | null = string | null> {
+export interface Variable<T> {
   readonly parse: Parse<T>;
   /** The text that stands for it when it is unset; null when nothing does. */
-  readonly default: D;
+  readonly default: string | null;
   /** A sentence or two, as they stand in .env.example and the documentation. */
   readonly description: string;
   readonly required: boolean;
@@ -38,12 +38,12 @@ type Said = Pick<Variable<unknown>, 'description'> & Partial<Omit<Variable<unkno
 const unsaid = { required: false, secret: false, fromFile: true, example: '' };
 
 /** A variable for which a text stands when it is unset. */
-export function defaulted<T>(fallback: string, parse: Parse<T>, said: Said): Variable<T, string> {
+export function defaulted<T>(fallback: string, parse: Parse<T>, said: Said): Variable<T> {
   return { ...unsaid, ...said, default: fallback, parse };
 }
 
 /** A variable that may have no value, or one that must be set. */
-export function variable<T>(parse: Parse<T>, said: Said): Variable<T | null, null> {
+export function variable<T>(parse: Parse<T>, said: Said): Variable<T | null> {
   return { ...unsaid, ...said, default: null, parse };
 }
 

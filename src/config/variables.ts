@@ -11,7 +11,7 @@ const streamVariables = Object.fromEntries(
       description: `Stream of ${description}; off: they are quarantined.`,
     }),
   ]),
-) as Readonly<Record<StreamVariable, Variable<string | null, string>>>;
+) as Readonly<Record<StreamVariable, Variable<string | null>>>;
 
 /**
  * Every variable of the service: the single source for reading them, for the redacted print of `check`, for .env.example
