@@ -192,11 +192,10 @@ function createPump(options: DeliveryOptions, kind: WebhookKind) {
     const waiting = calls.values();
     const setbacks: Setback[] = [];
     const carry = async (): Promise<void> => {
-      // What is not sent is not settled, so it is claimed again.
-      while (setbacks.length === 0 && !claim.isLost() && !stopping.signal.aborted) {
-        const next = waiting.next();
-        if (next.done) return;
-        const setback = await deliver(next.value);
+      for (const call of waiting) {
+        // What is not sent is not settled, so it is claimed again.
+        if (setbacks.length > 0 || claim.isLost() || stopping.signal.aborted) return;
+        const setback = await deliver(call);
         if (setback !== null) setbacks.push(setback);
       }
     };
