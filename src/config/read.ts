@@ -95,8 +95,7 @@ export function findUnknownNames(env: Environment): ConfigProblem[] {
   const known = variableNames.flatMap((name) => (variables[name].fromFile ? [name, `${name}_FILE`] : [name]));
   const unknown = Object.entries(env).filter(([name, text = '']) => looksOurs(name, text) && !known.includes(name));
   return unknown.map(([name]) => {
-    const distances = known.map((one) => editDistance(name, one));
-    const nearest = known[distances.indexOf(Math.min(...distances))];
+    const [nearest] = known.toSorted((a, b) => editDistance(name, a) - editDistance(name, b));
     return { name, message: `is not a variable of this service and has no effect; did you mean ${nearest}?` };
   });
 }
