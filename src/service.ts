@@ -74,8 +74,7 @@ export async function startService(options: ServiceOptions) {
     streams,
     outbox,
     ingestion,
-    explain: (result, { stream, streamVariable }, outcome) =>
-      explainUpload(result, { stream, streamVariable, ...config.ingestion, credential }, outcome),
+    explain: (result, kind, outcome) => explainUpload(result, { ...config.ingestion, ...kind, credential }, outcome),
     clock,
     random: Math.random,
     onEvent(event) {
