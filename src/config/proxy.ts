@@ -64,17 +64,14 @@ function parseException(item: string): Exception | null {
   if (port !== null && (port < 1 || port > 65_535)) return null;
   const isAt = (askedPort: number) => port === null || port === askedPort;
   const block = parseCidr(host.replace(/^\[(.*)\](\/\d+)?$/, '$1$2'));
-  if (block !== null) return (asked, askedPort) => isAt(askedPort) && holds(block, asked);
+  if (block !== null) {
+    const list = new BlockList();
+    list.addSubnet(block.address, block.prefix, block.family);
+    return (asked, at) => isAt(at) && isIP(asked) !== 0 && list.check(asked, isIP(asked) === 6 ? 'ipv6' : 'ipv4');
+  }
   const name = host.toLowerCase().replace(/^(\*\.|\.)|\.$/g, '');
   if (!/^[^\s/:*[\]@?#]+$/.test(name) || /^[\d.]+$/.test(name)) return null;
-  return (asked, askedPort) => isAt(askedPort) && (asked === name || asked.endsWith(`.${name}`));
-}
-
-function holds({ address, prefix, family }: NonNullable<ReturnType<typeof parseCidr>>, host: string): boolean {
-  const version = isIP(host);
-  const list = new BlockList();
-  list.addSubnet(address, prefix, family);
-  return version !== 0 && list.check(host, version === 4 ? 'ipv4' : 'ipv6');
+  return (asked, at) => isAt(at) && (asked === name || asked.endsWith(`.${name}`));
 }
 
 /** Azure's metadata service. It answers only what comes from the machine itself, so a proxy would get another machine's identity. */
