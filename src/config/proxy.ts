@@ -58,12 +58,13 @@ function decode(text: string): string {
  */
 function parseException(item: string): Exception | null {
   if (item === '*') return () => true;
-  // An IPv6 address without brackets has no port.
-  const [, host = item, portText] = /^(\[.*\]|[^:]*):(\d{1,5})$/.exec(item) ?? [];
+  const blockOf = (text: string) => parseCidr(text.replace(/^\[(.*)\](\/\d+)?$/, '$1$2'));
+  // What ends like a port may be the end of an IPv6 address.
+  const [, host = item, portText] = (blockOf(item) === null && /^(.*):(\d{1,5})$/.exec(item)) || [];
   const port = portText === undefined ? null : Number(portText);
   if (port !== null && (port < 1 || port > 65_535)) return null;
   const isAt = (askedPort: number) => port === null || port === askedPort;
-  const block = parseCidr(host.replace(/^\[(.*)\](\/\d+)?$/, '$1$2'));
+  const block = blockOf(host);
   if (block !== null) {
     const list = new BlockList();
     list.addSubnet(block.address, block.prefix, block.family);
