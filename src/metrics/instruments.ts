@@ -1,38 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { deliveryMetrics, heartbeatMetrics, serviceMetrics, tokenMetrics } from './table-delivery.ts';
-import { outboxMetrics } from './table-outbox.ts';
-import { webhookMetrics } from './table-webhooks.ts';
+import { type Dimension, type LabelSet, type MetricSpec, metricTable } from './table.ts';
 
 export const METRIC_PREFIX = 'apono_sentinel_';
-
-/** Values that are known only when the service starts. */
-type Dimension = 'kinds' | 'streams' | 'version' | 'node_version';
-
-/** The values of each label; together they stand for every combination. */
-export type LabelSet = Readonly<Record<string, readonly string[] | Dimension>>;
-
-/** A name that ends in `_total` is a counter's, and what has buckets is a histogram; all others are gauges. */
-export interface MetricSpec {
-  /** Of a gauge, where its name does not say it. */
-  readonly unit?: string;
-  readonly help: string;
-  /** The label sets, each with the same labels. A series exists for each of them from the start. Absent: no labels. */
-  readonly labels?: readonly LabelSet[];
-  /** Upper bounds of a histogram, in its unit. */
-  readonly buckets?: readonly number[];
-}
-
-export type MetricSpecs = Readonly<Record<string, MetricSpec>>;
-
-/** Every metric of this service's own, under its name without the prefix; docs/metrics.md states the rule for names. */
-export const metricTable = {
-  ...webhookMetrics,
-  ...outboxMetrics,
-  ...deliveryMetrics,
-  ...heartbeatMetrics,
-  ...tokenMetrics,
-  ...serviceMetrics,
-};
 
 type LabelNames<S extends MetricSpec> = S extends { readonly labels: readonly (infer Set)[] }
   ? keyof Set & string

@@ -10,8 +10,7 @@ import type { ServiceState } from '../http/health.ts';
 import { type AcceptedEvent, type OutboxStats, oldestAgeMs, summary } from '../outbox/port.ts';
 import type { StoreEvent } from '../outbox/store.ts';
 import { createInstruments, type Instruments } from './instruments.ts';
-import { uploadCodes } from './table-delivery.ts';
-import { knownMethods } from './table-webhooks.ts';
+import { knownMethods, uploadCodes } from './table.ts';
 
 interface MetricsOptions {
   readonly version: string;
@@ -24,12 +23,7 @@ interface MetricsOptions {
 export function createMetrics(options: MetricsOptions) {
   const { clock, version } = options;
   const streams = [...new Set(Object.values(options.streams).filter((stream) => stream !== null))];
-  const { registry, instruments } = createInstruments({
-    kinds: Object.keys(options.streams),
-    streams,
-    version: [version],
-    node_version: [process.version],
-  });
+  const { registry, instruments } = createInstruments({ kinds: Object.keys(options.streams), streams });
   instruments.build_info.set({ version, node_version: process.version }, 1);
   let tokenObtainedAt: number | null = null;
   let known: OutboxStats | null = null;
@@ -46,7 +40,8 @@ export function createMetrics(options: MetricsOptions) {
     },
     onTokenEvent(event: TokenEvent) {
       const trigger = event.background ? 'background' : 'call';
-      instruments.token_refreshes_total.inc({ result: tokenResult(event), trigger });
+      const result = event.type === 'failed' ? event.error.code.replace('token_', '') : event.type;
+      instruments.token_refreshes_total.inc({ result, trigger });
       if (event.type !== 'obtained') return;
       instruments.token_expiry_timestamp_seconds.set(event.expiresAt / 1000);
       tokenObtainedAt = clock.now();
@@ -179,11 +174,6 @@ function uploadCode({ outcome, result }: UploadEvent): string {
   const status = String(result.status);
   const named: readonly string[] = uploadCodes[outcome];
   return named.includes(status) ? status : `${status[0]}xx`;
-}
-
-function tokenResult(event: TokenEvent): string {
-  if (event.type === 'obtained') return 'obtained';
-  return event.error.code === 'token_refused' ? 'refused' : 'unreachable';
 }
 
 function setOutbox(metrics: Instruments, stats: OutboxStats, holds: readonly Hold[], nowMs: number): void {

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import dashboard from '../../deploy/grafana/dashboard.json' with { type: 'json' };
-import { METRIC_PREFIX, metricTable } from '../../src/metrics/instruments.ts';
+import { METRIC_PREFIX } from '../../src/metrics/instruments.ts';
+import { metricTable } from '../../src/metrics/table.ts';
 import { assertKnownMetrics } from './expressions.ts';
 import { withoutPromtool } from './promtool.ts';
 

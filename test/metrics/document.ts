@@ -1,7 +1,15 @@
-import { type LabelSet, METRIC_PREFIX, type MetricSpec, type MetricSpecs } from '../../src/metrics/instruments.ts';
-import { deliveryMetrics, heartbeatMetrics, serviceMetrics, tokenMetrics } from '../../src/metrics/table-delivery.ts';
-import { outboxMetrics } from '../../src/metrics/table-outbox.ts';
-import { webhookMetrics } from '../../src/metrics/table-webhooks.ts';
+import { METRIC_PREFIX } from '../../src/metrics/instruments.ts';
+import {
+  deliveryMetrics,
+  heartbeatMetrics,
+  type LabelSet,
+  type MetricSpec,
+  type MetricSpecs,
+  outboxMetrics,
+  serviceMetrics,
+  tokenMetrics,
+  webhookMetrics,
+} from '../../src/metrics/table.ts';
 
 /** By their chapter in docs/metrics.md. */
 const parts: Readonly<Record<string, MetricSpecs>> = {
@@ -20,8 +28,6 @@ const MOST_VALUES = 6;
 const dimensionText = {
   kinds: '',
   streams: '',
-  version: '',
-  node_version: '',
 } as const;
 
 /** The lists of docs/metrics.md, one a part. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { createInstruments, METRIC_PREFIX, type MetricSpec, metricTable } from '../../src/metrics/instruments.ts';
+import { createInstruments, METRIC_PREFIX } from '../../src/metrics/instruments.ts';
+import { type MetricSpec, metricTable } from '../../src/metrics/table.ts';
 
 type NamedSpec = MetricSpec & { readonly name: string };
 
@@ -11,7 +12,7 @@ const specs: readonly NamedSpec[] = Object.entries(metricTable).map(([name, spec
 const foreignLabels = ['instance', 'job', 'le', '__name__'];
 
 const processMetrics = new Set(
-  createInstruments({ kinds: [], streams: [], version: [], node_version: [] })
+  createInstruments({ kinds: [], streams: [] })
     .registry.getMetricsAsArray()
     .map(({ name }) => name),
 );
