@@ -3,7 +3,7 @@ import { parseExact } from '../apono/exact-json.ts';
 import type { CredentialConfig } from '../config/credential.ts';
 import { retryDelayMs } from '../delivery/backoff.ts';
 import { createWaiter } from '../ground/clock.ts';
-import { parseObject } from '../ground/json.ts';
+import { type JsonObject, parseObject } from '../ground/json.ts';
 import { cleanMessage, describeNetworkError, explainNetwork } from './answer.ts';
 import { ArmError, errorOfAnswer } from './arm-error.ts';
 import { authorize, createHttpClient, type HttpClientOptions, sdkOptions } from './http-client.ts';
@@ -39,20 +39,19 @@ export interface Retry {
 }
 
 interface Question {
-  readonly method: 'GET' | 'POST';
+  readonly method?: 'GET' | 'POST';
   /** Absolute; it is sent as it is, byte for byte. Its origin must have been checked. */
   readonly url: string;
   /** For messages: `the incidents`. */
   readonly what: string;
 }
 
-export const answerFix =
-  'Look for a proxy or a sign-in page between here and Azure, and at AZURE_RESOURCE_MANAGER_ENDPOINT.';
+/** Null: the answer is not what was asked for. `answeredAtMs` is Azure's own clock, or that of this machine without it. */
+type Read<T> = (json: JsonObject, answeredAtMs: number) => T | null;
 
 /**
- * Makes the function that asks Azure Resource Manager, again while that can help. It gives the answer with 200, and
- * rejects with an ArmError for any other, a 404 among them. `answeredAtMs` is Azure's own clock, from the header Date,
- * or that of this machine where there is none.
+ * Makes the function that asks Azure Resource Manager, again while that can help. It resolves with what `read` makes of
+ * the answer with 200, and rejects with an ArmError for any other, a 404 among them.
  */
 export function createArmClient(options: ArmClientOptions) {
   const { origin, clock, random, maxAttempts, signal, onRetry } = options;
@@ -60,17 +59,17 @@ export function createArmClient(options: ArmClientOptions) {
   const send = createSender(options);
   const waiter = createWaiter(clock, signal);
 
-  async function attempt(question: Question) {
+  async function attempt<T>(question: Question, read: Read<T>): Promise<T> {
     const response = await send(question).catch((error: unknown) => {
       throw errorOf(error);
     });
     if (response.status !== 200) throw errorOfAnswer(response, question.what, options);
     const json = parseObject(response.bodyAsText ?? '', parseExact);
-    if (json === null) {
-      throw new ArmError('answer_unreadable', `What ${host} answered is not ${question.what}.`, answerFix);
-    }
     const date = Date.parse(response.headers.get('Date') ?? '');
-    return { json, answeredAtMs: Number.isNaN(date) ? clock.now() : date };
+    const value = json && read(json, Number.isNaN(date) ? clock.now() : date);
+    if (value !== null) return value;
+    const fix = 'Look for a proxy or a sign-in page between here and Azure, and at AZURE_RESOURCE_MANAGER_ENDPOINT.';
+    throw new ArmError('answer_unreadable', `What ${host} answered is not ${question.what}.`, fix);
   }
 
   function errorOf(error: unknown): ArmError {
@@ -84,10 +83,10 @@ export function createArmClient(options: ArmClientOptions) {
     return new ArmError('azure_unavailable', `No answer from ${host}: ${message}`, fix);
   }
 
-  return async (question: Question) => {
+  return async <T>(question: Question, read: Read<T>): Promise<T> => {
     for (let failures = 0; ; failures += 1) {
       try {
-        return await attempt(question);
+        return await attempt(question, read);
       } catch (error) {
         if (!(error instanceof ArmError && error.isPassing) || failures + 1 >= maxAttempts) throw error;
         const delayMs = retryDelayMs(failures, error.retryAfterMs, random);
@@ -100,11 +99,10 @@ export function createArmClient(options: ArmClientOptions) {
 
 /** Sends one question through the SDK's pipeline (TLS, decompression, request id) with tokens of our cache. */
 function createSender({ origin, proxy, clock, tokens, signal, limitMs = 60_000 }: ArmClientOptions) {
-  if (!origin.startsWith('https://')) throw new TypeError(`Resource Manager must be https, is ${origin}`);
   const pipeline = createPipelineFromOptions(sdkOptions);
   authorize(pipeline, tokens);
   const transport = createHttpClient({ proxy, clock, limitMs, maxBodyBytes: 67_108_864 });
-  return ({ method, url }: Question) => {
+  return ({ method = 'GET', url }: Question) => {
     const request = createPipelineRequest({ url, method, ...asItIs(url), ...(signal && { abortSignal: signal }) });
     request.headers.set('Accept', 'application/json');
     if (method === 'POST') request.headers.set('Content-Length', '0');

@@ -1,4 +1,4 @@
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue, objectsOf } from '../ground/json.ts';
+import { isJsonArray, type JsonObject, type JsonValue, objectsOf } from '../ground/json.ts';
 import { allOf } from '../sentinel/incidents/filter.ts';
 import { type DetailName, type Incident, property, readIncident, textAt } from '../sentinel/incidents/incident.ts';
 import { type ArmClientOptions, armPath, createArmClient } from './arm-client.ts';
@@ -44,20 +44,24 @@ export function createIncidents(options: ArmClientOptions & { readonly workspace
   }
 
   async function all(url: string, what: string): Promise<readonly JsonObject[]> {
-    const pages = await Array.fromAsync(walk(url, what));
-    return pages.flatMap(({ items }) => items.filter(isJsonObject));
+    const pages = await Array.fromAsync(walk(url, what, objectsOf));
+    return pages.flatMap(({ items }) => items);
   }
 
-  /** Follows the links, each as it came, and to no other host. */
-  async function* walk(first: string, what: string) {
+  /** Follows the links, each as it came, and to no other host. `readItems` gives null for what is no list of `what`. */
+  async function* walk<T>(
+    first: string,
+    what: string,
+    readItems: (items: readonly JsonValue[]) => readonly T[] | null,
+  ) {
     const seen = new Set<string>();
     let url = first;
     for (;;) {
       seen.add(url);
-      const { json, answeredAtMs } = await ask({ method: 'GET', url, what });
-      const items = json['value'];
-      if (!isJsonArray(items)) throw unreadable(`Azure's answer holds no list of ${what}.`);
-      const next = json['nextLink'] ?? '';
+      const { items, next, answeredAtMs } = await ask({ url, what }, ({ value, nextLink }, answeredAtMs) => {
+        const items = isJsonArray(value) ? readItems(value) : null;
+        return items && { items, next: nextLink ?? '', answeredAtMs };
+      });
       if (typeof next !== 'string') throw broken('the link to the next page is no text');
       yield { items, answeredAtMs };
       if (next === '') return;
@@ -78,9 +82,9 @@ export function createIncidents(options: ArmClientOptions & { readonly workspace
       let after: string | null = null;
       for (;;) {
         let createdAt: string | null = null;
-        for await (const { items, answeredAtMs } of walk(listUrl(query, after), 'the incidents')) {
+        for await (const { items, answeredAtMs } of walk(listUrl(query, after), 'the incidents', readIncidents)) {
           createdAt = items.length >= query.pageSize ? createdAtOf(items.at(-1)) : null;
-          const incidents = items.map(asIncident).filter(({ name }) => {
+          const incidents = items.filter(({ name }) => {
             const isKnown = names.has(name.toLowerCase());
             names.add(name.toLowerCase());
             return !isKnown;
@@ -97,10 +101,7 @@ export function createIncidents(options: ArmClientOptions & { readonly workspace
     },
 
     get: (name: string): Promise<Incident | null> =>
-      unlessMissing(async () => {
-        const { json } = await ask({ method: 'GET', url: urlOf('incidents', name), what: `the incident ${name}` });
-        return asIncident(json);
-      }),
+      unlessMissing(ask({ url: urlOf('incidents', name), what: `the incident ${name}` }, readIncident)),
 
     /**
      * Null: there is no such incident any more. Where the incident itself counts none, nothing is asked: Resource Manager
@@ -110,19 +111,18 @@ export function createIncidents(options: ArmClientOptions & { readonly workspace
       if (counts[what].every((count) => property(incident.resource, 'additionalData', count) === 0)) return [];
       const url = urlOf('incidents', incident.name, what);
       const asked = `the ${what} of the incident ${incident.name}`;
-      return unlessMissing(async () => {
-        if (what === 'comments') return all(url, asked);
-        const { json } = await ask({ method: 'POST', url, what: asked });
-        return objectsOf(json[what === 'alerts' ? 'value' : 'entities']);
-      });
+      if (what === 'comments') return unlessMissing(all(url, asked));
+      const member = what === 'alerts' ? 'value' : 'entities';
+      return unlessMissing(ask({ method: 'POST', url, what: asked }, (json) => objectsOf(json[member])));
     },
 
     /** Name of an analytics rule as the portal shows it; null where there is none, or no longer. */
-    ruleName: (name: string): Promise<string | null> =>
-      unlessMissing(async () => {
-        const { json } = await ask({ method: 'GET', url: urlOf('alertRules', name), what: `the rule ${name}` });
-        return textAt(json, 'displayName');
-      }),
+    async ruleName(name: string): Promise<string | null> {
+      const rule = await unlessMissing(
+        ask({ url: urlOf('alertRules', name), what: `the rule ${name}` }, (json) => json),
+      );
+      return rule && textAt(rule, 'displayName');
+    },
 
     /** The analytics rules of the workspace, but for those of kind NRT. */
     alertRules: () => all(urlOf('alertRules'), 'the analytics rules'),
@@ -140,9 +140,9 @@ const counts = {
 const aboutWorkspace =
   /SubscriptionNotFound|ResourceGroupNotFound|'Microsoft\.OperationalInsights\/workspaces\/[^'/]+'/i;
 
-async function unlessMissing<T>(ask: () => Promise<T>): Promise<T | null> {
+async function unlessMissing<T>(answer: Promise<T>): Promise<T | null> {
   try {
-    return await ask();
+    return await answer;
   } catch (error) {
     const isMissing = error instanceof ArmError && error.status === 404 && error.code === 'workspace_not_found';
     if (isMissing && !aboutWorkspace.test(error.message)) return null;
@@ -150,19 +150,16 @@ async function unlessMissing<T>(ask: () => Promise<T>): Promise<T | null> {
   }
 }
 
-function asIncident(value: JsonValue): Incident {
-  const incident = readIncident(value);
-  if (incident !== null) return incident;
-  throw unreadable('Azure answered with an incident that has neither name nor id.');
+function readIncidents(items: readonly JsonValue[]): readonly Incident[] | null {
+  const incidents = items.map(readIncident);
+  return incidents.every((one) => one !== null) ? incidents : null;
 }
 
 /** As Azure wrote it, since a Date has three decimals and Azure's times have seven. */
-function createdAtOf(item: JsonValue | undefined): string | null {
-  const text = isJsonObject(item) ? textAt(item, 'createdTimeUtc') : null;
-  return text !== null && /^[\d:TZ.+-]+$/.test(text) ? text : null;
+function createdAtOf(incident: Incident | undefined): string | null {
+  const text = textAt(incident?.resource ?? {}, 'createdTimeUtc') ?? '';
+  return /^[\d:TZ.+-]+$/.test(text) ? text : null;
 }
 
 const pagingFix = 'Try again. If it goes on, look at what answers in place of Azure, and ask Azure support.';
-
-const unreadable = (what: string) => new ArmError('answer_unreadable', what, pagingFix);
 const broken = (what: string) => new ArmError('paging_broken', `The list of pages is broken: ${what}.`, pagingFix);

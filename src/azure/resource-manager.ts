@@ -1,6 +1,5 @@
 import { isJsonObject, type JsonValue, objectsOf, textOf, textsOf, valueAt } from '../ground/json.ts';
-import { type ArmAccess, answerFix, armPath, createArmClient } from './arm-client.ts';
-import { ArmError } from './arm-error.ts';
+import { type ArmAccess, armPath, createArmClient } from './arm-client.ts';
 
 const ruleApiVersion = '2023-03-11';
 const tableApiVersion = '2025-07-01';
@@ -26,23 +25,16 @@ export function createResourceManager(access: ArmAccess) {
   const patience = { maxAttempts: 2, limitMs: 15_000, random: Math.random, onRetry: () => {} };
   const ask = createArmClient({ ...access, ...patience, workspaceId: null });
 
-  async function get<T>(what: string, path: string, read: (value: JsonValue) => T | null): Promise<T> {
-    const { json } = await ask({ method: 'GET', url: `${origin}${path}`, what });
-    const value = read(json);
-    if (value === null) throw new ArmError('answer_unreadable', `What ${origin} answered is not ${what}.`, answerFix);
-    return value;
-  }
-
   return {
     /** `resourceId`: `/subscriptions/…/providers/Microsoft.Insights/dataCollectionRules/…`. Needs `Monitoring Reader` on it. */
     getDataCollectionRule(resourceId: string) {
-      const path = `${armPath(resourceId)}?api-version=${ruleApiVersion}`;
-      return get('the rule of DATA_COLLECTION_RULE_RESOURCE_ID', path, readDataCollectionRule);
+      const url = `${origin}${armPath(resourceId)}?api-version=${ruleApiVersion}`;
+      return ask({ url, what: 'the rule of DATA_COLLECTION_RULE_RESOURCE_ID' }, readDataCollectionRule);
     },
     /** Needs `Log Analytics Reader` on the workspace. */
     getTable(workspaceResourceId: string, name: string) {
       const path = `${armPath(workspaceResourceId)}/tables/${encodeURIComponent(name)}?api-version=${tableApiVersion}`;
-      return get(`the table ${name}`, path, readLogTable);
+      return ask({ url: `${origin}${path}`, what: `the table ${name}` }, readLogTable);
     },
   };
 }
