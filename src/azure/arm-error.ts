@@ -1,9 +1,10 @@
 import type { PipelineResponse } from '@azure/core-rest-pipeline';
 import { isPassing, parseRetryAfter } from '../delivery/backoff.ts';
+import type { TokenFailure } from '../delivery/outcome.ts';
 import { textOf } from '../ground/json.ts';
 import { type ErrorDetail, errorDetailOf, errorObjectOf } from './answer.ts';
 import type { ArmClientOptions } from './arm-client.ts';
-import { assigneeOf, rejectedTokenFix } from './fixes.ts';
+import { grantFix, rejectedTokenFix } from './fixes.ts';
 
 /** docs/errors.md says what each means. */
 type ArmErrorCode =
@@ -14,8 +15,7 @@ type ArmErrorCode =
   | 'role_missing'
   | 'query_refused'
   | 'token_rejected'
-  | 'token_refused'
-  | 'token_unreachable'
+  | TokenFailure['code']
   | 'azure_refused'
   | 'azure_unavailable'
   | 'answer_unreadable'
@@ -144,13 +144,11 @@ function judgeOfWorkspace(answer: Answer, context: WorkspaceContext): Judgement 
 }
 
 function roleFix({ message }: ErrorDetail, { credential, workspaceId }: WorkspaceContext): string {
-  const { who, assignee } = assigneeOf(credential);
   // The alerts and entities of an incident are asked for by POST, which Resource Manager takes for an action.
   const role = /\/action['"\s]/i.test(message ?? '') ? 'Microsoft Sentinel Responder' : 'Microsoft Sentinel Reader';
   return (
-    `Give ${who} the role "${role}" on the workspace (portal: the workspace, Access control (IAM); or ` +
-    `\`az role assignment create --role "${role}" --assignee ${assignee} --scope ${workspaceId}\`). A new assignment takes some ` +
-    'minutes to count. A workspace in a subscription that does not exist is answered like this too: compare SENTINEL_WORKSPACE_ID.'
+    `${grantFix(role, credential, 'the workspace', workspaceId)} A workspace in a subscription that does not exist is ` +
+    'answered like this too: compare SENTINEL_WORKSPACE_ID.'
   );
 }
 

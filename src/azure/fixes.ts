@@ -118,27 +118,25 @@ export function rejectedTokenFix(credential: CredentialConfig, what: string): st
   return `A new token was rejected too: AZURE_CLOUD must be that of the ${what}${tenant}. Check that the clock of this machine is right.`;
 }
 
-/** With a command only where it can be run as it stands. `said`: Azure's answer, which mostly has the ARM id of the rule. */
+/** `said`: Azure's answer, which mostly has the ARM id of the rule. */
 function roleFix({ credential, ruleId, ruleResourceId }: UploadContext, said: string | null): string {
-  const { who, assignee } = assigneeOf(credential);
-  const scope = ruleResourceId ?? /\bDcrArmId: (\/subscriptions(?:\/[\w.()-]+)+)/.exec(said ?? '')?.[1];
-  const create = `az role assignment create --role "Monitoring Metrics Publisher" --assignee ${assignee} --scope "${scope}"`;
-  const command = scope === undefined || credential.clientId === null ? '' : `; or \`${create}\``;
+  const scope = ruleResourceId ?? /\bDcrArmId: (\/subscriptions(?:\/[\w.()-]+)+)/.exec(said ?? '')?.[1] ?? null;
   return (
-    `Give ${who} the role "Monitoring Metrics Publisher" on the data collection rule ${ruleId} (portal: the rule, Access control ` +
-    `(IAM)${command}). A new assignment takes up to 30 minutes to count. If it is there: the rule must belong to the data ` +
-    'collection endpoint of LOGS_INGESTION_ENDPOINT, and that endpoint must allow the network this comes from.'
+    `${grantFix('Monitoring Metrics Publisher', credential, `the data collection rule ${ruleId}`, scope)} If it is there: ` +
+    'the rule must belong to the data collection endpoint of LOGS_INGESTION_ENDPOINT, and that endpoint must allow the ' +
+    'network this comes from.'
   );
 }
 
-/** Whom a role is given to: in words, and for `az role assignment create --assignee`. */
-export function assigneeOf(credential: CredentialConfig): { readonly who: string; readonly assignee: string } {
-  const { clientId } = credential;
+/** With a command only where it can be run as it stands. `scope`: the ARM id of the resource; null: not known. */
+export function grantFix(role: string, { type, clientId }: CredentialConfig, on: string, scope: string | null): string {
   const who =
-    credential.type === 'managed'
+    type === 'managed'
       ? `the managed identity${clientId === null ? '' : ` with client id ${clientId}`}`
       : `the service principal (enterprise application) of AZURE_CLIENT_ID ${clientId}`;
-  return { who, assignee: clientId ?? '<object id of the identity>' };
+  const create = `az role assignment create --role "${role}" --assignee ${clientId} --scope "${scope}"`;
+  const command = scope === null || clientId === null ? '' : `; or \`${create}\``;
+  return `Give ${who} the role "${role}" on ${on} (portal: its Access control (IAM)${command}). A new assignment takes up to 30 minutes to count.`;
 }
 
 function endpointHint({ endpoint }: UploadContext): string {

@@ -252,7 +252,7 @@ describe('what is wrong in Azure or here is told with what to do', () => {
       {},
       'role_missing',
       /403 \(AuthorizationFailed: .*'Microsoft\.SecurityInsights\/incidents\/read'/,
-      /AZURE_CLIENT_ID 22222222-.* the role "Microsoft Sentinel Reader" on the workspace .*--scope \/subscriptions\/3333/,
+      /AZURE_CLIENT_ID 22222222-.* the role "Microsoft Sentinel Reader" on the workspace .*--scope "\/subscriptions\/3333/,
     ],
     [
       'Sentinel not enabled',
