@@ -22,18 +22,12 @@ import type { TokenCache } from './token-cache.ts';
 /** A proxy answered CONNECT with something else than a tunnel, so that nothing reached the host. */
 export class TunnelRefusedError extends Error {
   override readonly name = 'TunnelRefusedError';
-  /** What the proxy answered, e.g. 407. */
-  readonly status: number;
-  /** `host:port`, without user and password; null where the agent does not say it. */
-  readonly proxy: string | null;
-  /** The page of the proxy, as far as it came. It is foreign text. */
-  readonly page: string;
+  readonly answer: PipelineResponse;
 
-  constructor(status: number, proxy: string | null, page: string) {
-    super(`the proxy${proxy === null ? '' : ` ${proxy}`} answered ${status} to CONNECT`);
-    this.status = status;
-    this.proxy = proxy;
-    this.page = page;
+  constructor(answer: PipelineResponse) {
+    const proxy = proxyOf(answer.request);
+    super(`the proxy${proxy === null ? '' : ` ${proxy}`} answered ${answer.status} to CONNECT`);
+    this.answer = answer;
   }
 }
 
@@ -95,9 +89,10 @@ async function readAnswer(
 ): Promise<PipelineResponse> {
   const { bytes, isCut } = await read(stream, maxBodyBytes);
   const bodyAsText = isCut ? '' : await decode(bytes, headers.get('Content-Encoding') ?? '', maxBodyBytes);
-  if (isTunnelRefused(request, stream)) throw new TunnelRefusedError(status, proxyOf(request), bodyAsText);
+  const answer = { status, headers, request, bodyAsText };
+  if (isTunnelRefused(request, stream)) throw new TunnelRefusedError(answer);
   if (isCut && status < 400) throw new RestError('the answer stopped half way', { code: 'ECONNRESET', request });
-  return { status, headers, request, bodyAsText };
+  return answer;
 }
 
 /** The SDK's own, for its agent. It takes user and password as parts of a URL, and decodes them when it sends them. */

@@ -1,9 +1,9 @@
 import { createHttpHeaders, createPipelineRequest, type PipelineResponse } from '@azure/core-rest-pipeline';
 import { LogsIngestionClient } from '@azure/monitor-ingestion';
 import type { CloudSettings } from '../config/clouds.ts';
-import type { Ingestion, UploadResult } from '../delivery/outcome.ts';
+import type { Answer, Ingestion, UploadResult } from '../delivery/outcome.ts';
 import { EndedError, systemClock } from '../ground/clock.ts';
-import { answererOf, cleanMessage, describeNetworkError, errorDetailOf, textOfBody } from './answer.ts';
+import { answererOf, cleanMessage, describeNetworkError, errorDetailOf } from './answer.ts';
 import {
   authorize,
   createHttpClient,
@@ -53,19 +53,19 @@ export function createIngestion(options: IngestionOptions): Ingestion {
       // The token must not come back in a message.
       const token = () => request.headers.get('Authorization')?.slice('Bearer '.length) ?? '';
       return pipeline.sendRequest(httpClient, request).then(
-        (response) => answeredBy(response, token()),
+        (response) => answered(response, token()),
         (error: unknown) => failureOf(error, token(), request.requestId),
       );
     },
   };
 }
 
-function answeredBy(response: PipelineResponse, token: string): UploadResult {
+function answered(response: PipelineResponse, token: string, by: Answer['by'] = answererOf(response)): UploadResult {
   const { status, headers, request } = response;
   return {
     type: 'answered',
     status,
-    by: answererOf(response),
+    by,
     proxy: proxyOf(request),
     ...(status === 204 ? { code: null, message: null } : errorDetailOf(response, [token])),
     retryAfter: headers.get('Retry-After') ?? null,
@@ -75,11 +75,7 @@ function answeredBy(response: PipelineResponse, token: string): UploadResult {
 
 function failureOf(error: unknown, token: string, clientRequestId: string): UploadResult {
   if (error instanceof TokenError) return { type: 'no_token', failure: error };
-  if (error instanceof TunnelRefusedError) {
-    const { status, proxy } = error;
-    const message = textOfBody(error.page, [token]);
-    return { type: 'answered', status, by: 'proxy', proxy, code: null, message, retryAfter: null, clientRequestId };
-  }
+  if (error instanceof TunnelRefusedError) return answered(error.answer, token, 'proxy');
   if (error instanceof EndedError) {
     const reason = error.code === 'aborted' ? 'aborted' : 'timeout';
     return { type: 'unanswered', reason, message: error.message, clientRequestId };
