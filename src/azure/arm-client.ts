@@ -75,8 +75,8 @@ export function createArmClient(options: ArmClientOptions) {
   function errorOf(error: unknown): ArmError {
     if (signal?.aborted === true) return new ArmError('aborted', 'It was stopped.');
     if (error instanceof TokenError) {
-      const explained = explainTokenFailure(error, options.credential);
-      return new ArmError(error.code, inFull(explained), explained.fix);
+      const { message, fix } = inFull(explainTokenFailure(error, options.credential));
+      return new ArmError(error.code, message, fix);
     }
     const message = cleanMessage(describeNetworkError(error));
     const fix = explainNetwork(message, host, 'AZURE_RESOURCE_MANAGER_ENDPOINT or AZURE_CLOUD');
@@ -98,7 +98,7 @@ export function createArmClient(options: ArmClientOptions) {
 }
 
 /** Sends one question through the SDK's pipeline (TLS, decompression, request id) with tokens of our cache. */
-function createSender({ origin, proxy, clock, tokens, signal, limitMs = 60_000 }: ArmClientOptions) {
+function createSender({ proxy, clock, tokens, signal, limitMs = 60_000 }: ArmClientOptions) {
   const pipeline = createPipelineFromOptions(sdkOptions);
   authorize(pipeline, tokens);
   const transport = createHttpClient({ proxy, clock, limitMs, maxBodyBytes: 67_108_864 });

@@ -43,8 +43,6 @@ const fixes: Readonly<Record<string, string>> = {
   AADSTS700211: `No federated credential has the issuer of the token. ${federation}`,
   AADSTS700212: `No federated credential has the audience of the token. ${federation}`,
   AADSTS700213: `No federated credential has the subject of the token. ${federation}`,
-  AADSTS500011:
-    'The audience is not known in this tenant: AZURE_CLOUD and AZURE_AUTHORITY_HOST must be those of the tenant.',
   AADSTS53003: 'Conditional access blocks this sign-in: allow the workload identity from the address of this machine.',
   AADSTS530003: 'Conditional access blocks this sign-in: allow the workload identity from the address of this machine.',
 };
@@ -58,8 +56,8 @@ export function explainTokenFailure(failure: TokenFailure, credential: Credentia
 }
 
 /** For a terminal, which may show what Entra, Azure or something in between said. */
-export function inFull({ reason, message }: Explanation): string {
-  return message === null || message === '' ? reason : `${reason.replace(/\.$/, '')}. It said: ${message}`;
+export function inFull({ reason, message, fix }: Explanation) {
+  return { message: message ? `${reason.replace(/\.$/, '')}. It said: ${message}` : reason, fix };
 }
 
 function refusalFix({ aadsts, message, said }: TokenFailure, credential: CredentialConfig): string {
@@ -68,10 +66,11 @@ function refusalFix({ aadsts, message, said }: TokenFailure, credential: Credent
   }
   // Entra uses this number for two faults, and its text says which.
   if (aadsts === 'AADSTS700027' && /\bexpired\b/i.test(said ?? '')) return certificateExpired;
-  // Azure Monitor, or Resource Manager for the incidents commands.
-  const audience = /resource principal named (https:\/\/[\w.-]+)/.exec(said ?? '')?.[1];
-  if (aadsts === 'AADSTS500011' && audience !== undefined)
-    return fixes[aadsts]?.replace('The audience', audience) ?? audience;
+  if (aadsts === 'AADSTS500011') {
+    // Azure Monitor, or Resource Manager for the incidents commands.
+    const audience = /resource principal named (https:\/\/[\w.-]+)/.exec(said ?? '')?.[1] ?? 'The audience';
+    return `${audience} is not known in this tenant: AZURE_CLOUD and AZURE_AUTHORITY_HOST must be those of the tenant.`;
+  }
   const code = aadsts.slice('AADSTS'.length);
   const lookUp = `Look up ${aadsts} at https://login.microsoftonline.com/error?code=${code}.`;
   return fixes[aadsts] ?? `${lookUp} ${variablesOf(credential)}`;

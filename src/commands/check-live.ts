@@ -83,10 +83,9 @@ async function checkStream(config: Config, ingestion: Ingestion, active: ActiveS
   // Short, so that it fits into one line of 80 columns with the longest of our names.
   if (outcome.type === 'delivered') return well(subject, 'it answers 204');
   const context = { stream, streamVariable, ...config.ingestion, credential: config.credential };
-  const explained = explainUpload(result, context, outcome);
   const isMissing = outcome.type === 'hold' && outcome.code === 'stream_refused';
   const level = isOptional && isMissing ? 'warning' : 'error';
-  return { level, subject, message: inFull(explained), fix: explained.fix };
+  return { level, subject, ...inFull(explainUpload(result, context, outcome)) };
 }
 
 async function checkColumns(
@@ -160,8 +159,7 @@ async function checkDatabase({ outbox, credential }: Config, tokens: TokenCache)
       return [{ level: 'error', subject, message: error.problem, fix: error.fix }];
     }
     if (!(error instanceof TokenError)) throw error;
-    const explained = explainTokenFailure(error, credential);
-    return [{ level: 'error', subject, message: inFull(explained), fix: explained.fix }];
+    return [{ level: 'error', subject, ...inFull(explainTokenFailure(error, credential)) }];
   }
 }
 
