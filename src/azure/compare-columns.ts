@@ -35,7 +35,10 @@ export function* compareRule({ rule, stream, schema, table }: RuleComparison): P
     const known = Object.keys(rule.streamDeclarations).join(', ') || 'none';
     yield error(`The rule declares no stream ${stream}. It declares: ${known}.`);
   } else {
-    yield* compareStream(declared, stream, schema);
+    const { missing, wrong } = compareColumns(schema, schema.columns, declared);
+    const message = `${stream} does not declare ${missing}: Azure drops undeclared columns without an error.`;
+    if (missing !== '') yield error(message);
+    for (const { name, from, to } of wrong) yield error(`${stream} declares ${name} as ${to}, our rows carry ${from}.`);
   }
   const flows = flowsOf(rule, stream);
   if (flows.length === 0) yield error(`No data flow of the rule takes ${stream}: nothing arrives.`);
@@ -48,33 +51,24 @@ export function* compareRule({ rule, stream, schema, table }: RuleComparison): P
     if (beginning !== undefined) yield warning(unchecked);
   }
   const ownFlow = flows.find((flow) => tableOf(flow, stream) === table?.name);
-  if (table !== null && ownFlow !== undefined) yield* compareTable(table, declared ?? [], ownFlow, schema);
+  if (table === null || ownFlow === undefined) return;
+  const { missing, wrong } = compareColumns(schema, declared ?? [], table.columns);
+  const message = `The table ${table.name} has no column ${missing}: what is sent for it is dropped.`;
+  if (missing !== '') yield error(message);
+  if (transformationOf(ownFlow) !== null) return;
+  for (const { name, from, to } of wrong) yield error(`${table.name}.${name} is ${to}, the stream gives ${from}.`);
 }
 
-function* compareStream(declared: readonly NamedType[], stream: string, schema: TableSchema): Problems {
-  const types = typesOf(declared);
-  const missing = namesOf(schema).filter((name) => !types.has(name));
-  const which = missing.length === 1 ? 'this column' : 'these columns';
-  const message = `${stream} does not declare ${missing.join(', ')}: Azure drops ${which} without an error.`;
-  if (missing.length > 0) yield error(message);
-  for (const { name, type } of schema.columns) {
-    const found = types.get(name) ?? type;
-    if (!takes(found, type)) yield error(`${stream} declares ${name} as ${found}, our rows carry ${type}.`);
-  }
-}
-
-function* compareTable(table: LogTable, declared: readonly NamedType[], flow: DataFlow, schema: TableSchema): Problems {
-  const types = typesOf(table.columns);
-  const streamTypes = typesOf(declared);
-  const missing = namesOf(schema).filter((name) => !types.has(name));
-  const message = `The table ${table.name} has no column ${missing.join(', ')}: what is sent for it is dropped.`;
-  if (missing.length > 0) yield error(message);
-  if (transformationOf(flow) !== null) return;
-  for (const { name, type } of schema.columns) {
-    const sent = streamTypes.get(name) ?? type;
-    const found = types.get(name) ?? sent;
-    if (!takes(found, sent)) yield error(`${table.name}.${name} is ${found}, the stream gives ${sent}.`);
-  }
+/** The names of our columns that are not among those of the `target`, and ours of a type that `target` does not take. */
+function compareColumns({ columns }: TableSchema, source: readonly NamedType[], target: readonly NamedType[]) {
+  const typeIn = (list: readonly NamedType[], name: string) => list.find((column) => column.name === name)?.type;
+  const missing = columns.flatMap(({ name }) => (typeIn(target, name) === undefined ? [name] : [])).join(', ');
+  const wrong = columns.flatMap(({ name, type }) => {
+    const from = typeIn(source, name) ?? type;
+    const to = typeIn(target, name) ?? from;
+    return takes(to, from) ? [] : [{ name, from, to }];
+  });
+  return { missing, wrong };
 }
 
 /** What a data flow makes of rows, in KQL, which is not read here; null: they pass as they are, as those of our templates do. */
@@ -88,14 +82,6 @@ function takes(column: string, value: string): boolean {
   const to = column.toLowerCase();
   const from = value.toLowerCase();
   return to === from || (from === 'int' && (to === 'long' || to === 'real')) || (from === 'string' && to === 'guid');
-}
-
-function typesOf(columns: readonly NamedType[]): ReadonlyMap<string, string> {
-  return new Map(columns.map(({ name, type }) => [name, type]));
-}
-
-function namesOf({ columns }: TableSchema): string[] {
-  return columns.map(({ name }) => name);
 }
 
 function flowsOf(rule: DataCollectionRule, stream: string): DataFlow[] {
