@@ -15,16 +15,12 @@ export class TokenError extends Error implements TokenFailure {
   readonly said: string | null;
   readonly isForeign: boolean;
 
-  constructor(
-    code: TokenFailure['code'],
-    message: string,
-    { aadsts = null, said = null, isForeign = false }: Partial<Omit<TokenFailure, 'code' | 'message'>> = {},
-  ) {
+  constructor(code: TokenFailure['code'], message: string, more: Partial<TokenFailure> = {}) {
     super(message);
     this.code = code;
-    this.aadsts = aadsts;
-    this.said = said;
-    this.isForeign = isForeign;
+    this.aadsts = more.aadsts ?? null;
+    this.said = more.said ?? null;
+    this.isForeign = more.isForeign ?? false;
   }
 }
 
@@ -85,14 +81,13 @@ function errorOfAnswer(response: PipelineResponse, secrets: readonly string[], m
   const codes = answer === null ? ['without a token'] : [codeOrNull(String(answer.code ?? '')), aadsts];
   const via = proxy === null ? null : `through the proxy ${proxy}`;
   const message = [`${host} answered HTTP ${status}`, ...codes, via].filter((part) => part !== null).join(' ');
-  const page = /^\s*[[{]/.test(body) ? null : textOfBody(body);
-  const said = answer?.text ?? page;
+  const page = /^\s*[[{]/.test(body) ? null : textOfBody(body, secrets);
   const isEntras = answer?.isOauth === true;
   // 404 and 410 come from a managed identity endpoint that starts or is upgraded, 407 from a proxy.
   const isJudgement = status >= 400 && !isPassing(status) && ![404, 407, 410].includes(status);
   return new TokenError(isJudgement && (managed || isEntras) ? 'token_refused' : 'token_unreachable', message, {
     aadsts,
-    said: said === null ? null : cleanMessage(said, secrets),
+    said: answer === null ? page : cleanMessage(answer.text, secrets),
     isForeign: !managed && !isEntras && !isPassing(status),
   });
 }

@@ -87,6 +87,19 @@ test('an answer that judges nobody is no refusal', async (t) => {
   }
 });
 
+test('a page that echoes the client secret does not carry it into what Entra is said to say', async (t) => {
+  const emulator = await startTestEmulator(t);
+  const config = secretCredential(emulator, 'not-the-secret-7f3a-9d2e-1b2c');
+  // 300 characters of a page are kept. A secret that this cut divides must not stay in part.
+  for (const filler of ['', 'x'.repeat(290)]) {
+    const body = `<pre>${filler} ${config.clientSecret}</pre>`;
+    emulator.plan({ target: 'token', answer: { type: 'status', status: 403, body } });
+    const { said } = await failureOf(config);
+    assert.match(said ?? '', /\[redact/);
+    assert.doesNotMatch(said ?? '', /not-the/);
+  }
+});
+
 test('a redirect does not take the client secret to another host', async (t) => {
   const emulator = await startTestEmulator(t);
   const elsewhere = `${emulator.origin}/elsewhere`;
