@@ -1,16 +1,12 @@
 import type { PipelineResponse } from '@azure/core-rest-pipeline';
 import { isPassing } from '../delivery/backoff.ts';
-import type { Answer } from '../delivery/outcome.ts';
 import { isJsonObject, type JsonObject, objectsOf, parseObject, textOf } from '../ground/json.ts';
-
-/** What Azure, a proxy or the network said. Neither may carry a token or a secret. */
-export type ErrorDetail = Pick<Answer, 'code' | 'message'>;
 
 /**
  * What Azure says in an answer that is no success: `{"error":{"code","message","details"}}` as its specification has it,
  * the header x-ms-error-code, or, from a gateway or proxy, the text of a page.
  */
-export function errorDetailOf(response: PipelineResponse, secrets: readonly string[] = []): ErrorDetail {
+export function errorDetailOf(response: PipelineResponse, secrets: readonly string[] = []) {
   const body = response.bodyAsText ?? '';
   const error = errorObjectOf(body);
   const code = codeOrNull(error?.['code']) ?? codeOrNull(response.headers.get('x-ms-error-code'));

@@ -2,7 +2,7 @@ import type { PipelineResponse } from '@azure/core-rest-pipeline';
 import { isPassing, parseRetryAfter } from '../delivery/backoff.ts';
 import type { TokenFailure } from '../delivery/outcome.ts';
 import { textOf } from '../ground/json.ts';
-import { type ErrorDetail, errorDetailOf, errorObjectOf } from './answer.ts';
+import { errorDetailOf, errorObjectOf } from './answer.ts';
 import type { ArmClientOptions } from './arm-client.ts';
 import { grantFix, rejectedTokenFix } from './fixes.ts';
 
@@ -32,17 +32,12 @@ export class ArmError extends Error {
   readonly status: number | null;
   readonly retryAfterMs: number | null;
 
-  constructor(
-    code: ArmErrorCode,
-    message: string,
-    fix = '',
-    { status, retryAfterMs }: Pick<ArmError, 'status' | 'retryAfterMs'> = { status: null, retryAfterMs: null },
-  ) {
+  constructor(code: ArmErrorCode, message: string, fix = '', answered: Partial<ArmError> = {}) {
     super(message);
     this.code = code;
     this.fix = fix;
-    this.status = status;
-    this.retryAfterMs = retryAfterMs;
+    this.status = answered.status ?? null;
+    this.retryAfterMs = answered.retryAfterMs ?? null;
   }
 
   /** Whether sending the question again can help. */
@@ -60,7 +55,7 @@ export function errorOfAnswer(response: PipelineResponse, what: string, context:
   const { code, message: words } = errorDetailOf(response);
   // Sentinel's own service puts an error as JSON into the message of another one.
   const message = textOf(errorObjectOf(words ?? '')?.['message']) ?? words;
-  const said = [code, message].filter((part) => part !== null && part !== '').join(': ');
+  const said = [code, message].filter((part) => part !== null).join(': ');
   const reason = `Azure answered ${status}${said === '' ? '' : ` (${said})`} when asked for ${what}, request ${request.requestId}.`;
   const [errorCode, fix] = judge({ code, message, status }, new URL(request.url).pathname, context);
   const retryAfterMs = parseRetryAfter(headers.get('Retry-After') ?? null, context.clock.now());
@@ -69,7 +64,7 @@ export function errorOfAnswer(response: PipelineResponse, what: string, context:
 
 type Judgement = readonly [code: ArmErrorCode, fix: string];
 
-type Answer = ErrorDetail & { readonly status: number };
+type Answer = ReturnType<typeof errorDetailOf> & { readonly status: number };
 
 function judge(answer: Answer, path: string, context: ArmContext): Judgement {
   const { status } = answer;
@@ -99,7 +94,7 @@ const versionCode =
  * What Resource Manager refuses before it asks the provider of the resource; null for any other answer. The status is
  * not looked at: the same code is reported with 400, 404 and 409 (AzureTRE#4510, neonKUBE#1670). `path`: of the question.
  */
-function judgeProvider({ code, message }: ErrorDetail, path: string, origin: string): Judgement | null {
+function judgeProvider({ code, message }: Answer, path: string, origin: string): Judgement | null {
   const registration = /not registered to (?:use namespace )?'(Microsoft\.[A-Za-z.]{1,60})'/i.exec(message ?? '');
   if (code === 'MissingSubscriptionRegistration' || registration !== null) {
     const namespace = registration?.[1] ?? path.match(/(?<=\/providers\/)[^/]+/gi)?.at(-1);
@@ -123,8 +118,10 @@ type WorkspaceContext = ArmContext & { readonly workspaceId: string };
 function judgeOfWorkspace(answer: Answer, context: WorkspaceContext): Judgement {
   const { status, message, code } = answer;
   if (status === 403) return ['role_missing', roleFix(answer, context)];
-  if (status === 404) return ['workspace_not_found', workspaceFix(context)];
   const said = `${code} ${message}`;
+  if (status === 404 || /InvalidSubscriptionId|InvalidResourceGroup|InvalidResourceName/i.test(said)) {
+    return ['workspace_not_found', workspaceFix(context)];
+  }
   // "Workspace 'x' is not onboarded to Microsoft Sentinel. Please onboard through the portal …"
   if (/not onboarded to (Microsoft|Azure) Sentinel/i.test(said)) {
     const workspace = context.workspaceId.split('/').at(-1);
@@ -133,9 +130,6 @@ function judgeOfWorkspace(answer: Answer, context: WorkspaceContext): Judgement 
       `Add Microsoft Sentinel to the workspace ${workspace} (portal: Microsoft Sentinel, Create), or set SENTINEL_WORKSPACE_ID to the workspace that has it.`,
     ];
   }
-  if (/InvalidSubscriptionId|InvalidResourceGroup|InvalidResourceName/i.test(said)) {
-    return ['workspace_not_found', workspaceFix(context)];
-  }
   return [
     'query_refused',
     "Compare --filter with the API: texts in single quotes, those inside doubled (properties/severity eq 'High'), times bare " +
@@ -143,7 +137,7 @@ function judgeOfWorkspace(answer: Answer, context: WorkspaceContext): Judgement 
   ];
 }
 
-function roleFix({ message }: ErrorDetail, { credential, workspaceId }: WorkspaceContext): string {
+function roleFix({ message }: Answer, { credential, workspaceId }: WorkspaceContext): string {
   // The alerts and entities of an incident are asked for by POST, which Resource Manager takes for an action.
   const role = /\/action['"\s]/i.test(message ?? '') ? 'Microsoft Sentinel Responder' : 'Microsoft Sentinel Reader';
   return (
