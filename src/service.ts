@@ -68,7 +68,7 @@ export async function startService(options: ServiceOptions) {
   const scope = ingestionScope(cloud);
   const tokens = createTokens({ credential, proxy }, { scope, clock, log, onEvent: metrics.onTokenEvent });
   opening.defer(() => tokens.close());
-  const ingestion = createIngestion({ endpoint, ruleId, cloud, tokens, proxy, clock });
+  const ingestion = createIngestion({ endpoint, ruleId, tokens, proxy, clock });
   const delivery = createDelivery({
     kinds,
     streams,

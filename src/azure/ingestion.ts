@@ -1,6 +1,5 @@
 import { createHttpHeaders, createPipelineRequest, type PipelineResponse } from '@azure/core-rest-pipeline';
 import { LogsIngestionClient } from '@azure/monitor-ingestion';
-import type { CloudSettings } from '../config/clouds.ts';
 import type { Answer, Ingestion, UploadResult } from '../delivery/outcome.ts';
 import { EndedError, systemClock } from '../ground/clock.ts';
 import { answererOf, cleanMessage, describeNetworkError, errorDetailOf } from './answer.ts';
@@ -19,11 +18,8 @@ export interface IngestionOptions extends Partial<Pick<HttpClientOptions, 'proxy
   /** https origin of the data collection rule or endpoint. */
   readonly endpoint: string;
   readonly ruleId: string;
-  readonly cloud: CloudSettings;
   /** For the scope `ingestionScope(cloud)`. Not closed here. */
   readonly tokens: TokenCache;
-  /** How long one request may take from the moment the token is there until its answer is whole; default 30,000. */
-  readonly timeLimitMs?: number;
 }
 
 /**
@@ -33,12 +29,12 @@ export interface IngestionOptions extends Partial<Pick<HttpClientOptions, 'proxy
  * list.
  */
 export function createIngestion(options: IngestionOptions): Ingestion {
-  const { endpoint, ruleId, cloud, tokens, proxy = null, clock = systemClock, timeLimitMs: limitMs = 30_000 } = options;
+  const { endpoint, ruleId, tokens, proxy = null, clock = systemClock } = options;
   if (!endpoint.startsWith('https://')) throw new TypeError(`The endpoint must be https, is ${endpoint}`);
-  const { pipeline } = new LogsIngestionClient(endpoint, tokens, { audience: cloud.ingestionAudience, ...sdkOptions });
+  const { pipeline } = new LogsIngestionClient(endpoint, tokens, sdkOptions);
   authorize(pipeline, tokens);
   // Azure's errors have some hundred bytes; a proxy's page may be of any size.
-  const httpClient = createHttpClient({ maxBodyBytes: 65_536, proxy, clock, limitMs });
+  const httpClient = createHttpClient({ maxBodyBytes: 65_536, proxy, clock, limitMs: 30_000 });
   const base = `${endpoint.replace(/\/+$/, '')}/dataCollectionRules/${encodeURIComponent(ruleId)}/streams/`;
   const json = { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip', Accept: 'application/json' };
   return {

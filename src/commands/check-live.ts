@@ -36,7 +36,7 @@ export async function checkLive(config: Config, stderr: TextOutput): Promise<rea
   const clock = systemClock;
   using closing = new DisposableStack();
   const tokensOf = (scope: string) => closing.adopt(tokensFor(config, scope, stderr), (tokens) => tokens.close());
-  const ingestion = createIngestion({ endpoint, ruleId, cloud, tokens: tokensOf(ingestionScope(cloud)), proxy, clock });
+  const ingestion = createIngestion({ endpoint, ruleId, tokens: tokensOf(ingestionScope(cloud)), proxy, clock });
   const managerTokens = tokensOf(resourceManagerScope(cloud));
   const manager = createResourceManager({ origin, tokens: managerTokens, proxy, clock, credential });
   const active = activeStreams(config);

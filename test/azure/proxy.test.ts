@@ -41,7 +41,6 @@ function azureThrough(t: TestContext, emulator: Emulator, variables: Variables, 
     ingestion: createIngestion({
       endpoint: origin,
       ruleId,
-      cloud: clouds.public,
       tokens: tokensFor(ingestionScope(clouds.public)),
       proxy,
     }),

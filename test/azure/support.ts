@@ -77,7 +77,6 @@ export function testIngestion(
   const ingestion = createIngestion({
     endpoint: emulator.origin,
     ruleId: emulator.ruleId,
-    cloud: clouds.public,
     tokens: cache.tokens,
     ...rest,
   });

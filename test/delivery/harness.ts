@@ -101,7 +101,7 @@ export async function startDelivery(t: TestContext, options: DeliveryFixtureOpti
     ...{ clock, log, kinds, streams },
     onEvent: (event) => event.type === 'waiting' && notify(event.kind, event.bytes),
   });
-  const ingestion = createIngestion({ endpoint: origin, ruleId, cloud, tokens, clock });
+  const ingestion = createIngestion({ endpoint: origin, ruleId, tokens, clock });
   let inFlight = 0;
   const counted: Ingestion = {
     async upload(...args) {
