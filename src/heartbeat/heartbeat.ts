@@ -2,7 +2,7 @@ import { explainUpload } from '../azure/fixes.ts';
 import type { Config } from '../config/config.ts';
 import { retryDelayMs } from '../delivery/backoff.ts';
 import type { Hold } from '../delivery/event.ts';
-import { type Ingestion, outcomeOf, type UploadResult } from '../delivery/outcome.ts';
+import { type Ingestion, outcomeOf } from '../delivery/outcome.ts';
 import { type Clock, createWaiter } from '../ground/clock.ts';
 import type { Logger } from '../ground/log.ts';
 import { type HeartbeatSources, heartbeatStreamVariable, makeHeartbeatRow } from './row.ts';
@@ -85,24 +85,21 @@ export function createHeartbeat(options: HeartbeatOptions) {
   async function beat(): Promise<Failure | null> {
     try {
       const rows = JSON.stringify([await makeHeartbeatRow(sources)]);
-      return failureOf(await ingestion.upload(stream, rows, stopping.signal));
+      const result = await ingestion.upload(stream, rows, stopping.signal);
+      const outcome = outcomeOf(result, clock.now());
+      if (outcome.type === 'delivered') return null;
+      // Azure's message, which may quote the row, is left out, since a failure is shown in /healthz and in the log.
+      const { reason, fix } = explainUpload(result, context, outcome);
+      const clientRequestId = result.type === 'no_token' ? null : result.clientRequestId;
+      // A call with this one row cannot be split, and another one would be refused the same way.
+      const meaning = outcome.type === 'retry' ? outcome : ({ type: 'hold', retryAfterMs: null } as const);
+      return { outcome: meaning.type, retryAfterMs: meaning.retryAfterMs, reason, fix, clientRequestId };
     } catch (error) {
       // Neither port throws because of Azure, the network or the outbox.
       const reason = `A defect of this service: ${String(error)}`;
       const fix = 'Please report it. It is tried again.';
       return { outcome: 'hold', retryAfterMs: null, reason, fix, clientRequestId: null };
     }
-  }
-
-  function failureOf(result: UploadResult): Failure | null {
-    const outcome = outcomeOf(result, clock.now());
-    if (outcome.type === 'delivered') return null;
-    // Azure's message, which may quote the row, is left out, since a failure is shown in /healthz and in the log.
-    const { reason, fix } = explainUpload(result, context, outcome);
-    const clientRequestId = result.type === 'no_token' ? null : result.clientRequestId;
-    // A call with this one row cannot be split, and another one would be refused the same way.
-    if (outcome.type !== 'retry') return { outcome: 'hold', retryAfterMs: null, reason, fix, clientRequestId };
-    return { outcome: 'retry', retryAfterMs: outcome.retryAfterMs, reason, fix, clientRequestId };
   }
 
   return {
