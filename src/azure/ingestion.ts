@@ -73,8 +73,7 @@ function failureOf(error: unknown, token: string, clientRequestId: string): Uplo
   if (error instanceof TokenError) return { type: 'no_token', failure: error };
   if (error instanceof TunnelRefusedError) return answered(error.answer, token, 'proxy');
   if (error instanceof EndedError) {
-    const reason = error.code === 'aborted' ? 'aborted' : 'timeout';
-    return { type: 'unanswered', reason, message: error.message, clientRequestId };
+    return { type: 'unanswered', reason: error.code, message: error.message, clientRequestId };
   }
   const message = cleanMessage(describeNetworkError(error), [token]);
   return { type: 'unanswered', reason: 'network', message, clientRequestId };

@@ -43,6 +43,8 @@ const fixes: Readonly<Record<string, string>> = {
   AADSTS700211: `No federated credential has the issuer of the token. ${federation}`,
   AADSTS700212: `No federated credential has the audience of the token. ${federation}`,
   AADSTS700213: `No federated credential has the subject of the token. ${federation}`,
+  AADSTS500011:
+    'The audience is not known in this tenant: AZURE_CLOUD and AZURE_AUTHORITY_HOST must be those of the tenant.',
   AADSTS53003: 'Conditional access blocks this sign-in: allow the workload identity from the address of this machine.',
   AADSTS530003: 'Conditional access blocks this sign-in: allow the workload identity from the address of this machine.',
 };
@@ -66,14 +68,11 @@ function refusalFix({ aadsts, message, said }: TokenFailure, credential: Credent
   }
   // Entra uses this number for two faults, and its text says which.
   if (aadsts === 'AADSTS700027' && /\bexpired\b/i.test(said ?? '')) return certificateExpired;
-  if (aadsts === 'AADSTS500011') {
-    // Azure Monitor, or Resource Manager for the incidents commands.
-    const audience = /resource principal named (https:\/\/[\w.-]+)/.exec(said ?? '')?.[1] ?? 'The audience';
-    return `${audience} is not known in this tenant: AZURE_CLOUD and AZURE_AUTHORITY_HOST must be those of the tenant.`;
-  }
+  // AADSTS500011 names Azure Monitor, or Resource Manager for the incidents commands.
+  const audience = /resource principal named (https:\/\/[\w.-]+)/.exec(said ?? '')?.[1] ?? 'The audience';
   const code = aadsts.slice('AADSTS'.length);
   const lookUp = `Look up ${aadsts} at https://login.microsoftonline.com/error?code=${code}.`;
-  return fixes[aadsts] ?? `${lookUp} ${variablesOf(credential)}`;
+  return fixes[aadsts]?.replace('The audience', audience) ?? `${lookUp} ${variablesOf(credential)}`;
 }
 
 function unreachableFix(reason: string, credential: CredentialConfig): string {

@@ -17,7 +17,7 @@ export const systemClock: Clock = {
 /** What a run was ended by: its time was up, or its signal was aborted. */
 export class EndedError extends Error {
   override readonly name = 'EndedError';
-  readonly code: 'time_limit' | 'aborted';
+  readonly code: 'timeout' | 'aborted';
 
   constructor(code: EndedError['code'], message: string) {
     super(message);
@@ -52,7 +52,7 @@ export async function runWithin<T>(
   }
   const onAbort = () => end('aborted', 'Aborted.');
   const cancelTimer =
-    limitMs === null ? null : clock.setTimer(limitMs, () => end('time_limit', `No answer within ${limitMs / 1000} s.`));
+    limitMs === null ? null : clock.setTimer(limitMs, () => end('timeout', `No answer within ${limitMs / 1000} s.`));
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     return await Promise.race([run(ending.signal), ended.promise]);
