@@ -103,20 +103,15 @@ function createSender({ proxy, clock, tokens, signal, limitMs = 60_000 }: ArmCli
   authorize(pipeline, tokens);
   const transport = createHttpClient({ proxy, clock, limitMs, maxBodyBytes: 67_108_864 });
   return ({ method = 'GET', url }: Question) => {
-    const request = createPipelineRequest({ url, method, ...asItIs(url), ...(signal && { abortSignal: signal }) });
+    const request = createPipelineRequest({ url, method, ...(signal && { abortSignal: signal }) });
     request.headers.set('Accept', 'application/json');
     if (method === 'POST') request.headers.set('Content-Length', '0');
+    // Node's HTTP client takes its path from a parsed URL, which writes some characters anew (a quote becomes %27). A link
+    // of Azure's is opaque: what may stand in the line of a request is sent as it came.
+    const path = /^https:\/\/[^/?#\\]+(\/[\x21\x22\x24-\x5b\x5d-\x7e]*)$/i.exec(url)?.[1];
+    if (path !== undefined) request.requestOverrides = { path };
     return pipeline.sendRequest(transport, request);
   };
-}
-
-/**
- * Node's HTTP client takes its path from a parsed URL, which writes some characters anew (a quote becomes %27). A link of
- * Azure's is opaque: what may stand in the line of a request is sent as it came.
- */
-function asItIs(url: string): { requestOverrides?: Record<string, unknown> } {
-  const path = /^https:\/\/[^/?#\\]+(\/[\x21\x22\x24-\x5b\x5d-\x7e]*)$/i.exec(url)?.[1];
-  return path === undefined ? {} : { requestOverrides: { path } };
 }
 
 /** The path of a resource id, each segment encoded, so that an id cannot become another host or query. */

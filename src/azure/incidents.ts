@@ -34,13 +34,9 @@ export function createIncidents(options: ArmClientOptions & { readonly workspace
   function listUrl({ filter, order, pageSize }: IncidentQuery, after: string | null): string {
     const bound = after === null ? null : `properties/createdTimeUtc ${order === 'asc' ? 'ge' : 'le'} ${after}`;
     const narrowed = allOf([filter, bound]);
-    const parts = [
-      urlOf('incidents'),
-      ...(narrowed === null ? [] : [`$filter=${encodeURIComponent(narrowed)}`]),
-      `$orderby=${encodeURIComponent(`properties/createdTimeUtc ${order}`)}`,
-      `$top=${pageSize}`,
-    ];
-    return parts.join('&');
+    const filtered = narrowed === null ? '' : `&$filter=${encodeURIComponent(narrowed)}`;
+    const ordered = `&$orderby=${encodeURIComponent(`properties/createdTimeUtc ${order}`)}`;
+    return `${urlOf('incidents')}${filtered}${ordered}&$top=${pageSize}`;
   }
 
   async function all(url: string, what: string): Promise<readonly JsonObject[]> {
