@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { TokenCredential } from '@azure/core-auth';
+import type { GetTokenOptions, TokenCredential } from '@azure/core-auth';
 import type { HttpClient } from '@azure/core-rest-pipeline';
 import {
   ClientCertificateCredential,
@@ -38,8 +38,7 @@ export function createCredential(config: CredentialConfig, proxy: ProxyConfig | 
   const transport = createHttpClient({ ...limits, proxy: managed ? null : proxy });
   return {
     async getToken(scopes, options) {
-      const signal = options?.abortSignal instanceof AbortSignal ? options.abortSignal : undefined;
-      const attempt: Attempt = { signal, transport, last: null };
+      const attempt: Attempt = { signal: options?.abortSignal, transport, last: null };
       try {
         return await attempts.run(attempt, () => createSdkCredential(config).getToken(scopes, options));
       } catch (error) {
@@ -94,7 +93,7 @@ function secretsOf(config: CredentialConfig): readonly string[] {
 
 /** What one call of `getToken` says to the HTTP client, and learns from it. */
 interface Attempt {
-  readonly signal: AbortSignal | undefined;
+  readonly signal: GetTokenOptions['abortSignal'];
   readonly transport: HttpClient;
   last: TokenExchange | null;
 }

@@ -6,7 +6,6 @@ const tableApiVersion = '2025-07-01';
 
 export interface NamedType {
   readonly name: string;
-  /** As Azure spells it: `datetime` in a stream declaration, `dateTime` in a table. */
   readonly type: string;
 }
 

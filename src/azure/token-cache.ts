@@ -43,14 +43,11 @@ export function createTokenCache({ createCredential, scope, clock, log, onEvent 
   let loggedFailure: string | null = null;
 
   const expiresAt = () => store.get<AccessToken>(scope)?.expiresOnTimestamp ?? null;
+  const lives = (token: AccessToken) => token.expiresOnTimestamp - clock.now() >= tokenMarginMs;
 
   function usable(): AccessToken | null {
     const token = store.get<AccessToken>(scope);
     return token !== undefined && lives(token) ? token : null;
-  }
-
-  function lives(token: AccessToken): boolean {
-    return token.expiresOnTimestamp - clock.now() >= tokenMarginMs;
   }
 
   function refreshInBackground(): void {
