@@ -1,9 +1,6 @@
 import type { TableSchema } from '../sentinel/table.ts';
 import type { DataCollectionRule, DataFlow, LogTable, NamedType } from './resource-manager.ts';
 
-/** `error`: values are lost. `warning`: they can be, or another table than ours is filled. */
-type Problems = Generator<ReturnType<typeof error | typeof warning>>;
-
 interface RuleComparison {
   readonly rule: DataCollectionRule;
   readonly stream: string;
@@ -27,9 +24,10 @@ export function targetTable(rule: DataCollectionRule, stream: string, name: stri
 
 /**
  * What stands between our rows and the table. Azure drops undeclared columns without an error, so that this comparison
- * is the only place where it shows before rows are missing something.
+ * is the only place where it shows before rows are missing something. `error`: values are lost. `warning`: they can be, or
+ * another table than ours is filled.
  */
-export function* compareRule({ rule, stream, schema, table }: RuleComparison): Problems {
+export function* compareRule({ rule, stream, schema, table }: RuleComparison) {
   const declared = rule.streamDeclarations[stream];
   if (declared === undefined) {
     const known = Object.keys(rule.streamDeclarations).join(', ') || 'none';

@@ -68,22 +68,18 @@ function createSdkCredential(config: CredentialConfig): TokenCredential {
   switch (config.type) {
     case 'secret':
       return new ClientSecretCredential(tenantId, clientId, config.clientSecret, options);
-    case 'certificate':
+    case 'certificate': {
+      // Read anew for each credential, and with it for each token: a file that was renewed needs no restart.
+      const reading = readCertificate(config.certificatePath, config.certificatePassword);
+      if (!reading.ok) throw new TokenError('token_refused', `${reading.problem.name} ${reading.problem.message}`);
+      const certificate = { certificate: reading.certificate.pem };
       // The chain lets Entra take a renewed certificate of the same subject (subject name and issuer authentication).
-      return new ClientCertificateCredential(tenantId, clientId, certificateOf(config), {
-        ...options,
-        sendCertificateChain: true,
-      });
+      const chained = { ...options, sendCertificateChain: true };
+      return new ClientCertificateCredential(tenantId, clientId, certificate, chained);
+    }
     case 'workload':
       return new WorkloadIdentityCredential({ ...options, tenantId, clientId, tokenFilePath: config.tokenFile });
   }
-}
-
-/** Read anew for each credential, and with it for each token: a file that was renewed needs no restart. */
-function certificateOf(config: Extract<CredentialConfig, { type: 'certificate' }>): { certificate: string } {
-  const reading = readCertificate(config.certificatePath, config.certificatePassword);
-  if (reading.ok) return { certificate: reading.certificate.pem };
-  throw new TokenError('token_refused', `${reading.problem.name} ${reading.problem.message}`);
 }
 
 function secretsOf(config: CredentialConfig): readonly string[] {
