@@ -1,6 +1,7 @@
 import type { PipelineResponse } from '@azure/core-rest-pipeline';
 import { isPassing, parseRetryAfter } from '../delivery/backoff.ts';
 import type { TokenFailure } from '../delivery/outcome.ts';
+import { CodedError } from '../ground/error.ts';
 import { textOf } from '../ground/json.ts';
 import { errorDetailOf, errorObjectOf } from './answer.ts';
 import type { ArmClientOptions } from './arm-client.ts';
@@ -23,9 +24,8 @@ type ArmErrorCode =
   | 'aborted';
 
 /** Something was asked of Resource Manager in vain. Holds no secret. */
-export class ArmError extends Error {
+export class ArmError extends CodedError<ArmErrorCode> {
   override readonly name = 'ArmError';
-  readonly code: ArmErrorCode;
   /** What a person has to do; empty when nothing has to be done. */
   readonly fix: string;
   /** The status of Azure's answer; null when none came. */
@@ -33,8 +33,7 @@ export class ArmError extends Error {
   readonly retryAfterMs: number | null;
 
   constructor(code: ArmErrorCode, message: string, fix = '', answered: Partial<ArmError> = {}) {
-    super(message);
-    this.code = code;
+    super(code, message);
     this.fix = fix;
     this.status = answered.status ?? null;
     this.retryAfterMs = answered.retryAfterMs ?? null;

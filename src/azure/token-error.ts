@@ -1,6 +1,7 @@
 import type { PipelineResponse } from '@azure/core-rest-pipeline';
 import { isPassing } from '../delivery/backoff.ts';
 import type { TokenFailure } from '../delivery/outcome.ts';
+import { CodedError } from '../ground/error.ts';
 import { parseObject } from '../ground/json.ts';
 import { cleanMessage, codeOrNull, describeNetworkError, textOfBody } from './answer.ts';
 import { proxyOf, TunnelRefusedError } from './http-client.ts';
@@ -8,16 +9,14 @@ import { proxyOf, TunnelRefusedError } from './http-client.ts';
 /** The last exchange of a credential with its endpoint, as seen on the wire. `failure`: why no answer came. */
 export type TokenExchange = PipelineResponse | { readonly host: string; readonly failure: unknown };
 
-export class TokenError extends Error implements TokenFailure {
+export class TokenError extends CodedError<TokenFailure['code']> implements TokenFailure {
   override readonly name = 'TokenError';
-  readonly code: TokenFailure['code'];
   readonly aadsts: string | null;
   readonly said: string | null;
   readonly isForeign: boolean;
 
   constructor(code: TokenFailure['code'], message: string, more: Partial<TokenFailure> = {}) {
-    super(message);
-    this.code = code;
+    super(code, message);
     this.aadsts = more.aadsts ?? null;
     this.said = more.said ?? null;
     this.isForeign = more.isForeign ?? false;

@@ -1,3 +1,5 @@
+import { CodedError } from './error.ts';
+
 /** The time and the timers, passed in so that tests can control them. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. May jump: never subtract two of these to time out a network call. */
@@ -15,14 +17,8 @@ export const systemClock: Clock = {
 };
 
 /** What a run was ended by: its time was up, or its signal was aborted. */
-export class EndedError extends Error {
+export class EndedError extends CodedError<'timeout' | 'aborted'> {
   override readonly name = 'EndedError';
-  readonly code: 'timeout' | 'aborted';
-
-  constructor(code: EndedError['code'], message: string) {
-    super(message);
-    this.code = code;
-  }
 }
 
 export interface Limits {

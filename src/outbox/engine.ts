@@ -1,3 +1,4 @@
+import { CodedError } from '../ground/error.ts';
 import type { ClaimedEvent, Settlement, SettlementOutcome, SharedPace, StateCount, StoredEntry } from './port.ts';
 import type { ListArgs, ListedRecord, OutboxRecords, RecordState, StoredRecord } from './records.ts';
 
@@ -141,16 +142,6 @@ export function fullness({ dataBytes, logBytes }: Usage, maxBytes: number, headr
   const log = `its write-ahead log has ${logBytes} bytes and cannot be emptied`;
   const why = 'because another program has the database open in a read transaction';
   return new FullError('log', `the outbox is full: ${log}, ${why}`);
-}
-
-/** An error whose code has its place in docs/errors.md, and whose message says what to do. */
-export class CodedError<Code extends string> extends Error {
-  readonly code: Code;
-
-  constructor(code: Code, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
 }
 
 type CopyCode =

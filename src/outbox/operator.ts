@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
+import { CodedError } from '../ground/error.ts';
 import type { RowRange } from '../ground/event.ts';
-import { CodedError } from './engine.ts';
 import { type OutboxStats, type StateCount, summary } from './port.ts';
 import type { GoneEvent, ListRequest, ReadAgain, RecordDetail, RecordPage, RecordSummary } from './records.ts';
 
