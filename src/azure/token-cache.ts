@@ -39,7 +39,7 @@ export function createTokenCache({ createCredential, scope, clock, log, onEvent 
   let flight: { readonly claims: string | undefined; readonly token: Promise<AccessToken> } | null = null;
   let refreshAt = Number.POSITIVE_INFINITY;
   let cancelTimer = () => {};
-  let failures = 0;
+  let paceMs = firstPaceMs;
   let loggedFailure: string | null = null;
 
   const expiresAt = () => store.get<AccessToken>(scope)?.expiresOnTimestamp ?? null;
@@ -104,8 +104,7 @@ export function createTokenCache({ createCredential, scope, clock, log, onEvent 
     const now = clock.now();
     const before = expiresAt();
     const leftMs = token.expiresOnTimestamp - now;
-    failures = 0;
-    if (closing.signal.aborted) return;
+    paceMs = firstPaceMs;
     store.set(scope, token, leftMs / 1000);
     const half = now + leftMs / 2;
     const told = token.refreshAfterTimestamp ?? half;
@@ -115,10 +114,9 @@ export function createTokenCache({ createCredential, scope, clock, log, onEvent 
   }
 
   function scheduleRetry(): void {
-    const pace = Math.min(longestPaceMs, firstPaceMs * 2 ** Math.min(failures, 10));
-    failures += 1;
     // Without a token the callers ask again, at their own pace.
-    if (usable() !== null) schedule(clock.now() + pace);
+    if (usable() !== null) schedule(clock.now() + paceMs);
+    paceMs = Math.min(longestPaceMs, paceMs * 2);
   }
 
   function schedule(at: number): void {
