@@ -87,7 +87,8 @@ async function readAnswer(
   request: PipelineRequest,
   maxBodyBytes: number,
 ): Promise<PipelineResponse> {
-  const { bytes, isCut } = await read(stream, maxBodyBytes);
+  const bytes = await read(stream, maxBodyBytes);
+  const isCut = bytes === null;
   const bodyAsText = isCut ? '' : await decode(bytes, headers.get('Content-Encoding') ?? '', maxBodyBytes);
   const answer = { status, headers, request, bodyAsText };
   if (isTunnelRefused(request, stream)) throw new TunnelRefusedError(answer);
@@ -107,11 +108,10 @@ function policyOf({ protocol, host, port, login }: ProxyConfig): PipelinePolicy 
 
 type Stream = PipelineResponse['readableStreamBody'];
 
-/** `isCut`: the connection ended before the body did. */
-async function read(stream: Stream, maxBytes: number): Promise<{ readonly bytes: Buffer; readonly isCut: boolean }> {
+/** Null: the connection ended before the body did. */
+async function read(stream: Stream, maxBytes: number): Promise<Buffer | null> {
   const chunks: Buffer[] = [];
   let size = 0;
-  let isCut = false;
   try {
     for await (const chunk of stream ?? []) {
       chunks.push(Buffer.from(chunk));
@@ -120,9 +120,9 @@ async function read(stream: Stream, maxBytes: number): Promise<{ readonly bytes:
       if (size > maxBytes) break;
     }
   } catch {
-    isCut = true;
+    return null;
   }
-  return { bytes: Buffer.concat(chunks).subarray(0, maxBytes), isCut };
+  return Buffer.concat(chunks).subarray(0, maxBytes);
 }
 
 /** Of gzip and of deflate with its header, which `unzip` tells apart. Some servers send raw deflate: RFC 9110 8.4.1.2. */
@@ -150,37 +150,31 @@ export function proxyOf({ agent }: PipelineRequest): string | null {
   return proxy instanceof URL ? proxy.host : null;
 }
 
-/** Lets a pipeline of the SDK send with tokens of the cache alone, and no redirect take one to another host. */
+/**
+ * Lets a pipeline of the SDK send with tokens of the cache alone, and no redirect take one to another host. After a 401 it
+ * tries once more with a token from a fresh credential, and that answer counts. This replaces the SDK's own policy, which
+ * keeps a token of its own and asks for another one only upon a claims challenge. A request rejects with a TokenError
+ * when no token could be had.
+ */
 export function authorize(pipeline: Pipeline, tokens: TokenCache): void {
   pipeline.removePolicy({ name: bearerTokenAuthenticationPolicyName });
   pipeline.removePolicy({ name: redirectPolicyName });
-  // The phase comes after the SDK's compression: otherwise the second try would send the body compressed twice.
-  pipeline.addPolicy(authorizePolicy(tokens), { phase: 'Sign' });
-}
-
-/**
- * Sends with a token of the cache. After a 401 it tries once more with a token from a fresh credential, and that answer
- * counts. It replaces the SDK's bearerTokenAuthenticationPolicy, which keeps a token of its own and asks for another one
- * only upon a claims challenge. Rejects with a TokenError when no token could be had.
- */
-function authorizePolicy(tokens: TokenCache): PipelinePolicy {
-  return {
-    name: 'tokenCacheAuthorizationPolicy',
-    async sendRequest(request, next) {
-      if (!request.url.startsWith('https://')) throw new TypeError('A token is only ever sent over https.');
-      const { abortSignal } = request;
-      const send = (token: string) => {
-        request.headers.set('Authorization', `Bearer ${token}`);
-        return next(request);
-      };
-      const first = await tokens.getToken(undefined, { abortSignal });
-      const response = await send(first.token);
-      if (response.status !== 401) return response;
-      const claims = claimsOf(response.headers.get('WWW-Authenticate') ?? '');
-      const fresh = await tokens.refresh({ rejected: first.token, claims, abortSignal });
-      return send(fresh.token);
-    },
+  const sendRequest: PipelinePolicy['sendRequest'] = async (request, next) => {
+    if (!request.url.startsWith('https://')) throw new TypeError('A token is only ever sent over https.');
+    const { abortSignal } = request;
+    const send = (token: string) => {
+      request.headers.set('Authorization', `Bearer ${token}`);
+      return next(request);
+    };
+    const first = await tokens.getToken(undefined, { abortSignal });
+    const response = await send(first.token);
+    if (response.status !== 401) return response;
+    const claims = claimsOf(response.headers.get('WWW-Authenticate') ?? '');
+    const fresh = await tokens.refresh({ rejected: first.token, claims, abortSignal });
+    return send(fresh.token);
   };
+  // The phase comes after the SDK's compression: otherwise the second try would send the body compressed twice.
+  pipeline.addPolicy({ name: 'tokenCacheAuthorizationPolicy', sendRequest }, { phase: 'Sign' });
 }
 
 /** RFC 9110 11.6.1: a scheme with a parameter after it, or the claims, or a text in quotes, which holds neither. */
