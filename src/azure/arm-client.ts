@@ -60,9 +60,7 @@ export function createArmClient(options: ArmClientOptions) {
   const waiter = createWaiter(clock, signal);
 
   async function attempt<T>(question: Question, read: Read<T>): Promise<T> {
-    const response = await send(question).catch((error: unknown) => {
-      throw errorOf(error);
-    });
+    const response = await send(question).catch(rethrow);
     if (response.status !== 200) throw errorOfAnswer(response, question.what, options);
     const json = parseObject(response.bodyAsText ?? '', parseExact);
     const date = Date.parse(response.headers.get('Date') ?? '');
@@ -72,15 +70,15 @@ export function createArmClient(options: ArmClientOptions) {
     throw new ArmError('answer_unreadable', `What ${host} answered is not ${question.what}.`, fix);
   }
 
-  function errorOf(error: unknown): ArmError {
-    if (signal?.aborted === true) return new ArmError('aborted', 'It was stopped.');
+  function rethrow(error: unknown): never {
+    if (signal?.aborted === true) throw new ArmError('aborted', 'It was stopped.');
     if (error instanceof TokenError) {
       const { message, fix } = inFull(explainTokenFailure(error, options.credential));
-      return new ArmError(error.code, message, fix);
+      throw new ArmError(error.code, message, fix);
     }
     const message = cleanMessage(describeNetworkError(error));
     const fix = explainNetwork(message, host, 'AZURE_RESOURCE_MANAGER_ENDPOINT or AZURE_CLOUD');
-    return new ArmError('azure_unavailable', `No answer from ${host}: ${message}`, fix);
+    throw new ArmError('azure_unavailable', `No answer from ${host}: ${message}`, fix);
   }
 
   return async <T>(question: Question, read: Read<T>): Promise<T> => {
