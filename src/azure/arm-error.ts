@@ -77,14 +77,13 @@ function judge(answer: Answer, path: string, context: ArmContext): Judgement {
     return workspaceId === null ? ['azure_refused', ''] : judgeOfWorkspace(answer, { ...context, workspaceId });
   }
   if (isPassing(status)) return ['azure_unavailable', againFix];
-  const isRedirect = status >= 300 && status < 400;
-  return ['azure_refused', `${isRedirect ? redirectFix : undocumentedFix} ${originHint(origin)}`];
+  return ['azure_refused', `${undocumentedFix} ${originHint(origin)}`];
 }
 
 const againFix =
   'Try again later. If it goes on, look at Azure Service Health, and at what else reads from this subscription.';
-const redirectFix = 'Redirects are not followed, since they would carry the token elsewhere.';
-const undocumentedFix = 'This is no answer that Azure documents: something between may have given it.';
+const undocumentedFix =
+  'Azure documents no such answer: something between may have given it. Redirects are not followed: they carry tokens elsewhere.';
 
 const versionCode =
   /^(InvalidApiVersionParameter|InvalidResourceType|MissingApiVersionParameter|NoRegisteredProviderFound)$/;
