@@ -21,8 +21,6 @@ export interface FailingHeartbeat extends Pick<Hold, 'since' | 'reason' | 'fix' 
   readonly retryAfterMs: number | null;
 }
 
-type Failure = Omit<FailingHeartbeat, 'since'>;
-
 export interface HeartbeatStatus {
   readonly stream: string;
   /** When Azure last took a row, milliseconds since the epoch; null: not since the start. */
@@ -82,7 +80,7 @@ export function createHeartbeat(options: HeartbeatOptions) {
   }
 
   /** Sends one fresh row. Null: Azure took it. */
-  async function beat(): Promise<Failure | null> {
+  async function beat(): Promise<Omit<FailingHeartbeat, 'since'> | null> {
     try {
       const rows = JSON.stringify([await makeHeartbeatRow(sources)]);
       const result = await ingestion.upload(stream, rows, stopping.signal);
