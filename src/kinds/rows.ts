@@ -1,8 +1,7 @@
 import { formatInstant } from '../apono/time.ts';
-import { type EventEntry, joinRow } from '../ground/event.ts';
+import { joinRow } from '../ground/event.ts';
 import type { JsonValue } from '../ground/json.ts';
-import { columnFitter, type Row, type RowPart } from '../sentinel/row.ts';
-import type { TableSchema } from '../sentinel/table.ts';
+import { columnFitter, type Row } from '../sentinel/row.ts';
 import { EventField, InvalidFields, withoutBlanks } from './field.ts';
 import type { DecodedEvent, WebhookKind } from './kind.ts';
 
@@ -15,17 +14,11 @@ export const MAX_MAPPED_BYTES = 268_435_456;
 /** What is stored of them has at most so many: more than any body of 16 MiB needs. */
 const MAX_STORED_BYTES = 67_108_864;
 
-/** The rows that an event becomes, as they will be sent. */
-interface MappedRows extends Pick<EventEntry, 'shared' | 'own' | 'rowCount' | 'mappedBytes'> {
-  /** Whether any row has something in invalid_fields. */
-  readonly hasInvalidFields: boolean;
-}
-
 /**
- * The rows of a valid event; null if they have more bytes than one event may have. The columns that its rows share are
- * cut and written once, each row's own beside them.
+ * The rows of a valid event, and their bytes as they will be sent; null if these are more than one event may have. The
+ * columns that its rows share are cut and written once, each row's own beside them.
  */
-export function mapRows({ table, columns }: WebhookKind, event: DecodedEvent): MappedRows | null {
+export function mapRows({ table, columns }: WebhookKind, event: DecodedEvent) {
   const { eventId, value, meta } = event;
   const isTemplate = meta.bodyForm !== 'json';
   const invalid = new InvalidFields();
@@ -47,8 +40,11 @@ export function mapRows({ table, columns }: WebhookKind, event: DecodedEvent): M
     if (!isInvalidShared) row.columns['invalid_fields'] = row.ofRow.toColumn();
   }
   const fit = columnFitter(table);
+  // Every row carries every column of its table.
+  const ownNames = ['truncated_fields', ...Object.keys(rows[0]?.columns ?? {})];
+  const nulls = table.columns.filter(({ name }) => !ownNames.includes(name)).map(({ name }) => [name, null]);
   const shared = fit({
-    ...nullColumns(table, { ...rows[0]?.columns, truncated_fields: null }),
+    ...Object.fromEntries(nulls),
     TimeGenerated: eventTime ?? receivedAt,
     event_type: eventType,
     event_time: eventTime,
@@ -62,10 +58,12 @@ export function mapRows({ table, columns }: WebhookKind, event: DecodedEvent): M
   return writeRows(fit, { ...shared, truncated: [...(mapped.incomplete ?? []), ...shared.truncated] }, rows);
 }
 
-type OwnRow = { readonly columns: Row; readonly ofRow: InvalidFields };
-
 /** Adds truncated_fields to each row. `ofRow`: all that its invalid_fields have, shared or not. */
-function writeRows(fit: ReturnType<typeof columnFitter>, shared: RowPart, rows: readonly OwnRow[]): MappedRows | null {
+function writeRows(
+  fit: ReturnType<typeof columnFitter>,
+  shared: ReturnType<typeof fit>,
+  rows: readonly { readonly columns: Row; readonly ofRow: InvalidFields }[],
+) {
   const sharedBytes = Buffer.byteLength(shared.json);
   const own: string[] = [];
   let [storedBytes, mappedBytes] = [sharedBytes, 0];
@@ -83,11 +81,4 @@ function writeRows(fit: ReturnType<typeof columnFitter>, shared: RowPart, rows: 
   }
   const hasInvalidFields = rows.some(({ ofRow }) => !ofRow.isEmpty);
   return { shared: shared.json, own: own.join('\n'), rowCount: own.length, mappedBytes, hasInvalidFields };
-}
-
-/** Every row carries every column of its table: those that are not among the others, each null. */
-function nullColumns({ columns }: TableSchema, others: Row): Row {
-  const nulls: Record<string, null> = {};
-  for (const { name } of columns) if (!Object.hasOwn(others, name)) nulls[name] = null;
-  return nulls;
 }

@@ -1,59 +1,39 @@
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
-import type { ColumnType, TableSchema } from './table.ts';
+import type { TableSchema } from './table.ts';
 
 /** Values of columns of one table, by their names. */
 export type Row = Readonly<Record<string, JsonValue>>;
 
-/** Some of a row's columns, cut to what Azure takes. */
-export interface RowPart {
-  /** A JSON object. */
-  readonly json: string;
-  /** Names of the columns that lost something. */
-  readonly truncated: readonly string[];
-}
-
 /**
- * Makes the function that cuts each value to what its column of this table can hold.
+ * Makes the function that writes some columns of a row as a JSON object, each value cut to what its column of this table
+ * can hold; `truncated`: the columns that lost something.
  * A key that is no column of the table is a defect of the mapper's, and throws.
  */
-export function columnFitter(table: TableSchema): (values: Row) => RowPart {
-  const types = new Map(table.columns.map((column) => [column.name, column.type]));
-  const typeOf = (name: string): ColumnType => {
-    const type = types.get(name);
-    if (type === undefined) throw new Error(`${name} is no column of ${table.name}`);
-    return type;
-  };
-  return (values) => {
-    for (const name of Object.keys(values)) typeOf(name);
+export function columnFitter({ name: tableName, columns }: TableSchema) {
+  const types = new Map(columns.map(({ name, type }) => [name, type]));
+  return (values: Row) => {
+    const unknown = Object.keys(values).find((name) => !types.has(name));
+    if (unknown !== undefined) throw new Error(`${unknown} is no column of ${tableName}`);
     const whole = JSON.stringify(values);
     // Where all of them together fit into one field, each does. Nearly all rows are like this.
     if (whole.length * 3 <= MAX_FIELD_BYTES && !LONE_SURROGATE.test(whole)) return { json: whole, truncated: [] };
-    const columns: Record<string, JsonValue> = {};
+    const fitted: Record<string, JsonValue> = {};
     const truncated: string[] = [];
-    for (const [name, value] of Object.entries(values)) {
-      const fitted = fit(value, typeOf(name));
-      columns[name] = fitted.value;
-      if (fitted.truncated) truncated.push(name);
+    for (const [name, given] of Object.entries(values)) {
+      const isText = typeof given === 'string' && types.get(name) !== 'dynamic';
+      const fit = isText ? fitText(given) : fitDynamic(given);
+      fitted[name] = fit.value;
+      if (fit.truncated) truncated.push(name);
     }
-    return { json: JSON.stringify(columns), truncated };
+    return { json: JSON.stringify(fitted), truncated };
   };
-}
-
-function fit(value: JsonValue, type: ColumnType): Fitted<JsonValue> {
-  if (type === 'dynamic') return fitDynamic(value);
-  return typeof value === 'string' ? fitText(value) : { value, truncated: false };
 }
 
 /** Azure cuts longer values in the middle of a character or of JSON text (Logs Ingestion limits: 64 KB a field). */
 export const MAX_FIELD_BYTES = 65_536;
 
-interface Fitted<Value extends JsonValue> {
-  readonly value: Value;
-  readonly truncated: boolean;
-}
-
 /** Cuts to 64 KB of UTF-8 between two characters. Lone surrogates, which no encoding can carry, become U+FFFD. */
-export function fitText(text: string): Fitted<string> {
+export function fitText(text: string) {
   const value = text.toWellFormed();
   // No UTF-16 unit takes more than three bytes, so most texts need not be measured.
   if (value.length * 3 <= MAX_FIELD_BYTES || Buffer.byteLength(value) <= MAX_FIELD_BYTES)
@@ -67,7 +47,7 @@ export function fitText(text: string): Fitted<string> {
  * members that do not fit, of which the first object or list is cut inside, two levels deep. Where nothing fits, or the
  * value is neither list nor object, it is null, since `[]` would say "there are none".
  */
-export function fitDynamic(given: JsonValue): Fitted<JsonValue> {
+export function fitDynamic(given: JsonValue) {
   const text = JSON.stringify(given);
   const value = LONE_SURROGATE.test(text) ? wellFormed(given) : given;
   if (Buffer.byteLength(text) <= MAX_FIELD_BYTES) return { value, truncated: false };
