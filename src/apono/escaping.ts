@@ -1,5 +1,3 @@
-import { isJsonArray, isJsonObject, type JsonValue } from '../ground/json.ts';
-
 /**
  * What a template engine escaped the strings of a body for. With `html` and `html-json` it made the entities, so they are
  * decoded; with `html` and `none` each backslash is what somebody typed.
@@ -86,13 +84,4 @@ export function decodeEntities(text: string): string {
     if (name !== undefined) return NAMED[name] ?? '';
     return String.fromCharCode(decimal !== undefined ? Number(decimal) : Number.parseInt(hex ?? '', 16));
   });
-}
-
-/** Decodes the entities in all string values. Keys are left alone: the template has them, and nobody typed them. */
-export function decodeEntitiesDeep(value: JsonValue): JsonValue {
-  if (typeof value === 'string') return decodeEntities(value);
-  if (isJsonArray(value)) return value.map(decodeEntitiesDeep);
-  if (!isJsonObject(value)) return value;
-  // fromEntries defines properties, so that a key `__proto__` stays a key.
-  return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, decodeEntitiesDeep(child ?? null)]));
 }

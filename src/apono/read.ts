@@ -1,5 +1,5 @@
-import { isJsonObject, type JsonValue } from '../ground/json.ts';
-import { decodeEntitiesDeep, type Escaping, escapeInvalid, escapingOf, hasEntity, readLiterally } from './escaping.ts';
+import { isJsonObject, type JsonValue, mapTexts } from '../ground/json.ts';
+import { decodeEntities, type Escaping, escapeInvalid, escapingOf, hasEntity, readLiterally } from './escaping.ts';
 import { isRecipeRow } from './event.ts';
 import { duplicateKey, measure, parseExact } from './exact-json.ts';
 import { explainFault } from './json-fault.ts';
@@ -50,7 +50,7 @@ export function readBody(bytes: Uint8Array, escaping: TemplateEscaping, charset:
   // place of the template's event_time would make the body look like straight JSON.
   const duplicate = form === 'template' || QUOTED_TIME.test(parsed.text) ? duplicateKey(parsed.text) : null;
   if (duplicate !== null) return { outcome: 'duplicate_key', path: duplicate };
-  const value = applied === 'html' || applied === 'html-json' ? decodeEntitiesDeep(parsed.value) : parsed.value;
+  const value = applied.startsWith('html') ? mapTexts(parsed.value, decodeEntities) : parsed.value;
   // A JSON writer may have escaped the ampersand of an entity.
   const looksEscaped = form === 'json' && escaping === 'auto' && hasEntity(text.replaceAll('\\u0026', '&'));
   return { outcome: 'read', value, form, looksEscaped };

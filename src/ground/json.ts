@@ -55,6 +55,19 @@ export function objectsOf(value: JsonValue | undefined): readonly JsonObject[] {
   return isJsonArray(value) ? value.filter(isJsonObject) : [];
 }
 
+type Change = (text: string) => string;
+
+/** The value with each of its texts changed; names of members are left alone unless `changeName` says otherwise. */
+export function mapTexts(value: JsonValue, change: Change, changeName: Change = (name) => name): JsonValue {
+  if (typeof value === 'string') return change(value);
+  if (isJsonArray(value)) return value.map((item) => mapTexts(item, change, changeName));
+  if (!isJsonObject(value)) return value;
+  // fromEntries defines properties, so that a name `__proto__` stays a name.
+  return Object.fromEntries(
+    Object.entries(value).map(([name, child = null]) => [changeName(name), mapTexts(child, change, changeName)]),
+  );
+}
+
 // TypeScript's own library does not declare these yet: https://tc39.es/proposal-json-parse-with-source/
 declare global {
   interface JSON {

@@ -1,4 +1,4 @@
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../ground/json.ts';
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue, mapTexts } from '../ground/json.ts';
 import type { TableSchema } from './table.ts';
 
 /** Values of columns of one table, by their names. */
@@ -49,7 +49,7 @@ export function fitText(text: string) {
  */
 export function fitDynamic(given: JsonValue) {
   const text = JSON.stringify(given);
-  const value = LONE_SURROGATE.test(text) ? wellFormed(given) : given;
+  const value = LONE_SURROGATE.test(text) ? mapTexts(given, wellFormed, wellFormed) : given;
   if (Buffer.byteLength(text) <= MAX_FIELD_BYTES) return { value, truncated: false };
   return { value: cut(value, MAX_FIELD_BYTES, OPENED_LEVELS), truncated: true };
 }
@@ -62,14 +62,7 @@ export function jsonBytes(value: JsonValue): number {
 /** How JSON.stringify escapes a lone surrogate, and nothing else. */
 const LONE_SURROGATE = /\\ud[89a-f][0-9a-f]{2}/;
 
-function wellFormed(value: JsonValue): JsonValue {
-  if (typeof value === 'string') return value.toWellFormed();
-  if (isJsonArray(value)) return value.map(wellFormed);
-  if (!isJsonObject(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, child]) => [key.toWellFormed(), wellFormed(child ?? null)]),
-  );
-}
+const wellFormed = (text: string) => text.toWellFormed();
 
 /** How many levels of objects are cut inside. Each level measures the value once more. */
 const OPENED_LEVELS = 3;
