@@ -12,9 +12,11 @@ export function explainFault(text: string): string {
   const stop = literal.at > escaped.at ? literal : escaped;
   const isWhole = stop.expected === 'nothing' && stop.at === text.length;
   const at = isWhole ? firstUnescaped(text) : stop.at;
-  const before = text.slice(0, at);
-  const place = `line ${before.split('\n').length} column ${at - before.lastIndexOf('\n')}`;
-  return `the body is not JSON at ${place}: ${isWhole ? UNESCAPED : faultAt(text, stop)}`;
+  return `the body is not JSON at ${placeAfter(text.slice(0, at))}: ${isWhole ? UNESCAPED : faultAt(text, stop)}`;
+}
+
+export function placeAfter(before: string): string {
+  return `line ${before.split('\n').length} column ${before.length - before.lastIndexOf('\n')}`;
 }
 
 /** What only those readings allow that take it as typed. */
@@ -29,18 +31,19 @@ function firstUnescaped(text: string): number {
   return text[at - 1] === '\\' && fixed[at] === '\\' ? at - 1 : at;
 }
 
-/** What may stand at a place. */
-type Expected = 'value' | 'value_or_end' | 'name' | 'name_or_end' | 'colon' | 'comma_or_end' | 'nothing';
+/** What may stand at a place; after the opening bracket of a list or an object its end may, too. */
+type Expected = 'value' | 'name' | 'colon' | 'comma_or_end' | 'nothing';
 
 const BLANK = /[ \t\r\n]*/y;
 const SCALAR = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.+-])|(?:true|false|null)(?!\w)/y;
+const PAIRS = ['{}', '[]'];
 
 /**
  * Walks as far as the text is JSON, tolerating what a template may leave inside of strings. `previous`: the last
  * character before that place that is not blank, '' at the beginning. Takes linear time.
  */
 function firstFault(text: string, hasEscapes: boolean) {
-  const inside: ('{' | '[')[] = [];
+  const inside: string[] = [];
   let expected: Expected = 'value';
   let at = 0;
   let previous = '';
@@ -49,37 +52,31 @@ function firstFault(text: string, hasEscapes: boolean) {
   for (;;) {
     at = endOf(BLANK, text, at);
     const char = text.charAt(at);
-    const takesValue: boolean = expected === 'value' || expected === 'value_or_end';
-    const takesName: boolean = expected === 'name' || expected === 'name_or_end';
+    const opened = inside.at(-1) ?? '';
     let end = at + 1;
-    if (char === '"' && (takesValue || takesName)) {
+    if (char === '"' && (expected === 'value' || expected === 'name')) {
       // Without escapes a string ends at the next quote.
       end = (hasEscapes ? endOfString(text, at) : text.indexOf('"', at + 1) + 1) ?? 0;
       if (end === 0) return stop(true);
-      expected = takesName ? 'colon' : afterValue();
-    } else if ((char === '{' || char === '[') && takesValue) {
+      expected = expected === 'name' ? 'colon' : afterValue();
+    } else if ((char === '{' || char === '[') && expected === 'value') {
       inside.push(char);
-      expected = char === '{' ? 'name_or_end' : 'value_or_end';
-    } else if (isClosing(char, inside.at(-1), expected)) {
+      expected = char === '{' ? 'name' : 'value';
+    } else if ((expected === 'comma_or_end' || previous === opened) && PAIRS.includes(opened + char)) {
       inside.pop();
       expected = afterValue();
     } else if (char === ',' && expected === 'comma_or_end') {
-      expected = inside.at(-1) === '{' ? 'name' : 'value';
+      expected = opened === '{' ? 'name' : 'value';
     } else if (char === ':' && expected === 'colon') {
       expected = 'value';
     } else {
-      end = takesValue ? endOf(SCALAR, text, at) : at;
+      end = expected === 'value' ? endOf(SCALAR, text, at) : at;
       if (end === at) return stop();
       expected = afterValue();
     }
     previous = text.charAt(end - 1);
     at = end;
   }
-}
-
-function isClosing(char: string, opened: '{' | '[' | undefined, expected: Expected): boolean {
-  const mayEnd = expected === 'comma_or_end' || expected === (opened === '{' ? 'name_or_end' : 'value_or_end');
-  return mayEnd && ((char === '}' && opened === '{') || (char === ']' && opened === '['));
 }
 
 function endOf(pattern: RegExp, text: string, at: number): number {
@@ -137,7 +134,7 @@ function faultAt(text: string, { at, expected, previous, isInString }: ReturnTyp
   if (expected === 'nothing')
     return 'something follows after its end. Delete what is left of an older template; several events must be a list';
   if (expected === 'colon') return 'a colon is missing after a name';
-  if (expected === 'name' || expected === 'name_or_end') return 'a name of a member is not in quotes';
+  if (expected === 'name') return 'a name of a member is not in quotes';
   if (expected === 'comma_or_end') return faultAfterValue(char, previous);
   if (/[-+.\d]/.test(char)) return `there is a number in a form that JSON does not have. ${QUOTE_IT}`;
   return /[\p{L}_$]/u.test(char) ? `text is not in quotes. ${QUOTE_IT}` : 'this character cannot stand here';
