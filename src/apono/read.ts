@@ -1,8 +1,9 @@
+import { isUtf8 } from 'node:buffer';
 import { isJsonObject, type JsonValue, mapTexts } from '../ground/json.ts';
 import { decodeEntities, type Escaping, escapeInvalid, escapingOf, hasEntity, readLiterally } from './escaping.ts';
 import { isRecipeRow } from './event.ts';
 import { duplicateKey, measure, parseExact } from './exact-json.ts';
-import { explainFault } from './json-fault.ts';
+import { explainFault, placeAfter } from './json-fault.ts';
 
 /** APONO_TEMPLATE_ESCAPING: how Apono's template engine escapes what it fills in. */
 export type TemplateEscaping = 'auto' | Escaping;
@@ -33,9 +34,8 @@ const QUOTED_TIME = /"event_time"\s*:\s*"/;
  * in the size.
  */
 export function readBody(bytes: Uint8Array, escaping: TemplateEscaping, charset: string | null = null): ReadBody {
-  const decoded = decodeText(bytes, charset);
-  if ('fault' in decoded) return { outcome: 'not_json', detail: decoded.fault };
-  const { text } = decoded;
+  const text = decodeText(bytes, charset);
+  if (typeof text !== 'string') return { outcome: 'not_json', detail: text.fault };
   const strict = parse(text);
   if (strict === 'too_many_values' || strict === 'too_deep') return { outcome: strict };
   const isJson = strict !== 'not_json';
@@ -43,7 +43,7 @@ export function readBody(bytes: Uint8Array, escaping: TemplateEscaping, charset:
   // Where the text is not JSON, the engine left raw what JSON does not allow, so it did not escape for JSON.
   const automatic = () => (form === 'json' ? 'json' : isJson ? escapingOf(text) : 'html');
   const applied = escaping === 'auto' ? automatic() : escaping;
-  const parsed = applied === 'json' || applied === 'html-json' ? strict : parseLiterally(text, strict);
+  const parsed = applied.endsWith('json') ? strict : parseLiterally(text, strict);
   if (parsed === 'too_many_values' || parsed === 'too_deep') return { outcome: parsed };
   if (parsed === 'not_json') return { outcome: parsed, detail: explainFault(text) };
   // Without escaping, text that somebody typed could end its string and repeat members of the template, and a number in
@@ -87,25 +87,22 @@ function isTemplateMade(value: JsonValue): boolean {
 /**
  * Decodes a body with the charset that its Content-Type names (null: none). A byte order mark overrides that charset,
  * and so do bytes that are UTF-8 where the header says Latin-1 or ASCII, which many clients send whatever the body is.
- * Every decoder is `fatal`, because replacement characters would alter what was typed.
+ * The decoder is `fatal`, because replacement characters would alter what was typed.
  */
-function decodeText(bytes: Uint8Array, charset: string | null): { readonly text: string } | { readonly fault: string } {
+function decodeText(bytes: Uint8Array, charset: string | null): string | { readonly fault: string } {
   const named = charset === null ? 'utf-8' : encodingOf(charset);
-  const utf16 = utf16Of(bytes) ?? (named?.startsWith('utf-16') ? named : null);
-  const isMistrusted = named === null || named === 'utf-8' || named === 'windows-1252';
-  const encodings = utf16 !== null ? [utf16] : [...(isMistrusted ? ['utf-8'] : []), ...(named === null ? [] : [named])];
-  for (const encoding of encodings) {
-    try {
-      // This strips a byte order mark.
-      return { text: new TextDecoder(encoding, { fatal: true }).decode(bytes) };
-    } catch {
-      // The next one may be right.
-    }
+  const overriding = utf16Of(bytes) ?? (named === 'windows-1252' && isUtf8(bytes) ? 'utf-8' : null);
+  const encoding = overriding ?? named ?? 'utf-8';
+  try {
+    // This strips a byte order mark.
+    return new TextDecoder(encoding, { fatal: true }).decode(bytes);
+  } catch {
+    if (encoding !== 'utf-8') return { fault: `the body is not ${encoding.toUpperCase()}` };
+    const unknown = named === null ? ', and its Content-Type names a charset that is not known here' : '';
+    // The first bytes that are not UTF-8 become this character.
+    const [before = ''] = new TextDecoder().decode(bytes).split('\uFFFD', 1);
+    return { fault: `the body is not UTF-8 at ${placeAfter(before)}${unknown}` };
   }
-  const wanted = utf16 ?? named;
-  if (wanted !== null && wanted !== 'utf-8') return { fault: `the body is not ${wanted.toUpperCase()}` };
-  const unknown = ', and its Content-Type names a charset that is not known here';
-  return { fault: `the body is not UTF-8 at ${placeOfFault(bytes)}${named === null ? unknown : ''}` };
 }
 
 /** Decided by the byte order mark, or the zero byte next to a first character that JSON allows. */
@@ -123,11 +120,4 @@ function encodingOf(charset: string): string | null {
   } catch {
     return null;
   }
-}
-
-/** The place of the first bytes that are not UTF-8. */
-function placeOfFault(bytes: Uint8Array): string {
-  const before = new TextDecoder().decode(bytes).split('\uFFFD', 1)[0] ?? '';
-  const lines = before.split('\n');
-  return `line ${lines.length} column ${(lines.at(-1)?.length ?? 0) + 1}`;
 }
