@@ -20,8 +20,7 @@ export function escapingOf(text: string): Escaping {
 
 /** Whether a JSON writer made a body with both entities and JSON escapes: ADR 3 says how that shows. */
 function isWrittenByJsonWriter(text: string): boolean {
-  const escapes = new Set<string>();
-  for (const [found] of text.matchAll(ESCAPE)) escapes.add(found);
+  const escapes = new Set(text.matchAll(ESCAPE).map(([found]) => found));
   const telling = [...escapes].filter((found) => /^\\[u/]/.test(found));
   const escaped = new Set(telling.map((found) => JSON.parse(`"${found}"`) as string));
   if ([...escaped].some((char) => /[A-Za-z0-9 ]/.test(char))) return false;
@@ -31,8 +30,7 @@ function isWrittenByJsonWriter(text: string): boolean {
     .replace(ESCAPE, '')
     .split('"')
     .filter((_, index) => index % 2 === 1);
-  for (const char of strings.join('')) if (escaped.has(char)) return false;
-  return true;
+  return escaped.isDisjointFrom(new Set(strings.join('')));
 }
 
 /**
@@ -42,7 +40,7 @@ function isWrittenByJsonWriter(text: string): boolean {
 export function readLiterally(text: string): string {
   return text
     .split('"')
-    .map((part, index) => (index % 2 === 1 ? part.replace(CONTROL_OR_BACKSLASH, jsonEscape) : part))
+    .map((part, index) => (index % 2 === 1 ? part.replace(CONTROL_OR_BACKSLASH, escapeChar) : part))
     .join('"');
 }
 
@@ -54,7 +52,7 @@ export function escapeInvalid(text: string): string {
   let isInString = false;
   return text.replace(QUOTE_ESCAPE_OR_INVALID, (found) => {
     if (found === '"') isInString = !isInString;
-    return isInString && found !== '"' && found.length === 1 ? jsonEscape(found) : found;
+    return isInString && found !== '"' && found.length === 1 ? escapeChar(found) : found;
   });
 }
 
@@ -63,15 +61,13 @@ const CONTROL_OR_BACKSLASH = /[\\\u0000-\u001f]/g;
 const QUOTE_ESCAPE_OR_INVALID = /"|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|[\\\u0000-\u001f]/g;
 // biome-ignore-end lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 
-function jsonEscape(char: string): string {
-  return char === '\\' ? '\\\\' : `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
-}
+const escapeChar = (char: string) => JSON.stringify(char).slice(1, -1);
 
 /**
  * What Handlebars' escaping makes of & < > " ' ` = (handlebars.js utils.js, handlebars.java
  * EscapingStrategy.HTML_ENTITY), named, decimal or hexadecimal. Handlebars makes no other entities, so they are text.
  */
-const ENTITY = /&(?:(amp|lt|gt|quot|apos)|#0{0,8}(34|38|39|60|61|62|96)|#[xX]0{0,8}(22|26|27|3[cCdDeE]|60));/g;
+const ENTITY = /&(?:(amp|lt|gt|quot|apos)|#(0{0,8}(?:34|38|39|60|61|62|96)|[xX]0{0,8}(?:22|26|27|3[cCdDeE]|60)));/g;
 const NAMED: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 
 export function hasEntity(text: string): boolean {
@@ -80,8 +76,7 @@ export function hasEntity(text: string): boolean {
 
 /** Decodes each entity once: `&amp;lt;` becomes `&lt;`, since that is what was typed. */
 export function decodeEntities(text: string): string {
-  return text.replace(ENTITY, (_match, name?: string, decimal?: string, hex?: string) => {
-    if (name !== undefined) return NAMED[name] ?? '';
-    return String.fromCharCode(decimal !== undefined ? Number(decimal) : Number.parseInt(hex ?? '', 16));
-  });
+  return text.replace(ENTITY, (_match, name?: string, number?: string) =>
+    name === undefined ? String.fromCharCode(Number(`0${number}`)) : (NAMED[name] ?? ''),
+  );
 }

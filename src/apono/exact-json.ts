@@ -154,7 +154,5 @@ export function normalDecimal(source: string): string {
   if (start === digits.length) return '0';
   let end = digits.length;
   while (digits[end - 1] === '0') end--;
-  const shift = whole.length - end;
-  const power = exponent === '0' ? shift : BigInt(exponent) + BigInt(shift);
-  return `${sign}${digits.slice(start, end)}e${power}`;
+  return `${sign}${digits.slice(start, end)}e${BigInt(exponent) + BigInt(whole.length - end)}`;
 }

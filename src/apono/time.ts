@@ -23,8 +23,7 @@ const ISO_8601 =
  * microsecond are cut off. Null when it is not a time after the first moment of 1970 and before 2200.
  */
 export function parseInstant(value: JsonValue | undefined): Instant | null {
-  const text = numberText(value) ?? (typeof value === 'string' ? value.trim() : null);
-  if (text === null) return null;
+  const text = numberText(value) ?? (typeof value === 'string' ? value.trim() : '');
   const asSeconds = scaledDecimal(text, 6);
   const instant = asSeconds === null ? parseIso(text) : inItsUnit(asSeconds);
   return instant === null || instant <= 0n || instant >= END_OF_TIME ? null : instant;
@@ -45,8 +44,7 @@ export function formatInstant(instant: Instant): string {
 
 /** A whole number of seconds, decimals cut off, from a number or its text; null for anything else, and over 2^53. */
 export function parseSeconds(value: JsonValue | undefined): number | null {
-  const text = numberText(value) ?? (typeof value === 'string' ? value.trim() : null);
-  const seconds = text === null ? null : scaledDecimal(text, 0);
+  const seconds = scaledDecimal(numberText(value) ?? (typeof value === 'string' ? value.trim() : ''), 0);
   return seconds === null || seconds > BigInt(Number.MAX_SAFE_INTEGER) ? null : Number(seconds);
 }
 
