@@ -39,38 +39,31 @@ export function parseExact(text: string, { isExact }: { readonly isExact: boolea
   ) as JsonValue;
 }
 
-/** An object or a list around the place of the scan. */
-interface Container {
-  /** Names so far; null for a list. */
-  readonly names: Set<string> | null;
-  /** The name of the member, or the index of the element, that the scan is at. */
-  at: string | number;
-}
-
 /**
  * The JSON Pointer of the first member whose name its object already has, however either is escaped; null if there is
  * none. `JSON.parse` would silently keep the last one. `text` must be JSON. Takes linear time and does not recurse.
  */
 export function duplicateKey(text: string): string | null {
-  const inside: Container[] = [];
+  // The objects and lists around the place of the scan; `at`: the name of the member or the index of the element there.
+  const inside: { readonly names: Set<string>; at: string | number }[] = [];
   let expectsName = false;
   let found: string | null = null;
   forEachToken(text, (char, start, end) => {
     const current = inside.at(-1);
     if (char === '{' || char === '[') {
       expectsName = char === '{';
-      inside.push({ names: expectsName ? new Set() : null, at: 0 });
+      inside.push({ names: new Set(), at: expectsName ? '' : 0 });
     } else if (char === '}' || char === ']') {
       expectsName = false;
       inside.pop();
     } else if (char === ',') {
-      expectsName = current?.names != null;
+      expectsName = typeof current?.at === 'string';
       if (typeof current?.at === 'number') current.at++;
-    } else if (char === '"' && expectsName && current?.names != null) {
+    } else if (char === '"' && expectsName && current !== undefined) {
       expectsName = false;
       const name = JSON.parse(text.slice(start, end)) as string;
       current.at = name;
-      if (current.names.has(name)) found ??= pointer(inside);
+      if (current.names.has(name)) found ??= pointer(inside.map(({ at }) => at));
       current.names.add(name);
     }
   });
@@ -78,10 +71,9 @@ export function duplicateKey(text: string): string | null {
 }
 
 /** Ends at the first name that may not be the template's, because answers never quote what somebody typed. */
-function pointer(inside: readonly Container[]): string {
-  const names = inside.map(({ at }) => String(at));
-  const isTyped = names.findIndex((name) => !/^\w{1,64}$/.test(name));
-  return ['', ...(isTyped === -1 ? names : names.slice(0, isTyped))].join('/');
+function pointer(names: readonly (string | number)[]): string {
+  const typedAt = names.findIndex((name) => !/^\w{1,64}$/.test(String(name)));
+  return ['', ...(typedAt === -1 ? names : names.slice(0, typedAt))].join('/');
 }
 
 const NUMBER = /[\d.eE+-]+/y;
