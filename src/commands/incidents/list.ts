@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { type Incidents, maxPageSize } from '../../azure/incidents.ts';
 import { systemClock } from '../../ground/clock.ts';
+import { numberText } from '../../ground/json.ts';
 import { safeJson } from '../../sentinel/incidents/formats.ts';
-import { type Incident, numberOf, property, textAt, timeText } from '../../sentinel/incidents/incident.ts';
+import { type Incident, property, textAt, timeText } from '../../sentinel/incidents/incident.ts';
 import { type CommandContext, exitCodes, type JsonOption } from '../context.ts';
 import { cutToWidth, renderTable, wholeNumber } from '../text.ts';
 import { withIncidents } from './connect.ts';
@@ -54,7 +55,7 @@ function renderIncidents(found: readonly Incident[], width = Number.POSITIVE_INF
 
 function cells({ resource }: Incident): string[] {
   const text = (...path: readonly string[]): string => textAt(resource, ...path) ?? '-';
-  const number = (...path: readonly string[]): string => String(numberOf(property(resource, ...path)) ?? '-');
+  const number = (...path: readonly string[]): string => numberText(property(resource, ...path)) ?? '-';
   const owner = [text('owner', 'assignedTo'), text('owner', 'userPrincipalName'), text('owner', 'email')];
   return [
     number('incidentNumber'),

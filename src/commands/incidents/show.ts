@@ -2,8 +2,8 @@ import type { Command } from 'commander';
 import { ArmError } from '../../azure/arm-error.ts';
 import type { Incidents } from '../../azure/incidents.ts';
 import { guid } from '../../config/parse.ts';
-import { type JsonObject, objectsOf, textOf, textsOf } from '../../ground/json.ts';
-import { safeJson, withDetails } from '../../sentinel/incidents/formats.ts';
+import { type JsonObject, numberText, objectsOf, textOf, textsOf } from '../../ground/json.ts';
+import { safeJson } from '../../sentinel/incidents/formats.ts';
 import {
   alertLine,
   commentAuthor,
@@ -13,7 +13,6 @@ import {
   entityLine,
   type Incident,
   type IncidentDetails,
-  numberOf,
   property,
   textAt,
   timeText,
@@ -45,7 +44,7 @@ export async function run(context: CommandContext, id: string, { json }: JsonOpt
       throw failed(`incident_not_found: There is no incident ${id} in the workspace ${workspaceId}.`);
     }
     const { detailed, refusals } = await withReadableDetails(incidents, found);
-    if (json === true) stdout.write(`${safeJson(withDetails(detailed), 2)}\n`);
+    if (json === true) stdout.write(`${safeJson({ ...detailed.resource, ...detailed.details }, 2)}\n`);
     else stdout.write(renderIncident(detailed, await ruleNames(incidents, detailed), stdout.columns ?? 100));
     if (refusals.length === 0) return exitCodes.done;
     throw failed(refusals.map(armErrorText).join('\n'));
@@ -94,7 +93,7 @@ const minWidth = 40;
 function renderIncident(incident: DetailedIncident, names: RuleNames, width: number): string {
   const room = Math.max(minWidth, width);
   const { resource, details } = incident;
-  const number = numberOf(property(resource, 'incidentNumber')) ?? '-';
+  const number = numberText(property(resource, 'incidentNumber')) ?? '-';
   const title = textAt(resource, 'title') ?? '(no title)';
   const description = textAt(resource, 'description');
   const link = textAt(resource, 'incidentUrl');

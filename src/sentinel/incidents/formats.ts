@@ -1,14 +1,6 @@
 import { stringify } from 'csv-stringify/sync';
-import { type JsonObject, type JsonValue, objectsOf, textOf, textsOf } from '../../ground/json.ts';
-import {
-  alertLine,
-  commentLine,
-  type DetailedIncident,
-  type DetailName,
-  entityLine,
-  numberOf,
-  property,
-} from './incident.ts';
+import { type JsonValue, numberText, objectsOf, textOf, textsOf } from '../../ground/json.ts';
+import { alertLine, commentLine, type DetailedIncident, type DetailName, entityLine, property } from './incident.ts';
 
 type Cell = string | number | null;
 
@@ -19,14 +11,12 @@ export interface Column {
 
 type Read = (value: JsonValue) => Cell;
 
-/** A cell that has several parts. */
-const list: Read = (value) => textsOf(value).join('; ') || null;
-const labelTexts =
-  (member: 'labelName' | 'labelType'): Read =>
-  (value) =>
-    objectsOf(value)
-      .map((label) => textOf(label[member]) ?? '')
-      .join('; ') || null;
+/** A number stays one, so that nothing comes before its sign; one that a double cannot hold keeps its digits as text. */
+const count: Read = (value) => (typeof value === 'number' ? value : numberText(value));
+const joined = (parts: readonly string[]): Cell => parts.join('; ') || null;
+const list: Read = (value) => joined(textsOf(value));
+const labelNames: Read = (value) => joined(objectsOf(value).map((label) => textOf(label['labelName']) ?? ''));
+const labelTypes: Read = (value) => joined(objectsOf(value).map((label) => textOf(label['labelType']) ?? ''));
 
 /** `path`: below the `properties` of the incident. */
 function column(name: string, read: Read, ...path: readonly string[]): Column {
@@ -37,11 +27,11 @@ function column(name: string, read: Read, ...path: readonly string[]): Column {
 const incidentColumns: readonly Column[] = [
   { name: 'IncidentUniqueId', cell: ({ name }) => name },
   column('IncidentTitle', textOf, 'title'),
-  column('IncidentNumber', numberOf, 'incidentNumber'),
+  column('IncidentNumber', count, 'incidentNumber'),
   column('Description', textOf, 'description'),
   column('Severity', textOf, 'severity'),
   column('Status', textOf, 'status'),
-  column('Label', labelTexts('labelName'), 'labels'),
+  column('Label', labelNames, 'labels'),
   column('Classification', textOf, 'classification'),
   column('ClassificationComment', textOf, 'classificationComment'),
   column('AssignedTo', textOf, 'owner', 'assignedTo'),
@@ -54,8 +44,8 @@ const incidentColumns: readonly Column[] = [
   column('FirstActivityTimeGenerated', textOf, 'firstActivityTimeGenerated'),
   column('LastActivityTimeGenerated', textOf, 'lastActivityTimeGenerated'),
   column('AlertProductName', list, 'additionalData', 'alertProductNames'),
-  column('CommentCount', numberOf, 'additionalData', 'commentsCount'),
-  column('AlertCount', numberOf, 'additionalData', 'alertsCount'),
+  column('CommentCount', count, 'additionalData', 'commentsCount'),
+  column('AlertCount', count, 'additionalData', 'alertsCount'),
   column('ClassificationReason', textOf, 'classificationReason'),
   column('OwnerUPN', textOf, 'owner', 'userPrincipalName'),
   column('OwnerObjectId', textOf, 'owner', 'objectId'),
@@ -67,25 +57,24 @@ const incidentColumns: readonly Column[] = [
   column('Tactics', list, 'additionalData', 'tactics'),
   column('Techniques', list, 'additionalData', 'techniques'),
   column('RelatedAnalyticRuleIds', list, 'relatedAnalyticRuleIds'),
-  column('BookmarksCount', numberOf, 'additionalData', 'bookmarksCount'),
-  column('LabelTypes', labelTexts('labelType'), 'labels'),
+  column('BookmarksCount', count, 'additionalData', 'bookmarksCount'),
+  column('LabelTypes', labelTypes, 'labels'),
   { name: 'ResourceId', cell: ({ resource }) => textOf(resource['id']) },
 ];
 
-/** Columns whose cells have one line for each comment, alert or entity. */
-const detailColumns: Readonly<Record<DetailName, Column>> = {
-  comments: { name: 'Comments', cell: ({ details }) => linesOf(details.comments, commentLine) },
-  alerts: { name: 'Alerts', cell: ({ details }) => linesOf(details.alerts, alertLine) },
-  entities: { name: 'Entities', cell: ({ details }) => linesOf(details.entities, entityLine) },
-};
+const detailLines = {
+  comments: ['Comments', commentLine],
+  alerts: ['Alerts', alertLine],
+  entities: ['Entities', entityLine],
+} as const;
 
-function linesOf(items: readonly JsonObject[] | null | undefined, line: (item: JsonObject) => string): Cell {
-  return items?.map(line).join('\n') || null;
-}
-
-/** The columns of an export with these details. */
+/** The columns of an export with these details, whose cells have one line for each comment, alert or entity. */
 export function columnsWith(details: readonly DetailName[]): readonly Column[] {
-  return [...incidentColumns, ...details.map((name) => detailColumns[name])];
+  const detailColumns = details.map((detail) => {
+    const [name, line] = detailLines[detail];
+    return { name, cell: (incident: DetailedIncident) => incident.details[detail]?.map(line).join('\n') || null };
+  });
+  return [...incidentColumns, ...detailColumns];
 }
 
 export const formatNames = ['csv', 'json', 'ndjson'] as const;
@@ -103,7 +92,7 @@ export function createFormat({ format, details, bom = false }: FormatOptions) {
   if (format === 'csv') return createCsv(details, bom);
   let isFirst = true;
   const item = (incident: DetailedIncident): string => {
-    const text = safeJson(withDetails(incident));
+    const text = safeJson({ ...incident.resource, ...incident.details });
     if (format === 'ndjson') return `${text}\n`;
     const between = isFirst ? '\n' : ',\n';
     isFirst = false;
@@ -143,11 +132,6 @@ const formula = /^(?:[\t\r\n]|[\s\p{Cc}\p{Cf}]*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])/
 /** Puts an apostrophe, which readers strip again, before text that could run as a formula. */
 export function guardCell(text: string): string {
   return formula.test(text) ? `'${text}` : text;
-}
-
-/** Resource Manager's own object, with the details as further members. */
-export function withDetails({ resource, details }: DetailedIncident): JsonObject {
-  return { ...resource, ...details };
 }
 
 /**

@@ -33,12 +33,6 @@ export function textAt(resource: JsonObject, ...path: readonly string[]): string
   return textOf(property(resource, ...path));
 }
 
-/** Null for any other value. A number that a double cannot hold keeps its digits as text. */
-export function numberOf(value: JsonValue | undefined): number | string | null {
-  if (typeof value === 'number') return value;
-  return JSON.isRawJSON(value) ? value.rawJSON : null;
-}
-
 /** A comment as one line of text, like an alert and an entity below. */
 export function commentLine(comment: JsonObject): string {
   return `${timeText(textAt(comment, 'createdTimeUtc'))} ${commentAuthor(comment)}: ${oneLine(commentText(comment))}`;
@@ -47,11 +41,6 @@ export function commentLine(comment: JsonObject): string {
 export function commentAuthor(comment: JsonObject): string {
   const author = (member: string) => textAt(comment, 'author', member);
   return author('name') ?? author('userPrincipalName') ?? author('email') ?? author('objectId') ?? '(unknown)';
-}
-
-/** The portal writes comments as HTML. */
-export function commentText(comment: JsonObject): string {
-  return plainText(textAt(comment, 'message') ?? '');
 }
 
 export function alertLine(alert: JsonObject): string {
@@ -91,24 +80,25 @@ function oneLine(text: string): string {
 const named: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: ' ' };
 
 /**
- * HTML as text: line breaks where blocks end, no tags, entities decoded once. Text without HTML stays as it is, so that
- * "a < b" in a comment that was written through the API is not taken for a tag.
+ * The portal writes comments as HTML, of which this makes text: line breaks where blocks end, no tags, entities decoded
+ * once. A comment without HTML stays as it is, so that "a < b" of one that came through the API is not taken for a tag.
  */
-function plainText(message: string): string {
+export function commentText(comment: JsonObject): string {
+  const message = textAt(comment, 'message') ?? '';
   if (!/<\/?(?:p|div|br|span|a|b|i|u|ul|ol|li|strong|em|h[1-6]|table|tr|td|code|pre)\b[^<>]*>/i.test(message))
     return message;
   return message
     .replaceAll(/<br\b[^<>]*>|<\/(?:p|div|li|tr|h[1-6]|pre)\s*>/gi, '\n')
     .replaceAll(/<li\b[^<>]*>/gi, '- ')
     .replaceAll(/<\/?[a-z][^<>]*>/gi, '')
-    .replaceAll(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]+));/gi, decode)
+    .replaceAll(/&(?:#(\d{1,7}|x[0-9a-f]{1,6})|([a-z]+));/gi, decode)
     .replaceAll(/[ \t]+\n/g, '\n')
     .replaceAll(/\n{3,}/g, '\n\n')
     .trim();
 }
 
-function decode(whole: string, decimal?: string, hex?: string, name?: string): string {
+function decode(whole: string, number?: string, name?: string): string {
   if (name !== undefined) return named[name.toLowerCase()] ?? whole;
-  const code = decimal === undefined ? Number.parseInt(hex ?? '', 16) : Number(decimal);
+  const code = Number(`0${number}`);
   return code > 0 && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) ? String.fromCodePoint(code) : whole;
 }
