@@ -41,8 +41,7 @@ export function incidentFilter(selection: IncidentSelection): string | null {
 
 /** Joins filters with `and`, ignoring empty ones and nulls. Each must be complete in itself. */
 export function allOf(filters: readonly (string | null)[]): string | null {
-  const parts = filters.filter((part) => part !== null && part !== '');
-  return parts.length === 0 ? null : parts.join(' and ');
+  return filters.filter((part) => part !== null && part !== '').join(' and ') || null;
 }
 
 function anyOf(parts: readonly string[]): string {
@@ -63,26 +62,26 @@ export function filterProblem(filter: string): string | null {
     if (character === ')') depth -= 1;
     if (depth < 0) break;
   }
-  return depth === 0 ? azureProblem(filter, outside) : 'has parentheses that do not match';
+  return depth === 0 ? azureProblem(outside) : 'has parentheses that do not match';
 }
 
 /**
  * Filters for which Azure answers an empty list or an error although incidents match: an `any()` that is not the first
  * and only one (Azure/azure-rest-api-specs#26569, #15391), and the classification Undetermined (#27165).
  */
-function azureProblem(filter: string, outside: string): string | null {
+function azureProblem(outside: string): string | null {
   const lambdas = outside.match(/\/(?:any|all)\s*\(/gi) ?? [];
   if (lambdas.length > 1 || (lambdas.length === 1 && !/^[\s(]*[\w/]+\/any\s*\(/i.test(outside))) {
     return 'holds an any() or all() that is not the first and only one, which Azure answers wrongly: use --label for labels';
   }
-  const marked = filter.replaceAll(/'(?:[^']|'')*'/g, (text) => (text === "'Undetermined'" ? '#' : "''"));
-  return /classification\s+(?:eq\s+#|in\s*\([^)]*#)|#\s+eq\s+properties\/classification\b/i.test(marked)
+  return /classification\s+(?:eq\s+#|in\s*\([^)]*#)|#\s+eq\s+properties\/classification\b/i.test(outside)
     ? 'asks for the classification Undetermined, for which Azure finds nothing: use --classification Undetermined'
     : null;
 }
 
+/** `#` stays of the text 'Undetermined', and nothing of any other. */
 function withoutTexts(filter: string): string {
-  return filter.replaceAll(/'(?:[^']|'')*'/g, '');
+  return filter.replaceAll(/'(?:[^']|'')*'/g, (text) => (text === "'Undetermined'" ? '#' : ''));
 }
 
 /** Whether a label of the incident has one of these names. As with OData's `eq`, case counts. */
