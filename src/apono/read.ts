@@ -22,7 +22,8 @@ type ReadBody =
       readonly looksEscaped: boolean;
     }
   | { readonly outcome: 'not_json'; readonly detail: string }
-  | { readonly outcome: 'too_many_values' | 'too_deep' }
+  | { readonly outcome: 'too_many_values' }
+  | { readonly outcome: 'too_deep' }
   /** A template-made object has two members of the same name. `path`: JSON Pointer of the second. */
   | { readonly outcome: 'duplicate_key'; readonly path: string };
 

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type EventAction, eventId, isRecipeRow } from '../apono/event.ts';
+import { eventId, isRecipeRow } from '../apono/event.ts';
 import { MAX_DEPTH, MAX_VALUES, readBody, type TemplateEscaping } from '../apono/read.ts';
-import type { EventEntry, EventMeta } from '../ground/event.ts';
+import type { EventMeta } from '../ground/event.ts';
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue, textOf } from '../ground/json.ts';
 import type { Problem, WebhookKind } from '../kinds/kind.ts';
 import { hasDataElsewhere, whyNoEvent } from '../kinds/no-event.ts';
@@ -43,12 +43,7 @@ interface Refusal {
 }
 
 /** An event for the outbox, and what the answer and the metrics say of it. */
-interface UnderstoodEvent {
-  readonly entry: EventEntry;
-  readonly action: EventAction;
-  /** Whether any of its fields could not be read. */
-  readonly hasInvalidFields: boolean;
-}
+type UnderstoodEvent = Exclude<ReturnType<typeof understandEvent>, Refusal>;
 
 /** `looksEscaped`: the text of the body looks as if a template had escaped it, and was left as it is. */
 type Understood = { readonly events: readonly UnderstoodEvent[]; readonly looksEscaped: boolean } | Refusal;
@@ -64,16 +59,10 @@ export async function understand(
   options: UnderstandOptions,
 ): Promise<Understood> {
   const read = readBody(body.bytes, options.escaping, body.charset);
-  switch (read.outcome) {
-    case 'not_json':
-      return { code: 'body_not_json', detail: read.detail, errors: [] };
-    case 'too_many_values':
-      return refuse('too_many_values', `holds more than ${MAX_VALUES} values`);
-    case 'too_deep':
-      return refuse('nested_too_deep', `is nested deeper than ${MAX_DEPTH} levels`);
-    case 'duplicate_key':
-      return refuse('duplicate_keys', DUPLICATE_KEY, read.path);
-  }
+  if (read.outcome === 'not_json') return { code: 'body_not_json', detail: read.detail, errors: [] };
+  if (read.outcome === 'too_many_values') return refuse(read.outcome, `holds more than ${MAX_VALUES} values`);
+  if (read.outcome === 'too_deep') return refuse('nested_too_deep', `is nested deeper than ${MAX_DEPTH} levels`);
+  if (read.outcome === 'duplicate_key') return refuse('duplicate_keys', DUPLICATE_KEY, read.path);
   const meta = { receivedAt, bodyForm: read.form, feed: body.feed };
   const isList = isJsonArray(read.value);
   const values = isList ? read.value : [read.value];
@@ -86,30 +75,23 @@ export async function understand(
       turnEndsAt = performance.now() + MAX_TURN_MS;
     }
     const understood = understandEvent({ value, fixed: body.kind }, meta, options);
-    if ('code' in understood) return isList ? at(index, understood) : understood;
-    events.push(understood);
+    if (!('code' in understood)) events.push(understood);
+    else if (isList) return refuseAll(understood.code, understood.errors, `/${index}`);
+    else return understood;
   }
   return { events, looksEscaped: read.looksEscaped };
-}
-
-/** The refusal of an element of a list, as that of the list. */
-function at(index: number, { code, errors }: Refusal): Refusal {
-  const inList = errors.map(({ path, message }) => ({ path: `/${index}${path}`, message }));
-  return refuseAll(code, inList);
 }
 
 const DUPLICATE_KEY =
   'has a name that stands twice in its object: the template has it twice, or text that somebody typed was not escaped ' +
   'and changed the body';
 
-type Understanding = UnderstoodEvent | Refusal;
-
 /** `fixed`: the kind that the path of the URL named. */
 function understandEvent(
   { value, fixed }: { readonly value: JsonValue; readonly fixed: string | null },
   meta: EventMeta,
   options: UnderstandOptions,
-): Understanding {
+) {
   const noEvent = whyNoEvent(value);
   if (noEvent !== null) return refuseAll(noEvent.code, [noEvent.problem]);
   if (!isJsonObject(value)) return refuse('schema_mismatch', 'must be an event object');
@@ -127,7 +109,7 @@ function understandEvent(
 
 const DATA_ELSEWHERE = 'holds the fields of data in another member too: text that was not escaped changed it';
 
-function mapEvent(value: JsonObject, kind: WebhookKind, meta: EventMeta, { log }: UnderstandOptions): Understanding {
+function mapEvent(value: JsonObject, kind: WebhookKind, meta: EventMeta, { log }: UnderstandOptions) {
   const id = eventId(kind.name, value);
   try {
     const mapped = mapRows(kind, { eventId: id, value, meta });
@@ -148,7 +130,9 @@ function refuse(code: QuarantineCode, message: string, path = ''): Refusal {
   return refuseAll(code, [{ path, message }]);
 }
 
-function refuseAll(code: QuarantineCode, errors: readonly Problem[]): Refusal {
+/** `element`: JSON Pointer of the event in the body. */
+function refuseAll(code: QuarantineCode, problems: readonly Problem[], element = ''): Refusal {
+  const errors = problems.map(({ path, message }) => ({ path: element + path, message }));
   const [first] = errors;
   const where = first?.path ? `${first.path} ` : 'the body ';
   const others = errors.length > 1 ? `; errors says what else is wrong (${errors.length - 1})` : '';
