@@ -2,7 +2,7 @@ import { anomalyKind } from './anomaly.ts';
 import { auditKind } from './audit.ts';
 import { integrationKind } from './integration.ts';
 import type { WebhookKind } from './kind.ts';
-import { requestKind } from './request/kind.ts';
+import { requestKind } from './request.ts';
 
 /** The webhook kinds of this version. CONTRIBUTING.md walks through adding one. */
 const registered = [requestKind, auditKind, anomalyKind, integrationKind];

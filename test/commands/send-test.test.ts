@@ -7,7 +7,7 @@ import { testEvent } from '../../src/kinds/body-template.ts';
 import { TEST_ID_PREFIX } from '../../src/kinds/kind.ts';
 import { recognize } from '../../src/kinds/recognize.ts';
 import { kinds } from '../../src/kinds/registry.ts';
-import { requestKind } from '../../src/kinds/request/kind.ts';
+import { requestKind } from '../../src/kinds/request.ts';
 import { validate } from '../../src/kinds/validator.ts';
 import { secret, withEdge } from '../http/edge.ts';
 import { startTestEmulator } from '../support/emulator.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { settlementOf } from '../../src/delivery/claim.ts';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
-import { requestKind } from '../../src/kinds/request/kind.ts';
+import { requestKind } from '../../src/kinds/request.ts';
 import { type Claimed, OutboxUnavailableError } from '../../src/outbox/port.ts';
 import type { Store } from '../../src/outbox/store.ts';
 import { requestColumns, requestStream } from '../support/emulator.ts';

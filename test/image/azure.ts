@@ -6,7 +6,7 @@
 import { chmodSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
-import { requestKind } from '../../src/kinds/request/kind.ts';
+import { requestKind } from '../../src/kinds/request.ts';
 import { startEmulator } from '../support/azure/emulator.ts';
 
 const stream = 'Custom-AponoAccessRequests_CL';

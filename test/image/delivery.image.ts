@@ -3,7 +3,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { requestKind } from '../../src/kinds/request/kind.ts';
+import { requestKind } from '../../src/kinds/request.ts';
 import { type Emulator, startEmulator } from '../support/azure/emulator.ts';
 import { freePort } from '../support/free-port.ts';
 import { buildImage, createVolume, docker, dockerRun, hardened, image, removeAll, run, waitUntil } from './docker.ts';

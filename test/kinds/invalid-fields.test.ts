@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { JsonObject } from '../../src/ground/json.ts';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
 import { kindNamed } from '../../src/kinds/registry.ts';
-import { requestKind } from '../../src/kinds/request/kind.ts';
+import { requestKind } from '../../src/kinds/request.ts';
 import type { Row } from '../../src/sentinel/row.ts';
 import { anyCharacter } from '../support/any-character.ts';
 import { anomalyBodies } from './anomaly-bodies.ts';

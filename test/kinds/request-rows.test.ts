@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { JsonObject } from '../../src/ground/json.ts';
 import type { DecodedEvent } from '../../src/kinds/kind.ts';
-import { requestKind } from '../../src/kinds/request/kind.ts';
+import { requestKind } from '../../src/kinds/request.ts';
 import type { Row } from '../../src/sentinel/row.ts';
 import { anyCharacter } from '../support/any-character.ts';
 import { mapToRows } from '../support/mapped-rows.ts';

@@ -4,7 +4,7 @@ import Handlebars from 'handlebars';
 import { readBody } from '../../src/apono/read.ts';
 import { isJsonObject } from '../../src/ground/json.ts';
 import { templateText } from '../../src/kinds/body-template.ts';
-import { requestKind } from '../../src/kinds/request/kind.ts';
+import { requestKind } from '../../src/kinds/request.ts';
 import { validate } from '../../src/kinds/validator.ts';
 import { mapToRows } from '../support/mapped-rows.ts';
 

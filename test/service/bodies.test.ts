@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import Handlebars from 'handlebars';
 import { templateText } from '../../src/kinds/body-template.ts';
-import { requestKind } from '../../src/kinds/request/kind.ts';
+import { requestKind } from '../../src/kinds/request.ts';
 import { run } from '../commands/support.ts';
 import { requestInside } from '../kinds/anomaly-bodies.ts';
 import { auditData } from '../kinds/audit-bodies.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { kinds } from '../../src/kinds/registry.ts';
-import { requestKind } from '../../src/kinds/request/kind.ts';
+import { requestKind } from '../../src/kinds/request.ts';
 import { everyScript, requestBodies } from '../kinds/request-bodies.ts';
 import { requestStream, startTestEmulator } from '../support/emulator.ts';
 import { eventually } from '../support/eventually.ts';

@@ -7,7 +7,7 @@ import { templateText, testEvent } from '../../src/kinds/body-template.ts';
 import { integrationKind } from '../../src/kinds/integration.ts';
 import type { WebhookKind } from '../../src/kinds/kind.ts';
 import { kindNamed, kinds } from '../../src/kinds/registry.ts';
-import { requestKind } from '../../src/kinds/request/kind.ts';
+import { requestKind } from '../../src/kinds/request.ts';
 import type { Row } from '../../src/sentinel/row.ts';
 import { run } from '../commands/support.ts';
 import { anomalyBodies } from '../kinds/anomaly-bodies.ts';

@@ -3,7 +3,7 @@ import tls from 'node:tls';
 import { makeCertificate } from '../../src/emulator/certificate.ts';
 import { heartbeatDefaultStream, heartbeatTable } from '../../src/heartbeat/row.ts';
 import { kinds } from '../../src/kinds/registry.ts';
-import { requestKind } from '../../src/kinds/request/kind.ts';
+import { requestKind } from '../../src/kinds/request.ts';
 import type { DeclaredColumn } from './azure/core.ts';
 import { type Emulator, startEmulator } from './azure/emulator.ts';
 import type { Certificate } from './azure/https-server.ts';

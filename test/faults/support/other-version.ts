@@ -21,7 +21,7 @@ export async function otherVersion(t: TestContext): Promise<string> {
     await cp(path.join(root, name), path.join(folder, name), { recursive: true });
   }
   await symlink(path.join(root, 'node_modules'), path.join(folder, 'node_modules'));
-  const file = path.join(folder, 'src/kinds/request/rows.ts');
+  const file = path.join(folder, 'src/kinds/request.ts');
   const source = await readFile(file, 'utf8');
   const changed = replaced(
     replaced(
