@@ -71,9 +71,8 @@ export const requestKind = {
 function columns(event: EventToMap): EventColumns {
   if (event.meta.bodyForm === 'recipe') return recipeColumns(event);
   const data = new EventField(objectAt(event.data), event);
-  const groups = (data.at('access_groups').list(['integration', 'resource_types', 'access_units']) ?? []).map(
-    readGroup,
-  );
+  const elements = data.at('access_groups').list(['integration', 'resource_types', 'access_units']) ?? [];
+  const groups = elements.map(readGroup);
   for (const { units, invalid } of groups) if (units.length === 0) event.invalid.addAll(invalid);
   const units = groups.flatMap((group) => group.units.map((unit) => ({ group, unit })));
   const unitRows = units.map(({ group, unit }, index) => (invalid: InvalidFields) => ({
@@ -81,46 +80,34 @@ function columns(event: EventToMap): EventColumns {
     access_unit_index: index,
   }));
   const noUnit = { ...(groups.length === 1 ? groups[0]?.columns : null), access_unit_index: 0 };
-  const shared = sharedColumns(event, data);
   return {
-    shared: {
-      ...shared,
-      access_unit_count: units.length,
-      units_truncated: shared.units_truncated || units.length > MAX_ROWS_PER_EVENT,
-    },
+    shared: sharedColumns(event, data, units.length),
     rows: units.length === 0 ? [() => noUnit] : unitRows,
     incomplete: (data.at('approvals_beyond').text() ?? '') === '' ? [] : ['approvals'],
   };
 }
 
-/**
- * One group: `integration` is in the row of each of its units, `columns` are what the group says of where access is
- * asked for, and `invalid` is what could not be read of it, its units left out.
- */
+/** `columns`: what a group says of where access is asked for; `invalid`: what could not be read of it, its units left out. */
 function readGroup(element: EventField) {
   const invalid = new InvalidFields();
   const place = element.within(invalid);
   const types = (place.at('resource_types').list(['id', 'name', 'display_path']) ?? []).map(typeColumns);
   const integration = memberTexts('integration', place.at('integration'), ['id', 'type', 'name']);
   const columns = { ...integration, ...(types.length === 1 ? types[0] : null) };
-  return { integration, columns, units: place.at('access_units').list(['resource', 'permission']) ?? [], invalid };
+  return { columns, units: place.at('access_units').list(['resource', 'permission']) ?? [], invalid };
 }
 
 /** The texts of some members of an object, as columns that are named after the object and the member. */
-function memberTexts<O extends string, N extends string>(object: O, field: EventField, members: readonly N[]) {
-  const texts: Record<string, string | null> = {};
-  for (const member of members) texts[`${object}_${member}`] = field.at(member).text();
-  return texts as Readonly<Record<`${O}_${N}`, string | null>>;
+function memberTexts(object: string, field: EventField, members: readonly string[]) {
+  return Object.fromEntries(members.map((member) => [`${object}_${member}`, field.at(member).text()]));
 }
 
-type Group = ReturnType<typeof readGroup>;
-
-function unitColumns(group: Group, place: EventField, invalid: InvalidFields): Row {
+function unitColumns(group: ReturnType<typeof readGroup>, place: EventField, invalid: InvalidFields): Row {
   const unit = place.within(invalid);
   const resource = unit.at('resource');
   const permission = unit.at('permission');
   const columns = {
-    ...group.integration,
+    ...group.columns,
     ...memberTexts('resource', resource, ['id', 'name', 'path']),
     permission: permission.at('name').text(),
     ...typeColumns(resource.at('type')),
@@ -136,7 +123,7 @@ function typeColumns(type: EventField): Row {
   return memberTexts('resource_type', type, ['id', 'name']);
 }
 
-function sharedColumns(event: EventToMap, data: EventField) {
+function sharedColumns(event: EventToMap, data: EventField, unitCount: number): Row {
   const request = { request_id: data.at('id').text(), request_friendly_id: data.at('friendly_id').text() };
   const requester = memberTexts('requester', data.at('requester'), ['id', 'name', 'email']);
   return {
@@ -150,19 +137,16 @@ function sharedColumns(event: EventToMap, data: EventField) {
     access_duration_seconds: data.at('access_duration_in_seconds').seconds(),
     ...memberTexts('access_flow', data.at('access_flow'), ['id', 'name']),
     ...memberTexts('access_bundle', data.at('access_bundle'), ['id', 'name']),
-    units_truncated: (data.at('units_beyond').text() ?? '') !== '',
+    access_unit_count: unitCount,
+    units_truncated: (data.at('units_beyond').text() ?? '') !== '' || unitCount > MAX_ROWS_PER_EVENT,
     approvals_logical_relation: data.at('approvals_logical_relation').text(),
     ...approvalColumns(data.at('approvals')),
     custom_fields: customFields(data.at('custom_fields')),
   };
 }
 
-const ID_COLUMNS = ['request_id', 'request_friendly_id', 'requester_id', 'requester_email'] as const;
-
-type RequestIds = Readonly<Record<(typeof ID_COLUMNS)[number], string | null>>;
-
 /** ADR 5 says what event_key is, ADR 10 what is_test is. As far as is known Apono's Test button sends the sample. */
-function stepColumns({ eventType, eventTime, eventId }: EventToMap, ids: RequestIds) {
+function stepColumns({ eventType, eventTime, eventId }: EventToMap, ids: Readonly<Record<string, string | null>>) {
   const action = eventAction(eventType);
   const step = action === 'Other' ? `Other ${eventType}` : action;
   const key = canonicalJson(['request', ids.request_id ?? `event ${eventId}`, step, eventTime]);
@@ -213,12 +197,11 @@ function recipeColumns(event: EventToMap): EventColumns {
   const row = new EventField(event.value, event);
   const texts = Object.fromEntries(TEXT_COLUMNS.map(({ name }) => [name, row.at(name).text()]));
   const text = (name: string) => texts[name] ?? null;
-  const ids = Object.fromEntries(ID_COLUMNS.map((name) => [name, text(name)])) as RequestIds;
   const namesUnit = [text('resource_id'), text('resource_name'), text('permission')].some((value) => value !== null);
   return {
     shared: {
       ...texts,
-      ...stepColumns(event, ids),
+      ...stepColumns(event, texts),
       resource_type_name: text('resource_type_name') ?? text('resource_id'),
       request_created_at: row.at('request_created_at').time(),
       revocation_at: row.at('revocation_at').time(),

@@ -29,8 +29,8 @@ export async function otherVersion(t: TestContext): Promise<string> {
       '({ group, unit })));',
       '({ group, unit }))).reverse();',
     ),
-    '    shared: {\n      ...shared,',
-    `    shared: {\n      ...shared,\n      access_flow_name: '${OTHER_FLOW}',`,
+    'shared: sharedColumns(event, data, units.length),',
+    `shared: { ...sharedColumns(event, data, units.length), access_flow_name: '${OTHER_FLOW}' },`,
   );
   await writeFile(file, changed);
   return path.join(folder, 'src/main.ts');
