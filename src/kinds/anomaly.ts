@@ -56,8 +56,16 @@ function inRequest(path: string): string[] {
 function columns(event: EventToMap): EventColumns {
   const data = objectAt(event.data);
   const top = new EventField(data, event);
-  const fieldAt = (place: string) => place.split('.').reduce((field, name) => field.at(name), top);
-  const first = (...places: readonly string[]) => firstText(places.map(fieldAt));
+  /** The text of the first place that has one. All are read, so that each value that is not text is recorded. */
+  function first(...places: readonly string[]): string | null {
+    const texts = places.map((place) => {
+      const field = place.split('.').reduce((at, name) => at.at(name), top);
+      // A type may be an object with a name, as that of a resource is.
+      const isNamed = field.name === 'type' && isJsonObject(field.value) && Object.hasOwn(field.value, 'name');
+      return (isNamed ? field.at('name') : field).text();
+    });
+    return texts.find((text) => text !== null) ?? null;
+  }
   const requestId = first('request_id', 'access_request_id', 'request.id', 'access_request.id');
   // `data.id` is the id of the request in an event that looks like a request's, otherwise that of the anomaly.
   const looksLikeRequest =
@@ -75,14 +83,4 @@ function columns(event: EventToMap): EventColumns {
       is_test: Object.values(ids).some((text) => text?.startsWith(TEST_ID_PREFIX)),
     },
   };
-}
-
-/** The text of the first field that has one. All fields are read, so that each value that is not text is recorded. */
-function firstText(fields: readonly EventField[]): string | null {
-  const texts = fields.map((field) => {
-    // A type may be an object with a name, as that of a resource is.
-    const isNamed = field.name === 'type' && isJsonObject(field.value) && Object.hasOwn(field.value, 'name');
-    return (isNamed ? field.at('name') : field).text();
-  });
-  return texts.find((text) => text !== null) ?? null;
 }

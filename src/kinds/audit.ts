@@ -7,7 +7,7 @@ import { EventField, objectAt, parseEmbedded } from './field.ts';
 import { type EventColumns, type EventToMap, TEST_ID_PREFIX, type WebhookKind } from './kind.ts';
 
 const TEXTS = ['action', 'actor_id', 'actor_name', 'actor_type', 'source', 'target_id', 'target_type', 'target_name'];
-const OBJECTS = ['metadata', 'current_target_object', 'previous_target_object'] as const;
+const OBJECTS = ['metadata', 'current_target_object', 'previous_target_object'];
 
 const ACTOR = ['actor_id', 'actor_name', 'actor_type'];
 const TARGET = ['target_id', 'target_type', 'target_name', 'current_target_object', 'previous_target_object'];
@@ -53,51 +53,40 @@ function columns(event: EventToMap): EventColumns {
   const data = objectAt(event.value['data']);
   const place = new EventField(data, event);
   const texts = Object.fromEntries(TEXTS.map((name) => [name, place.at(name).text()]));
-  const objects = OBJECTS.map((name) => ({ name, ...readObject(data[name], event.isTemplate) }));
-  const [, current, previous] = objects;
+  const objects = Object.fromEntries(OBJECTS.map((name) => readObject(name, data[name], event.isTemplate)));
   return {
     shared: {
       timestamp: place.at('timestamp').time(),
       ...texts,
-      ...Object.fromEntries(
-        objects.flatMap(({ name, value, text }) => [
-          [name, value],
-          [`${name}_text`, text],
-        ]),
-      ),
-      changed_fields: changedFields(current?.value, previous?.value),
+      ...objects,
+      changed_fields: changedFields(objects['current_target_object'], objects['previous_target_object']),
       is_test: texts['target_id']?.startsWith(TEST_ID_PREFIX) ?? false,
     },
   };
 }
 
-/** `text`: what came in its place, where that is not JSON; Apono's own template prints "[object Object]". */
-function readObject(given: JsonValue | undefined, isTemplate: boolean) {
+/** The object in its own column, or else the text that came in its place, as Apono's own template prints "[object Object]". */
+function readObject(name: string, given: JsonValue | undefined, isTemplate: boolean): readonly [string, JsonValue] {
   if (typeof given !== 'string') {
     // `{{#each}}` over nothing leaves an empty object.
     const isBlank = isTemplate && isJsonObject(given) && Object.keys(given).length === 0;
-    return { value: isBlank ? null : (given ?? null), text: null };
+    return [name, isBlank ? null : (given ?? null)];
   }
   const value = parseEmbedded(given);
-  return { value, text: value !== null || given === '' || given === 'null' ? null : given };
+  return value !== null || given === '' || given === 'null' ? [name, value] : [`${name}_text`, given];
 }
 
 /** The sorted names of the top-level fields that differ. Null unless both are objects that arrived complete. */
 function changedFields(current: JsonValue | undefined, previous: JsonValue | undefined): readonly string[] | null {
   if (!isJsonObject(current) || !isJsonObject(previous) || lost(current) || lost(previous)) return null;
-  const names = [...new Set([...Object.keys(current), ...Object.keys(previous)])].sort();
+  const names = Object.keys({ ...current, ...previous }).sort();
   // A missing field is not the same as null: it was added or removed.
-  return names.filter((name) => textOf(current, name) !== textOf(previous, name));
+  const textIn = (object: JsonObject, name: string) =>
+    Object.hasOwn(object, name) && canonicalJson(object[name] ?? null);
+  return names.filter((name) => textIn(current, name) !== textIn(previous, name));
 }
 
-function textOf(object: JsonObject, name: string): string | null {
-  return Object.hasOwn(object, name) ? canonicalJson(object[name] ?? null) : null;
-}
-
-/**
- * Whether a template printed objects in it as JavaScript does, `[object Object]`: then nobody knows whether they
- * differ.
- */
+/** Whether a template printed objects in it as `[object Object]`: then nobody knows whether they differ. */
 function lost(object: JsonObject): boolean {
   return Object.values(object).some((value) => typeof value === 'string' && /\[object \w+\]/.test(value));
 }
