@@ -110,9 +110,9 @@ export class EventField {
     return null;
   }
 
-  /** Text as it was sent; numbers and booleans count as text. */
+  /** Text as it was sent; numbers and booleans count as text. The empty string of a template is null (ADR 10). */
   text(): string | null {
-    return this.#orRefused(textAt(this.value, this.#reading.isTemplate));
+    return this.#orRefused(this.isAbsent ? null : scalarText(this.value));
   }
 
   /** ISO 8601 in UTC. */
@@ -142,11 +142,9 @@ export function objectAt(value: JsonValue | undefined): JsonObject {
   return isJsonObject(value) ? value : {};
 }
 
-/** Text as it was sent, numbers with all their digits. The empty string that a template printed is null (ADR 10). */
-export function textAt(value: JsonValue | undefined, isTemplate: boolean): string | null {
-  if (value === undefined || value === null || (isTemplate && value === '')) return null;
-  if (typeof value === 'string') return value;
-  return numberText(value) ?? (typeof value === 'boolean' ? String(value) : null);
+/** Text as it was sent, and numbers with all their digits; null for what is no scalar. */
+export function scalarText(value: JsonValue | undefined): string | null {
+  return typeof value === 'string' || typeof value === 'boolean' ? String(value) : numberText(value);
 }
 
 /**

@@ -2,7 +2,7 @@ import schema from '../../schemas/apono/integration-event.schema.json' with { ty
 import table from '../../schemas/tables/AponoIntegrationStatus_CL.json' with { type: 'json' };
 import { isJsonArray, isJsonObject, type JsonObject } from '../ground/json.ts';
 import type { TableSchema } from '../sentinel/table.ts';
-import { EventField, objectAt, parseEmbedded, textAt } from './field.ts';
+import { EventField, objectAt, parseEmbedded, scalarText } from './field.ts';
 import { type EventColumns, type EventToMap, type Sign, TEST_ID_PREFIX, type WebhookKind } from './kind.ts';
 import { MAX_ROWS_PER_EVENT } from './rows.ts';
 
@@ -101,7 +101,7 @@ function issueColumns(place: EventField) {
   const { value = null } = place;
   if (!isJsonObject(issue)) {
     if (typeof value !== 'string') place.refuse();
-    return { issue_status: null, issue_message: textAt(value, true) ?? JSON.stringify(value) };
+    return { issue_status: null, issue_message: scalarText(value) ?? JSON.stringify(value) };
   }
   const status = place.at('status').text();
   const message = place.at('message').text();

@@ -8,7 +8,7 @@ import {
   without,
   withoutBlankFields,
 } from './blank-template.ts';
-import { objectAt, textAt } from './field.ts';
+import { objectAt, scalarText } from './field.ts';
 import { evidences, type Problem, type Sign, type WebhookKind } from './kind.ts';
 
 type Recognized =
@@ -80,7 +80,7 @@ function shows(sign: Sign, value: JsonObject, { kind, onItsPath }: { kind: Webho
     !(sign.lacks ?? []).some(has) &&
     (only === undefined || (data === value['data'] && Object.keys(data).every((name) => only.includes(name)))) &&
     Object.entries(sign.says ?? {}).every(([name, texts]) =>
-      texts.includes(textAt(data[name], true)?.toLowerCase() ?? ''),
+      texts.includes(scalarText(data[name])?.toLowerCase() ?? ''),
     )
   );
 }
