@@ -32,16 +32,16 @@ export function blankTemplate(
   if (isRecipeRow(value)) return isBlankRecipe(value) ? wrongTemplate('', RECIPE, null) : null;
   const data = objectAt(value['data']);
   const sender = senderOf(content, kinds, fixed);
+  const known = kinds.flatMap(({ dataFields }) => dataFields);
   for (const kind of byLikeness(data, kinds)) {
     const other = content === null || content.kind === kind ? null : content.kind;
     if (!isBlankBeside(data, kind, other)) continue;
-    const others = other === null ? kinds : [other];
-    const shared = other === null ? [] : kind.dataFields;
-    const speaksForItself = others.some(({ dataFields }) => isFilled(data, without(dataFields, shared)));
+    const speaksForItself = isFilled(data, other === null ? known : without(other.dataFields, kind.dataFields));
     if (speaksForItself) continue;
     // An event of this very kind may have nothing else, if it has an id or its template has none.
     if (content?.kind === kind && content.isCertain && !isBlank(data['id'] ?? 'none')) continue;
-    if ((sender === kind || kind.name === fixed) && hasUnknownField(data, kinds)) return null;
+    const hasUnknownField = isFilled(data, without(Object.keys(data), known));
+    if (hasUnknownField && (sender === kind || kind.name === fixed)) return null;
     return blankFields(kind, sender);
   }
   return null;
@@ -59,12 +59,6 @@ export function likelyTemplate(value: JsonObject, kinds: readonly WebhookKind[],
 /** The kind of the webhook that sent the event, as far as its event_type says so, or else its path; null if neither does. */
 function senderOf(content: ByContent, kinds: readonly WebhookKind[], fixed: string | null): WebhookKind | null {
   return content?.isCertain ? content.kind : (kinds.find(({ name }) => name === fixed) ?? null);
-}
-
-/** Whether any field is filled that no kind documents. */
-function hasUnknownField(data: JsonObject, kinds: readonly WebhookKind[]): boolean {
-  const known = kinds.flatMap(({ dataFields }) => dataFields);
-  return isFilled(data, without(Object.keys(data), known));
 }
 
 /** Kinds in the order of how many of their fields are in the data, most first. */
