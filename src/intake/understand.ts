@@ -4,8 +4,7 @@ import { MAX_DEPTH, MAX_VALUES, readBody, type TemplateEscaping } from '../apono
 import type { EventMeta } from '../ground/event.ts';
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue, textOf } from '../ground/json.ts';
 import type { Problem, WebhookKind } from '../kinds/kind.ts';
-import { hasDataElsewhere, whyNoEvent } from '../kinds/no-event.ts';
-import { recognize } from '../kinds/recognize.ts';
+import { hasDataElsewhere, recognize, whyNoEvent } from '../kinds/recognize.ts';
 import { MAX_MAPPED_BYTES, mapRows } from '../kinds/rows.ts';
 import { validate } from '../kinds/validator.ts';
 import type { QuarantineCode } from './quarantine-codes.ts';
