@@ -137,7 +137,6 @@ export class EventField {
   }
 }
 
-/** The value if it is an object, otherwise an empty object. */
 export function objectAt(value: JsonValue | undefined): JsonObject {
   return isJsonObject(value) ? value : {};
 }

@@ -91,8 +91,7 @@ function isCountKnown(given: JsonObject, issueCount: number): boolean {
   const sent = given['issues'];
   if (typeof sent === 'string') return parseEmbedded(sent) !== null || !/^\s*(\[|$)/.test(sent);
   if (issueCount > 0) return true;
-  const isBlankOne = isJsonArray(sent) && sent.length > 0 && !Object.hasOwn(given, 'issues_beyond');
-  return isJsonArray(sent) && !isBlankOne;
+  return isJsonArray(sent) && (sent.length === 0 || Object.hasOwn(given, 'issues_beyond'));
 }
 
 /** An issue in a form that Apono does not document becomes text. */

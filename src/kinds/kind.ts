@@ -92,7 +92,6 @@ export interface WebhookKind {
   columns(event: EventToMap): EventColumns;
   /** For the metrics; without it every event of the kind is `Other`. */
   readonly actionOf?: (eventType: string) => EventAction;
-  /** What to enter in Apono. */
   readonly bodyTemplate: BodyTemplate;
 }
 

@@ -51,7 +51,7 @@ export function fitDynamic(given: JsonValue) {
   const text = JSON.stringify(given);
   const value = LONE_SURROGATE.test(text) ? mapTexts(given, wellFormed, wellFormed) : given;
   if (Buffer.byteLength(text) <= MAX_FIELD_BYTES) return { value, truncated: false };
-  return { value: cut(value, MAX_FIELD_BYTES, OPENED_LEVELS), truncated: true };
+  return { value: cut(value), truncated: true };
 }
 
 /** Bytes of UTF-8 that the value takes as JSON. */
@@ -64,11 +64,8 @@ const LONE_SURROGATE = /\\ud[89a-f][0-9a-f]{2}/;
 
 const wellFormed = (text: string) => text.toWellFormed();
 
-/** How many levels of objects are cut inside. Each level measures the value once more. */
-const OPENED_LEVELS = 3;
-
-/** `levels`: how many levels of objects may still be cut inside, this one included. */
-function cut(given: JsonValue, maxBytes: number, levels: number): JsonValue {
+/** `levels`: how many levels of objects may still be cut inside, this one included. Each measures the value once more. */
+function cut(given: JsonValue, maxBytes = MAX_FIELD_BYTES, levels = 3): JsonValue {
   if (isJsonArray(given)) return cutList(given, maxBytes);
   return isJsonObject(given) && levels > 0 ? cutObject(given, maxBytes, levels) : null;
 }

@@ -28,7 +28,6 @@ export function property(resource: JsonObject, ...path: readonly string[]): Json
   return valueAt(resource, 'properties', ...path);
 }
 
-/** Null where there is no text, or an empty one. */
 export function textAt(resource: JsonObject, ...path: readonly string[]): string | null {
   return textOf(property(resource, ...path));
 }
