@@ -47,7 +47,6 @@ function firstFault(text: string, hasEscapes: boolean) {
   let expected: Expected = 'value';
   let at = 0;
   let previous = '';
-  const stop = (isInString = false) => ({ at, expected, previous, isInString });
   const afterValue = (): Expected => (inside.length === 0 ? 'nothing' : 'comma_or_end');
   for (;;) {
     at = endOf(BLANK, text, at);
@@ -57,7 +56,7 @@ function firstFault(text: string, hasEscapes: boolean) {
     if (char === '"' && (expected === 'value' || expected === 'name')) {
       // Without escapes a string ends at the next quote.
       end = (hasEscapes ? endOfString(text, at) : text.indexOf('"', at + 1) + 1) ?? 0;
-      if (end === 0) return stop(true);
+      if (end === 0) return { at, expected, previous };
       expected = expected === 'name' ? 'colon' : afterValue();
     } else if ((char === '{' || char === '[') && expected === 'value') {
       inside.push(char);
@@ -71,7 +70,7 @@ function firstFault(text: string, hasEscapes: boolean) {
       expected = 'value';
     } else {
       end = expected === 'value' ? endOf(SCALAR, text, at) : at;
-      if (end === at) return stop();
+      if (end === at) return { at, expected, previous };
       expected = afterValue();
     }
     previous = text.charAt(end - 1);
@@ -116,11 +115,12 @@ const FAULTS: readonly (readonly [RegExp, string])[] = [
   [/^(?:True|False|TRUE|FALSE)\b/, `JSON writes true and false in lower case. ${QUOTE_IT}`],
 ];
 
-function faultAt(text: string, { at, expected, previous, isInString }: ReturnType<typeof firstFault>): string {
+function faultAt(text: string, { at, expected, previous }: ReturnType<typeof firstFault>): string {
   if (text.trim() === '') return 'it is empty. Paste the template into the field Body Template';
   const rest = text.slice(at, at + 64);
   const char = rest.charAt(0);
-  if (isInString) return 'it ends too early: the text that begins here has no closing quote';
+  if (char === '"' && (expected === 'value' || expected === 'name'))
+    return 'it ends too early: the text that begins here has no closing quote';
   if (char === '') return 'it ends too early: a bracket is not closed';
   if (previous === '') return textOfFirst(BEGINNINGS, rest) ?? 'it begins with what is no JSON';
   if (previous === '{' && char === '{') return textOfFirst(FAULTS, rest) ?? PLACEHOLDER;
@@ -151,11 +151,10 @@ function faultAfterValue(char: string, previous: string): string {
 /** What else a text is that no JSON begins with. The first match counts. */
 const BEGINNINGS: readonly (readonly [RegExp, string])[] = [
   [/^</, 'it is XML or HTML. Choose JSON in what sends it'],
-  [/^---\s/, 'it is YAML or plain text, not JSON'],
+  [/^(?:---\s|\w[\w-]*:\s)/, 'it is YAML or plain text, not JSON'],
   [/^--[\w-]/, 'it is a form of several parts (multipart). Choose JSON in what sends it'],
   [/^[\w.%+[\]-]+=/, 'it is a form (name=value). Choose JSON in what sends it'],
   ...FAULTS,
-  [/^\w[\w-]*:\s/, 'it is YAML or plain text, not JSON'],
 ];
 
 function textOfFirst(faults: typeof FAULTS, rest: string): string | undefined {
