@@ -1,22 +1,11 @@
 import { isRecipeRow } from '../apono/event.ts';
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue, valueAt } from '../ground/json.ts';
-import {
-  type ByContent,
-  blankTemplate,
-  isFilled,
-  likelyTemplate,
-  without,
-  withoutBlankFields,
-} from './blank-template.ts';
+import { blankTemplate, isFilled, likelyTemplate, without, withoutBlankFields } from './blank-template.ts';
 import { objectAt, scalarText } from './field.ts';
 import { evidences, type Problem, type Sign, type WebhookKind } from './kind.ts';
 
-type Recognized =
-  | { readonly kind: WebhookKind }
-  | {
-      readonly code: 'unknown_kind' | 'ambiguous_kind' | 'kind_mismatch' | 'blank_template';
-      readonly problems: readonly Problem[];
-    };
+type Code = 'unknown_kind' | 'ambiguous_kind' | 'kind_mismatch' | 'blank_template';
+type Recognized = { readonly kind: WebhookKind } | { readonly code: Code; readonly problems: readonly Problem[] };
 
 /**
  * The kind of an event: the one with the strongest evidence, and none where two have equal evidence (ADR 14). `fixed`
@@ -27,7 +16,7 @@ export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixe
   const hasBlanks = filled !== value || isRecipeRow(value);
   const blank = hasBlanks ? blankTemplate(value, kinds, { content: byContent(filled, kinds), fixed }) : null;
   if (blank !== null) return { code: 'blank_template', problems: [blank] };
-  const { best } = strongest(kinds, (kind) => {
+  const best = strongest(kinds, (kind) => {
     const onItsPath = kind.name === fixed;
     // The names of blank fields are evidence only next to fields of the kind that are not blank.
     const namesCount = filled !== value && isFilled(objectAt(value['data']), kind.dataFields);
@@ -37,26 +26,29 @@ export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixe
   const likely = first === undefined ? likelyTemplate(value, kinds, fixed) : null;
   if (likely !== null) return { code: 'blank_template', problems: [likely] };
   if (fixed !== null) {
-    const wanted = (first === undefined ? kinds : best).find(({ name }) => name === fixed);
-    const isWanted = wanted !== undefined && (first !== undefined || mayBe(wanted, value, kinds));
-    return isWanted ? { kind: wanted } : mismatch(value, kinds, { fixed, better: first });
+    const wanted = kinds.find(({ name }) => name === fixed);
+    if (wanted !== undefined && (first === undefined ? mayBe(wanted, value, kinds) : best.includes(wanted)))
+      return { kind: wanted };
+    const own = wanted === undefined ? ['there is no such kind'] : whyNot(wanted, value, true);
+    const elsewhere = first === undefined ? [] : [`it is one of kind ${first.name}, which belongs to ${pathOf(first)}`];
+    const message = `is no event of kind ${fixed}: ${[...own, ...elsewhere].join('; ')}`;
+    return { code: 'kind_mismatch', problems: [...notAFeed(value), { path: '', message }] };
   }
   if (first === undefined) return { code: 'unknown_kind', problems: whyNone(value, kinds) };
   return second === undefined ? { kind: first } : { code: 'ambiguous_kind', problems: [ambiguity(best)] };
 }
 
-function byContent(filled: JsonObject, kinds: readonly WebhookKind[]): ByContent {
-  const { best, strength } = strongest(kinds, (kind) => strengthOf(kind, filled, false));
-  const [kind, second] = best;
+function byContent(filled: JsonObject, kinds: readonly WebhookKind[]) {
+  const [kind, second] = strongest(kinds, (each) => strengthOf(each, filled, false));
   if (kind === undefined || second !== undefined) return null;
-  return { kind, isCertain: strength > evidences.indexOf('possible_type') };
+  return { kind, isCertain: strengthOf(kind, filled, false) > evidences.indexOf('possible_type') };
 }
 
 /** The kinds with the strongest evidence; empty if none has any. */
 function strongest(kinds: readonly WebhookKind[], strength: (kind: WebhookKind) => number) {
   const strengths = kinds.map(strength);
-  const most = Math.max(...strengths);
-  return { best: kinds.filter((_, index) => most >= 0 && strengths[index] === most), strength: most };
+  const most = Math.max(0, ...strengths);
+  return kinds.filter((_, index) => strengths[index] === most);
 }
 
 /** Of the kind's strongest sign, as its place in `evidences`; -1 without any. */
@@ -91,11 +83,9 @@ function shows(sign: Sign, value: JsonObject, { kind, onItsPath }: { kind: Webho
  */
 function mayBe(kind: WebhookKind, value: JsonObject, kinds: readonly WebhookKind[]): boolean {
   const data = objectAt(value['data']);
-  const foreign = without(
-    kinds.flatMap(({ dataFields }) => dataFields),
-    kind.dataFields,
-  );
-  return missingMembers(value) === null && isFilled(data, kind.dataFields) && !isFilled(data, foreign);
+  const known = kinds.flatMap(({ dataFields }) => dataFields);
+  const isForeign = isFilled(data, without(known, kind.dataFields));
+  return missingMembers(value) === null && isFilled(data, kind.dataFields) && !isForeign;
 }
 
 /** The members that every event but a recipe row must have and this one lacks, in words; null if it has them. */
@@ -108,19 +98,6 @@ function missingMembers(value: JsonObject): string | null {
 function whyNot(kind: WebhookKind, value: JsonObject, onItsPath: boolean): string[] {
   if (strengthOf(kind, value, onItsPath) >= 0) return [];
   return [missingMembers(value) ?? kind.whatIsMissing(value, onItsPath)];
-}
-
-function mismatch(
-  value: JsonObject,
-  kinds: readonly WebhookKind[],
-  { fixed, better }: { fixed: string; better: WebhookKind | undefined },
-): Recognized {
-  const wanted = kinds.find(({ name }) => name === fixed);
-  const own = wanted === undefined ? ['there is no such kind'] : whyNot(wanted, value, true);
-  const elsewhere =
-    better === undefined ? [] : [`it is one of kind ${better.name}, which belongs to ${pathOf(better)}`];
-  const message = `is no event of kind ${fixed}: ${[...own, ...elsewhere].join('; ')}`;
-  return { code: 'kind_mismatch', problems: [...notAFeed(value), { path: '', message }] };
 }
 
 function whyNone(value: JsonObject, kinds: readonly WebhookKind[]): Problem[] {
