@@ -69,9 +69,8 @@ function byLikeness(data: JsonObject, kinds: readonly WebhookKind[]): readonly W
 
 /** Whether two or more fields that a kind does not share are there, all blank. An admin may have added a single one. */
 function isBlankBeside(data: JsonObject, kind: WebhookKind, other: WebhookKind | null): boolean {
-  const own = without(kind.dataFields, ['id', ...(other?.dataFields ?? [])]).filter((name) =>
-    Object.hasOwn(data, name),
-  );
+  const present = kind.dataFields.filter((name) => Object.hasOwn(data, name));
+  const own = without(present, ['id', ...(other?.dataFields ?? [])]);
   return own.length >= 2 && !isFilled(data, own);
 }
 

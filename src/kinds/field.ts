@@ -39,7 +39,7 @@ export class InvalidFields {
   }
 }
 
-interface Reading {
+export interface Reading {
   /** A template prints an empty string for what is missing. */
   readonly isTemplate: boolean;
   /** Takes what cannot be read. */

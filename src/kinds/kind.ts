@@ -4,7 +4,7 @@ import type { JsonObject, JsonValue } from '../ground/json.ts';
 import type { Row } from '../sentinel/row.ts';
 import type { TableSchema } from '../sentinel/table.ts';
 import type { BodyTemplate } from './body-template.ts';
-import type { InvalidFields } from './field.ts';
+import type { InvalidFields, Reading } from './field.ts';
 
 /** A place in the body and what is wrong there. `path` is a JSON Pointer, "" for the body itself. */
 export interface Problem {
@@ -45,13 +45,9 @@ export interface Sign {
 }
 
 /** What the columns of an event are read from: an `EventField` of `data` takes it as its way of reading. */
-export interface EventToMap extends DecodedEvent {
+export interface EventToMap extends DecodedEvent, Reading {
   /** The member `data`; what a template leaves blank in it is null, as if it were straight JSON. */
   readonly data: JsonValue | undefined;
-  /** Whether a template made the event, so that an empty string is a missing value. */
-  readonly isTemplate: boolean;
-  /** Takes what could not be read of the event, its single rows left out. */
-  readonly invalid: InvalidFields;
   readonly eventType: string;
   /** The value of the column event_time. */
   readonly eventTime: string | null;
