@@ -40,10 +40,9 @@ function createAjv(): Ajv2020 {
 
 /** One problem for each place, in words for the person who wrote the body template. Never quotes the value. */
 function problemsOf(errors: readonly ErrorObject[]): readonly Problem[] {
-  const problems = new Map<string, Problem>();
+  const problems = errors.map((error) => ({ path: error.instancePath, message: messageOf(error) }));
   // ajv reports the branches of an anyOf before the anyOf itself, so the last error at a place says most.
-  for (const error of errors) problems.set(error.instancePath, { path: error.instancePath, message: messageOf(error) });
-  return [...problems.values()].slice(0, MAX_PROBLEMS);
+  return [...new Map(problems.map((problem) => [problem.path, problem])).values()].slice(0, MAX_PROBLEMS);
 }
 
 function messageOf(error: ErrorObject): string {

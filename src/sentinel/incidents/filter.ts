@@ -1,6 +1,6 @@
 import { parseIsoTime } from '../../ground/clock.ts';
 import { type JsonObject, objectsOf, textOf, textsOf } from '../../ground/json.ts';
-import { type Incident, property } from './incident.ts';
+import { type Incident, property, textAt } from './incident.ts';
 
 /** What Azure narrows the list to: all criteria must match, and one of several values of a criterion. */
 interface IncidentSelection {
@@ -97,13 +97,12 @@ const ourName = /(?<![A-Za-z0-9])Apono[A-Z]\w*|\b(?:ASim|vim|im)\w*Apono\b/;
 
 /** The names (GUIDs, lower case) of the analytics rules that read Apono's data, whoever wrote them. */
 export function aponoRuleNames(rules: readonly JsonObject[]): ReadonlySet<string> {
-  const ours = rules.filter((rule) => readsOurs(withoutComments(textOf(property(rule, 'query')) ?? '')));
+  const ours = rules.filter((rule) => {
+    const query = withoutComments(textAt(rule, 'query') ?? '');
+    // Azure writes errors of the data collection rule to DCRLogErrors, where the name of the stream makes them ours.
+    return ourName.test(query) || (/\bDCRLogErrors\b/.test(query) && /apono/i.test(query));
+  });
   return new Set(ours.flatMap((rule) => lastSegment(textOf(rule['name']) ?? textOf(rule['id']) ?? '') ?? []));
-}
-
-/** Azure writes errors of the data collection rule to DCRLogErrors, where the name of the stream makes them ours. */
-function readsOurs(query: string): boolean {
-  return ourName.test(query) || (/\bDCRLogErrors\b/.test(query) && /apono/i.test(query));
 }
 
 export function isMadeBy({ resource }: Incident, ruleNames: ReadonlySet<string>): boolean {
@@ -117,10 +116,7 @@ function lastSegment(id: string): string | null {
 
 /** Removes KQL's comments. A `//` inside of a string, as in a URL, begins none. */
 function withoutComments(query: string): string {
-  return query.replaceAll(
-    /("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|\/\/[^\n]*/g,
-    (_whole, literal?: string) => literal ?? ' ',
-  );
+  return query.replaceAll(/("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|\/\/[^\n]*/g, '$1 ');
 }
 
 const unitMs = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
