@@ -56,10 +56,7 @@ export interface EventToMap extends DecodedEvent, Reading {
 export interface EventColumns {
   /** Columns that are the same in every row, beside those that all tables share. A column that nothing gives is null. */
   readonly shared: Row;
-  /**
-   * The own columns of each row, the same ones in all; `invalid` takes what could not be read of them. Missing: one row
-   * that has none.
-   */
+  /** Each row's own columns, the same in all; `invalid` takes what could not be read. Missing: one row without any. */
   readonly rows?: readonly ((invalid: InvalidFields) => Row)[];
   /** Names of columns that the body itself shows to be cut short. */
   readonly incomplete?: readonly string[];

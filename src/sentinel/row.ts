@@ -5,9 +5,8 @@ import type { TableSchema } from './table.ts';
 export type Row = Readonly<Record<string, JsonValue>>;
 
 /**
- * Makes the function that writes some columns of a row as a JSON object, each value cut to what its column of this table
- * can hold; `truncated`: the columns that lost something.
- * A key that is no column of the table is a defect of the mapper's, and throws.
+ * Makes the function that writes some columns of a row of this table as a JSON object, each value cut to what its column
+ * can hold; `truncated`: those that lost something. A key that is no column is a defect of the mapper's, and throws.
  */
 export function columnFitter({ name: tableName, columns }: TableSchema) {
   const types = new Map(columns.map(({ name, type }) => [name, type]));
@@ -64,7 +63,7 @@ const LONE_SURROGATE = /\\ud[89a-f][0-9a-f]{2}/;
 
 const wellFormed = (text: string) => text.toWellFormed();
 
-/** `levels`: how many levels of objects may still be cut inside, this one included. Each measures the value once more. */
+/** `levels`: how many levels of objects may still be cut inside, this one included. Each measures the value again. */
 function cut(given: JsonValue, maxBytes = MAX_FIELD_BYTES, levels = 3): JsonValue {
   if (isJsonArray(given)) return cutList(given, maxBytes);
   return isJsonObject(given) && levels > 0 ? cutObject(given, maxBytes, levels) : null;
