@@ -5,8 +5,8 @@ import type { TableSchema } from './table.ts';
 export type Row = Readonly<Record<string, JsonValue>>;
 
 /**
- * Makes the function that writes some columns of a row of this table as a JSON object, each value cut to what its column
- * can hold; `truncated`: those that lost something. A key that is no column is a defect of the mapper's, and throws.
+ * Makes the function that writes columns of a row of this table as a JSON object, each value cut to what its column can
+ * hold; `truncated`: those that lost something. A key that is no column is a defect of the mapper's, and throws.
  */
 export function columnFitter({ name: tableName, columns }: TableSchema) {
   const types = new Map(columns.map(({ name, type }) => [name, type]));
