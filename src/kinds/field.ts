@@ -109,7 +109,7 @@ export class EventField {
 
   /** Text as it was sent; numbers and booleans count as text. The empty string of a template is null (ADR 10). */
   text(): string | null {
-    return this.#orRefused(this.isAbsent ? null : scalarText(this.value));
+    return this.isAbsent ? null : this.#orRefused(scalarText(this.value));
   }
 
   /** ISO 8601 in UTC. */
@@ -140,7 +140,8 @@ export function objectAt(value: JsonValue | undefined): JsonObject {
 
 /** Text as it was sent, and numbers with all their digits; null for what is no scalar. */
 export function scalarText(value: JsonValue | undefined): string | null {
-  return typeof value === 'string' || typeof value === 'boolean' ? String(value) : numberText(value);
+  if (typeof value === 'string') return value;
+  return typeof value === 'boolean' ? String(value) : numberText(value);
 }
 
 /** Without a template's blanks: null for the empty text and an object with nothing filled, lists without these. */

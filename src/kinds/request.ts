@@ -99,7 +99,9 @@ function readGroup(element: EventField) {
 
 /** The texts of some members of an object, as columns that are named after the object and the member. */
 function memberTexts(object: string, field: EventField, members: readonly string[]) {
-  return Object.fromEntries(members.map((member) => [`${object}_${member}`, field.at(member).text()]));
+  const texts: Record<string, string | null> = {};
+  for (const member of members) texts[`${object}_${member}`] = field.at(member).text();
+  return texts;
 }
 
 function unitColumns(group: ReturnType<typeof readGroup>, place: EventField, invalid: InvalidFields): Row {

@@ -41,10 +41,11 @@ export function mapRows({ table, columns }: WebhookKind, event: DecodedEvent) {
   }
   const fit = columnFitter(table);
   // Every row carries every column of its table.
-  const ownNames = ['truncated_fields', ...Object.keys(rows[0]?.columns ?? {})];
-  const nulls = table.columns.filter(({ name }) => !ownNames.includes(name)).map(({ name }) => [name, null]);
+  const ofEachRow = { ...rows[0]?.columns, truncated_fields: null };
+  const nulls: Record<string, null> = {};
+  for (const { name } of table.columns) if (!Object.hasOwn(ofEachRow, name)) nulls[name] = null;
   const shared = fit({
-    ...Object.fromEntries(nulls),
+    ...nulls,
     TimeGenerated: eventTime ?? receivedAt,
     event_type: eventType,
     event_time: eventTime,

@@ -8,11 +8,11 @@ export type Row = Readonly<Record<string, JsonValue>>;
  * Makes the function that writes columns of a row of this table as a JSON object, each value cut to what its column can
  * hold; `truncated`: those that lost something. A key that is no column is a defect of the mapper's, and throws.
  */
-export function columnFitter({ name: tableName, columns }: TableSchema) {
-  const types = new Map(columns.map(({ name, type }) => [name, type]));
+export function columnFitter(table: TableSchema) {
+  const types = new Map(table.columns.map(({ name, type }) => [name, type]));
   return (values: Row) => {
-    const unknown = Object.keys(values).find((name) => !types.has(name));
-    if (unknown !== undefined) throw new Error(`${unknown} is no column of ${tableName}`);
+    for (const name of Object.keys(values))
+      if (!types.has(name)) throw new Error(`${name} is no column of ${table.name}`);
     const whole = JSON.stringify(values);
     // Where all of them together fit into one field, each does. Nearly all rows are like this.
     if (whole.length * 3 <= MAX_FIELD_BYTES && !LONE_SURROGATE.test(whole)) return { json: whole, truncated: [] };
