@@ -16,7 +16,7 @@ export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixe
   const hasBlanks = filled !== value || isRecipeRow(value);
   const blank = hasBlanks ? blankTemplate(value, kinds, { content: byContent(filled, kinds), fixed }) : null;
   if (blank !== null) return { code: 'blank_template', problems: [blank] };
-  const best = strongest(kinds, (kind) => {
+  const { best } = strongest(kinds, (kind) => {
     const onItsPath = kind.name === fixed;
     // The names of blank fields are evidence only next to fields of the kind that are not blank.
     const namesCount = filled !== value && isFilled(objectAt(value['data']), kind.dataFields);
@@ -39,16 +39,17 @@ export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixe
 }
 
 function byContent(filled: JsonObject, kinds: readonly WebhookKind[]) {
-  const [kind, second] = strongest(kinds, (each) => strengthOf(each, filled, false));
+  const { best, most } = strongest(kinds, (kind) => strengthOf(kind, filled, false));
+  const [kind, second] = best;
   if (kind === undefined || second !== undefined) return null;
-  return { kind, isCertain: strengthOf(kind, filled, false) > evidences.indexOf('possible_type') };
+  return { kind, isCertain: most > evidences.indexOf('possible_type') };
 }
 
 /** The kinds with the strongest evidence; empty if none has any. */
 function strongest(kinds: readonly WebhookKind[], strength: (kind: WebhookKind) => number) {
   const strengths = kinds.map(strength);
   const most = Math.max(0, ...strengths);
-  return kinds.filter((_, index) => strengths[index] === most);
+  return { best: kinds.filter((_, index) => strengths[index] === most), most };
 }
 
 /** Of the kind's strongest sign, as its place in `evidences`; -1 without any. */
