@@ -72,7 +72,7 @@ export function testIngestion(
   emulator: Emulator,
   options: Partial<IngestionOptions> & TestTokensOptions = {},
 ): TestIngestion {
-  const { clock: _clock, credential: _credential, scope: _scope, ...rest } = options;
+  const { credential: _credential, scope: _scope, ...rest } = options;
   const cache = testTokens(t, emulator, options);
   const ingestion = createIngestion({
     endpoint: emulator.origin,

@@ -42,7 +42,7 @@ describe('the outputs', () => {
     assert.equal(outputs[heartbeatStreamVariable], heartbeatDefaultStream);
     assert.equal(outputs['HEARTBEAT_INTERVAL_MINUTES'], '15');
     const { parse } = variables.HEARTBEAT_INTERVAL_MINUTES;
-    assert.deepEqual(parse(outputs['HEARTBEAT_INTERVAL_MINUTES']), { ok: true, value: 15 });
+    assert.equal(parse(outputs['HEARTBEAT_INTERVAL_MINUTES']), 15);
   });
 
   it('are a configuration that the service takes as it is, beside secrets and client id', () => {
