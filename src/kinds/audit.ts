@@ -65,7 +65,7 @@ function columns(event: EventToMap): EventColumns {
   };
 }
 
-/** An object and its column, or the text that came in its place, such as the "[object Object]" of Apono's template. */
+/** The object in its own column, or else the text that came in its place, as Apono's own template prints "[object Object]". */
 function readObject(name: string, given: JsonValue | undefined, isTemplate: boolean): readonly [string, JsonValue] {
   if (typeof given !== 'string') {
     // `{{#each}}` over nothing leaves an empty object.

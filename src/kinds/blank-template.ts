@@ -13,7 +13,10 @@ const RECIPE = "Apono's recipe for Microsoft Sentinel";
 /** Its fields that only a request has. */
 const RESOURCE_FIELDS = ['resource_id', 'resource_name', 'permission'];
 
-/** The event without the blank members of `data` that a template leaves. The same object if no member is blank. */
+/**
+ * The event without the blank members of `data`, which a template leaves where it has nothing to print. The same object
+ * if no member is blank.
+ */
 export function withoutBlankFields(value: JsonObject): JsonObject {
   const data = objectAt(value['data']);
   const filled = Object.entries(data).filter(([, field]) => !isBlank(field));

@@ -33,7 +33,10 @@ export function sampleBody(name: string, values: Readonly<Record<string, string>
   return readSchemaFile(`samples/${name}`).replaceAll(/\{\{(\w+)\}\}/g, (_, key: string) => values[key] ?? '');
 }
 
-/** An event of a kind as Apono sends it, whose rows get `is_test`. `random`, letters and digits, tells it apart. */
+/**
+ * An event of a kind as Apono sends it, whose rows get `is_test`. `random`: what tells it from other tests, letters and
+ * digits.
+ */
 export function testEvent(kind: string, nowMs: number, random: string): JsonObject {
   const number = random.slice(0, 6).toUpperCase();
   return JSON.parse(sampleBody(`test-${kind}`, { time: String(nowMs / 1000), random, number })) as JsonObject;

@@ -96,7 +96,10 @@ export class EventField {
     return fields.filter(({ value }) => value !== null && value !== '');
   }
 
-  /** The elements of the list expected here. An object with any of `members`, an element's, is a list of one. */
+  /**
+   * The elements of the list that is expected here. An object counts as a list of one if it has any of `members`, the
+   * fields of an element.
+   */
   list(members: readonly string[]): readonly EventField[] | null {
     if (this.isAbsent) return null;
     const elements = this.elements();
@@ -144,7 +147,10 @@ export function scalarText(value: JsonValue | undefined): string | null {
   return typeof value === 'boolean' ? String(value) : numberText(value);
 }
 
-/** Without a template's blanks: null for the empty text and an object with nothing filled, lists without these. */
+/**
+ * Removes the blanks that a template prints for missing values: null for the empty string and for objects in which
+ * nothing is filled, and lists without their blank elements.
+ */
 export function withoutBlanks(value: JsonValue | undefined): JsonValue {
   if (value === undefined || value === '') return null;
   if (isJsonArray(value)) return value.map(withoutBlanks).filter((element) => element !== null);

@@ -56,7 +56,10 @@ export interface EventToMap extends DecodedEvent, Reading {
 export interface EventColumns {
   /** Columns that are the same in every row, beside those that all tables share. A column that nothing gives is null. */
   readonly shared: Row;
-  /** Each row's own columns, the same in all; `invalid` takes what could not be read. Missing: one row without any. */
+  /**
+   * The own columns of each row, the same ones in all; `invalid` takes what could not be read of them. Missing: one row
+   * that has none.
+   */
   readonly rows?: readonly ((invalid: InvalidFields) => Row)[];
   /** Names of columns that the body itself shows to be cut short. */
   readonly incomplete?: readonly string[];

@@ -78,7 +78,10 @@ function shows(sign: Sign, value: JsonObject, { kind, onItsPath }: { kind: Webho
   );
 }
 
-/** Of an event of no kind: whether a filled field besides the id is this kind's, and none is another's alone. */
+/**
+ * Of an event that no kind recognises: whether its filled fields are documented of this kind, one or more besides the id,
+ * and none is of another kind alone.
+ */
 function mayBe(kind: WebhookKind, value: JsonObject, kinds: readonly WebhookKind[]): boolean {
   const data = objectAt(value['data']);
   const known = kinds.flatMap(({ dataFields }) => dataFields);

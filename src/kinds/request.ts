@@ -87,7 +87,7 @@ function columns(event: EventToMap): EventColumns {
   };
 }
 
-/** `columns`: what a group says of where access is asked for; `invalid`: what cannot be read of it but its units. */
+/** `columns`: what a group says of where access is asked for; `invalid`: what could not be read of it, its units left out. */
 function readGroup(element: EventField) {
   const invalid = new InvalidFields();
   const place = element.within(invalid);

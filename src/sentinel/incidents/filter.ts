@@ -24,7 +24,8 @@ export function odataString(text: string): string {
 
 /**
  * The value of `$filter`, before it is encoded for the URL; null when nothing narrows the list. The caller's own part
- * comes first, and without needless parentheses, because Azure accepts `any()` only at the start of a filter.
+ * comes first, and without parentheses where it needs none, because Azure accepts `any()` only at the start of a
+ * filter.
  */
 export function incidentFilter(selection: IncidentSelection): string | null {
   const { since, until, statuses = [], severities = [], titles = [], filter } = selection;

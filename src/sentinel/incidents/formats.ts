@@ -11,7 +11,7 @@ export interface Column {
 
 type Read = (value: JsonValue) => Cell;
 
-/** A number stays one, so that nothing comes before its sign; one that a double cannot hold is its digits. */
+/** A number stays one, so that nothing comes before its sign; one that a double cannot hold keeps its digits as text. */
 const count: Read = (value) => (typeof value === 'number' ? value : numberText(value));
 const joined = (parts: readonly string[]): Cell => parts.join('; ') || null;
 const list: Read = (value) => joined(textsOf(value));
@@ -134,7 +134,10 @@ export function guardCell(text: string): string {
   return formula.test(text) ? `'${text}` : text;
 }
 
-/** JSON with every character that steers a terminal escaped, also those that JSON.stringify leaves as they are. */
+/**
+ * JSON in which characters that steer a terminal are escaped. JSON.stringify escapes those below U+0020; the others
+ * mean the same to any reader of JSON when they are escaped.
+ */
 export function safeJson(value: object, indent?: number): string {
   return JSON.stringify(value, null, indent).replaceAll(
     /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
