@@ -16,12 +16,13 @@ export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixe
   const hasBlanks = filled !== value || isRecipeRow(value);
   const blank = hasBlanks ? blankTemplate(value, kinds, { content: byContent(filled, kinds), fixed }) : null;
   if (blank !== null) return { code: 'blank_template', problems: [blank] };
-  const { best } = strongest(kinds, (kind) => {
+  const strength = (kind: WebhookKind): number => {
     const onItsPath = kind.name === fixed;
     // The names of blank fields are evidence only next to fields of the kind that are not blank.
     const namesCount = filled !== value && isFilled(objectAt(value['data']), kind.dataFields);
     return Math.max(strengthOf(kind, filled, onItsPath), namesCount ? strengthOf(kind, value, onItsPath) : -1);
-  });
+  };
+  const { best } = strongest(kinds, strength);
   const [first, second] = best;
   const likely = first === undefined ? likelyTemplate(value, kinds, fixed) : null;
   if (likely !== null) return { code: 'blank_template', problems: [likely] };
@@ -29,9 +30,9 @@ export function recognize(value: JsonObject, kinds: readonly WebhookKind[], fixe
     const wanted = kinds.find(({ name }) => name === fixed);
     if (wanted !== undefined && (first === undefined ? mayBe(wanted, value, kinds) : best.includes(wanted)))
       return { kind: wanted };
-    const own = wanted === undefined ? ['there is no such kind'] : whyNot(wanted, value, true);
-    const elsewhere = first === undefined ? [] : [`it is one of kind ${first.name}, which belongs to ${pathOf(first)}`];
-    const message = `is no event of kind ${fixed}: ${[...own, ...elsewhere].join('; ')}`;
+    const own = wanted === undefined ? 'there is no such kind' : strength(wanted) < 0 && whyNot(wanted, value, true);
+    const elsewhere = first !== undefined && `it is one of kind ${first.name}, which belongs to ${pathOf(first)}`;
+    const message = `is no event of kind ${fixed}: ${[own, elsewhere].filter(Boolean).join('; ')}`;
     return { code: 'kind_mismatch', problems: [...notAFeed(value), { path: '', message }] };
   }
   if (first === undefined) return { code: 'unknown_kind', problems: whyNone(value, kinds) };
@@ -95,17 +96,14 @@ function missingMembers(value: JsonObject): string | null {
   return missing.length > 0 ? `it has no ${missing.join(', ')}` : null;
 }
 
-/** What speaks against a kind; empty if something speaks for it. */
-function whyNot(kind: WebhookKind, value: JsonObject, onItsPath: boolean): string[] {
-  if (strengthOf(kind, value, onItsPath) >= 0) return [];
-  return [missingMembers(value) ?? kind.whatIsMissing(value, onItsPath)];
+/** What speaks against a kind for which nothing speaks. */
+function whyNot(kind: WebhookKind, value: JsonObject, onItsPath: boolean): string {
+  return missingMembers(value) ?? kind.whatIsMissing(value, onItsPath);
 }
 
 function whyNone(value: JsonObject, kinds: readonly WebhookKind[]): Problem[] {
-  const reasons = kinds.flatMap((kind) =>
-    whyNot(kind, value, false).map((why) => ({ path: '', message: `is no event of kind ${kind.name}: ${why}` })),
-  );
-  return [...notAFeed(value), ...reasons];
+  const reasons = kinds.map((kind) => `is no event of kind ${kind.name}: ${whyNot(kind, value, false)}`);
+  return [...notAFeed(value), ...reasons.map((message) => ({ path: '', message }))];
 }
 
 /** Fields by which Apono's manual webhook is recognised, which asks for a decision about a request. */

@@ -47,9 +47,8 @@ export function fitText(text: string) {
  * value is neither list nor object, it is null, since `[]` would say "there are none".
  */
 export function fitDynamic(given: JsonValue) {
-  const text = JSON.stringify(given);
-  const value = LONE_SURROGATE.test(text) ? mapTexts(given, wellFormed, wellFormed) : given;
-  if (Buffer.byteLength(text) <= MAX_FIELD_BYTES) return { value, truncated: false };
+  const value = LONE_SURROGATE.test(JSON.stringify(given)) ? mapTexts(given, wellFormed, wellFormed) : given;
+  if (jsonBytes(value) <= MAX_FIELD_BYTES) return { value, truncated: false };
   return { value: cut(value), truncated: true };
 }
 

@@ -208,6 +208,9 @@ describe('a path that names a kind takes that kind alone', () => {
       /it is one of kind audit, which belongs to \/apono\/webhook\/audit/,
     );
     assert.match(problemsOf(event('x', { ip: 1 }), 'audit').join(), /no event of kind audit: it has no data\.action$/);
+    // Blank fields speak for no kind, and are no reason to say nothing against it.
+    const blank = event('Created', { justification: '', action: 'x' });
+    assert.match(problemsOf(blank, 'request').join(), /no event of kind request: it has no data\.requester/);
   });
 
   it('a recipe row belongs to requests, and is no anomaly', () => {

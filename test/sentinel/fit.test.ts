@@ -104,6 +104,9 @@ test('half a surrogate pair cannot be sent, in dynamic values neither', () => {
     truncated: false,
   });
   assert.equal(fitText('\ud83d').value, '\ufffd');
+  // It takes half as much as the escape that JSON.stringify writes for it, so all of this fits.
+  const halves = '\ud83d'.repeat(15_000);
+  assert.deepEqual(fitDynamic([halves]), { value: [halves.toWellFormed()], truncated: false });
 });
 
 test('property: what is kept of a list is its beginning, and fits', () => {
