@@ -5,6 +5,7 @@ import path from 'node:path';
 import { Writable } from 'node:stream';
 import type { Retry } from '../../azure/arm-client.ts';
 import type { Clock } from '../../ground/clock.ts';
+import { syncPath } from '../../outbox/sqlite/files.ts';
 import { timeText } from '../../sentinel/incidents/incident.ts';
 import { CommandError, exitCodes, failed, type TextOutput } from '../context.ts';
 import { plural, printable } from '../text.ts';
@@ -42,7 +43,7 @@ export async function openFileOutput(file: string) {
         await handle.sync();
         await handle.close();
         await rename(temporary, target);
-        await syncFolder(target);
+        syncPath(path.dirname(target));
       }),
     /** It will never be complete. Resolves with where the part that was written is kept; null where there is none. */
     abandon: (): Promise<string | null> =>
@@ -62,13 +63,6 @@ export function targetOf(file: string): Promise<string> {
 
 export function temporaryOf(target: string): string {
   return `${target}.${randomBytes(4).toString('hex')}.tmp`;
-}
-
-/** A rename is only sure to be there after a power cut when its folder is synced. Windows cannot, and need not. */
-export async function syncFolder(file: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const folder = await open(path.dirname(file), 'r');
-  await folder.sync().finally(() => folder.close());
 }
 
 /** The stream behind stdout says when it has taken a text and when its reader is gone; a list in a test takes all. */

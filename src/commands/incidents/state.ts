@@ -1,9 +1,11 @@
 import { hash } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { isJsonObject, parseObject, textOf } from '../../ground/json.ts';
+import { syncPath } from '../../outbox/sqlite/files.ts';
 import { type Incident, textAt } from '../../sentinel/incidents/incident.ts';
 import { failed } from '../context.ts';
-import { syncFolder, targetOf, temporaryOf } from './output.ts';
+import { targetOf, temporaryOf } from './output.ts';
 import type { SelectionOptions } from './selection.ts';
 
 /** What an incremental export knows about the one before it: docs/adr/0016-reading-incidents.md. */
@@ -78,7 +80,7 @@ export async function saveState(file: string, state: ExportState): Promise<void>
   try {
     await writeFile(temporary, writeState(state), { flag: 'wx', mode: 0o600, flush: true });
     await rename(temporary, target);
-    await syncFolder(target);
+    syncPath(dirname(target));
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
     throw unusable(`${file} cannot be written: ${(error as Error).message}`);

@@ -94,8 +94,12 @@ export function identify(path: string): string | null {
   return stats === undefined ? null : `${stats.dev}-${stats.ino}`;
 }
 
-/** Waits until a folder's names, or a file's bytes, are on the disk. Not for a file that is in use (see above). */
+/**
+ * Waits until a folder's names, or a file's bytes, are on the disk: before, a power cut can undo a rename. Not for a file
+ * that is in use (see above). Windows cannot do it for what is open for reading.
+ */
 export function syncPath(path: string): void {
+  if (process.platform === 'win32') return;
   const descriptor = openSync(path, 'r');
   try {
     fsyncSync(descriptor);
