@@ -63,6 +63,9 @@ describe('npm test', () => {
     assert.equal(await bad.ended, 1);
     assert.match(bad.output(), /failing tests:[\s\S]*1 !== 2/);
     assert.match(bad.output(), totals(1, 1));
+    const dead = runTests(t, () => ["test('dies', () => process.kill(process.pid, 'SIGSEGV'));"]);
+    assert.equal(await dead.ended, 1);
+    assert.match(dead.output(), /\.test\.[jt]s ended with SIGSEGV\n/);
     const tap = runTests(t, () => ["test('good', () => {});"], { command: [...runner, '--test-reporter=tap'] });
     assert.equal(await tap.ended, 0);
     assert.match(tap.output(), /^TAP version 13\n/);
