@@ -128,7 +128,7 @@ function roleFix({ credential, ruleId, ruleResourceId }: UploadContext, said: st
   );
 }
 
-/** With a command only where it can be run as it stands. `scope`: the ARM id of the resource; null: not known. */
+/** Names the command only if it can be run as it stands. `scope`: the ARM id of the resource; null: not known. */
 export function grantFix(role: string, { type, clientId }: CredentialConfig, on: string, scope: string | null): string {
   const who =
     type === 'managed'

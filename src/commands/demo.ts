@@ -20,7 +20,7 @@ import { sendHttp } from './local-service.ts';
 import { findAdminClient } from './outbox/admin-client.ts';
 import { cutToWidth, renderTable } from './text.ts';
 
-/** For each thing that the demo waits for. */
+/** The longest that the demo waits for any one thing. */
 const LIMIT_MS = 60_000;
 
 /** The demo prints it: it protects nothing. */

@@ -31,7 +31,7 @@ export function authenticate(
 
 /**
  * Compares the SHA-256 of a header's value with that of the secret in constant time, so that neither the secret nor its
- * length leaks. Node decodes headers as latin1; encoding the value so again gives the bytes that were sent, in UTF-8.
+ * length leaks. Node decodes headers as latin1, so that encoding the value as latin1 gives back the bytes that were sent.
  */
 function isSame(candidate: string, secret: string | null): boolean {
   const sent = hash('sha256', Buffer.from(candidate, 'latin1'), 'buffer');

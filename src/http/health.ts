@@ -130,7 +130,7 @@ function heartbeatFacts({ stream, lastSentAt, failing }: HeartbeatStatus) {
   };
 }
 
-/** Of the times whose key, a kind and an action, begins with `start`. */
+/** The latest of the times whose key, a kind and an action, begins with `start`. */
 function latest(times: ReadonlyMap<string, number>, start = ''): string | null {
   const known = [...times].flatMap(([key, timeMs]) => (key.startsWith(start) ? timeMs : []));
   return known.length === 0 ? null : iso(Math.max(...known));

@@ -13,7 +13,7 @@ const MINUTES = 1_440;
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const HOUR_MINUTES = 60;
-/** Since the epoch. */
+/** The number of the minute since the epoch. */
 const minuteOf = (timeMs: number): number => Math.floor(timeMs / MINUTE_MS);
 /** Of one hour: an attacker with many addresses must not fill the memory. */
 const MAX_REFUSAL_COUNTS = 2_000;

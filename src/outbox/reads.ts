@@ -83,7 +83,7 @@ export function createReads(
           [start, endOfIds(start)],
         );
         if (found === undefined || others.length > 0) return null;
-        // SQLite has 0 and 1.
+        // SQLite gives 0 or 1.
         return { ...found, isDelivered: Boolean(found.isDelivered) };
       }),
     recordedUntil: () =>

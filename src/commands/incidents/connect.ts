@@ -69,7 +69,7 @@ const noSentinelInChina =
   'is china, where Microsoft Sentinel has been retired: there are no incidents to be read. Logs are still delivered to a ' +
   'workspace there';
 
-/** Promise.all, but of several failures the first of the list is thrown, so that the same ones give the same error. */
+/** Like Promise.all, but throws the first failure of the list, so that the same failures give the same error. */
 export async function allInOrder<T>(questions: readonly Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(questions);
   return Promise.all(questions);

@@ -74,7 +74,7 @@ function createAdmission(options: AdmissionOptions): (exchange: Exchange) => Pro
   };
 }
 
-/** Throws the problem that is answered. That the port is on loopback without a token is config/load.ts's matter. */
+/** Throws the problem to answer. config/load.ts makes sure that a port without a token is on loopback. */
 function createCheck(options: AdmissionOptions): (exchange: Exchange) => Promise<void> {
   const { admin } = options;
   const judge = createJudge({ ...options, codes, challenge: 'Bearer realm="apono-sentinel admin"', clients });

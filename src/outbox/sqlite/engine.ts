@@ -16,10 +16,10 @@ import { createClaims, createWriter } from './writes.ts';
 
 /** Above it we fold the write-ahead log in and tell why it fails: SQLite tries at 4 MiB and says nothing (ADR 7). */
 const MAX_LOG_BYTES = 8 * 1024 * 1024;
-/** Of the reserve: enough for any event but the very largest. Of a small disk it is a sixteenth. */
+/** The largest reserve: enough for any event but the very largest. On a small disk it is a sixteenth of the disk. */
 const MAX_RESERVE_BYTES = 8 * 1024 * 1024;
 const DISK_FULL = 'the disk is full';
-/** A reader hinders checkpoints for longer than this; and while the disk is full, a try to make the reserve fills it up. */
+/** A reader hinders checkpoints for longer than this, and each try to make the reserve on a full disk fills it again. */
 const PAUSE_MS = 1_000;
 
 export interface OpenSqliteOptions {

@@ -110,7 +110,7 @@ export function createClaims(
 
   // Who holds which rows. A claim ends with the process that took it, so that it is kept in memory: it costs no synced
   // write, works when the disk is full, and is free again after a crash without any clean-up. One claim an event.
-  // By `seq`, with the rows that are not settled yet, of which there are some.
+  // By `seq`. `rows` are those that are not settled yet; a claim without any is removed.
   let claims = new Map<number, { readonly token: number; readonly rows: readonly RowRange[] }>();
   // A random place to count from: that a late settlement of a process that died meets its own number again, given anew
   // for the same event, has a chance of 1 in 2^48. A counter on the disk would need a write at every start.

@@ -79,7 +79,7 @@ function azureProblem(outside: string): string | null {
     : null;
 }
 
-/** `#` stays of the text 'Undetermined', and nothing of any other. */
+/** Leaves `#` for the text 'Undetermined', and nothing for any other text. */
 function withoutTexts(filter: string): string {
   return filter.replaceAll(/'(?:[^']|'')*'/g, (text) => (text === "'Undetermined'" ? '#' : ''));
 }
